@@ -1,0 +1,45 @@
+# `make help` lists the targets. The first call of any of them sets up .venv; later calls reuse it.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip install --disable-pip-version-check
+# The stamp is named after what was installed, so it is redone when that changes and only then.
+STAMP  := $(VENV)/.installed-$(firstword $(shell cat pyproject.toml constraints.txt | cksum))
+DEMO   := $(if $(TARGET),--target "$(TARGET)") $(if $(STEPS),--steps $(STEPS))
+
+.PHONY: help demo test test-all lab readme lint hooks
+.DEFAULT_GOAL := help
+
+help:  ## print this list
+	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "make %-10s %s\n", $$1, $$2}'
+
+demo: $(STAMP)  ## the main job, studio to wild; TARGET=folder/of/photographs adds those faces
+	@$(BIN)/aulib demo $(DEMO)
+
+test: $(STAMP)  ## the quick tests, under two minutes
+	@$(BIN)/python -m pytest -q -m "not slow and not browser and not gpu"
+
+test-all: $(STAMP)  ## every test, the slow and the browser ones too (gpu ones skip without a device)
+	@$(BIN)/python -m pytest -q
+
+lab: $(STAMP)  ## open the notebooks in JupyterLab
+	@$(BIN)/jupyter lab notebooks
+
+readme: $(STAMP)  ## write the results table of README.md from results/studio_to_wild.json
+	@$(BIN)/python -m aulib.readme
+
+lint: $(STAMP)  ## ruff and codespell, as the commit hooks run them
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/codespell
+
+hooks: $(STAMP)  ## install the commit hooks
+	@$(BIN)/pre-commit install
+
+# torch goes first and alone: whichever build is at hand (CPU or CUDA) satisfies all that follows.
+$(STAMP):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "aulib needs Python 3.10 or newer; call make with PYTHON=python3.x")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "setting up $(VENV) (some minutes, once)"
+	$(PIP) -q -c constraints.txt torch
+	$(PIP) -q -c constraints.txt -e '.[landmarks,dev]'
+	@rm -f $(VENV)/.installed-* && touch $@

@@ -1,0 +1,33 @@
+"""Facial action units in the wild: labelled laboratory faces in, AU probabilities of wild faces out.
+
+The map, one line per module (none is imported here, so that `import aulib` is quick):
+
+faces
+    labels                 AU names, occurrence / intensity / unknown, weights from base rates
+    landmarks              layouts of 68 and 49 points, AU centres, points <-> map cells
+    datasets               the dataset folder: read, check, select a split
+    cropping               faces aligned once into a memory-mapped array, landmarks carried along
+    photographs            any folder of pictures -> dataset folder
+    synthetic              rendered faces with AU labels: actions, appearance, domains, renderer, sets
+    loaders                augmentation that moves image and landmarks together; paired domain batches
+model
+    networks               the parts: encoder, landmark and AU heads, texture, reconstruction, adversaries
+    model                  how the parts are wired; `forward` returns every named output
+    losses                 losses with labels, reconstruction and adversarial losses: plain functions
+    supervisors            the contrastive supervisors, one signature, one table
+    methods                the rungs of the ladder as values
+    training               terms, step, epoch, evaluation
+    checkpoints            a run's weights and settings on disk and back
+    metrics                F1-frame, AUC, skew-normalised F1, NME, intervals over subjects
+use
+    predicting             a run and faces in, scores or a table out
+    plots                  every figure; functions return it and never show it
+    results                runs -> tables with spread
+    running                notebooks as strict functions of their parameters
+    demo                   the main job, studio to wild
+    readme                 the results table of README.md, written from committed results
+    cli                    the command `aulib`
+    torchvision_operators  makes torchvision importable beside a CPU build of torch
+"""
+
+__version__ = "0.1.0"
