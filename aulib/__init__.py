@@ -23,7 +23,9 @@ use
     predicting             a run and faces in, scores or a table out
     plots                  every figure; functions return it and never show it
     results                runs -> tables with spread
+    parameters             a notebook's parameters cell as a signature
     running                notebooks as strict functions of their parameters
+    kernels                one notebook in a fresh kernel, and the true cause when it fails
     demo                   the main job, studio to wild
     readme                 the results table of README.md, written from committed results
     cli                    the command `aulib`

@@ -1,0 +1,195 @@
+"""Run a notebook as a strict function of its declared parameters.
+
+A run folder holds `notebook.ipynb` (the executed copy), `params.json` (parameters, versions, commit), what
+the notebook wrote (`metrics.json` among it), and at the end either `result.json`, written last and
+atomically, or `error.txt` with the true cause. Only `result.json` decides whether a run is done.
+"""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import time
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import aulib
+from aulib.kernels import execute, true_cause
+from aulib.parameters import ParameterError, declared_parameters, fitting
+
+RECORDED_LIBRARIES = "torch torchvision timm lightning-fabric numpy pandas anny warp-lang papermill ipykernel"
+SHAPES_NO_RUN = {"cli.py", "demo.py", "readme.py"}  # editing these does not make finished runs out of date
+PACKAGE = Path(__file__).parent
+
+
+class NotebookFailed(RuntimeError):
+    """A notebook did not reach its end; the message is the cause on one line, `error.txt` the whole."""
+
+
+def notebook_path(name: str | Path) -> Path:
+    """Find a notebook: a file, or a name such as "02_train" among the checkout's or the package's own."""
+    if Path(name).is_file():
+        return Path(name)
+    shelves = [PACKAGE.parent / "notebooks", PACKAGE / "notebooks"]
+    for shelf in shelves:
+        candidate = shelf / Path(name).with_suffix(".ipynb").name
+        if candidate.is_file():
+            return candidate
+    known = sorted({path.stem for shelf in shelves for path in shelf.glob("*.ipynb")})
+    raise FileNotFoundError(f"no notebook {str(name)!r}; there are {known} and any .ipynb file")
+
+
+def run_notebook(
+    notebook: str | Path,
+    out_dir: str | Path,
+    parameters: dict[str, Any] | None = None,
+    kernel_name: str = "python3",
+    *,
+    reuse: bool = True,
+    replace: bool = False,
+    timeout: float | None = None,
+    progress: bool = True,
+) -> dict:
+    """Execute `notebook` into `out_dir`/notebook.ipynb and return the metrics it wrote.
+
+    An unfinished run of the same parameters goes on in its folder, so that the notebook finds its
+    checkpoints; any other run found there is set aside as `<out_dir>.before-<n>`, never deleted.
+
+    Args:
+        notebook: file or name, see `notebook_path`.
+        parameters: overrides of the parameters cell; `out_dir` is filled in where the notebook declares it.
+        reuse: return the metrics of a finished run of the same notebook, parameters, inputs and code.
+        replace: set a finished run with other ones aside instead of refusing to start.
+        timeout: seconds a single cell may take; None for no limit.
+        progress: show a bar of cells with the last line printed, if stderr is a terminal.
+
+    Returns:
+        the contents of `metrics.json`; empty if the notebook writes none.
+
+    Raises:
+        ParameterError: unknown or ill-typed parameter, before anything is written.
+        FileExistsError: `out_dir` holds a finished run with other settings and `replace` is off.
+        NotebookFailed: a cell raised, a cell timed out, the kernel died or did not start.
+    """
+    notebook, out_dir = notebook_path(notebook), Path(out_dir)
+    values = effective_parameters(notebook, parameters or {}, out_dir)
+    key = run_key(notebook, values)
+    result = _read(out_dir / "result.json")
+    if reuse and result.get("key") == key:
+        return _read(out_dir / "metrics.json")
+    if "key" in result and not replace:
+        found = "the same settings" if result["key"] == key else _what_differs(out_dir, values)
+        raise FileExistsError(
+            f"{out_dir} holds a finished run with {found}; choose another folder or replace it"
+        )
+    if "key" in result or _what_differs(out_dir, values, unfinished=True):
+        _set_aside(out_dir)
+    out_dir.mkdir(parents=True, exist_ok=True)
+    for stale in ("notebook.ipynb", "error.txt", "metrics.json"):
+        (out_dir / stale).unlink(missing_ok=True)
+    write_json(out_dir / "params.json", _record(notebook, values, key))
+    start = time.monotonic()
+    try:
+        execute(notebook, out_dir / "notebook.ipynb", values, kernel_name, timeout, progress)
+    except BaseException as error:
+        cause, detail = true_cause(error, out_dir / "notebook.ipynb")
+        (out_dir / "error.txt").write_text(f"{notebook.name}: {cause}\n\n{detail}\n", encoding="utf-8")
+        if not isinstance(error, Exception):  # an interrupt stays one
+            raise
+        raise NotebookFailed(f"{notebook.name}: {cause} (more in {out_dir / 'error.txt'})") from error
+    finish = {"key": key, "notebook": notebook.name, "notebook_seconds": round(time.monotonic() - start, 2)}
+    write_json(out_dir / "result.json", _read(out_dir / "result.json") | finish)
+    return _read(out_dir / "metrics.json")
+
+
+def effective_parameters(notebook: Path, overrides: dict[str, Any], out_dir: Path) -> dict[str, Any]:
+    """Defaults overridden by `overrides`, each checked against its type, after a trip through JSON."""
+    declared = declared_parameters(notebook)
+    if unknown := sorted(overrides.keys() - declared.keys()):
+        raise ParameterError(f"{notebook.name} declares no parameter {unknown}; it has {list(declared)}")
+    if "out_dir" in declared:
+        overrides = overrides | {"out_dir": out_dir.as_posix()}
+    values = {n: fitting(p, overrides[n]) if n in overrides else p.default for n, p in declared.items()}
+    return json.loads(json.dumps(values, allow_nan=False))
+
+
+def run_key(notebook: Path, values: dict[str, Any]) -> str:
+    """Hash of all that shapes a run: code cells, parameters but `out_dir`, library code, folders it reads."""
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    sources = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    shaping = {name: value for name, value in values.items() if name != "out_dir"}
+    digest = hashlib.sha256(json.dumps([sources, shaping], sort_keys=True).encode())
+    for module in sorted(PACKAGE.rglob("*.py")):
+        if module.name not in SHAPES_NO_RUN:
+            digest.update(module.read_bytes())
+    for value in shaping.values():
+        for folder in value if isinstance(value, list) else [value]:
+            for name in ("manifest.csv", "manifest.parquet", "result.json"):
+                if isinstance(folder, str) and folder and (file := Path(folder, name)).is_file():
+                    digest.update(file.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a file that is either whole or not there."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
+    os.replace(partial, path)
+
+
+def _what_differs(out_dir: Path, values: dict, unfinished: bool = False) -> str:
+    """Say how the run found in `out_dir` differs; an unfinished one may go on after the code was mended."""
+    before = _read(out_dir / "params.json").get("parameters")
+    if before is None:
+        return "" if unfinished else "unknown parameters"
+    names = sorted((before.keys() | values.keys()) - {"out_dir"})
+    names = [name for name in names if before.get(name) != values.get(name)]
+    changes = ", ".join(f"{name} {before.get(name)!r} (now {values.get(name)!r})" for name in names)
+    return changes or ("" if unfinished else "other code or inputs")
+
+
+def _set_aside(out_dir: Path) -> None:
+    out_dir = out_dir.resolve()
+    if Path.cwd().is_relative_to(out_dir):
+        raise FileExistsError(f"{out_dir} holds another run and you work inside it: take another folder")
+    number = 1
+    while (aside := out_dir.with_name(f"{out_dir.name}.before-{number}")).exists():
+        number += 1
+    out_dir.rename(aside)
+
+
+def _record(notebook: Path, values: dict, key: str) -> dict:
+    versions = {"python": sys.version.split()[0], "aulib": aulib.__version__}
+    for library in RECORDED_LIBRARIES.split():
+        try:
+            versions[library] = metadata.version(library)
+        except metadata.PackageNotFoundError:
+            versions[library] = None
+    seeds = {name: value for name, value in values.items() if name == "seed" or name.endswith("_seed")}
+    about = {"notebook": notebook.name, "parameters": values, "seeds": seeds, "versions": versions}
+    started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    return about | {"code": _commit(), "key": key, "started": started}
+
+
+def _commit() -> dict | None:
+    """Commit of the checkout the library runs from and whether it was edited since; None outside one."""
+    root = PACKAGE.parent
+    if not (root / ".git").exists():
+        return None
+    try:
+        head = _git(root, "rev-parse", "HEAD")
+        edited = _git(root, "status", "--porcelain", "--", "aulib", "notebooks")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return {"commit": head, "dirty": bool(edited)}
+
+
+def _git(root: Path, *command: str) -> str:
+    done = subprocess.run(["git", "-C", str(root), *command], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def _read(path: Path) -> dict:
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
