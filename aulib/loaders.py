@@ -1,0 +1,166 @@
+"""Batches of paired domains, and augmentation that moves picture and landmarks together.
+
+A batch is a function of (seed, step) alone, so a resumed run sees exactly the batches an
+uninterrupted one would have seen. torchvision's v2 transforms draw one set of parameters per
+call; a batch needs one per face, so the warp is a single `grid_sample` over the batch here.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from aulib.landmarks import layout_of, move_to_au_centres, to_49
+
+
+@dataclass(frozen=True)
+class Faces:
+    """Crops of one domain's split, held as one array.
+
+    images: (N, S, S, 3) uint8 RGB, possibly memory-mapped, with all rows of the set.
+    rows: (M,) which of the N rows belong to the split.
+    landmarks: (N, K, 2) pixels of the S crop.
+    occurrence: (N, A) in {0, 1}, NaN unknown; None for the unlabelled domain.
+    """
+
+    images: np.ndarray
+    rows: np.ndarray
+    landmarks: np.ndarray
+    occurrence: np.ndarray | None
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def without_labels(self) -> "Faces":
+        """The same faces with no AU labels to reach for."""
+        return Faces(self.images, self.rows, self.landmarks, None)
+
+
+def with_landmarks(landmarks: np.ndarray, num_landmarks: int, au_centres: bool) -> np.ndarray:
+    """(N, 68 or 49, 2) -> (N, num_landmarks, 2), moved to AU centres on request [A].
+
+    Raises:
+        ValueError: 68 points asked of a 49-point set.
+    """
+    if landmarks.shape[1] != num_landmarks:
+        if num_landmarks != 49:
+            raise ValueError(f"the set has {landmarks.shape[1]} landmarks, the model needs {num_landmarks}")
+        landmarks = to_49(landmarks)
+    return move_to_au_centres(landmarks, layout_of(num_landmarks)) if au_centres else landmarks
+
+
+def batch_rows(num_faces: int, batch_size: int, seed: int, step: int) -> np.ndarray:
+    """Which faces make batch `step`: every face once per epoch, in an order drawn from (seed, epoch).
+
+    Batches run on over the end of an epoch, so none is short, even if the set is smaller than a batch.
+    """
+    first = step * batch_size
+    positions = np.arange(first, first + batch_size)
+    rows = np.empty(batch_size, dtype=np.int64)
+    for epoch in np.unique(positions // num_faces):
+        here = positions // num_faces == epoch
+        order = np.random.default_rng([seed, int(epoch)]).permutation(num_faces)
+        rows[here] = order[positions[here] % num_faces]
+    return rows
+
+
+def take_batch(
+    faces: Faces, image_size: int, batch_size: int, seed: int, step: int, augment: str
+) -> dict[str, Tensor]:
+    """Batch `step` of a domain, augmented.
+
+    Returns:
+        image (B, 3, H, H) in [0, 1]; landmarks (B, K, 2) pixels of it; occurrence (B, A), a key
+        that is absent when the domain is unlabelled.
+    """
+    rows = faces.rows[batch_rows(len(faces), batch_size, seed, step)]
+    generator = torch.Generator().manual_seed(hash((seed, step)) % 2**63)
+    image = torch.from_numpy(faces.images[rows]).permute(0, 3, 1, 2).float().div_(255)
+    landmarks = torch.from_numpy(faces.landmarks[rows]).float()
+    image, landmarks = warp(image, landmarks, image_size, augment, generator)
+    if augment == "strong":
+        image = change_light(image, generator)
+    batch = {"image": image, "landmarks": landmarks}
+    if faces.occurrence is not None:
+        batch["occurrence"] = torch.from_numpy(faces.occurrence[rows]).float()
+    return batch
+
+
+def centre_crop(images: np.ndarray, landmarks: np.ndarray, image_size: int) -> tuple[Tensor, Tensor]:
+    """The test-time crop: (B, S, S, 3) uint8 -> (B, 3, H, H) in [0, 1], with its landmarks."""
+    offset = (images.shape[1] - image_size) // 2
+    cut = images[:, offset : offset + image_size, offset : offset + image_size]
+    image = torch.from_numpy(np.ascontiguousarray(cut)).permute(0, 3, 1, 2).float().div_(255)
+    return image, torch.from_numpy(landmarks).float() - offset
+
+
+def warp(
+    image: Tensor, landmarks: Tensor, image_size: int, augment: str, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """A crop of `image_size` per face: shifted and mirrored, and turned and scaled if augment is "strong".
+
+    Args:
+        image: (B, 3, S, S); landmarks: (B, K, 2) pixels of it, NaN kept.
+        augment: "none" (centre crop), "crop-flip" (ADLD's: uniform shift within the margin, mirror
+            with probability 1/2) or "strong" (and turn up to 12 degrees, scale 0.88 to 1.14 [C]).
+
+    Raises:
+        ValueError: unknown `augment`.
+    """
+    if augment not in ("none", "crop-flip", "strong"):
+        raise ValueError(f"augment {augment!r} is none of none, crop-flip, strong")
+    size = image.shape[-1]
+    batch = len(image)
+
+    def uniform(low: float, high: float) -> Tensor:
+        return low + (high - low) * torch.rand(batch, generator=generator)
+
+    margin = (size - image_size) / 2
+    angle, scale, mirror = torch.zeros(batch), torch.ones(batch), torch.zeros(batch, dtype=torch.bool)
+    shift = torch.zeros(batch, 2)
+    if augment != "none":
+        shift = torch.stack([uniform(-margin, margin), uniform(-margin, margin)], 1)
+        if augment == "crop-flip":
+            shift = (shift + margin).round() - margin  # whole pixels, as ADLD crops
+        mirror = uniform(0, 1) < 0.5
+    if augment == "strong":
+        angle, scale = uniform(-0.21, 0.21), uniform(0.88, 1.14)
+    # output pixel p -> input pixel: centre + shift + R(angle) (p - output centre) / scale, x mirrored first
+    sign = torch.where(mirror, -1.0, 1.0)
+    cos, sin = angle.cos() / scale, angle.sin() / scale
+    linear = torch.stack([cos * sign, -sin, sin * sign, cos], 1).view(batch, 2, 2)
+    middle = (size - 1) / 2
+    theta = torch.cat([linear * (image_size / size), (shift * 2 / size)[..., None]], 2)
+    grid = F.affine_grid(theta, [batch, image.shape[1], image_size, image_size], align_corners=False)
+    warped = F.grid_sample(image, grid, mode="bilinear", padding_mode="border", align_corners=False)
+
+    back = torch.linalg.inv(linear)  # input -> output
+    moved = torch.einsum("bij,bkj->bki", back, landmarks - middle - shift[:, None]) + (image_size - 1) / 2
+    flip = list(layout_of(landmarks.shape[1]).flip_index)
+    return warped, torch.where(mirror[:, None, None], moved[:, flip], moved)
+
+
+def change_light(image: Tensor, generator: torch.Generator) -> Tensor:
+    """Gamma, contrast, a slanted light, noise, and for a quarter of the faces a grey box: (B, 3, H, H) in [0, 1] [C]."""
+    batch, _, size, _ = image.shape
+
+    def uniform(low: float, high: float) -> Tensor:
+        return (low + (high - low) * torch.rand(batch, generator=generator)).view(-1, 1, 1, 1)
+
+    image = image.clamp(1e-3, 1) ** torch.exp(uniform(-0.5, 0.5))
+    image = 0.5 + (image - 0.5) * uniform(0.6, 1.3)
+    ramp = torch.linspace(-1, 1, size)
+    angle = uniform(0, 2 * torch.pi)
+    slant = ramp.view(1, 1, 1, -1) * angle.cos() + ramp.view(1, 1, -1, 1) * angle.sin()
+    image = image * (1 + uniform(0, 0.5) * slant)
+    image = image + uniform(0, 0.04) * torch.randn(image.shape, generator=generator)
+    x, y = uniform(0, 1), uniform(0, 1)
+    width, height = uniform(0.1, 0.35), uniform(0.1, 0.35)
+    unit = torch.linspace(0, 1, size)
+    inside = ((unit.view(1, 1, 1, -1) - x).abs() < width / 2) & (
+        (unit.view(1, 1, -1, 1) - y).abs() < height / 2
+    )
+    boxed = inside & (uniform(0, 1) < 0.25)
+    return torch.where(boxed, uniform(0, 1), image).clamp(0, 1)

@@ -1,0 +1,90 @@
+"""Losses with labels, reconstruction and adversarial losses: plain functions, unweighted."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def au_occurrence_loss(
+    logits: Tensor, occurrence: Tensor, au_weight: Tensor | None = None, pos_weight: Tensor | None = None
+) -> Tensor:
+    """Weighted binary cross-entropy over the AU labels that exist (method.md, loss 1 [A]).
+
+    An unknown label (NaN) adds neither loss nor gradient.
+
+    Args:
+        logits: (B, A) unbounded.
+        occurrence: (B, A) in {0, 1}, NaN where unknown.
+        au_weight: (A,) factor per AU, see `labels.au_weights`; None: all 1.
+        pos_weight: (A,) factor on present labels [C]; None: 1.
+
+    Returns:
+        () mean over known labels; 0 if the batch has none.
+
+    Raises:
+        ValueError: shapes differ.
+    """
+    if logits.shape != occurrence.shape:
+        raise ValueError(f"logits {tuple(logits.shape)} and occurrence {tuple(occurrence.shape)} differ")
+    known = ~occurrence.isnan()
+    label = torch.where(known, occurrence, 0.0)  # NaN * 0 is still NaN, so replace before the loss
+    per_label = F.binary_cross_entropy_with_logits(
+        logits, label, weight=au_weight, pos_weight=pos_weight, reduction="none"
+    )
+    return (per_label * known).sum() / known.sum().clamp(min=1)
+
+
+def landmark_loss(logits: Tensor, landmarks: Tensor, image_size: int) -> Tensor:
+    """Cross-entropy of each landmark map against the landmark's place (method.md, loss 2).
+
+    ADLD's target is the one cell the landmark falls in [A]. Here its mass is shared between the
+    four nearest cells, bilinearly, so that the expected position is exact below a cell [C].
+
+    Args:
+        logits: (B, K, h, w).
+        landmarks: (B, K, 2) pixels of the picture, x then y, NaN where unknown; those outside it are left out.
+        image_size: side of the picture in pixels.
+
+    Returns:
+        () mean over known landmarks, in nats; at least the entropy of the shared mass (up to log 4).
+    """
+    h, w = logits.shape[-2:]
+    position = (landmarks + 0.5) * (w / image_size) - 0.5  # in cells; 0 is the first cell's centre
+    known = (~position.isnan()).all(-1) & (position > -1).all(-1) & (position < w).all(-1)  # (B, K)
+    position = torch.where(known[..., None], position, 0.0).clamp(0, w - 1)
+    log_share = logits.flatten(2).float().log_softmax(-1)  # (B, K, h*w)
+    low = position.floor().clamp(max=w - 2)
+    part = position - low  # (B, K, 2) share of the upper neighbour
+    total = 0.0
+    for dx in (0, 1):
+        for dy in (0, 1):
+            share = (part[..., 0] if dx else 1 - part[..., 0]) * (part[..., 1] if dy else 1 - part[..., 1])
+            cell = ((low[..., 1] + dy) * w + low[..., 0] + dx).long()
+            total = total - share * log_share.gather(-1, cell[..., None]).squeeze(-1)
+    return (total * known).sum() / known.sum().clamp(min=1)
+
+
+def flatness_loss(logits: Tensor) -> Tensor:
+    """How far landmark maps are from uniform: KL(uniform || softmax), mean over faces and landmarks.
+
+    T minimises it through A_lm (method.md, loss 3; ADLD uses a squared error on one-hot maps [A],
+    the KL form is ours [C]). 0 exactly when every map is flat.
+    """
+    log_share = logits.flatten(2).float().log_softmax(-1)
+    cells = log_share.shape[-1]
+    return (-log_share.mean(-1) - torch.log(torch.tensor(float(cells)))).mean()
+
+
+def real_fake_loss(real_score: Tensor, fake_score: Tensor) -> Tensor:
+    """Least-squares adversary's own loss: real scores to 1, reconstructed ones to 0 (Mao et al. 2017, eq. 2)."""
+    return 0.5 * ((real_score - 1).square().mean() + fake_score.square().mean())
+
+
+def fooling_loss(fake_score: Tensor) -> Tensor:
+    """What the generating side minimises: reconstructed features scored as real (Mao et al. 2017, eq. 2)."""
+    return (fake_score - 1).square().mean()
+
+
+def domain_loss(source_logit: Tensor, target_logit: Tensor) -> Tensor:
+    """DANN's domain cross-entropy over (B,) logits; the gradient is reversed inside the classifier."""
+    return 0.5 * (F.softplus(source_logit).mean() + F.softplus(-target_logit).mean())

@@ -1,0 +1,137 @@
+"""The rungs of the ladder as values: which parts, terms and weights each method uses.
+
+`METHODS` is the one table. A term that is not in a method's weights is not computed. Target AU labels
+exist for `oracle` only. Marks as in docs/method.md: [P] paper, [A] ADLD, [C] ours.
+"""
+
+from dataclasses import dataclass, field, replace
+
+from aulib.supervisors import ALL_SIX, RICH_TWO, SUPERVISORS
+
+
+@dataclass(frozen=True)
+class Method:
+    """One rung.
+
+    weights: factor of each named term (the objective is their weighted sum).
+    uses_target: target faces are in the batch (never with AU labels).
+    labels_from_target: the labelled domain is the target itself ("oracle" only).
+    """
+
+    summary: str
+    weights: dict[str, float]
+    uses_target: bool = True
+    separates: bool = False
+    supervisors: tuple[str, ...] = ()
+    labels_from_target: bool = False
+    au_from_landmarks: bool = False
+    adapts_by_domain: bool = False
+    read_target_from: str = "features"
+    read_source_from: str = field(default="features")
+
+    def with_supervisors(self, names: list[str] | tuple[str, ...], weight: float) -> "Method":
+        """The same rung with another list of supervisors.
+
+        Raises:
+            ValueError: an unknown name, or a method that has no rounds to align.
+        """
+        if unknown := sorted(set(names) - SUPERVISORS.keys()):
+            raise ValueError(f"unknown supervisors {unknown}; there are {list(SUPERVISORS)}")
+        if names and not self.separates:
+            raise ValueError("supervisors align two rounds of reconstruction; this method has none")
+        kept = {name: value for name, value in self.weights.items() if name not in SUPERVISORS}
+        return replace(self, supervisors=tuple(names), weights=kept | dict.fromkeys(names, weight))
+
+
+AU = {"au_source": 1.0}
+LANDMARKS = {"landmarks_source": 0.5, "landmarks_target": 0.5}
+SEPARATION = {
+    "au_swapped": 1.0,  # D_au(F~^t) against the source's labels [A]
+    "au_self": 1.0,  # D_au of the source's own reconstruction against its labels [C]
+    "landmarks_swapped": 0.5,  # both reconstructions against the landmarks of the shape they were given [A]
+    "texture_flatness": 0.3,
+    "feature_adversary": 0.1,
+    "self_reconstruction": 3.0,
+}
+CYCLE_WEIGHT = 10.0  # ADLD's 40 lets G copy through Z here (docs/method.md)
+CONTRASTIVE_WEIGHT = 0.2
+
+
+def _separating(summary: str, extra: dict[str, float], supervisors: tuple[str, ...] = ()) -> Method:
+    weights = AU | LANDMARKS | SEPARATION | extra | dict.fromkeys(supervisors, CONTRASTIVE_WEIGHT)
+    return Method(
+        summary, weights, separates=True, supervisors=supervisors, read_target_from="reconstruction"
+    )
+
+
+METHODS = {
+    "landmarks-only": Method(
+        "an MLP on landmarks that a detector trained on both domains finds",
+        AU | LANDMARKS,
+        au_from_landmarks=True,
+    ),
+    "source-only": Method("E and D_au on labelled source faces: the lower bound", AU, uses_target=False),
+    "multitask": Method("and landmark detection in both domains", AU | LANDMARKS),
+    "dann": Method(
+        "and a domain classifier with reversed gradient (the plain rival)",
+        AU | LANDMARKS | {"domain": 0.1},
+        adapts_by_domain=True,
+    ),
+    "separation": _separating("and separation and reconstruction, no cycle, no alignment", {}),
+    "adld": _separating("with ADLD's L1 cross-cycle term", {"cycle": CYCLE_WEIGHT}),
+    "contrastive": _separating("with the two plain contrastive supervisors instead", {}, RICH_TWO),
+    "full": _separating("and the four intermediate supervisors: the paper", {}, ALL_SIX),
+    "oracle": Method(
+        "source-only's network on labelled target faces: the upper bound",
+        AU,
+        uses_target=False,
+        labels_from_target=True,
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Sizes and rates; `paper` is ADLD's published setting, `fast` is made for two CPU cores [C].
+
+    image_size, margin_size: crop the network sees, and the larger crop it is cut from (pixels).
+    separation_starts: share of the steps that run multi-task before the rounds begin; ramp: share
+        over which their terms then grow to full weight.
+    """
+
+    image_size: int
+    margin_size: int
+    channels: int
+    colour: str
+    steps: int
+    batch_size: int
+    task_rate: float
+    generator_rate: float
+    adversary_rate: float
+    task_betas: tuple[float, float]
+    generator_betas: tuple[float, float]
+    schedule: str
+    separation_starts: float
+    ramp: float
+    average: float
+    augment: str
+    pos_weight_power: float
+    au_centres: bool
+    num_landmarks: int
+    gradient_clip: float = 5.0
+
+
+PRESETS = {
+    "paper": Preset(
+        image_size=176, margin_size=200, channels=64, colour="rgb", steps=60_000, batch_size=16,
+        task_rate=1e-4, generator_rate=5e-5, adversary_rate=5e-5, task_betas=(0.95, 0.999),
+        generator_betas=(0.5, 0.9), schedule="linear", separation_starts=0.0, ramp=0.0, average=0.0,
+        augment="crop-flip", pos_weight_power=0.0, au_centres=True, num_landmarks=49,
+    ),
+    "fast": Preset(
+        image_size=112, margin_size=128, channels=32, colour="luminance", steps=800, batch_size=16,
+        task_rate=2e-3, generator_rate=2e-3, adversary_rate=5e-4, task_betas=(0.9, 0.99),
+        generator_betas=(0.9, 0.99), schedule="one-cycle", separation_starts=0.4, ramp=0.1, average=0.98,
+        augment="strong", pos_weight_power=0.5, au_centres=False, num_landmarks=68,
+    ),
+}  # fmt: skip

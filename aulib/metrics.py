@@ -1,0 +1,156 @@
+"""Scores as the field reports them; no model is imported here.
+
+N frames of a split, A AUs, K landmarks. Counts are pooled over all frames of the split, never averaged
+over batches.
+"""
+
+import numpy as np
+
+from aulib.landmarks import layout_of
+
+MEASURES = ("f1", "auc", "f1_norm")
+
+
+def f1_frame(hit: np.ndarray, false_alarm: np.ndarray, miss: np.ndarray) -> np.ndarray:
+    """2 TP / (2 TP + FP + FN); NaN where the AU is neither present nor predicted. Any shape, counts >= 0."""
+    with np.errstate(invalid="ignore"):
+        return 2 * hit / (2 * hit + false_alarm + miss)
+
+
+def f1_normalised(true_positive_rate: np.ndarray, false_positive_rate: np.ndarray) -> np.ndarray:
+    """F1 as it would be with as many present as absent frames (skew-normalised, Jeni et al. 2013).
+
+    2 TPR / (1 + TPR + FPR), from the rates; NaN passes through.
+    """
+    return 2 * true_positive_rate / (1 + true_positive_rate + false_positive_rate)
+
+
+def auc_weighted(score: np.ndarray, present: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Area under the ROC curve under many weightings of the frames at once (for the bootstrap).
+
+    Args:
+        score: (N,) any real.  present: (N,) bool.  weights: (R, N) >= 0, R resamples.
+
+    Returns:
+        (R,) in [0, 1]: the weighted share of (present, absent) pairs ranked rightly, ties counting
+        half; NaN where a resample lacks one of the two.
+    """
+    order = np.argsort(score, kind="stable")
+    score, present, weights = score[order], present[order], weights[:, order]
+    absent_weight = np.where(present, 0.0, weights)
+    _, group = np.unique(score, return_inverse=True)  # equal scores form one group
+    starts = np.flatnonzero(np.r_[True, np.diff(group) > 0])
+    per_group = np.add.reduceat(absent_weight, starts, axis=1)  # (R, groups)
+    below = np.cumsum(per_group, 1) - 0.5 * per_group
+    present_weight = np.where(present, weights, 0.0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return (present_weight * below[:, group]).sum(1) / (present_weight.sum(1) * absent_weight.sum(1))
+
+
+def _scores(probability: np.ndarray, occurrence: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:
+    """Each measure per resample and AU, (R, A), of frames weighted by `weights` (R, N)."""
+    known = ~np.isnan(occurrence)
+    present, absent = (occurrence == 1).astype(float), (occurrence == 0).astype(float)
+    predicted = (probability >= 0.5).astype(float)
+    hit, false_alarm = weights @ (predicted * present), weights @ (predicted * absent)
+    num_present, num_absent = weights @ present, weights @ absent
+    with np.errstate(invalid="ignore", divide="ignore"):
+        f1_norm = f1_normalised(hit / num_present, false_alarm / num_absent)
+    auc = np.full_like(hit, np.nan)
+    for au in range(occurrence.shape[1]):
+        frames = known[:, au]
+        if frames.any():
+            auc[:, au] = auc_weighted(probability[frames, au], present[frames, au] == 1, weights[:, frames])
+    return {"f1": f1_frame(hit, false_alarm, num_present - hit), "auc": auc, "f1_norm": f1_norm}
+
+
+def _mean_over_aus(values: np.ndarray) -> np.ndarray:
+    """Mean over AUs that have a value; NaN if none has. (R, A) -> (R,)."""
+    count = (~np.isnan(values)).sum(1)
+    with np.errstate(invalid="ignore"):
+        return np.nansum(values, 1) / np.where(count > 0, count, np.nan)
+
+
+def au_scores(
+    probability: np.ndarray,
+    occurrence: np.ndarray,
+    subjects: np.ndarray,
+    aus: list[str],
+    resamples: int = 500,
+    seed: int = 0,
+) -> dict[str, float]:
+    """F1-frame at 0.5, ROC AUC and skew-normalised F1, per AU and mean, with 95 % intervals over subjects.
+
+    Args:
+        probability: (N, A) in [0, 1].  occurrence: (N, A) in {0, 1}, NaN unknown (left out).
+        subjects: (N,) who is on each frame; the bootstrap draws subjects, not frames.
+        aus: the A names.
+
+    Returns:
+        flat keys `mean.f1`, `mean.f1_low`, `mean.f1_high`, ..., `per_au.AU01.f1`, `per_au.AU01.base_rate`,
+        `per_au.AU01.support` (frames with the AU), `n`. NaN where a measure is undefined; the mean is over
+        the AUs that have a value, `mean.aus` counts those of F1.
+
+    Raises:
+        ValueError: shapes differ or there is no frame.
+    """
+    if probability.shape != occurrence.shape or probability.shape[1] != len(aus) or not len(probability):
+        raise ValueError(
+            f"probability {probability.shape}, occurrence {occurrence.shape} and {len(aus)} AUs do not fit"
+        )
+    people, owner = np.unique(np.asarray(subjects).astype(str), return_inverse=True)
+    draws = np.random.default_rng(seed).multinomial(
+        len(people), np.full(len(people), 1 / len(people)), resamples
+    )
+    weights = np.concatenate(
+        [np.ones((1, len(owner))), draws[:, owner].astype(float)]
+    )  # row 0: the data as it is
+    scores = _scores(probability.astype(float), occurrence, weights)
+    result: dict[str, float] = {"n": len(probability), "mean.aus": int((~np.isnan(scores["f1"][0])).sum())}
+    for measure in MEASURES:
+        values = scores[measure]
+        mean = _mean_over_aus(values)
+        result[f"mean.{measure}"] = float(mean[0])
+        result[f"mean.{measure}_low"], result[f"mean.{measure}_high"] = _interval(mean[1:])
+        for index, au in enumerate(aus):
+            result[f"per_au.{au}.{measure}"] = float(values[0, index])
+            low, high = _interval(values[1:, index])
+            result[f"per_au.{au}.{measure}_low"], result[f"per_au.{au}.{measure}_high"] = low, high
+    for index, au in enumerate(aus):
+        known = ~np.isnan(occurrence[:, index])
+        support = int((occurrence[:, index] == 1).sum())
+        result[f"per_au.{au}.support"] = support
+        result[f"per_au.{au}.base_rate"] = support / known.sum() if known.any() else float("nan")
+    return result
+
+
+def _interval(values: np.ndarray) -> tuple[float, float]:
+    """2.5 % and 97.5 % quantiles of those resamples that have a value."""
+    values = values[~np.isnan(values)]
+    if not len(values):
+        return float("nan"), float("nan")
+    low, high = np.quantile(values, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def landmark_nme(predicted: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+    """Mean landmark error of each face in units of its inter-ocular distance (outer eye corners).
+
+    Args:
+        predicted, landmarks: (N, K, 2) pixels, x then y, K = 68 or 49.
+
+    Returns:
+        (N,) dimensionless; papers print it x 100. NaN where the face has no landmarks.
+    """
+    right, left = layout_of(landmarks.shape[1]).outer_eye_corners
+    inter_ocular = np.linalg.norm(landmarks[:, right] - landmarks[:, left], axis=-1)
+    return np.linalg.norm(predicted - landmarks, axis=-1).mean(1) / inter_ocular
+
+
+def landmark_scores(predicted: np.ndarray, landmarks: np.ndarray) -> dict[str, float]:
+    """`landmarks.nme` (mean over faces, x 1) and `landmarks.failure_rate` (share of faces above 0.10)."""
+    nme = landmark_nme(predicted, landmarks)
+    nme = nme[~np.isnan(nme)]
+    if not len(nme):
+        return {"landmarks.nme": float("nan"), "landmarks.failure_rate": float("nan")}
+    return {"landmarks.nme": float(nme.mean()), "landmarks.failure_rate": float((nme > 0.10).mean())}

@@ -1,0 +1,239 @@
+"""How the parts are wired: two rounds of separation and reconstruction (method.md, "Two rounds").
+
+Faces of both domains pass every shared part as one batch, source first: the halves of a batch
+are told apart by position only. Suffixes: `_s` source, `_t` target; `2` second round;
+`swapped_t` is F~^t = G(S^s, Z^t): the target's texture with the source's expression.
+"""
+
+from dataclasses import asdict, dataclass
+
+import torch
+from torch import Tensor, nn
+
+from aulib.networks import (
+    AUHead,
+    DomainClassifier,
+    FaceEncoder,
+    FeatureAdversary,
+    ImageDecoder,
+    LandmarkAUHead,
+    LandmarkHead,
+    Projector,
+    Reconstruction,
+    TextureEncoder,
+    TimmEncoder,
+)
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Everything that shapes the networks; stored beside the weights.
+
+    aus: names of the A AUs, in the order of the logits.
+    num_landmarks: 68 or 49.
+    image_size: side of the input picture in pixels; the feature maps have a quarter of it.
+    colour: "luminance" (one channel, standardised per face) or "rgb" (three, standardised per face).
+    separates: has T, G and the adversaries.  adapts_by_domain: has DANN's classifier.
+    au_from_landmarks: the landmarks-only rival.  backbone: "" for the own encoder, else a timm name.
+    share_extraction: one E for landmarks and AUs [P]; False trains two of the same structure [C].
+    au_centres: landmarks are moved to AU centres before the maps are made [A].
+    alignment_dense: projectors read positions instead of faces.
+    """
+
+    aus: tuple[str, ...]
+    num_landmarks: int
+    image_size: int = 112
+    margin_size: int = 128
+    box_enlarge: float = 2.8
+    channels: int = 32
+    colour: str = "luminance"
+    backbone: str = ""
+    pretrained: bool = False
+    separates: bool = True
+    adapts_by_domain: bool = False
+    au_from_landmarks: bool = False
+    share_extraction: bool = True
+    au_centres: bool = False
+    alignment_dense: bool = False
+
+    def as_dict(self) -> dict:
+        return asdict(self) | {"aus": list(self.aus)}
+
+    @classmethod
+    def from_dict(cls, values: dict) -> "ModelConfig":
+        """Raises TypeError naming a key that no field has."""
+        return cls(**(values | {"aus": tuple(values["aus"])}))
+
+
+class AUModel(nn.Module):
+    """E, D_lm, D_au and, where the method separates, T, G, the adversaries, the projectors; R beside them."""
+
+    def __init__(self, config: ModelConfig):
+        super().__init__()
+        self.config = config
+        inputs = 1 if config.colour == "luminance" else 3
+        channels, landmarks, aus = config.channels, config.num_landmarks, len(config.aus)
+
+        def encoder() -> nn.Module:
+            if config.backbone:
+                return TimmEncoder(config.backbone, inputs, channels, config.pretrained)
+            return FaceEncoder(inputs, channels)
+
+        self.encoder = encoder()
+        self.au_encoder = None if config.share_extraction else encoder()
+        self.landmark_head = LandmarkHead(channels, landmarks)
+        self.au_head = LandmarkAUHead(landmarks, aus) if config.au_from_landmarks else AUHead(channels, aus)
+        self.decoder = ImageDecoder(channels, inputs)
+        if config.adapts_by_domain:
+            self.domain_classifier = DomainClassifier(channels)
+        if config.separates:
+            self.texture_encoder = TextureEncoder(channels)
+            self.reconstruction = Reconstruction(channels)
+            self.landmark_adversary = LandmarkHead(channels, landmarks)
+            self.source_adversary = FeatureAdversary(channels)
+            self.target_adversary = FeatureAdversary(channels)
+            dense = config.alignment_dense
+            self.projectors = nn.ModuleDict(
+                {
+                    "rich": Projector(channels, dense=dense),
+                    "shape": Projector(landmarks, dense=dense),
+                    "texture": Projector(channels, dense=dense),
+                }
+            )
+
+    def standardise(self, image: Tensor) -> Tensor:
+        """RGB (B, 3, H, W) in [0, 1] -> network input (B, I, H, W), mean 0 and variance 1 within each face.
+
+        Removes most of the plain appearance gap between domains (method.md, first probe).
+        """
+        if self.config.colour == "luminance":
+            image = (image * image.new_tensor([0.299, 0.587, 0.114])[:, None, None]).sum(1, keepdim=True)
+        mean = image.mean((1, 2, 3), keepdim=True)
+        return (image - mean) / image.std((1, 2, 3), keepdim=True).clamp(min=0.02)
+
+    def landmark_attention(self, landmark_logits: Tensor) -> Tensor:
+        """S: (B, K, h, w) logits -> attention that sums to 1 over h x w for each landmark."""
+        return landmark_logits.flatten(2).softmax(-1).view_as(landmark_logits)
+
+    def separate(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """F -> landmark logits, shape S, texture Z."""
+        logits = self.landmark_head(features)
+        return logits, self.landmark_attention(logits), self.texture_encoder(features)
+
+    def au_features(self, features: Tensor, inputs: Tensor) -> Tensor:
+        """What D_au reads: F itself, or the second extraction where extraction is not shared."""
+        return features if self.au_encoder is None else self.au_encoder(inputs)
+
+    def read(self, image: Tensor, read_from: str) -> dict[str, Tensor]:
+        """Test path of one domain: pictures in, AU logits, landmarks' logits and everything worth looking at out.
+
+        Args:
+            image: (B, 3, H, W) RGB in [0, 1].
+            read_from: "features", D_au(F), or "reconstruction", D_au(G(S, Z)) [A: ADLD's way with targets].
+
+        Raises:
+            ValueError: unknown `read_from`, or "reconstruction" of a model that has none.
+        """
+        if read_from not in ("features", "reconstruction"):
+            raise ValueError(f"read_from {read_from!r} is neither features nor reconstruction")
+        if read_from == "reconstruction" and not self.config.separates:
+            raise ValueError("read_from='reconstruction' needs a method that separates; this model has no G")
+        inputs = self.standardise(image)
+        rich = self.encoder(inputs)
+        outputs = {"inputs": inputs, "rich": rich}
+        if self.config.separates:
+            outputs["landmark_logits"], outputs["shape"], outputs["texture"] = self.separate(rich)
+            outputs["self"] = self.reconstruction(outputs["shape"], outputs["texture"])
+        else:
+            outputs["landmark_logits"] = self.landmark_head(rich)
+            outputs["shape"] = self.landmark_attention(outputs["landmark_logits"])
+        if self.config.au_from_landmarks:
+            outputs["au_logits"] = self.au_head(expected_cells(outputs["shape"]))
+        elif read_from == "reconstruction":
+            outputs["au_logits"], outputs["evidence"] = self.au_head(outputs["self"])
+        else:
+            outputs["au_logits"], outputs["evidence"] = self.au_head(self.au_features(rich, inputs))
+        return outputs
+
+    def forward(self, image: Tensor, num_source: int, separate: bool) -> dict[str, Tensor]:
+        """One training pass over both domains as one batch.
+
+        Args:
+            image: (B_s + B_t, 3, H, W) RGB in [0, 1], source faces first; B_t may be 0.
+            num_source: B_s. With `separate`, B_s == B_t: faces are swapped pairwise.
+            separate: run the two rounds of separation and reconstruction.
+
+        Returns:
+            named outputs; see the module's docstring for the names.
+        """
+        n = num_source
+        inputs = self.standardise(image)
+        rich = self.encoder(inputs)
+        landmark_logits = self.landmark_head(rich)
+        outputs = {
+            "inputs": inputs,
+            "rich_s": rich[:n],
+            "rich_t": rich[n:],
+            "landmarks_s": landmark_logits[:n],
+            "landmarks_t": landmark_logits[n:],
+        }
+        if self.config.adapts_by_domain:
+            outputs["domain_s"], outputs["domain_t"] = self.domain_classifier(rich).split([n, len(rich) - n])
+        if self.config.au_from_landmarks:
+            shape = self.landmark_attention(landmark_logits[:n])
+            outputs["au_s"] = self.au_head(expected_cells(shape).detach())
+            return outputs
+        au_inputs = self.au_features(rich[:n], inputs[:n])
+        if not separate:
+            outputs["au_s"], _ = self.au_head(au_inputs)
+            return outputs
+        if len(image) != 2 * n:
+            raise ValueError(f"{n} source and {len(image) - n} target faces cannot be swapped pairwise")
+
+        # first round: (source, target) halves; shapes are swapped by exchanging the halves
+        shape, texture = self.landmark_attention(landmark_logits), self.texture_encoder(rich)
+        shape_of_other = torch.cat([shape[n:], shape[:n]])
+        both = self.reconstruction(torch.cat([shape, shape_of_other]), torch.cat([texture, texture]))
+        self_rec, swapped = both[: 2 * n], both[2 * n :]  # swapped = (F~^s = G(S^t, Z^s), F~^t = G(S^s, Z^t))
+
+        # second round: swapped back
+        landmarks2, shape2, texture2 = self.separate(swapped)  # halves: (S~^t, Z~^s), (S~^s, Z~^t)
+        rich2 = self.reconstruction(torch.cat([shape2[n:], shape2[:n]]), texture2)
+
+        au_logits, _ = self.au_head(torch.cat([au_inputs, swapped[n:], self_rec[:n]]))
+        outputs["au_s"], outputs["au_swapped_t"], outputs["au_self_s"] = au_logits.split(n)
+        return outputs | {
+            "shape_s": shape[:n], "shape_t": shape[n:], "texture_s": texture[:n], "texture_t": texture[n:],
+            "self_s": self_rec[:n], "self_t": self_rec[n:], "swapped_s": swapped[:n], "swapped_t": swapped[n:],
+            "landmarks_swapped_s": landmarks2[:n], "landmarks_swapped_t": landmarks2[n:],
+            "shape2_s": shape2[n:], "shape2_t": shape2[:n], "texture2_s": texture2[:n], "texture2_t": texture2[n:],
+            "rich2_s": rich2[:n], "rich2_t": rich2[n:],
+        }  # fmt: skip
+
+
+def expected_cells(shape: Tensor) -> Tensor:
+    """Where each landmark map points, below a cell: the mean position of its 3 x 3 neighbourhood of the peak.
+
+    Args:
+        shape: (B, K, h, w), each map summing to 1.
+
+    Returns:
+        (B, K, 2) in cells, x then y; 0 is the centre of the first cell. Differentiable in the maps.
+    """
+    batch, landmarks, h, w = shape.shape
+    peak = shape.flatten(2).argmax(-1)  # (B, K)
+    y0, x0 = peak // w, peak % w
+    offsets = torch.tensor([-1, 0, 1], device=shape.device)
+    ys = (y0[..., None] + offsets).clamp(0, h - 1)  # (B, K, 3)
+    xs = (x0[..., None] + offsets).clamp(0, w - 1)
+    cells = (ys[..., :, None] * w + xs[..., None, :]).flatten(2)  # (B, K, 9)
+    mass = shape.flatten(2).gather(-1, cells).float().clamp(min=1e-12)
+    mass = mass / mass.sum(-1, keepdim=True)
+    x = (mass * (cells % w)).sum(-1)
+    y = (mass * (cells // w)).sum(-1)
+    return torch.stack([x, y], -1)
+
+
+def cells_to_pixels(cells: Tensor, map_size: int, image_size: int) -> Tensor:
+    """(…, 2) cells -> pixels of the picture; pixel 0 is the centre of the first pixel."""
+    return (cells + 0.5) * (image_size / map_size) - 0.5

@@ -1,0 +1,282 @@
+"""The parts of the model; `model.py` says how they are wired.
+
+Letters: B batch, A AUs, K landmarks, C channels, H W input, h w feature map, D embedding.
+Every part normalises within one face (GroupNorm), so faces of two domains can share one batch
+without seeing each other's statistics [C; ADLD uses instance normalisation].
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+def normalise(channels: int, affine: bool = True) -> nn.GroupNorm:
+    """Four groups (or one, where four do not divide the channels) of one face's features."""
+    return nn.GroupNorm(4 if channels % 4 == 0 else 1, channels, affine=affine)
+
+
+class ConvBlock(nn.Sequential):
+    """Convolution, normalisation, LeakyReLU. `affine=False` fixes the scale of what comes out."""
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: int = 3,
+        stride: int = 1,
+        affine: bool = True,
+        groups: int = 1,
+    ):
+        super().__init__(
+            nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False, groups=groups),
+            normalise(outputs, affine) if groups == 1 else nn.GroupNorm(groups, outputs, affine=affine),
+            nn.LeakyReLU(0.1, inplace=True),
+        )
+
+
+class FaceEncoder(nn.Module):
+    """E: image -> rich feature, a small hourglass: fine where landmarks sit, wide enough to see the face.
+
+    The picture is folded by 4 (pixels of a 4x4 patch become channels), which costs a tenth of
+    strided convolutions at full size on a CPU [C].
+
+    Shapes: image (B, I, H, W) -> (B, C, H/4, W/4); each group of channels has mean 0, variance 1
+    before its LeakyReLU, so that an L1 distance of features cannot be won by shrinking them.
+    """
+
+    stride = 4
+
+    def __init__(self, inputs: int, channels: int):
+        super().__init__()
+        self.fold = nn.Sequential(
+            nn.PixelUnshuffle(4), ConvBlock(16 * inputs, channels), ConvBlock(channels, channels)
+        )
+        self.down1 = nn.Sequential(
+            ConvBlock(channels, 2 * channels, stride=2), ConvBlock(2 * channels, 2 * channels)
+        )
+        self.down2 = nn.Sequential(
+            ConvBlock(2 * channels, 3 * channels, stride=2), ConvBlock(3 * channels, 3 * channels)
+        )
+        self.up2 = nn.Conv2d(3 * channels, 2 * channels, 1)
+        self.up1 = nn.Conv2d(2 * channels, channels, 1)
+        self.out = ConvBlock(channels, channels, affine=False)
+
+    def forward(self, image: Tensor) -> Tensor:
+        fine = self.fold(image)  # (B, C, h, w)
+        middle = self.down1(fine)  # (B, 2C, h/2, w/2)
+        coarse = self.down2(middle)  # (B, 3C, h/4, w/4)
+        middle = middle + F.interpolate(self.up2(coarse), size=middle.shape[-2:])
+        return self.out(fine + F.interpolate(self.up1(middle), size=fine.shape[-2:]))
+
+
+class TimmEncoder(nn.Module):
+    """E as any timm backbone that offers `features_only`: its maps, projected, resized and added.
+
+    Shapes: image (B, I, H, W) -> (B, C, H/4, W/4).
+
+    Raises:
+        ValueError: the backbone has no feature maps (timm's own reason is quoted).
+    """
+
+    stride = 4
+
+    def __init__(self, name: str, inputs: int, channels: int, pretrained: bool = False):
+        super().__init__()
+        from aulib.torchvision_operators import define_missing_operators
+
+        define_missing_operators()
+        import timm
+
+        try:
+            self.backbone = timm.create_model(
+                name, features_only=True, in_chans=inputs, pretrained=pretrained
+            )
+        except RuntimeError as error:
+            raise ValueError(f"backbone {name!r} cannot serve as E: {error}") from error
+        info = self.backbone.feature_info
+        self.used = [i for i, reduction in enumerate(info.reduction()) if 4 <= reduction <= 16]
+        if not self.used:
+            raise ValueError(f"backbone {name!r} has reductions {info.reduction()}, none between 4 and 16")
+        self.project = nn.ModuleList(nn.Conv2d(info.channels()[i], channels, 1) for i in self.used)
+        self.out = ConvBlock(channels, channels, affine=False)
+
+    def forward(self, image: Tensor) -> Tensor:
+        size = (image.shape[-2] // self.stride, image.shape[-1] // self.stride)
+        maps = self.backbone(image)
+        merged = 0
+        for index, project in zip(self.used, self.project, strict=True):
+            map_ = maps[index]
+            if map_.shape[1] != project.in_channels:  # transformers of timm give (B, h, w, C)
+                map_ = map_.permute(0, 3, 1, 2)
+            merged = merged + F.interpolate(project(map_), size=size, mode="bilinear", align_corners=False)
+        return self.out(merged)
+
+
+class LandmarkHead(nn.Module):
+    """D_lm (and A_lm, the same structure reading Z): features -> one map of logits a landmark.
+
+    Shapes: (B, C, h, w) -> (B, K, h, w) unbounded; softmax over h x w gives S, landmark attention.
+    """
+
+    def __init__(self, channels: int, num_landmarks: int):
+        super().__init__()
+        self.layers = nn.Sequential(ConvBlock(channels, channels), nn.Conv2d(channels, num_landmarks, 1))
+
+    def forward(self, features: Tensor) -> Tensor:
+        return self.layers(features)
+
+
+class TextureEncoder(nn.Sequential):
+    """T: F (B, C, h, w) -> Z (B, C, h, w), meant to be free of landmarks and AUs."""
+
+    def __init__(self, channels: int):
+        super().__init__(ConvBlock(channels, channels), ConvBlock(channels, channels, affine=False))
+
+
+class Reconstruction(nn.Module):
+    """G: the landmark maps summed into one drawing of the shape, and a texture -> features.
+
+    Shapes: S (B, K, h, w) summing to 1 per landmark, Z (B, C, h, w) -> F~ (B, C, h, w).
+    """
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.layers = nn.Sequential(
+            ConvBlock(channels + 1, channels),
+            ConvBlock(channels, channels),
+            ConvBlock(channels, channels, affine=False),
+        )
+
+    def forward(self, shape: Tensor, texture: Tensor) -> Tensor:
+        drawing = shape.sum(1, keepdim=True) * DRAWING_SCALE
+        return self.layers(torch.cat([drawing, texture], 1))
+
+
+DRAWING_SCALE = (
+    4.0  # a landmark's mass spreads over about four cells: brings the drawing to the range of Z [C]
+)
+
+
+class AUHead(nn.Module):
+    """D_au: one branch per AU as grouped convolutions; a branch ends in a map of evidence whose mean is the logit.
+
+    Because the last step is linear and a mean, the evidence map is the branch's exact class
+    activation map.
+
+    Shapes: F (B, C, h, w) -> logits (B, A), evidence (B, A, h/4, w/4).
+    """
+
+    def __init__(self, channels: int, num_aus: int, branch_channels: int = 8):
+        super().__init__()
+        width = num_aus * branch_channels
+        self.layers = nn.Sequential(
+            ConvBlock(channels, width, stride=2),
+            ConvBlock(width, width, stride=2, groups=num_aus),
+            nn.Dropout2d(0.1),
+            nn.Conv2d(width, num_aus, 1, groups=num_aus),
+        )
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        evidence = self.layers(features)
+        return evidence.mean((-2, -1)), evidence
+
+
+class LandmarkAUHead(nn.Module):
+    """The landmarks-only rival: AUs from normalised landmark coordinates, by a small MLP.
+
+    Coordinates are centred and divided by their spread, so that place and size of the face do
+    not matter.
+
+    Shapes: landmarks (B, K, 2) -> logits (B, A).
+    """
+
+    def __init__(self, num_landmarks: int, num_aus: int, hidden: int = 128):
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Linear(2 * num_landmarks, hidden), nn.LayerNorm(hidden), nn.LeakyReLU(0.1), nn.Dropout(0.1),
+            nn.Linear(hidden, hidden), nn.LayerNorm(hidden), nn.LeakyReLU(0.1), nn.Dropout(0.1),
+            nn.Linear(hidden, num_aus),
+        )  # fmt: skip
+
+    def forward(self, landmarks: Tensor) -> Tensor:
+        centred = landmarks - landmarks.mean(1, keepdim=True)
+        spread = centred.square().sum(-1).mean(1).sqrt().clamp(min=1e-3)
+        return self.layers((centred / spread[:, None, None]).flatten(1) * 3)
+
+
+class FeatureAdversary(nn.Sequential):
+    """A_s, A_t: is this a real feature of the domain? (B, C, h, w) -> patch scores (B, 1, h/4, w/4)."""
+
+    def __init__(self, channels: int):
+        super().__init__(
+            nn.Conv2d(channels, channels, 4, 2, 1), nn.LeakyReLU(0.2, inplace=True),
+            nn.Conv2d(channels, 2 * channels, 4, 2, 1), nn.LeakyReLU(0.2, inplace=True),
+            nn.Conv2d(2 * channels, 1, 3, 1, 1),
+        )  # fmt: skip
+
+
+class Projector(nn.Module):
+    """p_F, p_S, p_Z: pooled to a coarse grid, two layers, unit length [P: simple projectors; C: this form].
+
+    A global pool would make S a constant, since each of its maps sums to 1; so the maps are
+    pooled to `grid` x `grid` cells. `dense=True` projects each cell by itself instead.
+
+    Shapes: (B, C, h, w) -> (B, D), or (B, grid * grid, D) if dense; every vector has length 1.
+    """
+
+    def __init__(self, channels: int, dim: int = 128, grid: int = 7, dense: bool = False):
+        super().__init__()
+        self.dense, self.grid = dense, grid
+        inputs = channels if dense else channels * grid * grid
+        self.layers = nn.Sequential(nn.Linear(inputs, dim), nn.LeakyReLU(0.1), nn.Linear(dim, dim))
+
+    def forward(self, features: Tensor) -> Tensor:
+        pooled = F.adaptive_avg_pool2d(features, self.grid)  # (B, C, grid, grid)
+        vectors = pooled.flatten(2).transpose(1, 2) if self.dense else pooled.flatten(1)
+        return F.normalize(self.layers(vectors), dim=-1)
+
+
+class DomainClassifier(nn.Module):
+    """DANN's rival part: source or target, from features whose gradient is reversed (Ganin & Lempitsky 2015).
+
+    Shapes: (B, C, h, w) -> (B,) logit of "target".
+    """
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.layers = nn.Sequential(
+            ConvBlock(channels, channels, stride=2), ConvBlock(channels, channels, stride=2),
+            nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, 1),
+        )  # fmt: skip
+
+    def forward(self, features: Tensor) -> Tensor:
+        return self.layers(ReverseGradient.apply(features)).squeeze(1)
+
+
+class ReverseGradient(torch.autograd.Function):
+    """Identity forwards, minus one backwards."""
+
+    @staticmethod
+    def forward(ctx, features: Tensor) -> Tensor:
+        return features.view_as(features)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> Tensor:
+        return -gradient
+
+
+class ImageDecoder(nn.Module):
+    """R: features -> picture, only to look at features; it trains on stopped gradients [C].
+
+    Shapes: (B, C, h, w) -> (B, I, 4h, 4w) in the units of the input picture.
+    """
+
+    def __init__(self, channels: int, outputs: int):
+        super().__init__()
+        self.layers = nn.Sequential(
+            ConvBlock(channels, 2 * channels), ConvBlock(2 * channels, 2 * channels),
+            nn.Conv2d(2 * channels, 16 * outputs, 3, padding=1), nn.PixelShuffle(4),
+        )  # fmt: skip
+
+    def forward(self, features: Tensor) -> Tensor:
+        return self.layers(features)

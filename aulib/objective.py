@@ -1,0 +1,152 @@
+"""The objective: every unweighted term by name, and the one place where weights are applied."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from aulib.losses import (
+    au_occurrence_loss,
+    domain_loss,
+    flatness_loss,
+    fooling_loss,
+    landmark_loss,
+    real_fake_loss,
+)
+from aulib.model import AUModel
+from aulib.supervisors import SUPERVISORS, alignment_term
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What a run minimises. weights: factor per term; the rest is handed to the terms that read it."""
+
+    weights: dict[str, float]
+    au_weight: Tensor
+    pos_weight: Tensor
+    alignment: str = "global"
+    negatives: str = "rivals"
+    temperature: float = 0.1
+
+    def au_loss(self, logits: Tensor, occurrence: Tensor) -> Tensor:
+        return au_occurrence_loss(logits, occurrence, self.au_weight, self.pos_weight)
+
+
+Term = Callable[[AUModel, Objective, dict, dict, dict], Tensor]
+"""(model, objective, outputs, source batch, target batch) -> (); only the source batch may hold `occurrence`."""
+
+
+def _landmarks(outputs_key: str, domain: str) -> Term:
+    def term(model, objective, outputs, source, target):
+        batch = source if domain == "source" else target
+        return landmark_loss(outputs[outputs_key], batch["landmarks"], batch["image"].shape[-1])
+
+    return term
+
+
+def _landmarks_swapped(model, objective, outputs, source, target):
+    size = source["image"].shape[-1]
+    on_target = landmark_loss(outputs["landmarks_swapped_t"], source["landmarks"], size)  # F~^t carries l^s
+    return 0.5 * (on_target + landmark_loss(outputs["landmarks_swapped_s"], target["landmarks"], size))
+
+
+def _flatness(model, objective, outputs, source, target):
+    return flatness_loss(model.landmark_adversary(torch.cat([outputs["texture_s"], outputs["texture_t"]])))
+
+
+def _fooling(model, objective, outputs, source, target):
+    fake_s, fake_t = (
+        model.source_adversary(outputs["swapped_s"]),
+        model.target_adversary(outputs["swapped_t"]),
+    )
+    return 0.5 * (fooling_loss(fake_s) + fooling_loss(fake_t))
+
+
+def _l1(first: str, second: str) -> Term:
+    """Mean of both domains; the first round is the (detached) target of the second."""
+
+    def term(model, objective, outputs, source, target):
+        return 0.5 * sum(
+            (outputs[f"{second}_{d}"] - outputs[f"{first}_{d}"].detach()).abs().mean() for d in "st"
+        )
+
+    return term
+
+
+def _aligned(name: str) -> Term:
+    def term(model, objective, outputs, source, target):
+        return alignment_term(
+            SUPERVISORS[name],
+            outputs,
+            model.projectors,
+            objective.alignment,
+            objective.negatives,
+            objective.temperature,
+        )
+
+    return term
+
+
+PLAIN_TERMS: dict[str, Term] = {
+    "au_source": lambda m, o, out, source, target: o.au_loss(out["au_s"], source["occurrence"]),
+    "landmarks_source": _landmarks("landmarks_s", "source"),
+    "landmarks_target": _landmarks("landmarks_t", "target"),
+    "domain": lambda m, o, out, source, target: domain_loss(out["domain_s"], out["domain_t"]),
+}
+ROUND_TERMS: dict[str, Term] = {
+    "au_swapped": lambda m, o, out, source, target: o.au_loss(out["au_swapped_t"], source["occurrence"]),
+    "au_self": lambda m, o, out, source, target: o.au_loss(out["au_self_s"], source["occurrence"]),
+    "landmarks_swapped": _landmarks_swapped,
+    "texture_flatness": _flatness,
+    "feature_adversary": _fooling,
+    "self_reconstruction": _l1("rich", "self"),
+    "cycle": _l1("rich", "rich2"),
+    **{name: _aligned(name) for name in SUPERVISORS},
+}
+TERMS = PLAIN_TERMS | ROUND_TERMS
+
+
+def check_weights(weights: dict[str, float]) -> None:
+    """Raises KeyError for a weight that names no term, with the terms there are."""
+    if unknown := sorted(weights.keys() - TERMS.keys()):
+        raise KeyError(f"weights name unknown terms {unknown}; there are {sorted(TERMS)}")
+
+
+def loss_terms(
+    model: AUModel, objective: Objective, outputs: dict, source: dict, target: dict, separate: bool
+) -> dict[str, Tensor]:
+    """Every unweighted term the objective weighs and this step can compute, by name."""
+    available = TERMS if separate else PLAIN_TERMS
+    return {
+        name: available[name](model, objective, outputs, source, target)
+        for name, weight in objective.weights.items()
+        if name in available and weight > 0
+    }
+
+
+def weighted_sum(terms: dict[str, Tensor], weights: dict[str, float], ramp: float, step: int) -> Tensor:
+    """The one place where terms are weighed; terms of the two rounds count `ramp` (0 to 1) of their weight.
+
+    Raises:
+        FloatingPointError: a term is not finite; names it and the step.
+    """
+    total = 0.0
+    for name, term in terms.items():
+        if not torch.isfinite(term):
+            raise FloatingPointError(f"term {name!r} is {term.item()} at step {step}")
+        total = total + weights[name] * (ramp if name in ROUND_TERMS else 1.0) * term
+    return total
+
+
+def adversary_loss(model: AUModel, outputs: dict, source: dict, target: dict) -> Tensor:
+    """What A_lm, A_s and A_t minimise, on stopped gradients: read landmarks from Z, tell F from F~."""
+    size = source["image"].shape[-1]
+    texture = torch.cat([outputs["texture_s"], outputs["texture_t"]]).detach()
+    landmarks = torch.cat([source["landmarks"], target["landmarks"]])
+    total = landmark_loss(model.landmark_adversary(texture), landmarks, size)
+    for domain, adversary in (("s", model.source_adversary), ("t", model.target_adversary)):
+        both = torch.cat([outputs[f"rich_{domain}"], outputs[f"swapped_{domain}"]]).detach()
+        real, fake = adversary(both).chunk(2)
+        total = total + real_fake_loss(real, fake)
+    return total

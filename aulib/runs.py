@@ -1,0 +1,244 @@
+"""From names to a run folder: data in, one method trained, everything needed later written beside it.
+
+A run folder is self-contained: it can be moved and read without the data. It holds `config.json` and
+`model.safetensors` (the model), `metrics.json`, `history.csv`, `samples.npz` (a fixed few faces of each
+domain), the test predictions of both domains, and `fit/` (what an interrupted run resumes from).
+"""
+
+import json
+import resource
+import sys
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from aulib.checkpoints import save_run
+from aulib.cropping import CropSpec, crop_dataset
+from aulib.datasets import DatasetFolder, read_dataset
+from aulib.labels import au_weights
+from aulib.loaders import Faces, with_landmarks
+from aulib.methods import CONTRASTIVE_WEIGHT, METHODS, PRESETS, Method, Preset
+from aulib.model import AUModel, ModelConfig
+from aulib.objective import Objective, check_weights
+from aulib.reading import Reading, read_faces, score_faces
+from aulib.training import Schedule, fit
+
+SAMPLES = (
+    16  # faces of each domain kept in the run, evenly spaced over its test rows before anything is trained
+)
+
+
+def chosen_method(name: str, supervisors: list[str], weights: dict[str, float]) -> Method:
+    """A rung of METHODS with another list of supervisors (empty: its own) and other weights by term.
+
+    Raises:
+        ValueError: unknown method or supervisor.  KeyError: unknown term.
+    """
+    if name not in METHODS:
+        raise ValueError(f"unknown method {name!r}; there are {list(METHODS)}")
+    method = METHODS[name]
+    if supervisors:
+        method = method.with_supervisors(supervisors, CONTRASTIVE_WEIGHT)
+    check_weights(weights)
+    return replace(method, weights=method.weights | weights)
+
+
+def default_precision() -> str:
+    """bf16 autocast where the machine multiplies it natively (a CUDA device, AMX units), else fp32.
+
+    On a CPU without such units bf16 convolutions were ten times slower than fp32.
+    """
+    if torch.cuda.is_available():
+        return "bf16-mixed"
+    has_amx = getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
+    return "bf16-mixed" if has_amx() else "32-true"
+
+
+def peak_memory_mb() -> float:
+    """Largest resident size of this process so far, in MiB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+def train_run(
+    source: str,
+    target: str,
+    method: str = "full",
+    preset: str = "fast",
+    backbone: str = "",
+    supervisors: list[str] | tuple[str, ...] = (),
+    steps: int = 0,
+    batch_size: int = 0,
+    seed: int = 0,
+    precision: str = "auto",
+    out_dir: str = "results/scratch",
+    weights: dict[str, float] | None = None,
+    alignment: str = "global",
+    negatives: str = "rivals",
+    share_extraction: bool = True,
+    progress: bool = True,
+    **preset_changes,
+) -> dict:
+    """Train one method on source -> target and write its run folder.
+
+    Args:
+        source, target: dataset folders or `synthetic:...`. Target AU labels are read by `oracle` only,
+            and to score the finished run on its test split.
+        steps, batch_size: 0 takes the preset's. batch_size is per domain.
+        supervisors: empty for the method's own.  weights: factor per term, over the method's own.
+        precision: "auto" or a Fabric precision such as "32-true".
+        preset_changes: any field of `Preset`, for studies.
+
+    Returns:
+        the metrics also written to `metrics.json`: `source.mean.f1`, `target.mean.f1`, ... with the keys of
+        `aulib evaluate` behind the domain, and `seconds`, `peak_memory_mb`, `selected_step`.
+
+    Raises:
+        ValueError: unknown method, preset or supervisor, or domains that do not fit together.
+    """
+    out = Path(out_dir)
+    out.mkdir(parents=True, exist_ok=True)
+    rung = chosen_method(method, list(supervisors), weights or {})
+    if preset not in PRESETS:
+        raise ValueError(f"unknown preset {preset!r}; there are {list(PRESETS)}")
+    values = replace(PRESETS[preset], **preset_changes)
+    schedule = Schedule(steps or values.steps, batch_size or values.batch_size, seed)
+
+    sets = {"source": read_dataset(source), "target": read_dataset(target)}
+    labelled = sets["target" if rung.labels_from_target else "source"]
+    if not labelled.aus:
+        raise ValueError(
+            f"{labelled.root} has no AU labels (columns AU01_c, ...), which method {method!r} learns from"
+        )
+    config = model_config(values, rung, labelled, sets, backbone, share_extraction, alignment)
+    crops = {
+        name: crop_dataset(data, CropSpec(config.margin_size, config.box_enlarge))
+        for name, data in sets.items()
+    }
+    faces = {
+        (name, split): faces_of(sets[name], crops[name], split, config)
+        for name in sets
+        for split in ("train", "val", "test")
+    }
+    samples = {name: faces[name, "test"] for name in sets}
+
+    torch.manual_seed(seed)
+    model = AUModel(config)
+    if config.colour and next(model.parameters()).is_cpu:
+        model = model.to(memory_format=torch.channels_last)
+    domain = "target" if rung.labels_from_target else "source"
+    train, validation = faces[domain, "train"], faces[domain, "val"]
+    objective = Objective(rung.weights, *label_weights(train, values), alignment, negatives)
+    started = time.perf_counter()
+    model, log, selected = fit(
+        model, rung, values, objective, schedule, train,
+        faces["target", "train"].without_labels() if rung.uses_target else None,
+        (validation, labelled.subjects[validation.rows]),
+        out, default_precision() if precision == "auto" else precision, progress,
+    )  # fmt: skip
+    seconds = log_seconds(log, time.perf_counter() - started)
+
+    settings = {
+        "method": method, "supervisors": list(rung.supervisors), "weights": rung.weights, "preset": preset,
+        "preset_values": asdict(values), "steps": schedule.steps, "batch_size": schedule.batch_size, "seed": seed,
+        "alignment": alignment, "negatives": negatives, "read_target_from": rung.read_target_from,
+        "read_source_from": rung.read_source_from, "source": str(source), "target": str(target),
+        "data_versions": {name: data.version for name, data in sets.items()},
+    }  # fmt: skip
+    save_run(out, model, settings)
+    pd.DataFrame(log).to_csv(out / "history.csv", index=False)
+    metrics = {"seconds": seconds, "peak_memory_mb": peak_memory_mb(), **selected}
+    for name, data in sets.items():
+        test = faces[name, "test"]
+        if not len(test):
+            continue
+        read_from = rung.read_target_from if name == "target" else rung.read_source_from
+        reading = read_faces(model, test, read_from)
+        scores = score_faces(reading, test, data.subjects[test.rows], config.aus)
+        metrics |= {f"{name}.{key}": value for key, value in scores.items()}
+        predictions(reading, test, data, config).to_csv(out / f"predictions_{name}_test.csv", index=False)
+    save_samples(out / "samples.npz", samples, sets)
+    partial = out / "metrics.json.partial"
+    partial.write_text(json.dumps(metrics, indent=1))
+    partial.replace(out / "metrics.json")
+    return metrics
+
+
+def model_config(
+    preset: Preset,
+    method: Method,
+    labelled: DatasetFolder,
+    sets: dict,
+    backbone: str,
+    share: bool,
+    alignment: str,
+) -> ModelConfig:
+    """Sizes from the preset, AUs from the labelled set, as many landmarks as every set has."""
+    available = min(data.num_landmarks for data in sets.values())
+    if not available:
+        missing = [str(data.root) for data in sets.values() if not data.num_landmarks]
+        raise ValueError(f"no landmarks in {missing}; run `aulib prepare` or add columns x_0, y_0, ...")
+    return ModelConfig(
+        aus=tuple(labelled.aus), num_landmarks=min(available, preset.num_landmarks), image_size=preset.image_size,
+        margin_size=preset.margin_size, channels=preset.channels, colour=preset.colour, backbone=backbone,
+        pretrained=False, separates=method.separates, adapts_by_domain=method.adapts_by_domain,
+        au_from_landmarks=method.au_from_landmarks, share_extraction=share, au_centres=preset.au_centres,
+        alignment_dense=alignment == "dense",
+    )  # fmt: skip
+
+
+def faces_of(data: DatasetFolder, crops, split: str, config: ModelConfig) -> Faces:
+    """One split of a cropped set, with the model's landmarks and AUs (NaN for AUs the set does not label)."""
+    occurrence = np.full((len(data), len(config.aus)), np.nan, dtype=np.float32)
+    labels = data.occurrence if data.aus else occurrence
+    for index, au in enumerate(config.aus):
+        if au in data.aus:
+            occurrence[:, index] = labels[:, data.aus.index(au)]
+    landmarks = with_landmarks(crops.landmarks, config.num_landmarks, config.au_centres)
+    return Faces(crops.images, data.rows(split), landmarks, occurrence)
+
+
+def label_weights(faces: Faces, preset: Preset) -> tuple[torch.Tensor, torch.Tensor]:
+    """AU weights [A] and weights of present labels, (absent / present) ** power [C], of the training faces; (A,) each."""
+    labels = faces.occurrence[faces.rows]
+    present = np.nansum(labels, 0)
+    absent = np.nansum(1 - labels, 0)
+    pos_weight = (np.maximum(absent, 1) / np.maximum(present, 1)) ** preset.pos_weight_power
+    return torch.from_numpy(au_weights(labels)), torch.from_numpy(pos_weight.astype(np.float32))
+
+
+def predictions(reading: Reading, faces: Faces, data: DatasetFolder, config: ModelConfig) -> pd.DataFrame:
+    """One row a face: image, subject, AUxx_c (predicted at 0.5), AUxx_p, and the true AUxx where known."""
+    table = data.table.iloc[faces.rows][["image", "subject"]].reset_index(drop=True)
+    columns = {}
+    for index, au in enumerate(config.aus):
+        columns[f"{au}_c"] = (reading.probability[:, index] >= 0.5).astype(int)
+        columns[f"{au}_p"] = reading.probability[:, index].round(4)
+        columns[f"{au}_true"] = faces.occurrence[faces.rows, index]
+    return pd.concat([table, pd.DataFrame(columns)], axis=1)
+
+
+def save_samples(file: Path, samples: dict[str, Faces], sets: dict[str, DatasetFolder]) -> None:
+    """Margin crops, landmarks, labels and names of SAMPLES test faces a domain, evenly spaced over its test rows."""
+    arrays = {}
+    for name, faces in samples.items():
+        rows = (
+            faces.rows[np.linspace(0, len(faces) - 1, min(SAMPLES, len(faces))).astype(int)]
+            if len(faces)
+            else []
+        )
+        arrays[f"{name}_images"] = faces.images[rows]
+        arrays[f"{name}_landmarks"] = faces.landmarks[rows]
+        arrays[f"{name}_occurrence"] = faces.occurrence[rows]
+        arrays[f"{name}_names"] = sets[name].table["image"].to_numpy(dtype=str)[rows]
+    np.savez_compressed(file, **arrays)
+
+
+def log_seconds(log: list[dict], elapsed: float) -> float:
+    """Training seconds over all interruptions: the log's own clock, or what this call took."""
+    clocks = [row["seconds"] for row in log if "seconds" in row]
+    return clocks[-1] if clocks else elapsed
