@@ -7,6 +7,7 @@ atomically, or `error.txt` with the true cause. Only `result.json` decides wheth
 
 import hashlib
 import json
+import math
 import os
 import subprocess
 import sys
@@ -132,11 +133,21 @@ def run_key(notebook: Path, values: dict[str, Any]) -> str:
     return digest.hexdigest()[:16]
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Write a file that is either whole or not there."""
+def write_json(path: str | Path, value: Any) -> None:
+    """Write a file that is either whole or not there; NaN and infinity, which JSON lacks, become null."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
+    partial.write_text(json.dumps(_finite(value), indent=1, allow_nan=False) + "\n", encoding="utf-8")
     os.replace(partial, path)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _what_differs(out_dir: Path, values: dict, unfinished: bool = False) -> str:

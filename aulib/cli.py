@@ -1,0 +1,270 @@
+"""The command `aulib`: parses, calls, prints. What is heavy is imported inside the command that needs it.
+
+Exit status: 0 done, 1 failed (one line says why; `--debug` adds the traceback), 2 bad arguments,
+130 interrupted.
+"""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from typer.core import TyperGroup
+
+import aulib
+
+
+class OneLineErrors(TyperGroup):
+    """Turns what a command raises into one line on stderr and an exit status."""
+
+    debug = False
+
+    def invoke(self, ctx):
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise _ended(
+                "interrupted; what was finished is kept, the same command goes on from there", 130
+            ) from None
+        except (typer.Exit, typer.Abort):
+            raise
+        except Exception as error:
+            if OneLineErrors.debug or hasattr(error, "exit_code"):  # usage errors print themselves
+                raise
+            status = 2 if type(error).__name__ == "ParameterError" else 1
+            cause = " ".join(str(error).split()) or "no message; --debug shows where"
+            raise _ended(f"{type(error).__name__}: {cause}", status) from None
+
+
+def _ended(line: str, status: int) -> typer.Exit:
+    typer.echo(f"aulib: {line}", err=True)
+    return typer.Exit(status)
+
+
+app = typer.Typer(
+    cls=OneLineErrors,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"aulib {aulib.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of a failure.")] = False,
+):
+    """Facial action units in the wild, learnt from labelled faces of another domain.
+
+    `aulib demo` runs everything once. Where a data set is asked for, give a folder with manifest.csv, or
+    synthetic:studio or synthetic:wild.
+    """
+    OneLineErrors.debug = debug
+
+
+@app.command(short_help="Render faces with AU labels.")
+def synth(
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to write; becomes a dataset folder.")],
+    domain: Annotated[str, typer.Option(help="studio or wild.")] = "studio",
+    n: Annotated[int, typer.Option("--n", min=1, help="How many faces.")] = 1000,
+    seed: Annotated[int, typer.Option(min=0, help="Same seed, same bytes (CPU).")] = 0,
+    size: Annotated[int, typer.Option(min=16, max=2048, help="Pixels of a side.")] = 112,
+):
+    """Render faces with AU labels and landmarks.
+
+    Example: aulib synth --domain wild --n 500 --seed 1 --size 128 faces/wild
+    """
+    if domain not in ("studio", "wild"):
+        raise typer.BadParameter(f"{domain!r} is neither studio nor wild", param_hint="--domain")
+    from aulib.synthetic.sets import generate_set
+
+    typer.echo(f"{n} faces in {generate_set(domain, n, seed, size, out)}")
+
+
+@app.command(short_help="Make a dataset folder of pictures.")
+def prepare(
+    photos: Annotated[
+        Path, typer.Argument(metavar="PHOTOS", exists=True, file_okay=False, help="Any folder of pictures.")
+    ],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Dataset folder to write.")],
+    landmarks: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            exists=True,
+            dir_okay=False,
+            help="Landmarks from an OpenFace CSV, not a detector.",
+        ),
+    ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes; all cores if not given.")] = None,
+):
+    """Make a dataset folder of any folder of pictures; what cannot be used is listed in OUT/skipped.csv.
+
+    Example: aulib prepare holiday_pictures faces/holiday
+    """
+    from aulib.photographs import prepare as prepare_photographs
+
+    prepare_photographs(photos, out, landmarks=landmarks, workers=workers)
+    typer.echo(f"dataset folder: {out}")
+
+
+@app.command(short_help="Execute a notebook strictly.")
+def run(
+    notebook: Annotated[str, typer.Argument(metavar="NOTEBOOK", help="A file, or a name such as 02_train.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Run folder.")],
+    parameter: Annotated[
+        list[str] | None,
+        typer.Option("-p", "--parameter", metavar="NAME VALUE", help="Override one parameter; repeatable."),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Run anew; a finished run in DIR is set aside.")
+    ] = False,
+):
+    """Execute a notebook strictly: a parameter it does not declare, or of another type, is an error.
+
+    Example: aulib run 02_train -p method full -p steps 200 -p seed 1 --out results/scratch
+    """
+    from aulib.parameters import ParameterError, declared_parameters, value_from_text
+    from aulib.running import notebook_path, run_notebook
+
+    try:
+        path = notebook_path(notebook)
+    except FileNotFoundError as error:
+        raise typer.BadParameter(str(error), param_hint="NOTEBOOK") from None
+    declared = declared_parameters(path)
+    values = {}
+    for name, text in (item.split("=", 1) for item in parameter or []):
+        if name not in declared:
+            raise ParameterError(f"{path.name} declares no parameter {name!r}; it has {list(declared)}")
+        values[name] = value_from_text(declared[name], text)
+    metrics = run_notebook(path, out, values, reuse=not force, replace=force)
+    _print_scores(metrics)
+    typer.echo(f"run folder: {out}")
+
+
+@app.command(short_help="Score a run on a labelled data set.")
+def evaluate(
+    run: Annotated[
+        Path, typer.Argument(metavar="RUN", exists=True, file_okay=False, help="A finished run's folder.")
+    ],
+    dataset: Annotated[str, typer.Argument(metavar="DATASET", help="Dataset folder or synthetic:...")],
+    split: Annotated[str, typer.Option(help="train, val or test.")] = "test",
+    json: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write all scores here.")
+    ] = None,
+    read_from: Annotated[
+        str | None, typer.Option(help="features or reconstruction; the run's own if not given.")
+    ] = None,
+):
+    """Score a run on a labelled data set, with 95 % intervals over subjects.
+
+    Example: aulib evaluate results/demo/full synthetic:wild --split test --json scores.json
+    """
+    _one_of("--split", split, ("train", "val", "test"))
+    _one_of("--read-from", read_from, ("features", "reconstruction", None))
+    from aulib import predicting
+    from aulib.running import write_json
+
+    scores = predicting.evaluate(run, dataset, split, read_from=read_from)
+    _print_scores(scores)
+    if json:
+        write_json(json, scores)
+
+
+@app.command(short_help="Write a table of AU probabilities.")
+def predict(
+    run: Annotated[
+        Path, typer.Argument(metavar="RUN", exists=True, file_okay=False, help="A finished run's folder.")
+    ],
+    faces: Annotated[
+        str, typer.Argument(metavar="PHOTOS_OR_DATASET", help="Folder of pictures, or dataset folder.")
+    ],
+    out: Annotated[Path, typer.Option(metavar="FILE.csv", dir_okay=False, help="Table to write.")],
+):
+    """Write AU probabilities and landmarks of every picture in OpenFace's columns.
+
+    Example: aulib predict results/demo/full holiday_pictures --out holiday.csv
+    """
+    from aulib import predicting
+
+    predicting.predict(run, faces, out)
+    typer.echo(f"predictions: {out}")
+
+
+@app.command(short_help="The main job, studio to wild.")
+def demo(
+    target: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            exists=True,
+            file_okay=False,
+            help="Photographs to adapt to and predict as well.",
+        ),
+    ] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Steps of every method, for a quick look.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of every run.")] = 0,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where runs, figures and summary.json go.")] = Path(
+        "results/demo"
+    ),
+):
+    """The main job: labelled studio faces to unlabelled wild ones, five methods, one table.
+
+    Example: aulib demo --target holiday_pictures
+    """
+    from aulib.demo import main as run_demo
+
+    run_demo(target=target, out=out, steps=steps, seed=seed)
+
+
+def _one_of(option: str, value: str | None, allowed: tuple) -> None:
+    if value not in allowed:
+        names = ", ".join(name for name in allowed if name)
+        raise typer.BadParameter(f"{value!r} is none of {names}", param_hint=option)
+
+
+def _print_scores(scores: dict) -> None:
+    for name in ("mean.f1", "mean.auc", "mean.f1_norm", "landmarks.nme"):
+        if isinstance(scores.get(name), float):
+            low, high = scores.get(f"{name}_low"), scores.get(f"{name}_high")
+            interval = f"  [{low:.3f}, {high:.3f}]" if low is not None and high is not None else ""
+            typer.echo(f"{name:14s} {scores[name]:.3f}{interval}")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Entry point. `--debug` may stand anywhere, and `-p NAME VALUE` is read as `-p NAME=VALUE`."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if "--debug" in words:
+        words.remove("--debug")
+        words.insert(0, "--debug")
+    app(args=_join_parameters(words), prog_name="aulib")
+
+
+def _join_parameters(words: list[str]) -> list[str]:
+    """Typer's list options take one word each, a parameter is two."""
+    joined, rest = [], iter(words)
+    for word in rest:
+        joined.append(word)
+        if word in ("-p", "--parameter"):
+            name, value = next(rest, None), None
+            if name is not None and "=" not in name:
+                value = next(rest, None)
+            if name is None or ("=" not in name and value is None):
+                _ended("-p needs a name and a value, as in -p steps 200", 2)
+                raise SystemExit(2)
+            joined.append(name if value is None else f"{name}={value}")
+    return joined
+
+
+if __name__ == "__main__":
+    main()

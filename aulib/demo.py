@@ -1,0 +1,125 @@
+"""The main job: AU labels of studio faces carried to unlabelled wild faces, by five methods, on a laptop.
+
+Each method is one run of `02_train`, then `03_report` reads them all. Finished runs are kept: the same
+command goes on where it stopped, and runs again only what other settings, inputs or code put out of date.
+"""
+
+import time
+from pathlib import Path
+
+from aulib.datasets import read_dataset
+from aulib.running import notebook_path, run_notebook, write_json
+
+SOURCE, TARGET, PRESET = "synthetic:studio", "synthetic:wild", "fast"
+
+# Optimiser steps of each method: what two CPU cores manage within the demo's quarter of an hour.
+STEPS = {
+    "landmarks-only": 800,
+    "source-only": 800,
+    "adld": 800,
+    "full": 800,
+    "oracle": 800,
+}
+STEPS_ON_PHOTOGRAPHS = 800
+
+COLUMNS = [  # heading, key of `evaluate`, factor
+    ("F1", "mean.f1", 100),
+    ("AUC", "mean.auc", 100),
+    ("F1-norm", "mean.f1_norm", 100),
+    ("NME", "landmarks.nme", 100),
+]
+
+
+def main(
+    target: str | Path | None = None,
+    out: str | Path = "results/demo",
+    steps: int | None = None,
+    seed: int = 0,
+    source: str = SOURCE,
+    wild: str = TARGET,
+) -> dict:
+    """Train and compare the five methods, write `out`/summary.json, print the table and the figures' place.
+
+    Args:
+        target: a folder of photographs; adds a run of `full` that adapts to them and predicts on them.
+        steps: in place of every entry of STEPS, for a quick look.
+        source, wild: dataset folders or names in place of the synthetic sets.
+
+    Returns:
+        what summary.json holds: {"methods": {method: {evaluate's keys, seconds, peak_memory_mb}},
+        "settings": {...}}.
+    """
+    out, began = Path(out), time.monotonic()
+    for name in (source, wild):
+        print(f"faces: {name}", flush=True)
+        read_dataset(name)  # renders a synthetic set on first use, where its progress can be seen
+    shared = {"source": source, "target": wild, "preset": PRESET, "seed": seed}
+    budgets = {method: steps or budget for method, budget in STEPS.items()}
+    methods = {}
+    for number, (method, budget) in enumerate(budgets.items(), start=1):
+        print(f"[{number}/{len(budgets)}] {method}: {budget} steps", flush=True)
+        methods[method] = train(out / method, shared | {"method": method, "steps": budget})
+    print("report", flush=True)
+    runs = [(out / method).as_posix() for method in methods]
+    run_notebook(notebook_path("03_report"), out / "report", {"runs": runs}, replace=True)
+    summary = {
+        "methods": methods,
+        "settings": shared | {"steps": {name: steps or STEPS[name] for name in methods}},
+    }
+    write_json(out / "summary.json", summary)
+    if target is not None:
+        adapt_to_photographs(Path(target), out, steps or STEPS_ON_PHOTOGRAPHS, shared)
+    print(f"\n{table(methods)}\n\nfigures: {out / 'report'}   scores: {out / 'summary.json'}")
+    print(f"{(time.monotonic() - began) / 60:.1f} minutes; what was finished before is not counted")
+    return summary
+
+
+def train(run: Path, settings: dict) -> dict:
+    """One run of `02_train`, or what it wrote if it is finished and up to date."""
+    return run_notebook(notebook_path("02_train"), run, settings, replace=True)
+
+
+def adapt_to_photographs(photographs: Path, out: Path, steps: int, shared: dict) -> Path:
+    """Prepare the photographs, train `full` with them as unlabelled target, predict, draw the strongest.
+
+    Returns:
+        the contact sheet, `out`/photographs/strongest_faces.png.
+    """
+    from aulib import photographs as pictures
+    from aulib import plots, predicting
+
+    faces, folder = out / "photographs" / "faces", out / "photographs"
+    print(f"photographs: {photographs}", flush=True)
+    pictures.prepare(photographs, faces)
+    run = folder / "full"
+    print(f"full, adapted to them: {steps} steps", flush=True)
+    settings = shared | {"target": faces.as_posix(), "method": "full", "steps": steps}
+    train(run, settings)
+    predicting.predict(run, faces, folder / "predictions.csv")
+    sheet = folder / "strongest_faces.png"
+    plots.draw_strongest_faces(folder / "predictions.csv", faces).savefig(sheet, dpi=150)
+    print(f"predictions: {folder / 'predictions.csv'}   strongest faces of each AU: {sheet}")
+    return sheet
+
+
+def table(methods: dict[str, dict]) -> str:
+    """Methods by scores x 100, 95 % intervals over subjects in brackets; a dash where undefined."""
+    rows = [["", *(heading for heading, _, _ in COLUMNS), "seconds", "MB"]]
+    for method, scores in methods.items():
+        cells = [_score(scores, key, factor) for _, key, factor in COLUMNS]
+        rows.append([method, *cells, _whole(scores.get("seconds")), _whole(scores.get("peak_memory_mb"))])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _whole(number: float | None) -> str:
+    return "-" if number is None else f"{number:.0f}"
+
+
+def _score(scores: dict, key: str, factor: float) -> str:
+    if scores.get(key) is None:
+        return "-"
+    low, high = scores.get(f"{key}_low"), scores.get(f"{key}_high")
+    interval = "" if low is None or high is None else f" [{factor * low:.1f}, {factor * high:.1f}]"
+    return f"{factor * scores[key]:.1f}{interval}"
