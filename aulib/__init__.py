@@ -6,8 +6,12 @@ faces
     labels                 AU names, occurrence / intensity / unknown, weights from base rates
     landmarks              layouts of 68 and 49 points, AU centres, points <-> map cells
     datasets               the dataset folder: read, check, select a split
+    manifest_checks        what a manifest must satisfy; each fault with its row
     cropping               faces aligned once into a memory-mapped array, landmarks carried along
+    pictures               one picture file as RGB pixels
     photographs            any folder of pictures -> dataset folder
+    detector               68 landmarks on a picture (extra `landmarks`)
+    landmark_tables        landmarks from the CSV of OpenFace, py-feat and the like
     synthetic              rendered faces with AU labels: actions, appearance, domains, renderer, sets
     loaders                augmentation that moves image and landmarks together; paired domain batches
 model
@@ -15,9 +19,12 @@ model
     model                  how the parts are wired; `forward` returns every named output
     losses                 losses with labels, reconstruction and adversarial losses: plain functions
     supervisors            the contrastive supervisors, one signature, one table
+    objective              every unweighted term by name; the one place where weights are applied
     methods                the rungs of the ladder as values
-    training               terms, step, epoch, evaluation
-    checkpoints            a run's weights and settings on disk and back
+    training               step, validation on the source, checkpoint, resume
+    runs                   from names to a run folder: data in, one method trained, all written
+    checkpoints            a finished run's model on disk and back
+    reading                a model reads faces: probabilities, landmarks, scores
     metrics                F1-frame, AUC, skew-normalised F1, NME, intervals over subjects
 use
     predicting             a run and faces in, scores or a table out

@@ -58,7 +58,8 @@ def main(
     methods = {}
     for number, (method, budget) in enumerate(budgets.items(), start=1):
         print(f"[{number}/{len(budgets)}] {method}: {budget} steps", flush=True)
-        methods[method] = train(out / method, shared | {"method": method, "steps": budget})
+        metrics = train(out / method, shared | {"method": method, "steps": budget})
+        methods[method] = on_target(metrics)
     print("report", flush=True)
     runs = [(out / method).as_posix() for method in methods]
     run_notebook(notebook_path("03_report"), out / "report", {"runs": runs}, replace=True)
@@ -77,6 +78,12 @@ def main(
 def train(run: Path, settings: dict) -> dict:
     """One run of `02_train`, or what it wrote if it is finished and up to date."""
     return run_notebook(notebook_path("02_train"), run, settings, replace=True)
+
+
+def on_target(metrics: dict) -> dict:
+    """What a run says of the target's test faces, under the keys of `evaluate`, with its cost."""
+    scores = {key: value for key, value in metrics.items() if not key.startswith("source.")}
+    return {key.removeprefix("target."): value for key, value in scores.items()}
 
 
 def adapt_to_photographs(photographs: Path, out: Path, steps: int, shared: dict) -> Path:
