@@ -143,7 +143,10 @@ def warp(
 
 
 def change_light(image: Tensor, generator: torch.Generator) -> Tensor:
-    """Gamma, contrast, a slanted light, noise, and for a quarter of the faces a grey box: (B, 3, H, H) in [0, 1] [C]."""
+    """Gamma, contrast, a slanted light, noise, and for a quarter of the faces a grey box [C].
+
+    (B, 3, H, H) in [0, 1] -> the same.
+    """
     batch, _, size, _ = image.shape
 
     def uniform(low: float, high: float) -> Tensor:

@@ -42,7 +42,8 @@ def landmark_loss(logits: Tensor, landmarks: Tensor, image_size: int) -> Tensor:
 
     Args:
         logits: (B, K, h, w).
-        landmarks: (B, K, 2) pixels of the picture, x then y, NaN where unknown; those outside it are left out.
+        landmarks: (B, K, 2) pixels of the picture, x then y, NaN where unknown; those outside it are left
+            out.
         image_size: side of the picture in pixels.
 
     Returns:
@@ -76,7 +77,7 @@ def flatness_loss(logits: Tensor) -> Tensor:
 
 
 def real_fake_loss(real_score: Tensor, fake_score: Tensor) -> Tensor:
-    """Least-squares adversary's own loss: real scores to 1, reconstructed ones to 0 (Mao et al. 2017, eq. 2)."""
+    """The least-squares adversary's own loss: real scores to 1, others to 0 (Mao et al. 2017, eq. 2)."""
     return 0.5 * ((real_score - 1).square().mean() + fake_score.square().mean())
 
 

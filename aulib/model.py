@@ -125,7 +125,7 @@ class AUModel(nn.Module):
         return features if self.au_encoder is None else self.au_encoder(inputs)
 
     def read(self, image: Tensor, read_from: str) -> dict[str, Tensor]:
-        """Test path of one domain: pictures in, AU logits, landmarks' logits and everything worth looking at out.
+        """Test path of one domain: pictures in; AU logits, landmark logits and all worth looking at out.
 
         Args:
             image: (B, 3, H, W) RGB in [0, 1].
@@ -203,10 +203,13 @@ class AUModel(nn.Module):
         au_logits, _ = self.au_head(torch.cat([au_inputs, swapped[n:], self_rec[:n]]))
         outputs["au_s"], outputs["au_swapped_t"], outputs["au_self_s"] = au_logits.split(n)
         return outputs | {
-            "shape_s": shape[:n], "shape_t": shape[n:], "texture_s": texture[:n], "texture_t": texture[n:],
-            "self_s": self_rec[:n], "self_t": self_rec[n:], "swapped_s": swapped[:n], "swapped_t": swapped[n:],
+            "shape_s": shape[:n], "shape_t": shape[n:],
+            "texture_s": texture[:n], "texture_t": texture[n:],
+            "self_s": self_rec[:n], "self_t": self_rec[n:],
+            "swapped_s": swapped[:n], "swapped_t": swapped[n:],
             "landmarks_swapped_s": landmarks2[:n], "landmarks_swapped_t": landmarks2[n:],
-            "shape2_s": shape2[n:], "shape2_t": shape2[:n], "texture2_s": texture2[:n], "texture2_t": texture2[n:],
+            "shape2_s": shape2[n:], "shape2_t": shape2[:n],
+            "texture2_s": texture2[:n], "texture2_t": texture2[n:],
             "rich2_s": rich2[:n], "rich2_t": rich2[n:],
         }  # fmt: skip
 

@@ -158,7 +158,7 @@ DRAWING_SCALE = (
 
 
 class AUHead(nn.Module):
-    """D_au: one branch per AU as grouped convolutions; a branch ends in a map of evidence whose mean is the logit.
+    """D_au: one branch per AU as grouped convolutions, ending in a map of evidence whose mean is the logit.
 
     Because the last step is linear and a mean, the evidence map is the branch's exact class
     activation map.

@@ -34,7 +34,7 @@ class Objective:
 
 
 Term = Callable[[AUModel, Objective, dict, dict, dict], Tensor]
-"""(model, objective, outputs, source batch, target batch) -> (); only the source batch may hold `occurrence`."""
+"""(model, objective, outputs, source batch, target batch) -> (); only the source has `occurrence`."""
 
 
 def _landmarks(outputs_key: str, domain: str) -> Term:

@@ -144,7 +144,8 @@ def train_run(
 
     settings = {
         "method": method, "supervisors": list(rung.supervisors), "weights": rung.weights, "preset": preset,
-        "preset_values": asdict(values), "steps": schedule.steps, "batch_size": schedule.batch_size, "seed": seed,
+        "preset_values": asdict(values), "steps": schedule.steps,
+        "batch_size": schedule.batch_size, "seed": seed,
         "alignment": alignment, "negatives": negatives, "read_target_from": rung.read_target_from,
         "read_source_from": rung.read_source_from, "source": str(source), "target": str(target),
         "data_versions": {name: data.version for name, data in sets.items()},
@@ -183,8 +184,8 @@ def model_config(
         missing = [str(data.root) for data in sets.values() if not data.num_landmarks]
         raise ValueError(f"no landmarks in {missing}; run `aulib prepare` or add columns x_0, y_0, ...")
     return ModelConfig(
-        aus=tuple(labelled.aus), num_landmarks=min(available, preset.num_landmarks), image_size=preset.image_size,
-        margin_size=preset.margin_size, channels=preset.channels, colour=preset.colour, backbone=backbone,
+        aus=tuple(labelled.aus), num_landmarks=min(available, preset.num_landmarks),
+        image_size=preset.image_size, margin_size=preset.margin_size, channels=preset.channels, colour=preset.colour, backbone=backbone,
         pretrained=False, separates=method.separates, adapts_by_domain=method.adapts_by_domain,
         au_from_landmarks=method.au_from_landmarks, share_extraction=share, au_centres=preset.au_centres,
         alignment_dense=alignment == "dense",
@@ -203,7 +204,10 @@ def faces_of(data: DatasetFolder, crops, split: str, config: ModelConfig) -> Fac
 
 
 def label_weights(faces: Faces, preset: Preset) -> tuple[torch.Tensor, torch.Tensor]:
-    """AU weights [A] and weights of present labels, (absent / present) ** power [C], of the training faces; (A,) each."""
+    """AU weights [A] and weights of present labels [C] of the training faces, (A,) each.
+
+    A present label weighs (absent / present) ** `pos_weight_power`.
+    """
     labels = faces.occurrence[faces.rows]
     present = np.nansum(labels, 0)
     absent = np.nansum(1 - labels, 0)
@@ -223,7 +227,7 @@ def predictions(reading: Reading, faces: Faces, data: DatasetFolder, config: Mod
 
 
 def save_samples(file: Path, samples: dict[str, Faces], sets: dict[str, DatasetFolder]) -> None:
-    """Margin crops, landmarks, labels and names of SAMPLES test faces a domain, evenly spaced over its test rows."""
+    """Margin crops, landmarks, labels and names of SAMPLES evenly spaced test faces of each domain."""
     arrays = {}
     for name, faces in samples.items():
         rows = (

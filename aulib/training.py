@@ -35,7 +35,7 @@ class Schedule:
     seed: int
 
     def rate_factor(self, step: int, shape: str) -> float:
-        """Factor on the learning rates: ADLD's linear decay in the second half [A], or warm-up and cosine [C]."""
+        """Factor on the learning rates: ADLD's linear decay in the second half [A] or warm-up, cosine [C]."""
         if shape == "linear":
             return min(1.0, 2 * (1 - step / self.steps))
         warm = max(1, round(0.05 * self.steps))
@@ -175,11 +175,13 @@ def fit(
 
     Args:
         source: labelled faces (of the target domain for an oracle).  target: unlabelled faces, or None.
-        validation: labelled faces with their subjects; the best evaluation of the last 30 % of the steps is kept.
+        validation: labelled faces with their subjects; the best evaluation of the last 30 % of the steps is
+            kept.
         stop_after: stop (and save) after that many steps of this call, as an interrupt would.
 
     Returns:
-        the selected model, the log (a row each LOG_EVERY steps and at evaluations), and {"selected_step", "validation_f1"}.
+        the selected model, the log (a row each LOG_EVERY steps and at evaluations), and {"selected_step",
+        "validation_f1"}.
 
     Raises:
         FloatingPointError: a term is not finite.  KeyError: target faces carry AU labels.
