@@ -185,10 +185,10 @@ def model_config(
         raise ValueError(f"no landmarks in {missing}; run `aulib prepare` or add columns x_0, y_0, ...")
     return ModelConfig(
         aus=tuple(labelled.aus), num_landmarks=min(available, preset.num_landmarks),
-        image_size=preset.image_size, margin_size=preset.margin_size, channels=preset.channels, colour=preset.colour, backbone=backbone,
-        pretrained=False, separates=method.separates, adapts_by_domain=method.adapts_by_domain,
-        au_from_landmarks=method.au_from_landmarks, share_extraction=share, au_centres=preset.au_centres,
-        alignment_dense=alignment == "dense",
+        image_size=preset.image_size, margin_size=preset.margin_size, channels=preset.channels,
+        colour=preset.colour, backbone=backbone, pretrained=False, separates=method.separates,
+        adapts_by_domain=method.adapts_by_domain, au_from_landmarks=method.au_from_landmarks,
+        share_extraction=share, au_centres=preset.au_centres, alignment_dense=alignment == "dense",
     )  # fmt: skip
 
 
