@@ -18,11 +18,10 @@ from PIL import Image
 from tqdm import tqdm
 
 from aulib.datasets import DatasetFolder
-from aulib.landmarks import layout_of
+from aulib.landmarks import layout_of, refuse_outside
 from aulib.pictures import BACKGROUND, read_picture
 
 CODE_VERSION = 1  # raise it when the pixels of a crop would change
-MAX_MARGIN = 0.5  # landmarks may lie outside the picture by this share of its longer side
 MAX_FAULTS = 10
 
 
@@ -177,7 +176,7 @@ def _make_crops(dataset, landmarks, spec, folder, workers, progress) -> None:
     def crop_row(row: int) -> str | None:
         try:
             picture = read_picture(dataset.root / names[row])
-            _refuse_outside(landmarks[row], picture.size)
+            refuse_outside(landmarks[row], picture.size)
             matrix = crop_matrix(landmarks[row], spec)
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             return f"row {row + 2}: {names[row]}: {error}"
@@ -215,17 +214,6 @@ def _refuse_missing_landmarks(dataset: DatasetFolder, landmarks: np.ndarray) -> 
         raise ValueError(
             f"{dataset.root}: {len(missing)} of {len(dataset)} rows have no landmarks and cannot be cropped, "
             f"first rows {shown} (header is row 1); remove them or let `aulib prepare` find landmarks"
-        )
-
-
-def _refuse_outside(landmarks: np.ndarray, picture_size: tuple[int, int]) -> None:
-    width, height = picture_size
-    margin = MAX_MARGIN * max(width, height)
-    low, high = landmarks.min(axis=0), landmarks.max(axis=0)
-    if (low < -margin).any() or high[0] > width + margin or high[1] > height + margin:
-        raise ValueError(
-            f"landmarks span x {low[0]:.0f} to {high[0]:.0f}, y {low[1]:.0f} to {high[1]:.0f}, "
-            f"expected inside the picture of {width} x {height} (margin {margin:.0f})"
         )
 
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+MAX_MARGIN = 0.5  # landmarks may lie outside the picture by this share of its longer side
+
 # iBUG 68 without the jaw line (0-16) and the inner mouth corners (60, 64) is the 49-point layout.
 POINTS_49_IN_68: tuple[int, ...] = (*range(17, 60), 61, 62, 63, 65, 66, 67)
 
@@ -173,3 +175,15 @@ def expected_landmarks(attention, image_size: int):
     x = (attention.sum(dim=-2) * columns).sum(dim=-1)  # (B, K)
     y = (attention.sum(dim=-1) * rows).sum(dim=-1)
     return torch.stack([x, y], dim=-1)
+
+
+def refuse_outside(landmarks: np.ndarray, picture_size: tuple[int, int]) -> None:
+    """ValueError if (K, 2) landmarks lie far outside a picture of (width, height)."""
+    width, height = picture_size
+    margin = MAX_MARGIN * max(width, height)
+    low, high = landmarks.min(axis=0), landmarks.max(axis=0)
+    if (low < -margin).any() or high[0] > width + margin or high[1] > height + margin:
+        raise ValueError(
+            f"landmarks span x {low[0]:.0f} to {high[0]:.0f}, y {low[1]:.0f} to {high[1]:.0f}, "
+            f"expected inside the picture of {width} x {height} (margin {margin:.0f})"
+        )
