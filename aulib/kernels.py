@@ -57,6 +57,7 @@ def execute(
                     values,
                     engine_name="aulib",
                     kernel_name=kernel_name,
+                    language="python",  # a stripped notebook may not say
                     progress_bar=bar,
                     execution_timeout=timeout,
                     **settings,

@@ -1,0 +1,64 @@
+"""Fixtures that several tests share."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+TINY_AUS = ("AU01", "AU06", "AU12", "AU26")
+
+
+def face_outline(size: int) -> np.ndarray:
+    """(68, 2) pixels: a frontal face drawn with arcs in iBUG order, filling about half of a picture."""
+
+    def arc(cx, cy, rx, ry, start, stop, count):
+        angle = np.linspace(np.pi * start, np.pi * stop, count)
+        return np.stack([cx + rx * np.cos(angle), cy + ry * np.sin(angle)], axis=1)
+
+    parts = [
+        arc(0.50, 0.45, 0.28, 0.36, 1.0, 0.0, 17),  # jaw line, from the face's right ear to its left
+        arc(0.38, 0.36, 0.09, 0.04, 1.0, 2.0, 5),  # brows
+        arc(0.62, 0.36, 0.09, 0.04, 1.0, 2.0, 5),
+        np.stack([np.full(4, 0.5), np.linspace(0.42, 0.54, 4)], axis=1),  # ridge of the nose
+        np.stack([np.linspace(0.45, 0.55, 5), [0.56, 0.57, 0.575, 0.57, 0.56]], axis=1),
+        arc(0.39, 0.43, 0.05, 0.02, 1.0, 2.667, 6),  # eyes
+        arc(0.61, 0.43, 0.05, 0.02, 1.0, 2.667, 6),
+        arc(0.50, 0.67, 0.10, 0.04, 1.0, 2.833, 12),  # mouth
+        arc(0.50, 0.67, 0.06, 0.015, 1.0, 2.75, 8),
+    ]
+    return np.concatenate(parts) * size
+
+
+def write_tiny_set(folder: Path, n: int = 24, size: int = 64, seed: int = 0, labelled: bool = True) -> Path:
+    """A dataset folder of noise pictures with plausible landmarks and random labels; twelve subjects."""
+    rng = np.random.default_rng(seed)
+    (folder / "images").mkdir(parents=True)
+    rows = []
+    for i in range(n):
+        picture = rng.integers(0, 256, (size, size, 3), dtype=np.uint8)
+        Image.fromarray(picture).save(folder / "images" / f"{i:03d}.png")
+        subject = i % 12
+        points = face_outline(size) + rng.normal(0, size / 200, (68, 2))
+        row = {"image": f"images/{i:03d}.png", "subject": f"s{subject:02d}"}
+        row["split"] = "train" if subject < 6 else "val" if subject < 9 else "test"
+        if labelled:
+            row |= {f"{au}_c": int(rng.random() < 0.4) for au in TINY_AUS}
+        row |= {f"x_{k}": round(x, 2) for k, x in enumerate(points[:, 0])}
+        row |= {f"y_{k}": round(y, 2) for k, y in enumerate(points[:, 1])}
+        rows.append(row)
+    pd.DataFrame(rows).to_csv(folder / "manifest.csv", index=False)
+    return folder
+
+
+@pytest.fixture
+def tiny_set(tmp_path) -> Path:
+    """A labelled dataset folder of 24 noise pictures, 64 px, with 68 landmarks; no renderer involved."""
+    return write_tiny_set(tmp_path / "tiny_set")
+
+
+@pytest.fixture
+def tiny_target(tmp_path) -> Path:
+    """A second such folder with other pictures and labels."""
+    return write_tiny_set(tmp_path / "tiny_target", seed=1)

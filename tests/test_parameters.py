@@ -1,0 +1,134 @@
+"""A parameters cell is a signature: what does not fit it never reaches the notebook."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from aulib.parameters import Parameter, ParameterError, declared_parameters, fitting, value_from_text
+
+
+def notebook_with(tmp_path, cell: str) -> Path:
+    tagged = {"cell_type": "code", "metadata": {"tags": ["parameters"]}, "source": cell}
+    path = tmp_path / "n.ipynb"
+    path.write_text(json.dumps({"cells": [tagged], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}))
+    return path
+
+
+def parameter(kind: str) -> Parameter:
+    return Parameter("p", kind, None, "")
+
+
+def test_the_cell_is_read_in_its_order_with_types_defaults_and_help(tmp_path):
+    cell = 'source: str = "a # b"  # labelled faces\nsteps: int = 800  # optimiser steps\nrate = 0.5  # free'
+    read = declared_parameters(notebook_with(tmp_path, cell))
+    assert list(read.values()) == [
+        Parameter("source", "str", "a # b", "labelled faces"),
+        Parameter("steps", "int", 800, "optimiser steps"),
+        Parameter("rate", "float", 0.5, "free"),
+    ]
+
+
+def test_a_notebook_without_the_tag_has_no_parameters(tmp_path):
+    path = notebook_with(tmp_path, "x: int = 1")
+    path.write_text(path.read_text().replace("parameters", "other"))
+    assert declared_parameters(path) == {}
+
+
+@pytest.mark.parametrize(
+    "cell, complaint",
+    [
+        ("a: int = 1\nb: int = a", "line 2: b must be a literal"),
+        ("a: int = 1.5", "expected int, found 1.5"),
+        ("a = (1, 2)", "cannot have the type tuple"),
+        ("a = None", "needs a type"),
+        ("import os", "expected `name: type = literal"),
+        ("a: Path = 'x'", "cannot have the type Path"),
+    ],
+)
+def test_a_cell_that_an_override_could_not_follow_is_refused(tmp_path, cell, complaint):
+    with pytest.raises(ParameterError, match=complaint):
+        declared_parameters(notebook_with(tmp_path, cell))
+
+
+@pytest.mark.parametrize(
+    "kind, value",
+    [
+        ("str", ""),
+        ("int", -3),
+        ("bool", False),
+        ("list[str]", ["infonce"]),
+        ("list[list[int]]", [[1], []]),
+        ("dict[str, float]", {"au": 0.5}),
+        ("str | None", None),
+        ("list", [1, "a"]),
+    ],
+)
+def test_a_value_of_the_declared_type_is_taken_as_it_is(kind, value):
+    assert fitting(parameter(kind), value) == value
+
+
+def test_an_int_given_for_a_float_becomes_one():
+    assert type(fitting(parameter("float"), 3)) is float
+    assert type(fitting(parameter("list[float]"), [3])[0]) is float
+
+
+@pytest.mark.parametrize(
+    "kind, value",
+    [
+        ("int", True),
+        ("float", True),
+        ("bool", 1),
+        ("int", 1.0),
+        ("float", "1.0"),
+        ("float", float("nan")),
+        ("str", Path("x")),
+        ("str", np.str_("x")),
+        ("float", np.float64(1)),
+        ("int", np.int64(1)),
+        ("list[int]", (1, 2)),
+        ("list", [(1, 2)]),
+        ("list", [{1}]),
+        ("list[str]", ["a", 1]),
+        ("list[str]", "a"),
+        ("dict[str, int]", {1: 1}),
+        ("dict", {1: 1}),
+        ("str | None", 1),
+    ],
+)
+def test_what_another_type_or_json_would_change_is_refused(kind, value):
+    with pytest.raises(ParameterError, match="parameter p: expected"):
+        fitting(parameter(kind), value)
+
+
+@pytest.mark.parametrize(
+    "kind, text, value",
+    [
+        ("str", "123", "123"),
+        ("str", "true", "true"),
+        ("int", "123", 123),
+        ("float", "1e-4", 1e-4),
+        ("float", "2", 2.0),
+        ("bool", "true", True),
+        ("bool", "False", False),
+        ("list[str]", "[infonce, vicreg]", ["infonce", "vicreg"]),
+        ("list[str]", '["a"]', ["a"]),
+        ("list[str]", "[]", []),
+        ("dict[str, float]", "{au: 2}", {"au": 2.0}),
+        ("str | None", "null", None),
+        ("str | None", "5", "5"),
+    ],
+)
+def test_text_is_read_according_to_the_declared_type(kind, text, value):
+    read = value_from_text(parameter(kind), text)
+    assert read == value and type(read) is type(value)
+
+
+@pytest.mark.parametrize(
+    "kind, text", [("int", "many"), ("int", "1.5"), ("list[str]", "infonce"), ("bool", "1")]
+)
+def test_text_that_does_not_fit_is_an_error_that_shows_both(kind, text):
+    with pytest.raises(ParameterError) as refusal:
+        value_from_text(parameter(kind), text)
+    assert kind in str(refusal.value) and repr(text) in str(refusal.value)
