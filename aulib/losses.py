@@ -1,5 +1,7 @@
 """Losses with labels, reconstruction and adversarial losses: plain functions, unweighted."""
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -53,7 +55,7 @@ def landmark_loss(logits: Tensor, landmarks: Tensor, image_size: int) -> Tensor:
     position = (landmarks + 0.5) * (w / image_size) - 0.5  # in cells; 0 is the first cell's centre
     known = (~position.isnan()).all(-1) & (position > -1).all(-1) & (position < w).all(-1)  # (B, K)
     position = torch.where(known[..., None], position, 0.0).clamp(0, w - 1)
-    log_share = logits.flatten(2).float().log_softmax(-1)  # (B, K, h*w)
+    log_share = _log_share(logits)  # (B, K, h*w)
     low = position.floor().clamp(max=w - 2)
     part = position - low  # (B, K, 2) share of the upper neighbour
     total = 0.0
@@ -71,9 +73,14 @@ def flatness_loss(logits: Tensor) -> Tensor:
     T minimises it through A_lm (method.md, loss 3; ADLD uses a squared error on one-hot maps [A],
     the KL form is ours [C]). 0 exactly when every map is flat.
     """
-    log_share = logits.flatten(2).float().log_softmax(-1)
-    cells = log_share.shape[-1]
-    return (-log_share.mean(-1) - torch.log(torch.tensor(float(cells)))).mean()
+    log_share = _log_share(logits)
+    return (-log_share.mean(-1) - math.log(log_share.shape[-1])).mean()
+
+
+def _log_share(logits: Tensor) -> Tensor:
+    """(B, K, h, w) -> (B, K, h*w) log softmax, in float32 at least: bfloat16 is too coarse for it."""
+    at_least_single = torch.promote_types(logits.dtype, torch.float32)
+    return logits.flatten(2).to(at_least_single).log_softmax(-1)
 
 
 def real_fake_loss(real_score: Tensor, fake_score: Tensor) -> Tensor:

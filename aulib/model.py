@@ -227,10 +227,10 @@ def expected_cells(shape: Tensor) -> Tensor:
     peak = shape.flatten(2).argmax(-1)  # (B, K)
     y0, x0 = peak // w, peak % w
     offsets = torch.tensor([-1, 0, 1], device=shape.device)
-    ys = (y0[..., None] + offsets).clamp(0, h - 1)  # (B, K, 3)
-    xs = (x0[..., None] + offsets).clamp(0, w - 1)
-    cells = (ys[..., :, None] * w + xs[..., None, :]).flatten(2)  # (B, K, 9)
-    mass = shape.flatten(2).gather(-1, cells).float().clamp(min=1e-12)
+    ys, xs = (y0[..., None] + offsets)[..., :, None], (x0[..., None] + offsets)[..., None, :]
+    inside = ((ys >= 0) & (ys < h) & (xs >= 0) & (xs < w)).flatten(2)  # (B, K, 9)
+    cells = (ys.clamp(0, h - 1) * w + xs.clamp(0, w - 1)).flatten(2)
+    mass = shape.flatten(2).gather(-1, cells).float().clamp(min=1e-12) * inside
     mass = mass / mass.sum(-1, keepdim=True)
     x = (mass * (cells % w)).sum(-1)
     y = (mass * (cells // w)).sum(-1)

@@ -1,0 +1,225 @@
+"""The parts: shapes, stated invariants, and a gradient to every parameter."""
+
+import pytest
+import torch
+
+from aulib.networks import (
+    AUHead,
+    DomainClassifier,
+    FaceEncoder,
+    FeatureAdversary,
+    ImageDecoder,
+    LandmarkAUHead,
+    LandmarkHead,
+    Projector,
+    Reconstruction,
+    ReverseGradient,
+    TextureEncoder,
+    TimmEncoder,
+    normalise,
+)
+
+B, C, K, A = 3, 8, 68, 5
+SMALL_BACKBONES = ("mobilenetv3_small_050", "resnet10t")
+
+
+def features(seed: int = 0, size: int = 12) -> torch.Tensor:
+    return torch.randn(B, C, size, size, generator=torch.Generator().manual_seed(seed))
+
+
+def attention(seed: int = 0) -> torch.Tensor:
+    maps = torch.randn(B, K, 12, 12, generator=torch.Generator().manual_seed(seed))
+    return maps.flatten(2).softmax(-1).view_as(maps)
+
+
+PARTS = {
+    "encoder": (lambda: FaceEncoder(1, C), lambda: [torch.randn(B, 1, 48, 48)]),
+    "encoder of colour": (lambda: FaceEncoder(3, C), lambda: [torch.randn(B, 3, 48, 48)]),
+    "landmark head": (lambda: LandmarkHead(C, K), lambda: [features()]),
+    "texture encoder": (lambda: TextureEncoder(C), lambda: [features()]),
+    "reconstruction": (lambda: Reconstruction(C), lambda: [attention(), features()]),
+    "AU head": (lambda: AUHead(C, A), lambda: [features()]),
+    "AU head of landmarks": (lambda: LandmarkAUHead(K, A), lambda: [torch.randn(B, K, 2)]),
+    "feature adversary": (lambda: FeatureAdversary(C), lambda: [features()]),
+    "projector": (lambda: Projector(C, dim=16), lambda: [features()]),
+    "dense projector": (lambda: Projector(C, dim=16, dense=True), lambda: [features()]),
+    "domain classifier": (lambda: DomainClassifier(C), lambda: [features()]),
+    "image decoder": (lambda: ImageDecoder(C, 3), lambda: [features()]),
+}
+
+
+def make(name: str, seed: int = 0):
+    torch.manual_seed(seed)
+    part, inputs = PARTS[name]
+    return part(), inputs()
+
+
+def first_output(part, inputs) -> torch.Tensor:
+    output = part(*inputs)
+    return output[0] if isinstance(output, tuple) else output
+
+
+@pytest.mark.parametrize("name", PARTS)
+class TestEveryPart:
+    def test_gradient_reaches_every_parameter(self, name):
+        part, inputs = make(name)
+        output = first_output(part, inputs)
+        (output * torch.randn(output.shape)).sum().backward()
+        without = [
+            key for key, value in part.named_parameters() if value.grad is None or not value.grad.any()
+        ]
+        assert not without
+
+    def test_a_face_is_read_alike_alone_and_in_a_batch(self, name):
+        part, inputs = make(name)
+        part.eval()
+        whole, alone = first_output(part, inputs), first_output(part, [value[1:2] for value in inputs])
+        torch.testing.assert_close(whole[1:2], alone, rtol=1e-4, atol=1e-5)
+
+
+SHAPES = {
+    "encoder": (B, C, 12, 12),
+    "encoder of colour": (B, C, 12, 12),
+    "landmark head": (B, K, 12, 12),
+    "texture encoder": (B, C, 12, 12),
+    "reconstruction": (B, C, 12, 12),
+    "AU head": (B, A),
+    "AU head of landmarks": (B, A),
+    "feature adversary": (B, 1, 3, 3),
+    "projector": (B, 16),
+    "dense projector": (B, 49, 16),
+    "domain classifier": (B,),
+    "image decoder": (B, 3, 48, 48),
+}
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_shape_is_the_documented_one(name):
+    part, inputs = make(name)
+    assert first_output(part, inputs).shape == SHAPES[name]
+
+
+@pytest.mark.parametrize("name", ["encoder", "texture encoder", "reconstruction"])
+def test_features_compared_by_l1_cannot_shrink(name):
+    part, inputs = make(name)
+    usual = first_output(part, inputs)
+    with torch.no_grad():
+        for key, value in part.named_parameters():
+            if value.dim() > 1 and key.split(".")[0] in ("out", "1", "layers"):
+                value.mul_(0.1)  # the last blocks try to shrink what they give
+    torch.testing.assert_close(first_output(part, inputs), usual, rtol=0.05, atol=0.05)
+
+
+@pytest.mark.parametrize("name", ["encoder", "texture encoder", "reconstruction"])
+def test_each_group_of_channels_has_mean_zero_and_variance_one_before_its_leaky_relu(name):
+    part, inputs = make(name)
+    output = first_output(part, inputs)
+    before = torch.where(output < 0, output / 0.1, output).unflatten(1, (4, C // 4)).flatten(2)
+    torch.testing.assert_close(before.mean(2), torch.zeros(B, 4), atol=1e-4, rtol=0)
+    torch.testing.assert_close(before.var(2, unbiased=False), torch.ones(B, 4), atol=1e-2, rtol=0)
+
+
+def test_channels_that_four_does_not_divide_make_one_group():
+    assert normalise(8).num_groups == 4 and normalise(6).num_groups == 1
+
+
+@pytest.mark.parametrize("backbone", SMALL_BACKBONES)
+def test_backbone_of_timm_gives_what_the_own_encoder_gives(backbone):
+    torch.manual_seed(0)
+    encoder = TimmEncoder(backbone, inputs=1, channels=C)
+    image = torch.randn(2, 1, 64, 64)
+    assert encoder(image).shape == FaceEncoder(1, C)(image).shape == (2, C, 16, 16)
+    encoder(image).square().sum().backward()
+    assert all(project.weight.grad.any() for project in encoder.project)
+
+
+@pytest.mark.parametrize(
+    ("backbone", "reason"),
+    [("no_such_net", "'no_such_net' cannot serve as E.*no_such_net"), ("mixer_s32_224", r"\[32, 32, 32\]")],
+)
+def test_backbone_that_cannot_serve_is_refused_with_the_reason(backbone, reason):
+    with pytest.raises(ValueError, match=reason):
+        TimmEncoder(backbone, inputs=1, channels=C)
+
+
+class TestReconstruction:
+    def test_the_landmark_maps_come_in_as_one_drawing(self):
+        part, (shape, texture) = make("reconstruction")
+        order = torch.randperm(K, generator=torch.Generator().manual_seed(0))
+        torch.testing.assert_close(part(shape[:, order], texture), part(shape, texture), rtol=1e-3, atol=1e-4)
+
+    def test_both_shape_and_texture_matter(self):
+        part, (shape, texture) = make("reconstruction")
+        usual = part(shape, texture)
+        assert (part(shape.roll(3, -1), texture) - usual).abs().mean() > 1e-3
+        assert (part(shape, features(1)) - usual).abs().mean() > 1e-3
+
+
+class TestAUHead:
+    def test_logit_is_exactly_the_mean_of_its_evidence(self):
+        head, inputs = make("AU head")
+        logits, evidence = head(*inputs)
+        assert evidence.shape == (B, A, 3, 3)
+        assert torch.equal(logits, evidence.mean((-2, -1)))
+
+    def test_the_last_step_of_a_branch_does_not_see_other_branches(self):
+        head, inputs = make("AU head")
+        head.eval()
+        usual, _ = head(*inputs)
+        with torch.no_grad():
+            width = head.layers[1][0].weight.shape[0] // A
+            head.layers[1][0].weight[2 * width : 3 * width] *= -1
+            head.layers[3].bias[2] += 5
+        changed = (head(*inputs)[0] != usual).any(0)
+        assert changed.tolist() == [False, False, True, False, False]
+
+
+class TestLandmarkAUHead:
+    def test_place_and_size_of_the_face_do_not_matter_but_its_form_does(self):
+        head, (landmarks,) = make("AU head of landmarks")
+        head.eval()
+        torch.testing.assert_close(head(3 * landmarks + 20), head(landmarks), rtol=1e-3, atol=1e-4)
+        wider = landmarks * torch.tensor([1.3, 1.0])
+        assert (head(wider) - head(landmarks)).abs().max() > 1e-3
+
+
+class TestProjector:
+    @pytest.mark.parametrize("name", ["projector", "dense projector"])
+    def test_every_vector_has_length_one(self, name):
+        part, inputs = make(name)
+        length = part(*inputs).norm(dim=-1)
+        torch.testing.assert_close(length, torch.ones_like(length))
+
+    def test_tells_maps_apart_that_differ_only_in_place(self):
+        torch.manual_seed(0)
+        project, maps = Projector(K, dim=16), attention()
+        assert (project(maps) - project(maps.roll(4, -1))).norm(dim=-1).min() > 1e-3
+
+    def test_dense_vector_reads_its_own_cell_only(self):
+        torch.manual_seed(0)
+        project = Projector(C, dim=16, grid=4, dense=True)
+        usual, moved = features(), features()
+        moved[:, :, :3, 9:] += 1  # the cell in row 0, column 3 of four by four over twelve
+        changed = (project(moved) - project(usual)).abs().amax((0, 2)) > 1e-6
+        assert changed.nonzero().flatten().tolist() == [3]
+
+
+class TestReverseGradient:
+    def test_is_identity_forwards_and_minus_one_backwards(self):
+        values = torch.randn(4, requires_grad=True)
+        same = ReverseGradient.apply(values)
+        assert torch.equal(same, values)
+        same.backward(torch.tensor([1.0, 2.0, 3.0, 4.0]))
+        assert values.grad.tolist() == [-1, -2, -3, -4]
+
+    def test_a_step_down_the_loss_helps_the_classifier_and_hurts_by_the_features(self):
+        part, (reads,) = make("domain classifier")
+        part.eval()
+        reads.requires_grad_()
+        loss = part(reads).mean()  # the classifier wants this small
+        loss.backward()
+        with torch.no_grad():
+            assert part(reads - 0.1 * reads.grad).mean() > loss
+            for value in part.parameters():
+                value -= 0.01 * value.grad
+            assert part(reads).mean() < loss

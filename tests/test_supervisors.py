@@ -1,0 +1,171 @@
+"""Every supervisor keeps one contract; the alignment itself against hand values and a loop."""
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from tiny import tiny_model
+from torch.autograd import gradcheck
+
+from aulib.supervisors import ALL_SIX, RICH_TWO, SUPERVISORS, alignment_term, info_nce
+
+ALIGNMENTS = ("global", "dense", "l1")
+
+
+def unit(*shape: int, seed: int = 0) -> torch.Tensor:
+    rng = torch.Generator().manual_seed(seed)
+    return F.normalize(torch.randn(shape, generator=rng, dtype=torch.float64), dim=-1)
+
+
+def slow_info_nce(first, second, rivals, temperature):
+    """Both directions, one face and one candidate at a time."""
+    total = 0.0
+    for anchors, others in ((first, second), (second, first)):
+        for i, anchor in enumerate(anchors):
+            candidates = [other for other in others] + ([] if rivals is None else list(rivals[i]))
+            exponents = [math.exp((anchor @ candidate).item() / temperature) for candidate in candidates]
+            total += -math.log(exponents[i] / sum(exponents)) / (2 * len(first))
+    return total
+
+
+class TestInfoNCE:
+    def test_worked_by_hand(self):
+        # two faces at right angles, each exactly its other round: logits 1 / 0.5 = 2 against 0
+        faces = torch.eye(2)
+        expected = math.log(1 + math.exp(-2))
+        assert info_nce(faces, faces, temperature=0.5).item() == pytest.approx(expected, rel=1e-6)
+
+    def test_one_rival_worked_by_hand(self):
+        # the rival of the first face is that face itself (logit 2), of the second its opposite (logit -2)
+        faces, rivals = torch.eye(2), torch.tensor([[[1.0, 0.0]], [[0.0, -1.0]]])
+        first, second = math.log(2 + math.exp(-2)), math.log(1 + math.exp(-2) + math.exp(-4))
+        loss = info_nce(faces, faces, rivals, temperature=0.5)
+        assert loss.item() == pytest.approx((first + second) / 2, rel=1e-6)
+
+    @pytest.mark.parametrize("num_rivals", [0, 1, 3])
+    def test_agrees_with_a_loop(self, num_rivals):
+        first, second = unit(5, 4), unit(5, 4, seed=1)
+        rivals = unit(5, num_rivals, 4, seed=2) if num_rivals else None
+        expected = slow_info_nce(first, second, rivals, 0.3)
+        assert info_nce(first, second, rivals, 0.3).item() == pytest.approx(expected, rel=1e-9)
+
+    def test_dense_is_the_loop_over_positions_within_each_face(self):
+        first, second = unit(3, 6, 4), unit(3, 6, 4, seed=1)
+        expected = sum(slow_info_nce(first[b], second[b], None, 0.2) for b in range(3)) / 3
+        assert info_nce(first, second, temperature=0.2).item() == pytest.approx(expected, rel=1e-9)
+
+    @pytest.mark.parametrize("num_rivals", [0, 2])
+    def test_chance_level_is_the_log_of_the_candidates(self, num_rivals):
+        same = torch.ones(8, 1)
+        rivals = torch.ones(8, num_rivals, 1) if num_rivals else None
+        assert info_nce(same, same, rivals).item() == pytest.approx(math.log(8 + num_rivals), rel=1e-6)
+
+    def test_a_closer_rival_costs_more_and_only_its_own_face(self):
+        faces, far = unit(4, 6), -unit(4, 6)[:, None]
+        near = far.clone()
+        near[2, 0] = faces[2]
+        assert info_nce(faces, faces, near) > info_nce(faces, faces, far) + 0.05
+        gradient_of = near.requires_grad_()
+        (gradient,) = torch.autograd.grad(info_nce(faces, faces, gradient_of), gradient_of)
+        assert gradient.flatten(1).norm(dim=1).argmax() == 2
+
+    def test_order_of_faces_and_of_the_two_rounds_does_not_matter(self):
+        first, second, rivals = unit(5, 4), unit(5, 4, seed=1), unit(5, 2, 4, seed=2)
+        order = torch.tensor([3, 0, 4, 1, 2])
+        loss = info_nce(first, second, rivals).item()
+        assert info_nce(first[order], second[order], rivals[order]).item() == pytest.approx(loss, rel=1e-9)
+        assert info_nce(second, first, rivals).item() == pytest.approx(loss, rel=1e-9)
+        assert info_nce(first, second[order], rivals).item() != pytest.approx(loss, rel=1e-2)
+
+    def test_batch_of_one_without_rivals_has_nothing_to_learn(self):
+        assert info_nce(unit(1, 4), unit(1, 4, seed=1)).item() == pytest.approx(0, abs=1e-12)
+
+    @pytest.mark.parametrize("shape", [(3, 4), (2, 3, 4)], ids=["global", "dense"])
+    def test_gradient_is_right(self, shape):
+        first, second = unit(*shape).requires_grad_(), unit(*shape, seed=1).requires_grad_()
+        assert gradcheck(lambda a, b: info_nce(a, b, temperature=0.5), (first, second))
+
+    def test_gradient_through_rivals_is_right(self):
+        inputs = tuple(unit(*shape).requires_grad_() for shape in ((3, 4), (3, 4), (3, 2, 4)))
+        assert gradcheck(lambda a, b, r: info_nce(a, b, r, 0.5), inputs)
+
+
+@pytest.fixture(scope="module")
+def outputs():
+    """What the model gives for four pairs of faces, with gradients."""
+    model = tiny_model("full")
+    torch.manual_seed(1)
+    return model(torch.rand(8, 3, 32, 32), num_source=4, separate=True)
+
+
+def projectors(alignment: str):
+    return tiny_model("full", alignment_dense=alignment == "dense").projectors
+
+
+@pytest.mark.parametrize("name", SUPERVISORS)
+class TestEverySupervisor:
+    def test_aligns_the_same_thing_of_the_same_domain_over_the_two_rounds(self, name):
+        kind, domain = name.split("_")
+        row = SUPERVISORS[name]
+        assert (row.first, row.second) == (f"{kind}_{domain[0]}", f"{kind}2_{domain[0]}")
+        assert row.projector == kind
+
+    @pytest.mark.parametrize("alignment", ALIGNMENTS)
+    def test_is_a_positive_finite_number_with_a_gradient_to_both_rounds(self, name, alignment, outputs):
+        row = SUPERVISORS[name]
+        loss = alignment_term(row, outputs, projectors(alignment), alignment)
+        assert loss.dim() == 0 and loss.isfinite() and loss > 0
+        first, second = torch.autograd.grad(
+            loss, [outputs[row.first], outputs[row.second]], retain_graph=True, allow_unused=True
+        )
+        assert second.abs().sum() > 0
+        assert (first is None) == (alignment == "l1")  # ADLD's target is detached
+
+    def test_is_the_projected_pair_against_its_projected_rivals(self, name, outputs):
+        row, project = SUPERVISORS[name], projectors("global")[SUPERVISORS[name].projector]
+        rivals = torch.stack([project(outputs[rival]) for rival in row.rivals], 1)
+        expected = slow_info_nce(project(outputs[row.first]), project(outputs[row.second]), rivals, 0.2)
+        loss = alignment_term(row, outputs, projectors("global"), temperature=0.2)
+        assert loss.item() == pytest.approx(expected, rel=1e-4)
+
+    def test_rivals_make_it_harder(self, name, outputs):
+        args = SUPERVISORS[name], outputs, projectors("global")
+        assert alignment_term(*args, negatives="rivals") > alignment_term(*args, negatives="batch")
+
+    def test_rivals_are_neither_of_the_pair(self, name):
+        row = SUPERVISORS[name]
+        assert row.rivals and not {row.first, row.second} & set(row.rivals)
+
+    def test_chance_level_is_the_log_of_the_candidates(self, name, outputs):
+        row = SUPERVISORS[name]
+        blind = {row.projector: lambda features: features.new_ones(len(features), 1)}
+        for negatives, candidates in (("batch", 4), ("rivals", 4 + len(row.rivals))):
+            loss = alignment_term(row, outputs, blind, negatives=negatives)
+            assert loss.item() == pytest.approx(math.log(candidates), rel=1e-6)
+
+    def test_dense_samples_are_positions_of_the_same_face(self, name, outputs):
+        row, project = SUPERVISORS[name], projectors("dense")[SUPERVISORS[name].projector]
+        first, second = project(outputs[row.first]), project(outputs[row.second])
+        assert first.dim() == 3
+        expected = sum(slow_info_nce(a, b, None, 0.2) for a, b in zip(first, second, strict=True)) / 4
+        loss = alignment_term(row, outputs, projectors("dense"), "dense", temperature=0.2)
+        assert loss.item() == pytest.approx(expected, rel=1e-4)
+
+    def test_l1_is_the_mean_distance(self, name, outputs):
+        row = SUPERVISORS[name]
+        loss = alignment_term(row, outputs, None, "l1")
+        assert loss.item() == pytest.approx(F.l1_loss(outputs[row.second], outputs[row.first]).item())
+
+
+def test_the_lists_of_two_and_of_six_are_rows_of_the_table():
+    assert set(RICH_TWO) == {"rich_source", "rich_target"}
+    assert len(ALL_SIX) == 6 and set(ALL_SIX) == set(SUPERVISORS)
+
+
+def test_unknown_alignment_and_negatives_are_refused():
+    row = SUPERVISORS["rich_source"]
+    with pytest.raises(ValueError, match="'pixel' is none of global, dense, l1"):
+        alignment_term(row, {}, {}, alignment="pixel")
+    with pytest.raises(ValueError, match="'queue' is none of batch, rivals"):
+        alignment_term(row, {}, {}, negatives="queue")
