@@ -10,9 +10,12 @@ faces
     cropping               faces aligned once into a memory-mapped array, landmarks carried along
     pictures               one picture file as RGB pixels
     photographs            any folder of pictures -> dataset folder
+    prepared_pictures      one photograph -> a stored picture with landmarks, or the reason why not
+    surviving_pool         a process pool that one bad file cannot stop
     detector               68 landmarks on a picture (extra `landmarks`)
     landmark_tables        landmarks from the CSV of OpenFace, py-feat and the like
     synthetic              rendered faces with AU labels: actions, appearance, domains, renderer, sets
+    describing             what a dataset's labels say, as tables: base rates, which AUs occur together
     loaders                augmentation that moves image and landmarks together; paired domain batches
 model
     networks               the parts: encoder, landmark and AU heads, texture, reconstruction, adversaries
@@ -27,6 +30,7 @@ model
     reading                a model reads faces: probabilities, landmarks, scores
     metrics                F1-frame, AUC, skew-normalised F1, NME, intervals over subjects
 use
+    face_finding           one picture file -> one face crop, without a dataset folder
     predicting             a run and faces in, scores or a table out
     plots                  every figure; functions return it and never show it
     results                runs -> tables with spread

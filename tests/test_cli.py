@@ -1,0 +1,126 @@
+"""The command line: help with an example, exit statuses, one line when something fails."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+import aulib
+from aulib import cli
+
+COMMANDS = ["synth", "prepare", "run", "evaluate", "predict", "demo"]
+
+
+def call(capsys, *arguments) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as end:
+        cli.main([str(argument) for argument in arguments])
+    told = capsys.readouterr()
+    return end.value.code or 0, told.out, told.err
+
+
+@pytest.fixture
+def notebook(tmp_path):
+    cell = {"cell_type": "code", "metadata": {"tags": ["parameters"]}, "source": "steps: int = 1  # steps"}
+    path = tmp_path / "n.ipynb"
+    path.write_text(json.dumps({"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}))
+    return path
+
+
+@pytest.fixture
+def failing_run(monkeypatch):
+    """`run` finds a runner that raises what the test puts here."""
+    from aulib import running
+
+    def raising(error):
+        def run_notebook(*arguments, **options):
+            raise error
+
+        monkeypatch.setattr(running, "run_notebook", run_notebook)
+
+    return raising
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_with_an_example(capsys, command):
+    status, out, _ = call(capsys, command, "--help")
+    assert status == 0 and f"Example: aulib {command} " in " ".join(out.split())
+
+
+def test_the_help_lists_every_command(capsys):
+    status, out, _ = call(capsys, "--help")
+    assert status == 0 and all(f"\n  {command} " in out for command in COMMANDS)
+
+
+def test_the_version_is_the_packages(capsys):
+    assert call(capsys, "--version") == (0, f"aulib {aulib.__version__}\n", "")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["bogus"],
+        ["synth"],
+        ["synth", "--domain", "office", "out"],
+        ["synth", "--n", "0", "out"],
+        ["prepare", "no_such_folder", "out"],
+        ["evaluate", ".", "synthetic:wild", "--split", "all"],
+        ["run", "no_such_notebook", "--out", "out"],
+        ["run", "n", "--out", "out", "-p"],
+        ["run", "n", "--out", "out", "-p", "steps"],
+        ["demo", "--steps", "none"],
+    ],
+    ids=" ".join,
+)
+def test_bad_arguments_exit_with_2(capsys, tmp_path, monkeypatch, arguments):
+    monkeypatch.chdir(tmp_path)
+    status, _, err = call(capsys, *arguments)
+    assert status == 2 and err and "Traceback" not in err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("words", [["step", "3"], ["steps", "three"], ["steps", "1.5"]], ids=" ".join)
+def test_a_parameter_that_does_not_fit_exits_with_2_and_says_which(capsys, notebook, tmp_path, words):
+    status, _, err = call(capsys, "run", notebook, "-p", *words, "--out", tmp_path / "run")
+    assert status == 2 and words[0] in err and not (tmp_path / "run").exists()
+
+
+def test_parameters_reach_the_runner_with_their_declared_type(capsys, notebook, monkeypatch):
+    from aulib import running
+
+    seen = []
+    monkeypatch.setattr(running, "run_notebook", lambda *a, **k: seen.append(a[2]) or {"mean.f1": 0.5})
+    for words in (["-p", "steps", "-3"], ["-p", "steps=4"], ["--parameter", "steps", "5"]):
+        status, out, _ = call(capsys, "run", notebook, *words, "--out", "x")
+        assert status == 0 and "mean.f1        0.500" in out
+    assert seen == [{"steps": -3}, {"steps": 4}, {"steps": 5}]
+
+
+def test_a_failure_exits_with_1_and_one_line_and_debug_shows_where(capsys, notebook, failing_run):
+    failing_run(RuntimeError("no faces\nin the folder"))
+    status, _, err = call(capsys, "run", notebook, "--out", "x")
+    assert status == 1 and err == "aulib: RuntimeError: no faces in the folder\n"
+    with pytest.raises(RuntimeError):
+        cli.main(["run", str(notebook), "--out", "x", "--debug"])
+
+
+def test_an_interrupt_exits_with_130_and_a_plain_line(capsys, notebook, failing_run):
+    failing_run(KeyboardInterrupt())
+    status, _, err = call(capsys, "run", notebook, "--out", "x")
+    assert status == 130 and err.startswith("aulib: interrupted") and err.count("\n") == 1
+
+
+def test_the_installed_command_answers_at_most_six_times_slower_than_python_starts():
+    from time import perf_counter
+
+    def best_of_three(*command) -> float:
+        times = []
+        for _ in range(3):
+            start = perf_counter()
+            subprocess.run(command, capture_output=True, check=True)
+            times.append(perf_counter() - start)
+        return min(times)
+
+    bare = best_of_three(sys.executable, "-c", "import json, argparse, inspect, typing")
+    told = best_of_three(sys.executable, "-m", "aulib.cli", "--help")
+    assert told < 6 * bare, f"help took {told:.2f} s, a bare start {bare:.2f} s"

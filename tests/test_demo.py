@@ -1,0 +1,64 @@
+"""The demo asks for the right runs and reports what they say of the target."""
+
+import json
+
+import pytest
+
+from aulib import demo
+
+
+@pytest.fixture
+def runs(monkeypatch):
+    """Stands in for notebooks: each run is recorded and returns scores of both domains."""
+    seen = []
+
+    def run_notebook(notebook, out, parameters, **options):
+        seen.append((str(notebook), out, parameters, options))
+        f1 = float("nan") if parameters.get("method") == "adld" else 0.25
+        scores = {"target.mean.f1": f1, "target.mean.f1_low": 0.2, "target.mean.f1_high": 0.3}
+        return scores | {
+            "source.mean.f1": 0.9,
+            "target.landmarks.nme": 0.04,
+            "seconds": 12.6,
+            "peak_memory_mb": 900.0,
+        }
+
+    monkeypatch.setattr(demo, "run_notebook", run_notebook)
+    monkeypatch.setattr(demo, "notebook_path", lambda name: name)
+    return seen
+
+
+def test_the_demo_runs_five_methods_then_reports_on_all(runs, tmp_path, tiny_set, tiny_target, capsys):
+    demo.main(out=tmp_path / "demo", steps=3, seed=7, source=str(tiny_set), wild=str(tiny_target))
+    methods = ["landmarks-only", "source-only", "adld", "full", "oracle"]
+    assert [parameters["method"] for name, _, parameters, _ in runs if name == "02_train"] == methods
+    for _, out, parameters, options in runs[:5]:
+        assert out == tmp_path / "demo" / parameters["method"]
+        assert (parameters["steps"], parameters["seed"], parameters["preset"]) == (3, 7, "fast")
+        assert (parameters["source"], parameters["target"]) == (str(tiny_set), str(tiny_target))
+        assert options == {"replace": True}  # runs of other settings make room, finished ones are reused
+    assert runs[5][0] == "03_report"
+    assert runs[5][2] == {"runs": [(tmp_path / "demo" / method).as_posix() for method in methods]}
+    summary = json.loads((tmp_path / "demo" / "summary.json").read_text())
+    assert list(summary["methods"]) == methods
+    assert summary["methods"]["full"]["mean.f1"] == 0.25 and summary["methods"]["full"]["seconds"] == 12.6
+    assert summary["methods"]["adld"]["mean.f1"] is None
+    assert summary["settings"]["steps"] == dict.fromkeys(methods, 3)
+    told = capsys.readouterr().out
+    assert (
+        "25.0 [20.0, 30.0]" in told and "summary.json" in told and str(tmp_path / "demo" / "report") in told
+    )
+
+
+def test_source_scores_never_pass_for_target_scores():
+    assert demo.on_target({"source.mean.f1": 0.9, "target.mean.f1": 0.1, "seconds": 1.0}) == {
+        "mean.f1": 0.1,
+        "seconds": 1.0,
+    }
+
+
+def test_the_table_is_aligned_and_shows_a_dash_for_what_is_undefined():
+    lines = demo.table({"full": {"mean.f1": 0.5, "seconds": 61.2}, "oracle": {"mean.f1": None}}).splitlines()
+    assert lines[0].split() == ["F1", "AUC", "F1-norm", "NME", "seconds", "MB"]
+    assert lines[1].split() == ["full", "50.0", "-", "-", "-", "61", "-"]
+    assert lines[1].index("50.0") == lines[0].index("F1") == lines[2].index("-")

@@ -1,0 +1,137 @@
+"""The frame agrees with itself: what pyproject.toml, environment.yml, Makefile, README and the map say."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+import yaml
+
+from aulib.readme import RESULTS, results_block, with_results
+
+ROOT = Path(__file__).parent.parent
+PYPROJECT = (ROOT / "pyproject.toml").read_text()
+
+
+def listed(key: str) -> list[str]:
+    """A list of strings in pyproject.toml (tomllib is not in Python 3.10)."""
+    block = re.search(rf"^{re.escape(key)} = \[(.*?)^\]", PYPROJECT, re.M | re.S)[1]
+    return re.findall(r'^    "([^"]+)"', block, re.M)
+
+
+def test_the_environment_installs_the_package_with_extras_that_exist_and_nothing_else():
+    wanted = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
+    pip = next(entry["pip"] for entry in wanted if isinstance(entry, dict))
+    plain = [entry for entry in wanted if isinstance(entry, str)]
+    assert plain == ["python" + re.search(r'requires-python = "(.+)"', PYPROJECT)[1], "pip"]
+    package = [line for line in pip if not line.startswith("-c ")]
+    assert len(package) == 1
+    extras = re.fullmatch(r"-e \.\[(.+)\]", package[0])[1].split(",")
+    assert all(listed(extra) for extra in extras)
+    constraints = [line.removeprefix("-c ") for line in pip if line.startswith("-c ")]
+    assert all((ROOT / file).is_file() for file in constraints)
+
+
+def test_every_requirement_has_a_pinned_version_that_satisfies_it():
+    from packaging.requirements import Requirement
+
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    pins = {}
+    for line in lines:
+        if line and not line.startswith("#"):
+            pin = Requirement(line)
+            assert len(pin.specifier) == 1 and str(pin.specifier).startswith("=="), line
+            pins[pin.name.lower().replace("_", "-")] = str(pin.specifier).removeprefix("==")
+    for text in listed("dependencies") + listed("landmarks") + listed("dev"):
+        need = Requirement(text)
+        assert need.specifier.contains(pins[need.name.lower().replace("_", "-")]), text
+
+
+def test_the_readme_shows_what_the_committed_results_say():
+    readme = (ROOT / "README.md").read_text()
+    assert readme == with_results(readme, results_block(ROOT / RESULTS)), "run `make readme`"
+
+
+def test_the_results_table_shows_mean_and_range_times_100(tmp_path):
+    file = tmp_path / "results.json"
+    f1 = {"mean": 0.5, "low": 0.4567, "high": 0.55, "seeds": [0.4567, 0.5, 0.55]}
+    file.write_text(json.dumps({"methods": {"full": {"f1": f1}, "oracle": {}}}))
+    lines = results_block(file).splitlines()
+    assert lines[0] == "| method | F1-frame |"
+    assert lines[2:4] == ["| full | 50.0 [45.7, 55.0] |", "| oracle | – |"]
+    assert "3 seeds" in lines[-1]
+
+
+def test_a_readme_without_its_markers_is_an_error():
+    with pytest.raises(ValueError, match="found 0 and 0"):
+        with_results("# aulib", "table")
+
+
+def test_links_and_files_named_in_the_readme_exist():
+    readme = (ROOT / "README.md").read_text()
+    links = [link for link in re.findall(r"\]\(([^)#]+?)(?:#.*?)?\)", readme) if "://" not in link]
+    images = {link for link in links if link.endswith(".png")}
+    missing = [link for link in links if link not in images and not (ROOT / link).exists()]
+    assert not missing
+    named = re.findall(r"`(aulib/[\w/]+(?:\.py)?)/?`", readme)
+    assert named and not [name for name in named if not (ROOT / name).exists()]
+
+
+def test_the_map_names_every_module():
+    import aulib
+
+    named = set(re.findall(r"^    (\w+)  ", aulib.__doc__, re.M))
+    there = {path.stem for path in (ROOT / "aulib").glob("*.py")} - {"__init__"}
+    there |= {path.parent.name for path in (ROOT / "aulib").glob("*/__init__.py")}
+    assert there <= named, f"aulib/__init__.py does not name {sorted(there - named)}"
+
+
+def test_importing_the_package_or_the_command_line_imports_nothing_heavy():
+    code = "import sys, aulib, aulib.cli; print(' '.join(sys.modules))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    heavy = {"torch", "numpy", "pandas", "matplotlib", "papermill", "warp", "anny", "IPython", "yaml"}
+    assert not heavy & set(loaded.stdout.split())
+
+
+def test_no_file_is_called_after_nothing():
+    names = {"utils", "helpers", "common", "misc"}
+    assert not [path for path in (ROOT / "aulib").rglob("*.py") if path.stem in names]
+
+
+@pytest.mark.parametrize("marker", ["slow", "gpu", "browser"])
+def test_markers_that_make_leaves_out_are_declared(marker):
+    assert f"not {marker}" in (ROOT / "Makefile").read_text()
+    assert f'"{marker}: ' in PYPROJECT
+
+
+def test_make_help_names_every_target_that_a_person_calls():
+    told = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for target in ("demo", "test", "test-all", "lab", "help"):
+        assert f"make {target} " in told
+
+
+def test_every_folder_of_the_library_is_packaged():
+    packaged = set(re.findall(r'"([\w.]+)"', re.search(r"^packages = \[(.+)\]", PYPROJECT, re.M)[1]))
+    folders = {path.parent.relative_to(ROOT).as_posix() for path in (ROOT / "aulib").rglob("*.py")}
+    assert packaged == {folder.replace("/", ".") for folder in folders} | {"aulib.notebooks"}
+
+
+@pytest.mark.slow
+def test_a_built_wheel_carries_the_notebooks_it_runs(tmp_path):
+    pytest.importorskip("setuptools", minversion="77", reason="builds without network")
+    source = tmp_path / "source"
+    source.mkdir()
+    for name in ("aulib", "notebooks"):
+        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source / name)
+    pip = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation"]
+    subprocess.run([*pip, "-w", str(tmp_path), str(source)], check=True, capture_output=True)
+    names = set(zipfile.ZipFile(next(tmp_path.glob("*.whl"))).namelist())
+    missing = {f"aulib/notebooks/{path.name}" for path in (ROOT / "notebooks").glob("*.ipynb")} - names
+    modules = {path.relative_to(ROOT).as_posix() for path in (ROOT / "aulib").rglob("*.py")}
+    assert not missing | (modules - names)

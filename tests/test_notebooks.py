@@ -1,0 +1,102 @@
+"""Notebooks are code: each one runs on tiny parameters, and each keeps the house rules."""
+
+from pathlib import Path
+
+import nbformat
+import pytest
+from conftest import write_tiny_set
+
+from aulib.parameters import declared_parameters
+from aulib.running import run_notebook
+
+ROOT = Path(__file__).parent.parent
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+TRAINING = "02_train"
+
+# Parameters that make each notebook finish in seconds. {source} and {target} are two dataset folders of a few
+# noise pictures, {run} is the run folder that 02_train left on them. A new notebook needs its line here.
+TINY = {
+    "01_faces": {"source": "{source}", "target": "{target}"},
+    "02_train": {"source": "{source}", "target": "{target}", "method": "full", "steps": 2, "batch_size": 4},
+    "03_report": {"runs": ["{run}"]},
+}
+
+
+def filled(value, folders: dict[str, str]):
+    if isinstance(value, str):
+        return value.format(**folders)
+    return [filled(one, folders) for one in value] if isinstance(value, list) else value
+
+
+def tiny_parameters(name: str, folders: dict[str, str]) -> dict:
+    return {key: filled(value, folders) for key, value in TINY[name].items()}
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory) -> dict[str, str]:
+    base = tmp_path_factory.mktemp("tiny")
+    sets = {name: str(write_tiny_set(base / name, seed=i)) for i, name in enumerate(("source", "target"))}
+    return sets | {"run": str(base / "run")}
+
+
+@pytest.fixture(scope="module")
+def tiny_run(folders) -> dict:
+    """The metrics of one tiny 02_train, made once for all that read runs."""
+    path = ROOT / "notebooks" / f"{TRAINING}.ipynb"
+    return run_notebook(path, folders["run"], tiny_parameters(TRAINING, folders), progress=False)
+
+
+def read(path: Path):
+    return nbformat.read(path, as_version=4)
+
+
+def code(path: Path) -> str:
+    return "\n".join(cell.source for cell in read(path).cells if cell.cell_type == "code")
+
+
+def prose(path: Path) -> str:
+    return "\n".join(cell.source for cell in read(path).cells if cell.cell_type == "markdown")
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+class TestEveryNotebook:
+    def test_runs_on_tiny_parameters(self, path, folders, tmp_path, request):
+        assert path.stem in TINY, f"TINY has no line for {path.stem}"
+        if path.stem == TRAINING or "{run}" in str(TINY[path.stem]):
+            assert request.getfixturevalue("tiny_run")["seconds"] > 0
+        if path.stem != TRAINING:
+            run_notebook(path, tmp_path / "out", tiny_parameters(path.stem, folders), progress=False)
+            assert (tmp_path / "out" / "result.json").is_file()
+
+    def test_declares_documented_parameters_with_seed_and_out_dir(self, path):
+        declared = declared_parameters(path)  # itself refuses derived values and wrong types
+        assert {"seed", "out_dir"} <= declared.keys()
+        assert not [name for name, parameter in declared.items() if not parameter.help]
+
+    def test_opens_with_a_question_and_what_it_needs(self, path):
+        first = read(path).cells[0]
+        assert first.cell_type == "markdown" and first.source.startswith("# ")
+        assert all(word in first.source for word in ("Needs", "Takes", "Writes"))
+
+    def test_has_its_parameters_second(self, path):
+        assert "parameters" in read(path).cells[1].metadata.get("tags", [])
+
+    def test_ends_with_what_was_learned_what_was_not_and_what_to_try(self, path):
+        text = prose(path)
+        ends = [text.find(f"## {h}") for h in ("What we learned", "What this does not show", "Try it")]
+        assert -1 not in ends and ends == sorted(ends)
+
+    def test_holds_no_library_code(self, path):
+        lines = code(path).splitlines()
+        assert not [line for line in lines if line.startswith(("class ", "!pip", "%pip"))]
+        assert "sys.path" not in code(path)
+
+    def test_trains_only_if_that_is_its_job(self, path):
+        assert ("train_run(" in code(path)) == (path.stem == TRAINING)
+        assert ".backward(" not in code(path) and "optimizer" not in code(path)
+
+    def test_is_committed_without_outputs_and_without_traces_of_a_run(self, path):
+        notebook = read(path)
+        cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+        assert not any(cell.outputs or cell.execution_count for cell in cells)
+        assert not any("papermill" in part.metadata for part in [notebook, *notebook.cells])
