@@ -1,0 +1,29 @@
+"""Every figure. Functions return a matplotlib Figure and never show it; the table behind it goes in.
+
+looks       colours of domains and methods, names of AUs, faces as grids: the house rules
+faces       contact sheets, strongest faces of each AU, best and worst faces
+labels      base rates and co-occurrence of a dataset's AUs
+scores      learning curves, per-AU scores, methods side by side
+insides     what a run sees: reconstructions, attention, the first screen of the README
+"""
+
+from aulib.plots.faces import draw_best_and_worst, draw_faces, draw_strongest_faces
+from aulib.plots.insides import draw_attention, draw_first_screen, draw_reconstructions
+from aulib.plots.labels import draw_base_rates, draw_cooccurrence
+from aulib.plots.looks import save_figure
+from aulib.plots.scores import draw_history, draw_methods, draw_per_au
+
+__all__ = [
+    "draw_attention",
+    "draw_base_rates",
+    "draw_best_and_worst",
+    "draw_cooccurrence",
+    "draw_faces",
+    "draw_first_screen",
+    "draw_history",
+    "draw_methods",
+    "draw_per_au",
+    "draw_reconstructions",
+    "draw_strongest_faces",
+    "save_figure",
+]

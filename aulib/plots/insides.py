@@ -1,0 +1,233 @@
+"""Figures of what a run sees: reconstructions, attention, the first screen of the README.
+
+The faces are the fixed few that the run keeps. A model that reads standardised luminance
+decodes to standardised luminance; it is shown in grey, given back the mean and the spread of the face
+it belongs to.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from aulib.checkpoints import load_run
+from aulib.loaders import centre_crop
+from aulib.model import AUModel
+from aulib.plots.looks import (
+    DOMAIN_COLOURS,
+    au_label,
+    face_grid,
+    head,
+    in_house_style,
+    name_row,
+    show_face,
+    write_on,
+)
+from aulib.results import read_samples
+
+LUMINANCE = (0.299, 0.587, 0.114)
+
+
+@in_house_style
+def draw_reconstructions(run: str | Path, count: int = 6) -> Figure:
+    """Two rounds made visible on pairs of a source and a target face.
+
+    Columns: I, R(F), the cross-domain reconstruction R(F~) with the other face's shape and this face's
+    texture, and the second round R(F^), which should be the face again; first of the source face, then of
+    the target's. A run without separation has I and R(F) only. R was trained beside the model and only
+    shows what features hold.
+    """
+    model, settings = load_run(run)
+    faces = {domain: sample_pictures(run, model, domain) for domain in ("source", "target")}
+    count = min(count, *(len(pictures) for pictures in faces.values()))
+    chosen = {domain: _spread_out(pictures, count) for domain, pictures in faces.items()}
+    decoded = {d: {"I": shown_input(model, chosen[d])} for d in chosen}
+    with torch.no_grad():
+        both = torch.cat([chosen["source"], chosen["target"]])
+        if model.config.separates and not model.config.au_from_landmarks:
+            outputs = model(both, count, separate=True)
+            features = {"R(F)": "rich", "R(F~)\nother's shape": "swapped", "R(F^)\nsecond round": "rich2"}
+            for domain in decoded:
+                for name, key in features.items():
+                    decoded[domain][name] = decode(model, outputs[f"{key}_{domain[0]}"], chosen[domain])
+        else:
+            rich = model.encoder(model.standardise(both))
+            for domain, feature in zip(decoded, rich.split(count), strict=True):
+                decoded[domain]["R(F)"] = decode(model, feature, chosen[domain])
+    columns = [(domain, name) for domain in decoded for name in decoded[domain]]
+    figure, axes = face_grid(count, len(columns), side=1.05, top=0.62)
+    for row, place in zip(axes, range(count), strict=True):
+        for axis, (domain, name) in zip(row, columns, strict=True):
+            show_face(axis, decoded[domain][name][place])
+    for axis, (domain, name) in zip(axes[0], columns, strict=True):
+        heading = f"source {name}" if domain == "source" else f"target {name}"
+        axis.set_title(heading, fontsize=7.5, color=DOMAIN_COLOURS[domain], loc="center", fontweight="normal")
+    return figure
+
+
+@in_house_style
+def draw_attention(
+    run: str | Path, domain: str = "target", count: int = 6, aus: list[str] | None = None
+) -> Figure:
+    """Where each AU's evidence lies: the positive part of its map over the face, one scale for each AU.
+
+    D_au's logit is the mean of this map, so it is exactly what the answer is made of; but it has few cells,
+    seen through receptive fields that are wider than a cell. The first column is the face with the highest
+    probability.
+
+    Raises:
+        ValueError: the run reads AUs from landmark coordinates and so has no maps, or does not know an AU.
+    """
+    model, settings = load_run(run)
+    if model.config.au_from_landmarks:
+        raise ValueError(f"{run} reads AUs from landmark coordinates: it has no attention to draw")
+    names = list(model.config.aus)
+    if unknown := [au for au in aus or [] if au not in names]:
+        raise ValueError(f"{run} does not know {unknown}; it knows {names}")
+    pictures = _spread_out(sample_pictures(run, model, domain), count)
+    evidence, probability = read_evidence(model, pictures, settings[f"read_{domain}_from"])
+    shown = shown_input(model, pictures)
+    aus = aus or names
+    figure, axes = face_grid(len(aus), len(pictures) + 1, side=0.95, left=1.35, top=0.3)
+    for row, au in zip(axes, aus, strict=True):
+        index = names.index(au)
+        maps = evidence[:, index].clip(min=0)
+        brightest = max(float(np.quantile(maps, 0.995)), 1e-6)
+        name_row(row[0], au_label(au).replace(" ", "\n", 1))
+        strongest = int(probability[:, index].argmax())
+        show_face(row[0], shown[strongest])
+        for place, axis in enumerate(row[1:]):
+            lay_over(axis, shown[place], maps[place] / brightest)
+            write_on(axis, f"{probability[place, index]:.2f}")
+    axes[0, 0].set_title("strongest", fontsize=7.5, loc="center", fontweight="normal")
+    head(figure, f"{domain}: evidence for each AU, and its probability", DOMAIN_COLOURS[domain])
+    return figure
+
+
+@in_house_style
+def draw_first_screen(run: str | Path, au: str = "", count: int = 6, domain: str = "target") -> Figure:
+    """On a few faces: the picture, its reconstruction, the attention of one AU, the AUs found.
+
+    Args:
+        au: whose attention; by default AU12 where the run knows it, else its first AU.
+    """
+    model, settings = load_run(run)
+    names = list(model.config.aus)
+    au = au or ("AU12" if "AU12" in names else names[0])
+    if au not in names:
+        raise ValueError(f"{run} does not know {au}; it knows {names}")
+    samples = read_samples(run, domain)
+    places = _places(len(samples), count)
+    pictures = sample_pictures(run, model, domain)[places]
+    read_from = settings[f"read_{domain}_from"]
+    with torch.no_grad():
+        outputs = model.read(pictures, read_from)
+        probability = outputs["au_logits"].sigmoid().numpy()
+        features = outputs["self" if read_from == "reconstruction" else "rich"]
+        rebuilt = decode(model, features, pictures)
+    rows = ["a face\nin the wild" if domain == "target" else "a face", "reconstruction\nof what is read"]
+    if "evidence" in outputs:
+        rows.append(f"where\n{au_label(au).replace(' ', chr(10), 1)}\nis seen")
+    figure, axes = face_grid(len(rows) + 1, len(places), side=1.25, left=1.05)
+    colour = [np.asarray(picture.permute(1, 2, 0)) for picture in pictures]
+    grey = shown_input(model, pictures)
+    for column, place in enumerate(places):
+        show_face(axes[0, column], colour[column])
+        show_face(axes[1, column], rebuilt[column])
+        if "evidence" in outputs:
+            maps = upsampled(outputs["evidence"], pictures.shape[-1])[:, names.index(au)].clip(min=0)
+            brightest = max(float(np.quantile(maps, 0.995)), 1e-6)
+            lay_over(axes[2, column], grey[column], maps[column] / brightest)
+        _answer(axes[-1, column], probability[column], samples.occurrence[place], names)
+    for axis, name in zip(
+        axes[:, 0], [*rows, "AUs found\n(green: rightly,\nred: wrongly,\ngrey: missed)"], strict=True
+    ):
+        name_row(axis, name)
+    return figure
+
+
+def sample_pictures(run: str | Path, model: AUModel, domain: str) -> Tensor:
+    """The run's kept faces as the model is shown them at test time: (n, 3, H, H) in [0, 1]."""
+    samples = read_samples(run, domain)
+    return centre_crop(samples.images, samples.landmarks, model.config.image_size)[0]
+
+
+def shown_input(model: AUModel, pictures: Tensor) -> np.ndarray:
+    """What the network sees of (n, 3, H, H) pictures: (n, H, H) luminance or (n, H, H, 3), in [0, 1]."""
+    if model.config.colour == "luminance":
+        return (pictures * pictures.new_tensor(LUMINANCE)[:, None, None]).sum(1).numpy()
+    return pictures.permute(0, 2, 3, 1).numpy()
+
+
+def decode(model: AUModel, features: Tensor, faces: Tensor) -> np.ndarray:
+    """R(features) for the eye: standardised values are given the mean and the spread of `faces` again.
+
+    Args:
+        features: (n, C, h, w).  faces: (n, 3, H, H) in [0, 1], the faces whose light they should be shown in.
+
+    Returns:
+        (n, H, H) grey if the model reads luminance, else (n, H, H, 3); in [0, 1].
+    """
+    seen = torch.from_numpy(shown_input(model, faces)).flatten(1)  # (n, pixels)
+    mean, spread = seen.mean(1), seen.std(1).clamp(min=0.02)
+    with torch.no_grad():
+        pictures = model.decoder(features).float()
+    pictures = (pictures * spread[:, None, None, None] + mean[:, None, None, None]).clamp(0, 1)
+    return pictures[:, 0].numpy() if pictures.shape[1] == 1 else pictures.permute(0, 2, 3, 1).numpy()
+
+
+def read_evidence(model: AUModel, pictures: Tensor, read_from: str) -> tuple[np.ndarray, np.ndarray]:
+    """Evidence maps at the size of the picture, (n, A, H, H), and probabilities, (n, A)."""
+    with torch.no_grad():
+        outputs = model.read(pictures, read_from)
+    return upsampled(outputs["evidence"], pictures.shape[-1]), outputs["au_logits"].sigmoid().numpy()
+
+
+def upsampled(maps: Tensor, size: int) -> np.ndarray:
+    """(n, A, h, w) -> (n, A, size, size), bilinear."""
+    return F.interpolate(maps.float(), (size, size), mode="bilinear", align_corners=False).numpy()
+
+
+def lay_over(axis: Axes, face: np.ndarray, strength: np.ndarray) -> None:
+    """A map in [0, 1] over a face, in colour where it is strong and transparent where it is weak."""
+    show_face(axis, face)
+    strength = strength.clip(0, 1)
+    axis.imshow(strength, cmap="inferno", vmin=0, vmax=1, alpha=0.75 * strength, interpolation="bilinear")
+
+
+def _answer(axis: Axes, probability: np.ndarray, occurrence: np.ndarray, names: list[str]) -> None:
+    """The AUs found on a face, right or wrong where labels tell; missed ones in grey."""
+    lines = []
+    for au, value, truth in zip(names, probability, occurrence, strict=True):
+        found = value >= 0.5
+        if found:
+            lines.append(
+                (f"{au} {value:.2f}", "black" if np.isnan(truth) else "#117733" if truth == 1 else "#B2182B")
+            )
+        elif truth == 1:
+            lines.append((f"{au} {value:.2f}", "#999999"))
+    for place, (text, colour) in enumerate(lines):
+        column, line = divmod(place, 8)
+        axis.text(
+            0.04 + 0.5 * column,
+            0.95 - 0.12 * line,
+            text,
+            color=colour,
+            fontsize=6,
+            va="top",
+            transform=axis.transAxes,
+        )
+    if not lines:
+        axis.text(0.04, 0.95, "none", fontsize=6, va="top", transform=axis.transAxes)
+
+
+def _places(available: int, count: int) -> np.ndarray:
+    return np.linspace(0, available - 1, min(count, available)).astype(int)
+
+
+def _spread_out(pictures: Tensor, count: int) -> Tensor:
+    return pictures[_places(len(pictures), count)]

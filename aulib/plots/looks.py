@@ -1,0 +1,137 @@
+"""The house rules of figures: a colour for each domain and method, AUs named, faces on a grid."""
+
+import functools
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from aulib.labels import AU_NAMES
+
+# Okabe & Ito 2008, told apart by colour-blind readers.
+DOMAIN_COLOURS = {"source": "#0072B2", "target": "#D55E00"}
+DOMAIN_LABELS = {"source": "source", "target": "target"}
+
+# Paul Tol's muted scheme; bounds in grey and black. Methods not listed take SPARE in turn.
+METHOD_COLOURS = {
+    "landmarks-only": "#AA4499",
+    "source-only": "#888888",
+    "multitask": "#88CCEE",
+    "dann": "#999933",
+    "separation": "#44AA99",
+    "adld": "#DDAA33",
+    "contrastive": "#CC6677",
+    "full": "#117733",
+    "oracle": "#000000",
+}
+SPARE = ("#332288", "#882255", "#6699CC", "#661100")
+
+MEASURE_NAMES = {"f1": "F1-frame", "auc": "ROC AUC", "f1_norm": "F1, skew-normalised", "nme": "landmark NME"}
+
+HOUSE = {
+    "font.size": 8,
+    "axes.titlesize": 9,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "grid.color": "#E4E4E4",
+    "grid.linewidth": 0.6,
+    "legend.frameon": False,
+    "legend.fontsize": 8,
+    "figure.facecolor": "white",
+    "figure.dpi": 110,
+    "savefig.bbox": "tight",
+    "image.interpolation": "nearest",
+}
+
+
+def in_house_style(draw):
+    """Decorator: the house rules hold inside `draw` and nothing stays changed after it."""
+
+    @functools.wraps(draw)
+    def drawn(*args, **kwargs):
+        with mpl.rc_context(HOUSE):
+            return draw(*args, **kwargs)
+
+    return drawn
+
+
+def method_colour(method: str, methods: list[str]) -> str:
+    """A method's own colour, or one of the spare ones by its place among those without."""
+    if method in METHOD_COLOURS:
+        return METHOD_COLOURS[method]
+    unknown = [name for name in methods if name not in METHOD_COLOURS]
+    return SPARE[unknown.index(method) % len(SPARE)]
+
+
+def au_label(au: str) -> str:
+    """ "AU12 lip corner puller"."""
+    return f"{au} {AU_NAMES.get(au, '')}".strip()
+
+
+def face_grid(rows: int, columns: int, side: float = 1.0, left: float = 0.0, top: float = 0.0) -> tuple:
+    """A figure of square cells without ticks.
+
+    Args:
+        side: of a cell, inches.  left, top: room for row names and headings, inches.
+
+    Returns:
+        figure, and axes as an array (rows, columns).
+    """
+    gap = 0.04
+    width, height = left + columns * side, top + rows * side
+    figure = Figure(figsize=(width, height), layout="none")
+    room = {"left": left / width, "right": 1, "bottom": 0, "top": 1 - top / height}
+    axes = figure.subplots(rows, columns, squeeze=False, gridspec_kw=room | {"wspace": gap, "hspace": gap})
+    for axis in axes.flat:
+        axis.set_axis_off()
+    return figure, axes
+
+
+def show_face(axis: Axes, picture: np.ndarray, landmarks: np.ndarray | None = None, colour: str = "#56B4E9"):
+    """One picture, (H, W, 3) or grey (H, W), uint8 or [0, 1], with landmarks (K, 2) in its pixels."""
+    top = 255 if picture.dtype == np.uint8 else 1
+    axis.imshow(picture, cmap="gray", vmin=0, vmax=top)
+    if landmarks is not None:
+        axis.scatter(*landmarks.T, s=2.2, c=colour, linewidths=0)
+        axis.set_xlim(-0.5, picture.shape[1] - 0.5)
+        axis.set_ylim(picture.shape[0] - 0.5, -0.5)
+
+
+def write_on(axis: Axes, text: str, corner: str = "bottom", colour: str = "white"):
+    """Small text on a picture, readable on any ground."""
+    from matplotlib.patheffects import withStroke
+
+    place = {"bottom": (0.03, 0.03, "bottom"), "top": (0.03, 0.97, "top")}[corner]
+    axis.text(
+        place[0], place[1], text, transform=axis.transAxes, va=place[2], ha="left", fontsize=6, color=colour,
+        path_effects=[withStroke(linewidth=1.6, foreground="black")],
+    )  # fmt: skip
+
+
+def name_row(axis: Axes, text: str, colour: str = "black"):
+    """A row's name, to the left of its first cell."""
+    axis.text(-0.05, 0.5, text, transform=axis.transAxes, ha="right", va="center", fontsize=7.5, color=colour)
+
+
+def head(figure: Figure, text: str, colour: str = "black"):
+    """A title in the room that `face_grid` left at the top."""
+    top = 1 - 0.06 / figure.get_figheight()
+    figure.text(0.005, top, text, va="top", fontsize=9, fontweight="bold", color=colour)
+
+
+def save_figure(figure: Figure, out_dir: str | Path, name: str, table: pd.DataFrame | None = None) -> Figure:
+    """Write `out_dir`/name.png, and name.csv with the numbers behind it; gives the figure back."""
+    out_dir = Path(out_dir)
+    out_dir.mkdir(parents=True, exist_ok=True)
+    with mpl.rc_context(HOUSE):
+        figure.savefig(out_dir / f"{name}.png", dpi=150)
+    if table is not None:
+        table.to_csv(out_dir / f"{name}.csv", index=False)
+    return figure

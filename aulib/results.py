@@ -1,0 +1,208 @@
+"""Run folders -> tables: scores of methods with their spread, per AU, and the faces a run keeps.
+
+Nothing here needs the data the runs were trained on.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from aulib.metrics import MEASURES
+from aulib.supervisors import SUPERVISORS
+
+SCORES = {"f1": "mean.f1", "auc": "mean.auc", "f1_norm": "mean.f1_norm", "nme": "landmarks.nme"}
+GRID_CELLS = 7 * 7  # positions of a dense projector: `grid` of networks.Projector, squared
+
+
+@dataclass(frozen=True)
+class Samples:
+    """The fixed few test faces of one domain that a run keeps.
+
+    images: (n, S, S, 3) uint8 margin crops.  landmarks: (n, K, 2) pixels of them, NaN where unknown.
+    occurrence: (n, A) in {0, 1}, NaN unknown.  names: (n,) as in the dataset.
+    """
+
+    images: np.ndarray
+    landmarks: np.ndarray
+    occurrence: np.ndarray
+    names: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+def read_run(run: str | Path) -> dict:
+    """What `train_run` measured: `target.mean.f1`, `source.mean.f1`, `seconds`, ...; undefined is NaN.
+
+    Raises:
+        FileNotFoundError: no finished run there.
+    """
+    path = Path(run) / "metrics.json"
+    if not path.is_file():
+        raise FileNotFoundError(f"{run} holds no finished run: metrics.json is missing")
+    metrics = json.loads(path.read_text(encoding="utf-8"))
+    return {key: np.nan if value is None else value for key, value in metrics.items()}
+
+
+def read_settings(run: str | Path) -> dict:
+    """How a run was made: method, seed, steps, weights, source, target, ..."""
+    path = Path(run) / "config.json"
+    if not path.is_file():
+        raise FileNotFoundError(f"{run} holds no finished run: config.json is missing")
+    return json.loads(path.read_text(encoding="utf-8"))["settings"]
+
+
+def read_samples(run: str | Path, domain: str = "target") -> Samples:
+    """The faces of `domain` ("source" or "target") that the run keeps to be looked at.
+
+    Raises:
+        ValueError: the run keeps none of that domain (its test split was empty).
+    """
+    with np.load(Path(run) / "samples.npz", allow_pickle=False) as kept:
+        samples = Samples(
+            *(kept[f"{domain}_{part}"] for part in ("images", "landmarks", "occurrence", "names"))
+        )
+    if not len(samples):
+        raise ValueError(f"{run} keeps no faces of its {domain}: the set had no test split")
+    return samples
+
+
+def scores_of_runs(runs: list[str | Path], domain: str = "target") -> pd.DataFrame:
+    """One row a run: run, method, seed, each of SCORES (`_low`, `_high`: its 95 % interval), seconds, ...
+
+    Raises:
+        ValueError: no runs, or runs whose test sets differ.
+    """
+    if not runs:
+        raise ValueError("no runs given, expected run folders")
+    rows, tested_on = [], {}
+    for run in runs:
+        metrics, settings = read_run(run), read_settings(run)
+        tested_on.setdefault(settings["data_versions"][domain], []).append(str(run))
+        row = {"run": str(run), "method": settings["method"], "seed": settings["seed"]}
+        for name, key in SCORES.items():
+            for suffix in ("", "_low", "_high"):
+                row[name + suffix] = metrics.get(f"{domain}.{key}{suffix}", np.nan)
+        row |= {"n": metrics.get(f"{domain}.n", np.nan), "steps": settings["steps"]}
+        rows.append(row | {name: metrics.get(name, np.nan) for name in ("seconds", "peak_memory_mb")})
+    if len(tested_on) > 1:
+        first = {version: names[0] for version, names in tested_on.items()}
+        raise ValueError(f"the runs were tested on different {domain} sets and cannot be compared: {first}")
+    return pd.DataFrame(rows)
+
+
+def table_of_methods(runs: list[str | Path], domain: str = "target") -> pd.DataFrame:
+    """One row a method: mean score over its seeds, with what varies as `_low` and `_high`.
+
+    With several seeds `_low` and `_high` are the lowest and the highest seed; with one seed they are the
+    run's own 95 % interval over subjects. `spread` says which.
+
+    Returns:
+        method, seeds (how many), spread, f1, f1_low, f1_high, auc ..., f1_norm ..., nme ..., steps, seconds,
+        peak_memory_mb; methods in the order of `runs`.
+    """
+    rows = []
+    for method, table in scores_of_runs(runs, domain).groupby("method", sort=False):
+        several = len(table) > 1
+        row = {"method": method, "seeds": len(table), "spread": "seeds" if several else "subjects, 95 %"}
+        for name in SCORES:
+            row[name] = table[name].mean()
+            row[f"{name}_low"] = table[name].min() if several else table[f"{name}_low"].iloc[0]
+            row[f"{name}_high"] = table[name].max() if several else table[f"{name}_high"].iloc[0]
+        rows.append(row | {name: table[name].mean() for name in ("steps", "seconds", "peak_memory_mb")})
+    return pd.DataFrame(rows)
+
+
+def table_per_au(runs: list[str | Path], domain: str = "target") -> pd.DataFrame:
+    """One row a method and AU: f1, auc, f1_norm, and the test split's base_rate and support.
+
+    Means over seeds; `_low` and `_high` as in `table_of_methods`.
+    """
+    settings = [read_settings(run) for run in runs]
+    metrics = [read_run(run) for run in runs]
+    rows = []
+    for method in dict.fromkeys(setting["method"] for setting in settings):
+        own = [m for m, setting in zip(metrics, settings, strict=True) if setting["method"] == method]
+        prefix = f"{domain}.per_au."
+        aus = [
+            key.removeprefix(prefix).split(".")[0]
+            for key in own[0]
+            if key.startswith(prefix) and key.endswith(".f1")
+        ]
+        for au in aus:
+            row = {"method": method, "au": au, "seeds": len(own)}
+            for measure in MEASURES:
+                values = np.array([m[f"{prefix}{au}.{measure}"] for m in own], dtype=float)
+                ends = [values, values] if len(own) > 1 else [
+                    np.array([own[0].get(f"{prefix}{au}.{measure}_{end}", np.nan)]) for end in ("low", "high")
+                ]  # fmt: skip
+                row[measure] = _or_nan(np.nanmean, values)
+                row[f"{measure}_low"], row[f"{measure}_high"] = (
+                    _or_nan(np.nanmin, ends[0]),
+                    _or_nan(np.nanmax, ends[1]),
+                )
+            row["base_rate"], row["support"] = (
+                own[0][f"{prefix}{au}.base_rate"],
+                own[0][f"{prefix}{au}.support"],
+            )
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def summarise_seeds(runs: list[str | Path], domain: str = "target") -> dict:
+    """Per method and score: mean, low and high (lowest and highest seed) and the value of each seed.
+
+    Returns:
+        {method: {"f1": {"mean", "low", "high", "seeds": [...]}, "auc": ..., "f1_norm": ..., "nme": ...}},
+        as `aulib.readme` prints it. A score that no seed has is left out.
+    """
+    summary: dict = {}
+    for method, table in scores_of_runs(runs, domain).groupby("method", sort=False):
+        table = table.sort_values("seed")
+        if (repeated := table["seed"].duplicated()).any():
+            raise ValueError(f"method {method!r} has seed {table['seed'][repeated].iloc[0]} twice")
+        summary[method] = {}
+        for name in SCORES:
+            values = [float(value) for value in table[name].dropna()]
+            if values:
+                mean = float(np.mean(values))
+                summary[method][name] = {
+                    "mean": mean,
+                    "low": min(values),
+                    "high": max(values),
+                    "seeds": values,
+                }
+    return summary
+
+
+def history_of(run: str | Path) -> pd.DataFrame:
+    """The learning curves of a run: step, seconds, every unweighted term, total, validation_f1."""
+    return pd.read_csv(Path(run) / "history.csv")
+
+
+def chance_of_supervisors(settings: dict) -> dict[str, float]:
+    """What each supervisor of a run scores by guessing: log N of its N candidates, nats; empty for L1."""
+    if settings["alignment"] == "l1":
+        return {}
+    chance = {}
+    for name in settings["supervisors"]:
+        rivals = len(SUPERVISORS[name].rivals) if settings["negatives"] == "rivals" else 0
+        candidates = GRID_CELLS if settings["alignment"] == "dense" else settings["batch_size"] + rivals
+        chance[name] = float(np.log(candidates))
+    return chance
+
+
+def scores_of_domain(metrics: dict, domain: str = "target") -> dict:
+    """The metrics of one domain under the keys of `aulib evaluate`: `mean.f1` for `target.mean.f1`."""
+    return {
+        key.removeprefix(f"{domain}."): value
+        for key, value in metrics.items()
+        if key.startswith(f"{domain}.")
+    }
+
+
+def _or_nan(reduce, values: np.ndarray) -> float:
+    return float(reduce(values)) if (~np.isnan(values)).any() else float("nan")
