@@ -118,4 +118,4 @@ def _read(path: Path) -> pd.DataFrame:
         )
     if table.empty:
         raise ValueError(f"{path} has a header and no rows, expected one row for each face")
-    return table
+    return table.copy()  # in one piece; pandas warns of a wide table read in many

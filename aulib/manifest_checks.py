@@ -34,9 +34,8 @@ def check_columns(columns: list[str], manifest: Path) -> None:
     for name in columns:
         if name in known or re.fullmatch(r"[xy]_\d+", name) or _TOLERATED.fullmatch(name):
             continue
-        near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-        near = near or [k for k in known if k.lower() == name.lower()]
-        hint = f"; did you mean `{near[0]}`?" if near else ""
+        near = _near(name, known)
+        hint = f"; did you mean `{near}`?" if near else ""
         faults.append(f"column `{name}` is unknown{hint} (a column of your own may be called `meta_...`)")
     x = {int(name[2:]) for name in columns if re.fullmatch(r"x_\d+", name)}
     y = {int(name[2:]) for name in columns if re.fullmatch(r"y_\d+", name)}
@@ -52,6 +51,14 @@ def check_columns(columns: list[str], manifest: Path) -> None:
                 "expected x_0..x_67 and y_0..y_67, or both 0..48"
             )
     _report(faults, manifest, header=True)
+
+
+def _near(name: str, known: list[str]) -> str | None:
+    """The column that was probably meant, if any."""
+    if au := re.fullmatch(r"au_?(\d{1,2})(?:_?([cr]))?", name.lower()):  # AU1_c, au12, AU_4_r
+        name = f"AU{int(au[1]):02d}_{au[2] or 'c'}"
+        return name if name in known else None
+    return next(iter(difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.7)), None)
 
 
 def check_cells(cells: pd.DataFrame, manifest: Path) -> None:

@@ -11,7 +11,7 @@ from typing import TypeVar
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
-FEW = 16  # tasks; fewer are done sooner here than new processes start
+FEW = 64  # tasks; fewer are done sooner here than new processes start
 
 
 def map_surviving(
