@@ -62,3 +62,12 @@ def tiny_set(tmp_path) -> Path:
 def tiny_target(tmp_path) -> Path:
     """A second such folder with other pictures and labels."""
     return write_tiny_set(tmp_path / "tiny_target", seed=1)
+
+
+def pytest_runtest_setup(item):
+    """Tests marked gpu are part of `make test-all` and skip where there is no device."""
+    if item.get_closest_marker("gpu"):
+        import torch
+
+        if not torch.cuda.is_available():
+            pytest.skip("no CUDA device")
