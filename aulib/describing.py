@@ -1,10 +1,12 @@
-"""What a dataset's labels say, as tables: sizes, base rates, which AUs occur together."""
+"""What a dataset holds: some faces, and as tables its sizes, base rates and which AUs occur together."""
 
 import numpy as np
 import pandas as pd
 
+from aulib.cropping import CropSpec, crop_face, crop_matrix
 from aulib.datasets import DatasetFolder
 from aulib.labels import AU_NAMES
+from aulib.pictures import read_picture
 
 
 def sizes(domains: dict[str, DatasetFolder]) -> pd.DataFrame:
@@ -59,3 +61,37 @@ def cooccurrence(data: DatasetFolder) -> pd.DataFrame:
         rate = (present.T @ present) / (present.T @ known)  # (given, also)
     pairs = [(given, also) for given in data.aus for also in data.aus]
     return pd.DataFrame({"given": [p[0] for p in pairs], "also": [p[1] for p in pairs], "rate": rate.ravel()})
+
+
+def some_faces(data: DatasetFolder, n: int, seed: int = 0) -> dict:
+    """Up to n faces drawn by `seed` alone, cropped as training crops them; those without landmarks left out.
+
+    Returns:
+        images (n, S, S, 3) uint8, landmarks (n, K, 2) pixels of them, captions (the AUs present: "6 12 25"),
+        names (as in the manifest).
+
+    Raises:
+        ValueError: no row has landmarks.
+    """
+    landmarks = data.landmarks
+    usable = np.flatnonzero(~np.isnan(landmarks).any(axis=(1, 2))) if data.num_landmarks else np.empty(0, int)
+    if not len(usable):
+        raise ValueError(f"{data.root} has no landmarks; `aulib prepare` finds them")
+    rows = np.sort(np.random.default_rng(seed).permutation(usable)[:n])
+    spec = CropSpec()
+    matrices = np.stack([crop_matrix(landmarks[row], spec) for row in rows])
+    paths, occurrence = data.image_paths, data.occurrence if data.aus else np.empty((len(data), 0))
+    images = [
+        crop_face(read_picture(paths[row]), matrix, spec.size)
+        for row, matrix in zip(rows, matrices, strict=True)
+    ]
+    return {
+        "images": np.stack(images),
+        "landmarks": np.einsum("nij,nkj->nki", matrices[:, :, :2], landmarks[rows]) + matrices[:, None, :, 2],
+        "captions": [_caption(occurrence[row], data.aus) for row in rows],
+        "names": data.table["image"].to_numpy()[rows].tolist(),
+    }
+
+
+def _caption(occurrence: np.ndarray, aus: list[str]) -> str:
+    return " ".join(str(int(au[2:])) for au, there in zip(aus, occurrence, strict=True) if there == 1)

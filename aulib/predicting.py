@@ -24,6 +24,7 @@ from aulib.reading import Reading, read_faces, score_faces
 from aulib.runs import faces_of
 from aulib.surviving_pool import map_surviving
 
+SQUARE = ("face_x", "face_y", "face_size", "face_roll")
 FACES_AT_ONCE = 256  # crops of photographs held in memory
 
 
@@ -79,9 +80,11 @@ def predict(
     """AU probabilities and landmarks of every picture, as a table and a CSV in OpenFace's column names.
 
     Columns: `image` (relative to the folder); `status`, "ok" or why there is no reading (no face found,
-    unreadable, no landmarks), the other cells then being empty; `note`; for each AU of the run `AU01_c` (0 or
-    1, probability at least 0.5) and `AU01_p` (0 to 1, not an intensity); the model's landmarks x_0 ..., y_0
-    ... in pixels of the picture as shown, 68 or 49 as the run was trained.
+    unreadable, no landmarks), the other cells then being empty; `note`; the square that was read, by its
+    centre `face_x`, `face_y`, its side `face_size` (pixels) and how far it is turned, `face_roll` (degrees,
+    clockwise); for each AU of the run `AU01_c` (0 or 1, probability at least 0.5) and `AU01_p` (0 to 1, not
+    an intensity); the model's landmarks x_0 ..., y_0 ..., 68 or 49 as the run was trained. All in pixels of
+    the picture as shown.
 
     Args:
         photos_or_dataset: a dataset folder (all its splits; pictures that `aulib prepare` skipped keep a
@@ -168,15 +171,18 @@ def _table(
     read = np.array([face.status == OK for face in faces])
     probability = np.full((len(faces), len(config.aus)), np.nan)
     points = np.full((len(faces), config.num_landmarks, 2), np.nan)
+    squares = np.full((len(faces), len(SQUARE)), np.nan)
     if readings:
         probability[read] = np.concatenate([reading.probability for reading in readings])
         landmarks = np.concatenate([reading.landmarks for reading in readings])
         points[read] = to_picture(landmarks, np.concatenate(matrices), config.au_centres)
+        squares[read] = squares_read(np.concatenate(matrices), config.margin_size)
     columns: dict[str, object] = {
         "image": [face.image for face in faces],
         "status": [face.status for face in faces],
         "note": [face.note for face in faces],
     }
+    columns |= {name: squares[:, index].round(2) for index, name in enumerate(SQUARE)}
     for index, au in enumerate(config.aus):
         present = pd.array(np.where(read, probability[:, index] >= 0.5, 0), dtype="Int64")
         present[~read] = pd.NA
@@ -198,6 +204,14 @@ def to_picture(landmarks: np.ndarray, matrices: np.ndarray, au_centres: bool = F
         landmarks = 2 * landmarks - move_to_au_centres(landmarks)
     inverse = np.linalg.inv(matrices[:, :, :2])
     return np.einsum("nij,nkj->nki", inverse, landmarks - matrices[:, None, :, 2])
+
+
+def squares_read(matrices: np.ndarray, size: int) -> np.ndarray:
+    """Where crops of `size` pixels lie in their pictures, (N, 4): the columns SQUARE of the table."""
+    scale = np.hypot(matrices[:, 0, 0], matrices[:, 0, 1])
+    middle = to_picture(np.full((len(matrices), 1, 2), (size - 1) / 2), matrices)[:, 0]
+    roll = np.degrees(np.arctan2(matrices[:, 0, 1], matrices[:, 0, 0]))
+    return np.column_stack([middle, (size - 1) / scale, roll])
 
 
 def _has_manifest(folder: str | Path) -> bool:

@@ -70,6 +70,12 @@ def read_samples(run: str | Path, domain: str = "target") -> Samples:
     return samples
 
 
+def domains_with_faces(run: str | Path) -> list[str]:
+    """Which of source and target the run keeps test faces of, in this order."""
+    with np.load(Path(run) / "samples.npz", allow_pickle=False) as kept:
+        return [domain for domain in ("source", "target") if len(kept[f"{domain}_names"])]
+
+
 def scores_of_runs(runs: list[str | Path], domain: str = "target") -> pd.DataFrame:
     """One row a run: run, method, seed, each of SCORES (`_low`, `_high`: its 95 % interval), seconds, ...
 
@@ -92,6 +98,64 @@ def scores_of_runs(runs: list[str | Path], domain: str = "target") -> pd.DataFra
         first = {version: names[0] for version, names in tested_on.items()}
         raise ValueError(f"the runs were tested on different {domain} sets and cannot be compared: {first}")
     return pd.DataFrame(rows)
+
+
+def finished_runs(runs: list[str | Path]) -> tuple[list[str], list[str]]:
+    """Those of the folders that hold a finished run, and those that do not; order kept."""
+    done = [str(run) for run in runs if (Path(run) / "metrics.json").is_file()]
+    return done, [str(run) for run in runs if str(run) not in done]
+
+
+def table_of_domains(run: str | Path) -> pd.DataFrame:
+    """One run on its two domains: a row each for source and target test, with SCORES, their intervals and n."""
+    metrics, rows = read_run(run), []
+    for domain in ("source", "target"):
+        row = {"domain": domain, "n": metrics.get(f"{domain}.n", np.nan)}
+        for name, key in SCORES.items():
+            for suffix in ("", "_low", "_high"):
+                row[name + suffix] = metrics.get(f"{domain}.{key}{suffix}", np.nan)
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def with_intervals(table: pd.DataFrame) -> pd.DataFrame:
+    """A table of scores for the eye: x 100, "61.2 [58.0, 64.1]" in one column a score, a dash where undefined."""
+    shown = table[[name for name in ("method", "domain", "seeds") if name in table]].copy()
+    for name in SCORES:
+        ends = [table[f"{name}{suffix}"] for suffix in ("", "_low", "_high")]
+        shown[name] = [_cell(*values) for values in zip(*ends, strict=True)]
+    for name in ("seconds", "peak_memory_mb"):
+        if name in table:
+            shown[name] = [f"{value:.0f}" if np.isfinite(value) else "–" for value in table[name]]
+    return shown
+
+
+def recovered(table: pd.DataFrame, method: str = "full", score: str = "f1") -> float:
+    """Share of the way from source-only to oracle that a method goes; NaN if one of the three is missing.
+
+    Args:
+        table: `table_of_methods`.
+    """
+    scores = table.set_index("method")[score]
+    if (
+        not {"source-only", "oracle", method} <= set(scores.index)
+        or scores["oracle"] == scores["source-only"]
+    ):
+        return float("nan")
+    return float((scores[method] - scores["source-only"]) / (scores["oracle"] - scores["source-only"]))
+
+
+def run_to_show(runs: list[str | Path]) -> str:
+    """The run whose insides are worth a figure: `full` if there is one, else the last that separates, else the last."""
+    settings = {str(run): read_settings(run) for run in runs}
+    for wanted in (
+        lambda s: s["method"] == "full",
+        lambda s: s["read_target_from"] == "reconstruction",
+        lambda s: s["method"] != "landmarks-only",
+    ):
+        if fitting := [run for run, setting in settings.items() if wanted(setting)]:
+            return fitting[-1]
+    return str(runs[-1])
 
 
 def table_of_methods(runs: list[str | Path], domain: str = "target") -> pd.DataFrame:
@@ -202,6 +266,13 @@ def scores_of_domain(metrics: dict, domain: str = "target") -> dict:
         for key, value in metrics.items()
         if key.startswith(f"{domain}.")
     }
+
+
+def _cell(value: float, low: float, high: float) -> str:
+    if not np.isfinite(value):
+        return "–"
+    interval = f" [{100 * low:.1f}, {100 * high:.1f}]" if np.isfinite(low) and np.isfinite(high) else ""
+    return f"{100 * value:.1f}{interval}"
 
 
 def _or_nan(reduce, values: np.ndarray) -> float:

@@ -105,6 +105,29 @@ def run_notebook(
     return _read(out_dir / "metrics.json")
 
 
+def start_notebook(seed: int) -> str:
+    """What every notebook does first: seed torch and NumPy, and stand where relative paths are meant from.
+
+    Jupyter starts a kernel in the notebook's own folder, a run as a function where it was called; in a
+    checkout both then work from its root.
+
+    Returns:
+        one line with versions, device and commit.
+    """
+    import numpy
+    import torch
+
+    here = Path.cwd()
+    if here.name == "notebooks" and (here.parent / "pyproject.toml").is_file():
+        os.chdir(here.parent)
+    torch.manual_seed(seed)
+    numpy.random.seed(seed)
+    code = _commit()
+    commit = f", commit {code['commit'][:8]}{' and edits' if code['dirty'] else ''}" if code else ""
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
+    return f"aulib {aulib.__version__}, torch {torch.__version__}, {device}, seed {seed}{commit}"
+
+
 def effective_parameters(notebook: Path, overrides: dict[str, Any], out_dir: Path) -> dict[str, Any]:
     """Defaults overridden by `overrides`, each checked against its type, after a trip through JSON."""
     declared = declared_parameters(notebook)

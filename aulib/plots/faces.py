@@ -5,10 +5,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from PIL import Image
 
 from aulib.cropping import CropSpec, crop_face, crop_matrix
-from aulib.landmarks import layout_of
 from aulib.pictures import read_picture
 from aulib.plots.looks import (
     DOMAIN_COLOURS,
@@ -20,10 +18,10 @@ from aulib.plots.looks import (
     show_face,
     write_on,
 )
-from aulib.results import Samples, read_samples, read_settings
+from aulib.results import read_samples, read_settings
 
-THUMBNAIL = CropSpec(size=112)
-WIDE = CropSpec(size=160, box_enlarge=3.6)  # the whole head: what a viewer needs to judge an expression
+WIDE = CropSpec(size=160, box_enlarge=3.5)  # the whole head: what a viewer needs to judge an expression
+HEAD = 1.25  # the same, as a multiple of the square a model reads
 
 
 @in_house_style
@@ -83,7 +81,7 @@ def draw_strongest_faces(
     for row, au in zip(axes, aus, strict=True):
         strongest = table.nlargest(columns, f"{au}_p")
         for axis, (_, face) in zip(row, strongest.iterrows(), strict=True):
-            show_face(axis, face_thumbnail(folder / face["image"], _points(face)))
+            show_face(axis, face_thumbnail(folder / face["image"], head_matrix(face)))
             write_on(axis, f"{face[f'{au}_p']:.2f}")
         name_row(row[0], au_label(au).replace(" ", "\n", 1))
     head(figure, f"strongest faces of each AU, of {len(table)}; the number is the model's probability")
@@ -118,7 +116,7 @@ def draw_best_and_worst(run: str | Path, dataset: str | Path | None = None, coun
     predictions = predictions.dropna(subset="loss").sort_values("loss", kind="stable")
     count = min(count, len(predictions) // 2)
     figure, axes = face_grid(2, count, side=1.35, left=0.6, top=0.3)
-    landmarks = {} if dataset is None else _landmarks_by_image(dataset)
+    matrices = {} if dataset is None else _head_matrices(dataset)
     for row, name, chosen in zip(
         axes, ("best", "worst"), (predictions[:count], predictions[::-1][:count]), strict=True
     ):
@@ -127,7 +125,7 @@ def draw_best_and_worst(run: str | Path, dataset: str | Path | None = None, coun
             if dataset is None:
                 show_face(axis, kept[face["image"]])
             else:
-                show_face(axis, face_thumbnail(_folder_of(dataset) / face["image"], landmarks[face["image"]]))
+                show_face(axis, face_thumbnail(_folder_of(dataset) / face["image"], matrices[face["image"]]))
             write_on(axis, _mistakes(face, aus))
     whole = (
         "the whole test split" if dataset is not None else f"{len(predictions)} faces fixed before training"
@@ -136,21 +134,22 @@ def draw_best_and_worst(run: str | Path, dataset: str | Path | None = None, coun
     return figure
 
 
-def face_thumbnail(picture: Path, landmarks: np.ndarray, spec: CropSpec = WIDE) -> np.ndarray:
-    """The face of a picture file, upright, (size, size, 3) uint8; the whole picture without landmarks."""
-    image = read_picture(picture)
-    if np.isnan(landmarks).any():
-        return np.asarray(image.resize((spec.size, spec.size), Image.Resampling.BILINEAR))
-    layout_of(len(landmarks))
-    return crop_face(image, crop_matrix(landmarks, spec), spec.size)
+def face_thumbnail(picture: Path, matrix: np.ndarray) -> np.ndarray:
+    """The head in a picture file, upright, (WIDE.size, WIDE.size, 3) uint8.
+
+    Args:
+        matrix: (2, 3) from the picture to that crop.
+    """
+    return crop_face(read_picture(picture), matrix, WIDE.size)
 
 
-def sample_captions(samples: Samples, aus: list[str]) -> list[str]:
-    """The AUs present on each face, as numbers: "6 12 25"."""
-    return [
-        " ".join(str(int(au[2:])) for au, there in zip(aus, row, strict=True) if there == 1)
-        for row in samples.occurrence
-    ]
+def head_matrix(face: pd.Series) -> np.ndarray:
+    """From the picture to a crop of the head, by the square a row of predictions says was read."""
+    scale = (WIDE.size - 1) / (HEAD * face["face_size"])
+    roll = np.radians(face["face_roll"])
+    rotation = np.array([[np.cos(roll), np.sin(roll)], [-np.sin(roll), np.cos(roll)]])
+    offset = (WIDE.size - 1) / 2 - scale * rotation @ [face["face_x"], face["face_y"]]
+    return np.concatenate([scale * rotation, offset[:, None]], axis=1)
 
 
 def _mistakes(face: pd.Series, aus: list[str]) -> str:
@@ -161,16 +160,12 @@ def _mistakes(face: pd.Series, aus: list[str]) -> str:
     return "\n".join(lines) if words else "all right"
 
 
-def _points(face: pd.Series) -> np.ndarray:
-    count = sum(name.startswith("x_") for name in face.index)
-    return np.array([[face[f"x_{k}"], face[f"y_{k}"]] for k in range(count)], dtype=float)
-
-
-def _landmarks_by_image(dataset: str | Path) -> dict[str, np.ndarray]:
+def _head_matrices(dataset: str | Path) -> dict[str, np.ndarray]:
     from aulib.datasets import read_dataset
 
     data = read_dataset(dataset)
-    return dict(zip(data.table["image"], data.landmarks, strict=True))
+    matrices = [crop_matrix(points, WIDE) for points in data.landmarks]
+    return dict(zip(data.table["image"], matrices, strict=True))
 
 
 def _folder_of(dataset_or_folder: str | Path) -> Path:

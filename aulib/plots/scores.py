@@ -32,7 +32,7 @@ def draw_history(history: pd.DataFrame, chance: dict[str, float] | None = None) 
     panels["rounds, adversaries, decoder"] = [name for name in terms if name not in placed]
     panels["F1-frame, source validation"] = ["validation_f1"] if "validation_f1" in history else []
     panels = {title: names for title, names in panels.items() if names}
-    figure = Figure(figsize=(3.1 * len(panels), 2.7), layout="constrained")
+    figure = Figure(figsize=(2.7 * len(panels), 3.1), layout="constrained")
     for axis, (title, names) in zip(
         figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True
     ):
@@ -41,22 +41,19 @@ def draw_history(history: pd.DataFrame, chance: dict[str, float] | None = None) 
             colour = LINE_COLOURS[number % len(LINE_COLOURS)]
             points = {"marker": "o", "markersize": 3} if len(curve) < 12 else {}
             axis.plot(curve["step"], curve[name], color=colour, linewidth=1.2, label=name, **points)
-        if title == "supervisors":
-            for level in sorted(set((chance or {}).values())):
-                axis.axhline(
-                    level,
-                    color="black",
-                    linestyle="--",
-                    linewidth=0.9,
-                    label=f"guessing, log {np.exp(level):.0f}",
-                )
+        if title == "supervisors" and chance:
+            levels = sorted(set(chance.values()))
+            label = "guessing: " + ", ".join(f"log {np.exp(level):.0f}" for level in levels)
+            for level in levels:
+                axis.axhline(level, color="black", linestyle="--", linewidth=0.9, label=label)
+                label = None
             axis.set_ylim(bottom=0)
         axis.set_title(title)
         axis.set_xlabel("step")
         is_score = names == ["validation_f1"]
         axis.set_ylabel("F1" if is_score else "unweighted term")
         if not is_score:
-            axis.legend(fontsize=6.5)
+            axis.legend(fontsize=6.5, loc="upper center", bbox_to_anchor=(0.5, -0.22), ncols=2)
     return figure
 
 
@@ -70,7 +67,12 @@ def draw_per_au(table: pd.DataFrame, measure: str = "f1") -> Figure:
     Args:
         table: `results.table_per_au`.
         measure: f1, auc or f1_norm.
+
+    Raises:
+        ValueError: nothing has been scored.
     """
+    if not table[measure].notna().any():
+        raise ValueError(f"no method has {measure} for any AU: the test split has no AU labels")
     aus = [au for au in AU_NAMES if au in set(table["au"])]
     methods = list(dict.fromkeys(table["method"]))
     figure = Figure(
@@ -116,6 +118,10 @@ def draw_methods(table: pd.DataFrame, measures: tuple[str, ...] = ("f1", "auc", 
         table: `results.table_of_methods`.
     """
     measures = [measure for measure in measures if table[measure].notna().any()]
+    if not measures:
+        raise ValueError(
+            "none of the methods has a score: the test split has neither AU labels nor landmarks"
+        )
     methods = list(table["method"])
     figure = Figure(
         figsize=(1.1 + 2.1 * len(measures), 0.8 + 0.28 * max(len(methods), 2)), layout="constrained"
@@ -144,9 +150,9 @@ def draw_methods(table: pd.DataFrame, measures: tuple[str, ...] = ("f1", "auc", 
         axis.margins(x=0.16)
     axes[0].set_yticks(places, methods)
     axes[0].set_ylim(len(methods) - 0.4, -0.6)
-    figure.supxlabel(f"bars: {_spread(table)}", fontsize=7)
-    if lines := axes[0].get_legend_handles_labels()[0]:
-        axes[0].legend(lines, [line.get_label() for line in lines], fontsize=6.5, loc="lower right")
+    figure.supxlabel(f"black bars: {_spread(table)}", fontsize=7)
+    if (drawn := axes[0].get_legend_handles_labels())[0]:
+        figure.legend(*drawn, fontsize=7, loc="outside lower right", ncols=2)
     return figure
 
 
