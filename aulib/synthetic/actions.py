@@ -197,7 +197,7 @@ def sample_intensities(
 def _settle(rng: np.random.Generator, level: np.ndarray, strong: tuple[float, float]) -> None:
     """Make a mixture possible: lips that part are labelled AU25, opposed pairs lose their weaker half. In place."""
     au = {name: k for k, name in enumerate(AUS)}
-    if level[au["AU26"]] and not level[au["AU25"]] and rng.random() < 0.85:
+    if level[au["AU26"]] and not level[au["AU25"]] and rng.random() < 0.92:
         level[au["AU25"]] = rng.uniform(*strong)
     if level[au["AU12"]] >= 3 and not level[au["AU25"]] and rng.random() < 0.45:
         level[au["AU25"]] = rng.uniform(*strong)

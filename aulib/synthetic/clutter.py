@@ -12,7 +12,9 @@ OCCLUDED_SHARE = 0.25
 
 def cluttered_background(rng: np.random.Generator, size: int) -> np.ndarray:
     """(S, S, 3) float32 in [0, 1]: a gradient, shapes in and out of focus, and texture."""
-    colours = rng.uniform(0.05, 0.95, (3, 3)) * 0.7 + rng.uniform(0, 0.3)
+    vivid = rng.uniform(0.1, 0.8)
+    grey = rng.uniform(0.08, 0.9, (2, 1))
+    colours = grey * (1 - vivid) + rng.uniform(0.05, 0.95, (2, 3)) * vivid
     angle = rng.uniform(0, 2 * np.pi)
     y, x = np.mgrid[:size, :size] / size - 0.5
     t = np.clip(0.5 + np.cos(angle) * x + np.sin(angle) * y, 0, 1)[..., None]
@@ -20,7 +22,7 @@ def cluttered_background(rng: np.random.Generator, size: int) -> np.ndarray:
     picture = Image.fromarray(np.rint(np.clip(ground, 0, 1) * 255).astype(np.uint8))
     draw = ImageDraw.Draw(picture)
     for _ in range(rng.integers(2, 14)):
-        fill = tuple(int(v) for v in rng.integers(0, 256, 3))
+        fill = tuple(int(v) for v in rng.uniform(10, 245) * (1 - vivid) + rng.uniform(0, 255, 3) * vivid)
         cx, cy = rng.uniform(-0.1, 1.1, 2) * size
         w, h = rng.uniform(0.03, 0.4, 2) * size
         kind = rng.integers(4)
@@ -36,8 +38,9 @@ def cluttered_background(rng: np.random.Generator, size: int) -> np.ndarray:
     if rng.random() < 0.75:
         picture = picture.filter(ImageFilter.GaussianBlur(float(rng.uniform(0.3, 4.5) * size / 112)))
     out = np.asarray(picture, np.float32) / 255
-    grain = rng.standard_normal((size // 4 + 1, size // 4 + 1)).repeat(4, 0).repeat(4, 1)[:size, :size]
-    return np.clip(out + (grain * rng.uniform(0, 0.05))[..., None].astype(np.float32), 0, 1)
+    grain = Image.fromarray(rng.standard_normal((size // 5 + 2, size // 5 + 2)).astype(np.float32))
+    grain = np.asarray(grain.resize((size, size), Image.Resampling.BICUBIC))
+    return np.clip(out + (grain * rng.uniform(0, 0.06))[..., None], 0, 1).astype(np.float32)
 
 
 def occlude(rng: np.random.Generator, image: np.ndarray, rendering, person: Person) -> np.ndarray:

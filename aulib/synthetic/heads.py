@@ -18,7 +18,7 @@ import numpy as np
 
 from aulib.synthetic.storage import atomic_file, cache_root
 
-HEAD_VERSION = 3
+HEAD_VERSION = 4
 SKIN, EYE_LEFT, EYE_RIGHT, TEETH, TONGUE, CAVITY = range(6)
 AGES = ("baby", "child", "young", "old")  # anny's anchors 0, 1/3, 2/3, 1
 BUILDS = tuple(itertools.product(("minmuscle", "averagemuscle", "maxmuscle"), ("minweight", "averageweight", "maxweight")))
@@ -91,7 +91,7 @@ def _build_head() -> Head:
         keep = np.ones(len(quads), bool)
         if group == "body":  # head, neck and the upper shoulders
             centre = everything[quads].mean(1)
-            keep = (centre[:, 1] > 5.35) & (np.abs(centre[:, 0]) < 2.3)
+            keep = (centre[:, 1] > 4.7) & (np.abs(centre[:, 0]) < 2.3)
         quads, quad_uv = quads[keep], quad_uv[keep]
         uv[quads] = texture[quad_uv]
         parts.update(dict.fromkeys(np.unique(quads).tolist(), part))

@@ -55,9 +55,9 @@ FOLDS: dict[str, list[tuple[tuple[tuple[float, float], ...], float, float]]] = {
     ],
     "AU15": [
         (((0.285, -0.70), (0.315, -0.76), (0.325, -0.84)), 0.014, 1.7),
-        (((0.16, -0.80), (0.22, -0.82), (0.27, -0.86)), 0.014, 0.8),
+        (((0.10, -0.80), (0.18, -0.815), (0.26, -0.85)), 0.016, 0.5),
     ],
-    "AU17": [(((0.0, -0.845), (0.08, -0.85), (0.15, -0.875)), 0.017, 1.6)],
+    "AU17": [(((0.0, -0.835), (0.09, -0.838), (0.17, -0.852)), 0.017, 1.6)],
     "AU20": [
         (((0.30, -0.62), (0.335, -0.69), (0.32, -0.77)), 0.012, 1.0),
         (((0.37, -0.64), (0.40, -0.71), (0.385, -0.79)), 0.012, 1.0),
@@ -116,9 +116,9 @@ def fold_relief(au: str, side: int) -> np.ndarray:
         dark += depth * taper * groove
     if au == "AU17":  # pebbled chin
         rng = np.random.default_rng(17)
-        bumps = _blobs(rng, x * side, y, 26, (0.0, 0.17), (-1.02, -0.88), 0.016)
-        height += bumps * 0.014 * (x * side >= 0)
-        dark += 0.5 * np.clip(-bumps, 0, 1) * (x * side >= 0)
+        bumps = _blobs(rng, x, y, 60, (-0.15, 0.15), (-1.03, -0.90), 0.013)
+        height += bumps * 0.008 * (x * side >= 0)
+        dark += 0.35 * np.clip(-bumps, 0, 1) * (x * side >= 0)
     slope_y, slope_x = np.gradient(height, 1 / PAINT_SCALE)
     return np.stack([slope_x, -slope_y, np.clip(0.34 * dark, 0, 0.75)], -1).astype(np.float32)
 
@@ -151,7 +151,7 @@ def noise_field(rng: np.random.Generator, cell: float) -> np.ndarray:
     return zoom(coarse, step, order=1)[:ROWS, :COLUMNS]
 
 
-BROW = ((0.088, 0.128), (0.13, 0.142), (0.245, 0.166), (0.355, 0.170), (0.455, 0.148), (0.54, 0.098))
+BROW = ((0.088, 0.136), (0.13, 0.150), (0.245, 0.168), (0.355, 0.168), (0.455, 0.145), (0.54, 0.096))
 
 
 def brow_cover(rng: np.random.Generator, thickness: float, arch: float, density: float) -> np.ndarray:

@@ -37,13 +37,13 @@ class Shot:
     shift: tuple[float, float] = (0.0, 0.0)
     distance: float = 14.0
     key_direction: tuple[float, float, float] = (-0.45, 0.55, 0.7)
-    key: tuple[float, float, float] = (0.62, 0.60, 0.57)
+    key: tuple[float, float, float] = (0.78, 0.75, 0.71)
     fill_direction: tuple[float, float, float] = (0.6, 0.15, 0.75)
     fill: tuple[float, float, float] = (0.26, 0.27, 0.29)
     rim_direction: tuple[float, float, float] = (0.5, 0.5, -0.7)
     rim: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    sky: tuple[float, float, float] = (0.34, 0.35, 0.37)
-    ground: tuple[float, float, float] = (0.22, 0.20, 0.19)
+    sky: tuple[float, float, float] = (0.26, 0.27, 0.29)
+    ground: tuple[float, float, float] = (0.15, 0.14, 0.13)
     shadow: float = 0.45
 
 
@@ -84,7 +84,7 @@ class FaceRenderer:
 
     Args:
         size: side of the square picture, pixels.
-        samples: rays per pixel and axis.
+        samples: rays per pixel.
         device: "cpu" or "cuda"; bytes are reproducible on "cpu".
     """
 
@@ -136,7 +136,9 @@ class FaceRenderer:
     def normals(self, vertices: np.ndarray) -> np.ndarray:
         """(V, 3) unit vertex normals, the area-weighted mean of the adjacent faces'."""
         a, b, c = (vertices[self.head.triangles[:, k]] for k in range(3))
-        summed = self._faces_to_vertices @ np.cross(b - a, c - a).astype(np.float32)
+        u, v = b - a, c - a
+        cross = u[:, [1, 2, 0]] * v[:, [2, 0, 1]] - u[:, [2, 0, 1]] * v[:, [1, 2, 0]]
+        summed = self._faces_to_vertices @ cross.astype(np.float32)
         return summed / np.maximum(np.linalg.norm(summed, axis=1, keepdims=True), 1e-9)
 
     def _cast(self, face, look, vertices, colour_paint, relief_paint) -> Rendering:
@@ -179,7 +181,7 @@ class FaceRenderer:
         s.centre_left, s.centre_right = wp.vec3(*eyes[0]), wp.vec3(*eyes[1])
         s.eye_radius = EYE_RADIUS
         s.mouth_front = float(vertices[self.looks.lip_front, 2].mean())
-        s.side, s.samples = size, self.samples
+        s.side, s.samples, s.stride = size, self.samples, max(1, round(0.38 * self.samples))
         s.paint_left, s.paint_top, s.paint_scale = painting.PAINT_LEFT, painting.PAINT_TOP, painting.PAINT_SCALE
 
         self._points.assign(vertices.astype(np.float32))

@@ -180,8 +180,8 @@ def render_chunk(part: Path, about: dict, chunk: int) -> None:
     for index in range(chunk * CHUNK, min((chunk + 1) * CHUNK, about["n"])):
         sample = sample_face(domain, about["seed"], index, about["n"])
         image, landmarks = picture(domain, sample, renderer)
-        name = f"images/{index:06d}.png"
-        Image.fromarray(image).save(part / name, compress_level=1)
+        name = f"images/{index:06d}.jpg"
+        Image.fromarray(image).save(part / name, quality=95, subsampling=0)
         intensity = np.round(sample.face.expression.intensity, 2)
         rows.append(
             [name, f"{domain.name}-{sample.subject:04d}", splits[sample.subject]]

@@ -2,7 +2,7 @@
 
 import warp as wp
 
-wp.config.quiet = True
+wp.config.log_level = wp.LOG_WARNING if hasattr(wp, "LOG_WARNING") else wp.config.log_level
 
 
 @wp.struct
@@ -40,16 +40,11 @@ class Scene:
     mouth_front: float  # z of the lips; the mouth darkens behind it
     strands: float
     side: int
-    samples: int
+    samples: int  # rays per pixel, on a rank-1 lattice
+    stride: int
     paint_left: float  # paint rectangle in template x, y
     paint_top: float
     paint_scale: float  # texels per decimetre
-
-
-@wp.func
-def hash_noise(p: wp.vec3, scale: float, seed: int):
-    state = wp.rand_init(seed)
-    return wp.noise(state, p * scale)
 
 
 @wp.func
@@ -89,7 +84,7 @@ def eye_colour(s: Scene, p: wp.vec3, centre: wp.vec3, gaze: wp.vec3):
     d = wp.normalize(p - centre)
     angle = wp.acos(wp.clamp(wp.dot(d, gaze), -1.0, 1.0))
     white = wp.vec3(0.80, 0.76, 0.73) - wp.vec3(0.0, 0.10, 0.10) * ramp(0.7, 1.3, angle)
-    streak = 0.85 + 0.3 * hash_noise(d, 14.0, 5)
+    streak = 0.9 + 0.1 * wp.sin(90.0 * d[0]) * wp.sin(90.0 * d[1])
     iris = s.iris * streak * (0.75 + 0.5 * ramp(s.pupil, s.iris_size * 0.75, angle))
     iris = iris * (1.0 - 0.65 * ramp(s.iris_size * 0.78, s.iris_size, angle))
     iris = iris * ramp(s.pupil * 0.85, s.pupil * 1.1, angle)
@@ -97,7 +92,7 @@ def eye_colour(s: Scene, p: wp.vec3, centre: wp.vec3, gaze: wp.vec3):
     return iris * (1.0 - edge) + white * edge
 
 
-@wp.kernel
+@wp.kernel(enable_backward=False)
 def cast(
     mesh: wp.uint64,
     s: Scene,
@@ -113,9 +108,11 @@ def cast(
 ):
     row, column = wp.tid()
     total = wp.vec4(0.0, 0.0, 0.0, 0.0)
-    for sub in range(s.samples * s.samples):
-        dx = (float(sub % s.samples) + 0.5) / float(s.samples) - 0.5
-        dy = (float(sub // s.samples) + 0.5) / float(s.samples) - 0.5
+    lit = float(1.0)
+    asked = int(0)
+    for sub in range(s.samples):
+        dx = (float(sub) + 0.5) / float(s.samples) - 0.5
+        dy = float((sub * s.stride) % s.samples) / float(s.samples) + 0.5 / float(s.samples) - 0.5
         middle = 0.5 * (float(s.side) - 1.0)
         ray = wp.normalize(
             s.forward + s.right * (float(column) + dx - middle) + s.down * (float(row) + dy - middle)
@@ -130,7 +127,7 @@ def cast(
             n = wp.normalize(normals[a] * hit.u + normals[b] * hit.v + normals[c] * w)
             q = canonical[a] * hit.u + canonical[b] * hit.v + canonical[c] * w
             m = marks[a] * hit.u + marks[b] * hit.v + marks[c] * w  # lips, lash line, hair
-            m2 = marks2[a] * hit.u + marks2[b] * hit.v + marks2[c] * w  # cloth, front of face, inner lid
+            m2 = marks2[a] * hit.u + marks2[b] * hit.v + marks2[c] * w  # cloth, front of face, open to the sky
             kind = part[a]
             if part[b] < kind:
                 kind = part[b]
@@ -174,18 +171,18 @@ def cast(
                 tone = texel(colour_paint, x, y)
                 relief = texel(relief_paint, x, y)
                 albedo = wp.cw_mul(s.skin, tone * front + wp.vec3(1.0, 1.0, 1.0) * (1.0 - front))
-                albedo = albedo * (1.0 + 0.10 * hash_noise(q, 9.0, 3) + 0.06 * hash_noise(q, 31.0, 4))
                 n = wp.normalize(n - wp.vec3(relief[0], relief[1], 0.0) * front)
                 dim = 1.0 - front * wp.clamp(relief[2], 0.0, 0.85)
                 lip = ramp(0.30, 0.62, m[0])
                 albedo = albedo * (1.0 - lip) + wp.cw_mul(s.lips, wp.vec3(1.0, 1.0, 1.0)) * lip
                 gloss = gloss * (1.0 + 1.2 * lip)
-                lid = m2[2]
-                albedo = albedo * (1.0 - lid) + wp.vec3(0.55, 0.33, 0.30) * lid
                 lash = wp.clamp(m[1], 0.0, 1.0)
                 albedo = albedo * (1.0 - 0.9 * lash) + wp.vec3(0.03, 0.02, 0.02) * 0.9 * lash
-                strand = 0.5 + 0.5 * hash_noise(wp.vec3(q[0] * 3.0, q[1], q[2] * 3.0), s.strands, 8)
-                cover = ramp(0.32, 0.55, m[2] + 0.22 * (strand - 0.5))
+                wave = wp.sin(3.1 * q[1] + 7.0 * q[2]) * 1.7
+                strand = 0.5 + 0.25 * (
+                    wp.sin(s.strands * (q[0] * 2.3 + wave * 0.3)) + wp.sin(s.strands * (2.9 * q[2] - q[0]) + 2.0 * wave)
+                )
+                cover = ramp(0.32, 0.55, m[2] + 0.14 * (strand - 0.5))
                 if cover > 0.0:
                     albedo = albedo * (1.0 - cover) + s.hair * (0.55 + 0.9 * strand) * cover
                     gloss = gloss * (1.0 - cover) + 0.22 * cover
@@ -195,13 +192,15 @@ def cast(
                 gloss = gloss * (1.0 - cloth)
             if wp.dot(n, ray) > 0.0:
                 n = wp.normalize(n - ray * (wp.dot(n, ray) * 1.02))
-            lit = float(1.0)
-            if s.shadow > 0.0 and wp.dot(n, s.key_direction) > -0.1:
+            if asked == 0 and s.shadow > 0.0 and wp.dot(n, s.key_direction) > -0.1:
+                asked = 1  # one shadow ray serves the whole pixel
                 block = wp.mesh_query_ray(mesh, p + n * 0.02, s.key_direction, 20.0)
                 if block.result:
                     lit = 1.0 - s.shadow
             sky = 0.5 + 0.5 * wp.dot(n, s.up)
-            light = s.ground * (1.0 - sky) + s.sky * sky
+            open = wp.clamp(m2[2], 0.0, 1.0)
+            light = (s.ground * (1.0 - sky) + s.sky * sky) * (0.25 + 0.75 * open)
+            dim = dim * (0.55 + 0.45 * open)
             light += wp.cw_mul(s.key, wrapped(wp.dot(n, s.key_direction), wrap)) * lit
             light += wp.cw_mul(s.fill, wrapped(wp.dot(n, s.fill_direction), wrap))
             light += wp.cw_mul(s.rim, wrapped(wp.dot(n, s.rim_direction), wp.vec3(0.05, 0.05, 0.05)))
@@ -212,4 +211,26 @@ def cast(
             shine += s.fill * wp.pow(wp.max(0.0, wp.dot(n, half_fill)), sharp)
             colour = wp.cw_mul(albedo, light) * dim + shine * (gloss * graze * dim)
             total += wp.vec4(colour[0], colour[1], colour[2], 1.0)
-    image[row, column] = total / float(s.samples * s.samples)
+    image[row, column] = total / float(s.samples)
+
+
+@wp.kernel(enable_backward=False)
+def openness(mesh: wp.uint64, points: wp.array(dtype=wp.vec3), normals: wp.array(dtype=wp.vec3), share: wp.array(dtype=float)):
+    """How much of the hemisphere above each vertex is free of the head itself (64 rays, within 1.5 dm)."""
+    i = wp.tid()
+    n = normals[i]
+    helper = wp.vec3(0.0, 1.0, 0.0)
+    if wp.abs(n[1]) > 0.9:
+        helper = wp.vec3(1.0, 0.0, 0.0)
+    t = wp.normalize(wp.cross(n, helper))
+    b = wp.cross(n, t)
+    free = float(0.0)
+    for k in range(64):
+        height = wp.sqrt((float(k) + 0.5) / 64.0)
+        turn = 2.3999632 * float(k)
+        flat = wp.sqrt(1.0 - height * height)
+        ray = n * height + t * (flat * wp.cos(turn)) + b * (flat * wp.sin(turn))
+        hit = wp.mesh_query_ray(mesh, points[i] + n * 0.012, ray, 1.5)
+        if not hit.result:
+            free += 1.0
+    share[i] = free / 64.0
