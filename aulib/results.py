@@ -107,7 +107,7 @@ def finished_runs(runs: list[str | Path]) -> tuple[list[str], list[str]]:
 
 
 def table_of_domains(run: str | Path) -> pd.DataFrame:
-    """One run on its two domains: a row each for source and target test, with SCORES, their intervals and n."""
+    """One run on its two domains: a row each for source and target test, with SCORES and their intervals."""
     metrics, rows = read_run(run), []
     for domain in ("source", "target"):
         row = {"domain": domain, "n": metrics.get(f"{domain}.n", np.nan)}
@@ -119,7 +119,7 @@ def table_of_domains(run: str | Path) -> pd.DataFrame:
 
 
 def with_intervals(table: pd.DataFrame) -> pd.DataFrame:
-    """A table of scores for the eye: x 100, "61.2 [58.0, 64.1]" in one column a score, a dash where undefined."""
+    """A table of scores for the eye: x 100, "61.2 [58.0, 64.1]" a score, a dash where undefined."""
     shown = table[[name for name in ("method", "domain", "seeds") if name in table]].copy()
     for name in SCORES:
         ends = [table[f"{name}{suffix}"] for suffix in ("", "_low", "_high")]
@@ -137,16 +137,14 @@ def recovered(table: pd.DataFrame, method: str = "full", score: str = "f1") -> f
         table: `table_of_methods`.
     """
     scores = table.set_index("method")[score]
-    if (
-        not {"source-only", "oracle", method} <= set(scores.index)
-        or scores["oracle"] == scores["source-only"]
-    ):
+    if not {"source-only", "oracle", method} <= set(scores.index):
         return float("nan")
-    return float((scores[method] - scores["source-only"]) / (scores["oracle"] - scores["source-only"]))
+    way = scores["oracle"] - scores["source-only"]
+    return float((scores[method] - scores["source-only"]) / way) if way else float("nan")
 
 
 def run_to_show(runs: list[str | Path]) -> str:
-    """The run whose insides are worth a figure: `full` if there is one, else the last that separates, else the last."""
+    """The run whose insides are worth a figure: `full`, else the last that separates, else the last."""
     settings = {str(run): read_settings(run) for run in runs}
     for wanted in (
         lambda s: s["method"] == "full",
