@@ -4,7 +4,9 @@ papermill's executed copy tells the truth only when a cell raises: after a timeo
 interrupt it marks every cell "completed". `true_cause` mends the copy and puts the cause on one line.
 """
 
+import gc
 import json
+import logging
 import re
 import sys
 import tempfile
@@ -12,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+KERNEL_LOG = "kernel.log"  # beside the executed copy: what native libraries print, and a crash's last words
 KERNEL_STARTS = 3  # tries; a cell that raises is never run again
 
 
@@ -36,20 +39,35 @@ def execute(
     """
     import papermill
     from jupyter_client.kernelspec import NoSuchKernel
-    from papermill.engines import NBClientEngine, papermill_engines
+    from papermill.clientwrap import PapermillNotebookClient
+    from papermill.engines import Engine, papermill_engines
 
-    class ShowLastLine(NBClientEngine):
-        """papermill's own engine, with what the cells print shown behind the progress bar."""
+    class ShowLastLine(Engine):
+        """papermill's engine; what cells print is shown beside the bar, what the kernel prints is logged."""
 
         @classmethod
-        def execute_managed_notebook(cls, nb_man, kernel_name, **options):
-            options |= {"stdout_file": _LastLine(nb_man.pbar), "stderr_file": _LastLine(nb_man.pbar)}
-            return super().execute_managed_notebook(nb_man, kernel_name, **options)
+        def execute_managed_notebook(
+            cls, nb_man, kernel_name, start_timeout, execution_timeout, config=None, **_
+        ):
+            live = _LastLine(nb_man.pbar)
+            settings = {"stdout_file": live, "stderr_file": live} | ({"config": config} if config else {})
+            client = PapermillNotebookClient(
+                nb_man,
+                kernel_name=kernel_name,
+                timeout=execution_timeout,
+                startup_timeout=start_timeout,
+                **settings,
+            )
+            file = copy.with_name(KERNEL_LOG)
+            with open(file, "a") as log:
+                client.execute(stdout=log, stderr=log)
+            if not file.stat().st_size:
+                file.unlink()
 
     papermill_engines.register("aulib", ShowLastLine)
     bar = {"desc": notebook.stem, "disable": None} if progress else False
     for attempt in range(1, KERNEL_STARTS + 1):
-        with _kernel_settings() as settings:
+        with _kernel_settings() as settings, _quiet("papermill", "asyncio"):
             try:
                 papermill.execute_notebook(
                     str(notebook),
@@ -68,6 +86,20 @@ def execute(
             except Exception:
                 if attempt == KERNEL_STARTS or _last_started(copy) is not None:
                     raise
+
+
+@contextmanager
+def _quiet(*loggers: str) -> Iterator[None]:
+    """What these would print when a kernel dies or is interrupted is said better by `true_cause`."""
+    before = {name: logging.getLogger(name).level for name in loggers}
+    for name in loggers:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        gc.collect()  # asyncio complains of abandoned tasks when they are collected
+        for name, level in before.items():
+            logging.getLogger(name).setLevel(level)
 
 
 @contextmanager
@@ -127,7 +159,9 @@ def true_cause(error: BaseException, copy: Path) -> tuple[str, str]:
             status = {"status": "pending"} if i else {"status": "failed", "exception": True}
             cell["metadata"].setdefault("papermill", {}).update(status)
         copy.write_text(json.dumps(written, indent=1) + "\n", encoding="utf-8")
-    return _one_line(cause), f"{name}: {error}"
+    log = copy.with_name(KERNEL_LOG)
+    last_words = log.read_text(encoding="utf-8", errors="replace")[-4000:] if log.is_file() else ""
+    return _one_line(cause), f"{name}: {error}\n\n{last_words}".rstrip()
 
 
 def _one_line(text: str) -> str:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import aulib
-from aulib.kernels import execute, true_cause
+from aulib.kernels import KERNEL_LOG, execute, true_cause
 from aulib.parameters import ParameterError, declared_parameters, fitting
 
 RECORDED_LIBRARIES = "torch torchvision timm lightning-fabric numpy pandas anny warp-lang papermill ipykernel"
@@ -88,7 +88,7 @@ def run_notebook(
     if "key" in result or _what_differs(out_dir, values, unfinished=True):
         _set_aside(out_dir)
     out_dir.mkdir(parents=True, exist_ok=True)
-    for stale in ("notebook.ipynb", "error.txt", "metrics.json"):
+    for stale in ("notebook.ipynb", "error.txt", "metrics.json", KERNEL_LOG):
         (out_dir / stale).unlink(missing_ok=True)
     write_json(out_dir / "params.json", _record(notebook, values, key))
     start = time.monotonic()

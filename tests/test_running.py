@@ -88,12 +88,12 @@ def test_a_raising_cell_fails_with_its_own_error_on_one_line_and_the_next_try_go
 
 
 def test_a_killed_kernel_is_told_apart_and_the_copy_does_not_claim_to_be_complete(tmp_path):
-    killed = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+    killed = "import os, signal; os.write(2, b'last words'); os.kill(os.getpid(), signal.SIGKILL)"
     notebook = write_notebook(tmp_path / "n.ipynb", METRICS, killed, "print('unreached')")
     out = tmp_path / "run"
     with pytest.raises(NotebookFailed, match="the kernel died in cell 4"):  # after the injected parameters
         run_notebook(notebook, out)
-    assert not (out / "result.json").exists() and (out / "error.txt").is_file()
+    assert not (out / "result.json").exists() and "last words" in (out / "error.txt").read_text()
     statuses = [cell["metadata"]["papermill"]["status"] for cell in read(out / "notebook.ipynb")["cells"]]
     assert statuses == ["completed", "completed", "completed", "failed", "pending"]
     assert (out / "tries").read_text() == "x"  # a cell that began is not run again
