@@ -5,6 +5,7 @@ uninterrupted one would have seen. torchvision's v2 transforms draw one set of p
 call; a batch needs one per face, so the warp is a single `grid_sample` over the batch here.
 """
 
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,6 +33,13 @@ class Faces:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def fingerprint(self) -> str:
+        """Short hash of which faces these are: rows, landmarks and labels (pictures by their number)."""
+        digest = hashlib.sha256(repr(self.images.shape).encode())
+        for array in (self.rows, self.landmarks, self.occurrence):
+            digest.update(b"none" if array is None else np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()[:12]
 
     def without_labels(self) -> "Faces":
         """The same faces with no AU labels to reach for."""

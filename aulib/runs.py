@@ -23,7 +23,7 @@ from aulib.labels import au_weights
 from aulib.loaders import Faces, with_landmarks
 from aulib.methods import CONTRASTIVE_WEIGHT, METHODS, PRESETS, Method, Preset
 from aulib.model import AUModel, ModelConfig
-from aulib.objective import Objective, check_weights
+from aulib.objective import ROUND_TERMS, Objective, check_weights
 from aulib.reading import Reading, read_faces, score_faces
 from aulib.training import Schedule, fit
 
@@ -44,7 +44,21 @@ def chosen_method(name: str, supervisors: list[str], weights: dict[str, float]) 
     if supervisors:
         method = method.with_supervisors(supervisors, CONTRASTIVE_WEIGHT)
     check_weights(weights)
-    return replace(method, weights=method.weights | weights)
+    method = replace(method, weights=method.weights | weights)
+    if impossible := sorted(
+        name for name, value in weights.items() if value and not can_compute(name, method)
+    ):
+        raise ValueError(f"method {name!r} has no parts for the terms {impossible} that weights name")
+    return method
+
+
+def can_compute(term: str, method: Method) -> bool:
+    """Whether the method has the parts and the faces that a term reads."""
+    if term in ROUND_TERMS:
+        return method.separates
+    if term == "domain":
+        return method.adapts_by_domain
+    return method.uses_target or term != "landmarks_target"
 
 
 def default_precision() -> str:
@@ -124,13 +138,19 @@ def train_run(
         for name in sets
         for split in ("train", "val", "test")
     }
+    domain = "target" if rung.labels_from_target else "source"
+    needed = [(domain, "train"), (domain, "val")] + [("target", "train")] * rung.uses_target
+    for name, split in needed:
+        if not len(faces[name, split]):
+            raise ValueError(
+                f"{sets[name].root} has no row of split {split!r}, which {method!r} needs as {name}"
+            )
     samples = {name: faces[name, "test"] for name in sets}
 
     torch.manual_seed(seed)
     model = AUModel(config)
     if config.colour and next(model.parameters()).is_cpu:
         model = model.to(memory_format=torch.channels_last)
-    domain = "target" if rung.labels_from_target else "source"
     train, validation = faces[domain, "train"], faces[domain, "val"]
     objective = Objective(rung.weights, *label_weights(train, values), alignment, negatives)
     started = time.perf_counter()

@@ -5,6 +5,7 @@ bit for bit on the CPU.
 """
 
 import json
+import math
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -204,8 +205,7 @@ def fit(
         }
     )
     run = Run(fabric, wrapped, average, optimizers, objective, preset, schedule)
-    settings = {"schedule": asdict(schedule), "weights": objective.weights, "config": model.config.as_dict()}
-    state = Progress(out_dir / "fit", json.dumps(settings, sort_keys=True))
+    state = Progress(out_dir / "fit", settings_of(run, method, source, target, precision))
     state.load(run)
 
     evaluate_at = {
@@ -216,10 +216,10 @@ def fit(
     bar = tqdm(total=schedule.steps, initial=state.step, desc="training", disable=not progress, mininterval=1)
     wrapped.train()
     started = time.perf_counter()
-    first = state.step
+    first, whole = state.step, True
     try:
         while state.step < schedule.steps and (stop_after is None or state.step - first < stop_after):
-            step = state.step
+            step, whole = state.step, False
             batches = [
                 None if faces is None else _take(faces, preset, schedule, step, salt, fabric.device)
                 for salt, faces in enumerate((source, target))
@@ -237,10 +237,12 @@ def fit(
                 state.log.append({"step": step, "validation_f1": score})
                 state.keep_best(selected, score)
                 wrapped.train()
+            whole = True
             if state.step % epoch == 0:
                 state.save(run, time.perf_counter() - started)
     finally:
-        state.save(run, time.perf_counter() - started)
+        if whole:  # else some players are a step ahead of others; the last epoch's checkpoint stands
+            state.save(run, time.perf_counter() - started)
         bar.close()
     if state.best is not None:
         model.load_state_dict(state.best)
@@ -255,6 +257,22 @@ def _take(faces: Faces, preset: Preset, schedule: Schedule, step: int, salt: int
     seed = 2 * schedule.seed + salt  # source and target draw differently
     batch = take_batch(faces, preset.image_size, schedule.batch_size, seed, step, preset.augment)
     return {name: value.to(device) for name, value in batch.items()}
+
+
+def settings_of(run: Run, method: Method, source: Faces, target: Faces | None, precision: str) -> str:
+    """Everything that makes a run this run and no other, as JSON; what a resumed run is compared by."""
+    objective = run.objective
+    settings = {
+        "schedule": asdict(run.schedule), "preset": asdict(run.preset), "precision": precision,
+        "config": run.networks.config.as_dict(), "read_target_from": method.read_target_from,
+        "faces": [None if faces is None else faces.fingerprint() for faces in (source, target)],
+        "objective": {
+            "weights": objective.weights, "alignment": objective.alignment, "negatives": objective.negatives,
+            "temperature": objective.temperature, "au_weight": objective.au_weight.tolist(),
+            "pos_weight": objective.pos_weight.tolist(),
+        },
+    }  # fmt: skip
+    return json.dumps(settings, sort_keys=True)
 
 
 def validation_f1(model: AUModel, validation: tuple[Faces, object], method: Method) -> float:
@@ -276,6 +294,8 @@ class Progress:
         self.best_score, self.best_step = float("-inf"), -1
 
     def keep_best(self, model: AUModel, score: float) -> None:
+        """Keep the weights if the score is the best so far; NaN (no F1 is defined) is below every score."""
+        score = float("-inf") if math.isnan(score) else score
         if score > self.best_score or self.best is None:
             self.best = {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
             self.best_score, self.best_step = score, self.step

@@ -1,0 +1,138 @@
+"""The ladder as values: every rung can be computed, and none sees what it must not see."""
+
+from dataclasses import fields
+
+import pytest
+
+from aulib.methods import METHODS, PRESETS, Preset
+from aulib.objective import ROUND_TERMS, check_weights
+from aulib.runs import can_compute, chosen_method
+from aulib.supervisors import ALL_SIX, RICH_TWO, SUPERVISORS
+
+LADDER = {
+    "landmarks-only", "source-only", "multitask", "dann",
+    "separation", "adld", "contrastive", "full", "oracle",
+}  # fmt: skip
+
+
+def test_the_ladder_has_the_rungs_the_study_asks_for():
+    assert set(METHODS) == LADDER
+
+
+@pytest.mark.parametrize("name", METHODS)
+class TestEveryMethod:
+    def test_weighs_known_terms_that_it_can_compute_and_learns_aus_from_labels(self, name):
+        method = METHODS[name]
+        check_weights(method.weights)
+        assert all(can_compute(term, method) and weight > 0 for term, weight in method.weights.items())
+        assert "au_source" in method.weights
+
+    def test_weighs_exactly_the_supervisors_it_lists(self, name):
+        method = METHODS[name]
+        assert tuple(term for term in method.weights if term in SUPERVISORS) == method.supervisors
+
+    def test_only_the_oracle_learns_from_target_labels(self, name):
+        method = METHODS[name]
+        assert method.labels_from_target == (name == "oracle")
+        assert not (method.labels_from_target and method.uses_target)
+
+    def test_reads_the_target_from_a_reconstruction_only_if_it_has_one(self, name):
+        method = METHODS[name]
+        for read_from in (method.read_target_from, method.read_source_from):
+            assert read_from == "features" or method.separates
+
+    def test_separates_exactly_if_it_has_terms_of_the_two_rounds(self, name):
+        method = METHODS[name]
+        assert method.separates == bool(method.weights.keys() & ROUND_TERMS.keys())
+
+
+class TestLadder:
+    def test_each_separating_rung_adds_one_thing(self):
+        terms = {name: set(METHODS[name].weights) for name in METHODS}
+        assert terms["multitask"] - terms["source-only"] == {"landmarks_source", "landmarks_target"}
+        assert terms["adld"] - terms["separation"] == {"cycle"}
+        assert terms["contrastive"] - terms["separation"] == set(RICH_TWO)
+        assert terms["full"] - terms["contrastive"] == set(ALL_SIX) - set(RICH_TWO)
+        assert terms["dann"] - terms["multitask"] == {"domain"}
+        assert terms["oracle"] == terms["source-only"]
+        for more, less in (("adld", "separation"), ("contrastive", "separation"), ("full", "contrastive")):
+            shared = METHODS[less].weights
+            assert {key: METHODS[more].weights[key] for key in shared} == shared
+
+    def test_oracle_and_source_only_differ_in_nothing_but_the_labels(self):
+        source_only, oracle = METHODS["source-only"], METHODS["oracle"]
+        different = {
+            field.name
+            for field in fields(oracle)
+            if getattr(oracle, field.name) != getattr(source_only, field.name)
+        }
+        assert different == {"summary", "labels_from_target"}
+
+
+class TestOtherSupervisors:
+    def test_replace_the_method_s_own_and_leave_the_other_terms(self):
+        method = METHODS["full"].with_supervisors(["shape_source"], 0.7)
+        own = {term: weight for term, weight in METHODS["full"].weights.items() if term not in SUPERVISORS}
+        assert method.weights == own | {"shape_source": 0.7}
+        assert method.supervisors == ("shape_source",)
+        assert METHODS["full"].supervisors == ALL_SIX  # the table stays as it was
+
+    def test_unknown_ones_are_refused_by_name(self):
+        with pytest.raises(ValueError, match=r"\['shape_sorce'\].*shape_source"):
+            METHODS["full"].with_supervisors(["shape_sorce"], 1.0)
+
+    def test_a_method_without_two_rounds_has_nothing_to_align(self):
+        with pytest.raises(ValueError, match="has none"):
+            METHODS["source-only"].with_supervisors(["shape_source"], 1.0)
+
+
+class TestChosenMethod:
+    def test_names_alone_give_the_rung_as_it_is(self):
+        assert chosen_method("adld", [], {}) == METHODS["adld"]
+
+    def test_weights_go_over_the_method_s_own(self):
+        method = chosen_method("full", ["rich_source"], {"rich_source": 3.0, "au_self": 0.0, "cycle": 1.0})
+        own = METHODS["separation"].weights
+        assert method.weights == own | {"rich_source": 3.0, "au_self": 0.0, "cycle": 1.0}
+
+    def test_unknown_method_and_unknown_term_are_refused_by_name(self):
+        with pytest.raises(ValueError, match="'ful'.*full"):
+            chosen_method("ful", [], {})
+        with pytest.raises(KeyError, match="cycel"):
+            chosen_method("adld", [], {"cycel": 1.0})
+
+    @pytest.mark.parametrize(
+        ("method", "term"),
+        [
+            ("multitask", "cycle"),
+            ("source-only", "landmarks_target"),
+            ("full", "domain"),
+            ("dann", "rich_source"),
+        ],
+    )
+    def test_a_term_the_method_cannot_compute_is_refused_and_not_dropped(self, method, term):
+        with pytest.raises(ValueError, match=rf"'{method}'.*{term}"):
+            chosen_method(method, [], {term: 1.0})
+        assert chosen_method(method, [], {term: 0.0}).weights[term] == 0  # switched off by name is no error
+
+
+class TestPresets:
+    def test_paper_has_adld_s_published_sizes_and_rates(self):
+        paper = PRESETS["paper"]
+        assert (paper.image_size, paper.margin_size, paper.channels, paper.num_landmarks) == (
+            176,
+            200,
+            64,
+            49,
+        )
+        assert (paper.task_rate, paper.generator_rate, paper.batch_size) == (1e-4, 5e-5, 16)
+        assert (paper.task_betas, paper.generator_betas) == ((0.95, 0.999), (0.5, 0.9))
+        assert paper.au_centres and paper.schedule == "linear" and paper.augment == "crop-flip"
+
+    @pytest.mark.parametrize("name", PRESETS)
+    def test_sizes_fit_together(self, name):
+        preset = PRESETS[name]
+        assert isinstance(preset, Preset)
+        assert preset.image_size % 16 == 0  # four times four: the encoder's stride and its two halvings
+        assert preset.margin_size >= preset.image_size and (preset.margin_size - preset.image_size) % 2 == 0
+        assert 0 <= preset.separation_starts < 1 and 0 <= preset.average < 1

@@ -1,0 +1,202 @@
+"""Every term by name reads what it says it reads, and weights are applied in one place."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from tiny import AUS, SIZE, tiny_faces, tiny_model
+
+from aulib.loaders import take_batch
+from aulib.losses import au_occurrence_loss, flatness_loss, fooling_loss, landmark_loss, real_fake_loss
+from aulib.methods import METHODS
+from aulib.objective import (
+    PLAIN_TERMS,
+    ROUND_TERMS,
+    TERMS,
+    Objective,
+    adversary_loss,
+    check_weights,
+    loss_terms,
+    weighted_sum,
+)
+from aulib.supervisors import SUPERVISORS
+
+ADVERSARIES = {"landmark_adversary", "source_adversary", "target_adversary"}
+
+
+def make_objective(weights: dict[str, float]) -> Objective:
+    return Objective(weights, torch.linspace(0.5, 1.5, len(AUS)), torch.linspace(2, 1, len(AUS)))
+
+
+def batch(seed: int = 0, labelled: bool = True) -> dict:
+    return take_batch(tiny_faces(seed=seed, labelled=labelled), SIZE, 3, seed, 0, "none")
+
+
+@pytest.fixture(scope="module")
+def scene():
+    """A model that separates and classifies domains, two batches, and what the model makes of them."""
+    model = tiny_model(replace(METHODS["full"], adapts_by_domain=True))
+    source, target = batch(), batch(seed=1, labelled=False)
+    image = torch.cat([source["image"], target["image"]])
+    return model, model(image, num_source=3, separate=True), source, target
+
+
+def term(name: str, scene) -> torch.Tensor:
+    model, outputs, source, target = scene
+    return TERMS[name](model, make_objective({name: 1.0}), outputs, source, target)
+
+
+def l1(first, second):
+    return (first - second).abs().mean()
+
+
+BY_HAND = {
+    "au_source": lambda m, o, s, t: weighted_au(o["au_s"], s),
+    "au_swapped": lambda m, o, s, t: weighted_au(o["au_swapped_t"], s),
+    "au_self": lambda m, o, s, t: weighted_au(o["au_self_s"], s),
+    "landmarks_source": lambda m, o, s, t: landmark_loss(o["landmarks_s"], s["landmarks"], SIZE),
+    "landmarks_target": lambda m, o, s, t: landmark_loss(o["landmarks_t"], t["landmarks"], SIZE),
+    # F~^t has the source's shape, F~^s the target's
+    "landmarks_swapped": lambda m, o, s, t: (
+        landmark_loss(o["landmarks_swapped_t"], s["landmarks"], SIZE) / 2
+        + landmark_loss(o["landmarks_swapped_s"], t["landmarks"], SIZE) / 2
+    ),
+    "domain": lambda m, o, s, t: (
+        torch.log1p(o["domain_s"].exp()).mean() / 2 + torch.log1p((-o["domain_t"]).exp()).mean() / 2
+    ),
+    "texture_flatness": lambda m, o, s, t: (
+        flatness_loss(m.landmark_adversary(o["texture_s"])) / 2
+        + flatness_loss(m.landmark_adversary(o["texture_t"])) / 2
+    ),
+    "feature_adversary": lambda m, o, s, t: (
+        fooling_loss(m.source_adversary(o["swapped_s"])) / 2
+        + fooling_loss(m.target_adversary(o["swapped_t"])) / 2
+    ),
+    "self_reconstruction": lambda m, o, s, t: (
+        l1(o["self_s"], o["rich_s"]) / 2 + l1(o["self_t"], o["rich_t"]) / 2
+    ),
+    "cycle": lambda m, o, s, t: l1(o["rich2_s"], o["rich_s"]) / 2 + l1(o["rich2_t"], o["rich_t"]) / 2,
+}
+
+
+def weighted_au(logits, source):
+    objective = make_objective({})
+    return au_occurrence_loss(logits, source["occurrence"], objective.au_weight, objective.pos_weight)
+
+
+def test_every_term_that_is_no_supervisor_is_checked_here():
+    assert set(BY_HAND) == TERMS.keys() - SUPERVISORS.keys()
+
+
+@pytest.mark.parametrize("name", BY_HAND)
+def test_term_reads_the_right_outputs_and_labels(name, scene):
+    torch.testing.assert_close(term(name, scene), BY_HAND[name](*scene), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", TERMS)
+class TestEveryTerm:
+    def test_is_one_finite_number_with_a_gradient(self, name, scene):
+        value = term(name, scene)
+        assert value.dim() == 0 and value.isfinite() and value.requires_grad
+
+    def test_needs_no_label_of_the_target(self, name, scene):
+        model, outputs, source, target = scene
+        assert "occurrence" not in target
+        TERMS[name](model, make_objective({}), outputs, source, target)
+
+    def test_is_plain_exactly_if_it_can_be_computed_before_the_rounds(self, name, scene):
+        model, _, source, target = scene
+        image = torch.cat([source["image"], target["image"]])
+        before = model(image, num_source=3, separate=False)
+        if name in PLAIN_TERMS:
+            assert TERMS[name](model, make_objective({}), before, source, target).isfinite()
+        else:
+            with pytest.raises(KeyError):
+                TERMS[name](model, make_objective({}), before, source, target)
+
+
+@pytest.mark.parametrize(
+    ("name", "moved", "held"), [("self_reconstruction", "self", "rich"), ("cycle", "rich2", "rich")]
+)
+def test_first_round_is_held_where_the_second_is_pulled_to_it(name, moved, held, scene):
+    _, outputs, *_ = scene
+    for domain in "st":
+        gradients = torch.autograd.grad(
+            term(name, scene),
+            [outputs[f"{moved}_{domain}"], outputs[f"{held}_{domain}"]],
+            retain_graph=True,
+            allow_unused=True,
+        )
+        assert gradients[0].any() and gradients[1] is None
+
+
+class TestLossTerms:
+    @pytest.mark.parametrize("method", METHODS)
+    def test_gives_the_terms_the_method_weighs(self, method):
+        rung = METHODS[method]
+        model, source = tiny_model(method), batch()
+        target = batch(seed=1, labelled=False) if rung.uses_target else None
+        image = source["image"] if target is None else torch.cat([source["image"], target["image"]])
+        for separate in {False, rung.separates}:
+            outputs = model(image, num_source=3, separate=separate)
+            terms = loss_terms(model, make_objective(rung.weights), outputs, source, target, separate)
+            assert terms.keys() == rung.weights.keys() - (set() if separate else ROUND_TERMS.keys())
+
+    def test_a_term_of_weight_zero_is_not_computed(self, scene):
+        model, outputs, source, target = scene
+        objective = make_objective({"au_source": 1.0, "cycle": 0.0})
+        assert set(loss_terms(model, objective, outputs, source, target, True)) == {"au_source"}
+
+    def test_a_target_batch_without_labels_cannot_be_taken_for_the_source(self, scene):
+        model, outputs, _, target = scene
+        with pytest.raises(KeyError, match="occurrence"):
+            loss_terms(model, make_objective({"au_source": 1.0}), outputs, target, target, True)
+
+
+class TestWeightedSum:
+    TERMS = {"au_source": torch.tensor(2.0), "cycle": torch.tensor(3.0), "rich_source": torch.tensor(5.0)}
+    WEIGHTS = {"au_source": 1.0, "cycle": 10.0, "rich_source": 0.2}
+
+    @pytest.mark.parametrize(("ramp", "expected"), [(1.0, 2 + 30 + 1), (0.5, 2 + 15 + 0.5), (0.0, 2)])
+    def test_worked_by_hand(self, ramp, expected):
+        assert weighted_sum(self.TERMS, self.WEIGHTS, ramp, 0).item() == pytest.approx(expected)
+
+    def test_a_weight_without_its_term_adds_nothing_and_a_term_without_weight_is_an_error(self):
+        only = {"au_source": torch.tensor(2.0)}
+        assert weighted_sum(only, self.WEIGHTS, 1.0, 0).item() == 2
+        with pytest.raises(KeyError, match="cycle"):
+            weighted_sum(self.TERMS, {"au_source": 1.0}, 1.0, 0)
+
+    @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+    def test_a_term_that_is_not_finite_stops_with_its_name_and_the_step(self, value):
+        with pytest.raises(FloatingPointError, match=r"'cycle' is -?(nan|inf) at step 17"):
+            weighted_sum(self.TERMS | {"cycle": torch.tensor(value)}, self.WEIGHTS, 1.0, 17)
+
+    def test_a_misspelt_weight_is_refused_by_name(self):
+        with pytest.raises(KeyError, match=r"\['au_sorce'\].*au_source"):
+            check_weights({"au_sorce": 1.0, "cycle": 1.0})
+        check_weights(dict.fromkeys(TERMS, 1.0))
+
+
+class TestAdversaryLoss:
+    def test_is_the_sum_of_what_the_three_players_minimise(self, scene):
+        model, o, source, target = scene
+        on_source = landmark_loss(model.landmark_adversary(o["texture_s"]), source["landmarks"], SIZE)
+        on_target = landmark_loss(model.landmark_adversary(o["texture_t"]), target["landmarks"], SIZE)
+        expected = (on_source + on_target) / 2
+        for adversary, domain in ((model.source_adversary, "s"), (model.target_adversary, "t")):
+            expected = expected + real_fake_loss(
+                adversary(o[f"rich_{domain}"]), adversary(o[f"swapped_{domain}"])
+            )
+        torch.testing.assert_close(adversary_loss(model, o, source, target), expected)
+
+    def test_moves_the_adversaries_and_nobody_else(self, scene):
+        model, outputs, source, target = scene
+        model.zero_grad()
+        adversary_loss(model, outputs, source, target).backward()
+        moved = {
+            name
+            for name, part in model.named_children()
+            if any(value.grad is not None and value.grad.any() for value in part.parameters())
+        }
+        assert moved == ADVERSARIES

@@ -1,0 +1,416 @@
+"""A run's step, its players, and that an interrupted run ends as an uninterrupted one does."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from lightning_fabric import Fabric
+from tiny import AUS, SIZE, tiny_faces, tiny_model, tiny_preset
+
+from aulib import training
+from aulib.loaders import take_batch
+from aulib.methods import METHODS, PRESETS
+from aulib.metrics import landmark_nme
+from aulib.model import cells_to_pixels, expected_cells
+from aulib.objective import TERMS, Objective
+from aulib.training import (
+    ADVERSARIES,
+    Progress,
+    Run,
+    Schedule,
+    fit,
+    make_optimizers,
+    ramp_at,
+    train_step,
+    validation_f1,
+)
+
+STEPS = 8
+
+
+def make_objective(method: str, **weights: float) -> Objective:
+    return Objective(METHODS[method].weights | weights, torch.ones(len(AUS)), torch.ones(len(AUS)))
+
+
+def make_run(
+    method: str = "full", weights: dict | None = None, steps: int = STEPS, model=None, **preset
+) -> Run:
+    model = model or tiny_model(method)
+    values = tiny_preset(**preset)
+    optimizers = make_optimizers(model, values)
+    objective = make_objective(method, **(weights or {}))
+    fabric = Fabric(accelerator="cpu", devices=1, precision="32-true")
+    wrapped, *_ = fabric.setup(model, *optimizers.values())
+    return Run(fabric, wrapped, None, optimizers, objective, values, Schedule(steps, 3, 0))
+
+
+def batch(seed: int = 0, labelled: bool = True, size: int = 3) -> dict:
+    return take_batch(tiny_faces(seed=seed, labelled=labelled), SIZE, size, seed, 0, "none")
+
+
+def step_once(run: Run, step: int = 0) -> dict[str, float]:
+    return train_step(run, batch(), batch(seed=1, labelled=False), step)
+
+
+def moved_parts(before: dict, model) -> set[str]:
+    return {
+        name.split(".")[0]
+        for name, value in model.state_dict().items()
+        if not torch.equal(value, before[name])
+    }
+
+
+def copy_of(model) -> dict:
+    return {name: value.clone() for name, value in model.state_dict().items()}
+
+
+def train(out_dir, method: str = "full", seed: int = 0, model_seed: int = 0, **options):
+    preset = options.pop("preset", None) or tiny_preset(
+        separation_starts=0.3, ramp=0.2, average=0.9, augment="strong"
+    )
+    faces = tiny_faces()
+    target = tiny_faces(seed=1).without_labels() if METHODS[method].uses_target else None
+    validation = tiny_faces(seed=2), np.arange(12)
+    return fit(
+        tiny_model(method, model_seed), METHODS[method], preset,
+        options.pop("objective", make_objective(method)), Schedule(options.pop("steps", STEPS), 3, seed),
+        options.pop("source", faces), options.pop("target", target), validation, out_dir, "32-true",
+        progress=False, **options,
+    )  # fmt: skip
+
+
+class TestRates:
+    def test_linear_worked_by_hand(self):
+        schedule = Schedule(steps=8, batch_size=1, seed=0)
+        factors = [schedule.rate_factor(step, "linear") for step in range(8)]
+        assert factors == pytest.approx([1, 1, 1, 1, 1, 0.75, 0.5, 0.25])
+
+    def test_one_cycle_warms_up_and_falls_along_a_cosine(self):
+        schedule = Schedule(steps=100, batch_size=1, seed=0)
+        factors = np.array([schedule.rate_factor(step, "one-cycle") for step in range(100)])
+        assert factors[:5] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
+        assert (np.diff(factors[5:]) < 0).all() and 0 < factors[-1] < 0.01
+        assert factors[52] == pytest.approx(0.5, abs=0.02)  # half-way down half-way along
+
+    def test_reach_the_optimizers(self):
+        run = make_run(schedule="linear", task_rate=8.0, generator_rate=4.0, adversary_rate=2.0)
+        step_once(run, step=STEPS - 2)  # a factor of one half
+        rates = {
+            name: [group["lr"] for group in value.param_groups] for name, value in run.optimizers.items()
+        }
+        assert rates == {"networks": [4.0, 2.0], "decoder": [4.0], "adversaries": [1.0]}
+
+
+class TestRamp:
+    def test_worked_by_hand(self):
+        preset = replace(PRESETS["fast"], separation_starts=0.4, ramp=0.2)
+        values = [ramp_at(step, 10, preset) for step in range(10)]
+        assert values == pytest.approx([0, 0, 0, 0, 0.5, 1, 1, 1, 1, 1])
+
+    def test_no_delay_and_no_ramp_is_full_weight_from_the_first_step(self):
+        preset = replace(PRESETS["fast"], separation_starts=0.0, ramp=0.0)
+        assert [ramp_at(step, 10, preset) for step in range(10)] == [1.0] * 10
+
+
+class TestOptimizers:
+    @pytest.mark.parametrize("method", METHODS)
+    def test_every_parameter_has_exactly_one_player(self, method):
+        model = tiny_model(method, share_extraction=METHODS[method].au_from_landmarks)
+        owned = [
+            id(value)
+            for optimizer in make_optimizers(model, tiny_preset()).values()
+            for group in optimizer.param_groups
+            for value in group["params"]
+        ]
+        assert len(owned) == len(set(owned)) and set(owned) == {id(value) for value in model.parameters()}
+
+    def test_players_have_the_rates_of_their_parts(self):
+        model = tiny_model("full")
+        preset = tiny_preset(task_rate=1.0, generator_rate=2.0, adversary_rate=3.0)
+        rate = {
+            id(value): group["lr"]
+            for optimizer in make_optimizers(model, preset).values()
+            for group in optimizer.param_groups
+            for value in group["params"]
+        }
+        expected = {
+            "encoder": 1.0, "landmark_head": 1.0, "au_head": 1.0, "decoder": 1.0, "texture_encoder": 2.0,
+            "reconstruction": 2.0, "projectors": 2.0, **dict.fromkeys(ADVERSARIES, 3.0),
+        }  # fmt: skip
+        for name, part in model.named_children():
+            assert {rate[id(value)] for value in part.parameters()} == {expected[name]}, name
+
+
+class TestStep:
+    NETWORKS = {"encoder", "landmark_head", "au_head", "texture_encoder", "reconstruction", "projectors"}
+
+    def test_moves_every_player(self):
+        run = make_run()
+        before = copy_of(run.networks)
+        step_once(run)
+        assert moved_parts(before, run.networks) == self.NETWORKS | {*ADVERSARIES, "decoder"}
+
+    def test_the_networks_update_does_not_move_the_adversaries(self):
+        run = make_run(adversary_rate=0.0)
+        before = copy_of(run.networks)
+        step_once(run)
+        assert moved_parts(before, run.networks) == self.NETWORKS | {"decoder"}
+
+    def test_the_adversaries_update_does_not_move_the_networks(self):
+        run = make_run(task_rate=0.0, generator_rate=0.0)
+        before = copy_of(run.networks)
+        step_once(run)
+        assert moved_parts(before, run.networks) == set(ADVERSARIES)
+
+    def test_adversaries_rest_before_the_rounds_begin(self):
+        run = make_run(separation_starts=0.5)
+        before = copy_of(run.networks)
+        logged = step_once(run)
+        assert moved_parts(before, run.networks) == {"encoder", "landmark_head", "au_head", "decoder"}
+        assert set(logged) == {"au_source", "landmarks_source", "landmarks_target", "decoder", "total"}
+
+    def test_what_the_networks_learn_does_not_depend_on_the_image_decoder(self):
+        run, other = make_run(), make_run()
+        with torch.no_grad():
+            for value in other.networks.decoder.parameters():
+                value.mul_(3).add_(0.1)
+        for step in range(3):
+            step_once(run, step), step_once(other, step)
+        assert moved_parts(copy_of(run.networks), other.networks) == {"decoder"}
+
+    @pytest.mark.parametrize(
+        ("term", "task_rate", "adversary_rate"),
+        [("adversaries", 0.0, 2e-3), ("feature_adversary", 2e-3, 0.0)],
+    )
+    def test_each_player_gets_better_while_the_other_rests(self, term, task_rate, adversary_rate):
+        run = make_run(
+            weights=dict.fromkeys(METHODS["full"].weights, 0.0) | {"feature_adversary": 1.0},
+            task_rate=task_rate, generator_rate=task_rate, adversary_rate=adversary_rate, schedule="linear",
+            steps=40,
+        )  # fmt: skip
+        values = [step_once(run, step)[term] for step in range(10)]
+        assert values[-1] < values[0] and np.diff(values).mean() < 0
+
+    def test_terms_come_out_unweighted_and_the_total_is_their_weighted_sum(self):
+        weights = METHODS["full"].weights
+        once = step_once(make_run())
+        doubled = step_once(make_run(weights={name: 2 * value for name, value in weights.items()}))
+        assert {name: doubled[name] for name in weights} == {name: once[name] for name in weights}
+        assert once["total"] == pytest.approx(sum(weights[name] * once[name] for name in weights), rel=1e-5)
+        assert doubled["total"] == pytest.approx(2 * once["total"], rel=1e-5)
+
+    def test_terms_of_the_rounds_count_by_the_ramp(self):
+        logged = step_once(make_run(ramp=0.5), step=1)  # two of the four steps of the ramp
+        expected = sum(
+            weight
+            * logged[name]
+            * (1.0 if name in ("au_source", "landmarks_source", "landmarks_target") else 0.5)
+            for name, weight in METHODS["full"].weights.items()
+        )
+        assert logged["total"] == pytest.approx(expected, rel=1e-5)
+
+    @pytest.mark.parametrize("method", METHODS)
+    def test_works_for_every_method(self, method):
+        run = make_run(method)
+        target = batch(seed=1, labelled=False) if METHODS[method].uses_target else None
+        logged = train_step(run, batch(), target, 0)
+        assert logged.keys() - {"total", "decoder", "adversaries"} == METHODS[method].weights.keys()
+
+    @pytest.mark.parametrize("alignment", ["global", "dense", "l1"])
+    def test_works_for_every_alignment(self, alignment):
+        run = make_run(model=tiny_model("full", alignment_dense=alignment == "dense"))
+        run.objective = replace(run.objective, alignment=alignment)
+        assert np.isfinite(step_once(run)["total"])
+
+    def test_is_a_function_of_seed_and_step(self):
+        run, other = make_run(), make_run()
+        step_once(run)
+        torch.manual_seed(123)  # what other code drew meanwhile has no say, not even over dropout
+        step_once(other)
+        assert not moved_parts(copy_of(run.networks), other.networks)
+
+    def test_one_batch_can_be_overfitted(self):
+        run = make_run(steps=60, task_rate=0.01, generator_rate=0.01)
+        source, target = batch(size=2), batch(seed=1, labelled=False, size=2)
+        model, known = run.networks, ~source["occurrence"].isnan()
+
+        def error():
+            shape = model.eval().read(source["image"], "features")["shape"]
+            model.train()
+            found = cells_to_pixels(expected_cells(shape), shape.shape[-1], SIZE)
+            return landmark_nme(found.detach().numpy(), source["landmarks"].numpy()).mean()
+
+        before = error()
+        log = [train_step(run, source, target, step) for step in range(60)]
+        for term in ("au_source", "au_swapped", "au_self"):
+            assert log[-1][term] < 0.2 < log[0][term], term
+        assert error() < before / 2
+        for read_from in ("features", "reconstruction"):
+            logits = model.eval().read(source["image"], read_from)["au_logits"]
+            assert ((logits >= 0) == (source["occurrence"] == 1))[known].all()
+
+
+class TestFailure:
+    def test_a_term_that_is_not_finite_stops_the_run_with_its_name_and_step(self, tmp_path, monkeypatch):
+        def broken(model, objective, outputs, source, target):
+            return outputs["au_s"].sum() * float("nan")
+
+        monkeypatch.setitem(training.loss_terms.__globals__["TERMS"], "au_swapped", broken)
+        first = round(0.3 * STEPS + 0.5)
+        with pytest.raises(FloatingPointError, match=f"'au_swapped' is nan at step {first}"):
+            train(tmp_path)
+
+    def test_target_faces_with_labels_are_refused(self, tmp_path):
+        with pytest.raises(KeyError, match="must not see"):
+            train(tmp_path, target=tiny_faces(seed=1))
+
+    def test_a_half_written_checkpoint_is_never_taken_for_one(self, tmp_path, monkeypatch):
+        train(tmp_path, stop_after=2)
+        whole = (tmp_path / "fit" / "last.ckpt").read_bytes()
+
+        def killed(state, file):
+            file.write_bytes(whole[:100])
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(torch, "save", killed)
+        with pytest.raises(KeyboardInterrupt):
+            train(tmp_path, stop_after=2)
+        assert (tmp_path / "fit" / "last.ckpt").read_bytes() == whole
+
+
+def without_clock(log: list[dict]) -> list[dict]:
+    return [{name: value for name, value in row.items() if name != "seconds"} for row in log]
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    return train(tmp_path_factory.mktemp("uninterrupted"))
+
+
+class TestResume:
+    def assert_same(self, run, expected):
+        (model, log, selected), (model2, log2, selected2) = run, expected
+        assert not moved_parts(copy_of(model), model2)
+        assert without_clock(log) == without_clock(log2) and selected == selected2
+
+    @pytest.mark.parametrize("stops", [(3,), (2, 3)])
+    def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(self, stops, tmp_path, uninterrupted):
+        for stop_after in stops:
+            train(tmp_path, stop_after=stop_after)
+        # another initialisation: nothing but the checkpoint may matter
+        self.assert_same(train(tmp_path, model_seed=99), uninterrupted)
+
+    @pytest.mark.parametrize("player", ["networks", "adversaries", "decoder"])
+    def test_also_if_the_interrupt_came_within_a_step(self, player, tmp_path, uninterrupted, monkeypatch):
+        update, calls = training._update, []
+
+        def interrupted(run, who, loss):
+            update(run, who, loss)
+            calls.append(who)
+            if who == player and calls.count("networks") == 6:
+                raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            patch.setattr(training, "_update", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                train(tmp_path)
+        self.assert_same(train(tmp_path, model_seed=99), uninterrupted)
+
+    def test_also_if_the_interrupt_came_within_an_evaluation(self, tmp_path, uninterrupted, monkeypatch):
+        def interrupted(*args):
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            patch.setattr(training, "validation_f1", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                train(tmp_path)
+        self.assert_same(train(tmp_path, model_seed=99), uninterrupted)
+
+    def test_a_finished_run_is_not_trained_again(self, tmp_path, monkeypatch):
+        finished = train(tmp_path)
+        monkeypatch.setattr(training, "train_step", None)
+        self.assert_same(train(tmp_path, model_seed=99), finished)
+
+    def test_seed_matters(self, tmp_path, uninterrupted):
+        assert moved_parts(copy_of(train(tmp_path, seed=1)[0]), uninterrupted[0])
+
+    @pytest.mark.parametrize(
+        "other",
+        [
+            {"seed": 1},
+            {"steps": 9},
+            {"method": "contrastive"},
+            {"objective": make_objective("full", au_swapped=0.3)},
+            {"objective": replace(make_objective("full"), negatives="batch")},
+            {"objective": replace(make_objective("full"), pos_weight=torch.full((len(AUS),), 2.0))},
+            {
+                "preset": tiny_preset(
+                    separation_starts=0.3, ramp=0.2, average=0.9, augment="strong", task_rate=1e-5
+                )
+            },
+            {"source": tiny_faces(seed=7)},
+            {"target": tiny_faces(seed=7).without_labels()},
+        ],
+        ids=["seed", "steps", "method", "weight", "negatives", "AU weights", "rate", "source", "target"],
+    )
+    def test_other_settings_are_refused(self, other, tmp_path):
+        train(tmp_path, stop_after=1)
+        with pytest.raises(ValueError, match="last.ckpt belongs to a run with other settings"):
+            train(tmp_path, **other)
+
+
+class TestSelection:
+    def test_keeps_the_weights_of_the_best_late_evaluation(self, tmp_path, monkeypatch):
+        scores, seen = iter([0.2, 0.6, 0.4, 0.6]), []
+
+        def scripted(model, validation, method):
+            seen.append(copy_of(model))
+            return next(scores)
+
+        monkeypatch.setattr(training, "validation_f1", scripted)
+        model, log, selected = train(tmp_path, "multitask", steps=20)
+        steps = [row["step"] + 1 for row in log if "validation_f1" in row]
+        assert steps == [14, 16, 18, 20]  # the last 30 % of the steps, the very last among them
+        assert selected == {"selected_step": 16, "validation_f1": 0.6}
+        assert not moved_parts(seen[1], model) and moved_parts(seen[3], model)
+
+    def test_an_undefined_score_loses_to_every_defined_one(self, tmp_path):
+        progress = Progress(tmp_path, json.dumps({}))
+        models = [tiny_model("source-only", seed) for seed in range(3)]
+        for step, (model, score) in enumerate(zip(models, [float("nan"), 0.1, float("nan")], strict=True)):
+            progress.step = step
+            progress.keep_best(model, score)
+        assert (progress.best_step, progress.best_score) == (1, 0.1)
+        assert not moved_parts(progress.best, models[1])
+
+    def test_validation_is_read_the_way_the_target_will_be_read(self, monkeypatch):
+        paths = []
+        original = training.read_faces
+
+        def recorded(model, faces, read_from):
+            paths.append(read_from)
+            return original(model, faces, read_from)
+
+        monkeypatch.setattr(training, "read_faces", recorded)
+        for read_from in ("features", "reconstruction"):
+            validation_f1(
+                tiny_model(),
+                (tiny_faces(), np.arange(12)),
+                replace(METHODS["full"], read_target_from=read_from),
+            )
+        assert paths == ["features", "reconstruction"]
+
+    def test_the_averaged_weights_are_the_ones_kept(self, tmp_path):
+        averaged = train(tmp_path / "averaged", "multitask", preset=tiny_preset(average=0.9))[0]
+        last = train(tmp_path / "last", "multitask", preset=tiny_preset(average=0.0))[0]
+        assert moved_parts(copy_of(averaged), last) == set(dict(last.named_children()))
+
+
+def test_terms_of_every_method_are_logged_by_name(tmp_path):
+    _, log, _ = train(tmp_path)
+    logged = {name for row in log for name in row}
+    assert METHODS["full"].weights.keys() <= logged and logged - TERMS.keys() == {
+        "step", "seconds", "total", "decoder", "adversaries", "validation_f1",
+    }  # fmt: skip
