@@ -1,0 +1,80 @@
+"""A model reads faces: every face once, in order, in the pixels of its crop, without a look at labels."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from conftest import face_outline
+from tiny import AUS, MARGIN, SIZE, tiny_faces, tiny_model
+
+from aulib.loaders import centre_crop
+from aulib.metrics import au_scores, landmark_scores
+from aulib.reading import Reading, read_faces, score_faces
+
+
+@pytest.fixture(scope="module")
+def model():
+    return tiny_model("full").eval()
+
+
+@pytest.mark.parametrize("read_from", ["features", "reconstruction"])
+def test_reading_is_what_the_model_says_of_each_face_alone(read_from, model):
+    faces = replace(tiny_faces(), rows=np.array([7, 2, 9, 4, 0]))
+    reading = read_faces(model, faces, read_from, batch_size=2)  # the last batch is short
+    assert reading.probability.shape == (5, len(AUS)) and reading.landmarks.shape == (5, 68, 2)
+    for index, row in enumerate(faces.rows):
+        image, _ = centre_crop(faces.images[[row]], faces.landmarks[[row]], SIZE)
+        with torch.no_grad():
+            expected = model.read(image, read_from)["au_logits"].sigmoid()[0]
+        np.testing.assert_allclose(reading.probability[index], expected, rtol=1e-3, atol=1e-5)
+
+
+def test_batch_size_does_not_matter(model):
+    whole, single = (read_faces(model, tiny_faces(), "features", size) for size in (64, 1))
+    np.testing.assert_allclose(single.probability, whole.probability, rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(single.landmarks, whole.landmarks, rtol=1e-3, atol=1e-2)
+
+
+def test_labels_and_landmarks_of_the_set_are_not_looked_at(model):
+    faces = tiny_faces()
+    blind = replace(faces, occurrence=None, landmarks=np.full_like(faces.landmarks, np.nan))
+    seen, unseen = read_faces(model, faces, "features"), read_faces(model, blind, "features")
+    assert (seen.probability == unseen.probability).all() and (seen.landmarks == unseen.landmarks).all()
+
+
+def test_landmarks_come_back_in_pixels_of_the_margin_crop(model, monkeypatch):
+    """A stand-in model puts the mass of each map where its landmark is, between the four nearest cells."""
+    faces = tiny_faces()
+    faces.landmarks[:] = face_outline(MARGIN // 2) + MARGIN / 4  # far enough from the border of the map
+    map_size = SIZE // 4
+    position = (torch.from_numpy(faces.landmarks) - (MARGIN - SIZE) / 2 + 0.5) / 4 - 0.5
+    tent = (1 - (torch.arange(map_size) - position[..., None]).abs()).clamp(min=0)  # (N, K, xy, cells)
+    shape = tent[:, :, 1, :, None] * tent[:, :, 0, None, :]
+    answers = iter(shape.split(5))
+
+    def read(image, read_from):
+        return {"au_logits": torch.zeros(len(image), len(AUS)), "shape": next(answers)}
+
+    monkeypatch.setattr(model, "read", read)
+    reading = read_faces(model, faces, "features", batch_size=5)
+    np.testing.assert_allclose(reading.landmarks, faces.landmarks, atol=1e-3)
+
+
+class TestScoreFaces:
+    def reading(self) -> Reading:
+        rng = np.random.default_rng(5)
+        return Reading(rng.random((4, len(AUS))), face_outline(MARGIN) + rng.random((4, 68, 2)))
+
+    def test_takes_the_labels_of_the_rows_it_was_read_from(self):
+        faces, reading = replace(tiny_faces(), rows=np.array([7, 2, 9, 4])), self.reading()
+        subjects = np.array(["a", "b", "a", "b"])
+        scores = score_faces(reading, faces, subjects, AUS, resamples=10)
+        expected = au_scores(reading.probability, faces.occurrence[[7, 2, 9, 4]], subjects, list(AUS), 10)
+        expected |= landmark_scores(reading.landmarks, faces.landmarks[[7, 2, 9, 4]])
+        np.testing.assert_equal(scores, expected)
+
+    def test_faces_without_labels_have_landmark_scores_only(self):
+        faces = replace(tiny_faces(), rows=np.arange(4)).without_labels()
+        scores = score_faces(self.reading(), faces, np.arange(4), AUS)
+        assert set(scores) == {"landmarks.nme", "landmarks.failure_rate"}

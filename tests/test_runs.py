@@ -1,0 +1,243 @@
+"""From two dataset folders to a run folder; above all, what the target's labels may not do."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from conftest import TINY_AUS, write_tiny_set
+from safetensors.torch import load_file
+from tiny import TINY_VALUES
+
+from aulib.checkpoints import load_run
+from aulib.datasets import read_dataset
+from aulib.loaders import Faces
+from aulib.methods import METHODS, PRESETS
+from aulib.metrics import au_scores
+from aulib.reading import read_faces
+from aulib.runs import label_weights, log_seconds, train_run
+
+SMALL = TINY_VALUES | {"separation_starts": 0.3, "average": 0.9}
+
+
+def run(source, target, out, method: str = "full", **options) -> dict:
+    arguments = {"steps": 4, "batch_size": 3, "precision": "32-true", "progress": False} | SMALL | options
+    return train_run(str(source), str(target), method, out_dir=str(out), **arguments)
+
+
+def rewrite(folder, change) -> None:
+    table = pd.read_csv(folder / "manifest.csv")
+    change(table).to_csv(folder / "manifest.csv", index=False)
+
+
+def weights_of(run_folder) -> dict:
+    return load_file(run_folder / "model.safetensors")
+
+
+def same_weights(first, second) -> bool:
+    one, two = weights_of(first), weights_of(second)
+    return one.keys() == two.keys() and all(torch.equal(one[name], two[name]) for name in one)
+
+
+def permuted(table: pd.DataFrame) -> pd.DataFrame:
+    order = np.random.default_rng(0).permutation(len(table))
+    for au in TINY_AUS:
+        table[f"{au}_c"] = 1 - table[f"{au}_c"].to_numpy()[order]
+    return table
+
+
+def emptied(table: pd.DataFrame) -> pd.DataFrame:
+    return table.assign(**{f"{au}_c": np.nan for au in TINY_AUS})
+
+
+def removed(table: pd.DataFrame) -> pd.DataFrame:
+    return table.drop(columns=[f"{au}_c" for au in TINY_AUS])
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """A source, a target, the target with other labels, and the runs of `full` on source -> each target."""
+    root = tmp_path_factory.mktemp("sets")
+    write_tiny_set(root / "source")
+    write_tiny_set(root / "target", seed=1)
+    for change in (permuted, emptied, removed):
+        write_tiny_set(root / change.__name__, seed=1)
+        rewrite(root / change.__name__, change)
+    run(root / "source", root / "target", root / "run")
+    return root
+
+
+class TestTargetLabels:
+    @pytest.mark.parametrize("change", ["permuted", "emptied", "removed"])
+    def test_have_no_influence_on_a_run(self, change, folders, tmp_path):
+        run(folders / "source", folders / change, tmp_path)
+        assert same_weights(tmp_path, folders / "run")
+        assert (tmp_path / "predictions_source_test.csv").read_bytes() == (
+            folders / "run" / "predictions_source_test.csv"
+        ).read_bytes()
+        ours, theirs = (
+            pd.read_csv(f / "history.csv").drop(columns="seconds") for f in (tmp_path, folders / "run")
+        )
+        pd.testing.assert_frame_equal(ours, theirs)
+
+    @pytest.mark.parametrize("method", sorted(METHODS.keys() - {"full", "oracle"}))
+    def test_have_none_in_any_other_method_either(self, method, folders, tmp_path):
+        for name in ("target", "permuted"):
+            run(folders / "source", folders / name, tmp_path / name, method, steps=2)
+        assert same_weights(tmp_path / "target", tmp_path / "permuted")
+
+    def test_are_what_the_oracle_learns_from(self, folders, tmp_path):
+        for name in ("target", "permuted"):
+            run(folders / "source", folders / name, tmp_path / name, "oracle", steps=2)
+        assert not same_weights(tmp_path / "target", tmp_path / "permuted")
+
+    def test_and_the_source_s_labels_are_not_what_the_oracle_learns_from(self, folders, tmp_path):
+        for name in ("source", "emptied"):
+            run(folders / name, folders / "target", tmp_path / name, "oracle", steps=2)
+        assert same_weights(tmp_path / "source", tmp_path / "emptied")
+
+    def test_score_the_finished_run(self, folders, tmp_path):
+        metrics = run(folders / "source", folders / "permuted", tmp_path)
+        before = json.loads((folders / "run" / "metrics.json").read_text())
+        assert metrics["target.mean.auc"] != before["target.mean.auc"]
+        assert metrics["source.mean.auc"] == before["source.mean.auc"]
+
+
+class TestRunFolder:
+    def test_holds_everything_that_is_needed_later(self, folders):
+        names = {path.name for path in (folders / "run").iterdir()}
+        assert names == {
+            "config.json", "model.safetensors", "metrics.json", "history.csv", "samples.npz", "fit",
+            "predictions_source_test.csv", "predictions_target_test.csv",
+        }  # fmt: skip
+
+    def test_metrics_have_the_keys_of_evaluate_behind_each_domain(self, folders):
+        metrics = json.loads((folders / "run" / "metrics.json").read_text())
+        for domain in ("source", "target"):
+            for key in (
+                "mean.f1",
+                "mean.auc_low",
+                "mean.f1_norm_high",
+                "per_au.AU12.f1",
+                "landmarks.nme",
+                "n",
+            ):
+                assert f"{domain}.{key}" in metrics
+        assert metrics.keys() >= {"seconds", "peak_memory_mb", "selected_step", "validation_f1"}
+        assert metrics["target.n"] == (read_dataset(folders / "target").splits == "test").sum()
+
+    def test_predictions_are_those_that_were_scored(self, folders):
+        table = pd.read_csv(folders / "run" / "predictions_target_test.csv")
+        data = read_dataset(folders / "target")
+        rows = data.rows("test")
+        assert list(table["image"]) == list(data.table["image"].iloc[rows])
+        probability = table[[f"{au}_p" for au in TINY_AUS]].to_numpy()
+        truth = table[[f"{au}_true" for au in TINY_AUS]].to_numpy()
+        assert (truth == data.occurrence[rows]).all()
+        assert (table[[f"{au}_c" for au in TINY_AUS]].to_numpy() == (probability >= 0.5)).all()
+        metrics = json.loads((folders / "run" / "metrics.json").read_text())
+        scores = au_scores(probability, truth, data.subjects[rows], list(TINY_AUS), 1)
+        assert metrics["target.mean.f1"] == pytest.approx(scores["mean.f1"], nan_ok=True)
+
+    def test_the_model_loaded_from_it_gives_the_written_predictions(self, folders):
+        model, settings = load_run(folders / "run")
+        assert model.config.aus == TINY_AUS
+        samples = np.load(folders / "run" / "samples.npz")
+        for domain in ("source", "target"):
+            images = samples[f"{domain}_images"]
+            faces = Faces(images, np.arange(len(images)), samples[f"{domain}_landmarks"], None)
+            reading = read_faces(model, faces, settings[f"read_{domain}_from"])
+            table = pd.read_csv(folders / "run" / f"predictions_{domain}_test.csv").set_index("image")
+            written = table.loc[list(samples[f"{domain}_names"]), [f"{au}_p" for au in TINY_AUS]].to_numpy()
+            np.testing.assert_allclose(reading.probability, written, atol=2e-3)
+
+    def test_settings_say_what_was_run(self, folders):
+        _, settings = load_run(folders / "run")
+        assert (settings["method"], settings["steps"], settings["batch_size"], settings["seed"]) == (
+            "full",
+            4,
+            3,
+            0,
+        )
+        assert settings["weights"] == METHODS["full"].weights
+        assert settings["preset_values"]["channels"] == 8
+        assert settings["data_versions"] == {
+            name: read_dataset(folders / name).version for name in ("source", "target")
+        }
+
+    def test_training_and_test_subjects_do_not_overlap(self, folders):
+        data = read_dataset(folders / "source")
+        table = pd.read_csv(folders / "run" / "predictions_source_test.csv", dtype={"subject": str})
+        assert not set(table["subject"]) & set(data.subjects[np.isin(data.splits, ["train", "val"])])
+
+
+class TestOptions:
+    def test_same_call_same_weights_and_another_seed_other_weights(self, folders, tmp_path):
+        run(folders / "source", folders / "target", tmp_path / "again")
+        run(folders / "source", folders / "target", tmp_path / "seed", seed=1)
+        assert same_weights(tmp_path / "again", folders / "run")
+        assert not same_weights(tmp_path / "seed", folders / "run")
+
+    def test_target_without_labels_or_test_split_is_enough(self, folders, tmp_path):
+        write_tiny_set(tmp_path / "photographs", labelled=False, seed=3)
+        rewrite(tmp_path / "photographs", lambda table: table.assign(split="train"))
+        metrics = run(folders / "source", tmp_path / "photographs", tmp_path / "run", steps=2)
+        assert "source.mean.f1" in metrics and not any(key.startswith("target.") for key in metrics)
+        assert not (tmp_path / "run" / "predictions_target_test.csv").exists()
+
+    def test_target_with_other_aus_is_scored_on_those_it_shares(self, folders, tmp_path):
+        write_tiny_set(tmp_path / "other", seed=4)
+        rewrite(tmp_path / "other", lambda table: table.rename(columns={"AU06_c": "AU04_c"}))
+        metrics = run(folders / "source", tmp_path / "other", tmp_path / "run", "source-only", steps=2)
+        assert np.isnan(metrics["target.per_au.AU06.f1"]) and "target.per_au.AU04.f1" not in metrics
+        assert metrics["target.mean.aus"] <= 3
+
+    @pytest.mark.parametrize(
+        ("options", "words"),
+        [
+            ({"method": "ful"}, "unknown method 'ful'"),
+            ({"preset": "quick"}, "unknown preset 'quick'"),
+            ({"supervisors": ["shape"]}, r"unknown supervisors \['shape'\]"),
+            ({"method": "multitask", "weights": {"cycle": 1.0}}, r"'multitask'.*\['cycle'\]"),
+        ],
+    )
+    def test_unknown_names_are_refused(self, options, words, folders, tmp_path):
+        with pytest.raises(ValueError, match=words):
+            run(folders / "source", folders / "target", tmp_path, **options)
+
+    def test_unknown_weight_and_unknown_size_are_refused(self, folders, tmp_path):
+        with pytest.raises(KeyError, match="au_sorce"):
+            run(folders / "source", folders / "target", tmp_path, weights={"au_sorce": 1.0})
+        with pytest.raises(TypeError, match="chanels"):
+            run(folders / "source", folders / "target", tmp_path, chanels=3)
+
+    def test_a_source_without_labels_is_refused(self, folders, tmp_path):
+        with pytest.raises(ValueError, match="removed has no AU labels"):
+            run(folders / "removed", folders / "target", tmp_path)
+
+    @pytest.mark.parametrize(
+        ("domain", "split"), [("source", "train"), ("source", "val"), ("target", "train")]
+    )
+    def test_an_empty_split_is_refused_by_name(self, domain, split, folders, tmp_path):
+        write_tiny_set(tmp_path / "set")
+        rewrite(tmp_path / "set", lambda table: table[table["split"] != split])
+        sets = {"source": folders / "source", "target": folders / "target"} | {domain: tmp_path / "set"}
+        with pytest.raises(ValueError, match=f"set has no row of split '{split}'"):
+            run(sets["source"], sets["target"], tmp_path / "run")
+
+
+class TestLabelWeights:
+    def test_worked_by_hand(self):
+        occurrence = np.array([[1, 1], [0, 1], [0, 1], [0, np.nan], [1, 0]], dtype=np.float32)
+        faces = Faces(np.zeros((5, 2, 2, 3)), np.arange(4), np.zeros((5, 68, 2)), occurrence)  # not the last
+        au, pos = label_weights(faces, replace(PRESETS["fast"], pos_weight_power=0.5))
+        # rates 1/4 and 3/3: inverse 4 and 1, made to sum 2; absent / present 3/1 and 0 -> 1 of 3
+        assert au.tolist() == pytest.approx([2 * 4 / 5, 2 * 1 / 5])
+        assert pos.tolist() == pytest.approx([3**0.5, (1 / 3) ** 0.5])
+
+
+def test_seconds_are_the_log_s_own_clock():
+    assert log_seconds([{"seconds": 1.5}, {"seconds": 4.0}, {"validation_f1": 0.2}], 99) == 4.0
+    assert log_seconds([], 99) == 99
