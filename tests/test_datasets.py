@@ -1,5 +1,8 @@
 """Reading and writing the dataset folder; every fault must name its row, what was found and what is right."""
 
+import sys
+import types
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -289,3 +292,12 @@ def test_at_most_ten_faults_are_shown_and_the_rest_is_announced(tmp_path):
 def test_a_set_made_in_memory_has_no_version(tmp_path):
     table = read_dataset(make_set(tmp_path)).table
     assert DatasetFolder(tmp_path, table).version == ""
+
+
+def test_a_synthetic_name_is_resolved_to_the_folder_of_that_set(tmp_path, monkeypatch):
+    asked = []
+    sets = types.ModuleType("aulib.synthetic.sets")  # stands in for the renderer
+    sets.resolve = lambda name: asked.append(name) or write_tiny_set(tmp_path / "rendered")
+    monkeypatch.setitem(sys.modules, "aulib.synthetic.sets", sets)
+    assert len(read_dataset("synthetic:wild?n=24&seed=3")) == 24
+    assert asked == ["synthetic:wild?n=24&seed=3"]

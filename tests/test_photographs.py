@@ -1,27 +1,22 @@
-"""Any folder of pictures -> dataset folder. The detector is replaced, but for the tests at the end."""
+"""Any folder of pictures -> dataset folder. The detector is replaced, but for the last test."""
 
 import csv
 import json
 import os
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from conftest import face_outline
 from PIL import Image
+from test_landmark_tables import landmark_csv
+from test_pictures import save, turned_by_exif, two_colours
 
 import aulib.photographs as photographs
 import aulib.prepared_pictures as prepared_pictures
 from aulib.cropping import CropSpec, crop_dataset
 from aulib.datasets import read_dataset
-from aulib.detector import detect_landmarks, require_detector
-from aulib.landmark_tables import read_landmarks
 from aulib.photographs import find_pictures, prepare, split_subjects, subjects_of
-from aulib.pictures import read_picture
-from aulib.surviving_pool import map_surviving
-
-RED, BLUE = (250, 10, 10), (10, 10, 250)
 
 
 @pytest.fixture
@@ -41,70 +36,9 @@ def seen(monkeypatch):
     return shown
 
 
-def two_colours(width=100, height=80, mode="RGB"):
-    """Left half red, right half blue."""
-    picture = Image.new("RGB", (width, height), RED)
-    picture.paste(BLUE, (width // 2, 0, width, height))
-    return picture.convert(mode)
-
-
-def save(picture, path, **options):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    picture.save(path, **options)
-    return path
-
-
 def rows_of(path):
     with open(path, encoding="utf-8", newline="") as file:
         return list(csv.reader(file))
-
-
-def turned_by_exif(picture, path):
-    """A file whose pixels lie on their side and whose EXIF tag says so, as phones write."""
-    exif = Image.Exif()
-    exif[0x0112] = 6  # to be shown turned clockwise by a quarter
-    return save(picture.transpose(Image.Transpose.ROTATE_90), path, exif=exif, quality=95)
-
-
-def test_a_picture_turned_by_exif_is_read_upright(tmp_path):
-    picture = read_picture(turned_by_exif(two_colours(), tmp_path / "a.jpg"))
-    assert picture.size == (100, 80)
-    assert picture.getpixel((10, 40))[0] > 200 and picture.getpixel((90, 40))[2] > 200
-
-
-def test_transparent_pixels_become_mid_grey_and_half_transparent_ones_mix(tmp_path):
-    picture = two_colours(mode="RGBA")
-    alpha = Image.new("L", picture.size, 255)
-    alpha.paste(0, (0, 0, 50, 40))
-    alpha.paste(128, (0, 40, 50, 80))
-    picture.putalpha(alpha)
-    shown = read_picture(save(picture, tmp_path / "a.png"))
-    assert shown.mode == "RGB"
-    assert shown.getpixel((10, 10)) == (128, 128, 128)
-    assert shown.getpixel((10, 60)) == pytest.approx((189, 69, 69), abs=2)
-    assert shown.getpixel((90, 10)) == BLUE
-
-
-@pytest.mark.parametrize("mode", ["L", "P", "1", "CMYK", "LA"])
-def test_other_modes_become_rgb(tmp_path, mode):
-    path = save(two_colours(mode=mode), tmp_path / ("a.jpg" if mode == "CMYK" else "a.png"))
-    assert read_picture(path).mode == "RGB"
-
-
-def test_sixteen_bit_grey_keeps_its_range(tmp_path):
-    values = np.linspace(0, 65535, 100).astype(np.uint16).reshape(10, 10)
-    Image.fromarray(values).save(tmp_path / "a.png")
-    grey = np.asarray(read_picture(tmp_path / "a.png"))[..., 0].ravel()
-    assert grey == pytest.approx(np.linspace(0, 255, 100), abs=1)
-
-
-def test_a_large_jpeg_is_reduced_to_the_asked_size_turned_or_not(tmp_path):
-    save(two_colours(1000, 800), tmp_path / "a.jpg")
-    turned_by_exif(two_colours(1000, 800), tmp_path / "b.jpg")
-    for name in ("a.jpg", "b.jpg"):
-        picture = read_picture(tmp_path / name, at_most=200)
-        assert picture.size == (200, 160)
-        assert picture.getpixel((20, 80))[0] > 200 and picture.getpixel((180, 80))[2] > 200
 
 
 def test_pictures_of_every_kind_become_one_dataset(tmp_path, seen):
@@ -313,18 +247,6 @@ def test_all_pictures_can_go_to_one_split(tmp_path, seen):
         prepare(tmp_path / "photos", tmp_path / "out", split="all")
 
 
-def landmark_csv(path: Path, named: list[tuple[str, float]], column="image", **columns) -> Path:
-    """An OpenFace-like CSV, ", " between cells; each (name, size) is a face outline of that size."""
-    rows = []
-    for name, size in named:
-        points = face_outline(size)
-        row = {column: name} if column else {}
-        row |= {f" x_{k}": x for k, x in enumerate(points[:, 0])}
-        rows.append(row | {f" y_{k}": y for k, y in enumerate(points[:, 1])})
-    pd.DataFrame(rows).assign(**columns).to_csv(path, index=False)
-    return path
-
-
 def test_landmarks_from_a_csv_need_no_detector(tmp_path, monkeypatch):
     monkeypatch.setattr(photographs, "require_detector", lambda: pytest.fail("the detector was asked for"))
     photos = tmp_path / "photos"
@@ -365,49 +287,6 @@ def test_changed_landmarks_start_over(tmp_path):
         assert dataset.landmarks[0] == pytest.approx(face_outline(size), abs=0.01)
 
 
-def test_of_several_rows_the_largest_face_is_taken_and_failures_are_none(tmp_path):
-    named = [("a.jpg", 30), ("a.jpg", 70), ("a.jpg", 99), ("b.jpg", 50)]
-    file = landmark_csv(tmp_path / "faces.csv", named, success=[1, 1, 0, 0])
-    found = read_landmarks(file, ["a.jpg", "b.jpg"])
-    assert set(found) == {"a.jpg"}
-    landmarks, num_faces = found["a.jpg"]
-    assert num_faces == 2
-    assert landmarks == pytest.approx(face_outline(70), abs=0.01)
-
-
-def test_a_folder_of_csvs_as_openface_writes_for_single_pictures(tmp_path):
-    (tmp_path / "processed").mkdir()
-    landmark_csv(tmp_path / "processed" / "a.csv", [("", 40)], column=None)
-    landmark_csv(tmp_path / "processed" / "b.csv", [("", 60)], column=None)
-    found = read_landmarks(tmp_path / "processed", ["x/a.jpg", "x/b.png", "x/c.png"])
-    assert set(found) == {"x/a.jpg", "x/b.png"}
-    assert found["x/b.png"][0] == pytest.approx(face_outline(60), abs=0.01)
-
-
-def test_names_in_a_csv_that_could_mean_several_pictures_are_refused(tmp_path):
-    file = landmark_csv(tmp_path / "faces.csv", [("1.jpg", 50)])
-    with pytest.raises(ValueError, match="'1.jpg' fits several pictures"):
-        read_landmarks(file, ["a/1.jpg", "b/1.jpg"])
-    file = landmark_csv(tmp_path / "faces.csv", [("q/1.jpg", 50), ("z/1.jpg", 50)])
-    with pytest.raises(ValueError, match="'q/1.jpg' and 'z/1.jpg' both fit"):
-        read_landmarks(file, ["b/1.jpg"])
-    file = landmark_csv(tmp_path / "faces.csv", [("b/1.jpg", 50), ("z/1.jpg", 90)])
-    found = read_landmarks(file, ["b/1.jpg"])  # the full path settles it
-    assert found["b/1.jpg"][0] == pytest.approx(face_outline(50), abs=0.01)
-
-
-def test_a_csv_that_cannot_be_matched_says_why(tmp_path):
-    with pytest.raises(ValueError, match="names none of the pictures: found 'other.jpg', they are 'a.jpg'"):
-        read_landmarks(landmark_csv(tmp_path / "f.csv", [("other.jpg", 50)]), ["a.jpg"])
-    with pytest.raises(ValueError, match="does not say which picture"):
-        read_landmarks(landmark_csv(tmp_path / "f.csv", [("a.jpg", 50)], column="clip"), ["a.jpg"])
-    (tmp_path / "f.csv").write_text("image,x_0,y_0\na.jpg,1,2\n")
-    with pytest.raises(ValueError, match="has 1 columns x_0"):
-        read_landmarks(tmp_path / "f.csv", ["a.jpg"])
-    with pytest.raises(FileNotFoundError, match="does not exist"):
-        read_landmarks(tmp_path / "nowhere.csv", ["a.jpg"])
-
-
 def test_without_the_extra_the_error_says_how_to_install_it(tmp_path, monkeypatch):
     save(two_colours(), tmp_path / "photos" / "a.jpg")
     monkeypatch.setattr("aulib.detector.importlib.util.find_spec", lambda name: None)
@@ -416,59 +295,10 @@ def test_without_the_extra_the_error_says_how_to_install_it(tmp_path, monkeypatc
     assert not (tmp_path / "out").exists()
 
 
-def times_ten_or_die(task: int) -> int:
-    if task == 7:
-        os._exit(9)  # as a crash in a decoder would
-    return 10 * task
-
-
 @pytest.mark.slow
-def test_a_picture_that_kills_its_process_costs_only_itself():
-    results = sorted(map_surviving(times_ten_or_die, list(range(12)), workers=2, crashed=lambda task: -task))
-    assert results == [-7, 0, 10, 20, 30, 40, 50, 60, 80, 90, 100, 110]
-
-
-@pytest.fixture
-def portrait():
-    """A face that comes with scikit-image."""
+def test_processes_and_this_process_prepare_the_same(tmp_path):
     pytest.importorskip("dlib")
-    pytest.importorskip("skimage")
-    from skimage.data import astronaut
-
-    return astronaut()
-
-
-def test_the_detector_finds_a_face_and_its_68_landmarks(portrait):
-    landmarks, num_faces = detect_landmarks(portrait)
-    assert num_faces == 1 and landmarks.shape == (68, 2) and landmarks.dtype == np.float32
-    right_eye, left_eye, mouth = landmarks[36:42].mean(0), landmarks[42:48].mean(0), landmarks[48:68].mean(0)
-    assert right_eye[0] < left_eye[0]
-    assert mouth[1] > max(right_eye[1], left_eye[1]) + 20
-    assert (landmarks > (150, 40)).all() and (landmarks < (300, 220)).all()
-
-
-def test_the_detector_finds_small_faces_and_takes_the_largest(portrait):
-    small = np.asarray(Image.fromarray(portrait[:220, 130:320]).resize((64, 74)))
-    assert detect_landmarks(small)[1] == 1
-    head = portrait[:220, 130:320]
-    both = np.full((440, 590, 3), 128, dtype=np.uint8)
-    both[:220, :190] = head  # the small face comes first
-    both[:, 210:] = np.asarray(Image.fromarray(head).resize((380, 440)))
-    landmarks, num_faces = detect_landmarks(both)
-    assert num_faces == 2
-    assert landmarks[:, 0].min() > 210
-
-
-def test_no_face_is_found_in_noise_and_bad_arrays_are_refused(portrait):
-    noise = np.random.default_rng(0).integers(0, 256, (120, 120, 3), dtype=np.uint8)
-    assert detect_landmarks(noise) == (None, 0)
-    with pytest.raises(ValueError, match=r"\(512, 512\) uint8"):
-        detect_landmarks(portrait[..., 0])
-    require_detector()
-
-
-@pytest.mark.slow
-def test_processes_and_this_process_prepare_the_same(tmp_path, portrait):
+    portrait = pytest.importorskip("skimage.data").astronaut()
     for i in range(4):
         save(Image.fromarray(portrait[:, i * 10 :]), tmp_path / "photos" / f"{i}.png")
     one = prepare(tmp_path / "photos", tmp_path / "one", workers=1, progress=False)
