@@ -9,6 +9,7 @@ import numpy as np
 from aulib.landmarks import layout_of
 
 MEASURES = ("f1", "auc", "f1_norm")
+CHUNK = 10_000_000  # resamples x frames weighed at once: 80 MB an array, however large the set
 
 
 def f1_frame(hit: np.ndarray, false_alarm: np.ndarray, miss: np.ndarray) -> np.ndarray:
@@ -102,10 +103,12 @@ def au_scores(
     draws = np.random.default_rng(seed).multinomial(
         len(people), np.full(len(people), 1 / len(people)), resamples
     )
-    weights = np.concatenate(
-        [np.ones((1, len(owner))), draws[:, owner].astype(float)]
-    )  # row 0: the data as it is
-    scores = _scores(probability.astype(float), occurrence, weights)
+    draws = np.concatenate([np.ones((1, len(people))), draws])  # row 0: the data as it is
+    chunks = [
+        _scores(probability.astype(float), occurrence, some[:, owner])
+        for some in np.array_split(draws, -(-len(draws) * len(owner) // CHUNK))
+    ]
+    scores = {measure: np.concatenate([chunk[measure] for chunk in chunks]) for measure in MEASURES}
     result: dict[str, float] = {"n": len(probability), "mean.aus": int((~np.isnan(scores["f1"][0])).sum())}
     for measure in MEASURES:
         values = scores[measure]

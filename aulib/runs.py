@@ -27,9 +27,8 @@ from aulib.objective import ROUND_TERMS, Objective, check_weights
 from aulib.reading import Reading, read_faces, score_faces
 from aulib.training import Schedule, fit
 
-SAMPLES = (
-    16  # faces of each domain kept in the run, evenly spaced over its test rows before anything is trained
-)
+SAMPLES = 16  # faces of each domain kept in the run, evenly spaced over its test rows
+PRECISIONS = ("auto", "32-true", "bf16-mixed")
 
 
 def chosen_method(name: str, supervisors: list[str], weights: dict[str, float]) -> Method:
@@ -104,7 +103,7 @@ def train_run(
             and to score the finished run on its test split.
         steps, batch_size: 0 takes the preset's. batch_size is per domain.
         supervisors: empty for the method's own.  weights: factor per term, over the method's own.
-        precision: "auto" or a Fabric precision such as "32-true".
+        precision: "auto", "32-true" or "bf16-mixed". (float16 would need its gradients scaled.)
         preset_changes: any field of `Preset`, for studies.
 
     Returns:
@@ -112,7 +111,8 @@ def train_run(
         `aulib evaluate` behind the domain, and `seconds`, `peak_memory_mb`, `selected_step`.
 
     Raises:
-        ValueError: unknown method, preset or supervisor, or domains that do not fit together.
+        ValueError: unknown method, preset, supervisor or precision, an empty split, domains that do not
+            fit together.
     """
     out = Path(out_dir)
     out.mkdir(parents=True, exist_ok=True)
@@ -120,6 +120,8 @@ def train_run(
     if preset not in PRESETS:
         raise ValueError(f"unknown preset {preset!r}; there are {list(PRESETS)}")
     values = replace(PRESETS[preset], **preset_changes)
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision {precision!r} is none of {', '.join(PRECISIONS)}")
     schedule = Schedule(steps or values.steps, batch_size or values.batch_size, seed)
 
     sets = {"source": read_dataset(source), "target": read_dataset(target)}

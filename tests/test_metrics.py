@@ -7,6 +7,7 @@ import pytest
 from scipy.stats import mannwhitneyu
 from sklearn.metrics import f1_score, roc_auc_score
 
+from aulib import metrics
 from aulib.landmarks import LAYOUT_49, LAYOUT_68
 from aulib.metrics import (
     MEASURES,
@@ -190,6 +191,12 @@ class TestScores:
         for key, values in table.items():
             low, high = np.nanquantile(values, [0.025, 0.975])
             assert (scores[f"{key}_low"], scores[f"{key}_high"]) == pytest.approx((low, high)), key
+
+    def test_large_sets_are_weighed_in_parts_with_the_same_result(self, monkeypatch):
+        whole = au_scores(*split(), AUS, 25)
+        monkeypatch.setattr(metrics, "CHUNK", 7 * 80)
+        parts = au_scores(*split(), AUS, 25)
+        assert parts == pytest.approx(whole, nan_ok=True)
 
     def test_frames_of_one_subject_stay_together(self):
         # everyone's frames are all right or all wrong: subjects vary, frames within them do not

@@ -180,6 +180,15 @@ class TestOptions:
         assert same_weights(tmp_path / "again", folders / "run")
         assert not same_weights(tmp_path / "seed", folders / "run")
 
+    def test_bf16_autocast_trains_much_the_same_weights(self, folders, tmp_path):
+        for precision in ("bf16-mixed", "32-true"):
+            run(folders / "source", folders / "target", tmp_path / precision, precision=precision, steps=2)
+        half, single = (
+            pd.read_csv(tmp_path / precision / "history.csv") for precision in ("bf16-mixed", "32-true")
+        )
+        assert half["total"].dropna().tolist() == pytest.approx(single["total"].dropna().tolist(), rel=0.05)
+        assert not same_weights(tmp_path / "bf16-mixed", tmp_path / "32-true")
+
     def test_target_without_labels_or_test_split_is_enough(self, folders, tmp_path):
         write_tiny_set(tmp_path / "photographs", labelled=False, seed=3)
         rewrite(tmp_path / "photographs", lambda table: table.assign(split="train"))
@@ -199,6 +208,7 @@ class TestOptions:
         [
             ({"method": "ful"}, "unknown method 'ful'"),
             ({"preset": "quick"}, "unknown preset 'quick'"),
+            ({"precision": "16-mixed"}, "'16-mixed' is none of auto, 32-true, bf16-mixed"),
             ({"supervisors": ["shape"]}, r"unknown supervisors \['shape'\]"),
             ({"method": "multitask", "weights": {"cycle": 1.0}}, r"'multitask'.*\['cycle'\]"),
         ],
