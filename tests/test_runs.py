@@ -189,6 +189,23 @@ class TestOptions:
         assert half["total"].dropna().tolist() == pytest.approx(single["total"].dropna().tolist(), rel=0.05)
         assert not same_weights(tmp_path / "bf16-mixed", tmp_path / "32-true")
 
+    def test_a_timm_backbone_serves_as_encoder(self, folders, tmp_path):
+        run(folders / "source", folders / "target", tmp_path, steps=2, backbone="mobilenetv3_small_050")
+        assert load_run(tmp_path)[0].config.backbone == "mobilenetv3_small_050"
+        assert any(name.startswith("encoder.backbone.") for name in weights_of(tmp_path))
+
+    def test_extraction_for_aus_and_for_landmarks_can_be_told_apart(self, folders, tmp_path):
+        run(folders / "source", folders / "target", tmp_path, steps=2, share_extraction=False)
+        assert any(name.startswith("au_encoder.") for name in weights_of(tmp_path))
+
+    def test_forty_nine_landmarks_at_au_centres_in_colour(self, folders, tmp_path):
+        run(
+            folders / "source", folders / "target", tmp_path, steps=2,
+            num_landmarks=49, au_centres=True, colour="rgb", augment="crop-flip", schedule="linear",
+        )  # fmt: skip
+        config = load_run(tmp_path)[0].config
+        assert (config.num_landmarks, config.au_centres, config.colour) == (49, True, "rgb")
+
     def test_target_without_labels_or_test_split_is_enough(self, folders, tmp_path):
         write_tiny_set(tmp_path / "photographs", labelled=False, seed=3)
         rewrite(tmp_path / "photographs", lambda table: table.assign(split="train"))
