@@ -62,7 +62,7 @@ def main(
         methods[method] = on_target(metrics)
     print("report", flush=True)
     runs = [(out / method).as_posix() for method in methods]
-    run_notebook(notebook_path("03_report"), out / "report", {"runs": runs}, replace=True)
+    run_notebook(notebook_path("03_report"), out / "report", {"runs": runs, "faces": wild}, replace=True)
     summary = {
         "methods": methods,
         "settings": shared | {"steps": {name: steps or STEPS[name] for name in methods}},

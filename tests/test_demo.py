@@ -38,7 +38,8 @@ def test_the_demo_runs_five_methods_then_reports_on_all(runs, tmp_path, tiny_set
         assert (parameters["source"], parameters["target"]) == (str(tiny_set), str(tiny_target))
         assert options == {"replace": True}  # runs of other settings make room, finished ones are reused
     assert runs[5][0] == "03_report"
-    assert runs[5][2] == {"runs": [(tmp_path / "demo" / method).as_posix() for method in methods]}
+    folders = [(tmp_path / "demo" / method).as_posix() for method in methods]
+    assert runs[5][2] == {"runs": folders, "faces": str(tiny_target)}
     summary = json.loads((tmp_path / "demo" / "summary.json").read_text())
     assert list(summary["methods"]) == methods
     assert summary["methods"]["full"]["mean.f1"] == 0.25 and summary["methods"]["full"]["seconds"] == 12.6
