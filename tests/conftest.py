@@ -1,6 +1,7 @@
 """Fixtures that several tests share."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -71,3 +72,25 @@ def pytest_runtest_setup(item):
 
         if not torch.cuda.is_available():
             pytest.skip("no CUDA device")
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory) -> SimpleNamespace:
+    """Two tiny sets, `source` and `target`, and tiny finished runs on them: `full` and `source_only`.
+
+    Shared by all tests: read them, and copy them before you change anything.
+    """
+    from tiny import TINY_VALUES
+
+    from aulib.runs import train_run
+
+    root = tmp_path_factory.mktemp("finished")
+    sets = {name: write_tiny_set(root / name, seed=seed) for seed, name in enumerate(("source", "target"))}
+    runs = {}
+    for method in ("full", "source-only"):
+        runs[method.replace("-", "_")] = root / method
+        train_run(
+            str(sets["source"]), str(sets["target"]), method, steps=2, batch_size=3, precision="32-true",
+            out_dir=str(root / method), progress=False, **TINY_VALUES,
+        )  # fmt: skip
+    return SimpleNamespace(**sets, **runs)

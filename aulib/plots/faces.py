@@ -106,14 +106,10 @@ def draw_best_and_worst(run: str | Path, dataset: str | Path | None = None, coun
     if dataset is None:
         kept = dict(zip(samples.names, samples.images, strict=True))
         predictions = predictions[predictions["image"].isin(kept)]
-    aus = [column.removesuffix("_true") for column in predictions if column.endswith("_true")]
-    truth = predictions[[f"{au}_true" for au in aus]].to_numpy(dtype=float)
-    if np.isnan(truth).all():
+    predictions = by_loss(predictions)
+    if predictions.empty:
         raise ValueError(f"{read_settings(run)['target']} has no AU labels: best and worst are unknown")
-    probability = predictions[[f"{au}_p" for au in aus]].to_numpy(dtype=float).clip(1e-4, 1 - 1e-4)
-    loss = -np.where(truth == 1, np.log(probability), np.log(1 - probability))
-    predictions = predictions.assign(loss=np.nanmean(np.where(np.isnan(truth), np.nan, loss), axis=1))
-    predictions = predictions.dropna(subset="loss").sort_values("loss", kind="stable")
+    aus = [column.removesuffix("_true") for column in predictions if column.endswith("_true")]
     count = min(count, len(predictions) // 2)
     figure, axes = face_grid(2, count, side=1.35, left=0.6, top=0.3)
     matrices = {} if dataset is None else _head_matrices(dataset)
@@ -126,12 +122,23 @@ def draw_best_and_worst(run: str | Path, dataset: str | Path | None = None, coun
                 show_face(axis, kept[face["image"]])
             else:
                 show_face(axis, face_thumbnail(_folder_of(dataset) / face["image"], matrices[face["image"]]))
-            write_on(axis, _mistakes(face, aus))
+            write_on(axis, mistakes(face, aus))
     whole = (
         "the whole test split" if dataset is not None else f"{len(predictions)} faces fixed before training"
     )
     head(figure, f"target, of {whole}: missed -, raised wrongly +", DOMAIN_COLOURS["target"])
     return figure
+
+
+def by_loss(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Labelled faces of a run's predictions, lowest cross-entropy (mean over their known AUs) first."""
+    aus = [column.removesuffix("_true") for column in predictions if column.endswith("_true")]
+    truth = predictions[[f"{au}_true" for au in aus]].to_numpy(dtype=float)
+    probability = predictions[[f"{au}_p" for au in aus]].to_numpy(dtype=float).clip(1e-4, 1 - 1e-4)
+    loss = -np.where(truth == 1, np.log(probability), np.log(1 - probability))
+    known = ~np.isnan(truth)
+    mean = np.where(known, loss, 0).sum(axis=1) / np.where(known.any(axis=1), known.sum(axis=1), np.nan)
+    return predictions.assign(loss=mean).dropna(subset="loss").sort_values("loss", kind="stable")
 
 
 def face_thumbnail(picture: Path, matrix: np.ndarray) -> np.ndarray:
@@ -152,7 +159,8 @@ def head_matrix(face: pd.Series) -> np.ndarray:
     return np.concatenate([scale * rotation, offset[:, None]], axis=1)
 
 
-def _mistakes(face: pd.Series, aus: list[str]) -> str:
+def mistakes(face: pd.Series, aus: list[str]) -> str:
+    """The AUs a row of predictions missed (-) and raised wrongly (+), up to twelve."""
     missed = [f"-{au}" for au in aus if face[f"{au}_true"] == 1 and face[f"{au}_c"] == 0]
     wrong = [f"+{au}" for au in aus if face[f"{au}_true"] == 0 and face[f"{au}_c"] == 1]
     words = missed + wrong

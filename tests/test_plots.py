@@ -1,0 +1,219 @@
+"""Figures say what their tables say, keep the house rules and leave nothing behind."""
+
+import shutil
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from conftest import TINY_AUS, write_tiny_set
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+from tiny import tiny_model
+
+from aulib import describing, plots, predicting, results
+from aulib.datasets import read_dataset
+from aulib.plots import faces as faces_module
+from aulib.plots import insides
+from aulib.plots.looks import DOMAIN_COLOURS, METHOD_COLOURS, au_label, method_colour
+
+
+def texts(figure: Figure) -> list[str]:
+    return [text.get_text() for axis in figure.axes for text in axis.texts if text.get_text()]
+
+
+@pytest.fixture(scope="module")
+def domains(finished) -> dict:
+    return {"source": read_dataset(finished.source), "target": read_dataset(finished.target)}
+
+
+@pytest.fixture(scope="module")
+def drawn(finished, domains) -> dict[str, Figure]:
+    """Every figure of a run, drawn once; rcParams before and after must agree."""
+    before = dict(mpl.rcParams)
+    runs = [finished.full, finished.source_only]
+    chance = results.chance_of_supervisors(results.read_settings(finished.full))
+    figures = {
+        "rates": plots.draw_base_rates(describing.base_rates(domains)),
+        "pairs": plots.draw_cooccurrence({name: describing.cooccurrence(it) for name, it in domains.items()}),
+        "history": plots.draw_history(results.history_of(finished.full), chance),
+        "methods": plots.draw_methods(results.table_of_methods(runs)),
+        "per_au": plots.draw_per_au(results.table_per_au(runs)),
+        "reconstructions": plots.draw_reconstructions(finished.full, count=2),
+        "plain_reconstructions": plots.draw_reconstructions(finished.source_only, count=2),
+        "attention": plots.draw_attention(finished.full, count=2, aus=["AU12", "AU26"]),
+        "first_screen": plots.draw_first_screen(finished.full, count=2),
+        "best_and_worst": plots.draw_best_and_worst(finished.full, count=2),
+    }  # fmt: skip
+    assert dict(mpl.rcParams) == before
+    return figures
+
+
+def test_every_figure_is_returned_and_none_is_shown(drawn):
+    import matplotlib.pyplot as pyplot
+
+    assert all(isinstance(figure, Figure) for figure in drawn.values())
+    assert pyplot.get_fignums() == []
+
+
+def test_a_figure_is_saved_with_the_numbers_behind_it(drawn, domains, tmp_path):
+    table = describing.base_rates(domains)
+    same = plots.save_figure(drawn["rates"], tmp_path / "new", "rates", table)
+    assert same is drawn["rates"] and (tmp_path / "new" / "rates.png").stat().st_size > 1000
+    pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "new" / "rates.csv"), table)
+
+
+class TestBaseRates:
+    def test_bars_are_as_long_as_the_rates_and_coloured_by_domain(self, drawn, domains):
+        axis = drawn["rates"].axes[0]
+        for domain, bars in zip(domains, axis.containers, strict=True):
+            rates = 100 * np.nanmean(domains[domain].occurrence, axis=0)
+            np.testing.assert_allclose([bar.get_width() for bar in bars], rates, rtol=1e-5)
+            assert {to_hex(bar.get_facecolor()) for bar in bars} == {DOMAIN_COLOURS[domain].lower()}
+
+    def test_aus_stand_in_facs_order_with_their_names(self, domains):
+        shuffled = describing.base_rates(domains).sample(frac=1, random_state=0)
+        axis = plots.draw_base_rates(shuffled).axes[0]
+        assert [label.get_text() for label in axis.get_yticklabels()] == [au_label(au) for au in TINY_AUS]
+        assert au_label("AU12") == "AU12 lip corner puller"
+
+    def test_unknown_labels_count_neither_way(self, tmp_path):
+        folder = write_tiny_set(tmp_path / "set")
+        table = pd.read_csv(folder / "manifest.csv").assign(AU12_c=[1] * 3 + [0] * 9 + [np.nan] * 12)
+        table.to_csv(folder / "manifest.csv", index=False)
+        row = describing.base_rates({"it": read_dataset(folder)}).set_index("au").loc["AU12"]
+        assert (row["base_rate"], row["support"], row["frames"]) == (0.25, 3, 12)
+
+
+def test_cooccurrence_is_a_share_of_the_frames_with_the_first_au(tmp_path):
+    folder = write_tiny_set(tmp_path / "set", n=4)
+    table = pd.read_csv(folder / "manifest.csv").assign(AU06_c=[1, 1, 1, 0], AU12_c=[1, 0, np.nan, 1])
+    table.to_csv(folder / "manifest.csv", index=False)
+    rates = describing.cooccurrence(read_dataset(folder)).set_index(["given", "also"])["rate"]
+    assert rates["AU06", "AU12"] == pytest.approx(1 / 2)  # of two frames with AU06 where AU12 is known
+    assert rates["AU12", "AU06"] == pytest.approx(1 / 2)
+    assert rates["AU12", "AU12"] == 1
+
+
+class TestScores:
+    def test_guessing_is_drawn_among_the_supervisors(self, drawn, finished):
+        panel = next(axis for axis in drawn["history"].axes if axis.get_title(loc="left") == "supervisors")
+        chance = results.chance_of_supervisors(results.read_settings(finished.full))
+        dashed = {round(line.get_ydata()[0], 6) for line in panel.lines if line.get_linestyle() == "--"}
+        assert dashed == {round(level, 6) for level in chance.values()}
+
+    def test_every_logged_term_has_a_curve(self, drawn, finished):
+        curves = {line.get_label() for axis in drawn["history"].axes for line in axis.lines}
+        logged = set(results.history_of(finished.full).columns) - {"step", "seconds", "total"}
+        assert logged <= curves
+
+    def test_a_method_keeps_its_colour_and_an_unknown_one_gets_one(self):
+        assert method_colour("full", ["mine", "full"]) == METHOD_COLOURS["full"]
+        assert method_colour("mine", ["full", "mine"]) not in METHOD_COLOURS.values()
+        assert method_colour("mine", ["yours", "mine"]) != method_colour("yours", ["yours", "mine"])
+
+    def test_nothing_scored_is_an_error_and_no_empty_figure(self, finished):
+        table = results.table_per_au([finished.full])
+        with pytest.raises(ValueError, match="no AU labels"):
+            plots.draw_per_au(table.assign(f1=np.nan))
+
+
+class TestFaces:
+    def test_the_strongest_faces_of_an_au_come_first(self, finished, tmp_path):
+        table = predicting.predict(finished.full, finished.target, tmp_path / "out.csv")
+        figure = plots.draw_strongest_faces(
+            tmp_path / "out.csv", finished.target, per_au=3, aus=["AU12", "AU26"]
+        )
+        shown = [float(text) for text in texts(figure) if text[0].isdigit()]
+        expected = [f"{p:.2f}" for au in ("AU12", "AU26") for p in table[f"{au}_p"].nlargest(3)]
+        assert shown == [float(text) for text in expected]
+
+    def test_pictures_without_a_face_are_passed_over(self, finished, tmp_path):
+        table = predicting.predict(finished.full, finished.target, tmp_path / "out.csv")
+        table.loc[5:, "status"] = "no face found"
+        table.to_csv(tmp_path / "few.csv", index=False)
+        figure = plots.draw_strongest_faces(tmp_path / "few.csv", finished.target, aus=["AU12"])
+        assert len(figure.axes) == 5
+        table.assign(status="no face found").to_csv(tmp_path / "none.csv", index=False)
+        with pytest.raises(ValueError, match="0 faces"):
+            plots.draw_strongest_faces(tmp_path / "none.csv", finished.target)
+
+    def test_the_worst_face_is_the_one_with_the_largest_loss(self, finished, tmp_path):
+        table = pd.read_csv(finished.full / "predictions_target_test.csv")
+        losses = []
+        for _, face in table.iterrows():
+            p = np.array([face[f"{au}_p"] for au in TINY_AUS])
+            y = np.array([face[f"{au}_true"] for au in TINY_AUS])
+            losses.append(-np.log(np.where(y == 1, p, 1 - p)).mean())
+        order = faces_module.by_loss(table)["image"].tolist()
+        assert order == table["image"].iloc[np.argsort(losses, kind="stable")].tolist()
+
+    def test_missed_and_wrong_aus_are_told_apart(self, drawn):
+        table = pd.DataFrame({"AU01_true": [1, 0, 1], "AU01_c": [0, 1, 1]})
+        assert [faces_module.mistakes(face, ["AU01"]) for _, face in table.iterrows()] == [
+            "-AU01", "+AU01", "all right",
+        ]  # fmt: skip
+
+    def test_a_target_without_labels_has_no_best_face(self, finished, tmp_path):
+        run = shutil.copytree(finished.full, tmp_path / "run")
+        file = run / "predictions_target_test.csv"
+        table = pd.read_csv(file)
+        table.assign(**{f"{au}_true": np.nan for au in TINY_AUS}).to_csv(file, index=False)
+        with pytest.raises(ValueError, match="no AU labels"):
+            plots.draw_best_and_worst(run)
+
+    def test_some_faces_depend_on_the_seed_alone(self, domains):
+        first, again, other = (describing.some_faces(domains["target"], 5, seed) for seed in (0, 0, 1))
+        assert first["names"] == again["names"] != other["names"]
+        np.testing.assert_array_equal(first["images"], again["images"])
+        assert first["images"].shape[0] == 5 and np.isfinite(first["landmarks"]).all()
+
+
+class TestInsides:
+    def test_a_perfect_decoder_gives_the_face_its_own_light_back(self):
+        model = tiny_model("full").eval()
+        faces = torch.rand(3, 3, 32, 32) * 0.4 + 0.2
+        model.decoder = torch.nn.Identity()
+        grey = insides.decode(model, model.standardise(faces), faces)
+        np.testing.assert_allclose(grey, insides.shown_input(model, faces), atol=1e-5)
+
+    def test_in_colour_as_well(self):
+        model = tiny_model("source-only", colour="rgb").eval()
+        faces = torch.rand(2, 3, 32, 32) * 0.4 + 0.2
+        model.decoder = torch.nn.Identity()
+        shown = insides.decode(model, model.standardise(faces), faces)
+        np.testing.assert_allclose(shown, faces.permute(0, 2, 3, 1).numpy(), atol=1e-5)
+
+    def test_a_separating_run_shows_both_rounds_and_a_plain_one_only_its_features(self, drawn):
+        headings = [axis.get_title() for axis in drawn["reconstructions"].axes if axis.get_title()]
+        assert len(headings) == 8 and sum("other's shape" in heading for heading in headings) == 2
+        plain = [axis.get_title() for axis in drawn["plain_reconstructions"].axes if axis.get_title()]
+        assert plain == ["source I", "source R(F)", "target I", "target R(F)"]
+
+    def test_an_au_the_run_does_not_know_is_refused(self, finished):
+        with pytest.raises(ValueError, match="AU43"):
+            plots.draw_attention(finished.full, aus=["AU43"])
+        with pytest.raises(ValueError, match="AU43"):
+            plots.draw_first_screen(finished.full, au="AU43")
+
+    def test_the_first_screen_tells_right_from_wrong(self, drawn, finished):
+        kept = results.read_samples(finished.full, "target")
+        places = [0, len(kept) - 1]
+        table = pd.read_csv(finished.full / "predictions_target_test.csv").set_index("image")
+        colours = {"#117733": 0, "#b2182b": 0, "#999999": 0}
+        for axis in drawn["first_screen"].axes:
+            for text in axis.texts:
+                if text.get_text().startswith("AU") and text.get_text()[4] == " " and "." in text.get_text():
+                    colours[to_hex(text.get_color())] += 1
+        hit = wrong = missed = 0
+        for place in places:
+            face = table.loc[kept.names[place]]
+            for au in TINY_AUS:
+                found, there = face[f"{au}_c"] == 1, face[f"{au}_true"] == 1
+                hit, wrong, missed = (
+                    hit + (found and there),
+                    wrong + (found and not there),
+                    missed + (there and not found),
+                )
+        assert list(colours.values()) == [hit, wrong, missed]

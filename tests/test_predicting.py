@@ -1,0 +1,212 @@
+"""A finished run reads any faces: scores where there are labels, else a table of every picture."""
+
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import TINY_AUS, face_outline
+from PIL import Image
+
+from aulib import face_finding, predicting
+from aulib.checkpoints import load_run
+from aulib.cropping import crop_dataset, crop_matrix
+from aulib.datasets import read_dataset
+from aulib.landmarks import POINTS_49_IN_68, move_to_au_centres
+from aulib.predicting import evaluate, predict, squares_read, to_picture
+from aulib.reading import Reading
+from aulib.running import write_json
+
+LABELS = [f"{au}_c" for au in TINY_AUS]
+
+
+@pytest.fixture
+def copied(finished, tmp_path):
+    """A function that copies the target set with its table changed."""
+
+    def copy(change, name="copied"):
+        folder = shutil.copytree(finished.target, tmp_path / name, ignore=shutil.ignore_patterns(".crops"))
+        change(pd.read_csv(folder / "manifest.csv")).to_csv(folder / "manifest.csv", index=False)
+        return folder
+
+    return copy
+
+
+class TestEvaluate:
+    def test_agrees_with_what_training_measured(self, finished):
+        measured = json.loads((finished.full / "metrics.json").read_text())
+        for domain in ("source", "target"):
+            scores = evaluate(finished.full, getattr(finished, domain))
+            for key in ("mean.f1", "mean.auc", "mean.f1_norm_low", "per_au.AU12.f1", "landmarks.nme", "n"):
+                assert scores[key] == pytest.approx(measured[f"{domain}.{key}"], rel=1e-4), key
+
+    def test_reads_its_source_directly_and_anything_else_as_a_target(self, finished, tmp_path):
+        moved = shutil.copytree(finished.source, tmp_path / "moved")
+        assert evaluate(finished.full, finished.source)["read_from"] == "features"
+        assert evaluate(finished.full, moved)["read_from"] == "features"  # known by its data version
+        assert evaluate(finished.full, finished.target)["read_from"] == "reconstruction"
+        other_way = evaluate(finished.full, finished.target, read_from="features")
+        assert other_way["read_from"] == "features"
+        assert other_way["mean.auc"] != evaluate(finished.full, finished.target)["mean.auc"]
+
+    def test_scores_the_aus_both_have_and_leaves_the_others_null(self, finished, copied, tmp_path):
+        def relabel(table):
+            return table.drop(columns=["AU01_c", "AU26_c"]).copy().assign(AU43_c=1)
+
+        scores = evaluate(finished.full, copied(relabel))
+        whole = evaluate(finished.full, finished.target)
+        assert scores["per_au.AU12.f1"] == pytest.approx(whole["per_au.AU12.f1"], nan_ok=True)
+        assert np.isnan(scores["per_au.AU01.f1"]) and np.isnan(scores["per_au.AU26.auc"])
+        assert scores["mean.auc"] == pytest.approx(
+            np.nanmean([whole["per_au.AU06.auc"], whole["per_au.AU12.auc"]])
+        )
+        assert not [key for key in scores if "AU43" in key]
+        write_json(tmp_path / "scores.json", scores)
+        assert json.loads((tmp_path / "scores.json").read_text())["per_au.AU01.f1"] is None
+
+    def test_a_set_of_49_landmarks_can_be_scored(self, finished, copied):
+        def to_49(table):
+            kept = table[["image", "subject", "split", *(f"{au}_c" for au in TINY_AUS)]].copy()
+            points = {f"{a}_{k}": table[f"{a}_{p}"] for a in "xy" for k, p in enumerate(POINTS_49_IN_68)}
+            return pd.concat([kept, pd.DataFrame(points)], axis=1)
+
+        scores = evaluate(finished.full, copied(to_49))
+        assert 0 < scores["landmarks.nme"] < 3 and 0 <= scores["mean.auc"] <= 1
+
+    @pytest.mark.parametrize(
+        "change, told",
+        [
+            (lambda table: table.drop(columns=LABELS), "has no AU labels"),
+            (lambda table: table.drop(columns=LABELS[1:]).rename(columns={LABELS[0]: "AU43_c"}),
+             "labels AU43; the run knows AU01, AU06, AU12, AU26"),
+            (lambda table: table.assign(**dict.fromkeys(LABELS, np.nan)), "no row of split .test. has a label"),
+            (lambda table: table[table["split"] != "test"], "has no row in split 'test'"),
+        ],
+        ids=["no labels", "other AUs", "empty labels", "no test split"],
+    )  # fmt: skip
+    def test_says_why_there_is_nothing_to_score(self, change, told, finished, copied):
+        with pytest.raises(ValueError, match=told):
+            evaluate(finished.full, copied(change))
+
+
+class TestPredictOnADataset:
+    def test_has_a_row_for_every_picture_in_openface_columns(self, finished, tmp_path):
+        table = predict(finished.full, finished.target, tmp_path / "new" / "out.csv")
+        saved = pd.read_csv(tmp_path / "new" / "out.csv")
+        assert list(saved.columns[:3]) == ["image", "status", "note"]
+        for au in TINY_AUS:
+            assert ((table[f"{au}_p"] >= 0.5) == (table[f"{au}_c"] == 1)).all()
+        assert {"x_0", "x_67", "y_0", "y_67"} <= set(saved.columns) and "x_68" not in saved
+        assert saved["image"].tolist() == pd.read_csv(finished.target / "manifest.csv")["image"].tolist()
+        assert (saved["status"] == "ok").all()
+
+    def test_undoes_the_crop(self, finished, tmp_path, monkeypatch):
+        data = read_dataset(finished.target)
+        config = load_run(finished.full)[0].config
+        crops = crop_dataset(data, predicting.crop_spec(config), progress=False)
+        exact = Reading(np.full((len(data), len(config.aus)), 0.5), crops.landmarks)
+        monkeypatch.setattr(predicting, "read_faces", lambda *arguments: exact)
+        table = predict(finished.full, finished.target, tmp_path / "out.csv")
+        found = np.stack([table[[f"{axis}_{k}" for k in range(68)]] for axis in "xy"], axis=-1)
+        np.testing.assert_allclose(found, data.landmarks, atol=0.02)
+
+    def test_pictures_without_landmarks_and_skipped_ones_keep_a_row(self, finished, copied, tmp_path):
+        def forget(table):
+            table.loc[3, [f"{axis}_{k}" for axis in "xy" for k in range(68)]] = np.nan
+            return table
+
+        folder = copied(forget)
+        (folder / "skipped.csv").write_text("image,reason\nholiday/sea.jpg,no face found\n")
+        predict(finished.full, folder, tmp_path / "out.csv")
+        table = pd.read_csv(tmp_path / "out.csv").set_index("image")
+        assert len(table) == 25
+        assert table.loc["holiday/sea.jpg", "status"] == "no face found"
+        assert table.loc["images/003.png", "status"] == "no landmarks"
+        assert (
+            table.loc[["images/003.png", "holiday/sea.jpg"], ["AU12_p", "AU12_c", "x_0"]]
+            .isna()
+            .to_numpy()
+            .all()
+        )
+        whole = predict(finished.full, finished.target, tmp_path / "whole.csv").set_index("image")
+        others = table.index[table["status"] == "ok"]
+        np.testing.assert_allclose(table.loc[others, "AU12_p"], whole.loc[others, "AU12_p"], atol=2e-4)
+
+    def test_a_run_that_was_moved_answers_the_same(self, finished, tmp_path):
+        moved = shutil.copytree(finished.full, tmp_path / "elsewhere")
+        here = predict(finished.full, finished.target, tmp_path / "a.csv")
+        there = predict(moved, finished.target, tmp_path / "b.csv")
+        pd.testing.assert_frame_equal(here, there)
+
+    def test_a_failed_write_leaves_nothing(self, finished, tmp_path, monkeypatch):
+        def full_disk(self, path, **options):
+            path.write_text("image,sta")
+            raise OSError("no space left")
+
+        monkeypatch.setattr(pd.DataFrame, "to_csv", full_disk)
+        with pytest.raises(OSError, match="no space"):
+            predict(finished.full, finished.target, tmp_path / "out.csv")
+        assert not list(tmp_path.iterdir())
+
+
+class TestPredictOnPhotographs:
+    @pytest.fixture
+    def photographs(self, tmp_path, monkeypatch):
+        """Three pictures, one of them broken; white ones hold one face, grey ones two, black ones none."""
+        folder = tmp_path / "photographs"
+        (folder / "trip").mkdir(parents=True)
+        for name, grey, size in (
+            ("white.png", 255, 2000),
+            ("trip/grey.png", 128, 300),
+            ("black.png", 0, 300),
+        ):
+            Image.new("RGB", (size, size), (grey,) * 3).save(folder / name)
+        (folder / "broken.jpg").write_bytes(b"not a picture")
+
+        def detect(image):
+            faces = {255: 1, 128: 2, 0: 0}[int(image[0, 0, 0])]
+            return (face_outline(len(image)).astype(np.float32), faces) if faces else (None, 0)
+
+        monkeypatch.setattr(face_finding, "detect_landmarks", detect)
+        return folder
+
+    def test_every_picture_keeps_a_row_that_says_what_became_of_it(self, photographs, finished, tmp_path):
+        predict(finished.full, photographs, tmp_path / "out.csv", workers=1)
+        table = pd.read_csv(tmp_path / "out.csv").set_index("image")
+        assert table.index.tolist() == ["black.png", "broken.jpg", "trip/grey.png", "white.png"]
+        assert table["status"].str.slice(0, 10).tolist() == ["no face fo", "unreadable", "ok", "ok"]
+        assert table.loc["trip/grey.png", "note"] == "2 faces, the largest is used"
+        assert (table["AU12_p"].notna() == (table["status"] == "ok")).all()
+
+    def test_coordinates_are_those_of_the_whole_picture(self, photographs, finished, tmp_path):
+        table = predict(finished.full, photographs, tmp_path / "out.csv", workers=1).set_index("image")
+        spec = predicting.crop_spec(load_run(finished.full)[0].config)
+        as_shown = (
+            face_outline(1600) + 0.5
+        ) * 2000 / 1600 - 0.5  # it was reduced to 1600 pixels to be searched
+        expected = squares_read(crop_matrix(as_shown, spec)[None], spec.size)[0]
+        found = table.loc["white.png", ["face_x", "face_y", "face_size", "face_roll"]].to_numpy(dtype=float)
+        np.testing.assert_allclose(found, expected, atol=0.05)
+
+    def test_no_picture_at_all_is_an_error(self, finished, tmp_path):
+        with pytest.raises(FileNotFoundError, match="not a folder"):
+            predict(finished.full, tmp_path / "nowhere", tmp_path / "out.csv")
+        with pytest.raises(FileNotFoundError, match="no picture"):
+            (tmp_path / "empty").mkdir()
+            predict(finished.full, tmp_path / "empty", tmp_path / "out.csv")
+
+
+def test_landmarks_moved_to_au_centres_come_back_exactly():
+    points = face_outline(100)[None]
+    unchanged = np.eye(2, 3)[None]
+    assert np.abs(move_to_au_centres(points) - points).max() > 5
+    np.testing.assert_allclose(to_picture(move_to_au_centres(points), unchanged, True), points, atol=1e-9)
+
+
+def test_the_square_read_of_a_turned_face():
+    """A crop of 101 px that halves the picture, turned by 30 degrees, of a face centred at (200, 80)."""
+    turn = np.radians(30)
+    rotation = 0.5 * np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
+    matrix = np.concatenate([rotation, (50 - rotation @ [200, 80])[:, None]], axis=1)
+    np.testing.assert_allclose(squares_read(matrix[None], 101), [[200, 80, 200, 30]])

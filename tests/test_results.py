@@ -1,0 +1,152 @@
+"""Runs become tables: means and spreads worked by hand, and nothing compared that cannot be."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from aulib import results
+from aulib.networks import Projector
+from aulib.readme import results_block
+
+
+@pytest.fixture
+def a_run(tmp_path):
+    """Writes the files of a run that the tables read."""
+
+    def write(method, seed, f1, low=None, high=None, version="v1", **settings):
+        run = tmp_path / f"{method}-{seed}"
+        run.mkdir()
+        metrics = {"target.mean.f1": f1, "target.mean.f1_low": low, "target.mean.f1_high": high}
+        metrics |= {
+            "target.landmarks.nme": 0.05,
+            "target.n": 40,
+            "seconds": 10.0 + seed,
+            "peak_memory_mb": 900.0,
+        }
+        for au, value in (("AU01", f1), ("AU12", None)):
+            metrics |= {f"target.per_au.{au}.{measure}": value for measure in ("f1", "auc", "f1_norm")}
+            metrics |= {f"target.per_au.{au}.f1_low": low, f"target.per_au.{au}.f1_high": high}
+            metrics |= {f"target.per_au.{au}.base_rate": 0.25, f"target.per_au.{au}.support": 10}
+        (run / "metrics.json").write_text(json.dumps(metrics))
+        settings = {
+            "method": method, "seed": seed, "steps": 4, "data_versions": {"source": "s", "target": version},
+            "read_target_from": "reconstruction" if method == "full" else "features",
+        } | settings  # fmt: skip
+        (run / "config.json").write_text(json.dumps({"settings": settings}))
+        return str(run)
+
+    return write
+
+
+class TestMethods:
+    def test_one_seed_shows_its_interval_over_subjects(self, a_run):
+        row = results.table_of_methods([a_run("full", 0, 0.5, 0.4, 0.7)]).iloc[0]
+        assert (row["f1"], row["f1_low"], row["f1_high"]) == (0.5, 0.4, 0.7)
+        assert row["seeds"] == 1 and "subjects" in row["spread"]
+        assert np.isnan(row["auc"])
+
+    def test_several_seeds_show_lowest_and_highest_seed(self, a_run):
+        runs = [a_run("full", seed, f1, 0.0, 1.0) for seed, f1 in enumerate((0.4, 0.6, 0.8))]
+        row = results.table_of_methods(runs).iloc[0]
+        assert row[["f1", "f1_low", "f1_high", "seconds"]].tolist() == pytest.approx([0.6, 0.4, 0.8, 11.0])
+        assert row["seeds"] == 3 and row["spread"] == "seeds"
+
+    def test_methods_keep_the_order_they_were_given_in(self, a_run):
+        runs = [a_run(method, 0, 0.5) for method in ("oracle", "full", "adld")]
+        assert results.table_of_methods(runs)["method"].tolist() == ["oracle", "full", "adld"]
+
+    def test_runs_tested_on_different_sets_are_not_compared(self, a_run):
+        with pytest.raises(ValueError, match="different target sets"):
+            results.table_of_methods([a_run("full", 0, 0.5), a_run("adld", 0, 0.5, version="v2")])
+
+    def test_no_runs_is_an_error(self):
+        with pytest.raises(ValueError, match="no runs"):
+            results.table_of_methods([])
+
+    def test_shares_of_the_way_to_the_oracle(self, a_run):
+        scores = {"source-only": 0.4, "full": 0.7, "oracle": 0.8}
+        table = results.table_of_methods([a_run(method, 0, f1) for method, f1 in scores.items()])
+        assert results.recovered(table) == pytest.approx(0.75)
+        assert results.recovered(table, "source-only") == 0
+        assert np.isnan(results.recovered(table, "adld"))
+
+    def test_for_the_eye_an_undefined_score_is_a_dash(self, a_run):
+        shown = results.with_intervals(results.table_of_methods([a_run("full", 0, 0.5, 0.4, 0.7)])).iloc[0]
+        assert shown["f1"] == "50.0 [40.0, 70.0]" and shown["auc"] == "–" and shown["nme"] == "5.0"
+
+
+class TestPerAU:
+    def test_undefined_seeds_are_left_out_of_an_aus_mean(self, a_run):
+        runs = [a_run("full", 0, 0.4), a_run("full", 1, None), a_run("full", 2, 0.8)]
+        table = results.table_per_au(runs).set_index("au")
+        assert table.loc["AU01", ["f1", "f1_low", "f1_high"]].tolist() == pytest.approx([0.6, 0.4, 0.8])
+        assert np.isnan(table.loc["AU12", "f1"])
+        assert table.loc["AU01", "support"] == 10
+
+
+class TestSeeds:
+    def test_are_summed_up_as_the_readme_prints_them(self, a_run, tmp_path):
+        runs = [a_run("full", seed, f1) for seed, f1 in ((2, 0.8), (0, 0.4), (1, 0.6))]
+        summary = results.summarise_seeds(runs)
+        assert summary["full"]["f1"] == {
+            "mean": pytest.approx(0.6), "low": 0.4, "high": 0.8, "seeds": [0.4, 0.6, 0.8],
+        }  # fmt: skip
+        assert "auc" not in summary["full"]
+        (tmp_path / "results.json").write_text(json.dumps({"methods": summary}))
+        assert "| full | 60.0 [40.0, 80.0] |" in results_block(tmp_path / "results.json")
+
+    def test_a_seed_given_twice_is_an_error(self, a_run, tmp_path):
+        run = a_run("full", 0, 0.5)
+        with pytest.raises(ValueError, match="seed 0 twice"):
+            results.summarise_seeds([run, run])
+
+
+class TestOneRun:
+    def test_null_is_read_as_nan(self, a_run):
+        assert np.isnan(results.read_run(a_run("full", 0, None))["target.mean.f1"])
+
+    def test_a_folder_without_a_run_is_named(self, tmp_path):
+        with pytest.raises(FileNotFoundError, match=str(tmp_path)):
+            results.read_run(tmp_path)
+
+    def test_missing_runs_are_told_from_finished_ones(self, a_run, tmp_path):
+        run = a_run("full", 0, 0.5)
+        assert results.finished_runs([tmp_path / "none", run]) == ([run], [str(tmp_path / "none")])
+
+    def test_the_run_to_show_is_full_or_else_one_that_separates(self, a_run):
+        plain, lowest = a_run("source-only", 0, 0.5), a_run("landmarks-only", 0, 0.5)
+        adld = a_run("adld", 0, 0.5, read_target_from="reconstruction")
+        assert results.run_to_show([plain, adld, lowest]) == adld
+        assert results.run_to_show([plain, a_run("full", 0, 0.5), adld]).endswith("full-0")
+        assert results.run_to_show([plain, lowest]) == plain
+
+    def test_keeps_faces_of_both_domains(self, finished):
+        assert results.domains_with_faces(finished.full) == ["source", "target"]
+        kept = results.read_samples(finished.full, "target")
+        assert len(kept) == len(kept.names) == len(kept.landmarks) > 0
+        test = pd.read_csv(finished.target / "manifest.csv").query("split == 'test'")
+        assert set(kept.names) <= set(test["image"])
+
+
+class TestChance:
+    SETTINGS = {
+        "batch_size": 16, "alignment": "global", "negatives": "rivals",
+        "supervisors": ["rich_source", "shape_source"],
+    }  # fmt: skip
+
+    def test_counts_the_batch_and_the_rivals(self):
+        chance = results.chance_of_supervisors(self.SETTINGS)
+        assert chance == {"rich_source": pytest.approx(np.log(18)), "shape_source": pytest.approx(np.log(17))}
+
+    def test_counts_the_batch_alone_without_rivals(self):
+        chance = results.chance_of_supervisors(self.SETTINGS | {"negatives": "batch"})
+        assert list(chance.values()) == pytest.approx([np.log(16)] * 2)
+
+    def test_counts_positions_of_a_dense_alignment(self):
+        chance = results.chance_of_supervisors(self.SETTINGS | {"alignment": "dense"})
+        assert np.exp(chance["rich_source"]) == pytest.approx(Projector(8, dense=True).grid ** 2)
+
+    def test_an_l1_term_has_none(self):
+        assert results.chance_of_supervisors(self.SETTINGS | {"alignment": "l1"}) == {}
