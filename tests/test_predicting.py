@@ -80,7 +80,7 @@ class TestEvaluate:
             (lambda table: table.drop(columns=LABELS), "has no AU labels"),
             (lambda table: table.drop(columns=LABELS[1:]).rename(columns={LABELS[0]: "AU43_c"}),
              "labels AU43; the run knows AU01, AU06, AU12, AU26"),
-            (lambda table: table.assign(**dict.fromkeys(LABELS, np.nan)), "no row of split .test. has a label"),
+            (lambda table: table.assign(**dict.fromkeys(LABELS, np.nan)), "no row of split 'test' has a l"),
             (lambda table: table[table["split"] != "test"], "has no row in split 'test'"),
         ],
         ids=["no labels", "other AUs", "empty labels", "no test split"],
