@@ -102,20 +102,23 @@ def prepare(
         typer.Option(
             metavar="FILE",
             exists=True,
-            dir_okay=False,
-            help="Landmarks from an OpenFace CSV, not a detector.",
+            help="Landmarks from an OpenFace CSV (or a folder of them), not a detector.",
         ),
     ] = None,
+    split: Annotated[
+        str, typer.Option(help="auto (people shared 80/10/10), or train, val, test for every picture.")
+    ] = "auto",
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; all cores if not given.")] = None,
 ):
     """Make a dataset folder of any folder of pictures; what cannot be used is listed in OUT/skipped.csv.
 
     Example: aulib prepare holiday_pictures faces/holiday
     """
+    _one_of("--split", split, ("auto", "train", "val", "test"))
     from aulib.photographs import prepare as prepare_photographs
 
-    prepare_photographs(photos, out, landmarks=landmarks, workers=workers)
-    typer.echo(f"dataset folder: {out}")
+    faces = prepare_photographs(photos, out, landmarks=landmarks, workers=workers, split=split)
+    typer.echo(f"dataset folder: {out}, {len(faces)} faces; pictures left out are listed in skipped.csv")
 
 
 @app.command(short_help="Execute a notebook strictly.")

@@ -82,7 +82,11 @@ class AUModel(nn.Module):
         self.encoder = encoder()
         self.au_encoder = None if config.share_extraction else encoder()
         self.landmark_head = LandmarkHead(channels, landmarks)
-        self.au_head = LandmarkAUHead(landmarks, aus) if config.au_from_landmarks else AUHead(channels, aus)
+        self.au_head = (
+            LandmarkAUHead(landmarks, aus)
+            if config.au_from_landmarks
+            else AUHead(channels, aus, config.image_size // 4)
+        )
         self.decoder = ImageDecoder(channels, inputs)
         if config.adapts_by_domain:
             self.domain_classifier = DomainClassifier(channels)

@@ -143,7 +143,6 @@ class Reconstruction(nn.Module):
         super().__init__()
         self.layers = nn.Sequential(
             ConvBlock(channels + 1, channels),
-            ConvBlock(channels, channels),
             ConvBlock(channels, channels, affine=False),
         )
 
@@ -158,26 +157,33 @@ DRAWING_SCALE = (
 
 
 class AUHead(nn.Module):
-    """D_au: one branch per AU as grouped convolutions, ending in a map of evidence whose mean is the logit.
+    """D_au: one branch per AU as grouped convolutions; a branch ends in a map of evidence whose mean is the logit.
 
-    Because the last step is linear and a mean, the evidence map is the branch's exact class
-    activation map.
+    Faces are aligned, so evidence has a weight of its own at every place [C; ADLD pools a branch to
+    one vector first]. The last step being linear, the evidence map is the branch's exact class
+    activation map. No normalisation within a branch: how strongly it fires is the message.
 
     Shapes: F (B, C, h, w) -> logits (B, A), evidence (B, A, h/4, w/4).
     """
 
-    def __init__(self, channels: int, num_aus: int, branch_channels: int = 8):
+    def __init__(self, channels: int, num_aus: int, map_size: int, branch_channels: int = 8):
         super().__init__()
-        width = num_aus * branch_channels
-        self.layers = nn.Sequential(
+        width, side = num_aus * branch_channels, -(-map_size // 4)
+        self.branches = nn.Sequential(
             ConvBlock(channels, width, stride=2),
-            ConvBlock(width, width, stride=2, groups=num_aus),
-            nn.Dropout2d(0.1),
-            nn.Conv2d(width, num_aus, 1, groups=num_aus),
+            nn.Conv2d(width, width, 3, 2, 1, groups=num_aus),
+            nn.LeakyReLU(0.1),
+            nn.Dropout(0.2),
         )
+        fan_in = branch_channels * side * side
+        self.weight = nn.Parameter(torch.randn(num_aus, branch_channels, side, side) / fan_in**0.5)
+        self.bias = nn.Parameter(torch.zeros(num_aus))
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        evidence = self.layers(features)
+        fired = self.branches(features)  # (B, A * c, h/4, w/4)
+        fired = fired.unflatten(1, self.weight.shape[:2])  # (B, A, c, h/4, w/4)
+        places = self.weight[0, 0].numel()  # the mean over places is then the plain linear layer's sum
+        evidence = (fired * self.weight).sum(2) * places + self.bias[:, None, None]
         return evidence.mean((-2, -1)), evidence
 
 

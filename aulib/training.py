@@ -15,6 +15,7 @@ from lightning_fabric import Fabric
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm.auto import tqdm
 
+from aulib.interrupts import HeldInterrupt
 from aulib.loaders import Faces, take_batch
 from aulib.methods import Method, Preset
 from aulib.model import AUModel
@@ -218,28 +219,29 @@ def fit(
     started = time.perf_counter()
     first, whole = state.step, True
     try:
-        while state.step < schedule.steps and (stop_after is None or state.step - first < stop_after):
-            step, whole = state.step, False
-            batches = [
-                None if faces is None else _take(faces, preset, schedule, step, salt, fabric.device)
-                for salt, faces in enumerate((source, target))
-            ]
-            logged = train_step(run, *batches, step)
-            state.step += 1
-            bar.update()
-            if step % LOG_EVERY == 0 or state.step == schedule.steps:
-                state.log.append(
-                    {"step": step, "seconds": time.perf_counter() - started + state.spent} | logged
-                )
-            if state.step in evaluate_at:
-                selected = average.module if average is not None else run.networks
-                score = validation_f1(selected, validation, method)
-                state.log.append({"step": step, "validation_f1": score})
-                state.keep_best(selected, score)
-                wrapped.train()
-            whole = True
-            if state.step % epoch == 0:
-                state.save(run, time.perf_counter() - started)
+        with HeldInterrupt() as interrupt:
+            while state.step < schedule.steps and (stop_after is None or state.step - first < stop_after):
+                step, whole = state.step, False
+                batches = [
+                    None if faces is None else _take(faces, preset, schedule, step, salt, fabric.device)
+                    for salt, faces in enumerate((source, target))
+                ]
+                logged = train_step(run, *batches, step)
+                state.step += 1
+                bar.update()
+                if step % LOG_EVERY == 0 or state.step == schedule.steps:
+                    seconds = time.perf_counter() - started + state.spent
+                    state.log.append({"step": step, "seconds": seconds} | logged)
+                if state.step in evaluate_at:
+                    selected = average.module if average is not None else run.networks
+                    score = validation_f1(selected, validation, method)
+                    state.log.append({"step": step, "validation_f1": score})
+                    state.keep_best(selected, score)
+                    wrapped.train()
+                whole = True
+                interrupt.raise_if_any()
+                if state.step % epoch == 0:
+                    state.save(run, time.perf_counter() - started)
     finally:
         if whole:  # else some players are a step ahead of others; the last epoch's checkpoint stands
             state.save(run, time.perf_counter() - started)
