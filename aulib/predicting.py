@@ -21,7 +21,7 @@ from aulib.loaders import Faces
 from aulib.model import AUModel, ModelConfig
 from aulib.photographs import find_pictures
 from aulib.reading import Reading, read_faces, score_faces
-from aulib.runs import faces_of
+from aulib.runs import faces_of, finds_landmarks
 from aulib.surviving_pool import map_surviving
 
 SQUARE = ("face_x", "face_y", "face_size", "face_roll")
@@ -41,7 +41,8 @@ def evaluate(run: str | Path, dataset: str | Path, split: str = "test", read_fro
 
     Returns:
         `mean.f1`, `mean.auc`, `mean.f1_norm` (each with `_low`, `_high`), `per_au.AU01.f1`, ...,
-        `landmarks.nme`, `landmarks.failure_rate`, `n` (frames), `read_from`.
+        `landmarks.nme`, `landmarks.failure_rate` (NaN for a run trained without landmarks), `n` (frames),
+        `read_from`.
 
     Raises:
         ValueError: the split is empty, has no AU the run knows, or none of its frames is labelled.
@@ -71,6 +72,8 @@ def evaluate(run: str | Path, dataset: str | Path, split: str = "test", read_fro
     if points != config.num_landmarks:
         reading = Reading(reading.probability, to_49(reading.landmarks))
     scores = score_faces(reading, faces, data.subjects[rows], config.aus)
+    if not finds_landmarks(settings["weights"]):
+        scores |= dict.fromkeys(("landmarks.nme", "landmarks.failure_rate"), float("nan"))
     return scores | {"read_from": read_from}
 
 
@@ -83,8 +86,8 @@ def predict(
     unreadable, no landmarks), the other cells then being empty; `note`; the square that was read, by its
     centre `face_x`, `face_y`, its side `face_size` (pixels) and how far it is turned, `face_roll` (degrees,
     clockwise); for each AU of the run `AU01_c` (0 or 1, probability at least 0.5) and `AU01_p` (0 to 1, not
-    an intensity); the model's landmarks x_0 ..., y_0 ..., 68 or 49 as the run was trained. All in pixels of
-    the picture as shown.
+    an intensity); the model's landmarks x_0 ..., y_0 ..., 68 or 49 as the run was trained, empty if it was
+    trained without (`source-only`, say). All in pixels of the picture as shown.
 
     Args:
         photos_or_dataset: a dataset folder (all its splits; pictures that `aulib prepare` skipped keep a
@@ -103,6 +106,8 @@ def predict(
         table = _predict_dataset(model, data, read_from, workers)
     else:
         table = _predict_photographs(model, Path(photos_or_dataset), settings["read_target_from"], workers)
+    if not finds_landmarks(settings["weights"]):
+        table.loc[:, [name for name in table if name[:2] in ("x_", "y_")]] = np.nan
     _write_csv(Path(out), table)
     return table
 

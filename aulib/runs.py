@@ -5,7 +5,6 @@ A run folder is self-contained: it can be moved and read without the data. It ho
 domain), the test predictions of both domains, and `fit/` (what an interrupted run resumes from).
 """
 
-import json
 import resource
 import sys
 import time
@@ -25,6 +24,7 @@ from aulib.methods import CONTRASTIVE_WEIGHT, METHODS, PRESETS, Method, Preset
 from aulib.model import AUModel, ModelConfig
 from aulib.objective import ROUND_TERMS, Objective, check_weights
 from aulib.reading import Reading, read_faces, score_faces
+from aulib.running import write_json
 from aulib.training import Schedule, fit
 
 SAMPLES = 16  # faces of each domain kept in the run, evenly spaced over its test rows
@@ -182,13 +182,18 @@ def train_run(
         read_from = rung.read_target_from if name == "target" else rung.read_source_from
         reading = read_faces(model, test, read_from)
         scores = score_faces(reading, test, data.subjects[test.rows], config.aus)
+        if not finds_landmarks(rung.weights):
+            scores |= dict.fromkeys(("landmarks.nme", "landmarks.failure_rate"), float("nan"))
         metrics |= {f"{name}.{key}": value for key, value in scores.items()}
         predictions(reading, test, data, config).to_csv(out / f"predictions_{name}_test.csv", index=False)
     save_samples(out / "samples.npz", samples, sets)
-    partial = out / "metrics.json.partial"
-    partial.write_text(json.dumps(metrics, indent=1))
-    partial.replace(out / "metrics.json")
+    write_json(out / "metrics.json", metrics)
     return metrics
+
+
+def finds_landmarks(weights: dict[str, float]) -> bool:
+    """Whether a run with these weights learned landmarks; the head of one that did not points anywhere."""
+    return any(weights.get(name, 0) > 0 for name in ("landmarks_source", "landmarks_target"))
 
 
 def model_config(

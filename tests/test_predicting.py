@@ -210,3 +210,11 @@ def test_the_square_read_of_a_turned_face():
     rotation = 0.5 * np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
     matrix = np.concatenate([rotation, (50 - rotation @ [200, 80])[:, None]], axis=1)
     np.testing.assert_allclose(squares_read(matrix[None], 101), [[200, 80, 200, 30]])
+
+
+def test_a_run_that_never_learned_landmarks_gives_none(finished, tmp_path):
+    measured = json.loads((finished.source_only / "metrics.json").read_text())
+    assert measured["target.landmarks.nme"] is None and measured["target.mean.auc"] is not None
+    assert np.isnan(evaluate(finished.source_only, finished.target)["landmarks.nme"])
+    table = predict(finished.source_only, finished.target, tmp_path / "out.csv")
+    assert table[["x_0", "y_67"]].isna().all(axis=None) and table["AU12_p"].notna().all()

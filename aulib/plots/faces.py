@@ -20,8 +20,8 @@ from aulib.plots.looks import (
 )
 from aulib.results import read_samples, read_settings
 
-WIDE = CropSpec(size=160, box_enlarge=3.5)  # the whole head: what a viewer needs to judge an expression
-HEAD = 1.25  # the same, as a multiple of the square a model reads
+WIDE = CropSpec(size=160, box_enlarge=3.0)  # the whole head: what a viewer needs to judge an expression
+HEAD = 1.05  # the same, as a multiple of the square a model reads
 
 
 @in_house_style
@@ -126,7 +126,7 @@ def draw_best_and_worst(run: str | Path, dataset: str | Path | None = None, coun
     whole = (
         "the whole test split" if dataset is not None else f"{len(predictions)} faces fixed before training"
     )
-    head(figure, f"target, of {whole}: missed -, raised wrongly +", DOMAIN_COLOURS["target"])
+    head(figure, f"target, of {whole}: AUs missed -, raised wrongly +", DOMAIN_COLOURS["target"])
     return figure
 
 
@@ -160,12 +160,10 @@ def head_matrix(face: pd.Series) -> np.ndarray:
 
 
 def mistakes(face: pd.Series, aus: list[str]) -> str:
-    """The AUs a row of predictions missed (-) and raised wrongly (+), up to twelve."""
-    missed = [f"-{au}" for au in aus if face[f"{au}_true"] == 1 and face[f"{au}_c"] == 0]
-    wrong = [f"+{au}" for au in aus if face[f"{au}_true"] == 0 and face[f"{au}_c"] == 1]
-    words = missed + wrong
-    lines = [" ".join(words[i : i + 3]) for i in range(0, min(len(words), 12), 3)]
-    return "\n".join(lines) if words else "all right"
+    """The AUs a row of predictions missed (-) and raised wrongly (+), by number: "-10 -17", then "+1 +2"."""
+    missed = [f"-{int(au[2:])}" for au in aus if face[f"{au}_true"] == 1 and face[f"{au}_c"] == 0]
+    wrong = [f"+{int(au[2:])}" for au in aus if face[f"{au}_true"] == 0 and face[f"{au}_c"] == 1]
+    return "\n".join(" ".join(words) for words in (missed, wrong) if words) or "all right"
 
 
 def _head_matrices(dataset: str | Path) -> dict[str, np.ndarray]:

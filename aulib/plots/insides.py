@@ -100,10 +100,10 @@ def draw_attention(
         name_row(row[0], au_label(au).replace(" ", "\n", 1))
         strongest = int(probability[:, index].argmax())
         show_face(row[0], shown[strongest])
+        write_on(row[0], "strongest", corner="top")
         for place, axis in enumerate(row[1:]):
             lay_over(axis, shown[place], maps[place] / brightest)
             write_on(axis, f"{probability[place, index]:.2f}")
-    axes[0, 0].set_title("strongest", fontsize=7.5, loc="center", fontweight="normal")
     head(figure, f"{domain}: evidence for each AU, and its probability", DOMAIN_COLOURS[domain])
     return figure
 
