@@ -28,6 +28,8 @@ class HeldInterrupt:
         if self.noted:
             raise KeyboardInterrupt
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, error, *_) -> None:
         if self.previous is not None:
             signal.signal(signal.SIGINT, self.previous)
+        if error is None:  # one that came after the last question is not lost
+            self.raise_if_any()

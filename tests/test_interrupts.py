@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 
 import pytest
 
@@ -32,3 +33,35 @@ def test_the_former_handler_is_back_afterwards():
     with HeldInterrupt():
         assert signal.getsignal(signal.SIGINT) != before
     assert signal.getsignal(signal.SIGINT) == before
+
+
+def test_one_that_nobody_asked_for_is_raised_at_the_end():
+    reached = []
+    with pytest.raises(KeyboardInterrupt):
+        with HeldInterrupt() as interrupt:
+            interrupt.raise_if_any()
+            os.kill(os.getpid(), signal.SIGINT)
+            reached.append("the last save")
+    assert reached
+
+
+def test_an_error_is_not_hidden_by_an_interrupt():
+    with pytest.raises(FloatingPointError), HeldInterrupt():
+        os.kill(os.getpid(), signal.SIGINT)
+        raise FloatingPointError
+
+
+def test_outside_the_main_thread_it_does_nothing():
+    before, failures = signal.getsignal(signal.SIGINT), []
+
+    def work():
+        try:
+            with HeldInterrupt() as interrupt:
+                interrupt.raise_if_any()
+        except BaseException as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert not failures and signal.getsignal(signal.SIGINT) == before

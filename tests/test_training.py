@@ -1,6 +1,8 @@
 """A run's step, its players, and that an interrupted run ends as an uninterrupted one does."""
 
 import json
+import os
+import signal
 from dataclasses import replace
 
 import numpy as np
@@ -300,6 +302,22 @@ class TestResume:
         for stop_after in stops:
             train(tmp_path, stop_after=stop_after)
         # another initialisation: nothing but the checkpoint may matter
+        self.assert_same(train(tmp_path, model_seed=99), uninterrupted)
+
+    def test_ctrl_c_within_a_step_saves_that_step(self, tmp_path, uninterrupted, monkeypatch):
+        update, calls = training._update, []
+
+        def pressed(run, who, loss):
+            update(run, who, loss)
+            calls.append(who)
+            if who == "networks" and calls.count(who) == 6:
+                os.kill(os.getpid(), signal.SIGINT)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(training, "_update", pressed)
+            with pytest.raises(KeyboardInterrupt):
+                train(tmp_path)
+        assert torch.load(tmp_path / "fit" / "last.ckpt", weights_only=True)["step"] == 6
         self.assert_same(train(tmp_path, model_seed=99), uninterrupted)
 
     @pytest.mark.parametrize("player", ["networks", "adversaries", "decoder"])
