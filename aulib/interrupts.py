@@ -5,7 +5,7 @@ import threading
 
 
 class HeldInterrupt:
-    """While open, the first interrupt is only noted; `raise_if_any` raises it at a point where stopping is clean.
+    """While open, the first interrupt is only noted; `raise_if_any` raises it where stopping is clean.
 
     A second interrupt is not held: whoever presses twice means now. Outside the main thread, where
     Python delivers no signals, it does nothing.

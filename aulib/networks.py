@@ -157,7 +157,7 @@ DRAWING_SCALE = (
 
 
 class AUHead(nn.Module):
-    """D_au: one branch per AU as grouped convolutions; a branch ends in a map of evidence whose mean is the logit.
+    """D_au: one branch per AU as grouped convolutions, ending in a map of evidence whose mean is the logit.
 
     Faces are aligned, so evidence has a weight of its own at every place [C; ADLD pools a branch to
     one vector first]. The last step being linear, the evidence map is the branch's exact class
