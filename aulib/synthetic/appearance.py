@@ -42,7 +42,8 @@ LOCAL_CHANGES = [
     )
 ]
 LONG_HAIR = 0.6
-RESTING_LIDS = ("eyeWideLeft", "eyeWideRight")  # anny's resting lids hang low
+# anny's resting face frowns a little under low lids: everybody starts from here
+RESTING = {"eyeWideLeft": 0.35, "eyeWideRight": 0.35, "browInnerUp": 0.35, "mouthSmileLeft": 0.08, "mouthSmileRight": 0.08}
 HEAD_FORMS = ("head-oval", "head-round", "head-square", "head-rectangular", "head-diamond", "head-triangular")
 
 
@@ -169,7 +170,7 @@ class Wardrobe:
         thickness = 0.04 + 0.16 * person.hair_length
         x, y, z = head.vertices.T
         if person.hair_length > LONG_HAIR:  # hair hangs away from the neck and hides the ears
-            thickness = thickness + 0.26 * _ramp(0.0, -0.8, y)
+            thickness = thickness + 0.22 * _ramp(0.0, -0.7, y) * _ramp(-1.3, -0.9, y)
         grown = _ramp(0.35, 1.0, cover) * thickness * (person.hair_length > 0)
         grown = grown * (1 + 0.12 * np.sin(11 * x + person.seed) * np.sin(8 * z)) * (1 - 0.6 * self.ear)
         normals = _vertex_normals(vertices, head.triangles)
@@ -197,8 +198,8 @@ class Wardrobe:
         vertices = head.vertices.copy()
         for name, strength in (*weights.items(), *person.changes):
             vertices += np.float32(strength) * head.shapes[head.index(name)]
-        for name in RESTING_LIDS:
-            vertices += np.float32(0.35) * head.shapes[head.index(name)]
+        for name, strength in RESTING.items():
+            vertices += np.float32(strength) * head.shapes[head.index(name)]
         eyes = [vertices[head.part == eye].mean(0) for eye in (EYE_LEFT, EYE_RIGHT)]
         vertices -= (eyes[0] + eyes[1]) / 2
         height = self.points(vertices)[27, 1] - self.points(vertices)[8, 1]
@@ -220,12 +221,13 @@ class Wardrobe:
     def _hair_cover(self, person: Person) -> np.ndarray:
         if person.hair_length <= 0:
             return np.zeros(len(self.head.vertices))
-        x, y, _ = self.head.vertices.T
+        x, y, z = self.head.vertices.T
         flowing = person.hair_length > LONG_HAIR
         wave = 0.03 * np.sin(9 * x + person.seed % 7)
         cover = np.clip(0.45 + (self.above_hairline[flowing] - person.hair_line * (y > 0.3) + wave) / 0.28, 0, 1)
         ears = self.ear * (0.0 if flowing else 1.0)
-        return cover * (1 - ears) * (self.head.part == SKIN) * _ramp(-1.35, -1.15, y)
+        throat = _ramp(-0.35, -0.6, y) * _ramp(0.52, 0.40, np.abs(x)) * _ramp(-0.95, -0.75, z)
+        return cover * (1 - ears) * (1 - throat) * (self.head.part == SKIN) * _ramp(-1.35, -1.15, y)
 
     def _paint(self, person: Person) -> tuple[np.ndarray, np.ndarray]:
         rng = np.random.default_rng([person.seed, 71])

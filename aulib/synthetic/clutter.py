@@ -40,7 +40,7 @@ def cluttered_background(rng: np.random.Generator, size: int) -> np.ndarray:
     out = np.asarray(picture, np.float32) / 255
     grain = Image.fromarray(rng.standard_normal((size // 5 + 2, size // 5 + 2)).astype(np.float32))
     grain = np.asarray(grain.resize((size, size), Image.Resampling.BICUBIC))
-    return np.clip(out + (grain * rng.uniform(0, 0.06))[..., None], 0, 1).astype(np.float32)
+    return np.clip(out + (grain * rng.uniform(0, 0.035))[..., None], 0, 1).astype(np.float32)
 
 
 def occlude(rng: np.random.Generator, image: np.ndarray, rendering, person: Person) -> np.ndarray:
@@ -154,14 +154,14 @@ def spoil(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
     out = np.clip(0.5 + (out - 0.5) * rng.uniform(0.75, 1.25) + rng.normal(0, 0.04), 0, 1) ** np.float32(np.exp(rng.normal(0, 0.12)))
     size = len(image)
     picture = Image.fromarray(np.rint(out * 255).astype(np.uint8))
-    if rng.random() < 0.22:
-        small = int(size * rng.uniform(0.45, 0.8))
+    if rng.random() < 0.18:
+        small = int(size * rng.uniform(0.5, 0.85))
         picture = picture.resize((small, small), Image.Resampling.BILINEAR).resize((size, size), Image.Resampling.BICUBIC)
-    if rng.random() < 0.25:
-        picture = picture.filter(ImageFilter.GaussianBlur(float(rng.uniform(0.3, 1.0) * size / 112)))
+    if rng.random() < 0.2:
+        picture = picture.filter(ImageFilter.GaussianBlur(float(rng.uniform(0.3, 0.9) * size / 112)))
     if rng.random() < 0.12:
         picture = picture.convert("L").convert("RGB")
-    noise = float(rng.uniform(1, 9)) if rng.random() < 0.6 else 1.0
+    noise = float(rng.uniform(1, 6)) if rng.random() < 0.45 else 1.0
     return sensor(rng, np.asarray(picture), noise, int(rng.integers(40, 93)))
 
 

@@ -41,8 +41,8 @@ STUDIO = Domain(
 )  # fmt: skip
 WILD = Domain(
     "wild", 2, 400, (0.42, 1.0),
-    {"neutral": 0.18, "prototype": 0.40, "single": 0.17, "free": 0.25},
-    (3, 1.2, 1, 1, 1, 0.7), (2.2, 4.4), 0.12, True,
+    {"neutral": 0.16, "prototype": 0.38, "single": 0.16, "free": 0.30},
+    (3, 1.2, 1, 1, 1, 0.7), (2.5, 4.6), 0.10, True,
 )  # fmt: skip
 DOMAINS = {domain.name: domain for domain in (STUDIO, WILD)}
 
@@ -79,7 +79,7 @@ def split_of_subjects(domain: Domain, seed: int, count: int) -> list[str]:
 def sample_face(domain: Domain, seed: int, index: int, n: int) -> Sample:
     """Face `index` of a set of n."""
     rng = np.random.default_rng([seed, domain.code, 1, index])
-    subject = index % number_of_subjects(domain, n)
+    subject = index * number_of_subjects(domain, n) // n  # a person's faces are neighbours: dressing is the slow part
     person = appearance.sample_person(domain.code * 10_000_019 + seed * 10_007 + subject, domain.ages)
     expression = _expression(domain, rng)
     shot = _hard_shot(rng) if domain.hard else _even_shot(rng)
@@ -134,14 +134,14 @@ def _hard_shot(rng: np.random.Generator) -> Shot:
     degrees = np.pi / 180
     azimuth, height = rng.uniform(-85, 85) * degrees, rng.uniform(-15, 65) * degrees
     key_direction = (np.sin(azimuth) * np.cos(height), np.sin(height), np.cos(azimuth) * np.cos(height))
-    key = _tint(rng, 0.22) * rng.uniform(0.45, 1.1)
-    ambient = _tint(rng, 0.18) * rng.uniform(0.16, 0.5)
+    key = _tint(rng, 0.22) * rng.uniform(0.55, 1.1)
+    ambient = _tint(rng, 0.18) * rng.uniform(0.2, 0.5)
     fill_side = -np.sign(azimuth) * rng.uniform(0.2, 1.0)
     return Shot(
-        yaw=_clipped(rng, 19, 45) * degrees,
-        pitch=_clipped(rng, 8, 20) * degrees,
-        roll=_clipped(rng, 8, 25) * degrees,
-        zoom=float(rng.uniform(0.55, 0.82)),
+        yaw=_clipped(rng, 17, 45) * degrees,
+        pitch=_clipped(rng, 7, 20) * degrees,
+        roll=_clipped(rng, 7, 25) * degrees,
+        zoom=float(rng.uniform(0.60, 0.82)),
         shift=(float(rng.normal(0, 0.03)), 0.03 + float(rng.normal(0, 0.03))),
         distance=float(rng.uniform(7, 20)),
         key_direction=key_direction,
@@ -152,7 +152,7 @@ def _hard_shot(rng: np.random.Generator) -> Shot:
         rim=tuple(_tint(rng, 0.3) * rng.choice([0.0, rng.uniform(0.2, 0.7)])),
         sky=tuple(ambient * rng.uniform(0.9, 1.3)),
         ground=tuple(ambient * _tint(rng, 0.2) * rng.uniform(0.5, 0.9)),
-        shadow=float(rng.uniform(0.3, 0.85)),
+        shadow=float(rng.uniform(0.25, 0.7)),
     )
 
 

@@ -6,6 +6,8 @@ skin's albedo) and relief (slope in x, slope in y, darkening of folds). The fold
 the chart; their depth follows the AU's intensity, so the picture says more about the AU than the landmarks do.
 """
 
+from functools import lru_cache
+
 import numpy as np
 
 PAINT_LEFT, PAINT_TOP, PAINT_SCALE = -0.9, 1.2, 130.0
@@ -74,6 +76,7 @@ FOLDS: dict[str, list[tuple[tuple[tuple[float, float], ...], float, float]]] = {
 AGE_FOLDS = {"AU01": 0.35, "AU02": 0.3, "AU04": 0.2, "AU06": 0.3, "AU07": 0.2, "AU12": 0.45, "AU15": 0.25}
 
 
+@lru_cache(maxsize=1)
 def chart() -> tuple[np.ndarray, np.ndarray]:
     """Template x and y of every texel, each (ROWS, COLUMNS)."""
     y, x = np.mgrid[:ROWS, :COLUMNS]
@@ -101,6 +104,7 @@ def distance_to_curve(points, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray,
 def fold_relief(au: str, side: int) -> np.ndarray:
     """(ROWS, COLUMNS, 3) slope x, slope y, darkening of one AU's folds on one side (+1 left, -1 right), at full depth."""
     x, y = chart()
+    own_half = (x + 1e-6) * side > 0
     height, dark = np.zeros(x.shape), np.zeros(x.shape)
     for points, width, depth in FOLDS.get(au, []):
         smooth = _smooth_curve(points)
@@ -109,7 +113,7 @@ def fold_relief(au: str, side: int) -> np.ndarray:
         if abs(smooth[0][0]) < 1e-6:  # begins on the midline: no taper there
             taper = np.clip((1 - place) * 5 + 0.25, 0, 1)
         if abs(points[0][0]) < 1e-6:
-            taper = taper * (x * side >= 0)
+            taper = taper * own_half
         groove = np.exp(-0.5 * (distance / width) ** 2)
         bulge = np.exp(-0.5 * (distance / (2.6 * width)) ** 2)
         height += depth * taper * (0.5 * bulge - groove) * width
@@ -117,8 +121,8 @@ def fold_relief(au: str, side: int) -> np.ndarray:
     if au == "AU17":  # pebbled chin
         rng = np.random.default_rng(17)
         bumps = _blobs(rng, x, y, 60, (-0.15, 0.15), (-1.03, -0.90), 0.013)
-        height += bumps * 0.008 * (x * side >= 0)
-        dark += 0.35 * np.clip(-bumps, 0, 1) * (x * side >= 0)
+        height += bumps * 0.008 * own_half
+        dark += 0.35 * np.clip(-bumps, 0, 1) * own_half
     slope_y, slope_x = np.gradient(height, 1 / PAINT_SCALE)
     return np.stack([slope_x, -slope_y, np.clip(0.34 * dark, 0, 0.75)], -1).astype(np.float32)
 
@@ -162,13 +166,15 @@ def brow_cover(rng: np.random.Generator, thickness: float, arch: float, density:
     """
     x, y = chart()
     cover = np.zeros(x.shape)
+    band = slice(int((PAINT_TOP - 0.32) * PAINT_SCALE), int(PAINT_TOP * PAINT_SCALE) + 1)  # brows live in 0 <= y <= 0.32
+    x, y, waver = x[band], y[band], noise_field(rng, 0.05)[band]
     for side in (1, -1):
         points = [(px + rng.normal(0, 0.004), py + arch * (k in (3, 4))) for k, (px, py) in enumerate(BROW)]
         distance, place, signed = distance_to_curve(_smooth_curve(points), x * side, y)
         half = thickness * np.interp(place, [0, 0.12, 0.45, 0.75, 1], [0.75, 1.0, 0.95, 0.7, 0.2])
         body = 1 - _ramp(0.55, 1.15, distance / half)
-        grain = np.sin((x * side * 260 + signed * 330 + noise_field(rng, 0.05) * 1.2))
-        cover = np.maximum(cover, body * np.clip(density + 0.22 * grain, 0, 1))
+        grain = np.sin((x * side * 260 + signed * 330 + waver * 1.2))
+        cover[band] = np.maximum(cover[band], body * np.clip(density + 0.22 * grain, 0, 1))
     return cover
 
 
