@@ -104,7 +104,7 @@ def adapt_to_photographs(photographs: Path, out: Path, steps: int, shared: dict)
     train(run, settings)
     predicting.predict(run, faces, folder / "predictions.csv")
     sheet = folder / "strongest_faces.png"
-    plots.draw_strongest_faces(folder / "predictions.csv", faces).savefig(sheet, dpi=150)
+    plots.save_figure(plots.draw_strongest_faces(folder / "predictions.csv", faces), folder, sheet.stem)
     print(f"predictions: {folder / 'predictions.csv'}   strongest faces of each AU: {sheet}")
     return sheet
 

@@ -240,6 +240,24 @@ def summarise_seeds(runs: list[str | Path], domain: str = "target") -> dict:
     return summary
 
 
+def sample_predictions(run: str | Path, domain: str = "target") -> pd.DataFrame:
+    """Predictions on the faces a run keeps: image, subject, and AUxx_c, AUxx_p, AUxx_true of each AU."""
+    table = pd.read_csv(Path(run) / f"predictions_{domain}_test.csv")
+    return table[table["image"].isin(read_samples(run, domain).names)].reset_index(drop=True)
+
+
+def faces_by_loss(run: str | Path) -> pd.DataFrame:
+    """Labelled target test faces of a run, lowest `loss` first: cross-entropy, mean over their known AUs."""
+    table = pd.read_csv(Path(run) / "predictions_target_test.csv")
+    aus = [column.removesuffix("_true") for column in table if column.endswith("_true")]
+    truth = table[[f"{au}_true" for au in aus]].to_numpy(dtype=float)
+    probability = table[[f"{au}_p" for au in aus]].to_numpy(dtype=float).clip(1e-4, 1 - 1e-4)
+    loss = -np.where(truth == 1, np.log(probability), np.log(1 - probability))
+    known = ~np.isnan(truth)
+    mean = np.where(known, loss, 0).sum(axis=1) / np.where(known.any(axis=1), known.sum(axis=1), np.nan)
+    return table.assign(loss=mean).dropna(subset="loss").sort_values("loss", kind="stable")
+
+
 def history_of(run: str | Path) -> pd.DataFrame:
     """The learning curves of a run: step, seconds, every unweighted term, total, validation_f1."""
     return pd.read_csv(Path(run) / "history.csv")
@@ -255,15 +273,6 @@ def chance_of_supervisors(settings: dict) -> dict[str, float]:
         candidates = GRID_CELLS if settings["alignment"] == "dense" else settings["batch_size"] + rivals
         chance[name] = float(np.log(candidates))
     return chance
-
-
-def scores_of_domain(metrics: dict, domain: str = "target") -> dict:
-    """The metrics of one domain under the keys of `aulib evaluate`: `mean.f1` for `target.mean.f1`."""
-    return {
-        key.removeprefix(f"{domain}."): value
-        for key, value in metrics.items()
-        if key.startswith(f"{domain}.")
-    }
 
 
 def _cell(value: float, low: float, high: float) -> str:

@@ -139,17 +139,17 @@ class TestFaces:
         with pytest.raises(ValueError, match="0 faces"):
             plots.draw_strongest_faces(tmp_path / "none.csv", finished.target)
 
-    def test_the_worst_face_is_the_one_with_the_largest_loss(self, finished, tmp_path):
+    def test_the_worst_face_is_the_one_with_the_largest_loss(self, finished):
         table = pd.read_csv(finished.full / "predictions_target_test.csv")
         losses = []
         for _, face in table.iterrows():
             p = np.array([face[f"{au}_p"] for au in TINY_AUS])
             y = np.array([face[f"{au}_true"] for au in TINY_AUS])
             losses.append(-np.log(np.where(y == 1, p, 1 - p)).mean())
-        order = faces_module.by_loss(table)["image"].tolist()
+        order = results.faces_by_loss(finished.full)["image"].tolist()
         assert order == table["image"].iloc[np.argsort(losses, kind="stable")].tolist()
 
-    def test_missed_and_wrong_aus_are_told_apart(self, drawn):
+    def test_missed_and_wrong_aus_are_told_apart(self):
         table = pd.DataFrame({"AU01_true": [1, 0, 1], "AU01_c": [0, 1, 1]})
         assert [faces_module.mistakes(face, ["AU01"]) for _, face in table.iterrows()] == [
             "-1", "+1", "all right",

@@ -18,7 +18,7 @@ from aulib.plots.looks import (
     show_face,
     write_on,
 )
-from aulib.results import read_samples, read_settings
+from aulib.results import faces_by_loss, read_samples, read_settings
 
 WIDE = CropSpec(size=160, box_enlarge=3.0)  # the whole head: what a viewer needs to judge an expression
 HEAD = 1.05  # the same, as a multiple of the square a model reads
@@ -101,12 +101,11 @@ def draw_best_and_worst(run: str | Path, dataset: str | Path | None = None, coun
     Raises:
         ValueError: the target's faces have no AU labels.
     """
-    predictions = pd.read_csv(Path(run) / "predictions_target_test.csv")
+    predictions = faces_by_loss(run)
     samples = read_samples(run, "target")
     if dataset is None:
         kept = dict(zip(samples.names, samples.images, strict=True))
         predictions = predictions[predictions["image"].isin(kept)]
-    predictions = by_loss(predictions)
     if predictions.empty:
         raise ValueError(f"{read_settings(run)['target']} has no AU labels: best and worst are unknown")
     aus = [column.removesuffix("_true") for column in predictions if column.endswith("_true")]
@@ -128,17 +127,6 @@ def draw_best_and_worst(run: str | Path, dataset: str | Path | None = None, coun
     )
     head(figure, f"target, of {whole}: AUs missed -, raised wrongly +", DOMAIN_COLOURS["target"])
     return figure
-
-
-def by_loss(predictions: pd.DataFrame) -> pd.DataFrame:
-    """Labelled faces of a run's predictions, lowest cross-entropy (mean over their known AUs) first."""
-    aus = [column.removesuffix("_true") for column in predictions if column.endswith("_true")]
-    truth = predictions[[f"{au}_true" for au in aus]].to_numpy(dtype=float)
-    probability = predictions[[f"{au}_p" for au in aus]].to_numpy(dtype=float).clip(1e-4, 1 - 1e-4)
-    loss = -np.where(truth == 1, np.log(probability), np.log(1 - probability))
-    known = ~np.isnan(truth)
-    mean = np.where(known, loss, 0).sum(axis=1) / np.where(known.any(axis=1), known.sum(axis=1), np.nan)
-    return predictions.assign(loss=mean).dropna(subset="loss").sort_values("loss", kind="stable")
 
 
 def face_thumbnail(picture: Path, matrix: np.ndarray) -> np.ndarray:
