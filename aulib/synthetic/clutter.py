@@ -31,10 +31,17 @@ def cluttered_background(rng: np.random.Generator, size: int) -> np.ndarray:
         elif kind == 1:
             draw.ellipse([cx - w, cy - h, cx + w, cy + h], fill=fill)
         elif kind == 2:
-            corners = [(float(cx + rng.uniform(-1, 1) * w * 1.5), float(cy + rng.uniform(-1, 1) * h * 1.5)) for _ in range(4)]
+            corners = [
+                (float(cx + rng.uniform(-1, 1) * w * 1.5), float(cy + rng.uniform(-1, 1) * h * 1.5))
+                for _ in range(4)
+            ]
             draw.polygon(corners, fill=fill)
         else:
-            draw.line([cx - 2 * w, cy - h, cx + 2 * w, cy + h], fill=fill, width=int(rng.integers(1, max(3, size // 14))))
+            draw.line(
+                [cx - 2 * w, cy - h, cx + 2 * w, cy + h],
+                fill=fill,
+                width=int(rng.integers(1, max(3, size // 14))),
+            )
     if rng.random() < 0.75:
         picture = picture.filter(ImageFilter.GaussianBlur(float(rng.uniform(0.3, 4.5) * size / 112)))
     out = np.asarray(picture, np.float32) / 255
@@ -114,10 +121,15 @@ def _hand(rng, draw, points, width, person) -> None:
         start = place - inward * 0.35 * width + across * (k - 1.5) * finger * 1.25
         stop = place + inward * (0.12 + 0.05 * np.sin(k)) * width + across * (k - 1.5) * finger * 1.1
         draw.line([*map(float, start), *map(float, stop)], fill=shade, width=int(finger * 1.2))
-        draw.ellipse([*(float(v) for v in stop - finger * 0.58), *(float(v) for v in stop + finger * 0.58)], fill=shade)
+        draw.ellipse(
+            [*(float(v) for v in stop - finger * 0.58), *(float(v) for v in stop + finger * 0.58)], fill=shade
+        )
     palm = place - inward * 0.45 * width
     radius = 0.30 * width
-    draw.ellipse([*(float(v) for v in palm - radius), *(float(v) for v in palm + radius)], fill=tuple(int(v) for v in tone * 0.9) + (255,))
+    draw.ellipse(
+        [*(float(v) for v in palm - radius), *(float(v) for v in palm + radius)],
+        fill=tuple(int(v) for v in tone * 0.9) + (255,),
+    )
 
 
 def _bar(rng, draw, points, width, side) -> None:
@@ -126,7 +138,11 @@ def _bar(rng, draw, points, width, side) -> None:
     where = points[30] + rng.normal(0, 0.33, 2) * width
     angle = rng.choice([0.0, np.pi / 2]) + rng.normal(0, 0.3)
     along = np.array([np.cos(angle), np.sin(angle)]) * 2 * side
-    draw.line([*map(float, where - along), *map(float, where + along)], fill=fill, width=int(width * rng.uniform(0.06, 0.16)))
+    draw.line(
+        [*map(float, where - along), *map(float, where + along)],
+        fill=fill,
+        width=int(width * rng.uniform(0.06, 0.16)),
+    )
 
 
 def _microphone(rng, draw, points, width, side) -> None:
@@ -135,7 +151,9 @@ def _microphone(rng, draw, points, width, side) -> None:
     foot = head + np.array([rng.uniform(-0.6, 0.6) * width, 1.2 * side])
     draw.line([*map(float, head), *map(float, foot)], fill=(grey + 25,) * 3 + (255,), width=int(0.09 * width))
     radius = np.array([0.12, 0.15]) * width
-    draw.ellipse([*(float(v) for v in head - radius), *(float(v) for v in head + radius)], fill=(grey,) * 3 + (255,))
+    draw.ellipse(
+        [*(float(v) for v in head - radius), *(float(v) for v in head + radius)], fill=(grey,) * 3 + (255,)
+    )
 
 
 def _scarf(rng, draw, points, width, side) -> None:
@@ -144,19 +162,30 @@ def _scarf(rng, draw, points, width, side) -> None:
     edge = points[57] * (1 - (t := rng.uniform(0.3, 0.9))) + points[8] * t
     left, right = points[4], points[12]
     out = (right - left) / max(1.0, float(np.linalg.norm(right - left))) * width
-    draw.polygon([*((float(p[0]), float(p[1])) for p in (left - out, edge, right + out)), (float(2 * side), float(2 * side)), (float(-side), float(2 * side))], fill=fill)
+    draw.polygon(
+        [
+            *((float(p[0]), float(p[1])) for p in (left - out, edge, right + out)),
+            (float(2 * side), float(2 * side)),
+            (float(-side), float(2 * side)),
+        ],
+        fill=fill,
+    )
 
 
 def spoil(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
     """Exposure, white balance, low resolution, blur, noise, grey pictures, JPEG."""
     out = image.astype(np.float32) / 255
     out = out * np.exp(rng.normal(0, 0.06, 3)).astype(np.float32)
-    out = np.clip(0.5 + (out - 0.5) * rng.uniform(0.75, 1.25) + rng.normal(0, 0.04), 0, 1) ** np.float32(np.exp(rng.normal(0, 0.12)))
+    out = np.clip(0.5 + (out - 0.5) * rng.uniform(0.75, 1.25) + rng.normal(0, 0.04), 0, 1) ** np.float32(
+        np.exp(rng.normal(0, 0.12))
+    )
     size = len(image)
     picture = Image.fromarray(np.rint(out * 255).astype(np.uint8))
     if rng.random() < 0.18:
         small = int(size * rng.uniform(0.5, 0.85))
-        picture = picture.resize((small, small), Image.Resampling.BILINEAR).resize((size, size), Image.Resampling.BICUBIC)
+        picture = picture.resize((small, small), Image.Resampling.BILINEAR).resize(
+            (size, size), Image.Resampling.BICUBIC
+        )
     if rng.random() < 0.2:
         picture = picture.filter(ImageFilter.GaussianBlur(float(rng.uniform(0.3, 0.9) * size / 112)))
     if rng.random() < 0.12:

@@ -79,7 +79,9 @@ def split_of_subjects(domain: Domain, seed: int, count: int) -> list[str]:
 def sample_face(domain: Domain, seed: int, index: int, n: int) -> Sample:
     """Face `index` of a set of n."""
     rng = np.random.default_rng([seed, domain.code, 1, index])
-    subject = index * number_of_subjects(domain, n) // n  # a person's faces are neighbours: dressing is the slow part
+    subject = (
+        index * number_of_subjects(domain, n) // n
+    )  # a person's faces are neighbours: dressing is the slow part
     person = appearance.sample_person(domain.code * 10_000_019 + seed * 10_007 + subject, domain.ages)
     expression = _expression(domain, rng)
     shot = _hard_shot(rng) if domain.hard else _even_shot(rng)

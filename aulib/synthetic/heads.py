@@ -10,7 +10,6 @@ Units: decimetres. Axes of the head frame: x to the subject's left, y up, z out 
 import gzip
 import importlib.util
 import itertools
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,9 +20,25 @@ from aulib.synthetic.storage import atomic_file, cache_root
 HEAD_VERSION = 4
 SKIN, EYE_LEFT, EYE_RIGHT, TEETH, TONGUE, CAVITY = range(6)
 AGES = ("baby", "child", "young", "old")  # anny's anchors 0, 1/3, 2/3, 1
-BUILDS = tuple(itertools.product(("minmuscle", "averagemuscle", "maxmuscle"), ("minweight", "averageweight", "maxweight")))
+BUILDS = tuple(
+    itertools.product(
+        ("minmuscle", "averagemuscle", "maxmuscle"), ("minweight", "averageweight", "maxweight")
+    )
+)
 ANCESTRIES = ("african", "asian", "caucasian")
-LOCAL_FOLDERS = ("cheek", "chin", "ears", "eyebrows", "eyes", "forehead", "head", "mouth", "nose", "neck", "asym")
+LOCAL_FOLDERS = (
+    "cheek",
+    "chin",
+    "ears",
+    "eyebrows",
+    "eyes",
+    "forehead",
+    "head",
+    "mouth",
+    "nose",
+    "neck",
+    "asym",
+)
 _GROUPS = {
     "body": SKIN,
     "helper-l-eye": EYE_LEFT,
@@ -106,7 +121,9 @@ def _build_head() -> Head:
     used = np.unique(triangles)
     position = np.full(len(everything), -1)
     position[used] = np.arange(len(used))
-    names, shapes = _read_shapes(data / "mpfb2/targets", data / "faceunits01/targets/faceunits", len(everything), used)
+    names, shapes = _read_shapes(
+        data / "mpfb2/targets", data / "faceunits01/targets/faceunits", len(everything), used
+    )
     vertices = everything[used]
     eyes = [vertices[[parts[i] == eye for i in used.tolist()]].mean(0) for eye in (EYE_LEFT, EYE_RIGHT)]
     return Head(
@@ -131,7 +148,9 @@ def _read_obj(path: Path) -> tuple[np.ndarray, np.ndarray, dict]:
         elif kind == "g":
             group = rest.strip()
         elif kind == "f":
-            groups.setdefault(group, []).append([[int(x) - 1 for x in c.split("/")[:2]] for c in rest.split()])
+            groups.setdefault(group, []).append(
+                [[int(x) - 1 for x in c.split("/")[:2]] for c in rest.split()]
+            )
     quads = {}
     for name in _GROUPS:
         corners = np.array(groups[name])  # (Q, 4, 2): vertex, texture vertex

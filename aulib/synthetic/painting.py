@@ -133,7 +133,9 @@ def _smooth_curve(points) -> np.ndarray:
     for _ in range(2):
         if len(points) < 3:
             return points
-        cut = np.stack([0.75 * points[:-1] + 0.25 * points[1:], 0.25 * points[:-1] + 0.75 * points[1:]], 1).reshape(-1, 2)
+        cut = np.stack(
+            [0.75 * points[:-1] + 0.25 * points[1:], 0.25 * points[:-1] + 0.75 * points[1:]], 1
+        ).reshape(-1, 2)
         points = np.concatenate([points[:1], cut[1:-1], points[-1:]])
     return points
 
@@ -142,7 +144,9 @@ def _blobs(rng, x, y, count, x_range, y_range, size) -> np.ndarray:
     field = np.zeros(x.shape)
     for _ in range(count):
         cx, cy = rng.uniform(*x_range), rng.uniform(*y_range)
-        field += rng.choice([-1, 1]) * np.exp(-0.5 * ((x - cx) ** 2 + (y - cy) ** 2) / (size * rng.uniform(0.7, 1.4)) ** 2)
+        field += rng.choice([-1, 1]) * np.exp(
+            -0.5 * ((x - cx) ** 2 + (y - cy) ** 2) / (size * rng.uniform(0.7, 1.4)) ** 2
+        )
     return field
 
 
@@ -166,14 +170,16 @@ def brow_cover(rng: np.random.Generator, thickness: float, arch: float, density:
     """
     x, y = chart()
     cover = np.zeros(x.shape)
-    band = slice(int((PAINT_TOP - 0.32) * PAINT_SCALE), int(PAINT_TOP * PAINT_SCALE) + 1)  # brows live in 0 <= y <= 0.32
+    band = slice(
+        int((PAINT_TOP - 0.32) * PAINT_SCALE), int(PAINT_TOP * PAINT_SCALE) + 1
+    )  # brows live in 0 <= y <= 0.32
     x, y, waver = x[band], y[band], noise_field(rng, 0.05)[band]
     for side in (1, -1):
         points = [(px + rng.normal(0, 0.004), py + arch * (k in (3, 4))) for k, (px, py) in enumerate(BROW)]
         distance, place, signed = distance_to_curve(_smooth_curve(points), x * side, y)
         half = thickness * np.interp(place, [0, 0.12, 0.45, 0.75, 1], [0.75, 1.0, 0.95, 0.7, 0.2])
         body = 1 - _ramp(0.55, 1.15, distance / half)
-        grain = np.sin((x * side * 260 + signed * 330 + waver * 1.2))
+        grain = np.sin(x * side * 260 + signed * 330 + waver * 1.2)
         cover[band] = np.maximum(cover[band], body * np.clip(density + 0.22 * grain, 0, 1))
     return cover
 
@@ -192,7 +198,11 @@ def spot(x0: float, y0: float, rx: float, ry: float) -> np.ndarray:
 def skin_colour(rng: np.random.Generator, age: float, freckles: float, flush: float) -> np.ndarray:
     """(ROWS, COLUMNS, 3) factor on skin albedo: blush, eye sockets, blotches, freckles and, with age, spots."""
     colour = np.ones((ROWS, COLUMNS, 3))
-    blush = spot(0.36, -0.30, 0.14, 0.13) + 0.8 * spot(0.0, -0.33, 0.09, 0.07) + 0.4 * spot(0.0, -0.92, 0.14, 0.08)
+    blush = (
+        spot(0.36, -0.30, 0.14, 0.13)
+        + 0.8 * spot(0.0, -0.33, 0.09, 0.07)
+        + 0.4 * spot(0.0, -0.92, 0.14, 0.08)
+    )
     colour *= 1 - flush * blush[..., None] * np.array([0.02, 0.22, 0.20])
     socket = spot(0.30, 0.055, 0.12, 0.045) + (0.5 + 0.7 * age) * spot(0.29, -0.10, 0.10, 0.035)
     socket += 0.7 * spot(0.19, -0.02, 0.03, 0.05)

@@ -72,7 +72,14 @@ class Rendering:
 
 def rotation(yaw: float, pitch: float, roll: float) -> np.ndarray:
     """(3, 3) head frame -> camera frame: pitch first, then yaw, then roll."""
-    cy, sy, cp, sn, cr, sr = np.cos(yaw), np.sin(yaw), np.cos(pitch), np.sin(pitch), np.cos(roll), np.sin(roll)
+    cy, sy, cp, sn, cr, sr = (
+        np.cos(yaw),
+        np.sin(yaw),
+        np.cos(pitch),
+        np.sin(pitch),
+        np.cos(roll),
+        np.sin(roll),
+    )
     turn = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
     nod = np.array([[1, 0, 0], [0, cp, -sn], [0, sn, cp]])
     tilt = np.array([[cr, sr, 0], [-sr, cr, 0], [0, 0, 1]])
@@ -182,7 +189,11 @@ class FaceRenderer:
         s.eye_radius = EYE_RADIUS
         s.mouth_front = float(vertices[self.looks.lip_front, 2].mean())
         s.side, s.samples, s.stride = size, self.samples, max(1, round(0.38 * self.samples))
-        s.paint_left, s.paint_top, s.paint_scale = painting.PAINT_LEFT, painting.PAINT_TOP, painting.PAINT_SCALE
+        s.paint_left, s.paint_top, s.paint_scale = (
+            painting.PAINT_LEFT,
+            painting.PAINT_TOP,
+            painting.PAINT_SCALE,
+        )
 
         self._points.assign(vertices.astype(np.float32))
         self._mesh.refit()
@@ -210,7 +221,9 @@ class FaceRenderer:
         colour = linear[..., :3] / np.maximum(alpha, 1e-6)
         rgba = np.concatenate([tone_map(colour), alpha], -1).astype(np.float32)
         points = (vertices[self._landmark_rows] * self._landmark_weights[..., None]).sum(1)
-        return Rendering(rgba, project(points).astype(np.float32), vertices, project, eyes, focal / shot.distance)
+        return Rendering(
+            rgba, project(points).astype(np.float32), vertices, project, eyes, focal / shot.distance
+        )
 
 
 def tone_map(linear: np.ndarray) -> np.ndarray:

@@ -41,7 +41,9 @@ def resolve(name: str) -> Path:
     """
     prefix, _, rest = name.partition(":")
     if prefix != "synthetic" or not rest:
-        raise ValueError(f"{name!r} is not a named set; expected 'synthetic:studio' or 'synthetic:wild?n=64&seed=3&size=112'")
+        raise ValueError(
+            f"{name!r} is not a named set; expected 'synthetic:studio' or 'synthetic:wild?n=64&seed=3&size=112'"
+        )
     domain, _, query = rest.partition("?")
     parameters = {}
     for key, value in parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query)):
@@ -62,7 +64,13 @@ def cached_set(domain: str, **parameters: int) -> Path:
 
 
 def generate_set(
-    domain: str, n: int, seed: int, size: int, out: Path | str, workers: int | None = None, progress: bool = True
+    domain: str,
+    n: int,
+    seed: int,
+    size: int,
+    out: Path | str,
+    workers: int | None = None,
+    progress: bool = True,
 ) -> Path:
     """Write a dataset folder of n faces (images/, manifest.csv, contact_sheet.png, set.json) and return it.
 
@@ -85,7 +93,9 @@ def generate_set(
             if _read_about(out) == about:
                 return out
             if any(out.iterdir()):
-                raise FileExistsError(f"{out} exists and is not this set: found {_read_about(out)}, expected {about}")
+                raise FileExistsError(
+                    f"{out} exists and is not this set: found {_read_about(out)}, expected {about}"
+                )
             out.rmdir()
         part = out.with_name(f".{out.name}.part")
         if part.exists() and _read_about(part) != about:
@@ -146,7 +156,15 @@ def _render_all(part: Path, about: dict, workers: int | None, progress: bool) ->
         try:
             for k in range(workers):
                 logs.append(open(part / f"worker-{k}.log", "w+"))
-                command = [sys.executable, "-m", "aulib.synthetic.sets", str(part), str(k), str(workers), str(os.getpid())]
+                command = [
+                    sys.executable,
+                    "-m",
+                    "aulib.synthetic.sets",
+                    str(part),
+                    str(k),
+                    str(workers),
+                    str(os.getpid()),
+                ]
                 processes.append(subprocess.Popen(command, stdout=logs[-1], stderr=logs[-1], env=environment))
             waiting = set(left)
             while waiting:

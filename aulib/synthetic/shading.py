@@ -108,8 +108,8 @@ def cast(
 ):
     row, column = wp.tid()
     total = wp.vec4(0.0, 0.0, 0.0, 0.0)
-    lit = float(1.0)
-    asked = int(0)
+    lit = float(1.0)  # noqa: UP018 (a warp variable, not a constant)
+    asked = int(0)  # noqa: UP018
     for sub in range(s.samples):
         dx = (float(sub) + 0.5) / float(s.samples) - 0.5
         dy = float((sub * s.stride) % s.samples) / float(s.samples) + 0.5 / float(s.samples) - 0.5
@@ -127,7 +127,9 @@ def cast(
             n = wp.normalize(normals[a] * hit.u + normals[b] * hit.v + normals[c] * w)
             q = canonical[a] * hit.u + canonical[b] * hit.v + canonical[c] * w
             m = marks[a] * hit.u + marks[b] * hit.v + marks[c] * w  # lips, lash line, hair
-            m2 = marks2[a] * hit.u + marks2[b] * hit.v + marks2[c] * w  # cloth, front of face, open to the sky
+            m2 = (
+                marks2[a] * hit.u + marks2[b] * hit.v + marks2[c] * w
+            )  # cloth, front of face, open to the sky
             kind = part[a]
             if part[b] < kind:
                 kind = part[b]
@@ -135,8 +137,8 @@ def cast(
                 kind = part[c]
             albedo = wp.vec3(0.5, 0.5, 0.5)
             gloss = s.gloss
-            sharp = float(18.0)
-            dim = float(1.0)
+            sharp = float(18.0)  # noqa: UP018
+            dim = float(1.0)  # noqa: UP018
             wrap = wp.vec3(0.35, 0.18, 0.12)
             if kind == 1 or kind == 2:
                 centre = s.centre_left
@@ -180,7 +182,8 @@ def cast(
                 albedo = albedo * (1.0 - 0.9 * lash) + wp.vec3(0.03, 0.02, 0.02) * 0.9 * lash
                 wave = wp.sin(3.1 * q[1] + 7.0 * q[2]) * 1.7
                 strand = 0.5 + 0.25 * (
-                    wp.sin(s.strands * (q[0] * 2.3 + wave * 0.3)) + wp.sin(s.strands * (2.9 * q[2] - q[0]) + 2.0 * wave)
+                    wp.sin(s.strands * (q[0] * 2.3 + wave * 0.3))
+                    + wp.sin(s.strands * (2.9 * q[2] - q[0]) + 2.0 * wave)
                 )
                 cover = ramp(0.32, 0.55, m[2] + 0.14 * (strand - 0.5))
                 if cover > 0.0:
@@ -215,7 +218,12 @@ def cast(
 
 
 @wp.kernel(enable_backward=False)
-def openness(mesh: wp.uint64, points: wp.array(dtype=wp.vec3), normals: wp.array(dtype=wp.vec3), share: wp.array(dtype=float)):
+def openness(
+    mesh: wp.uint64,
+    points: wp.array(dtype=wp.vec3),
+    normals: wp.array(dtype=wp.vec3),
+    share: wp.array(dtype=float),
+):
     """How much of the hemisphere above each vertex is free of the head itself (64 rays, within 1.5 dm)."""
     i = wp.tid()
     n = normals[i]
@@ -224,7 +232,7 @@ def openness(mesh: wp.uint64, points: wp.array(dtype=wp.vec3), normals: wp.array
         helper = wp.vec3(1.0, 0.0, 0.0)
     t = wp.normalize(wp.cross(n, helper))
     b = wp.cross(n, t)
-    free = float(0.0)
+    free = float(0.0)  # noqa: UP018
     for k in range(64):
         height = wp.sqrt((float(k) + 0.5) / 64.0)
         turn = 2.3999632 * float(k)
