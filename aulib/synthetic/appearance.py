@@ -1,4 +1,5 @@
-"""Who is in the picture: shape of the head, skin, brows, hair, eyes; and how a person is dressed for the renderer."""
+"""Who is in the picture: shape of the head, skin, brows, hair, eyes; and how a person is dressed for the
+renderer."""
 
 from dataclasses import dataclass
 
@@ -63,7 +64,8 @@ HEAD_FORMS = ("head-oval", "head-round", "head-square", "head-rectangular", "hea
 
 @dataclass(frozen=True)
 class Person:
-    """An identity. Colours are linear RGB albedo; age 1/3 child, 2/3 young adult, 1 old; gender 0 male, 1 female."""
+    """An identity. Colours are linear RGB albedo; age 1/3 child, 2/3 young adult, 1 old; gender 0 male, 1
+    female."""
 
     gender: float = 0.5
     age: float = 0.67
@@ -160,7 +162,8 @@ class Wardrobe:
         return lip
 
     def _openness(self) -> np.ndarray:
-        """(V,) share of the sky seen from each vertex of the template: dark in sockets, nostrils, under the chin."""
+        """(V,) share of the sky seen from each vertex of the template: dark in sockets, nostrils, under the
+        chin."""
         on = dict(device=self.device)
         points = wp.array(self.head.vertices, dtype=wp.vec3, **on)
         mesh = wp.Mesh(points, wp.array(self.head.triangles.ravel(), dtype=int, **on))
@@ -198,10 +201,10 @@ class Wardrobe:
         vertices = vertices + normals * grown[:, None]
         points = self.points(head.vertices)
         lash = np.zeros(len(vertices))
-        for start, closing, strength, width in ((36, False, 1.0, 0.017), (42, False, 1.0, 0.017)):
+        for start in (36, 42):
             upper = _curve_distance(head.vertices, points[start : start + 4])
             lower = _curve_distance(head.vertices, points[[start + 3, start + 4, start + 5, start]])
-            lash = np.maximum(lash, strength * np.exp(-((upper / width) ** 2)))
+            lash = np.maximum(lash, np.exp(-((upper / 0.017) ** 2)))
             lash = np.maximum(lash, 0.45 * np.exp(-((lower / 0.012) ** 2)))
         skin = head.part == SKIN
         # a round collar: higher at the nape than at the throat
@@ -302,8 +305,8 @@ def _vertex_normals(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
 
 
 def skin_tone(melanin: float, warmth: float = 0.0) -> Colour:
-    """Linear albedo of skin; melanin 0 (very light) .. 1 (very dark), interpolated in log space between measured-looking
-    anchors (ours)."""
+    """Linear albedo of skin; melanin 0 (very light) .. 1 (very dark), interpolated in log space between
+    measured-looking anchors (ours)."""
     anchors = np.log(
         [[0.84, 0.60, 0.49], [0.66, 0.42, 0.30], [0.42, 0.23, 0.14], [0.20, 0.10, 0.06], [0.10, 0.05, 0.032]]
     )
@@ -316,8 +319,8 @@ def skin_tone(melanin: float, warmth: float = 0.0) -> Colour:
 
 HAIR_COLOURS = {
     "black": (0.012, 0.010, 0.009), "dark brown": (0.035, 0.020, 0.012), "brown": (0.09, 0.048, 0.025),
-    "light brown": (0.17, 0.10, 0.055), "blond": (0.36, 0.25, 0.13), "red": (0.22, 0.07, 0.025), "grey": (0.32, 0.31, 0.30),
-    "white": (0.62, 0.61, 0.59),
+    "light brown": (0.17, 0.10, 0.055), "blond": (0.36, 0.25, 0.13),
+    "red": (0.22, 0.07, 0.025), "grey": (0.32, 0.31, 0.30), "white": (0.62, 0.61, 0.59),
 }  # fmt: skip
 IRIS_COLOURS = (
     (0.10, 0.05, 0.02),

@@ -1,4 +1,5 @@
-"""What comes between a face and a detector in the wild: backgrounds, things in front, and the camera's own faults."""
+"""What comes between a face and a detector in the wild: backgrounds, things in front, and the camera's own
+faults."""
 
 import io
 
@@ -51,7 +52,8 @@ def cluttered_background(rng: np.random.Generator, size: int) -> np.ndarray:
 
 
 def occlude(rng: np.random.Generator, image: np.ndarray, rendering, person: Person) -> np.ndarray:
-    """About a quarter of the pictures get something in front of the face: glasses, a hand, a bar, a microphone, a scarf."""
+    """About a quarter of the pictures get something in front of the face: glasses, a hand, a bar, a
+    microphone, a scarf."""
     if rng.random() >= OCCLUDED_SHARE:
         return image
     size = len(image)

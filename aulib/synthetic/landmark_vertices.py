@@ -1,8 +1,9 @@
 """The 68 iBUG landmarks as points on the head mesh.
 
-Each row: up to three vertices of the base mesh with their weights, so that a landmark moves exactly with the surface under
-it. Made once on the neutral template (vertices picked on enlarged renders; brow points where the brow is painted), the subject's
-right side first, the left side its mirror. Checked by benchmarks/landmark_table.py against a 68-point detector.
+Each row: up to three vertices of the base mesh with their weights, so that a landmark moves exactly with
+the surface under it. Made once on the neutral template (vertices picked on enlarged renders; brow points
+where the brow is painted), the subject's right side first, the left side its mirror. Checked by
+benchmarks/landmark_table.py against a 68-point detector.
 """
 
 import numpy as np
@@ -87,7 +88,7 @@ LANDMARKS = (
     ((317, 1),),  # 33
     ((7093, 1),),  # 34
     ((7055, 1),),  # 35
-    ((5618, 1),),  # 36
+    ((6758, 1),),  # 36
     (
         (1057, 0.5),
         (1055, 0.5),
@@ -114,7 +115,7 @@ LANDMARKS = (
         (7749, 0.5),
         (7747, 0.5),
     ),  # 44
-    ((12215, 1),),  # 45
+    ((13354, 1),),  # 45
     (
         (7760, 0.5),
         (7759, 0.5),
@@ -124,11 +125,11 @@ LANDMARKS = (
         (7761, 0.5),
     ),  # 47
     ((425, 1),),  # 48
-    ((5199, 1),),  # 49
+    ((5354, 1),),  # 49
     ((450, 1),),  # 50
     ((455, 1),),  # 51
     ((7210, 1),),  # 52
-    ((11810, 1),),  # 53
+    ((11956, 1),),  # 53
     ((7185, 1),),  # 54
     (
         (7235, 0.5),

@@ -1,9 +1,10 @@
 """Paint and relief of the facial skin, in a frontal chart of the neutral template.
 
-The chart is the template seen from the front: column = (x - PAINT_LEFT) * PAINT_SCALE, row = (PAINT_TOP - y) * PAINT_SCALE.
-Whatever is painted there is fixed to the skin and moves with the vertices. Two layers: colour (a factor on the
-skin's albedo) and relief (slope in x, slope in y, darkening of folds). The folds each AU cuts into skin are curves in
-the chart; their depth follows the AU's intensity, so the picture says more about the AU than the landmarks do.
+The chart is the template seen from the front: column = (x - PAINT_LEFT) * PAINT_SCALE, row = (PAINT_TOP -
+y) * PAINT_SCALE. Whatever is painted there is fixed to the skin and moves with the vertices. Two layers:
+colour (a factor on the skin's albedo) and relief (slope in x, slope in y, darkening of folds). The folds
+each AU cuts into skin are curves in the chart; their depth follows the AU's intensity, so the picture says
+more about the AU than the landmarks do.
 """
 
 from functools import lru_cache
@@ -13,7 +14,8 @@ import numpy as np
 PAINT_LEFT, PAINT_TOP, PAINT_SCALE = -0.9, 1.2, 130.0
 COLUMNS, ROWS = 234, 325
 
-# Folds on the subject's left side, mirrored for the right: AU -> (points, width dm, depth). Points in template x, y.
+# Folds on the subject's left side, mirrored for the right: AU -> (points, width dm, depth). Points in
+# template x, y.
 FOLDS: dict[str, list[tuple[tuple[tuple[float, float], ...], float, float]]] = {
     "AU01": [
         (((0.0, 0.34), (0.10, 0.335), (0.20, 0.30), (0.27, 0.27)), 0.014, 1.0),
@@ -102,7 +104,8 @@ def distance_to_curve(points, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray,
 
 
 def fold_relief(au: str, side: int) -> np.ndarray:
-    """(ROWS, COLUMNS, 3) slope x, slope y, darkening of one AU's folds on one side (+1 left, -1 right), at full depth."""
+    """(ROWS, COLUMNS, 3) slope x, slope y, darkening of one AU's folds on one side (+1 left, -1 right), at
+    full depth."""
     x, y = chart()
     own_half = (x + 1e-6) * side > 0
     height, dark = np.zeros(x.shape), np.zeros(x.shape)
@@ -151,7 +154,8 @@ def _blobs(rng, x, y, count, x_range, y_range, size) -> np.ndarray:
 
 
 def noise_field(rng: np.random.Generator, cell: float) -> np.ndarray:
-    """(ROWS, COLUMNS) smooth random field of mean 0 and deviation about 1; `cell` is its grain in decimetres."""
+    """(ROWS, COLUMNS) smooth random field of mean 0 and deviation about 1; `cell` is its grain in
+    decimetres."""
     from scipy.ndimage import zoom
 
     step = max(2, int(cell * PAINT_SCALE))
@@ -165,8 +169,8 @@ BROW = ((0.088, 0.136), (0.13, 0.150), (0.245, 0.168), (0.355, 0.168), (0.455, 0
 def brow_cover(rng: np.random.Generator, thickness: float, arch: float, density: float) -> np.ndarray:
     """(ROWS, COLUMNS) 0..1 cover of both painted brows.
 
-    thickness: half height in decimetres at the body of the brow (0.025-0.05); arch: lift of its peak (-0.01..0.02);
-    density 0..1.
+    thickness: half height in decimetres at the body of the brow (0.025-0.05); arch: lift of its peak
+    (-0.01..0.02); density 0..1.
     """
     x, y = chart()
     cover = np.zeros(x.shape)
@@ -196,7 +200,8 @@ def spot(x0: float, y0: float, rx: float, ry: float) -> np.ndarray:
 
 
 def skin_colour(rng: np.random.Generator, age: float, freckles: float, flush: float) -> np.ndarray:
-    """(ROWS, COLUMNS, 3) factor on skin albedo: blush, eye sockets, blotches, freckles and, with age, spots."""
+    """(ROWS, COLUMNS, 3) factor on skin albedo: blush, eye sockets, blotches, freckles and, with age,
+    spots."""
     colour = np.ones((ROWS, COLUMNS, 3))
     blush = (
         spot(0.36, -0.30, 0.14, 0.13)

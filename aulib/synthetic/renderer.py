@@ -24,10 +24,11 @@ EYE_RADIUS = 0.143
 class Shot:
     """Where the camera and the lights are.
 
-    yaw, pitch, roll: head rotation in radians (yaw > 0 turns to the subject's left, pitch > 0 nods down, roll > 0 tilts
-    towards the subject's left shoulder). zoom: face height (2.0 dm) as a share of the picture. shift: (x, y) of the face centre from the
-    picture's centre, as shares of its side. distance: camera distance in decimetres.
-    Directions are in the camera frame (x right, y up, z towards the camera); colours are linear RGB.
+    yaw, pitch, roll: head rotation in radians (yaw > 0 turns to the subject's left, pitch > 0 nods down,
+    roll > 0 tilts towards the subject's left shoulder). zoom: face height (2.0 dm) as a share of the
+    picture. shift: (x, y) of the face centre from the picture's centre, as shares of its side. distance:
+    camera distance in decimetres. Directions are in the camera frame (x right, y up, z towards the camera);
+    colours are linear RGB.
     """
 
     yaw: float = 0.0
@@ -58,9 +59,10 @@ class Face:
 
 @dataclass(frozen=True)
 class Rendering:
-    """rgba (H, W, 4) float32, colour in [0, 1] display values (not multiplied by alpha); landmarks (68, 2) pixels
-    (the centre of pixel (0, 0) is (0, 0)); vertices (V, 3) head frame; `project` maps (M, 3) points of the head frame to
-    (M, 2) pixels; eye_centres (2, 3) left, right; pixels_per_dm at the middle of the head."""
+    """rgba (H, W, 4) float32, colour in [0, 1] display values (not multiplied by alpha); landmarks (68, 2)
+    pixels (the centre of pixel (0, 0) is (0, 0)); vertices (V, 3) head frame; `project` maps (M, 3) points
+    of the head frame to (M, 2) pixels; eye_centres (2, 3) left, right; pixels_per_dm at the middle of the
+    head."""
 
     rgba: np.ndarray
     landmarks: np.ndarray

@@ -1,4 +1,5 @@
-"""Sets of rendered faces: written as dataset folders, whole or not at all, the same bytes for the same seed."""
+"""Sets of rendered faces: written as dataset folders, whole or not at all, the same bytes for the same
+seed."""
 
 import contextlib
 import csv
@@ -18,7 +19,7 @@ from aulib.synthetic.actions import AUS, OCCURS_AT
 from aulib.synthetic.domains import domain_called, number_of_subjects, picture, sample_face, split_of_subjects
 from aulib.synthetic.storage import cache_root
 
-VERSION = 2  # raise whenever the same seed would give other bytes
+VERSION = 3  # raise whenever the same seed would give other bytes
 CHUNK = 25
 DEFAULTS = {"studio": dict(n=3000, seed=0, size=128), "wild": dict(n=4500, seed=0, size=128)}
 HEADER = (
@@ -42,7 +43,8 @@ def resolve(name: str) -> Path:
     prefix, _, rest = name.partition(":")
     if prefix != "synthetic" or not rest:
         raise ValueError(
-            f"{name!r} is not a named set; expected 'synthetic:studio' or 'synthetic:wild?n=64&seed=3&size=112'"
+            f"{name!r} is not a named set; expected 'synthetic:studio' "
+            "or 'synthetic:wild?n=64&seed=3&size=112'"
         )
     domain, _, query = rest.partition("?")
     parameters = {}
@@ -74,9 +76,10 @@ def generate_set(
 ) -> Path:
     """Write a dataset folder of n faces (images/, manifest.csv, contact_sheet.png, set.json) and return it.
 
-    Faces come in chunks of 25 that are rendered by `workers` processes (default: one for each core, at most 8) into a
-    folder beside `out`, which is renamed when complete: an interrupted call leaves no half set, and the next call
-    with the same parameters goes on where it stopped. A complete set with the same parameters is returned as it is.
+    Faces come in chunks of 25 that are rendered by `workers` processes (default: one for each core, at most
+    8) into a folder beside `out`, which is renamed when complete: an interrupted call leaves no half set,
+    and the next call with the same parameters goes on where it stopped. A complete set with the same
+    parameters is returned as it is.
 
     Raises:
         ValueError: bad parameters.
@@ -134,7 +137,8 @@ def _chunk_file(part: Path, chunk: int) -> Path:
 
 
 def _render_all(part: Path, about: dict, workers: int | None, progress: bool) -> None:
-    """Every chunk, in processes of their own (they import no main module, so notebooks and scripts need no guard)."""
+    """Every chunk, in processes of their own (they import no main module, so notebooks and scripts need no
+    guard)."""
     from tqdm.auto import tqdm
 
     chunks = -(-about["n"] // CHUNK)
@@ -172,7 +176,8 @@ def _render_all(part: Path, about: dict, workers: int | None, progress: bool) ->
                 ended = [process.poll() for process in processes]
                 done = {k for k in waiting if _chunk_file(part, k).exists()}
                 waiting -= done
-                bar.update(sum(min(CHUNK, about["n"] - k * CHUNK) for k in done))
+                if done:
+                    bar.update(sum(min(CHUNK, about["n"] - k * CHUNK) for k in done))
                 failed = [k for k, code in enumerate(ended) if code]
                 if failed or (waiting and not done and None not in ended):
                     log = logs[failed[0] if failed else 0]

@@ -1,4 +1,5 @@
-"""The ray caster: one warp kernel that turns a head mesh, paint and lights into pixels (CPU and CUDA alike)."""
+"""The ray caster: one warp kernel that turns a head mesh, paint and lights into pixels (CPU and CUDA
+alike)."""
 
 import warp as wp
 
