@@ -1,0 +1,85 @@
+"""Domains: who is seen how, and that nobody is in two splits."""
+
+import numpy as np
+import pytest
+
+from aulib.synthetic import clutter
+from aulib.synthetic.domains import (
+    STUDIO,
+    WILD,
+    domain_called,
+    number_of_subjects,
+    sample_face,
+    split_of_subjects,
+)
+
+
+@pytest.mark.parametrize("domain", [STUDIO, WILD])
+@pytest.mark.parametrize("n", [4, 64, 5000])
+def test_every_split_has_people_of_its_own(domain, n):
+    count = number_of_subjects(domain, n)
+    splits = split_of_subjects(domain, 3, count)
+    assert len(splits) == count and set(splits) == {"train", "val", "test"}
+    if n == 5000:
+        assert (
+            abs(splits.count("test") / count - 0.25) < 0.03
+            and abs(splits.count("train") / count - 0.60) < 0.05
+        )
+
+
+def test_a_person_looks_the_same_in_all_their_faces_and_no_two_people_share_a_seed():
+    samples = [sample_face(WILD, 0, k, 200) for k in range(200)]
+    seeds = {}
+    for sample in samples:
+        assert seeds.setdefault(sample.subject, sample.face.person) == sample.face.person
+    assert len({person.seed for person in seeds.values()}) == len(seeds) == number_of_subjects(WILD, 200)
+
+
+def test_a_face_depends_on_its_index_and_not_on_the_order_of_drawing():
+    late = sample_face(WILD, 4, 17, 50).face
+    [sample_face(WILD, 4, k, 50) for k in range(17)]
+    assert sample_face(WILD, 4, 17, 50).face == late != sample_face(WILD, 5, 17, 50).face
+
+
+def test_studio_is_frontal_and_wild_is_not():
+    yaw = {
+        d.name: np.degrees([abs(sample_face(d, 0, k, 300).face.shot.yaw) for k in range(300)])
+        for d in (STUDIO, WILD)
+    }
+    assert yaw["studio"].max() <= 10 and 30 < yaw["wild"].max() <= 45
+    assert len({sample_face(STUDIO, 0, k, 5000).subject for k in range(0, 5000, 20)}) <= 28
+
+
+def test_domains_differ_in_base_rates_and_strength():
+    present, strength = {}, {}
+    for domain in (STUDIO, WILD):
+        level = np.array([sample_face(domain, 0, k, 400).face.expression.intensity for k in range(400)])
+        present[domain.name] = (level >= 2).mean(0)
+        strength[domain.name] = level[level >= 2].mean()
+    assert np.abs(present["studio"] - present["wild"]).max() > 0.05
+    assert strength["wild"] < strength["studio"]
+    assert min(p.min() for p in present.values()) > 0.03
+
+
+def test_about_a_quarter_of_wild_pictures_have_something_in_front():
+    class Rendering:
+        landmarks = np.random.default_rng(0).uniform(20, 44, (68, 2)).astype(np.float32)
+        eye_centres = np.array([[0.3, 0, 0], [-0.3, 0, 0]])
+        pixels_per_dm = 20.0
+
+        @staticmethod
+        def project(points):
+            return points[:, :2] * 20 + 32
+
+    person = sample_face(WILD, 0, 0, 50).face.person
+    blank = np.full((64, 64, 3), 128, np.uint8)
+    changed = [
+        not np.array_equal(clutter.occlude(np.random.default_rng(k), blank, Rendering, person), blank)
+        for k in range(400)
+    ]
+    assert abs(np.mean(changed) - clutter.OCCLUDED_SHARE) < 0.07
+
+
+def test_an_unknown_domain_is_refused_with_the_known_ones():
+    with pytest.raises(ValueError, match="'moon'.*studio, wild"):
+        domain_called("moon")

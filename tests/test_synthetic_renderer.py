@@ -1,0 +1,95 @@
+"""Pixels and landmarks must agree, and a picture must depend on its parameters alone."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from aulib.synthetic.actions import AUS, Expression
+from aulib.synthetic.appearance import Person, sample_person
+from aulib.synthetic.renderer import Face, FaceRenderer, Shot
+
+SIZE = 96
+
+
+@pytest.fixture(scope="module")
+def renderer():
+    return FaceRenderer(SIZE)
+
+
+def test_landmarks_move_with_the_picture_to_the_pixel(renderer):
+    face = Face(Person(), Expression(), Shot(zoom=0.5))
+    moved = replace(face, shot=replace(face.shot, shift=(7 / SIZE, -4 / SIZE)))
+    images, landmarks = renderer.render([face, moved])
+    np.testing.assert_allclose(landmarks[1] - landmarks[0], np.tile([7.0, -4.0], (68, 1)), atol=1e-3)
+    shifted = np.roll(images[0], (-4, 7), (0, 1))[8:-8, 8:-8].astype(int)
+    assert np.abs(shifted - images[1][8:-8, 8:-8]).mean() < 1.0
+    assert np.abs(images[0].astype(int) - images[1])[8:-8, 8:-8].mean() > 3.0  # the comparison can fail
+
+
+def test_the_pupil_is_dark_and_lies_between_the_lids(renderer):
+    images, landmarks = renderer.render(
+        [Face(Person(iris=(0.02, 0.01, 0.01)), Expression.of(AU05=4), Shot(zoom=0.9))]
+    )
+    for eye in (slice(36, 42), slice(42, 48)):
+        points = landmarks[0, eye]
+        x, y = points.mean(0).round().astype(int)
+        eyeball = images[0, y - 1 : y + 2, x - 1 : x + 2].mean(-1)
+        below = images[0, int(points[:, 1].max()) + 5, x - 2 : x + 3].mean(-1)
+        assert eyeball.min() < 40 < 100 < below.min()
+
+
+def test_turning_the_head_moves_the_nose_to_the_side_it_turns_to(renderer):
+    for yaw, pitch, axis, sign in ((0.5, 0, 0, 1), (-0.5, 0, 0, -1), (0, 0.3, 1, 1)):
+        _, landmarks = renderer.render(
+            [Face(Person(), Expression(), Shot()), Face(Person(), Expression(), Shot(yaw=yaw, pitch=pitch))]
+        )
+        nose_against_eyes = landmarks[:, 30] - landmarks[:, [36, 39, 42, 45]].mean(1)
+        assert sign * (nose_against_eyes[1] - nose_against_eyes[0])[axis] > 2
+
+
+def test_rolling_the_head_turns_the_line_of_the_eyes_by_that_angle(renderer):
+    _, landmarks = renderer.render([Face(Person(), Expression(), Shot(roll=0.3, distance=60))])
+    line = landmarks[0, 45] - landmarks[0, 36]
+    assert np.arctan2(line[1], line[0]) == pytest.approx(0.3, abs=0.03)
+
+
+def test_what_was_rendered_before_leaves_no_trace(renderer):
+    a = Face(sample_person(1, (0.6, 0.9)), Expression.of(AU12=4), Shot())
+    b = Face(sample_person(2, (0.6, 0.9)), Expression.of(AU26=5, AU25=4), Shot(yaw=0.5))
+    first = renderer.render([a])[0]
+    renderer.render([b])
+    assert np.array_equal(renderer.render([a])[0], first)
+    assert np.array_equal(FaceRenderer(SIZE).render([a])[0], first)
+
+
+@pytest.mark.parametrize("au", [au for au in AUS if au != "AU26"])
+def test_skin_folds_say_more_about_an_au_than_its_geometry(renderer, au):
+    person = Person(folds=1.0)
+    smooth = replace(person, folds=0.0)
+    expression = Expression.of(**{au: 5})
+    with_folds, without = renderer.render(
+        [Face(person, expression, Shot()), Face(smooth, expression, Shot())]
+    )[0].astype(int)
+    difference = np.abs(with_folds - without).max(-1)
+    if au == "AU25":  # parting lips fold no skin
+        assert difference.max() == 0
+    else:
+        assert difference.max() > (1 if au == "AU05" else 12)  # the lid fold of AU05 is under the brow
+
+
+def test_equal_seeds_are_equal_people_and_others_differ():
+    assert sample_person(5, (0.6, 0.9)) == sample_person(5, (0.6, 0.9))
+    assert sample_person(5, (0.6, 0.9)).skin != sample_person(6, (0.6, 0.9)).skin
+
+
+def test_lips_of_a_resting_face_are_closed(renderer):
+    for seed in range(8):
+        vertices = renderer.looks.neutral(sample_person(seed, (0.45, 1.0)))
+        points = renderer.looks.points(vertices)
+        assert abs(points[62, 1] - points[66, 1]) < 0.02, f"person {seed}"
+
+
+def test_a_picture_too_small_to_hold_a_face_is_refused():
+    with pytest.raises(ValueError, match="found 8"):
+        FaceRenderer(8)

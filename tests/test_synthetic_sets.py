@@ -1,0 +1,144 @@
+"""Sets on disk: the same bytes for the same seed, whole or not at all."""
+
+import hashlib
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from aulib.datasets import read_dataset
+from aulib.synthetic import sets
+from aulib.synthetic.actions import AUS, OCCURS_AT
+
+
+def fingerprint(folder) -> dict[str, str]:
+    files = [p for p in sorted(folder.rglob("*")) if p.is_file()]
+    return {str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
+
+
+@pytest.fixture(scope="module")
+def small_set(tmp_path_factory):
+    return sets.generate_set(
+        "wild", 30, 7, 48, tmp_path_factory.mktemp("sets") / "one", workers=1, progress=False
+    )
+
+
+def test_two_workers_write_the_bytes_of_one(small_set, tmp_path):
+    again = sets.generate_set("wild", 30, 7, 48, tmp_path / "two", workers=2, progress=False)
+    assert fingerprint(again) == fingerprint(small_set)
+    assert sorted(p.name for p in tmp_path.iterdir() if not p.name.endswith(".lock")) == [
+        "two"
+    ]  # nothing left beside it
+
+
+def test_another_seed_is_another_set(small_set, tmp_path):
+    other = sets.generate_set("wild", 2, 8, 48, tmp_path / "other", workers=1, progress=False)
+    assert fingerprint(other)["images/000000.jpg"] != fingerprint(small_set)["images/000000.jpg"]
+
+
+def test_a_set_is_an_ordinary_dataset_folder(small_set):
+    dataset = read_dataset(small_set)
+    assert len(dataset) == 30 and tuple(dataset.aus) == AUS and dataset.num_landmarks == 68
+    table = pd.read_csv(small_set / "manifest.csv")
+    assert set(table.split) == {"train", "val", "test"}
+    assert (table.groupby("subject").split.nunique() == 1).all()
+    for au in AUS:
+        assert ((table[f"{au}_r"] >= OCCURS_AT) == (table[f"{au}_c"] == 1)).all()
+    with Image.open(small_set / table.image[0]) as picture:
+        assert picture.size == (48, 48)
+    assert Image.open(small_set / "contact_sheet.png").size == (1120, 3 * 136)
+    assert json.loads((small_set / "set.json").read_text())["seed"] == 7
+
+
+def test_an_interrupted_set_goes_on_with_the_chunks_it_has(small_set, tmp_path, monkeypatch):
+    rendered = []
+    whole = sets.render_chunk
+
+    def breaks_at_the_second(part, about, chunk):
+        rendered.append(chunk)
+        if rendered == [0, 1]:
+            raise KeyboardInterrupt
+        whole(part, about, chunk)
+
+    monkeypatch.setattr(sets, "render_chunk", breaks_at_the_second)
+    with pytest.raises(KeyboardInterrupt):
+        sets.generate_set("wild", 30, 7, 48, tmp_path / "broken", workers=1, progress=False)
+    assert not (tmp_path / "broken").exists()
+    resumed = sets.generate_set("wild", 30, 7, 48, tmp_path / "broken", workers=1, progress=False)
+    assert rendered == [0, 1, 1]
+    assert fingerprint(resumed) == fingerprint(small_set)
+
+
+def test_a_finished_set_is_not_rendered_again_and_other_content_is_not_overwritten(
+    small_set, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(sets, "render_chunk", None)
+    assert sets.generate_set("wild", 30, 7, 48, small_set, progress=False) == small_set
+    with pytest.raises(FileExistsError, match="expected"):
+        sets.generate_set("wild", 31, 7, 48, small_set, progress=False)
+
+
+def test_a_failing_worker_is_an_error_with_its_message_and_leaves_no_set(tmp_path, monkeypatch):
+    monkeypatch.setenv("AULIB_CACHE", "/dev/null/nowhere")  # a worker cannot keep its head model there
+    with pytest.raises(RuntimeError, match="worker[\\s\\S]*Error"):
+        sets.generate_set("studio", 30, 0, 32, tmp_path / "never", workers=2, progress=False)
+    assert not (tmp_path / "never").exists()
+
+
+def test_workers_stop_when_their_caller_is_gone(tmp_path):
+    part = tmp_path / "part"
+    (part / "chunks").mkdir(parents=True)
+    (part / "set.json").write_text(json.dumps({"domain": "studio", "n": 10_000, "seed": 0, "size": 48}))
+    command = [
+        sys.executable,
+        "-m",
+        "aulib.synthetic.sets",
+        str(part),
+        "0",
+        "1",
+        "1",
+    ]  # process 1 is not its parent
+    assert subprocess.run(command, timeout=60, capture_output=True).returncode == 0
+    assert not list((part / "chunks").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("synthetic:moon", "studio, wild"),
+        ("synthetic:wild?m=3", "'m'"),
+        ("synthetic:wild?n=many", "'many'"),
+        ("studio", "not a named set"),
+    ],
+)
+def test_a_misspelt_name_is_refused(name, message, tmp_path, monkeypatch):
+    monkeypatch.setenv("AULIB_CACHE", str(tmp_path))
+    with pytest.raises(ValueError, match=message):
+        sets.resolve(name)
+
+
+def test_names_lead_to_folders_that_say_version_seed_and_size(tmp_path, monkeypatch):
+    asked = {}
+    monkeypatch.setenv("AULIB_CACHE", str(tmp_path))
+    monkeypatch.setattr(
+        sets, "generate_set", lambda domain, **chosen: asked.update(domain=domain, **chosen) or chosen["out"]
+    )
+    folder = sets.resolve("synthetic:wild?n=64&seed=3&size=112")
+    assert folder == tmp_path / f"synthetic-v{sets.VERSION}-wild-n64-seed3-112px"
+    assert asked == {"domain": "wild", "n": 64, "seed": 3, "size": 112, "out": folder}
+    assert sets.resolve("synthetic:studio") == sets.default_set("studio")
+
+
+def test_bad_sizes_are_refused_with_what_was_found(tmp_path):
+    with pytest.raises(ValueError, match="size=8"):
+        sets.generate_set("studio", 4, 0, 8, tmp_path / "x")
+
+
+def test_landmarks_lie_on_the_pictures(small_set):
+    points = read_dataset(small_set).landmarks
+    assert np.isfinite(points).all()
+    assert ((points > -12) & (points < 60)).all()
