@@ -2,6 +2,7 @@
 renderer."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import warp as wp
@@ -263,14 +264,13 @@ class Wardrobe:
         rng = np.random.default_rng([person.seed, 71])
         colour = painting.skin_colour(rng, person.age, person.freckles, person.flush)
         skin = np.asarray(person.skin)
-        for cover, hue in (
-            (
-                painting.brow_cover(rng, person.brow_thickness, person.brow_arch, person.brow_density),
-                person.brow,
-            ),
-            (painting.beard_cover(rng, person.beard), person.brow),
-        ):
-            colour = colour * (1 - cover[..., None]) + (np.asarray(hue) / skin) * cover[..., None]
+        covers = [
+            painting.brow_cover(rng, person.brow_thickness, person.brow_arch, person.brow_density),
+        ]
+        if person.beard > 0:
+            covers.append(painting.beard_cover(rng, person.beard))
+        for cover in covers:
+            colour = colour * (1 - cover[..., None]) + (np.asarray(person.brow) / skin) * cover[..., None]
         aged = np.zeros(2 * len(AUS), np.float32)
         for au, share in painting.AGE_FOLDS.items():
             old = np.clip((person.age - 0.68) / 0.32, 0, 1) * share
@@ -332,6 +332,7 @@ IRIS_COLOURS = (
 )
 
 
+@lru_cache(maxsize=64)
 def sample_person(seed: int, ages: tuple[float, float]) -> Person:
     """A random identity; equal seeds give equal people."""
     rng = np.random.default_rng([seed, 2024])

@@ -116,7 +116,11 @@ class FaceRenderer:
         self._landmark_rows, self._landmark_weights = landmark_table(head)
         self._on = dict(device=device)
         self._points = wp.array(head.vertices, dtype=wp.vec3, **self._on)
-        self._mesh = wp.Mesh(self._points, wp.array(head.triangles.ravel(), dtype=int, **self._on))
+        self._mesh = wp.Mesh(
+            self._points,
+            wp.array(head.triangles.ravel(), dtype=int, **self._on),
+            bvh_leaf_size=4,  # a tenth faster than the default here; hits do not depend on it
+        )
         self._triangles = wp.array(head.triangles, dtype=int, **self._on)
         self._canonical = wp.array(head.vertices, dtype=wp.vec3, **self._on)
         self._part = wp.array(head.part, dtype=int, **self._on)
