@@ -1,9 +1,12 @@
-"""How far the 68 landmarks of rendered faces lie from what a trained detector says: neutral, frontal, many people.
+"""How far the 68 landmarks of rendered faces lie from what a trained detector says: neutral, frontal, many
+people.
 
-    python benchmarks/landmark_table.py --people 40 --out results/synthetic_landmarks.json [--sheet overlay.png]
+    python benchmarks/landmark_table.py --people 40 --out results/synthetic_landmarks.json [--sheet
+    overlay.png]
 
-The detector (dlib, extra `landmarks`; its weights are for non-commercial use) is independent of the table: it learned from
-annotated photographs. NME is the mean distance over 68 points divided by the distance of the outer eye corners.
+The detector (dlib, extra `landmarks`; its weights are for non-commercial use) is independent of the table:
+it learned from annotated photographs. NME is the mean distance over 68 points divided by the distance of
+the outer eye corners.
 """
 
 import argparse
@@ -14,7 +17,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-REGIONS = {"jaw": range(0, 17), "brows": range(17, 27), "nose": range(27, 36), "eyes": range(36, 48), "mouth": range(48, 68)}
+REGIONS = {
+    "jaw": range(0, 17),
+    "brows": range(17, 27),
+    "nose": range(27, 36),
+    "eyes": range(36, 48),
+    "mouth": range(48, 68),
+}
 
 
 def detector_points(image: np.ndarray, detector, predictor) -> np.ndarray | None:
@@ -27,7 +36,9 @@ def detector_points(image: np.ndarray, detector, predictor) -> np.ndarray | None
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--people", type=int, default=40)
     parser.add_argument("--size", type=int, default=400)
     parser.add_argument("--out", type=Path, default=Path("results/synthetic_landmarks.json"))
@@ -37,10 +48,12 @@ def main() -> None:
     import dlib
 
     from aulib.synthetic.actions import Expression
-    from aulib.synthetic.appearance import sample_person
+    from aulib.synthetic.people import sample_person
     from aulib.synthetic.renderer import Face, FaceRenderer, Shot
 
-    models = Path(importlib.util.find_spec("face_recognition_models").submodule_search_locations[0]) / "models"
+    models = (
+        Path(importlib.util.find_spec("face_recognition_models").submodule_search_locations[0]) / "models"
+    )
     predictor = dlib.shape_predictor(str(models / "shape_predictor_68_face_landmarks.dat"))
     detector = dlib.get_frontal_face_detector()
     renderer = FaceRenderer(options.size, samples=4)
@@ -62,14 +75,18 @@ def main() -> None:
         "found_by_detector": len(errors),
         "nme": round(float(errors.mean()), 4),
         "nme_std_over_people": round(float(errors.mean(1).std()), 4),
-        "nme_by_region": {name: round(float(errors[:, list(points)].mean()), 4) for name, points in REGIONS.items()},
+        "nme_by_region": {
+            name: round(float(errors[:, list(points)].mean()), 4) for name, points in REGIONS.items()
+        },
         "mean_offset_of_detector": np.mean(offsets, 0).round(3).tolist(),
     }
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(json.dumps(report) + "\n")
     print({key: value for key, value in report.items() if key != "mean_offset_of_detector"})
     if options.sheet:
-        Image.fromarray(np.concatenate([np.concatenate(tiles[:3], 1), np.concatenate(tiles[3:6], 1)])).save(options.sheet)
+        Image.fromarray(np.concatenate([np.concatenate(tiles[:3], 1), np.concatenate(tiles[3:6], 1)])).save(
+            options.sheet
+        )
 
 
 def overlay(image: np.ndarray, ours: np.ndarray, detected: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from aulib.synthetic.actions import AUS, Expression
-from aulib.synthetic.appearance import Person, sample_person
+from aulib.synthetic.people import Person, sample_person
 from aulib.synthetic.renderer import Face, FaceRenderer, Shot
 
 SIZE = 96

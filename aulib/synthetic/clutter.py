@@ -6,7 +6,7 @@ import io
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from aulib.synthetic.appearance import Person
+from aulib.synthetic.people import Person
 
 OCCLUDED_SHARE = 0.25
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aulib.synthetic import actions, appearance, clutter
+from aulib.synthetic import actions, clutter
 from aulib.synthetic.actions import AUS, Expression
+from aulib.synthetic.people import sample_person
 from aulib.synthetic.renderer import Face, FaceRenderer, Shot, composite
 
 SHARES = {"train": 0.60, "val": 0.15, "test": 0.25}
@@ -86,7 +87,7 @@ def sample_face(domain: Domain, seed: int, index: int, n: int) -> Sample:
     subject = (
         index * number_of_subjects(domain, n) // n
     )  # a person's faces are neighbours: dressing is the slow part
-    person = appearance.sample_person(domain.code * 10_000_019 + seed * 10_007 + subject, domain.ages)
+    person = sample_person(domain.code * 10_000_019 + seed * 10_007 + subject, domain.ages)
     expression = _expression(domain, rng)
     shot = _hard_shot(rng) if domain.hard else _even_shot(rng)
     return Sample(Face(person, expression, shot), subject, rng)

@@ -1,6 +1,6 @@
 """From face parameters to pixels and landmarks.
 
-A `Face` is a person (appearance.Person), an expression (actions.Expression) and a shot (domains.Shot). The
+A `Face` is a person (people.Person), an expression (actions.Expression) and a `Shot`. The
 renderer keeps one head mesh and its ray-casting tree, moves the vertices, and casts.
 """
 
@@ -15,6 +15,7 @@ import warp as wp
 from aulib.synthetic import actions, appearance, painting, shading
 from aulib.synthetic.heads import EYE_LEFT, EYE_RIGHT, Head, load_head
 from aulib.synthetic.landmark_vertices import landmark_table
+from aulib.synthetic.people import Person
 from aulib.synthetic.storage import cache_root
 
 EYE_RADIUS = 0.143
@@ -52,7 +53,7 @@ class Shot:
 class Face:
     """One picture's parameters."""
 
-    person: appearance.Person
+    person: Person
     expression: actions.Expression
     shot: Shot
 
@@ -138,7 +139,7 @@ class FaceRenderer:
         colour_paint, relief_paint = look.paint(face.expression)
         return self._cast(face, look, vertices, colour_paint, relief_paint)
 
-    def _look(self, person: appearance.Person) -> appearance.Look:
+    def _look(self, person: Person) -> appearance.Look:
         if person not in self.people:
             self.people[person] = self.looks.dress(person)
             while len(self.people) > self.people_kept:
