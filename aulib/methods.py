@@ -116,6 +116,7 @@ class Preset:
     average: float
     augment: str
     pos_weight_power: float
+    au_weighting: bool
     au_centres: bool
     num_landmarks: int
     gradient_clip: float = 5.0
@@ -126,12 +127,12 @@ PRESETS = {
         image_size=176, margin_size=200, channels=64, colour="rgb", steps=60_000, batch_size=16,
         task_rate=1e-4, generator_rate=5e-5, adversary_rate=5e-5, task_betas=(0.95, 0.999),
         generator_betas=(0.5, 0.9), schedule="linear", separation_starts=0.0, ramp=0.0, average=0.0,
-        augment="crop-flip", pos_weight_power=0.0, au_centres=True, num_landmarks=49,
+        augment="crop-flip", pos_weight_power=0.0, au_weighting=True, au_centres=True, num_landmarks=49,
     ),
     "fast": Preset(
         image_size=112, margin_size=128, channels=32, colour="luminance", steps=800, batch_size=16,
-        task_rate=2e-3, generator_rate=2e-3, adversary_rate=5e-4, task_betas=(0.9, 0.99),
+        task_rate=4e-3, generator_rate=4e-3, adversary_rate=5e-4, task_betas=(0.9, 0.99),
         generator_betas=(0.9, 0.99), schedule="one-cycle", separation_starts=0.4, ramp=0.1, average=0.98,
-        augment="strong", pos_weight_power=0.5, au_centres=False, num_landmarks=68,
+        augment="slight", pos_weight_power=0.5, au_weighting=False, au_centres=False, num_landmarks=68,
     ),
 }  # fmt: skip

@@ -239,7 +239,8 @@ def label_weights(faces: Faces, preset: Preset) -> tuple[torch.Tensor, torch.Ten
     present = np.nansum(labels, 0)
     absent = np.nansum(1 - labels, 0)
     pos_weight = (np.maximum(absent, 1) / np.maximum(present, 1)) ** preset.pos_weight_power
-    return torch.from_numpy(au_weights(labels)), torch.from_numpy(pos_weight.astype(np.float32))
+    au_weight = au_weights(labels) if preset.au_weighting else np.ones(labels.shape[1], dtype=np.float32)
+    return torch.from_numpy(au_weight), torch.from_numpy(pos_weight.astype(np.float32))
 
 
 def predictions(reading: Reading, faces: Faces, data: DatasetFolder, config: ModelConfig) -> pd.DataFrame:

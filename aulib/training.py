@@ -26,7 +26,7 @@ ADVERSARIES = ("landmark_adversary", "source_adversary", "target_adversary")
 GENERATING = ("texture_encoder", "reconstruction", "projectors")
 SELECT_FROM = 0.7  # the best of the evaluations in the last 30 % of the steps is kept
 EVALUATIONS = 4
-DECODED_FACES = 4  # of each domain and step; the image decoder is only there to look at
+DECODED_FACES = 2  # of each domain and step; the image decoder is only there to look at
 LOG_EVERY = 10
 
 
