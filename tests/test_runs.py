@@ -259,10 +259,12 @@ class TestLabelWeights:
     def test_worked_by_hand(self):
         occurrence = np.array([[1, 1], [0, 1], [0, 1], [0, np.nan], [1, 0]], dtype=np.float32)
         faces = Faces(np.zeros((5, 2, 2, 3)), np.arange(4), np.zeros((5, 68, 2)), occurrence)  # not the last
-        au, pos = label_weights(faces, replace(PRESETS["fast"], pos_weight_power=0.5))
+        au, pos = label_weights(faces, replace(PRESETS["fast"], pos_weight_power=0.5, au_weighting=True))
         # rates 1/4 and 3/3: inverse 4 and 1, made to sum 2; absent / present 3/1 and 0 -> 1 of 3
         assert au.tolist() == pytest.approx([2 * 4 / 5, 2 * 1 / 5])
         assert pos.tolist() == pytest.approx([3**0.5, (1 / 3) ** 0.5])
+        unweighted, _ = label_weights(faces, replace(PRESETS["fast"], au_weighting=False))
+        assert unweighted.tolist() == [1, 1]
 
 
 def test_seconds_are_the_log_s_own_clock():
