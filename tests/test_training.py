@@ -58,9 +58,7 @@ def step_once(run: Run, step: int = 0) -> dict[str, float]:
 
 def moved_parts(before: dict, model) -> set[str]:
     return {
-        name.split(".")[0]
-        for name, value in model.named_parameters()
-        if not torch.equal(value, before[name])
+        name.split(".")[0] for name, value in model.named_parameters() if not torch.equal(value, before[name])
     }
 
 
