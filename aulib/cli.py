@@ -151,7 +151,8 @@ def run(
             raise ParameterError(f"{path.name} declares no parameter {name!r}; it has {list(declared)}")
         values[name] = value_from_text(declared[name], text)
     metrics = run_notebook(path, out, values, reuse=not force, replace=force)
-    _print_scores(metrics)
+    for domain in ("source.", "target."):
+        _print_scores(metrics, domain)
     typer.echo(f"run folder: {out}")
 
 
@@ -236,12 +237,14 @@ def _one_of(option: str, value: str | None, allowed: tuple) -> None:
         raise typer.BadParameter(f"{value!r} is none of {names}", param_hint=option)
 
 
-def _print_scores(scores: dict) -> None:
-    for name in ("mean.f1", "mean.auc", "mean.f1_norm", "landmarks.nme"):
+def _print_scores(scores: dict, domain: str = "") -> None:
+    """The means; `domain` ("target.") stands before the keys of a run, nothing before those of `evaluate`."""
+    for measure in ("mean.f1", "mean.auc", "mean.f1_norm", "landmarks.nme"):
+        name = domain + measure
         if isinstance(scores.get(name), float):
             low, high = scores.get(f"{name}_low"), scores.get(f"{name}_high")
             interval = f"  [{low:.3f}, {high:.3f}]" if low is not None and high is not None else ""
-            typer.echo(f"{name:14s} {scores[name]:.3f}{interval}")
+            typer.echo(f"{name:{14 + len(domain)}s} {scores[name]:.3f}{interval}")
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -88,11 +88,11 @@ def test_a_parameter_that_does_not_fit_exits_with_2_and_says_which(capsys, noteb
 def test_parameters_reach_the_runner_with_their_declared_type(capsys, notebook, monkeypatch):
     from aulib import running
 
-    seen = []
-    monkeypatch.setattr(running, "run_notebook", lambda *a, **k: seen.append(a[2]) or {"mean.f1": 0.5})
+    seen, scores = [], {"source.mean.f1": 0.8, "target.mean.f1": 0.5}  # the keys that 02_train writes
+    monkeypatch.setattr(running, "run_notebook", lambda *a, **k: seen.append(a[2]) or scores)
     for words in (["-p", "steps", "-3"], ["-p", "steps=4"], ["--parameter", "steps", "5"]):
         status, out, _ = call(capsys, "run", notebook, *words, "--out", "x")
-        assert status == 0 and "mean.f1        0.500" in out
+        assert status == 0 and "source.mean.f1        0.800\ntarget.mean.f1        0.500" in out
     assert seen == [{"steps": -3}, {"steps": 4}, {"steps": 5}]
 
 
