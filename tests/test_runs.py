@@ -237,8 +237,8 @@ class TestOptions:
     def test_unknown_weight_and_unknown_size_are_refused(self, folders, tmp_path):
         with pytest.raises(KeyError, match="au_sorce"):
             run(folders / "source", folders / "target", tmp_path, weights={"au_sorce": 1.0})
-        with pytest.raises(TypeError, match="chanels"):
-            run(folders / "source", folders / "target", tmp_path, chanels=3)
+        with pytest.raises(TypeError, match="chan"):
+            run(folders / "source", folders / "target", tmp_path, chan=3)
 
     def test_a_source_without_labels_is_refused(self, folders, tmp_path):
         with pytest.raises(ValueError, match="removed has no AU labels"):
