@@ -17,7 +17,7 @@ help:  ## print this list
 demo: $(STAMP)  ## the main job, studio to wild; TARGET=folder/of/photographs adds those faces
 	@$(BIN)/aulib demo $(DEMO)
 
-test: $(STAMP)  ## the quick tests, under two minutes
+test: $(STAMP)  ## the quick tests, some minutes
 	@$(BIN)/python -m pytest -q -m "not slow and not browser and not gpu"
 
 test-all: $(STAMP)  ## every test, the slow and the browser ones too (gpu ones skip without a device)

@@ -12,8 +12,8 @@ from aulib.running import notebook_path, run_notebook, write_json
 
 SOURCE, TARGET, PRESET = "synthetic:studio", "synthetic:wild", "fast"
 
-# Optimiser steps of each method. A step of `adld` or `full` costs about five of `source-only`; the whole
-# demo has to fit a quarter of an hour on two CPU cores, so the cheap methods get more steps, not the dear ones fewer.
+# Optimiser steps of each method. A step of `adld` or `full` costs several of `source-only`; the whole demo has
+# to fit a quarter of an hour on two CPU cores, so methods get about equal time rather than equal steps.
 STEPS = {
     "landmarks-only": 400,
     "source-only": 800,

@@ -7,15 +7,15 @@ results/studio_to_wild.json. Finished runs are kept, so an interrupted call goes
 
 import argparse
 import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-os.environ["OMP_NUM_THREADS"] = "1"  # inherited by the kernels
-
 from aulib.datasets import read_dataset
 from aulib.demo import PRESET, SOURCE, STEPS, TARGET
-from aulib.results import summarise_seeds
-from aulib.running import notebook_path, run_notebook, write_json
+from aulib.results import read_run, summarise_seeds
+from aulib.running import write_json
 
 
 def main() -> None:
@@ -30,17 +30,17 @@ def main() -> None:
 
     def run(job: tuple[int, str]) -> str:
         seed, method = job
-        folder = arguments.out / f"{method}-seed{seed}"
-        settings = {"source": SOURCE, "target": TARGET, "preset": PRESET, "method": method, "seed": seed}
-        metrics = run_notebook(
-            notebook_path("02_train"),
-            folder,
-            settings | {"steps": STEPS[method]},
-            replace=True,
-            progress=False,
+        folder = (arguments.out / f"{method}-seed{seed}").as_posix()
+        values = {"source": SOURCE, "target": TARGET, "preset": PRESET, "method": method, "seed": seed}
+        command = [sys.executable, "-m", "aulib.cli", "run", "02_train", "--out", folder]
+        for name, value in (values | {"steps": STEPS[method]}).items():
+            command += ["-p", name, str(value)]
+        # a process each: one process runs one kernel at a time
+        subprocess.run(
+            command, check=True, env=os.environ | {"OMP_NUM_THREADS": "1"}, stdout=subprocess.DEVNULL
         )
-        print(folder, f"target F1 {metrics['target.mean.f1']:.3f}, {metrics['seconds']:.0f} s", flush=True)
-        return folder.as_posix()
+        print(folder, f"target F1 {read_run(folder)['target.mean.f1']:.3f}", flush=True)
+        return folder
 
     dear_first = sorted(arguments.methods, key=lambda method: method not in ("full", "adld"))
     jobs = [(seed, method) for seed in arguments.seeds for method in dear_first]

@@ -35,7 +35,9 @@ def batch(seed: int = 0, labelled: bool = True) -> dict:
 @pytest.fixture(scope="module")
 def scene():
     """A model that separates and classifies domains, two batches, and what the model makes of them."""
-    model = tiny_model(replace(METHODS["full"], adapts_by_domain=True))
+    model = tiny_model(
+        replace(METHODS["full"], adapts_by_domain=True)
+    ).eval()  # no batch statistics, no dropout
     source, target = batch(), batch(seed=1, labelled=False)
     image = torch.cat([source["image"], target["image"]])
     return model, model(image, num_source=3, separate=True), source, target
