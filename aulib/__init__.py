@@ -4,7 +4,7 @@ The map, one line per module (none is imported here, so that `import aulib` is q
 
 faces
     labels                 AU names, occurrence / intensity / unknown, weights from base rates
-    landmarks              layouts of 68 and 49 points, AU centres, points <-> map cells
+    landmarks              layouts of 68 and 49 points, AU centres
     datasets               the dataset folder: read, check, select a split
     manifest_checks        what a manifest must satisfy; each fault with its row
     cropping               faces aligned once into a memory-mapped array, landmarks carried along

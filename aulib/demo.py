@@ -12,8 +12,8 @@ from aulib.running import notebook_path, run_notebook, write_json
 
 SOURCE, TARGET, PRESET = "synthetic:studio", "synthetic:wild", "fast"
 
-# Optimiser steps of each method. A step of `adld` or `full` costs several of `source-only`; the whole demo has
-# to fit a quarter of an hour on two CPU cores, so methods get about equal time rather than equal steps.
+# Optimiser steps of each method. A step of `adld` or `full` costs several of `source-only`; the whole demo
+# has to fit a quarter of an hour on two CPU cores, so methods get nearer to equal time than to equal steps.
 STEPS = {
     "landmarks-only": 400,
     "source-only": 800,
@@ -51,6 +51,8 @@ def main(
         "settings": {...}}.
     """
     out, began = Path(out), time.monotonic()
+    if target is not None:
+        check_photographs(Path(target))  # before anything is trained
     for name in (source, wild):
         print(f"faces: {name}", flush=True)
         read_dataset(name)  # renders a synthetic set on first use, where its progress can be seen
@@ -69,9 +71,9 @@ def main(
         "settings": shared | {"steps": {name: steps or STEPS[name] for name in methods}},
     }
     write_json(out / "summary.json", summary)
+    print(f"\n{table(methods)}\n\nfigures: {out / 'report'}   scores: {out / 'summary.json'}", flush=True)
     if target is not None:
         adapt_to_photographs(Path(target), out, steps or STEPS_ON_PHOTOGRAPHS, shared)
-    print(f"\n{table(methods)}\n\nfigures: {out / 'report'}   scores: {out / 'summary.json'}")
     print(f"{(time.monotonic() - began) / 60:.1f} minutes; what was finished before is not counted")
     return summary
 
@@ -85,6 +87,15 @@ def on_target(metrics: dict) -> dict:
     """What a run says of the target's test faces, under the keys of `evaluate`, with its cost."""
     scores = {key: value for key, value in metrics.items() if not key.startswith("source.")}
     return {key.removeprefix("target."): value for key, value in scores.items()}
+
+
+def check_photographs(photographs: Path) -> None:
+    """Raises FileNotFoundError for a folder without pictures, ImportError where the detector is missing."""
+    from aulib.detector import require_detector
+    from aulib.photographs import find_pictures
+
+    find_pictures(photographs)
+    require_detector()
 
 
 def adapt_to_photographs(photographs: Path, out: Path, steps: int, shared: dict) -> Path:

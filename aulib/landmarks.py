@@ -1,4 +1,4 @@
-"""Landmark layouts (names, eye corners, flip order, 68 <-> 49) and points <-> maps.
+"""Landmark layouts (names, eye corners, flip order, 68 <-> 49) and AU centres.
 
 Landmarks are pixels, x then y; the centre of the top left pixel is (0, 0). "Right" is the person's
 right, which is on the left of the picture. Functions take NumPy arrays and torch tensors alike where
@@ -129,52 +129,6 @@ def move_to_au_centres(landmarks, layout: Layout | None = None):
     for index, share in layout.au_centres:
         moved[..., index, 1] += share * ruler
     return moved
-
-
-def landmark_cells(landmarks, image_size: int, map_size: int):
-    """The cell of a square map in which each landmark lies.
-
-    Cell j of a map of `map_size` covers image pixels [j * stride, (j + 1) * stride), stride = image_size /
-    map_size, so its centre is the pixel coordinate (j + .5) * stride - .5 and x falls in cell
-    floor((x + .5) / stride). Ours: ADLD takes round(x / stride), which is up to half a cell right of it.
-
-    Args:
-        landmarks: (B, K, 2) tensor, pixels of a square image.
-
-    Returns:
-        (B, K) long, y * map_size + x. Landmarks up to one cell outside count for the border cell; -1 where
-        farther out or NaN, for a loss to ignore.
-    """
-    import torch
-
-    stride = image_size / map_size
-    cell = torch.floor((landmarks.float() + 0.5) / stride)  # (B, K, 2)
-    inside = ((cell >= -1) & (cell <= map_size)).all(dim=-1)  # NaN compares false
-    cell = cell.nan_to_num(0).clamp(0, map_size - 1).long()
-    return torch.where(inside, cell[..., 1] * map_size + cell[..., 0], -1)
-
-
-def expected_landmarks(attention, image_size: int):
-    """Landmarks as the mean position under their attention (soft-argmax).
-
-    Pixel-centre convention of `landmark_cells`: a map with all its mass in cell j gives that cell's centre,
-    (j + .5) * stride - .5.
-
-    Args:
-        attention: (B, K, h, w) tensor, non-negative, each map sums to 1.
-
-    Returns:
-        (B, K, 2) pixels of the image, x then y.
-    """
-    import torch
-
-    attention = attention.to(torch.promote_types(attention.dtype, torch.float32))  # bfloat16 is too coarse
-    height, width = attention.shape[-2:]
-    rows = (torch.arange(height, device=attention.device) + 0.5) * (image_size / height) - 0.5
-    columns = (torch.arange(width, device=attention.device) + 0.5) * (image_size / width) - 0.5
-    x = (attention.sum(dim=-2) * columns).sum(dim=-1)  # (B, K)
-    y = (attention.sum(dim=-1) * rows).sum(dim=-1)
-    return torch.stack([x, y], dim=-1)
 
 
 def refuse_outside(landmarks: np.ndarray, picture_size: tuple[int, int]) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor
 def au_occurrence_loss(
     logits: Tensor, occurrence: Tensor, au_weight: Tensor | None = None, pos_weight: Tensor | None = None
 ) -> Tensor:
-    """Weighted binary cross-entropy over the AU labels that exist (method.md, loss 1 [A]).
+    """Weighted binary cross-entropy over the AU labels that exist (docs/method.md [A]).
 
     An unknown label (NaN) adds neither loss nor gradient.
 
@@ -37,7 +37,7 @@ def au_occurrence_loss(
 
 
 def landmark_loss(logits: Tensor, landmarks: Tensor, image_size: int) -> Tensor:
-    """Cross-entropy of each landmark map against the landmark's place (method.md, loss 2).
+    """Cross-entropy of each landmark map against the landmark's place (docs/method.md).
 
     ADLD's target is the one cell the landmark falls in [A]. Here its mass is shared between the
     four nearest cells, bilinearly, so that the expected position is exact below a cell [C].
@@ -70,7 +70,7 @@ def landmark_loss(logits: Tensor, landmarks: Tensor, image_size: int) -> Tensor:
 def flatness_loss(logits: Tensor) -> Tensor:
     """How far landmark maps are from uniform: KL(uniform || softmax), mean over faces and landmarks.
 
-    T minimises it through A_lm (method.md, loss 3; ADLD uses a squared error on one-hot maps [A],
+    T minimises it through A_lm (docs/method.md; ADLD uses a squared error on one-hot maps [A],
     the KL form is ours [C]). 0 exactly when every map is flat.
     """
     log_share = _log_share(logits)

@@ -53,7 +53,7 @@ SEPARATION = {
     "feature_adversary": 0.1,
     "self_reconstruction": 3.0,
 }
-CYCLE_WEIGHT = 10.0  # ADLD's 40 lets G copy through Z here (docs/method.md)
+CYCLE_WEIGHT = 10.0  # ADLD's is 40, for terms on its own scale [C; not tuned here]
 CONTRASTIVE_WEIGHT = 0.2
 
 

@@ -89,7 +89,8 @@ def au_scores(
 
     Returns:
         flat keys `mean.f1`, `mean.f1_low`, `mean.f1_high`, ..., `per_au.AU01.f1`, `per_au.AU01.base_rate`,
-        `per_au.AU01.support` (frames with the AU), `n`. NaN where a measure is undefined; the mean is over
+        `per_au.AU01.support` (frames with the AU), `n`. NaN where a measure is undefined, as intervals of a
+        single subject are; the mean is over
         the AUs that have a value, `mean.aus` counts those of F1.
 
     Raises:
@@ -100,6 +101,8 @@ def au_scores(
             f"probability {probability.shape}, occurrence {occurrence.shape} and {len(aus)} AUs do not fit"
         )
     people, owner = np.unique(np.asarray(subjects).astype(str), return_inverse=True)
+    if len(people) < 2:
+        resamples = 0  # one person says nothing about others: no interval rather than one of width 0
     draws = np.random.default_rng(seed).multinomial(
         len(people), np.full(len(people), 1 / len(people)), resamples
     )

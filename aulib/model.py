@@ -1,4 +1,4 @@
-"""How the parts are wired: two rounds of separation and reconstruction (method.md, "Two rounds").
+"""How the parts are wired: two rounds of separation and reconstruction (docs/method.md).
 
 Faces of both domains pass every shared part as one batch, source first: the halves of a batch
 are told apart by position only. Suffixes: `_s` source, `_t` target; `2` second round;
@@ -108,7 +108,7 @@ class AUModel(nn.Module):
     def standardise(self, image: Tensor) -> Tensor:
         """RGB (B, 3, H, W) in [0, 1] -> network input (B, I, H, W), mean 0 and variance 1 within each face.
 
-        Removes most of the plain appearance gap between domains (method.md, first probe).
+        Removes most of the plain appearance gap between domains (seen in a first probe).
         """
         if self.config.colour == "luminance":
             image = (image * image.new_tensor([0.299, 0.587, 0.114])[:, None, None]).sum(1, keepdim=True)

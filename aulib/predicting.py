@@ -51,7 +51,9 @@ def evaluate(run: str | Path, dataset: str | Path, split: str = "test", read_fro
     config, data = model.config, read_dataset(dataset)
     rows = data.rows(split)
     if not len(rows):
-        raise ValueError(f"{data.root} has no row in split {split!r}; it has {sorted(set(data.splits))}")
+        raise ValueError(
+            f"{data.root} has no row in split {split!r}; it has {', '.join(sorted(set(data.splits)))}"
+        )
     common = [au for au in config.aus if au in data.aus]
     if not common:
         labels = f"labels {', '.join(data.aus)}" if data.aus else "has no AU labels (columns AU01_c, ...)"

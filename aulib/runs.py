@@ -117,6 +117,8 @@ def train_run(
     out = Path(out_dir)
     out.mkdir(parents=True, exist_ok=True)
     rung = chosen_method(method, list(supervisors), weights or {})
+    if steps < 0 or batch_size < 0:
+        raise ValueError(f"steps {steps} and batch_size {batch_size}: expected 0 (the preset's) or more")
     if preset not in PRESETS:
         raise ValueError(f"unknown preset {preset!r}; there are {list(PRESETS)}")
     values = replace(PRESETS[preset], **preset_changes)

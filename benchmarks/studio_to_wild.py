@@ -1,8 +1,9 @@
 """The main job over several seeds: `python benchmarks/studio_to_wild.py --seeds 0 1 2`.
 
 Runs every method of `aulib demo` with its steps, two runs at a time with one thread each (more work a
-second on two cores than one run with two threads), and writes the table's source,
-results/studio_to_wild.json. Finished runs are kept, so an interrupted call goes on.
+second on two cores than one run with two threads). Writes the source of README's table,
+results/studio_to_wild.json, and its figure, results/figures/first_screen.png. Finished runs are kept, so an
+interrupted call goes on.
 """
 
 import argparse
@@ -14,6 +15,7 @@ from pathlib import Path
 
 from aulib.datasets import read_dataset
 from aulib.demo import PRESET, SOURCE, STEPS, TARGET
+from aulib.plots import draw_first_screen, save_figure
 from aulib.results import read_run, summarise_seeds
 from aulib.running import write_json
 
@@ -59,6 +61,9 @@ def main() -> None:
         },
     }
     write_json(arguments.out.with_suffix(".json"), summary)
+    if "full" in arguments.methods:
+        run_shown = folders[arguments.seeds[0], "full"]
+        save_figure(draw_first_screen(run_shown), arguments.out.parent / "figures", "first_screen")
 
 
 if __name__ == "__main__":

@@ -9,8 +9,6 @@ from aulib.landmarks import (
     LAYOUT_49,
     LAYOUT_68,
     POINTS_49_IN_68,
-    expected_landmarks,
-    landmark_cells,
     layout_of,
     move_to_au_centres,
     refuse_outside,
@@ -99,43 +97,6 @@ def test_au_centres_are_the_same_for_68_and_49_points_and_for_numpy_and_torch():
     assert from_68 == pytest.approx(to_49(move_to_au_centres(torch.tensor(face))).numpy())
     with pytest.raises(ValueError, match="adld49 has 49"):
         move_to_au_centres(face, LAYOUT_49)
-
-
-def test_cells_by_hand():
-    # 8 px on a map of 2: cell 0 covers pixels 0-3, its centres -0.5 up to 3.5
-    landmarks = torch.tensor([[[0.0, 0.0], [3.4, 0.0], [3.6, 0.0], [3.6, 7.4], [1.0, 4.0]]])
-    assert landmark_cells(landmarks, image_size=8, map_size=2).tolist() == [[0, 0, 1, 3, 2]]
-
-
-def test_landmarks_one_cell_outside_count_for_the_border_and_farther_ones_are_ignored():
-    landmarks = torch.tensor([[[-4.0, 2.0], [-4.6, 2.0], [11.4, 2.0], [11.6, 2.0], [2.0, float("nan")]]])
-    assert landmark_cells(landmarks, image_size=8, map_size=2).tolist() == [[0, -1, 1, -1, -1]]
-
-
-def test_expected_landmark_of_one_cell_is_its_centre_and_lies_in_it():
-    attention = torch.zeros(1, 2, 28, 28)
-    attention[0, 0, 3, 5] = 1
-    attention[0, 1, 27, 0] = 1
-    points = expected_landmarks(attention, image_size=112)
-    assert points.tolist() == [[[21.5, 13.5], [1.5, 109.5]]]
-    assert landmark_cells(points, image_size=112, map_size=28).tolist() == [[3 * 28 + 5, 27 * 28]]
-
-
-def test_expected_landmark_is_the_weighted_mean_and_survives_bfloat16():
-    attention = torch.zeros(1, 1, 44, 44, dtype=torch.bfloat16)
-    attention[0, 0, 10, 40], attention[0, 0, 10, 41] = 0.25, 0.75
-    x, y = expected_landmarks(attention, image_size=176)[0, 0].tolist()
-    assert x == pytest.approx(0.25 * 161.5 + 0.75 * 165.5)
-    assert y == pytest.approx(41.5)
-
-
-def test_expected_landmarks_have_a_gradient():
-    scores = torch.randn(2, 3, 4, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-
-    def points(scores):
-        return expected_landmarks(scores.flatten(2).softmax(-1).view_as(scores), image_size=16)
-
-    assert torch.autograd.gradcheck(points, scores.requires_grad_())
 
 
 def test_landmarks_far_outside_their_picture_are_refused_and_near_ones_are_not():

@@ -13,7 +13,6 @@ from aulib.labels import AU_NAMES
 
 # Okabe & Ito 2008, told apart by colour-blind readers.
 DOMAIN_COLOURS = {"source": "#0072B2", "target": "#D55E00"}
-DOMAIN_LABELS = {"source": "source", "target": "target"}
 
 # Paul Tol's muted scheme; bounds in grey and black. Methods not listed take SPARE in turn.
 METHOD_COLOURS = {

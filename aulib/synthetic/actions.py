@@ -70,16 +70,6 @@ OPPOSED = (
     ("AU17", "AU25"), ("AU14", "AU10"),
 )  # fmt: skip
 OCCURS_AT = 2.0
-NUISANCE = (
-    "eyeBlinkLeft",
-    "eyeBlinkRight",
-    "jawLeft",
-    "jawRight",
-    "mouthPucker",
-    "mouthLeft",
-    "mouthRight",
-    "cheekPuff",
-)
 
 
 @dataclass(frozen=True)
