@@ -2,8 +2,7 @@
 
 Letters: B batch, A AUs, K landmarks, C channels, H W input, h w feature map, D embedding.
 Source and target share a batch, and so BatchNorm's statistics, wherever a part reads both; a run of one
-domain has that domain's alone [C; ADLD normalises within a face. Group normalisation learned about
-half as fast here at an equal number of steps].
+domain has that domain's alone [C; ADLD normalises within a face].
 """
 
 import torch

@@ -63,7 +63,7 @@ def can_compute(term: str, method: Method) -> bool:
 def default_precision() -> str:
     """bf16 autocast where the machine multiplies it natively (a CUDA device, AMX units), else fp32.
 
-    On a CPU without such units bf16 convolutions were ten times slower than fp32.
+    On a CPU without such units bf16 convolutions are emulated and many times slower than fp32.
     """
     if torch.cuda.is_available():
         return "bf16-mixed"
