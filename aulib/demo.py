@@ -68,7 +68,7 @@ def main(
     run_notebook(notebook_path("03_report"), out / "report", {"runs": runs, "faces": wild}, replace=True)
     summary = {
         "methods": methods,
-        "settings": shared | {"steps": {name: steps or STEPS[name] for name in methods}},
+        "settings": shared | {"steps": budgets},
     }
     write_json(out / "summary.json", summary)
     print(f"\n{table(methods)}\n\nfigures: {out / 'report'}   scores: {out / 'summary.json'}", flush=True)

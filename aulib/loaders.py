@@ -113,7 +113,7 @@ def warp(
         image: (B, 3, S, S); landmarks: (B, K, 2) pixels of it, NaN kept.
         augment: "none" (centre crop), "crop-flip" (ADLD's: uniform shift within the margin, mirror
             with probability 1/2) or "slight" (shift at most 3 pixels, turn up to 4 degrees, scale 0.95 to
-            1.05, mirror [C]: larger moves taught far less in the few steps of preset `fast`).
+            1.05, mirror [C]: aligned faces move little, and preset `fast` has few steps).
 
     Raises:
         ValueError: unknown `augment`.

@@ -4,7 +4,7 @@
 exist for `oracle` only. Marks as in docs/method.md: [P] paper, [A] ADLD, [C] ours.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from aulib.supervisors import ALL_SIX, RICH_TWO, SUPERVISORS
 
@@ -27,7 +27,7 @@ class Method:
     au_from_landmarks: bool = False
     adapts_by_domain: bool = False
     read_target_from: str = "features"
-    read_source_from: str = field(default="features")
+    read_source_from: str = "features"
 
     def with_supervisors(self, names: list[str] | tuple[str, ...], weight: float) -> "Method":
         """The same rung with another list of supervisors.

@@ -127,7 +127,8 @@ def train_run(
     schedule = Schedule(steps or values.steps, batch_size or values.batch_size, seed)
 
     sets = {"source": read_dataset(source), "target": read_dataset(target)}
-    labelled = sets["target" if rung.labels_from_target else "source"]
+    domain = "target" if rung.labels_from_target else "source"
+    labelled = sets[domain]
     if not labelled.aus:
         raise ValueError(
             f"{labelled.root} has no AU labels (columns AU01_c, ...), which method {method!r} learns from"
@@ -137,12 +138,11 @@ def train_run(
         name: crop_dataset(data, CropSpec(config.margin_size, config.box_enlarge))
         for name, data in sets.items()
     }
-    faces = {
-        (name, split): faces_of(sets[name], crops[name], split, config)
-        for name in sets
-        for split in ("train", "val", "test")
-    }
-    domain = "target" if rung.labels_from_target else "source"
+    faces = {}
+    for name, data in sets.items():
+        train = faces_of(data, crops[name], "train", config)  # labels and landmarks of all rows, made once
+        for split in ("train", "val", "test"):
+            faces[name, split] = replace(train, rows=data.rows(split))
     needed = [(domain, "train"), (domain, "val")] + [("target", "train")] * rung.uses_target
     for name, split in needed:
         if not len(faces[name, split]):
@@ -152,9 +152,7 @@ def train_run(
     samples = {name: faces[name, "test"] for name in sets}
 
     torch.manual_seed(seed)
-    model = AUModel(config)
-    if config.colour and next(model.parameters()).is_cpu:
-        model = model.to(memory_format=torch.channels_last)
+    model = AUModel(config).to(memory_format=torch.channels_last)
     train, validation = faces[domain, "train"], faces[domain, "val"]
     objective = Objective(rung.weights, *label_weights(train, values), alignment, negatives)
     started = time.perf_counter()
