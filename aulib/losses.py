@@ -51,20 +51,18 @@ def landmark_loss(logits: Tensor, landmarks: Tensor, image_size: int) -> Tensor:
     Returns:
         () mean over known landmarks, in nats; at least the entropy of the shared mass (up to log 4).
     """
-    h, w = logits.shape[-2:]
+    w = logits.shape[-1]
     position = (landmarks + 0.5) * (w / image_size) - 0.5  # in cells; 0 is the first cell's centre
     known = (~position.isnan()).all(-1) & (position > -1).all(-1) & (position < w).all(-1)  # (B, K)
     position = torch.where(known[..., None], position, 0.0).clamp(0, w - 1)
-    log_share = _log_share(logits)  # (B, K, h*w)
     low = position.floor().clamp(max=w - 2)
-    part = position - low  # (B, K, 2) share of the upper neighbour
-    total = 0.0
-    for dx in (0, 1):
-        for dy in (0, 1):
-            share = (part[..., 0] if dx else 1 - part[..., 0]) * (part[..., 1] if dy else 1 - part[..., 1])
-            cell = ((low[..., 1] + dy) * w + low[..., 0] + dx).long()
-            total = total - share * log_share.gather(-1, cell[..., None]).squeeze(-1)
-    return (total * known).sum() / known.sum().clamp(min=1)
+    x, y = (position - low).unbind(-1)  # (B, K) share of the right and of the lower neighbour
+    left, top = low.long().unbind(-1)
+    first = top * w + left
+    cells = torch.stack([first, first + 1, first + w, first + w + 1], -1)  # (B, K, 4)
+    share = torch.stack([(1 - x) * (1 - y), x * (1 - y), (1 - x) * y, x * y], -1)
+    per_landmark = -(share * _log_share(logits).gather(-1, cells)).sum(-1)
+    return (per_landmark * known).sum() / known.sum().clamp(min=1)
 
 
 def flatness_loss(logits: Tensor) -> Tensor:

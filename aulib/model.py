@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from aulib.networks import (
+    EMBEDDING,
     AUHead,
     DomainClassifier,
     FaceEncoder,
@@ -23,6 +24,7 @@ from aulib.networks import (
     TextureEncoder,
     TimmEncoder,
 )
+from aulib.supervisors import SUPERVISORS, PastFaces
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ class ModelConfig:
     share_extraction: one E for landmarks and AUs [P]; False trains two of the same structure [C].
     au_centres: landmarks are moved to AU centres before the maps are made [A].
     alignment_dense: projectors read positions instead of faces.
+    queues: each supervisor keeps faces of past batches as negatives.
     """
 
     aus: tuple[str, ...]
@@ -55,6 +58,7 @@ class ModelConfig:
     share_extraction: bool = True
     au_centres: bool = False
     alignment_dense: bool = False
+    queues: bool = False
 
     def as_dict(self) -> dict:
         return asdict(self) | {"aus": list(self.aus)}
@@ -104,6 +108,8 @@ class AUModel(nn.Module):
                     "texture": Projector(channels, dense=dense),
                 }
             )
+            if config.queues:
+                self.queues = nn.ModuleDict({name: PastFaces(EMBEDDING) for name in SUPERVISORS})
 
     def standardise(self, image: Tensor) -> Tensor:
         """RGB (B, 3, H, W) in [0, 1] -> network input (B, I, H, W), mean 0 and variance 1 within each face.
@@ -174,20 +180,23 @@ class AUModel(nn.Module):
         inputs = self.standardise(image)
         rich = self.encoder(inputs)
         landmark_logits = self.landmark_head(rich)
+        halves = [n, len(rich) - n]
+        rich_s, rich_t = rich.split(halves)  # split, not slices: its backward is one concatenation
+        landmarks_s, landmarks_t = landmark_logits.split(halves)
         outputs = {
             "inputs": inputs,
-            "rich_s": rich[:n],
-            "rich_t": rich[n:],
-            "landmarks_s": landmark_logits[:n],
-            "landmarks_t": landmark_logits[n:],
+            "rich_s": rich_s,
+            "rich_t": rich_t,
+            "landmarks_s": landmarks_s,
+            "landmarks_t": landmarks_t,
         }
         if self.config.adapts_by_domain:
-            outputs["domain_s"], outputs["domain_t"] = self.domain_classifier(rich).split([n, len(rich) - n])
+            outputs["domain_s"], outputs["domain_t"] = self.domain_classifier(rich).split(halves)
         if self.config.au_from_landmarks:
-            shape = self.landmark_attention(landmark_logits[:n])
+            shape = self.landmark_attention(landmarks_s)
             outputs["au_s"] = self.au_head(expected_cells(shape).detach())
             return outputs
-        au_inputs = self.au_features(rich[:n], inputs[:n])
+        au_inputs = self.au_features(rich_s, inputs[:n])
         if not separate:
             outputs["au_s"], _ = self.au_head(au_inputs)
             return outputs
@@ -196,25 +205,31 @@ class AUModel(nn.Module):
 
         # first round: (source, target) halves; shapes are swapped by exchanging the halves
         shape, texture = self.landmark_attention(landmark_logits), self.texture_encoder(rich)
-        shape_of_other = torch.cat([shape[n:], shape[:n]])
-        both = self.reconstruction(torch.cat([shape, shape_of_other]), torch.cat([texture, texture]))
-        self_rec, swapped = both[: 2 * n], both[2 * n :]  # swapped = (F~^s = G(S^t, Z^s), F~^t = G(S^s, Z^t))
+        shape_s, shape_t = shape.split(n)
+        texture_s, texture_t = texture.split(n)
+        both = self.reconstruction(
+            torch.cat([shape_s, shape_t, shape_t, shape_s]), torch.cat([texture, texture])
+        )
+        self_s, self_t, swapped_s, swapped_t = both.split(n)  # F~^s = G(S^t, Z^s), F~^t = G(S^s, Z^t)
 
-        # second round: swapped back
-        landmarks2, shape2, texture2 = self.separate(swapped)  # halves: (S~^t, Z~^s), (S~^s, Z~^t)
-        rich2 = self.reconstruction(torch.cat([shape2[n:], shape2[:n]]), texture2)
+        # second round, of (F~^s, F~^t): swapped back
+        landmarks2, shape2, texture2 = self.separate(torch.cat([swapped_s, swapped_t]))
+        landmarks_swapped_s, landmarks_swapped_t = landmarks2.split(n)
+        shape2_t, shape2_s = shape2.split(n)  # F~^s has the target's shape
+        texture2_s, texture2_t = texture2.split(n)
+        rich2_s, rich2_t = self.reconstruction(torch.cat([shape2_s, shape2_t]), texture2).split(n)
 
-        au_logits, _ = self.au_head(torch.cat([au_inputs, swapped[n:], self_rec[:n]]))
+        au_logits, _ = self.au_head(torch.cat([au_inputs, swapped_t, self_s]))
         outputs["au_s"], outputs["au_swapped_t"], outputs["au_self_s"] = au_logits.split(n)
         return outputs | {
-            "shape_s": shape[:n], "shape_t": shape[n:],
-            "texture_s": texture[:n], "texture_t": texture[n:],
-            "self_s": self_rec[:n], "self_t": self_rec[n:],
-            "swapped_s": swapped[:n], "swapped_t": swapped[n:],
-            "landmarks_swapped_s": landmarks2[:n], "landmarks_swapped_t": landmarks2[n:],
-            "shape2_s": shape2[n:], "shape2_t": shape2[:n],
-            "texture2_s": texture2[:n], "texture2_t": texture2[n:],
-            "rich2_s": rich2[:n], "rich2_t": rich2[n:],
+            "shape_s": shape_s, "shape_t": shape_t,
+            "texture_s": texture_s, "texture_t": texture_t,
+            "self_s": self_s, "self_t": self_t,
+            "swapped_s": swapped_s, "swapped_t": swapped_t,
+            "landmarks_swapped_s": landmarks_swapped_s, "landmarks_swapped_t": landmarks_swapped_t,
+            "shape2_s": shape2_s, "shape2_t": shape2_t,
+            "texture2_s": texture2_s, "texture2_t": texture2_t,
+            "rich2_s": rich2_s, "rich2_t": rich2_t,
         }  # fmt: skip
 
 

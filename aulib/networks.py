@@ -207,6 +207,9 @@ class FeatureAdversary(nn.Sequential):
         )  # fmt: skip
 
 
+EMBEDDING = 128  # D
+
+
 class Projector(nn.Module):
     """p_F, p_S, p_Z: pooled to a coarse grid, two layers, unit length [P: simple projectors; C: this form].
 
@@ -216,7 +219,7 @@ class Projector(nn.Module):
     Shapes: (B, C, h, w) -> (B, D), or (B, grid * grid, D) if dense; every vector has length 1.
     """
 
-    def __init__(self, channels: int, dim: int = 128, grid: int = 7, dense: bool = False):
+    def __init__(self, channels: int, dim: int = EMBEDDING, grid: int = 7, dense: bool = False):
         super().__init__()
         self.dense, self.grid = dense, grid
         inputs = channels if dense else channels * grid * grid

@@ -15,7 +15,7 @@ from aulib.losses import (
     real_fake_loss,
 )
 from aulib.model import AUModel
-from aulib.supervisors import SUPERVISORS, alignment_term
+from aulib.supervisors import SUPERVISORS, Projections, alignment_term
 
 
 @dataclass(frozen=True)
@@ -78,11 +78,11 @@ def _aligned(name: str) -> Term:
     def term(model, objective, outputs, source, target):
         return alignment_term(
             SUPERVISORS[name],
-            outputs,
-            model.projectors,
+            outputs["projections"],
             objective.alignment,
             objective.negatives,
             objective.temperature,
+            model.queues[name] if objective.negatives == "queue" else None,
         )
 
     return term
@@ -118,6 +118,8 @@ def loss_terms(
 ) -> dict[str, Tensor]:
     """Every unweighted term the objective weighs and this step can compute, by name."""
     available = TERMS if separate else PLAIN_TERMS
+    if separate:
+        outputs = outputs | {"projections": Projections(outputs, model.projectors)}
     return {
         name: available[name](model, objective, outputs, source, target)
         for name, weight in objective.weights.items()

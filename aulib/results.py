@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from aulib.metrics import MEASURES
-from aulib.supervisors import SUPERVISORS
+from aulib.supervisors import SUPERVISORS, chance_level
 
 SCORES = {"f1": "mean.f1", "auc": "mean.auc", "f1_norm": "mean.f1_norm", "nme": "landmarks.nme"}
 GRID_CELLS = 7 * 7  # positions of a dense projector: `grid` of networks.Projector, squared
@@ -267,12 +267,11 @@ def chance_of_supervisors(settings: dict) -> dict[str, float]:
     """What each supervisor of a run scores by guessing: log N of its N candidates, nats; empty for L1."""
     if settings["alignment"] == "l1":
         return {}
-    chance = {}
-    for name in settings["supervisors"]:
-        rivals = len(SUPERVISORS[name].rivals) if settings["negatives"] == "rivals" else 0
-        candidates = GRID_CELLS if settings["alignment"] == "dense" else settings["batch_size"] + rivals
-        chance[name] = float(np.log(candidates))
-    return chance
+    how = settings["alignment"], settings["negatives"]
+    return {
+        name: chance_level(*how, SUPERVISORS[name], settings["batch_size"], GRID_CELLS)
+        for name in settings["supervisors"]
+    }
 
 
 def _cell(value: float, low: float, high: float) -> str:

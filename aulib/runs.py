@@ -25,6 +25,7 @@ from aulib.model import AUModel, ModelConfig
 from aulib.objective import ROUND_TERMS, Objective, check_weights
 from aulib.reading import Reading, read_faces, score_faces
 from aulib.running import write_json
+from aulib.supervisors import check_alignment
 from aulib.training import Schedule, fit
 
 SAMPLES = 16  # faces of each domain kept in the run, evenly spaced over its test rows
@@ -92,6 +93,7 @@ def train_run(
     weights: dict[str, float] | None = None,
     alignment: str = "global",
     negatives: str = "rivals",
+    temperature: float = 0.1,
     share_extraction: bool = True,
     progress: bool = True,
     **preset_changes,
@@ -122,6 +124,7 @@ def train_run(
     if preset not in PRESETS:
         raise ValueError(f"unknown preset {preset!r}; there are {list(PRESETS)}")
     values = replace(PRESETS[preset], **preset_changes)
+    check_alignment(alignment, negatives)
     if precision not in PRECISIONS:
         raise ValueError(f"precision {precision!r} is none of {', '.join(PRECISIONS)}")
     schedule = Schedule(steps or values.steps, batch_size or values.batch_size, seed)
@@ -133,7 +136,7 @@ def train_run(
         raise ValueError(
             f"{labelled.root} has no AU labels (columns AU01_c, ...), which method {method!r} learns from"
         )
-    config = model_config(values, rung, labelled, sets, backbone, share_extraction, alignment)
+    config = model_config(values, rung, labelled, sets, backbone, share_extraction, alignment, negatives)
     crops = {
         name: crop_dataset(data, CropSpec(config.margin_size, config.box_enlarge))
         for name, data in sets.items()
@@ -154,7 +157,7 @@ def train_run(
     torch.manual_seed(seed)
     model = AUModel(config).to(memory_format=torch.channels_last)
     train, validation = faces[domain, "train"], faces[domain, "val"]
-    objective = Objective(rung.weights, *label_weights(train, values), alignment, negatives)
+    objective = Objective(rung.weights, *label_weights(train, values), alignment, negatives, temperature)
     started = time.perf_counter()
     model, log, selected = fit(
         model, rung, values, objective, schedule, train,
@@ -168,7 +171,8 @@ def train_run(
         "method": method, "supervisors": list(rung.supervisors), "weights": rung.weights, "preset": preset,
         "preset_values": asdict(values), "steps": schedule.steps,
         "batch_size": schedule.batch_size, "seed": seed,
-        "alignment": alignment, "negatives": negatives, "read_target_from": rung.read_target_from,
+        "alignment": alignment, "negatives": negatives, "temperature": temperature,
+        "read_target_from": rung.read_target_from,
         "read_source_from": rung.read_source_from, "source": str(source), "target": str(target),
         "data_versions": {name: data.version for name, data in sets.items()},
     }  # fmt: skip
@@ -204,6 +208,7 @@ def model_config(
     backbone: str,
     share: bool,
     alignment: str,
+    negatives: str,
 ) -> ModelConfig:
     """Sizes from the preset, AUs from the labelled set, as many landmarks as every set has."""
     available = min(data.num_landmarks for data in sets.values())
@@ -216,6 +221,7 @@ def model_config(
         colour=preset.colour, backbone=backbone, pretrained=False, separates=method.separates,
         adapts_by_domain=method.adapts_by_domain, au_from_landmarks=method.au_from_landmarks,
         share_extraction=share, au_centres=preset.au_centres, alignment_dense=alignment == "dense",
+        queues=negatives == "queue" and bool(method.supervisors),
     )  # fmt: skip
 
 

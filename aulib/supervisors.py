@@ -7,11 +7,12 @@ row; the alignment itself is `info_nce`, the same for all.
 Marks: [P] paper, [A] ADLD, [C] ours; the page docs/method.md has the table.
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,10 @@ ALL_SIX = tuple(SUPERVISORS)
 RICH_TWO = ("rich_source", "rich_target")
 
 
+NEGATIVES = ("batch", "rivals", "queue")
+ALIGNMENTS = ("global", "dense", "l1")
+
+
 def info_nce(first: Tensor, second: Tensor, rivals: Tensor | None = None, temperature: float = 0.1) -> Tensor:
     """Symmetric InfoNCE: each face should find its other round among all faces of the batch (and its rivals).
 
@@ -52,59 +57,129 @@ def info_nce(first: Tensor, second: Tensor, rivals: Tensor | None = None, temper
     v_i only.
 
     Args:
-        first, second: (B, D) of length 1; row i of both is the same face. Dense: (B, P, D), then
-            the candidates of a position are the P positions of its own face [C].
-        rivals: (B, M, D) of length 1, or None.
+        first, second: (B, D) of length 1; row i of both is the same face. Dense: (B, P, D), then the
+            candidates of a position are the P positions of its own face and the same position of the
+            other faces [C].
+        rivals: (B, M, D), dense (B, P, M, D), of length 1; or None.
         temperature: > 0.
 
     Returns:
         () nats; log(candidates) is chance.
     """
-    if first.dim() == 3:
-        logits = first @ second.transpose(1, 2) / temperature  # (B, P, P)
-        positive = torch.arange(first.shape[1], device=first.device).expand(len(first), -1)
-        return 0.5 * (
-            F.cross_entropy(logits.flatten(0, 1), positive.flatten())
-            + F.cross_entropy(logits.transpose(1, 2).flatten(0, 1), positive.flatten())
-        )
-    logits = first @ second.T / temperature  # (B, B)
-    positive = torch.arange(len(first), device=first.device)
-    forward, backward = logits, logits.T
+    forward = _candidates(first, second, rivals) / temperature
+    backward = _candidates(second, first, rivals) / temperature
+    samples = first.shape[-2]  # faces, or positions of a face
+    positive = torch.arange(samples, device=first.device).expand(first.shape[:-1]).flatten()
+    return 0.5 * (
+        F.cross_entropy(forward.flatten(0, -2), positive) + F.cross_entropy(backward.flatten(0, -2), positive)
+    )
+
+
+def _candidates(anchors: Tensor, others: Tensor, rivals: Tensor | None) -> Tensor:
+    """Cosines of every anchor with its candidates, the positive on the diagonal: (B, .) or (B, P, .)."""
+    cosines = [anchors @ others.mT]
+    if anchors.dim() == 3:
+        same_place = torch.einsum("ipd,jpd->ipj", anchors, others)  # (B, P, B)
+        own = torch.eye(len(anchors), dtype=torch.bool, device=anchors.device)
+        cosines.append(same_place.masked_fill(own[:, None], -torch.inf))  # is among its own positions
     if rivals is not None:
-        forward = torch.cat([forward, torch.einsum("bd,bmd->bm", first, rivals) / temperature], 1)
-        backward = torch.cat([backward, torch.einsum("bd,bmd->bm", second, rivals) / temperature], 1)
-    return 0.5 * (F.cross_entropy(forward, positive) + F.cross_entropy(backward, positive))
+        cosines.append((anchors.unsqueeze(-2) @ rivals.mT).squeeze(-2))
+    return torch.cat(cosines, -1)
 
 
-def alignment_term(
-    supervisor: Supervisor,
-    outputs: dict[str, Tensor],
-    projectors,
-    alignment: str = "global",
-    negatives: str = "rivals",
-    temperature: float = 0.1,
-) -> Tensor:
-    """One supervisor's unweighted loss on the model's outputs.
+def chance_level(alignment: str, negatives: str, supervisor: Supervisor, batch: int, cells: int) -> float:
+    """log N of a supervisor's N candidates: what it scores by guessing, nats.
+
+    Args:
+        batch: faces a domain and step.  cells: positions a face is projected at, if dense.
+    """
+    candidates = batch + (cells - 1 if alignment == "dense" else 0)
+    if negatives != "batch":
+        candidates += len(supervisor.rivals)
+    if negatives == "queue":
+        candidates += QUEUE_LENGTH
+    return math.log(candidates)
+
+
+QUEUE_LENGTH = 256
+
+
+class PastFaces(nn.Module):
+    """The last QUEUE_LENGTH projections of one supervisor's first round: negatives beyond the batch.
+
+    A queue as in MoCo (He et al. 2020), without its slow encoder: features age some dozens of steps [C].
+    It starts with random directions, so that the number of candidates never changes.
+    """
+
+    def __init__(self, dim: int):
+        super().__init__()
+        self.register_buffer("vectors", F.normalize(torch.randn(QUEUE_LENGTH, dim), dim=-1))
+
+    @torch.no_grad()
+    def take_in(self, vectors: Tensor) -> None:
+        """(B, D): the oldest B leave."""
+        self.vectors = torch.cat([self.vectors[len(vectors) :], vectors.detach().to(self.vectors.dtype)])
+
+
+class Projections:
+    """The outputs of one step through their projectors, each projected once however many supervisors read it.
 
     Args:
         outputs: named features, each (B, ., h, w).
         projectors: mapping "rich" | "shape" | "texture" -> module giving vectors of length 1.
+    """
+
+    def __init__(self, outputs: dict[str, Tensor], projectors):
+        self.outputs, self.projectors = outputs, projectors
+        self.made: dict[tuple[str, str], Tensor] = {}
+
+    def __call__(self, projector: str, output: str) -> Tensor:
+        if (projector, output) not in self.made:
+            self.made[projector, output] = self.projectors[projector](self.outputs[output])
+        return self.made[projector, output]
+
+
+def check_alignment(alignment: str, negatives: str) -> None:
+    """Raises ValueError for an unknown alignment or negatives, or a queue of anything but whole faces."""
+    if alignment not in ALIGNMENTS:
+        raise ValueError(f"alignment {alignment!r} is none of {', '.join(ALIGNMENTS)}")
+    if negatives not in NEGATIVES:
+        raise ValueError(f"negatives {negatives!r} is none of {', '.join(NEGATIVES)}")
+    if negatives == "queue" and alignment != "global":
+        raise ValueError(f"negatives 'queue' need alignment 'global', found {alignment!r}")
+
+
+def alignment_term(
+    supervisor: Supervisor,
+    project: Projections,
+    alignment: str = "global",
+    negatives: str = "rivals",
+    temperature: float = 0.1,
+    queue: PastFaces | None = None,
+) -> Tensor:
+    """One supervisor's unweighted loss on the model's outputs.
+
+    Args:
+        project: the step's outputs and projectors.
         alignment: "global" (a face is a sample), "dense" (a position is), or "l1" (ADLD's cycle,
             the first round detached as its target).
-        negatives: "batch" (other faces only) or "rivals" (and recombinations of this face).
+        negatives: "batch" (other faces only), "rivals" (and recombinations of this face) or "queue" (and
+            faces of past batches, which `queue` holds and this step's faces then join; global only).
 
     Raises:
-        ValueError: unknown alignment or negatives.
+        ValueError: unknown alignment or negatives, or a queue with another alignment than global.
     """
-    if alignment not in ("global", "dense", "l1"):
-        raise ValueError(f"alignment {alignment!r} is none of global, dense, l1")
-    if negatives not in ("batch", "rivals"):
-        raise ValueError(f"negatives {negatives!r} is none of batch, rivals")
-    first, second = outputs[supervisor.first], outputs[supervisor.second]
+    check_alignment(alignment, negatives)
     if alignment == "l1":
+        first, second = project.outputs[supervisor.first], project.outputs[supervisor.second]
         return (second - first.detach()).abs().mean()
-    project = projectors[supervisor.projector]
+    first, second = (project(supervisor.projector, name) for name in (supervisor.first, supervisor.second))
     rivals = None
-    if negatives == "rivals" and alignment == "global":
-        rivals = torch.stack([project(outputs[name]) for name in supervisor.rivals], 1)
-    return info_nce(project(first), project(second), rivals, temperature)
+    if negatives != "batch":
+        rivals = torch.stack([project(supervisor.projector, name) for name in supervisor.rivals], -2)
+    if negatives == "queue":
+        rivals = torch.cat([rivals, queue.vectors.expand(len(first), -1, -1)], 1)
+    loss = info_nce(first, second, rivals, temperature)
+    if negatives == "queue" and queue.training:
+        queue.take_in(first)
+    return loss
