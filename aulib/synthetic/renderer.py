@@ -1,7 +1,8 @@
 """From face parameters to pixels and landmarks.
 
 A `Face` is a person (people.Person), an expression (actions.Expression) and a `Shot`. The
-renderer keeps one head mesh and its ray-casting tree, moves the vertices, and casts.
+renderer keeps one head mesh, moves its vertices, rasterises it from the camera and from the key light, and
+shades what is seen.
 """
 
 from collections import OrderedDict
@@ -9,16 +10,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.sparse as sp
 import warp as wp
 
-from aulib.synthetic import actions, appearance, painting, shading
+from aulib.synthetic import actions, appearance, painting, shading, visibility
 from aulib.synthetic.heads import EYE_LEFT, EYE_RIGHT, Head, load_head
 from aulib.synthetic.landmark_vertices import landmark_table
 from aulib.synthetic.people import Person
 from aulib.synthetic.storage import cache_root
 
 EYE_RADIUS = 0.143
+MIDDLE = np.array([0.0, -0.28, -0.1])  # the head turns about a point inside it
+LIT_MIDDLE, LIT_RADIUS = np.array([0.0, 0.0, -0.3]), 1.7  # the ball whose shadows are seen, decimetres
+PERSONAL = ("skin", "lips", "hair", "cloth", "iris", "teeth", "gloss", "pupil", "iris_size", "strands")
+SCENE = shading.Scene.numpy_dtype()
+LIGHT_SIDE = 144  # texels of the shadow map: as fine as pixels at 112 px
 
 
 @dataclass(frozen=True)
@@ -94,38 +99,35 @@ class FaceRenderer:
 
     Args:
         size: side of the square picture, pixels.
-        samples: rays per pixel.
-        device: "cpu" or "cuda"; bytes are reproducible on "cpu".
+        samples: seen per pixel, and averaged.
+        device: "cpu" or "cuda"; None takes CUDA where there is a card. Bytes are reproducible on "cpu".
+        people_kept: whose paint is kept for their next picture.
     """
 
-    def __init__(self, size: int = 112, samples: int = 2, device: str = "cpu", people_kept: int = 64):
+    def __init__(self, size: int = 112, samples: int = 2, device: str | None = "cpu", people_kept: int = 64):
         if size < 16:
             raise ValueError(f"size must be at least 16 pixels, found {size}")
         wp.config.kernel_cache_dir = str(cache_root() / "warp")
         wp.init()
+        device = device or ("cuda" if wp.is_cuda_available() else "cpu")
         self.size, self.samples, self.device, self.people_kept = size, samples, device, people_kept
         self.head: Head = load_head()
         self.looks = appearance.Wardrobe(self.head, device)
         self.actions = actions.ActionShapes(self.head)
         self.people: OrderedDict = OrderedDict()
         head = self.head
-        corners = head.triangles.ravel()
-        faces = np.repeat(np.arange(len(head.triangles)), 3)
-        self._faces_to_vertices = sp.csr_matrix(
-            (np.ones(len(corners), np.float32), (corners, faces)), (len(head.vertices), len(head.triangles))
-        )
+        self._eyes = [np.flatnonzero(head.part == eye) for eye in (EYE_LEFT, EYE_RIGHT)]
         self._landmark_rows, self._landmark_weights = landmark_table(head)
-        self._on = dict(device=device)
-        self._points = wp.array(head.vertices, dtype=wp.vec3, **self._on)
-        self._mesh = wp.Mesh(
-            self._points,
-            wp.array(head.triangles.ravel(), dtype=int, **self._on),
-            bvh_leaf_size=4,  # a tenth faster than the default here; hits do not depend on it
-        )
-        self._triangles = wp.array(head.triangles, dtype=int, **self._on)
-        self._canonical = wp.array(head.vertices, dtype=wp.vec3, **self._on)
-        self._part = wp.array(head.part, dtype=int, **self._on)
-        self._image = wp.zeros((size, size), dtype=wp.vec4, **self._on)
+        on = dict(device=device)
+        self._points = wp.array(head.vertices, dtype=wp.vec3, **on)
+        self._mesh = wp.Mesh(self._points, wp.array(head.triangles.ravel(), dtype=int, **on))
+        self._triangles = wp.array(head.triangles, dtype=int, **on)
+        self._canonical = wp.array(head.vertices, dtype=wp.vec3, **on)
+        self._part = wp.array(head.part, dtype=int, **on)
+        self._nearest = wp.zeros((samples, size, size), dtype=wp.uint64, **on)
+        self._light_map = wp.zeros((1, LIGHT_SIDE, LIGHT_SIDE), dtype=wp.uint64, **on)
+        self._stride = max(1, round(0.38 * samples))
+        self._image = wp.zeros((size, size), dtype=wp.vec4, **on)
 
     def render(self, faces: list[Face]) -> tuple[np.ndarray, np.ndarray]:
         """Pictures (B, S, S, 3) uint8 on mid grey and landmarks (B, 68, 2) float32 pixels."""
@@ -137,7 +139,7 @@ class FaceRenderer:
         look = self._look(face.person)
         vertices = look.vertices + self.actions.displacement(face.expression)
         colour_paint, relief_paint = look.paint(face.expression)
-        return self._cast(face, look, vertices, colour_paint, relief_paint)
+        return self._draw(face, look, vertices.astype(np.float32), colour_paint, relief_paint)
 
     def _look(self, person: Person) -> appearance.Look:
         if person not in self.people:
@@ -147,100 +149,118 @@ class FaceRenderer:
         self.people.move_to_end(person)
         return self.people[person]
 
-    def normals(self, vertices: np.ndarray) -> np.ndarray:
-        """(V, 3) unit vertex normals, the area-weighted mean of the adjacent faces'."""
-        a, b, c = (vertices[self.head.triangles[:, k]] for k in range(3))
-        u, v = b - a, c - a
-        cross = u[:, [1, 2, 0]] * v[:, [2, 0, 1]] - u[:, [2, 0, 1]] * v[:, [1, 2, 0]]
-        summed = self._faces_to_vertices @ cross.astype(np.float32)
-        return summed / np.maximum(np.linalg.norm(summed, axis=1, keepdims=True), 1e-9)
-
-    def _cast(self, face, look, vertices, colour_paint, relief_paint) -> Rendering:
+    def _draw(self, face, look, vertices, colour_paint, relief_paint) -> Rendering:
         shot, size = face.shot, self.size
         turn = rotation(shot.yaw, shot.pitch, shot.roll)
         focal = shot.zoom * size * shot.distance / 2.0  # pixels: 2 dm of face fill `zoom` of the picture
         middle = (size - 1) / 2
-        centre_head = np.array([0.0, -0.28, -0.1])  # turns about a point inside the head
 
-        def project(points: np.ndarray) -> np.ndarray:
-            seen = (points - centre_head) @ turn.T
-            depth = shot.distance - seen[:, 2]
-            x = middle + shot.shift[0] * size + focal * seen[:, 0] / depth
-            y = middle + shot.shift[1] * size - focal * seen[:, 1] / depth
-            return np.stack([x, y], 1)
+        def seen(points: np.ndarray) -> np.ndarray:
+            """Column, row and 1 / depth of points (M, 3)."""
+            camera = (points - MIDDLE) @ turn.T
+            nearness = 1 / (shot.distance - camera[:, 2])
+            x = middle + shot.shift[0] * size + focal * camera[:, 0] * nearness
+            y = middle + shot.shift[1] * size - focal * camera[:, 1] * nearness
+            return np.stack([x, y, nearness], 1)
 
-        def to_head(direction) -> wp.vec3:
-            direction = np.asarray(direction, float) @ turn
-            return wp.vec3(*(direction / max(np.linalg.norm(direction), 1e-9)))
-
-        s = shading.Scene()
-        s.eye = wp.vec3(*(np.array([0, 0, shot.distance]) @ turn + centre_head))
-        s.right = wp.vec3(*(np.array([1 / focal, 0, 0]) @ turn))
-        s.down = wp.vec3(*(np.array([0, -1 / focal, 0]) @ turn))
-        offset = np.array([-shot.shift[0] * size / focal, shot.shift[1] * size / focal, -1.0])
-        s.forward = wp.vec3(*(offset @ turn))
-        for light in ("key", "fill", "rim"):
-            setattr(s, light, wp.vec3(*getattr(shot, light)))
-            setattr(s, f"{light}_direction", to_head(getattr(shot, f"{light}_direction")))
-        s.sky, s.ground, s.up = wp.vec3(*shot.sky), wp.vec3(*shot.ground), to_head((0, 1, 0.35))
-        s.shadow = shot.shadow
-        person = face.person
-        s.gloss = person.gloss
-        for name in ("skin", "lips", "hair", "cloth", "iris", "teeth"):
-            setattr(s, name, wp.vec3(*getattr(person, name)))
-        s.pupil, s.iris_size, s.strands = person.pupil, person.iris_size, person.strands
-        gaze_left, gaze_right = face.expression.gaze_vectors()
-        s.gaze_left, s.gaze_right = wp.vec3(*gaze_left), wp.vec3(*gaze_right)
-        eyes = np.stack([vertices[self.head.part == part].mean(0) for part in (EYE_LEFT, EYE_RIGHT)])
-        s.centre_left, s.centre_right = wp.vec3(*eyes[0]), wp.vec3(*eyes[1])
-        s.eye_radius = EYE_RADIUS
-        s.mouth_front = float(vertices[self.looks.lip_front, 2].mean())
-        s.side, s.samples, s.stride = size, self.samples, max(1, round(0.38 * self.samples))
-        s.paint_left, s.paint_top, s.paint_scale = (
-            painting.PAINT_LEFT,
-            painting.PAINT_TOP,
-            painting.PAINT_SCALE,
-        )
-
-        self._points.assign(vertices.astype(np.float32))
+        eyes = np.stack([vertices[rows].mean(0) for rows in self._eyes])
+        scene = self._scene(face, turn, eyes, float(vertices[self.looks.lip_front, 2].mean()))
+        on = dict(device=self.device)
+        self._points.assign(vertices)
         self._mesh.refit()
-        on = self._on
+        triangles = self._triangles
+        screen = wp.array(seen(vertices).astype(np.float32), dtype=wp.vec3, **on)
+        self._rasterise(screen, self._stride, self._nearest)
+        if shot.shadow > 0:
+            axes = np.concatenate([scene["light_right"], -scene["light_up"], scene["key_direction"]])
+            light = vertices @ axes.T
+            light += np.float32([(LIGHT_SIDE - 1) / 2, (LIGHT_SIDE - 1) / 2, shading.LIGHT_HEIGHT])
+            light -= axes @ np.float32(LIT_MIDDLE)
+            self._rasterise(wp.array(light, dtype=wp.vec3, **on), 0, self._light_map)
         wp.launch(
-            shading.cast,
+            shading.shade,
             dim=(size, size),
             inputs=[
                 self._mesh.id,
-                s,
-                self._triangles,
-                wp.array(self.normals(vertices), dtype=wp.vec3, **on),
+                wp.array(scene, dtype=shading.Scene, **on),
+                self._nearest,
+                self._light_map,
+                screen,
+                self._points,
+                triangles,
+                self.looks.normals(self._points),
                 self._canonical,
                 look.marks,
                 look.marks2,
                 self._part,
-                wp.array(colour_paint, dtype=wp.vec3, **on),
-                wp.array(relief_paint, dtype=wp.vec3, **on),
+                colour_paint,
+                relief_paint,
             ],
             outputs=[self._image],
-            device=self.device,
+            **on,
         )
-        linear = self._image.numpy()
-        alpha = linear[..., 3:]
-        colour = linear[..., :3] / np.maximum(alpha, 1e-6)
-        rgba = np.concatenate([tone_map(colour), alpha], -1).astype(np.float32)
         points = (vertices[self._landmark_rows] * self._landmark_weights[..., None]).sum(1)
         return Rendering(
-            rgba, project(points).astype(np.float32), vertices, project, eyes, focal / shot.distance
+            self._image.numpy().copy(),
+            seen(points)[:, :2].astype(np.float32),
+            vertices,
+            lambda points: seen(points)[:, :2],
+            eyes,
+            focal / shot.distance,
         )
 
+    def _rasterise(self, screen: wp.array, stride: int, nearest: wp.array) -> None:
+        nearest.zero_()
+        wp.launch(
+            visibility.rasterise,
+            dim=len(self._triangles),
+            inputs=[screen, self._triangles, stride],
+            outputs=[nearest],
+            device=self.device,
+        )
 
-def tone_map(linear: np.ndarray) -> np.ndarray:
-    """Linear light to display values in [0, 1], with a soft shoulder so that highlights keep their hue."""
-    soft = np.where(linear > 0.7, 0.7 + 0.3 * (1 - np.exp(-(linear - 0.7) / 0.3)), linear)
-    return np.clip(soft, 0, 1) ** (1 / 2.2)
+    def _scene(self, face: Face, turn: np.ndarray, eyes: np.ndarray, mouth_front: float) -> np.ndarray:
+        """(1,) record of shading.Scene."""
+        shot, person = face.shot, face.person
+
+        def to_head(direction) -> np.ndarray:
+            direction = np.asarray(direction, float) @ turn
+            return direction / max(np.linalg.norm(direction), 1e-9)
+
+        key = to_head(shot.key_direction)
+        across = np.cross((0.0, 1.0, 0.0) if abs(key[1]) < 0.9 else (0.0, 0.0, 1.0), key)
+        across *= LIGHT_SIDE / (2 * LIT_RADIUS) / np.linalg.norm(across)
+        gaze_left, gaze_right = face.expression.gaze_vectors()
+        values = dict(
+            eye=np.array([0, 0, shot.distance]) @ turn + MIDDLE,
+            up=to_head((0, 1, 0.35)),
+            key_direction=key,
+            fill_direction=to_head(shot.fill_direction),
+            rim_direction=to_head(shot.rim_direction),
+            lit_middle=LIT_MIDDLE,
+            light_right=across,
+            light_up=np.cross(key, across),
+            gaze_left=gaze_left,
+            gaze_right=gaze_right,
+            centre_left=eyes[0],
+            centre_right=eyes[1],
+            eye_radius=EYE_RADIUS,
+            mouth_front=mouth_front,
+            stride=self._stride,
+            paint_left=painting.PAINT_LEFT,
+            paint_top=painting.PAINT_TOP,
+            paint_scale=painting.PAINT_SCALE,
+            **{name: getattr(shot, name) for name in ("key", "fill", "rim", "sky", "ground", "shadow")},
+            **{name: getattr(person, name) for name in PERSONAL},
+        )
+        scene = np.zeros(1, SCENE)
+        for name, value in values.items():
+            scene[name] = value
+        return scene
 
 
 def composite(rgba: np.ndarray, background: np.ndarray) -> np.ndarray:
     """uint8 picture of a rendering over a background (H, W, 3) or (3,) in [0, 1]."""
     alpha = rgba[..., 3:]
-    mixed = rgba[..., :3] * alpha + background * (1 - alpha)
-    return np.rint(np.clip(mixed, 0, 1) * 255).astype(np.uint8)
+    mixed = background + (rgba[..., :3] - background) * alpha
+    return (np.clip(mixed, 0, 1) * np.float32(255) + np.float32(0.5)).astype(np.uint8)

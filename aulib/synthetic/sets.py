@@ -1,5 +1,5 @@
 """Sets of rendered faces: written as dataset folders, whole or not at all, the same bytes for the same
-seed."""
+seed (on the CPU; where there is a CUDA card it draws, and may differ in a last bit)."""
 
 import contextlib
 import csv
@@ -226,7 +226,7 @@ def _renderer(size: int):
     from aulib.synthetic.renderer import FaceRenderer
 
     if size not in _RENDERERS:
-        _RENDERERS[size] = FaceRenderer(size, people_kept=48)
+        _RENDERERS[size] = FaceRenderer(size, device=None, people_kept=48)
     return _RENDERERS[size]
 
 

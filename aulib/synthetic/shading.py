@@ -1,9 +1,13 @@
-"""The ray caster: one warp kernel that turns a head mesh, paint and lights into pixels (CPU and CUDA
-alike)."""
+"""Light and skin: the warp kernel that colours what is seen of a head (CPU and CUDA alike)."""
 
 import warp as wp
 
-wp.config.log_level = wp.LOG_WARNING if hasattr(wp, "LOG_WARNING") else wp.config.log_level
+from aulib.synthetic.visibility import EMPTY, NEARNESS_STEPS
+
+LIGHT_HEIGHT = 4.0  # keeps heights above the plane of the light positive
+
+# Warp announces every module it loads and every card it misses, in the middle of a progress bar
+wp.config.log_level = getattr(wp, "LOG_ERROR", wp.config.log_level)
 
 
 @wp.struct
@@ -11,9 +15,6 @@ class Scene:
     """Everything one picture needs besides the mesh; lengths in decimetres, frame of the head."""
 
     eye: wp.vec3  # camera position
-    right: wp.vec3  # ray = forward + right * (column - cx) + down * (row - cy)
-    down: wp.vec3
-    forward: wp.vec3
     key_direction: wp.vec3
     key: wp.vec3
     fill_direction: wp.vec3
@@ -40,9 +41,10 @@ class Scene:
     teeth: wp.vec3
     mouth_front: float  # z of the lips; the mouth darkens behind it
     strands: float
-    side: int
-    samples: int  # rays per pixel, on a rank-1 lattice
-    stride: int
+    stride: int  # of the lattice of samples in a pixel
+    lit_middle: wp.vec3  # the middle of the shadow map; steps from there times light_right, light_up: texels
+    light_right: wp.vec3
+    light_up: wp.vec3
     paint_left: float  # paint rectangle in template x, y
     paint_top: float
     paint_scale: float  # texels per decimetre
@@ -93,10 +95,68 @@ def eye_colour(s: Scene, p: wp.vec3, centre: wp.vec3, gaze: wp.vec3):
     return iris * (1.0 - edge) + white * edge
 
 
+@wp.func
+def display(linear: float):
+    """Linear light to a display value in [0, 1], with a soft shoulder so that highlights keep their hue."""
+    soft = linear
+    if linear > 0.7:
+        soft = 0.7 + 0.3 * (1.0 - wp.exp((0.7 - linear) / 0.3))
+    return wp.pow(wp.clamp(soft, 0.0, 1.0), 1.0 / 2.2)
+
+
+@wp.func
+def highlight(cosine: float, doublings: int):
+    """cosine to the power 2 ** doublings, none behind."""
+    value = wp.max(0.0, cosine)
+    for _ in range(doublings):
+        value = value * value
+    return value
+
+
+@wp.func
+def place(a: wp.vec3, b: wp.vec3, c: wp.vec3, x: float, y: float):
+    """Weights of a triangle's corners at a point of the screen, corrected for perspective."""
+    area = (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
+    v = ((x - a[0]) * (c[1] - a[1]) - (y - a[1]) * (c[0] - a[0])) / area
+    w = ((y - a[1]) * (b[0] - a[0]) - (x - a[0]) * (b[1] - a[1])) / area
+    weights = wp.vec3((1.0 - v - w) * a[2], v * b[2], w * c[2])
+    return weights / (weights[0] + weights[1] + weights[2])
+
+
+@wp.func
+def unshadowed(s: Scene, light_map: wp.array3d(dtype=wp.uint64), p: wp.vec3):
+    """Share of the key light that reaches a point: four texels of the shadow map, compared and blended."""
+    d = p - s.lit_middle
+    side = light_map.shape[1]
+    middle = 0.5 * (float(side) - 1.0)
+    x = middle + wp.dot(s.light_right, d)
+    y = middle - wp.dot(s.light_up, d)
+    free = float(1.0)  # noqa: UP018 (a warp variable, not a constant)
+    if x > 0.0 and y > 0.0 and x < float(side) - 1.001 and y < float(side) - 1.001:
+        i = int(x)
+        j = int(y)
+        fx = x - float(i)
+        fy = y - float(j)
+        height = wp.uint64((wp.dot(s.key_direction, d) + LIGHT_HEIGHT) * NEARNESS_STEPS) << wp.uint64(32)
+        if light_map[0, j, i] > height:
+            free -= (1.0 - fx) * (1.0 - fy)
+        if light_map[0, j, i + 1] > height:
+            free -= fx * (1.0 - fy)
+        if light_map[0, j + 1, i] > height:
+            free -= (1.0 - fx) * fy
+        if light_map[0, j + 1, i + 1] > height:
+            free -= fx * fy
+    return free
+
+
 @wp.kernel(enable_backward=False)
-def cast(
+def shade(
     mesh: wp.uint64,
-    s: Scene,
+    scene: wp.array(dtype=Scene),
+    nearest: wp.array3d(dtype=wp.uint64),
+    light_map: wp.array3d(dtype=wp.uint64),
+    screen: wp.array(dtype=wp.vec3),
+    points: wp.array(dtype=wp.vec3),
     triangles: wp.array2d(dtype=int),
     normals: wp.array(dtype=wp.vec3),
     canonical: wp.array(dtype=wp.vec3),
@@ -107,29 +167,30 @@ def cast(
     relief_paint: wp.array2d(dtype=wp.vec3),
     image: wp.array2d(dtype=wp.vec4),
 ):
+    """Display colour (not multiplied by alpha) and alpha of every pixel, the mean over its samples."""
     row, column = wp.tid()
+    s = scene[0]
+    samples = nearest.shape[0]
     total = wp.vec4(0.0, 0.0, 0.0, 0.0)
     lit = float(1.0)  # noqa: UP018 (a warp variable, not a constant)
     asked = int(0)  # noqa: UP018
-    for sub in range(s.samples):
-        dx = (float(sub) + 0.5) / float(s.samples) - 0.5
-        dy = float((sub * s.stride) % s.samples) / float(s.samples) + 0.5 / float(s.samples) - 0.5
-        middle = 0.5 * (float(s.side) - 1.0)
-        ray = wp.normalize(
-            s.forward + s.right * (float(column) + dx - middle) + s.down * (float(row) + dy - middle)
-        )
-        hit = wp.mesh_query_ray(mesh, s.eye, ray, 1.0e4)
-        if hit.result:
-            a = triangles[hit.face, 0]
-            b = triangles[hit.face, 1]
-            c = triangles[hit.face, 2]
-            w = 1.0 - hit.u - hit.v
-            p = s.eye + ray * hit.t
-            n = wp.normalize(normals[a] * hit.u + normals[b] * hit.v + normals[c] * w)
-            q = canonical[a] * hit.u + canonical[b] * hit.v + canonical[c] * w
-            m = marks[a] * hit.u + marks[b] * hit.v + marks[c] * w  # lips, lash line, hair
+    for sub in range(samples):
+        found = nearest[sub, row, column]
+        if found != wp.uint64(EMPTY):
+            face = int(found & wp.uint64(0xFFFFFFFF)) - 1
+            a = triangles[face, 0]
+            b = triangles[face, 1]
+            c = triangles[face, 2]
+            x = float(column) + (float(sub) + 0.5) / float(samples) - 0.5
+            y = float(row) + (float((sub * s.stride) % samples) + 0.5) / float(samples) - 0.5
+            w = place(screen[a], screen[b], screen[c], x, y)
+            p = points[a] * w[0] + points[b] * w[1] + points[c] * w[2]
+            ray = wp.normalize(p - s.eye)
+            n = wp.normalize(normals[a] * w[0] + normals[b] * w[1] + normals[c] * w[2])
+            q = canonical[a] * w[0] + canonical[b] * w[1] + canonical[c] * w[2]
+            m = marks[a] * w[0] + marks[b] * w[1] + marks[c] * w[2]  # lips, lash line, hair
             m2 = (
-                marks2[a] * hit.u + marks2[b] * hit.v + marks2[c] * w
+                marks2[a] * w[0] + marks2[b] * w[1] + marks2[c] * w[2]
             )  # cloth, front of face, open to the sky
             kind = part[a]
             if part[b] < kind:
@@ -138,7 +199,7 @@ def cast(
                 kind = part[c]
             albedo = wp.vec3(0.5, 0.5, 0.5)
             gloss = s.gloss
-            sharp = float(18.0)  # noqa: UP018
+            sharp = int(4)  # noqa: UP018
             dim = float(1.0)  # noqa: UP018
             wrap = wp.vec3(0.35, 0.18, 0.12)
             if kind == 1 or kind == 2:
@@ -150,14 +211,14 @@ def cast(
                 albedo = eye_colour(s, p, centre, gaze)
                 n = wp.normalize(p - centre)
                 gloss = 0.9
-                sharp = 120.0
-                above = wp.mesh_query_ray(mesh, p + n * 0.004, wp.normalize(wp.vec3(0.0, 0.75, 0.65)), 0.11)
-                if above.result:
+                sharp = 7
+                lid = wp.normalize(wp.vec3(0.0, 0.75, 0.65))
+                if wp.mesh_query_ray_anyhit(mesh, p + n * 0.004, lid, 0.11):
                     dim = 0.62
             elif kind == 3:
                 albedo = s.teeth
                 gloss = 0.35
-                sharp = 60.0
+                sharp = 6
                 dim = wp.clamp(1.0 - 2.6 * (s.mouth_front - 0.10 - p[2]), 0.12, 1.0)
             elif kind == 4:
                 albedo = wp.vec3(0.55, 0.24, 0.23)
@@ -168,26 +229,28 @@ def cast(
                 gloss = 0.15
                 dim = wp.clamp(1.0 - 5.0 * (s.mouth_front - 0.09 - p[2]), 0.05, 1.0)
             else:
-                x = (q[0] - s.paint_left) * s.paint_scale
-                y = (s.paint_top - q[1]) * s.paint_scale
+                albedo = s.skin
                 front = ramp(0.15, 0.45, m2[1])
-                tone = texel(colour_paint, x, y)
-                relief = texel(relief_paint, x, y)
-                albedo = wp.cw_mul(s.skin, tone * front + wp.vec3(1.0, 1.0, 1.0) * (1.0 - front))
-                n = wp.normalize(n - wp.vec3(relief[0], relief[1], 0.0) * front)
-                dim = 1.0 - front * wp.clamp(relief[2], 0.0, 0.85)
+                if front > 0.0:
+                    tx = (q[0] - s.paint_left) * s.paint_scale
+                    ty = (s.paint_top - q[1]) * s.paint_scale
+                    tone = texel(colour_paint, tx, ty)
+                    relief = texel(relief_paint, tx, ty) * front
+                    albedo = wp.cw_mul(s.skin, tone * front + wp.vec3(1.0, 1.0, 1.0) * (1.0 - front))
+                    n = wp.normalize(n - wp.vec3(relief[0], relief[1], 0.0))
+                    dim = 1.0 - wp.clamp(relief[2], 0.0, 0.85)
                 lip = ramp(0.30, 0.62, m[0])
-                albedo = albedo * (1.0 - lip) + wp.cw_mul(s.lips, wp.vec3(1.0, 1.0, 1.0)) * lip
+                albedo = albedo * (1.0 - lip) + s.lips * lip
                 gloss = gloss * (1.0 + 1.2 * lip)
                 lash = wp.clamp(m[1], 0.0, 1.0)
                 albedo = albedo * (1.0 - 0.9 * lash) + wp.vec3(0.03, 0.02, 0.02) * 0.9 * lash
-                wave = wp.sin(3.1 * q[1] + 7.0 * q[2]) * 1.7
-                strand = 0.5 + 0.25 * (
-                    wp.sin(s.strands * (q[0] * 2.3 + wave * 0.3))
-                    + wp.sin(s.strands * (2.9 * q[2] - q[0]) + 2.0 * wave)
-                )
-                cover = ramp(0.32, 0.55, m[2] + 0.14 * (strand - 0.5))
-                if cover > 0.0:
+                if m[2] > 0.25:  # no strand of hair covers where there is less
+                    wave = wp.sin(3.1 * q[1] + 7.0 * q[2]) * 1.7
+                    strand = 0.5 + 0.25 * (
+                        wp.sin(s.strands * (q[0] * 2.3 + wave * 0.3))
+                        + wp.sin(s.strands * (2.9 * q[2] - q[0]) + 2.0 * wave)
+                    )
+                    cover = ramp(0.32, 0.55, m[2] + 0.14 * (strand - 0.5))
                     albedo = albedo * (1.0 - cover) + s.hair * (0.55 + 0.9 * strand) * cover
                     gloss = gloss * (1.0 - cover) + 0.22 * cover
                     n = wp.normalize(n + wp.vec3(strand - 0.5, 0.0, 0.0) * 0.5 * cover)
@@ -197,10 +260,8 @@ def cast(
             if wp.dot(n, ray) > 0.0:
                 n = wp.normalize(n - ray * (wp.dot(n, ray) * 1.02))
             if asked == 0 and s.shadow > 0.0 and wp.dot(n, s.key_direction) > -0.1:
-                asked = 1  # one shadow ray serves the whole pixel
-                block = wp.mesh_query_ray(mesh, p + n * 0.02, s.key_direction, 20.0)
-                if block.result:
-                    lit = 1.0 - s.shadow
+                asked = 1  # one look towards the light serves the whole pixel
+                lit = 1.0 - s.shadow * (1.0 - unshadowed(s, light_map, p + n * 0.04))
             sky = 0.5 + 0.5 * wp.dot(n, s.up)
             open = wp.clamp(m2[2], 0.0, 1.0)
             light = (s.ground * (1.0 - sky) + s.sky * sky) * (0.25 + 0.75 * open)
@@ -210,12 +271,16 @@ def cast(
             light += wp.cw_mul(s.rim, wrapped(wp.dot(n, s.rim_direction), wp.vec3(0.05, 0.05, 0.05)))
             half_key = wp.normalize(s.key_direction - ray)
             half_fill = wp.normalize(s.fill_direction - ray)
-            graze = 0.35 + 0.65 * wp.pow(1.0 - wp.clamp(-wp.dot(n, ray), 0.0, 1.0), 3.0)
-            shine = s.key * wp.pow(wp.max(0.0, wp.dot(n, half_key)), sharp) * lit
-            shine += s.fill * wp.pow(wp.max(0.0, wp.dot(n, half_fill)), sharp)
+            slant = 1.0 - wp.clamp(-wp.dot(n, ray), 0.0, 1.0)
+            graze = 0.35 + 0.65 * slant * slant * slant
+            shine = s.key * highlight(wp.dot(n, half_key), sharp) * lit
+            shine += s.fill * highlight(wp.dot(n, half_fill), sharp)
             colour = wp.cw_mul(albedo, light) * dim + shine * (gloss * graze * dim)
             total += wp.vec4(colour[0], colour[1], colour[2], 1.0)
-    image[row, column] = total / float(s.samples)
+    alpha = total[3] / float(samples)
+    if total[3] > 0.0:
+        total = total / total[3]
+    image[row, column] = wp.vec4(display(total[0]), display(total[1]), display(total[2]), alpha)
 
 
 @wp.kernel(enable_backward=False)
