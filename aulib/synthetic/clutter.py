@@ -9,6 +9,19 @@ from PIL import Image, ImageDraw, ImageFilter
 from aulib.synthetic.people import Person
 
 OCCLUDED_SHARE = 0.25
+DAPPLED_SHARE = 0.4
+
+
+def dapple(rng: np.random.Generator, rgba: np.ndarray) -> np.ndarray:
+    """Four faces in ten are in patchy shade, as under leaves or beside a blind: (S, S, 4) display values."""
+    if rng.random() >= DAPPLED_SHARE:
+        return rgba
+    patches = int(rng.integers(3, 9))
+    coarse = Image.fromarray(rng.standard_normal((patches, patches)).astype(np.float32))
+    field = np.asarray(coarse.resize(rgba.shape[1::-1], Image.Resampling.BICUBIC))
+    shade = 1 / (1 + np.exp(-rng.uniform(2, 8) * (field - rng.uniform(-0.3, 0.5))))
+    light = (1 - rng.uniform(0.35, 0.8) * shade) ** (1 / 2.2)  # of linear light, in display values
+    return np.concatenate([rgba[..., :3] * light[..., None], rgba[..., 3:]], -1).astype(np.float32)
 
 
 def cluttered_background(rng: np.random.Generator, size: int) -> np.ndarray:
@@ -177,22 +190,22 @@ def _scarf(rng, draw, points, width, side) -> None:
 def spoil(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
     """Exposure, white balance, low resolution, blur, noise, grey pictures, JPEG."""
     # a grey level's new value depends on nothing else: one table a channel
-    level = np.linspace(0, 1, 256) * np.exp(rng.normal(0, 0.06, (3, 1)))
-    level = np.clip(0.5 + (level - 0.5) * rng.uniform(0.75, 1.25) + rng.normal(0, 0.04), 0, 1)
-    level = level ** np.exp(rng.normal(0, 0.12))
+    level = np.linspace(0, 1, 256) * np.exp(rng.normal(0, 0.08, (3, 1)))
+    level = np.clip(0.5 + (level - 0.5) * rng.uniform(0.6, 1.3) + rng.normal(0, 0.06), 0, 1)
+    level = level ** np.exp(rng.normal(0, 0.2))
     size = len(image)
     picture = Image.fromarray(image).point(np.rint(level * 255).astype(int).ravel().tolist())
-    if rng.random() < 0.18:
-        small = int(size * rng.uniform(0.5, 0.85))
+    if rng.random() < 0.35:
+        small = int(size * rng.uniform(0.35, 0.8))
         picture = picture.resize((small, small), Image.Resampling.BILINEAR).resize(
             (size, size), Image.Resampling.BICUBIC
         )
-    if rng.random() < 0.2:
-        picture = picture.filter(ImageFilter.GaussianBlur(float(rng.uniform(0.3, 0.9) * size / 112)))
+    if rng.random() < 0.3:
+        picture = picture.filter(ImageFilter.GaussianBlur(float(rng.uniform(0.3, 1.3) * size / 112)))
     if rng.random() < 0.12:
         picture = picture.convert("L").convert("RGB")
-    noise = float(rng.uniform(1, 6)) if rng.random() < 0.45 else 1.0
-    return sensor(rng, np.asarray(picture), noise, int(rng.integers(40, 93)))
+    noise = float(rng.uniform(2, 12)) if rng.random() < 0.5 else 1.0
+    return sensor(rng, np.asarray(picture), noise, int(rng.integers(20, 93)))
 
 
 def sensor(rng: np.random.Generator, image: np.ndarray, noise: float, quality: int) -> np.ndarray:

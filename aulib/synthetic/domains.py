@@ -45,7 +45,7 @@ STUDIO = Domain(
 WILD = Domain(
     "wild", 2, 400, (0.42, 1.0),
     {"neutral": 0.16, "prototype": 0.38, "single": 0.16, "free": 0.30},
-    (3, 1.2, 1, 1, 1, 0.7), (2.5, 4.6), 0.10, True,
+    (3, 1.2, 1, 1, 1, 0.7), (2.3, 4.4), 0.10, True,
 )  # fmt: skip
 DOMAINS = {domain.name: domain for domain in (STUDIO, WILD)}
 
@@ -137,13 +137,13 @@ def _even_shot(rng: np.random.Generator) -> Shot:
 
 
 def _hard_shot(rng: np.random.Generator) -> Shot:
-    """Anywhere: any pose a detector still finds, one strong coloured light from anywhere in front, little
-    fill."""
+    """Anywhere: any pose a detector still finds, one strong coloured light from anywhere in front, also from
+    below, little else."""
     degrees = np.pi / 180
-    azimuth, height = rng.uniform(-85, 85) * degrees, rng.uniform(-15, 65) * degrees
+    azimuth, height = rng.uniform(-95, 95) * degrees, rng.uniform(-40, 75) * degrees
     key_direction = (np.sin(azimuth) * np.cos(height), np.sin(height), np.cos(azimuth) * np.cos(height))
-    key = _tint(rng, 0.22) * rng.uniform(0.55, 1.1)
-    ambient = _tint(rng, 0.18) * rng.uniform(0.2, 0.5)
+    key = _tint(rng, 0.22) * rng.uniform(0.75, 1.4)
+    ambient = _tint(rng, 0.18) * rng.uniform(0.08, 0.35)
     fill_side = -np.sign(azimuth) * rng.uniform(0.2, 1.0)
     return Shot(
         yaw=_clipped(rng, 17, 45) * degrees,
@@ -155,12 +155,12 @@ def _hard_shot(rng: np.random.Generator) -> Shot:
         key_direction=key_direction,
         key=tuple(key),
         fill_direction=(fill_side, float(rng.uniform(-0.2, 0.5)), 0.6),
-        fill=tuple(_tint(rng, 0.2) * rng.uniform(0.05, 0.3)),
+        fill=tuple(_tint(rng, 0.2) * rng.uniform(0.0, 0.2)),
         rim_direction=(float(rng.choice([-0.8, 0.8])), 0.4, -0.6),
         rim=tuple(_tint(rng, 0.3) * rng.choice([0.0, rng.uniform(0.2, 0.7)])),
         sky=tuple(ambient * rng.uniform(0.9, 1.3)),
         ground=tuple(ambient * _tint(rng, 0.2) * rng.uniform(0.5, 0.9)),
-        shadow=float(rng.uniform(0.25, 0.7)),
+        shadow=float(rng.uniform(0.5, 0.95)),
     )
 
 
@@ -176,7 +176,8 @@ def picture(domain: Domain, sample: Sample, renderer: FaceRenderer) -> tuple[np.
     rendering = renderer.render_one(sample.face)
     size, rng = renderer.size, sample.rng
     if domain.hard:
-        image = composite(rendering.rgba, clutter.cluttered_background(rng, size))
+        rgba = clutter.dapple(rng, rendering.rgba)
+        image = composite(rgba, clutter.cluttered_background(rng, size))
         image = clutter.occlude(rng, image, rendering, sample.face.person)
         image = clutter.spoil(rng, image)
     else:
