@@ -30,10 +30,10 @@ def cluttered_background(rng: np.random.Generator, size: int) -> np.ndarray:
     grey = rng.uniform(0.08, 0.9, (2, 1))
     colours = grey * (1 - vivid) + rng.uniform(0.05, 0.95, (2, 3)) * vivid
     angle = rng.uniform(0, 2 * np.pi)
-    y, x = np.mgrid[:size, :size] / size - 0.5
-    t = np.clip(0.5 + np.cos(angle) * x + np.sin(angle) * y, 0, 1)[..., None]
-    ground = colours[0] * (1 - t) + colours[1] * t
-    picture = Image.fromarray(np.rint(np.clip(ground, 0, 1) * 255).astype(np.uint8))
+    along = np.arange(size, dtype=np.float32) / size - np.float32(0.5)
+    ramp = 0.5 + (np.sin(angle) * along)[:, None] + np.cos(angle) * along
+    shades = np.rint(np.linspace(*colours, 256) * 255).astype(np.uint8)
+    picture = Image.fromarray(shades[(np.clip(ramp, 0, 1) * 255).astype(np.uint8)])
     draw = ImageDraw.Draw(picture)
     for _ in range(rng.integers(2, 14)):
         fill = tuple(int(v) for v in rng.uniform(10, 245) * (1 - vivid) + rng.uniform(0, 255, 3) * vivid)
@@ -58,10 +58,11 @@ def cluttered_background(rng: np.random.Generator, size: int) -> np.ndarray:
             )
     if rng.random() < 0.75:
         picture = picture.filter(ImageFilter.GaussianBlur(float(rng.uniform(0.3, 4.5) * size / 112)))
-    out = np.asarray(picture, np.float32) / 255
-    grain = Image.fromarray(rng.standard_normal((size // 5 + 2, size // 5 + 2)).astype(np.float32))
+    out = np.asarray(picture) * np.float32(1 / 255)
+    grain = Image.fromarray(rng.standard_normal((size // 5 + 2, size // 5 + 2), np.float32))
     grain = np.asarray(grain.resize((size, size), Image.Resampling.BICUBIC))
-    return np.clip(out + (grain * rng.uniform(0, 0.035))[..., None], 0, 1).astype(np.float32)
+    out += (grain * np.float32(rng.uniform(0, 0.035)))[..., None]
+    return np.clip(out, 0, 1, out=out)
 
 
 def occlude(rng: np.random.Generator, image: np.ndarray, rendering, person: Person) -> np.ndarray:

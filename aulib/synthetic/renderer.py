@@ -95,7 +95,7 @@ def rotation(yaw: float, pitch: float, roll: float) -> np.ndarray:
 
 
 class FaceRenderer:
-    """Renders faces at one size. Holds the mesh, its tree, and the paint of recently seen people.
+    """Renders faces at one size. Holds the mesh and the paint of recently seen people.
 
     Args:
         size: side of the square picture, pixels.
@@ -263,4 +263,6 @@ def composite(rgba: np.ndarray, background: np.ndarray) -> np.ndarray:
     """uint8 picture of a rendering over a background (H, W, 3) or (3,) in [0, 1]."""
     alpha = rgba[..., 3:]
     mixed = background + (rgba[..., :3] - background) * alpha
-    return (np.clip(mixed, 0, 1) * np.float32(255) + np.float32(0.5)).astype(np.uint8)
+    mixed *= 255
+    mixed += 0.5  # rounds, since the cast cuts off
+    return np.clip(mixed, 0, 255, out=mixed).astype(np.uint8)

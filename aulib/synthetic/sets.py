@@ -144,6 +144,8 @@ def _render_all(part: Path, about: dict, workers: int | None, progress: bool) ->
     chunks = -(-about["n"] // CHUNK)
     left = [k for k in range(chunks) if not _chunk_file(part, k).exists()]
     workers = min(workers or min(os.cpu_count() or 1, 8), max(1, len(left)))
+    if workers == 1:
+        _renderer(about["size"])  # before the bar: warp may have something to say when it starts
     bar = tqdm(total=about["n"], unit="face", desc=f"faces: {about['domain']}", disable=not progress)
     bar.update(about["n"] - sum(min(CHUNK, about["n"] - k * CHUNK) for k in left))
     with bar:
