@@ -24,6 +24,7 @@ model
     supervisors            the contrastive supervisors, one signature, one table
     objective              every unweighted term by name; the one place where weights are applied
     methods                the rungs of the ladder as values
+    landmark_classifier    the landmarks-only rival's small network, fitted to given landmarks
     interrupts             Ctrl-C waits for the end of a step
     training               step, validation on the source, checkpoint, resume
     runs                   from names to a run folder: data in, one method trained, all written

@@ -167,7 +167,7 @@ def evaluate(
         Path | None, typer.Option("--json", metavar="FILE", help="Write all scores here.")
     ] = None,
     read_from: Annotated[
-        str | None, typer.Option(help="features or reconstruction; the run's own if not given.")
+        str | None, typer.Option(help="features, reconstruction or both; the run's own if not given.")
     ] = None,
 ):
     """Score a run on a labelled data set, with 95 % intervals over subjects.
@@ -175,7 +175,7 @@ def evaluate(
     Example: aulib evaluate results/demo/full synthetic:wild --split test --json scores.json
     """
     _one_of("--split", split, ("train", "val", "test"))
-    _one_of("--read-from", read_from, ("features", "reconstruction", None))
+    _one_of("--read-from", read_from, ("features", "reconstruction", "both", None))
     from aulib import predicting
     from aulib.running import write_json
 

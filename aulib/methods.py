@@ -59,15 +59,13 @@ CONTRASTIVE_WEIGHT = 0.2
 
 def _separating(summary: str, extra: dict[str, float], supervisors: tuple[str, ...] = ()) -> Method:
     weights = AU | LANDMARKS | SEPARATION | extra | dict.fromkeys(supervisors, CONTRASTIVE_WEIGHT)
-    return Method(
-        summary, weights, separates=True, supervisors=supervisors, read_target_from="reconstruction"
-    )
+    return Method(summary, weights, separates=True, supervisors=supervisors, read_target_from="both")
 
 
 METHODS = {
     "landmarks-only": Method(
-        "an MLP on landmarks that a detector trained on both domains finds",
-        AU | LANDMARKS,
+        "an MLP fitted to given landmarks, reading those that a detector trained on both domains finds",
+        LANDMARKS,
         au_from_landmarks=True,
     ),
     "source-only": Method("E and D_au on labelled source faces: the lower bound", AU, uses_target=False),

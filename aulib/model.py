@@ -26,6 +26,8 @@ from aulib.networks import (
 )
 from aulib.supervisors import SUPERVISORS, PastFaces
 
+READ_FROM = ("features", "reconstruction", "both")
+
 
 @dataclass(frozen=True)
 class ModelConfig:
@@ -139,15 +141,16 @@ class AUModel(nn.Module):
 
         Args:
             image: (B, 3, H, W) RGB in [0, 1].
-            read_from: "features", D_au(F), or "reconstruction", D_au(G(S, Z)) [A: ADLD's way with targets].
+            read_from: "features", D_au(F); "reconstruction", D_au(G(S, Z)) [A: ADLD's way with targets]; or
+                "both", the mean of their logits [C].
 
         Raises:
-            ValueError: unknown `read_from`, or "reconstruction" of a model that has none.
+            ValueError: unknown `read_from`, or a model that has no G asked for more than "features".
         """
-        if read_from not in ("features", "reconstruction"):
-            raise ValueError(f"read_from {read_from!r} is neither features nor reconstruction")
-        if read_from == "reconstruction" and not self.config.separates:
-            raise ValueError("read_from='reconstruction' needs a method that separates; this model has no G")
+        if read_from not in READ_FROM:
+            raise ValueError(f"read_from {read_from!r} is none of {', '.join(READ_FROM)}")
+        if read_from != "features" and not self.config.separates:
+            raise ValueError(f"read_from={read_from!r} needs a method that separates; this model has no G")
         inputs = self.standardise(image)
         rich = self.encoder(inputs)
         outputs = {"inputs": inputs, "rich": rich}
@@ -163,6 +166,10 @@ class AUModel(nn.Module):
             outputs["au_logits"], outputs["evidence"] = self.au_head(outputs["self"])
         else:
             outputs["au_logits"], outputs["evidence"] = self.au_head(self.au_features(rich, inputs))
+            if read_from == "both":
+                logits, evidence = self.au_head(outputs["self"])
+                outputs["au_logits"] = 0.5 * (outputs["au_logits"] + logits)
+                outputs["evidence"] = 0.5 * (outputs["evidence"] + evidence)
         return outputs
 
     def forward(self, image: Tensor, num_source: int, separate: bool) -> dict[str, Tensor]:
@@ -193,9 +200,7 @@ class AUModel(nn.Module):
         if self.config.adapts_by_domain:
             outputs["domain_s"], outputs["domain_t"] = self.domain_classifier(rich).split(halves)
         if self.config.au_from_landmarks:
-            shape = self.landmark_attention(landmarks_s)
-            outputs["au_s"] = self.au_head(expected_cells(shape).detach())
-            return outputs
+            return outputs  # its head is fitted to given landmarks: landmark_classifier.py
         au_inputs = self.au_features(rich_s, inputs[:n])
         if not separate:
             outputs["au_s"], _ = self.au_head(au_inputs)

@@ -36,8 +36,8 @@ def evaluate(run: str | Path, dataset: str | Path, split: str = "test", read_fro
 
     Args:
         dataset: dataset folder or `synthetic:...`.
-        read_from: "features" or "reconstruction". None takes the run's own way of reading its source, if
-            `dataset` is what it was trained on, and else its way of reading a target.
+        read_from: "features", "reconstruction" or "both". None takes the run's own way of reading its source,
+            if `dataset` is what it was trained on, and else its way of reading a target.
 
     Returns:
         `mean.f1`, `mean.auc`, `mean.f1_norm` (each with `_low`, `_high`), `per_au.AU01.f1`, ...,

@@ -148,7 +148,7 @@ def run_to_show(runs: list[str | Path]) -> str:
     settings = {str(run): read_settings(run) for run in runs}
     for wanted in (
         lambda s: s["method"] == "full",
-        lambda s: s["read_target_from"] == "reconstruction",
+        lambda s: s["read_target_from"] != "features",
         lambda s: s["method"] != "landmarks-only",
     ):
         if fitting := [run for run, setting in settings.items() if wanted(setting)]:

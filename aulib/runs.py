@@ -19,6 +19,7 @@ from aulib.checkpoints import save_run
 from aulib.cropping import CropSpec, crop_dataset
 from aulib.datasets import DatasetFolder, read_dataset
 from aulib.labels import au_weights
+from aulib.landmark_classifier import fit_landmark_head
 from aulib.loaders import Faces, with_landmarks
 from aulib.methods import CONTRASTIVE_WEIGHT, METHODS, PRESETS, Method, Preset
 from aulib.model import AUModel, ModelConfig
@@ -159,13 +160,17 @@ def train_run(
     train, validation = faces[domain, "train"], faces[domain, "val"]
     objective = Objective(rung.weights, *label_weights(train, values), alignment, negatives, temperature)
     started = time.perf_counter()
+    if rung.au_from_landmarks:
+        fit_landmark_head(model.au_head, train, objective, seed)
+    before_the_steps = time.perf_counter() - started
     model, log, selected = fit(
         model, rung, values, objective, schedule, train,
         faces["target", "train"].without_labels() if rung.uses_target else None,
         (validation, labelled.subjects[validation.rows]),
         out, default_precision() if precision == "auto" else precision, progress,
     )  # fmt: skip
-    seconds = log_seconds(log, time.perf_counter() - started)
+    elapsed = time.perf_counter() - started - before_the_steps
+    seconds = before_the_steps + log_seconds(log, elapsed)
 
     settings = {
         "method": method, "supervisors": list(rung.supervisors), "weights": rung.weights, "preset": preset,

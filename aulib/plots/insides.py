@@ -127,7 +127,7 @@ def draw_first_screen(run: str | Path, au: str = "", count: int = 6, domain: str
     with torch.no_grad():
         outputs = model.read(pictures, read_from)
         probability = outputs["au_logits"].sigmoid().numpy()
-        features = outputs["self" if read_from == "reconstruction" else "rich"]
+        features = outputs["rich" if read_from == "features" else "self"]
         rebuilt = decode(model, features, pictures)
     rows = ["a face\nin the wild" if domain == "target" else "a face", "reconstruction\nof what is read"]
     if "evidence" in outputs:
