@@ -12,14 +12,14 @@ from aulib.running import notebook_path, run_notebook, write_json
 
 SOURCE, TARGET, PRESET = "synthetic:studio", "synthetic:wild", "fast"
 
-# Optimiser steps of each method. A step of `adld` or `full` costs several of `source-only`; the whole demo
-# has to fit a quarter of an hour on two CPU cores, so methods get nearer to equal time than to equal steps.
+# Optimiser steps of each method. In the second half of its steps `adld` or `full` costs several times a step
+# of `source-only`. The oracle learns from faces that are harder to learn from, and needs more of them.
 STEPS = {
-    "landmarks-only": 400,
+    "landmarks-only": 500,
     "source-only": 800,
-    "adld": 400,
-    "full": 400,
-    "oracle": 800,
+    "adld": 600,
+    "full": 600,
+    "oracle": 1600,
 }
 STEPS_ON_PHOTOGRAPHS = 400
 

@@ -130,7 +130,7 @@ PRESETS = {
     "fast": Preset(
         image_size=112, margin_size=128, channels=32, colour="luminance", steps=800, batch_size=16,
         task_rate=4e-3, generator_rate=4e-3, adversary_rate=5e-4, task_betas=(0.9, 0.99),
-        generator_betas=(0.9, 0.99), schedule="one-cycle", separation_starts=0.4, ramp=0.1, average=0.98,
+        generator_betas=(0.9, 0.99), schedule="one-cycle", separation_starts=0.5, ramp=0.1, average=0.98,
         augment="slight", pos_weight_power=0.5, au_weighting=False, au_centres=False, num_landmarks=68,
     ),
 }  # fmt: skip
