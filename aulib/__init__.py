@@ -30,6 +30,7 @@ model
     checkpoints            a finished run's model on disk and back
     reading                a model reads faces: probabilities, landmarks, scores
     metrics                F1-frame, AUC, skew-normalised F1, NME, intervals over subjects
+    probing                what a trained model holds inside: AUs and domain in F, S, Z; do the rounds agree
 use
     face_finding           one picture file -> one face crop, without a dataset folder
     predicting             a run and faces in, scores or a table out
