@@ -23,6 +23,7 @@ model
     losses                 losses with labels, reconstruction and adversarial losses: plain functions
     supervisors            the contrastive supervisors, one signature, one table
     objective              every unweighted term by name; the one place where weights are applied
+    gradients              each term's share of the gradient of what all terms train
     methods                the rungs of the ladder as values
     interrupts             Ctrl-C waits for the end of a step
     training               step, validation on the source, checkpoint, resume
