@@ -37,11 +37,16 @@ use
     predicting             a run and faces in, scores or a table out
     plots                  every figure; functions return it and never show it
     results                runs -> tables with spread
+    run_values             what one run measured, as values to set side by side
+    summaries              a study's runs -> one small summary, kept as JSON, and back
+    comparisons            paired differences over seeds, intervals, Holm's correction, equal time
+    answers                a study's question answered in words, decided by its numbers
+    tables                 a study's table: Markdown, LaTeX, CSV
     parameters             a notebook's parameters cell as a signature
     running                notebooks as strict functions of their parameters
     kernels                one notebook in a fresh kernel, and the true cause when it fails
     demo                   the main job, studio to wild
-    readme                 the results table of README.md, written from committed results
+    readme                 the results in README.md, written from committed ones
     cli                    the command `aulib`
     torchvision_operators  makes torchvision importable beside a CPU build of torch
 """
