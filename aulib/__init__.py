@@ -39,7 +39,8 @@ use
     results                runs -> tables with spread
     run_values             what one run measured, as values to set side by side
     summaries              a study's runs -> one small summary, kept as JSON, and back
-    comparisons            paired differences over seeds, intervals, Holm's correction, equal time
+    comparisons            paired differences over seeds, intervals, Holm's correction
+    equal_time             equal steps or equal time: which it was, and the study of the other
     answers                a study's question answered in words, decided by its numbers
     tables                 a study's table: Markdown, LaTeX, CSV
     parameters             a notebook's parameters cell as a signature

@@ -14,6 +14,7 @@ from aulib.comparisons import (
     paired_differences,
     the_four,
 )
+from aulib.equal_time import footing
 from aulib.run_values import MEAN
 from aulib.summaries import Summary
 from aulib.supervisors import SUPERVISORS
@@ -59,17 +60,6 @@ def answer(summary: Summary, equal_time: Summary | None = None) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
-def footing(summary: Summary, variants: set[str]) -> str:
-    """On which terms variants are compared, from what was run: "equal steps", "equal time" or neither.
-
-    Times are equal if no mean over seeds is more than a tenth above another.
-    """
-    if len({summary.settings[name]["steps"] for name in variants}) == 1:
-        return "equal steps"
-    seconds = summary.seeds_of("seconds").mean().reindex(sorted(variants))
-    return "equal time" if seconds.max() <= 1.1 * seconds.min() else "unequal steps and time"
-
-
 def in_words(summary: Summary, variants: set[str]) -> str:
     """`footing` with its numbers."""
     found = footing(summary, variants)
@@ -91,11 +81,16 @@ def the_claim(summary: Summary) -> str:
         "no difference": "**the four intermediate supervisors together make no difference of a point**",
         "not enough evidence": "**whether the four intermediate supervisors together help is not decided**",
     }
-    row = table[table["measure"] == "f1"].iloc[0]
-    values = ", ".join(f"{NAMES[one['measure']]} {points(one)}" for _, one in table.iterrows())
-    terms = in_words(summary, {row["variant"], row["reference"]})
-    text = f"{terms}, {said[verdict(row)]}: `{row['variant']}` minus `{row['reference']}` {values}"
-    return text + f" ({row['seeds']} seeds)."
+    sentences = []
+    for (variant, reference), rows in table.groupby(["variant", "reference"], sort=False):
+        row = rows[rows["measure"] == "f1"].iloc[0]
+        values = ", ".join(f"{NAMES[one['measure']]} {points(one)}" for _, one in rows.iterrows())
+        seeds = f"{row['seeds']} seed{'' if row['seeds'] == 1 else 's'}"
+        sentences.append(
+            f"{in_words(summary, {variant, reference})}, {said[verdict(row)]}: `{variant}` minus "
+            f"`{reference}` {values} ({seeds})."
+        )
+    return "\n\n".join(sentences)
 
 
 def each_supervisor(summary: Summary) -> str:

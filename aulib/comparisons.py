@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from aulib.equal_time import UNEQUAL, footing
 from aulib.methods import METHODS
 from aulib.run_values import MEAN
 from aulib.summaries import Summary
@@ -65,7 +66,7 @@ def is_bound(settings: dict) -> bool:
 
 
 def supervisor_contrasts(summary: Summary) -> list[Contrast]:
-    """Pairs of variants that differ in one supervisor and in nothing else, with it minus without it.
+    """Pairs of variants, at equal steps or time, that differ in one supervisor alone, with it minus without.
 
     For the ladder: each of the four on top of the two, and all six against those that leave it out.
     """
@@ -94,12 +95,13 @@ def _differing_by(summary: Summary, supervisors: set[str]) -> list[tuple[str, st
         if own[variant] - own[reference] == supervisors
         and own[reference] <= own[variant]
         and rest[variant] == rest[reference]
+        and footing(summary, {variant, reference}) != UNEQUAL
     ]
 
 
 def _without_supervisors(settings: dict) -> dict:
-    """Everything else that made the runs; a method's name is only a name for it."""
-    rest = {key: value for key, value in settings.items() if key not in ("method", "supervisors")}
+    """Everything else that made the runs; a method's name is only a name for it, steps are `footing`'s."""
+    rest = {key: value for key, value in settings.items() if key not in ("method", "supervisors", "steps")}
     rest["weights"] = {key: value for key, value in rest.get("weights", {}).items() if key not in SUPERVISORS}
     return rest
 
@@ -193,20 +195,3 @@ def holm(p: np.ndarray) -> np.ndarray:
     factors = np.arange(len(order), 0, -1)
     corrected[order] = np.minimum(1, np.maximum.accumulate(factors * p[order]))
     return corrected
-
-
-def steps_at_equal_time(summary: Summary, reference: str) -> dict[str, int]:
-    """Steps that give every variant the time that the reference's steps took it.
-
-    A schedule is cut to its number of steps (warm-up, ramps, decay), so equal time wants runs of their own:
-    a long run's state in the middle is not what a short run ends with. Costs are medians over seeds of
-    `seconds_per_step`, measured on one machine.
-
-    Raises:
-        ValueError: no such variant, or no cost known of one.
-    """
-    cost = summary.seeds_of("seconds_per_step").median()
-    if unknown := sorted({reference, *summary.variants} - set(cost.index)):
-        raise ValueError(f"study {summary.study!r} has no cost of a step for {unknown}")
-    budget = cost[reference] * summary.settings[reference]["steps"]
-    return {name: max(1, round(budget / cost[name])) for name in summary.variants}

@@ -7,8 +7,9 @@ underlined. Bounds that saw target labels (oracle) stand in the table but do not
 import numpy as np
 import pandas as pd
 
-from aulib.answers import SIGNIFICANT, footing, points
+from aulib.answers import SIGNIFICANT, points
 from aulib.comparisons import against, is_bound, paired_differences
+from aulib.equal_time import footing
 from aulib.run_values import MEAN
 from aulib.summaries import Summary
 

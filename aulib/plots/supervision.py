@@ -34,8 +34,13 @@ def draw_ladder(summary: Summary, differences: pd.DataFrame, measure: str = "f1"
 
     Args:
         differences: `comparisons.paired_differences` against one reference.
+
+    Raises:
+        ValueError: no differences of this measure.
     """
     rows = differences[(differences["measure"] == measure) & (differences["au"] == MEAN)]
+    if rows.empty:
+        raise ValueError(f"no differences of {measure!r} to draw, only of {set(differences['measure'])}")
     rows = rows.set_index("variant")
     reference = rows["reference"].iloc[0]
     seeds = 100 * summary.seeds_of(measure)
@@ -98,8 +103,13 @@ def draw_differences_per_au(differences: pd.DataFrame, measure: str = "f1", labe
 
     Args:
         differences: of `comparisons`.  label: the column that names the rows, "variant" or "about".
+
+    Raises:
+        ValueError: no differences of this measure.
     """
     rows = differences[differences["measure"] == measure]
+    if rows.empty:
+        raise ValueError(f"no differences of {measure!r} to draw, only of {set(differences['measure'])}")
     table = 100 * rows.pivot_table(index=label, columns="au", values="difference", sort=False)
     aus = [*sorted(name for name in table if name != MEAN), MEAN]
     table = table.reindex(columns=aus)
