@@ -15,8 +15,8 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 TRAINING = "02_train"
 
 # Parameters that make each notebook finish in seconds. {source} and {target} are two dataset folders of a few
-# noise pictures, {run} is the run folder that 02_train left on them, {study} a fabricated study. A new notebook
-# needs its line here.
+# noise pictures, {run} is the run folder that 02_train left on them, {study} a fabricated study.
+# A new notebook needs its line here.
 TINY = {
     "01_faces": {"source": "{source}", "target": "{target}"},
     "02_train": {"source": "{source}", "target": "{target}", "method": "full", "steps": 2, "batch_size": 4},
