@@ -215,7 +215,7 @@ def find_summary(study: str | Path, results: str | Path = "results") -> Summary:
     said = Path("experiments", f"{name}.yml") if study.suffix not in (".yml", ".yaml") else study
     if any(folder.glob("*/result.json")):
         plan = yaml.safe_load(said.read_text(encoding="utf-8")) if said.is_file() else {}
-        return summarise_runs(folder, list(plan.get("variants", ())), plan.get("question", ""))
+        return summarise_runs(folder, list(plan.get("variants") or ()), plan.get("question", ""))
     if committed.is_file():
         return read_summary(committed)
     raise FileNotFoundError(
