@@ -9,7 +9,7 @@ from torch import Tensor
 
 from aulib.model import AUModel
 
-MEASUREMENTS = 4  # of a run, evenly over the steps in which all its terms count; one costs about two steps
+MEASUREMENTS = 3  # of a run, evenly over the steps in which all its terms count; one costs two steps or so
 
 
 def measured_at(steps: int, first: int) -> set[int]:
