@@ -26,7 +26,7 @@ test-all: $(STAMP)  ## every test, the slow and the browser ones too (gpu ones s
 lab: $(STAMP)  ## open the notebooks in JupyterLab
 	@$(BIN)/jupyter lab notebooks
 
-readme: $(STAMP)  ## write the results table of README.md from results/studio_to_wild.json
+readme: $(STAMP)  ## write the results in README.md from those committed in results/
 	@$(BIN)/python -m aulib.readme
 
 lint: $(STAMP)  ## ruff and codespell, as the commit hooks run them

@@ -23,6 +23,7 @@ model
     losses                 losses with labels, reconstruction and adversarial losses: plain functions
     supervisors            the contrastive supervisors, one signature, one table
     objective              every unweighted term by name; the one place where weights are applied
+    gradients              each term's share of the gradient of what all terms train
     methods                the rungs of the ladder as values
     landmark_classifier    the landmarks-only rival's small network, fitted to given landmarks
     interrupts             Ctrl-C waits for the end of a step
@@ -31,16 +32,23 @@ model
     checkpoints            a finished run's model on disk and back
     reading                a model reads faces: probabilities, landmarks, scores
     metrics                F1-frame, AUC, skew-normalised F1, NME, intervals over subjects
+    probing                what a trained model holds inside: AUs and domain in F, S, Z; do the rounds agree
 use
     face_finding           one picture file -> one face crop, without a dataset folder
     predicting             a run and faces in, scores or a table out
     plots                  every figure; functions return it and never show it
     results                runs -> tables with spread
+    run_values             what one run measured, as values to set side by side
+    summaries              a study's runs -> one small summary, kept as JSON, and back
+    comparisons            paired differences over seeds, intervals, Holm's correction
+    equal_time             equal steps or equal time: which it was, and the study of the other
+    answers                a study's question answered in words, decided by its numbers
+    tables                 a study's table: Markdown, LaTeX, CSV
     parameters             a notebook's parameters cell as a signature
     running                notebooks as strict functions of their parameters
     kernels                one notebook in a fresh kernel, and the true cause when it fails
     demo                   the main job, studio to wild
-    readme                 the results table of README.md, written from committed results
+    readme                 the results in README.md, written from committed ones
     cli                    the command `aulib`
     torchvision_operators  makes torchvision importable beside a CPU build of torch
 """

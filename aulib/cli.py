@@ -205,6 +205,38 @@ def predict(
     typer.echo(f"predictions: {out}")
 
 
+@app.command(short_help="A study's scores as a table.")
+def table(
+    study: Annotated[
+        str, typer.Argument(metavar="STUDY", help="A study's name, YAML, folder of runs, or summary.json.")
+    ],
+    format: Annotated[str, typer.Option(help="md, latex (needs booktabs) or csv.")] = "md",
+    per_au: Annotated[
+        str, typer.Option(metavar="MEASURE", help="A column an AU, of f1, auc or f1_norm (md, latex).")
+    ] = "",
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", dir_okay=False, help="Write it here, not to the terminal.")
+    ] = None,
+):
+    """A study's scores as the table of a paper: means over seeds, best bold, second underlined.
+
+    Where the study's runs are not on this machine, its committed summary is read, results/NAME.json.
+
+    Example: aulib table supervisors --format latex --out table.tex
+    """
+    _one_of("--format", format, ("md", "latex", "csv"))
+    from aulib.summaries import find_summary
+    from aulib.tables import study_table
+
+    text = study_table(find_summary(study), format, per_au=per_au)
+    if out is None:
+        typer.echo(text, nl=False)
+    else:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(text, encoding="utf-8")
+        typer.echo(f"table: {out}")
+
+
 @app.command(short_help="The main job, studio to wild.")
 def demo(
     target: Annotated[

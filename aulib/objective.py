@@ -127,18 +127,18 @@ def loss_terms(
     }
 
 
-def weighted_sum(terms: dict[str, Tensor], weights: dict[str, float], ramp: float, step: int) -> Tensor:
+def weigh(terms: dict[str, Tensor], weights: dict[str, float], ramp: float, step: int) -> dict[str, Tensor]:
     """The one place where terms are weighed; terms of the two rounds count `ramp` (0 to 1) of their weight.
 
     Raises:
         FloatingPointError: a term is not finite; names it and the step.
     """
-    total = 0.0
     for name, term in terms.items():
         if not torch.isfinite(term):
             raise FloatingPointError(f"term {name!r} is {term.item()} at step {step}")
-        total = total + weights[name] * (ramp if name in ROUND_TERMS else 1.0) * term
-    return total
+    return {
+        name: weights[name] * (ramp if name in ROUND_TERMS else 1.0) * term for name, term in terms.items()
+    }
 
 
 def adversary_loss(model: AUModel, outputs: dict, source: dict, target: dict) -> Tensor:

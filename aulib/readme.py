@@ -1,10 +1,10 @@
-"""Writes the results table of README.md from the committed results: `python -m aulib.readme`."""
+"""Writes the results of README.md from the committed ones: `python -m aulib.readme`."""
 
 import json
 from pathlib import Path
 
-BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 RESULTS = Path("results/studio_to_wild.json")
+STUDY, EQUAL_TIME = Path("results/supervisors.json"), Path("results/supervisors_equal_time.json")
 MEASURES = {"f1": "F1-frame", "auc": "ROC AUC", "f1_norm": "F1, skew-normalised", "nme": "landmark NME"}
 
 
@@ -34,18 +34,37 @@ def results_block(results: Path) -> str:
     return "\n".join(lines)
 
 
-def with_results(text: str, block: str) -> str:
-    """`text` with what stands between the markers replaced.
+def study_block(study: Path, equal_time: Path) -> str:
+    """The study of the supervisors: its answer in words, and its ladder as a table.
+
+    Args:
+        study, equal_time: summaries, see `aulib.summaries`; the latter may be missing.
+    """
+    if not study.is_file():
+        return f"The study has not been run to its end yet; `aulib study experiments/{study.stem}.yml` does."
+    from aulib.answers import answer
+    from aulib.comparisons import usual_reference
+    from aulib.summaries import read_summary
+    from aulib.tables import ladder
+
+    summary = read_summary(study)
+    beside = read_summary(equal_time) if equal_time.is_file() else None
+    return f"{answer(summary, beside)}\n\n{ladder(summary, usual_reference(summary), beside).rstrip()}"
+
+
+def with_block(text: str, name: str, block: str) -> str:
+    """`text` with what stands between the markers of `name` replaced.
 
     Raises:
         ValueError: a marker is missing or stands twice.
     """
-    if text.count(BEGIN) != 1 or text.count(END) != 1:
+    begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
+    if text.count(begin) != 1 or text.count(end) != 1:
         raise ValueError(
-            f"README needs {BEGIN} and {END} once each, found {text.count(BEGIN)} and {text.count(END)}"
+            f"README needs {begin} and {end} once each, found {text.count(begin)} and {text.count(end)}"
         )
-    before, rest = text.split(BEGIN)
-    return f"{before}{BEGIN}\n{block}\n{END}{rest.split(END)[1]}"
+    before, rest = text.split(begin)
+    return f"{before}{begin}\n{block}\n{end}{rest.split(end)[1]}"
 
 
 def _cell(score: dict) -> str:
@@ -56,6 +75,7 @@ def _cell(score: dict) -> str:
 
 if __name__ == "__main__":
     readme = Path("README.md")
-    text = with_results(readme.read_text(encoding="utf-8"), results_block(RESULTS))
+    text = with_block(readme.read_text(encoding="utf-8"), "results", results_block(RESULTS))
+    text = with_block(text, "study", study_block(STUDY, EQUAL_TIME))
     readme.write_text(text, encoding="utf-8")
-    print(f"{readme}: results from {RESULTS}")
+    print(f"{readme}: results from {RESULTS} and {STUDY}")

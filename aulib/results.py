@@ -259,7 +259,7 @@ def faces_by_loss(run: str | Path) -> pd.DataFrame:
 
 
 def history_of(run: str | Path) -> pd.DataFrame:
-    """The learning curves of a run: step, seconds, every unweighted term, total, validation_f1."""
+    """The learning curves of a run: step, seconds, every unweighted term, total, share.*, validation_f1."""
     return pd.read_csv(Path(run) / "history.csv")
 
 

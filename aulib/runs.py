@@ -24,6 +24,7 @@ from aulib.loaders import Faces, with_landmarks
 from aulib.methods import CONTRASTIVE_WEIGHT, METHODS, PRESETS, Method, Preset
 from aulib.model import AUModel, ModelConfig
 from aulib.objective import ROUND_TERMS, Objective, check_weights
+from aulib.probing import look_inside
 from aulib.reading import Reading, read_faces, score_faces
 from aulib.running import write_json
 from aulib.supervisors import check_alignment
@@ -97,6 +98,7 @@ def train_run(
     temperature: float = 0.1,
     share_extraction: bool = True,
     progress: bool = True,
+    insides: bool = True,
     **preset_changes,
 ) -> dict:
     """Train one method on source -> target and write its run folder.
@@ -107,11 +109,12 @@ def train_run(
         steps, batch_size: 0 takes the preset's. batch_size is per domain.
         supervisors: empty for the method's own.  weights: factor per term, over the method's own.
         precision: "auto", "32-true" or "bf16-mixed". (float16 would need its gradients scaled.)
+        insides: probe the finished model as well (`probing.look_inside`, some seconds).
         preset_changes: any field of `Preset`, for studies.
 
     Returns:
         the metrics also written to `metrics.json`: `source.mean.f1`, `target.mean.f1`, ... with the keys of
-        `aulib evaluate` behind the domain, and `seconds`, `peak_memory_mb`, `selected_step`.
+        `aulib evaluate` behind the domain, `insides.…`, and `seconds`, `peak_memory_mb`, `selected_step`.
 
     Raises:
         ValueError: unknown method, preset, supervisor or precision, an empty split, domains that do not
@@ -196,6 +199,8 @@ def train_run(
         metrics |= {f"{name}.{key}": value for key, value in scores.items()}
         predictions(reading, test, data, config).to_csv(out / f"predictions_{name}_test.csv", index=False)
     save_samples(out / "samples.npz", samples, sets)
+    if insides:
+        metrics |= look_inside(model, faces, finds_landmarks(rung.weights))
     write_json(out / "metrics.json", metrics)
     return metrics
 

@@ -15,11 +15,12 @@ from lightning_fabric import Fabric
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm.auto import tqdm
 
+from aulib.gradients import gradient_shares, measured_at
 from aulib.interrupts import HeldInterrupt
 from aulib.loaders import Faces, take_batch
 from aulib.methods import Method, Preset
 from aulib.model import AUModel
-from aulib.objective import Objective, adversary_loss, loss_terms, weighted_sum
+from aulib.objective import Objective, adversary_loss, loss_terms, weigh
 from aulib.reading import read_faces, score_faces
 
 ADVERSARIES = ("landmark_adversary", "source_adversary", "target_adversary")
@@ -101,8 +102,13 @@ class Run:
         return self.model.module if hasattr(self.model, "module") else self.model
 
 
-def train_step(run: Run, source: dict, target: dict | None, step: int) -> dict[str, float]:
-    """Update every player once; return the unweighted terms and the objective, for the log."""
+def train_step(
+    run: Run, source: dict, target: dict | None, step: int, measure: bool = False
+) -> dict[str, float]:
+    """Update every player once; return the unweighted terms and the objective, for the log.
+
+    measure: each term's share of the gradient as well (`share.NAME`).
+    """
     model, objective, preset = run.networks, run.objective, run.preset
     torch.manual_seed(run.schedule.seed * 1_000_003 + step)  # dropout: a function of (seed, step)
     factor = run.schedule.rate_factor(step, preset.schedule)
@@ -117,7 +123,9 @@ def train_step(run: Run, source: dict, target: dict | None, step: int) -> dict[s
     outputs = run.model(images, len(source["image"]), separate=ramp > 0)
     with run.fabric.autocast():
         terms = loss_terms(model, objective, outputs, source, target, separate=ramp > 0)
-    total = weighted_sum(terms, objective.weights, ramp, step)
+    weighted = weigh(terms, objective.weights, ramp, step)
+    shares = gradient_shares(model, weighted) if measure else {}
+    total = sum(weighted.values())
     _update(run, "networks", total)
     _freeze(model, ADVERSARIES, False)
 
@@ -140,7 +148,7 @@ def train_step(run: Run, source: dict, target: dict | None, step: int) -> dict[s
 
     if run.average is not None:
         run.average.update_parameters(model)
-    return {name: term.item() for name, term in (terms | {"total": total}).items()}
+    return {name: term.item() for name, term in (terms | {"total": total}).items()} | shares
 
 
 def _freeze(model: AUModel, names: tuple[str, ...], frozen: bool) -> None:
@@ -213,6 +221,8 @@ def fit(
         round(schedule.steps * (SELECT_FROM + (1 - SELECT_FROM) * i / (EVALUATIONS - 1)))
         for i in range(EVALUATIONS)
     }
+    complete = (preset.separation_starts + preset.ramp) * schedule.steps if method.separates else 0
+    measured = measured_at(schedule.steps, math.ceil(complete))
     epoch = max(1, round(len(source) / schedule.batch_size))
     bar = tqdm(total=schedule.steps, initial=state.step, desc="training", disable=not progress, mininterval=1)
     wrapped.train()
@@ -226,10 +236,10 @@ def fit(
                     None if faces is None else _take(faces, preset, schedule, step, salt, fabric.device)
                     for salt, faces in enumerate((source, target))
                 ]
-                logged = train_step(run, *batches, step)
+                logged = train_step(run, *batches, step, step in measured)
                 state.step += 1
                 bar.update()
-                if step % LOG_EVERY == 0 or state.step == schedule.steps:
+                if step % LOG_EVERY == 0 or step in measured:
                     seconds = time.perf_counter() - started + state.spent
                     state.log.append({"step": step, "seconds": seconds} | logged)
                 if state.step in evaluate_at:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from aulib.readme import RESULTS, results_block, with_results
+from aulib.readme import EQUAL_TIME, RESULTS, STUDY, results_block, study_block, with_block
 
 ROOT = Path(__file__).parent.parent
 PYPROJECT = (ROOT / "pyproject.toml").read_text()
@@ -53,7 +53,9 @@ def test_every_requirement_has_a_pinned_version_that_satisfies_it():
 
 def test_the_readme_shows_what_the_committed_results_say():
     readme = (ROOT / "README.md").read_text()
-    assert readme == with_results(readme, results_block(ROOT / RESULTS)), "run `make readme`"
+    assert readme == with_block(readme, "results", results_block(ROOT / RESULTS)), "run `make readme`"
+    study = study_block(ROOT / STUDY, ROOT / EQUAL_TIME)
+    assert readme == with_block(readme, "study", study), "run `make readme`"
 
 
 def test_the_results_table_shows_mean_and_range_times_100(tmp_path):
@@ -68,7 +70,7 @@ def test_the_results_table_shows_mean_and_range_times_100(tmp_path):
 
 def test_a_readme_without_its_markers_is_an_error():
     with pytest.raises(ValueError, match="found 0 and 0"):
-        with_results("# aulib", "table")
+        with_block("# aulib", "results", "table")
 
 
 def test_links_and_files_named_in_the_readme_exist():

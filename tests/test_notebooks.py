@@ -5,6 +5,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from conftest import write_tiny_set
+from fabricated import write_small_study
 
 from aulib.parameters import declared_parameters
 from aulib.running import run_notebook
@@ -14,11 +15,13 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 TRAINING = "02_train"
 
 # Parameters that make each notebook finish in seconds. {source} and {target} are two dataset folders of a few
-# noise pictures, {run} is the run folder that 02_train left on them. A new notebook needs its line here.
+# noise pictures, {run} is the run folder that 02_train left on them, {study} a fabricated study.
+# A new notebook needs its line here.
 TINY = {
     "01_faces": {"source": "{source}", "target": "{target}"},
     "02_train": {"source": "{source}", "target": "{target}", "method": "full", "steps": 2, "batch_size": 4},
     "03_report": {"runs": ["{run}"]},
+    "04_ablation": {"study": "{study}", "equal_time": "{study}"},
 }
 
 
@@ -36,7 +39,7 @@ def tiny_parameters(name: str, folders: dict[str, str]) -> dict:
 def folders(tmp_path_factory) -> dict[str, str]:
     base = tmp_path_factory.mktemp("tiny")
     sets = {name: str(write_tiny_set(base / name, seed=i)) for i, name in enumerate(("source", "target"))}
-    return sets | {"run": str(base / "run")}
+    return sets | {"run": str(base / "run"), "study": str(write_small_study(base / "study"))}
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from aulib.objective import (
     adversary_loss,
     check_weights,
     loss_terms,
-    weighted_sum,
+    weigh,
 )
 from aulib.supervisors import SUPERVISORS
 
@@ -155,24 +155,26 @@ class TestLossTerms:
             loss_terms(model, make_objective({"au_source": 1.0}), outputs, target, target, True)
 
 
-class TestWeightedSum:
+class TestWeighing:
     TERMS = {"au_source": torch.tensor(2.0), "cycle": torch.tensor(3.0), "rich_source": torch.tensor(5.0)}
     WEIGHTS = {"au_source": 1.0, "cycle": 10.0, "rich_source": 0.2}
 
-    @pytest.mark.parametrize(("ramp", "expected"), [(1.0, 2 + 30 + 1), (0.5, 2 + 15 + 0.5), (0.0, 2)])
+    @pytest.mark.parametrize(("ramp", "expected"), [(1.0, [2, 30, 1]), (0.5, [2, 15, 0.5]), (0.0, [2, 0, 0])])
     def test_worked_by_hand(self, ramp, expected):
-        assert weighted_sum(self.TERMS, self.WEIGHTS, ramp, 0).item() == pytest.approx(expected)
+        weighted = weigh(self.TERMS, self.WEIGHTS, ramp, 0)
+        assert list(weighted) == list(self.TERMS)
+        assert [term.item() for term in weighted.values()] == pytest.approx(expected)
 
     def test_a_weight_without_its_term_adds_nothing_and_a_term_without_weight_is_an_error(self):
         only = {"au_source": torch.tensor(2.0)}
-        assert weighted_sum(only, self.WEIGHTS, 1.0, 0).item() == 2
+        assert weigh(only, self.WEIGHTS, 1.0, 0) == {"au_source": 2}
         with pytest.raises(KeyError, match="cycle"):
-            weighted_sum(self.TERMS, {"au_source": 1.0}, 1.0, 0)
+            weigh(self.TERMS, {"au_source": 1.0}, 1.0, 0)
 
     @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
     def test_a_term_that_is_not_finite_stops_with_its_name_and_the_step(self, value):
         with pytest.raises(FloatingPointError, match=r"'cycle' is -?(nan|inf) at step 17"):
-            weighted_sum(self.TERMS | {"cycle": torch.tensor(value)}, self.WEIGHTS, 1.0, 17)
+            weigh(self.TERMS | {"cycle": torch.tensor(value)}, self.WEIGHTS, 1.0, 17)
 
     def test_a_misspelt_weight_is_refused_by_name(self):
         with pytest.raises(KeyError, match=r"\['au_sorce'\].*au_source"):

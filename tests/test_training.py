@@ -427,6 +427,9 @@ class TestSelection:
 def test_terms_of_every_method_are_logged_by_name(tmp_path):
     _, log, _ = train(tmp_path)
     logged = {name for row in log for name in row}
+    shares = {name for name in logged if name.startswith("share.")}
+    assert shares == {f"share.{name}" for name in METHODS["full"].weights}
+    logged -= shares
     assert METHODS["full"].weights.keys() <= logged and logged - TERMS.keys() == {
         "step", "seconds", "total", "decoder", "adversaries", "validation_f1",
     }  # fmt: skip

@@ -4,6 +4,7 @@ looks       colours of domains and methods, names of AUs, faces as grids: the ho
 faces       contact sheets, strongest faces of each AU, best and worst faces
 labels      base rates and co-occurrence of a dataset's AUs
 scores      learning curves, per-AU scores, methods side by side
+supervision a study: ladder with intervals, differences per AU, supervisors' losses and shares, costs
 insides     what a run sees: reconstructions, attention, the first screen of the README
 """
 
@@ -12,18 +13,32 @@ from aulib.plots.insides import draw_attention, draw_first_screen, draw_reconstr
 from aulib.plots.labels import draw_base_rates, draw_cooccurrence
 from aulib.plots.looks import save_figure
 from aulib.plots.scores import draw_history, draw_methods, draw_per_au
+from aulib.plots.supervision import (
+    draw_costs,
+    draw_differences_per_au,
+    draw_gradient_shares,
+    draw_ladder,
+    draw_supervisor_losses,
+    shares_of_terms,
+)
 
 __all__ = [
     "draw_attention",
     "draw_base_rates",
     "draw_best_and_worst",
     "draw_cooccurrence",
+    "draw_costs",
+    "draw_differences_per_au",
     "draw_faces",
     "draw_first_screen",
+    "draw_gradient_shares",
     "draw_history",
+    "draw_ladder",
     "draw_methods",
     "draw_per_au",
     "draw_reconstructions",
     "draw_strongest_faces",
+    "draw_supervisor_losses",
     "save_figure",
+    "shares_of_terms",
 ]

@@ -25,7 +25,11 @@ def draw_history(history: pd.DataFrame, chance: dict[str, float] | None = None) 
         history: `results.history_of`.
         chance: `results.chance_of_supervisors`, log N of each supervisor in nats.
     """
-    terms = [name for name in history.columns if name not in NOT_TERMS and history[name].notna().any()]
+    terms = [
+        name
+        for name in history.columns
+        if name not in NOT_TERMS and not name.startswith("share.") and history[name].notna().any()
+    ]
     panels = {title: [name for name in names if name in terms] for title, names in TASK_PANELS.items()}
     panels["supervisors"] = [name for name in terms if name in SUPERVISORS]
     placed = {name for names in panels.values() for name in names}

@@ -1,0 +1,63 @@
+"""Equal steps or equal wall-clock time: on which terms a study was run, and how to get the other.
+
+A schedule is cut to its number of steps (warm-up, ramps, decay), so equal time wants runs of their own: a
+long run's state in the middle is not what a short run ends with. The second study is the first with steps of
+each variant's own.
+"""
+
+from pathlib import Path
+
+import yaml
+
+from aulib.summaries import Summary
+
+UNEQUAL = "unequal steps and time"
+
+
+def footing(summary: Summary, variants: set[str]) -> str:
+    """On which terms variants are compared, from what was run: "equal steps", "equal time" or neither.
+
+    Times are equal if no mean over seeds is more than a tenth above another.
+    """
+    if len({summary.settings[name]["steps"] for name in variants}) == 1:
+        return "equal steps"
+    seconds = summary.seeds_of("seconds").mean().reindex(sorted(variants))
+    return "equal time" if seconds.max() <= 1.1 * seconds.min() else UNEQUAL
+
+
+def steps_at_equal_time(summary: Summary, reference: str) -> dict[str, int]:
+    """Steps that give every variant the time that the reference's steps took it.
+
+    A schedule is cut to its number of steps (warm-up, ramps, decay), so equal time wants runs of their own:
+    a long run's state in the middle is not what a short run ends with. Costs are medians over seeds of
+    `seconds_per_step`, measured on one machine.
+
+    Raises:
+        ValueError: no such variant, or no cost known of one.
+    """
+    cost = summary.seeds_of("seconds_per_step").median()
+    if unknown := sorted({reference, *summary.variants} - set(cost.index)):
+        raise ValueError(f"study {summary.study!r} has no cost of a step for {unknown}")
+    budget = cost[reference] * summary.settings[reference]["steps"]
+    return {name: max(1, round(budget / cost[name])) for name in summary.variants}
+
+
+def equal_time_plan(plan: str | Path, summary: Summary, reference: str) -> str:
+    """The YAML of the second study: the first one's variants with their steps at equal time.
+
+    Args:
+        plan: the first study's YAML, with named variants that the summary knows.
+
+    Raises:
+        ValueError: the plan has a variant that the summary does not know, or none by name.
+    """
+    said = yaml.safe_load(Path(plan).read_text(encoding="utf-8"))
+    steps = steps_at_equal_time(summary, reference)
+    if not said.get("variants") or (unknown := sorted(said["variants"].keys() - steps.keys())):
+        found = unknown if said.get("variants") else "no named variants"
+        raise ValueError(f"{plan}: {found}, expected variants among {list(steps)}")
+    fixed = {name: value for name, value in said.get("fixed", {}).items() if name != "steps"}
+    variants = {name: (own or {}) | {"steps": steps[name]} for name, own in said["variants"].items()}
+    question = f"{said['question']} At equal time: every variant has the seconds of {reference}."
+    second = said | {"question": question, "fixed": fixed, "variants": variants}
+    return yaml.safe_dump(second, sort_keys=False, default_flow_style=None, width=110)

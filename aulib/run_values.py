@@ -1,0 +1,70 @@
+"""What one finished run measured, as values that a study can set side by side."""
+
+import numpy as np
+import pandas as pd
+
+from aulib.metrics import MEASURES
+
+MEAN = "mean"  # in place of an AU, where a value is not of one AU
+OF_THE_RUN = ("seconds", "peak_memory_mb", "selected_step", "validation_f1")
+CURVE_POINTS = 60
+
+
+def values_of_metrics(metrics: dict) -> dict[tuple[str, str], float]:
+    """`metrics.json` as (measure, AU or "mean") -> value; intervals over subjects are left behind."""
+    found = {(name, MEAN): metrics.get(name, np.nan) for name in OF_THE_RUN}
+    for name in MEASURES:
+        found[name, MEAN] = metrics.get(f"target.mean.{name}", np.nan)
+        found[f"source_{name}", MEAN] = metrics.get(f"source.mean.{name}", np.nan)
+    for name in ("nme", "failure_rate"):
+        found[name, MEAN] = metrics.get(f"target.landmarks.{name}", np.nan)
+    for key, value in metrics.items():
+        if key.startswith("target.per_au.") and key.endswith(MEASURES):
+            _, _, au, name = key.split(".")
+            found[name, au] = value
+        elif key.startswith("insides.per_au."):
+            _, _, au, feature, domain = key.split(".")
+            found[f"insides.au_probe.{feature}.{domain}", au] = value
+        elif key.startswith("insides."):
+            found[key, MEAN] = value
+    return found
+
+
+def values_of_history(history: pd.DataFrame, chance: dict[str, float]) -> dict[tuple[str, str], float]:
+    """Shares of the gradient (mean of the measured steps), and how far below chance each supervisor ends."""
+    shares = [name for name in history if name.startswith("share.")]
+    found = {(name, MEAN): float(history[name].mean()) for name in shares}
+    for name, level in chance.items():
+        curve = history[name].dropna() if name in history else []
+        if len(curve):
+            found[f"saturation.{name}", MEAN] = float(curve.iloc[-max(1, len(curve) // 10) :].mean() / level)
+    return found
+
+
+def seconds_per_step(history: pd.DataFrame) -> float:
+    """Seconds a step costs: medians of steps before and within the two rounds, each with its share of steps.
+
+    Medians of logged stretches, so that evaluations, pauses and other work on the machine now and then do not
+    count. NaN of a log with fewer than two rows.
+    """
+    rows = history.dropna(subset="seconds") if "seconds" in history else history.iloc[:0]
+    steps = np.diff(rows["step"])
+    if not len(steps):
+        return float("nan")
+    cost = np.diff(rows["seconds"]) / steps
+    rounds = (
+        rows["adversaries"].notna().to_numpy()[1:] if "adversaries" in rows else np.zeros(len(cost), bool)
+    )
+    phases = [(np.median(cost[part]), steps[part].sum()) for part in (rounds, ~rounds) if part.any()]
+    return float(sum(median * count for median, count in phases) / steps.sum())
+
+
+def curves_of(history: pd.DataFrame, supervisors: list[str]) -> list[tuple[str, int, float]]:
+    """(supervisor, step, nats) at CURVE_POINTS of the logged steps, evenly spaced."""
+    found = []
+    for name in (name for name in supervisors if name in history):
+        curve = history[["step", name]].dropna()
+        if len(curve) > CURVE_POINTS:
+            curve = curve.iloc[np.linspace(0, len(curve) - 1, CURVE_POINTS).astype(int)]
+        found += [(name, int(step), value) for step, value in zip(curve["step"], curve[name], strict=True)]
+    return found

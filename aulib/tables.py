@@ -1,0 +1,187 @@
+"""A study's scores as the table of a paper: Markdown, LaTeX (booktabs) or CSV.
+
+Means over seeds with the lowest and the highest seed; the best of a column bold, the second
+underlined. Bounds that saw target labels (oracle) stand in the table but do not compete.
+"""
+
+import numpy as np
+import pandas as pd
+
+from aulib.answers import SIGNIFICANT, points
+from aulib.comparisons import against, is_bound, paired_differences
+from aulib.equal_time import footing
+from aulib.run_values import MEAN
+from aulib.summaries import Summary
+
+FORMATS = ("md", "latex", "csv")
+TITLES = {
+    "f1": "F1-frame", "auc": "ROC AUC", "f1_norm": "F1, skew-normalised", "nme": "landmark NME",
+    "source_f1": "F1-frame, source",
+}  # fmt: skip
+MEASURES = ("f1", "auc", "f1_norm", "nme")
+LOWER_IS_BETTER = ("nme", "failure_rate")
+SPECIAL = {
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
+    "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+}  # fmt: skip
+
+
+def study_table(
+    summary: Summary, format: str = "md", measures: tuple[str, ...] = MEASURES, per_au: str = ""
+) -> str:
+    """The table as text.
+
+    Args:
+        format: md, latex or csv.
+        measures: columns (md, latex): means over AUs. Those that no variant has are left out.
+        per_au: a measure, for a column an AU and their mean instead.
+
+    Raises:
+        ValueError: unknown format, or a measure that the study does not have.
+    """
+    if format not in FORMATS:
+        raise ValueError(f"format {format!r} is none of {', '.join(FORMATS)}")
+    if format == "csv":
+        return long_table(summary).to_csv(index=False, lineterminator="\n")
+    known = set(summary.values["measure"])
+    if per_au:
+        if per_au not in known:
+            raise ValueError(f"study {summary.study!r} has no measure {per_au!r}; it has {sorted(known)}")
+        columns = [(per_au, au, au) for au in summary.aus] + [(per_au, MEAN, "mean")]
+    else:
+        columns = [(name, MEAN, TITLES.get(name, name)) for name in measures if name in known]
+    if not columns:
+        raise ValueError(f"study {summary.study!r} has none of {measures}; it has {sorted(known)}")
+    cells = [column_cells(summary, measure, au, spread=not per_au) for measure, au, _ in columns]
+    rows = [[variant, *(cell[variant] for cell in cells)] for variant in summary.variants]
+    write = markdown if format == "md" else latex
+    return write(["variant", *(title for _, _, title in columns)], rows, caption(summary, per_au))
+
+
+def ladder(summary: Summary, reference: str, equal_time: Summary | None = None) -> str:
+    """Every variant with its F1 and its paired difference from the reference, as Markdown.
+
+    The difference has its 95 % interval over seeds and a star where it survives Holm's correction; beside
+    it the one at equal wall-clock time, where that was run.
+
+    Raises:
+        ValueError: the study has no such variant.
+    """
+    f1 = column_cells(summary, "f1", MEAN, True)
+    columns = {"F1-frame": {name: text for name, (text, _) in f1.items()}}
+    for each in (summary, equal_time):
+        if each is None:
+            continue
+        contrasts = against(each, reference)
+        rows = paired_differences(each, contrasts, ["f1"])
+        rows = rows[rows["au"] == MEAN].set_index("variant")
+        title = f"minus {reference}, {footing(each, {reference, *(c.variant for c in contrasts)})}"
+        columns[title] = {name: points(row) + _star(row) for name, row in rows.iterrows()}
+    for measure in ("auc", "nme"):
+        cells = column_cells(summary, measure, MEAN, False)
+        columns[TITLES[measure]] = {name: text for name, (text, _) in cells.items()}
+    rows = [[name, *((cells.get(name, "–"), "") for cells in columns.values())] for name in summary.variants]
+    note = (
+        f"{caption(summary).split('. ')[0]}. Differences are paired by seed, with 95 % intervals over seeds "
+        "(Student's t); \\* p < 0.05 after Holm's correction."
+    )
+    return markdown(["variant", *columns], rows, note)
+
+
+def _star(row) -> str:
+    return r"\*" if row["p_holm"] < SIGNIFICANT else ""
+
+
+def long_table(summary: Summary) -> pd.DataFrame:
+    """variant, measure, au ("mean" or AU01, ...), value (mean over seeds), low, high (lowest and highest
+    seed), seeds (how many have a value); scores in [0, 1], not x 100."""
+    grouped = summary.values.groupby(["variant", "measure", "au"], sort=False)["value"]
+    table = grouped.agg(value="mean", low="min", high="max", seeds="count").reset_index()
+    order = {name: place for place, name in enumerate(summary.variants)}
+    return table.sort_values(
+        "variant", key=lambda column: column.map(order), kind="stable", ignore_index=True
+    )
+
+
+def column_cells(summary: Summary, measure: str, au: str, spread: bool) -> dict[str, tuple[str, str]]:
+    """variant -> (text x 100, "best" | "second" | ""); a dash where the variant has no value.
+
+    Equal to the digit shown is equal: several may be best.
+    """
+    seeds = 100 * summary.seeds_of(measure, au)
+    means = seeds.mean().round(1)
+    competing = means[[name for name in means.index if not is_bound(summary.settings[name])]].dropna()
+    ranked = np.sort(competing.unique())
+    ranked = ranked if measure in LOWER_IS_BETTER else ranked[::-1]
+    cells = {}
+    for variant in summary.variants:
+        if variant not in means or np.isnan(means[variant]):
+            cells[variant] = ("–", "")
+            continue
+        text = f"{means[variant]:.1f}"
+        if spread and seeds[variant].count() > 1:
+            text += f" [{seeds[variant].min():.1f}, {seeds[variant].max():.1f}]"
+        place = list(ranked).index(means[variant]) if variant in competing else 2
+        cells[variant] = (text, ("best", "second", "")[min(place, 2)] if len(competing) > 1 else "")
+    return cells
+
+
+def caption(summary: Summary, per_au: str = "") -> str:
+    """What the numbers are."""
+    seeds = sorted(set(summary.seeds_of(per_au or "f1").count())) if len(summary.values) else [0]
+    count = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
+    plural = "" if seeds[-1] == 1 else "s"
+    what = f"{TITLES.get(per_au, per_au)} by AU: " if per_au else ""
+    text = f"Target test faces, x 100: {what}mean of {count} seed{plural}"
+    text += ", lowest and highest seed in brackets. " if seeds[-1] > 1 and not per_au else ". "
+    text += "Best bold, second underlined"
+    bounds = [name for name in summary.variants if is_bound(summary.settings[name])]
+    return text + (f", {' and '.join(bounds)} apart." if bounds else ".")
+
+
+def side_by_side(columns: dict[str, pd.Series], variants: list[str]) -> pd.DataFrame:
+    """Values by variant as a table: a row a variant in their order, a column a name, NaN where missing."""
+    return pd.DataFrame({name: values.reindex(variants) for name, values in columns.items()}, index=variants)
+
+
+def markdown(head: list[str], rows: list[list], note: str) -> str:
+    """Head, rows of a name and (text, place) cells, and a note, as a Markdown table."""
+    marks = {"best": "**{}**", "second": "<ins>{}</ins>", "": "{}"}
+    lines = ["| " + " | ".join(head) + " |", "|---|" + "---:|" * (len(head) - 1)]
+    for name, *cells in rows:
+        texts = [marks[place].format(text) for text, place in cells]
+        lines.append("| " + " | ".join([name.replace("|", r"\|"), *texts]) + " |")
+    return "\n".join([*lines, "", note]) + "\n"
+
+
+def latex(head: list[str], rows: list[list], note: str) -> str:
+    r"""The same as a LaTeX table; needs \usepackage{booktabs}."""
+    marks = {"best": r"\textbf{%s}", "second": r"\underline{%s}", "": "%s"}
+    body = []
+    for name, *cells in rows:
+        texts = [marks[place] % text.replace("–", "--") for text, place in cells]
+        body.append(" & ".join([escaped(name), *texts]) + r" \\")
+    return (
+        "\n".join(
+            [
+                r"% needs \usepackage{booktabs}",
+                r"\begin{table}[t]",
+                r"\centering",
+                r"\caption{" + escaped(note).replace(" x 100", r" $\times$ 100") + "}",
+                r"\begin{tabular}{l" + "r" * (len(head) - 1) + "}",
+                r"\toprule",
+                " & ".join(escaped(title) for title in head) + r" \\",
+                r"\midrule",
+                *body,
+                r"\bottomrule",
+                r"\end{tabular}",
+                r"\end{table}",
+            ]
+        )
+        + "\n"
+    )
+
+
+def escaped(text: str) -> str:
+    """Text with LaTeX's special characters made harmless."""
+    return "".join(SPECIAL.get(character, character) for character in text)

@@ -1,0 +1,109 @@
+"""The answer says what the numbers say, and says so where they are not enough."""
+
+import numpy as np
+import pytest
+from fabricated import write_run, write_small_study
+
+from aulib import answers
+from aulib.readme import study_block
+from aulib.summaries import summarise_runs, write_summary
+from aulib.supervisors import ALL_SIX, RICH_TWO
+
+
+def row(difference, low, high, p_holm) -> dict:
+    return {"difference": difference, "low": low, "high": high, "p_holm": p_holm}
+
+
+class TestVerdict:
+    def test_is_decided_by_correction_sign_and_width(self):
+        assert answers.verdict(row(0.02, 0.01, 0.03, 0.001)) == "helps"
+        assert answers.verdict(row(-0.02, -0.03, -0.01, 0.049)) == "hurts"
+        assert answers.verdict(row(0.02, 0.001, 0.039, 0.05)) == "not enough evidence"
+        assert answers.verdict(row(0.001, -0.004, 0.006, 0.8)) == "no difference"
+        assert answers.verdict(row(0.001, -0.004, 0.011, 0.8)) == "not enough evidence"
+
+    def test_one_seed_is_never_enough(self):
+        assert answers.verdict(row(0.3, np.nan, np.nan, np.nan)) == "not enough evidence"
+
+    def test_points_carry_their_signs(self):
+        assert answers.points(row(0.0123, -0.0004, 0.025, 0.5)) == "+1.2 [+0.0, +2.5]"
+        assert answers.points(row(-0.5, np.nan, np.nan, np.nan)) == "-50.0"
+
+
+@pytest.fixture
+def study(tmp_path):
+    """Five seeds; each supervisor has the effect on F1 that a test gives it, AU12 may have one of its own."""
+
+    def write(effects: dict[str, float], noise: float = 0.001, on_au12: dict | None = None, **of_seed):
+        rng = np.random.default_rng(0)
+        sets = {"contrastive": RICH_TWO, "full": ALL_SIX}
+        for name in effects:
+            sets[f"contrastive+{name}"] = (*RICH_TWO, name)
+            sets[f"full-{name}"] = tuple(one for one in ALL_SIX if one != name)
+        for variant, supervisors in sets.items():
+            for seed in range(5):
+                lift = sum(effects.get(name, 0) for name in supervisors)
+                aus = {au: 0.5 + 0.02 * seed + lift + rng.normal(0, noise) for au in ("AU01", "AU04", "AU12")}
+                aus["AU12"] += sum((on_au12 or {}).get(name, 0) for name in supervisors)
+                method = "full" if len(supervisors) > 3 else "contrastive"
+                write_run(tmp_path / "s", variant, seed, aus, method, supervisors, **of_seed)
+        return summarise_runs(tmp_path / "s")
+
+    return write
+
+
+class TestAnswer:
+    def test_names_what_helps_what_hurts_and_what_makes_no_difference(self, study):
+        text = answers.answer(study({"texture_target": 0.03, "shape_source": -0.02, "shape_target": 0.0}))
+        assert "`texture_target`: **helps**; F1 +3." in text or "`texture_target`: **helps**; F1 +2.9" in text
+        assert "`shape_source`: **hurts**; F1 -" in text
+        assert "`shape_target`: makes no difference of a point either way" in text
+        assert "mean of 2 comparisons, 5 seeds" in text
+        assert "At equal steps (400 each), **the four intermediate supervisors together help**" in text
+
+    def test_says_so_where_the_evidence_is_not_enough(self, study):
+        text = answers.answer(study({"texture_target": 0.001}, noise=0.05))
+        assert "`texture_target`: not enough evidence" in text
+        assert "whether the four intermediate supervisors together help is not decided" in text
+        assert "No single AU's difference survives the correction" in text
+
+    def test_names_the_aus(self, study):
+        text = answers.answer(study({"texture_target": 0.0}, on_au12={"texture_target": 0.05}))
+        assert "- `texture_target`: AU12 +" in text and "- the four together: AU12 +" in text
+        assert "AU01 +" not in text and "AU04 +" not in text
+
+    def test_says_how_idle_the_supervisors_are(self, study):
+        # log 16 at a batch of 14 with two rivals; the last of the losses is a tenth of it
+        losses = dict.fromkeys(RICH_TWO, [3.0, 2.0, 0.1 * np.log(16)])
+        text = answers.answer(study({}, losses=losses, shares={"au_source": 0.9, "rich_source": 0.1}))
+        assert "stand at 10 to 10 % of guessing (log N); they make at most 10 % of the gradient" in text
+
+    def test_says_what_was_not_tried(self, tmp_path):
+        for seed in (0, 1):
+            write_run(tmp_path, "adld", seed, {"AU01": 0.5}, "adld")
+        text = answers.answer(summarise_runs(tmp_path))
+        assert "untested" in text and "nothing can be said of single ones" in text
+
+    def test_puts_equal_steps_beside_equal_time(self, tmp_path):
+        plan = [("steps", "contrastive", 400, 0.10, 0.0), ("steps", "full", 400, 0.12, 0.1)]
+        plan += [("time", "contrastive", 480, 0.10, 0.0), ("time", "full", 400, 0.12, -0.1)]
+        for name, variant, steps, cost, lift in plan:
+            for seed, f1 in enumerate((0.50, 0.52, 0.55)):
+                f1 += lift + (0.001 * seed if lift else 0)
+                write_run(tmp_path / name, variant, seed, {"AU01": f1}, variant, None, cost, steps=steps)
+        text = answers.answer(summarise_runs(tmp_path / "steps"), summarise_runs(tmp_path / "time"))
+        assert "At equal steps (400 each), **the four intermediate supervisors together help**" in text
+        assert "At equal time (48 to 48 s a run), **the four intermediate supervisors together hurt**" in text
+
+
+class TestReadme:
+    def test_shows_the_answer_and_the_ladder_of_the_committed_summary(self, tmp_path):
+        write_summary(summarise_runs(write_small_study(tmp_path / "small")), tmp_path / "small.json")
+        block = study_block(tmp_path / "small.json", tmp_path / "none.json")
+        assert "`full` minus `contrastive`" in block and "| contrastive+shape_source |" in block
+        assert "equal time" not in block
+        both = study_block(tmp_path / "small.json", tmp_path / "small.json")
+        assert both.count("`full` minus `contrastive`") == 2
+
+    def test_says_which_command_runs_a_study_that_has_not_been_run(self, tmp_path):
+        assert "aulib study experiments/none.yml" in study_block(tmp_path / "none.json", tmp_path / "x.json")

@@ -1,0 +1,136 @@
+"""Paired differences, intervals and corrections, worked by hand or against SciPy."""
+
+import numpy as np
+import pytest
+from fabricated import write_run
+from scipy import stats
+
+from aulib import comparisons
+from aulib.comparisons import Contrast
+from aulib.run_values import MEAN
+from aulib.summaries import summarise_runs
+from aulib.supervisors import ALL_SIX, RICH_TWO, SUPERVISORS
+
+FOUR = [name for name in SUPERVISORS if name not in RICH_TWO]
+
+
+def differences_of(folder, scores: dict[str, list[float]], **settings) -> dict:
+    for variant, values in scores.items():
+        for seed, value in enumerate(values):
+            write_run(folder, variant, seed, {"AU01": value}, variant, **settings)
+    return summarise_runs(folder)
+
+
+class TestInterval:
+    def test_worked_by_hand(self):
+        # mean 2, s 1, standard error 1 / sqrt(3); t with 2 degrees of freedom: 4.303
+        mean, low, high, p = comparisons.t_interval(np.array([1.0, 2.0, 3.0]))
+        assert (mean, low, high) == pytest.approx((2, 2 - 4.303 / 3**0.5, 2 + 4.303 / 3**0.5), abs=1e-3)
+        assert p == pytest.approx(stats.ttest_1samp([1, 2, 3], 0).pvalue)
+
+    def test_covers_the_truth_as_often_as_it_says(self):
+        rng = np.random.default_rng(0)
+        intervals = [comparisons.t_interval(values) for values in rng.normal(0.3, 1, (2000, 5))]
+        hits = [low <= 0.3 <= high for _, low, high, _ in intervals]
+        assert np.mean(hits) == pytest.approx(0.95, abs=0.015)
+
+    def test_one_seed_has_no_interval_and_no_seed_no_mean(self):
+        mean, *rest = comparisons.t_interval(np.array([0.4]))
+        assert mean == 0.4 and np.isnan(rest).all()
+        assert np.isnan(comparisons.t_interval(np.array([]))).all()
+
+    def test_differences_without_spread_are_certain(self):
+        assert comparisons.t_interval(np.full(3, 0.2)) == pytest.approx((0.2, 0.2, 0.2, 0))
+        assert comparisons.t_interval(np.zeros(3)) == (0, 0, 0, 1)
+
+
+class TestHolm:
+    def test_worked_by_hand(self):
+        # sorted .01 .02 .03 .04 times 4 3 2 1: .04 .06 .06 .04, never below the one before
+        p = np.array([0.04, 0.01, 0.03, 0.02])
+        assert comparisons.holm(p) == pytest.approx([0.06, 0.04, 0.06, 0.06])
+
+    def test_never_exceeds_one_and_does_not_count_what_is_unknown(self):
+        corrected = comparisons.holm(np.array([0.6, np.nan, 0.02, 0.9]))
+        assert corrected[[0, 2, 3]] == pytest.approx([1, 0.06, 1]) and np.isnan(corrected[1])
+
+    def test_means_and_aus_are_families_of_their_own(self, tmp_path):
+        summary = differences_of(tmp_path, {"full": [0.6, 0.7, 0.65], "adld": [0.5, 0.55, 0.53]})
+        table = comparisons.paired_differences(summary, [Contrast("full", "adld")], ["f1", "auc"])
+        assert len(table) == 4  # mean and AU01 of both measures
+        np.testing.assert_allclose(table["p_holm"], table["p"])
+
+
+class TestPairedDifferences:
+    def test_are_taken_seed_by_seed(self, tmp_path):
+        # +.10 in every seed, whatever the seeds do to both
+        summary = differences_of(tmp_path, {"full": [0.4, 0.6, 0.8], "adld": [0.3, 0.5, 0.7]})
+        row = comparisons.paired_differences(summary, [Contrast("full", "adld", "x")], ["f1"]).iloc[0]
+        assert row[["difference", "low", "high"]].tolist() == pytest.approx([0.1] * 3)
+        assert row["au"] == MEAN and row["seeds"] == 3 and row["about"] == "x"
+
+    def test_seeds_that_only_one_variant_has_do_not_count(self, tmp_path):
+        summary = differences_of(tmp_path, {"full": [0.4, 0.6, 0.9], "adld": [0.3, 0.4]})
+        row = comparisons.paired_differences(summary, [Contrast("full", "adld")], ["f1"]).iloc[0]
+        assert row["seeds"] == 2 and row["difference"] == pytest.approx(0.15)
+
+    def test_against_leaves_the_oracle_and_the_reference_out(self, tmp_path):
+        summary = differences_of(tmp_path, {name: [0.5] for name in ("source-only", "adld", "oracle")})
+        assert [c.variant for c in comparisons.against(summary, "source-only")] == ["adld"]
+        with pytest.raises(ValueError, match="no variant 'nobody'; it has"):
+            comparisons.against(summary, "nobody")
+
+    def test_the_usual_reference_is_the_two_plain_supervisors(self, tmp_path):
+        names = ["source-only", "adld", "contrastive"]
+        for last in ("contrastive", "source-only"):
+            summary = differences_of(tmp_path / last, {name: [0.5] for name in names})
+            assert comparisons.usual_reference(summary) == last
+            names.remove(last)
+        with pytest.raises(ValueError, match="name one of"):
+            comparisons.usual_reference(differences_of(tmp_path / "none", {"adld": [0.5]}))
+
+
+class TestSupervisors:
+    @pytest.fixture
+    def ladder(self, tmp_path):
+        """Two seeds: shape_source adds .02 then .04 on top of the two, and .06, .08 to the other five."""
+        sets = {
+            "contrastive": (RICH_TWO, [0.50, 0.60]),
+            "plus": ((*RICH_TWO, "shape_source"), [0.52, 0.64]),
+            "full": (ALL_SIX, [0.70, 0.80]),
+            "without": (tuple(s for s in ALL_SIX if s != "shape_source"), [0.64, 0.72]),
+        }
+        for variant, (supervisors, values) in sets.items():
+            for seed, value in enumerate(values):
+                method = "full" if len(supervisors) > 3 else "contrastive"
+                write_run(tmp_path, variant, seed, {"AU01": value}, method, supervisors)
+        return tmp_path
+
+    def test_are_compared_where_variants_differ_in_them_alone(self, ladder):
+        pairs = comparisons.supervisor_contrasts(summarise_runs(ladder))
+        assert {(c.variant, c.reference, c.about) for c in pairs} == {
+            ("plus", "contrastive", "shape_source"), ("full", "without", "shape_source"),
+        }  # fmt: skip
+        four = comparisons.the_four(summarise_runs(ladder))
+        assert [(c.variant, c.reference) for c in four] == [("full", "contrastive")]
+
+    def test_variants_that_differ_in_something_else_too_are_not(self, ladder):
+        write_run(ladder, "longer", 0, {"AU01": 0.5}, "contrastive", (*RICH_TWO, "shape_target"), steps=800)
+        write_run(ladder, "heavier", 0, {"AU01": 0.5}, "contrastive", (*RICH_TWO, "texture_target"),
+                  weights={"au_source": 2.0})  # fmt: skip
+        write_run(ladder, "dense", 0, {"AU01": 0.5}, "contrastive", (*RICH_TWO, "texture_source"),
+                  alignment="dense")  # fmt: skip
+        about = {c.about for c in comparisons.supervisor_contrasts(summarise_runs(ladder))}
+        assert about == {"shape_source"}
+
+    def test_an_effect_is_the_mean_of_its_contrasts_seed_by_seed(self, ladder):
+        row = comparisons.effects_of_supervisors(summarise_runs(ladder), ["f1"]).iloc[0]
+        # seed 0: (.02 + .06) / 2 = .04, seed 1: (.04 + .08) / 2 = .06
+        expected = comparisons.t_interval(np.array([0.04, 0.06]))
+        assert row[["difference", "low", "high", "p"]].tolist() == pytest.approx(expected)
+        assert row["contrasts"] == 2 and row["seeds"] == 2
+
+    def test_without_such_pairs_there_is_an_empty_table(self, tmp_path):
+        summary = differences_of(tmp_path, {"full": [0.5, 0.6]})
+        assert comparisons.effects_of_supervisors(summary, ["f1"]).empty
+        assert comparisons.paired_differences(summary, [], ["f1"]).empty

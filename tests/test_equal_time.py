@@ -1,0 +1,57 @@
+"""Equal steps and equal time are told apart, and a study of the one becomes a study of the other."""
+
+import pytest
+import yaml
+from fabricated import write_run
+
+from aulib import equal_time
+from aulib.summaries import summarise_runs
+
+
+@pytest.fixture
+def summary(tmp_path):
+    """One seed each of 400 steps at 0.05, 0.2 and 0.4 s."""
+    for variant, cost in (("adld", 0.2), ("full", 0.4), ("source-only", 0.05)):
+        write_run(tmp_path / "s", variant, 0, {"AU01": 0.5}, variant, None, cost)
+    return summarise_runs(tmp_path / "s")
+
+
+def test_a_dearer_step_buys_fewer_steps(summary):
+    assert equal_time.steps_at_equal_time(summary, "adld") == {"source-only": 1600, "adld": 400, "full": 200}
+
+
+def test_an_unknown_reference_is_an_error(summary):
+    with pytest.raises(ValueError, match="no cost of a step for \\['dann'\\]"):
+        equal_time.steps_at_equal_time(summary, "dann")
+
+
+@pytest.mark.parametrize(
+    ("steps", "cost", "expected"),
+    [(400, 0.3, "equal steps"), (200, 0.2, "equal time"), (200, 0.3, "unequal steps and time")],
+)
+def test_footing_is_what_was_run(tmp_path, steps, cost, expected):
+    write_run(tmp_path, "adld", 0, {"AU01": 0.5}, "adld", None, 0.1, steps=400)
+    write_run(tmp_path, "full", 0, {"AU01": 0.5}, "full", None, cost, steps=steps)
+    assert equal_time.footing(summarise_runs(tmp_path), {"adld", "full"}) == expected
+
+
+class TestPlan:
+    PLAN = {
+        "question": "why?", "notebook": "02_train", "fixed": {"steps": 400, "preset": "fast"},
+        "variants": {"full": {"method": "full"}, "adld": {"method": "adld"}}, "seeds": [0, 1],
+    }  # fmt: skip
+
+    def test_differs_in_steps_alone(self, summary, tmp_path):
+        (tmp_path / "first.yml").write_text(yaml.safe_dump(self.PLAN))
+        second = yaml.safe_load(equal_time.equal_time_plan(tmp_path / "first.yml", summary, "adld"))
+        assert second["variants"] == {
+            "full": {"method": "full", "steps": 200}, "adld": {"method": "adld", "steps": 400},
+        }  # fmt: skip
+        assert second["fixed"] == {"preset": "fast"} and "seconds of adld" in second["question"]
+        assert second["seeds"] == [0, 1] and second["notebook"] == "02_train"
+
+    def test_of_variants_that_were_not_run_is_refused(self, summary, tmp_path):
+        plan = self.PLAN | {"variants": {"dann": {"method": "dann"}}}
+        (tmp_path / "first.yml").write_text(yaml.safe_dump(plan))
+        with pytest.raises(ValueError, match=r"first\.yml: \['dann'\], expected variants among"):
+            equal_time.equal_time_plan(tmp_path / "first.yml", summary, "adld")

@@ -1,0 +1,148 @@
+"""Probes read what is there and nothing else; distances of the rounds are worked by hand."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from tiny import AUS, tiny_faces, tiny_model
+
+from aulib import probing
+from aulib.results import read_run
+from aulib.supervisors import SUPERVISORS
+
+RNG = np.random.default_rng(0)
+LABELS = np.tile([0.0, 1.0], 30)
+
+
+def four_sets(**changes) -> dict:
+    places = [(domain, split) for domain in ("source", "target") for split in ("val", "test")]
+    return {place: tiny_faces(8, seed) for seed, place in enumerate(places)} | changes
+
+
+class TestProbe:
+    def test_finds_what_is_linear_and_only_that(self):
+        noise = RNG.normal(size=(60, 20))
+        holds = np.concatenate([noise, 3 * LABELS[:, None]], axis=1)
+        assert probing.probe_auc(probing.fit_probe(holds, LABELS), holds, LABELS) == 1
+        read = probing.fit_probe(noise, LABELS)
+        fresh = RNG.normal(size=(400, 20))
+        assert probing.probe_auc(read, fresh, np.tile([0.0, 1.0], 200)) == pytest.approx(0.5, abs=0.1)
+
+    def test_unknown_labels_are_left_out_of_fitting_and_of_scoring(self):
+        features = np.concatenate([LABELS[:, None], RNG.normal(size=(60, 3))], axis=1)
+        with_unknown = np.concatenate([LABELS, [np.nan, np.nan]])
+        wild = np.concatenate([features, np.full((2, 4), 1e6)])
+        read, read_plain = probing.fit_probe(wild, with_unknown), probing.fit_probe(features, LABELS)
+        np.testing.assert_allclose(read(features), read_plain(features))
+        assert probing.probe_auc(read, wild, with_unknown) == probing.probe_auc(read, features, LABELS)
+
+    def test_one_class_alone_is_not_judged(self):
+        features = RNG.normal(size=(60, 3))
+        assert probing.fit_probe(features, np.ones(60)) is None
+        read = probing.fit_probe(features, LABELS)
+        assert np.isnan(probing.probe_auc(read, features, np.zeros(60)))
+        assert np.isnan(probing.probe_auc(None, features, LABELS))
+
+    def test_of_the_domain_tells_shifted_features_apart(self):
+        near, far = RNG.normal(size=(4, 30, 5)), RNG.normal(size=(4, 30, 5))
+        places = [(domain, split) for domain in ("source", "target") for split in ("val", "test")]
+        apart = {place: some + 9 * (place[0] == "target") for place, some in zip(places, near, strict=True)}
+        assert probing.domain_probe(apart) == 1
+        assert probing.domain_probe(dict(zip(places, far, strict=True))) < 0.75
+        assert np.isnan(probing.domain_probe(apart | {("target", "val"): np.empty((0, 0))}))
+
+
+class TestAgreement:
+    @pytest.fixture
+    def outputs(self, monkeypatch):
+        """Two faces, features of one channel on the grid; both rounds equal until a test changes that."""
+        first = torch.zeros(2, 1, probing.GRID, probing.GRID)
+        first[0, 0, 0, 0] = first[1, 0, 1, 1] = 1.0  # orthogonal faces
+        keys = {key for row in SUPERVISORS.values() for key in (row.first, row.second)}
+        keys |= {f"{name}_{domain}" for name in ("self", "swapped") for domain in "st"}
+        made = {key: first.clone() for key in keys}
+        monkeypatch.setattr(probing, "paired_outputs", lambda *_: made)
+        return made
+
+    def measured(self) -> dict:
+        return probing.agreement(None, tiny_faces(2), tiny_faces(2))
+
+    def test_equal_rounds_are_at_distance_zero_and_know_their_face(self, outputs):
+        found = self.measured()
+        for name in SUPERVISORS:
+            assert found[f"insides.distance.{name}"] == pytest.approx(0, abs=1e-6)
+            assert found[f"insides.own_face.{name}"] == 1
+        assert found["insides.reconstruction.second"] == found["insides.moves.shape"] == 0
+
+    def test_exchanged_faces_are_at_distance_one_and_take_each_other_for_themselves(self, outputs):
+        outputs["texture2_t"] = outputs["texture2_t"].flip(0)
+        found = self.measured()
+        assert found["insides.distance.texture_target"] == pytest.approx(1)
+        assert found["insides.own_face.texture_target"] == 0
+        assert found["insides.distance.texture_source"] == pytest.approx(0, abs=1e-6)
+
+    def test_errors_are_in_units_of_the_spread_of_faces(self, outputs):
+        # each face is 1/2 away from the mean face in its own cell and in the other's: mean |.| = 2 (1/2) / 49
+        spread = 1 / probing.GRID**2
+        outputs["rich2_s"] = outputs["rich2_s"] + 0.1
+        assert self.measured()["insides.reconstruction.second"] == pytest.approx(0.05 / spread, rel=1e-4)
+        assert self.measured()["insides.reconstruction.self"] == 0
+
+    def test_a_swap_that_only_the_shape_decides_moves_g_with_the_shape(self, outputs):
+        # G gives 1 for the source's shape and 0 for the target's, whatever the texture
+        for domain, given in (("s", 1.0), ("t", 0.0)):
+            outputs[f"self_{domain}"] = torch.full((2, 1, 7, 7), given)
+            outputs[f"swapped_{domain}"] = torch.full((2, 1, 7, 7), 1 - given)
+        found = self.measured()
+        assert found["insides.moves.texture"] == 0 and found["insides.moves.shape"] == pytest.approx(49)
+
+    def test_without_faces_is_not_known(self):
+        none = replace(tiny_faces(2), rows=np.arange(0))
+        assert all(np.isnan(value) for value in probing.agreement(None, none, tiny_faces(2)).values())
+
+
+class TestLookInside:
+    def test_target_labels_score_and_shape_nothing_else(self):
+        model = tiny_model("full").eval()
+        sets = four_sets()
+        found = probing.look_inside(model, sets)
+        for split in ("val", "test"):
+            faces = sets["target", split]
+            sets["target", split] = replace(faces, occurrence=1 - faces.occurrence)
+        turned = probing.look_inside(model, sets)
+        for key in found:
+            if key.endswith(".target"):  # AUC of turned labels is what is left to 1
+                assert turned[key] == pytest.approx(1 - found[key], nan_ok=True), key
+            else:
+                assert turned[key] == pytest.approx(found[key], nan_ok=True), key
+
+    def test_names_every_au_and_feature(self):
+        found = probing.look_inside(tiny_model("full").eval(), four_sets())
+        for name in ("rich", "shape", "texture"):
+            aucs = [found[f"insides.per_au.{au}.{name}.source"] for au in AUS]
+            assert found[f"insides.au_probe.{name}.source"] == pytest.approx(np.nanmean(aucs))
+
+    def test_knows_nothing_without_validation_faces(self):
+        empty = replace(tiny_faces(4), rows=np.arange(0))
+        found = probing.look_inside(tiny_model("full").eval(), four_sets() | {("source", "val"): empty})
+        assert np.isnan(found["insides.au_probe.rich.source"])
+        assert np.isnan(found["insides.domain_probe.rich"])
+
+    def test_takes_faces_from_the_whole_split(self):
+        assert probing.spread_out(tiny_faces(9), 3).rows.tolist() == [0, 4, 8]
+        assert len(probing.spread_out(tiny_faces(9), 20)) == 9
+
+    def test_paired_outputs_are_the_models_own(self):
+        model, faces = tiny_model("full").eval(), tiny_faces(3)
+        made = probing.paired_outputs(model, faces, faces, size=2)  # a batch of two and one of one
+        image = torch.cat(list(probing.batches(model, faces)))
+        with torch.no_grad():
+            whole = model(torch.cat([image, image]), 3, separate=True)
+        torch.testing.assert_close(made["rich2_t"], whole["rich2_t"], rtol=1e-4, atol=1e-5)
+
+    def test_is_in_the_metrics_of_a_run(self, finished):
+        full, plain = read_run(finished.full), read_run(finished.source_only)
+        assert {"insides.domain_probe.texture", "insides.moves.shape"} <= full.keys()
+        assert "insides.domain_probe.rich" in plain
+        assert not [key for key in plain if "texture" in key or "shape" in key]

@@ -1,0 +1,144 @@
+"""A study's runs become one summary, and the summary keeps what they measured."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from fabricated import write_run, write_small_study
+
+from aulib import run_values, summaries
+from aulib.run_values import MEAN
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    return write_small_study(tmp_path_factory.mktemp("results") / "small")
+
+
+class TestOneRun:
+    def test_a_step_costs_the_medians_of_both_phases_by_their_share_of_steps(self):
+        # twenty steps of 1 s, then ten with rounds of 3 s: (20 * 1 + 10 * 3) / 30
+        history = pd.DataFrame({"step": [0, 10, 20, 30], "seconds": [0, 10, 20, 50]})
+        history["adversaries"] = [None, None, None, 1.0]
+        assert run_values.seconds_per_step(history) == pytest.approx(5 / 3)
+
+    def test_evaluations_and_pauses_do_not_make_a_step_dearer(self):
+        history = pd.DataFrame({"step": range(0, 60, 10), "seconds": [0, 5, 10, 15, 500, 505]})
+        assert run_values.seconds_per_step(history) == pytest.approx(0.5)
+        assert np.isnan(run_values.seconds_per_step(history.iloc[:1]))
+
+    def test_the_end_of_a_supervisor_is_measured_against_guessing(self):
+        history = pd.DataFrame({"step": range(20), "rich_source": [9.0] * 18 + [0.2, 0.4]})
+        found = run_values.values_of_history(history, {"rich_source": 3.0})
+        assert found["saturation.rich_source", MEAN] == pytest.approx(0.1)
+
+    def test_shares_are_the_mean_of_the_measured_steps(self):
+        history = pd.DataFrame({"step": range(3), "share.cycle": [np.nan, 0.2, 0.4]})
+        assert run_values.values_of_history(history, {})["share.cycle", MEAN] == pytest.approx(0.3)
+
+    def test_probes_of_an_au_stand_beside_their_mean(self):
+        metrics = {"insides.au_probe.texture.source": 0.8, "insides.per_au.AU12.texture.source": 0.9}
+        found = run_values.values_of_metrics(metrics)
+        assert found["insides.au_probe.texture.source", MEAN] == 0.8
+        assert found["insides.au_probe.texture.source", "AU12"] == 0.9
+
+    def test_long_curves_are_thinned_to_their_ends(self):
+        history = pd.DataFrame({"step": range(1000), "rich_source": np.arange(1000.0)})
+        curve = run_values.curves_of(history, ["rich_source", "rich_target"])
+        assert len(curve) == run_values.CURVE_POINTS
+        assert curve[0] == ("rich_source", 0, 0.0) and curve[-1] == ("rich_source", 999, 999.0)
+
+
+class TestSummary:
+    def test_holds_every_seed_of_every_variant_up_the_ladder(self, study):
+        summary = summaries.summarise_runs(study)
+        assert summary.variants == [
+            "source-only", "contrastive", "contrastive+shape_source", "full", "oracle",
+        ]  # fmt: skip
+        assert summary.aus == ["AU01", "AU12"]
+        table = summary.seeds_of("f1", "AU01")
+        assert table["contrastive"].tolist() == pytest.approx([0.51, 0.513])
+        assert summary.seeds_of("auc")["full"].notna().all()
+
+    def test_the_given_order_comes_first(self, study):
+        order = ["full", "source-only"]
+        assert summaries.summarise_runs(study, order).variants[:2] == order
+
+    def test_comes_back_from_its_file_as_it_was(self, study, tmp_path):
+        summary = summaries.summarise_runs(study, question="why?")
+        summaries.write_summary(summary, tmp_path / "small.json")
+        again = summaries.read_summary(tmp_path / "small.json")
+        assert again.settings == summary.settings and again.question == "why?"
+        keys = ["variant", "seed", "measure", "au"]
+        first, second = (one.values.sort_values(keys, ignore_index=True) for one in (summary, again))
+        pd.testing.assert_frame_equal(first, second, rtol=1e-4)
+        keys = ["variant", "supervisor", "step"]
+        first, second = (one.curves.sort_values(keys, ignore_index=True) for one in (summary, again))
+        pd.testing.assert_frame_equal(first, second, rtol=1e-4)
+
+    def test_a_missing_seed_stays_missing_in_its_file(self, tmp_path):
+        for seed, f1 in ((0, 0.5), (1, float("nan"))):
+            write_run(tmp_path / "s", "full", seed, {"AU01": f1})
+        summary = summaries.summarise_runs(tmp_path / "s")
+        summaries.write_summary(summary, tmp_path / "s.json")
+        assert "NaN" not in (tmp_path / "s.json").read_text()
+        again = summaries.read_summary(tmp_path / "s.json")
+        assert again.seeds_of("f1")["full"].dropna().to_dict() == {0: 0.5}
+        assert again.seeds_of("seconds")["full"].count() == 2
+
+    def test_seeds_of_a_score_stand_on_one_line_of_the_file(self, study, tmp_path):
+        summaries.write_summary(summaries.summarise_runs(study), tmp_path / "s.json")
+        assert '"AU01": [ 0.51, 0.513 ]' in (tmp_path / "s.json").read_text()
+
+    def test_of_two_runs_of_a_seed_the_later_counts(self, tmp_path):
+        write_run(tmp_path, "full", 0, {"AU01": 0.9}, suffix="-0abc", started="2026-01-03T00:00:00Z")
+        write_run(tmp_path, "full", 0, {"AU01": 0.1}, suffix="-9def", started="2026-01-02T00:00:00Z")
+        assert summaries.summarise_runs(tmp_path).seeds_of("f1")["full"].tolist() == [0.9]
+
+    def test_unfinished_runs_are_named_and_left_out(self, tmp_path):
+        write_run(tmp_path, "full", 0, {"AU01": 0.9})
+        (write_run(tmp_path, "full", 1, {"AU01": 0.1}) / "result.json").unlink()
+        summary = summaries.summarise_runs(tmp_path)
+        assert summary.missing == ["full-seed1"] and list(summary.seeds_of("f1").index) == [0]
+
+    def test_runs_of_one_variant_made_differently_are_refused(self, tmp_path):
+        write_run(tmp_path, "full", 0, {"AU01": 0.9})
+        write_run(tmp_path, "full", 1, {"AU01": 0.9}, steps=800)
+        with pytest.raises(ValueError, match=r"'full' differ in \['steps'\]: see full-seed1"):
+            summaries.summarise_runs(tmp_path)
+
+    def test_runs_on_different_data_are_refused(self, tmp_path):
+        write_run(tmp_path, "full", 0, {"AU01": 0.9})
+        write_run(tmp_path, "adld", 0, {"AU01": 0.9}, "adld", version="v2")
+        with pytest.raises(ValueError, match="different data"):
+            summaries.summarise_runs(tmp_path)
+
+
+class TestFinding:
+    def test_runs_come_before_the_committed_summary_and_the_yaml_orders_them(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        write_small_study(tmp_path / "results" / "small")
+        (tmp_path / "experiments").mkdir()
+        said = {"question": "why?", "variants": {"full": None, "contrastive": None}}
+        (tmp_path / "experiments" / "small.yml").write_text(json.dumps(said))
+        (tmp_path / "results" / "small.json").write_text("{}")
+        for name in ("small", "experiments/small.yml", "results/small"):
+            summary = summaries.find_summary(name)
+            assert summary.variants[:2] == ["full", "contrastive"] and summary.question == "why?"
+
+    def test_a_fresh_clone_reads_the_committed_summary(self, study, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        summaries.write_summary(summaries.summarise_runs(study), tmp_path / "results" / "small.json")
+        for name in ("small", "experiments/small.yml", "results/small.json"):
+            assert "full" in summaries.find_summary(name).variants
+
+    def test_nothing_found_says_where_it_was_looked_for(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        with pytest.raises(FileNotFoundError, match=r"results/none nor results/none\.json.*aulib study"):
+            summaries.find_summary("none")
+
+    def test_another_json_is_no_summary(self, tmp_path):
+        (tmp_path / "other.json").write_text("{}")
+        with pytest.raises(ValueError, match=r"other\.json is no summary"):
+            summaries.find_summary(tmp_path / "other.json")

@@ -1,0 +1,133 @@
+"""Figures of a study show its numbers: what is filled is significant, what is stacked sums to a whole."""
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import pytest
+from fabricated import write_run, write_small_study
+from matplotlib.collections import PathCollection
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+
+from aulib import comparisons, plots, results
+from aulib.plots import supervision
+from aulib.plots.looks import au_label
+from aulib.summaries import summarise_runs
+
+
+@pytest.fixture(scope="module")
+def summary(tmp_path_factory):
+    return summarise_runs(write_small_study(tmp_path_factory.mktemp("plots") / "small"))
+
+
+@pytest.fixture(scope="module")
+def differences(summary):
+    contrasts = comparisons.against(summary, "contrastive")
+    return comparisons.paired_differences(summary, contrasts, ["f1"])
+
+
+def test_figures_are_returned_and_leave_nothing_changed(summary, differences):
+    before = dict(mpl.rcParams)
+    figures = [
+        plots.draw_ladder(summary, differences),
+        plots.draw_differences_per_au(differences),
+        plots.draw_supervisor_losses(summary),
+        plots.draw_gradient_shares(plots.shares_of_terms(summary)),
+        plots.draw_costs(summary),
+    ]
+    assert all(isinstance(figure, Figure) for figure in figures) and dict(mpl.rcParams) == before
+
+
+class TestLadder:
+    def test_marks_stand_at_the_differences_and_are_filled_if_significant(self, summary, differences):
+        sure = differences.copy()
+        sure["p_holm"] = np.where(sure["variant"] == "full", 0.001, 0.2)
+        right = plots.draw_ladder(summary, sure).axes[1]
+        marks = [mark for mark in right.collections if isinstance(mark, PathCollection)]
+        rows = sure[sure["au"] == "mean"].set_index("variant")
+        found = {}
+        for mark in marks:
+            x, place = mark.get_offsets()[0]
+            variant = summary.variants[int(place)]
+            assert x == pytest.approx(100 * rows.loc[variant, "difference"])
+            found[variant] = to_hex(mark.get_facecolor()[0])
+        filled = {variant for variant, colour in found.items() if colour != "#ffffff"}
+        assert len(found) == 3 and filled == {"full"} and found["full"] == supervision.ABOVE.lower()
+
+    def test_a_hopeless_variant_does_not_hide_the_others(self, tmp_path):
+        for variant, value in (("landmarks-only", 0.2), ("source-only", 0.7), ("adld", 0.71), ("full", 0.72)):
+            for seed in (0, 1):
+                write_run(tmp_path, variant, seed, {"AU01": value + 0.01 * seed}, variant)
+        summary = summarise_runs(tmp_path)
+        contrasts = comparisons.against(summary, "source-only")
+        figure = plots.draw_ladder(summary, comparisons.paired_differences(summary, contrasts, ["f1"]))
+        left, right = figure.axes
+        assert left.get_xlim()[0] > 50 and right.get_xlim()[0] > -10
+        texts = [text.get_text() for axis in figure.axes for text in axis.texts]
+        assert "← 20.5" in texts and "← -50.0" in texts
+
+    def test_no_differences_are_an_error(self, summary, differences):
+        with pytest.raises(ValueError, match="no differences of 'auc'"):
+            plots.draw_ladder(summary, differences, "auc")
+        with pytest.raises(ValueError, match="no differences of 'auc'"):
+            plots.draw_differences_per_au(differences, "auc")
+
+
+class TestPerAU:
+    def test_cells_are_the_differences_and_the_mean_stands_last(self, differences):
+        axis = plots.draw_differences_per_au(differences).axes[0]
+        names = [label.get_text() for label in axis.get_xticklabels()]
+        assert names == [au_label("AU01"), au_label("AU12"), "mean"]
+        variants = [label.get_text() for label in axis.get_yticklabels()]
+        shown = pd.DataFrame(np.asarray(axis.images[0].get_array()), variants, ["AU01", "AU12", "mean"])
+        for _, row in differences.iterrows():
+            assert shown.loc[row["variant"], row["au"]] == pytest.approx(100 * row["difference"])
+
+    def test_dots_survive_the_correction_and_rings_only_their_own_interval(self, differences):
+        table = differences.assign(p_holm=0.5, low=-1.0, high=1.0)
+        first, second = table.index[:2]
+        table.loc[first, "p_holm"] = 0.01
+        table.loc[second, ["low", "high"]] = 0.01, 0.02
+        marks = plots.draw_differences_per_au(table).axes[0].collections
+        filled = [mark for mark in marks if len(mark.get_facecolor())]
+        assert len(marks) == 2 and len(filled) == 1
+
+
+class TestSupervisors:
+    def test_curves_are_shares_of_guessing_on_their_own_panels(self, summary):
+        figure = plots.draw_supervisor_losses(summary)
+        titles = [axis.get_title(loc="left") for axis in figure.axes if axis.axison]
+        assert titles == list(supervision.SUPERVISORS)
+        rich = figure.axes[0]
+        ends = [line.get_ydata()[-1] for line in rich.lines if len(line.get_xdata()) == 3]
+        assert len(ends) == 3  # contrastive, one more, full
+        assert ends == pytest.approx([0.3 / np.log(16)] * 3)
+
+    def test_a_study_without_any_is_an_error(self, tmp_path):
+        write_run(tmp_path, "adld", 0, {"AU01": 0.5}, "adld")
+        with pytest.raises(ValueError, match="no variant .* has a contrastive supervisor"):
+            plots.draw_supervisor_losses(summarise_runs(tmp_path))
+        with pytest.raises(ValueError, match="no run .* has logged shares"):
+            plots.shares_of_terms(summarise_runs(tmp_path))
+
+    def test_shares_are_grouped_and_stack_to_their_sum(self, summary):
+        shares = plots.shares_of_terms(summary)
+        full = shares[shares["variant"] == "full"].set_index("part")["share"]
+        assert full["AU terms"] == pytest.approx(0.75) and full["shape_target"] == pytest.approx(0.05)
+        axis = plots.draw_gradient_shares(shares).axes[0]
+        place = list(dict.fromkeys(shares["variant"])).index("full")
+        ends = [bars[place].get_x() + bars[place].get_width() for bars in axis.containers]
+        assert max(ends) == pytest.approx(100 * full.sum())
+
+    def test_shares_do_not_crowd_the_learning_curves(self, finished):
+        history = results.history_of(finished.full)
+        assert any(name.startswith("share.") for name in history)
+        labels = [line.get_label() for axis in plots.draw_history(history).axes for line in axis.lines]
+        assert not [label for label in labels if label.startswith("share.")]
+
+
+def test_costs_are_those_of_the_runs(summary):
+    seconds, step, memory = plots.draw_costs(summary).axes
+    assert [bar.get_width() for bar in seconds.containers[0]] == pytest.approx([40] * 5)
+    assert [bar.get_width() for bar in step.containers[0]] == pytest.approx([100] * 5)
+    assert [bar.get_width() for bar in memory.containers[0]] == pytest.approx([900] * 5)
