@@ -1,0 +1,66 @@
+"""Which part of the shift hurts: scores of finished runs on studio faces with one factor of wild at a time.
+
+    python benchmarks/shift_factors.py RUN ... --out results/shift_factors.json
+
+Runs of one method (over seeds) are averaged. The faces are of a seed that no default set uses.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from aulib.checkpoints import load_run
+from aulib.cropping import crop_face, crop_matrix
+from aulib.labels import binarise
+from aulib.loaders import Faces
+from aulib.predicting import crop_spec
+from aulib.reading import read_faces, score_faces
+from aulib.running import write_json
+from aulib.synthetic.factors import FACTORS, face_with
+from aulib.synthetic.renderer import FaceRenderer
+
+SEED = 4242
+
+
+def faces_with(factors: set[str], count: int, spec) -> Faces:
+    renderer = FaceRenderer(spec.size)
+    crops, points, labels = [], [], []
+    for index in range(count):
+        picture, landmarks, intensity = face_with(factors, SEED, index, count, renderer)
+        matrix = crop_matrix(landmarks, spec)
+        crops.append(crop_face(Image.fromarray(picture), matrix, spec.size))
+        points.append(landmarks @ matrix[:, :2].T + matrix[:, 2])
+        labels.append(binarise(intensity))
+    return Faces(np.stack(crops), np.arange(count), np.stack(points).astype(np.float32), np.stack(labels))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("runs", nargs="+", type=Path)
+    parser.add_argument("--faces", type=int, default=400)
+    parser.add_argument("--out", type=Path, default=Path("results/shift_factors.json"))
+    options = parser.parse_args()
+    loaded = [load_run(run) for run in options.runs]
+    spec = crop_spec(loaded[0][0].config)
+    if any(crop_spec(model.config) != spec for model, _ in loaded):
+        raise SystemExit("these runs cut their faces differently; give runs of one preset")
+    conditions = {"none": set(), **{name: {name} for name in FACTORS}, "all": set(FACTORS)}
+    scores: dict[str, dict[str, list[float]]] = {}
+    for condition, factors in conditions.items():
+        faces = faces_with(factors, options.faces, spec)
+        for model, settings in loaded:
+            reading = read_faces(model, faces, settings["read_target_from"])
+            people = np.arange(len(faces))
+            f1 = score_faces(reading, faces, people, model.config.aus, resamples=1)["mean.f1"]
+            scores.setdefault(settings["method"], {}).setdefault(condition, []).append(float(f1))
+        said = {method: round(np.mean(of[condition]), 3) for method, of in scores.items()}
+        print(f"{condition:12s}", said, flush=True)
+    write_json(options.out, {"f1": scores, "faces": options.faces, "seed": SEED, "factors": FACTORS})
+
+
+if __name__ == "__main__":
+    main()
