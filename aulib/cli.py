@@ -5,6 +5,7 @@ Exit status: 0 done, 1 failed (one line says why; `--debug` adds the traceback),
 """
 
 import sys
+import traceback
 from pathlib import Path
 from typing import Annotated
 
@@ -29,9 +30,11 @@ class OneLineErrors(TyperGroup):
         except (typer.Exit, typer.Abort):
             raise
         except Exception as error:
-            if OneLineErrors.debug or hasattr(error, "exit_code"):  # usage errors print themselves
+            if hasattr(error, "exit_code"):  # usage errors print themselves
                 raise
-            status = 2 if type(error).__name__ == "ParameterError" else 1
+            if OneLineErrors.debug:
+                traceback.print_exc()
+            status = getattr(error, "exit_status", 1)
             cause = " ".join(str(error).split()) or "no message; --debug shows where"
             raise _ended(f"{type(error).__name__}: {cause}", status) from None
 

@@ -21,6 +21,8 @@ import yaml
 class ParameterError(ValueError):
     """A parameter that the notebook does not declare, or a value that its type does not admit."""
 
+    exit_status = 2  # of a command it ends: the arguments were wrong
+
 
 @dataclass(frozen=True)
 class Parameter:

@@ -100,8 +100,30 @@ def test_a_failure_exits_with_1_and_one_line_and_debug_shows_where(capsys, noteb
     failing_run(RuntimeError("no faces\nin the folder"))
     status, _, err = call(capsys, "run", notebook, "--out", "x")
     assert status == 1 and err == "aulib: RuntimeError: no faces in the folder\n"
-    with pytest.raises(RuntimeError):
-        cli.main(["run", str(notebook), "--out", "x", "--debug"])
+    status, _, err = call(capsys, "run", notebook, "--out", "x", "--debug")
+    assert (
+        status == 1 and "Traceback" in err and err.endswith("aulib: RuntimeError: no faces in the folder\n")
+    )
+
+
+def test_a_bad_parameter_exits_with_2_under_debug_too(capsys, notebook, tmp_path):
+    words = ["-p", "steps", "three", "--out", tmp_path / "run", "--debug"]
+    status, _, err = call(capsys, "run", notebook, *words)
+    assert status == 2 and "Traceback" in err
+
+
+@pytest.mark.parametrize(
+    "name, value, known",
+    [
+        ("method", "fulll", "'adld'"),
+        ("supervisors", "[rich]", "'rich_source'"),
+        ("weights", "{cyc: 1}", "'cycle'"),
+    ],
+)
+def test_a_name_that_no_table_has_exits_with_2_before_a_kernel_starts(capsys, tmp_path, name, value, known):
+    status, _, err = call(capsys, "run", "02_train", "-p", name, value, "--out", tmp_path / "run")
+    assert status == 2 and f"parameter {name}: " in err and known in err
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_interrupt_exits_with_130_and_a_plain_line(capsys, notebook, failing_run):
