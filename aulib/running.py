@@ -60,8 +60,8 @@ def run_notebook(
     """Execute `notebook` into `out_dir`/notebook.ipynb and return the metrics it wrote.
 
     An unfinished run of the same parameters goes on in its folder, so that the notebook finds its
-    checkpoints; any other run found there is set aside as `<out_dir>.before-<n>`, never deleted. The folder is
-    locked meanwhile, so that no second process runs in it.
+    checkpoints; any other run found there is set aside as `<out_dir>.before-<n>`, never deleted. The folder
+    is locked meanwhile, so that no second process runs in it.
 
     Args:
         notebook: file or name, see `notebook_path`.

@@ -1,9 +1,9 @@
 """Kernels that start with everything imported: forked from a process that imported it once.
 
 Importing torch, the library and its figures costs a fresh kernel several seconds of CPU, a fork some
-hundredths. The parent of the forks, the nursery, is a process of its own without threads: it imports what the
-notebook imports, then forks a kernel whenever it is asked. Each run still has a process to itself. The nursery
-ends, and its kernels with it, when the process that asks is gone.
+hundredths. The parent of the forks, the nursery, is a process of its own without threads: it imports what
+the notebook imports, then forks a kernel whenever it is asked. Each run still has a process to itself. The
+nursery ends, and its kernels with it, when the process that asks is gone.
 """
 
 import atexit
@@ -46,13 +46,14 @@ class Nursery:
                 env=env | os.environ,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
                 start_new_session=True,
             )
         self.channel = ours
         self.usable = self._answer() == "ready"
 
     def fork(self, arguments: list[str], env: dict, cwd: str | None, files: list[int]) -> int:
-        """Start a kernel; `files` are its stdout, its stderr, and what it shall keep open. Returns its pid."""
+        """Start a kernel and return its pid; `files` are its stdout, stderr, and what it shall keep open."""
         request = {"arguments": arguments, "env": env, "cwd": str(cwd or Path.cwd())}
         socket.send_fds(self.channel, [json.dumps(request).encode()], files)
         return int(self._answer())
@@ -72,7 +73,7 @@ class Nursery:
             self.process.wait()
 
 
-_nursery: tuple[tuple, Nursery] | None = None
+_nursery: tuple[tuple, Nursery | None] | None = None  # what it fits; None: none could be made for that
 _one_at_a_time = threading.Lock()
 
 
@@ -91,21 +92,33 @@ def nursery_for(notebook: Path) -> Nursery | None:
     modules = imports_of_notebook(notebook)
     fitting = (modules, stamp_of_library(), env)
     with _one_at_a_time:
-        if _nursery is None or _nursery[0] != fitting or _nursery[1].process.poll() is not None:
+        if (
+            _nursery is None
+            or _nursery[0] != fitting
+            or (_nursery[1] and _nursery[1].process.poll() is not None)
+        ):
             close_nursery()
-            try:
-                _nursery = fitting, Nursery(modules)
-            except (OSError, ValueError):  # it died while importing; a fresh kernel will show why
-                return None
-        return _nursery[1] if _nursery[1].usable else None
+            _nursery = fitting, _started(modules)
+        return _nursery[1]
+
+
+def _started(modules: list[str]) -> Nursery | None:
+    try:
+        nursery = Nursery(modules)
+    except OSError:  # it died while importing; a fresh kernel will show why
+        return None
+    if nursery.usable:
+        return nursery
+    nursery.close()
+    return None
 
 
 @atexit.register
 def close_nursery() -> None:
     global _nursery
-    if _nursery is not None:
+    if _nursery is not None and _nursery[1] is not None:
         _nursery[1].close()
-        _nursery = None
+    _nursery = None
 
 
 class ForkedKernel(Process):
