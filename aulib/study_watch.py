@@ -107,7 +107,7 @@ def watch(
 
 
 def table_as_html(runs: list[PlannedRun], states: dict[str, str]) -> str:
-    """One row a variant: a mark for each seed, the mean score and seconds of the finished ones, and failures."""
+    """One row a variant: a mark for each seed, mean score and seconds of finished ones, why one failed."""
     causes = {run.variant: why_failed(run) for run in runs if states[run.id] == "failed"}
     lines = ["<table><tr><th>variant</th><th>seeds</th><th>F1 × 100</th><th>seconds</th><th></th></tr>"]
     for row in summary_of(runs, states):

@@ -1,4 +1,4 @@
-"""Twenty tiny runs, killed at random moments and resumed until all are done: `python benchmarks/kill_grid.py`.
+"""Twenty tiny runs, killed at random moments and resumed until done: `python benchmarks/kill_grid.py`.
 
 Driver, worker and kernel (or the process that forks kernels) are killed in turn with SIGKILL. Writes
 results/kill_grid.json: what was killed and when, how often each run was begun, and what was left behind.

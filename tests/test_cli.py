@@ -9,7 +9,7 @@ import pytest
 import aulib
 from aulib import cli
 
-COMMANDS = ["synth", "prepare", "run", "evaluate", "predict", "demo"]
+COMMANDS = ["synth", "prepare", "run", "study", "run-one", "evaluate", "predict", "demo"]
 
 
 def call(capsys, *arguments) -> tuple[int, str, str]:
@@ -68,6 +68,8 @@ def test_the_version_is_the_packages(capsys):
         ["run", "no_such_notebook", "--out", "out"],
         ["run", "n", "--out", "out", "-p"],
         ["run", "n", "--out", "out", "-p", "steps"],
+        ["study", "no_such_file.yml"],
+        ["run-one", "no_such_file.yml", "--index", "0"],
         ["demo", "--steps", "none"],
     ],
     ids=" ".join,
