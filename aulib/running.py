@@ -175,20 +175,22 @@ def effective_parameters(notebook: Path, overrides: dict[str, Any], out_dir: Pat
 def _check_names(values: dict[str, Any]) -> None:
     """Refuse, before any kernel starts, a value that names no row of the library's tables."""
     from aulib.methods import METHODS, PRESETS
-    from aulib.supervisors import SUPERVISORS
+    from aulib.supervisors import SUPERVISORS, check_alignment
 
     for name, table in (("method", METHODS), ("preset", PRESETS), ("supervisors", SUPERVISORS)):
         given = values.get(name, [])
         for one in [given] if isinstance(given, str) else given:
             if one not in table:
                 raise ParameterError(f"parameter {name}: {one!r} is none of {list(table)}")
-    if values.get("weights"):
-        from aulib.objective import check_weights
+    try:
+        if {"alignment", "negatives"} <= values.keys():
+            check_alignment(values["alignment"], values["negatives"])
+        if values.get("weights"):
+            from aulib.objective import check_weights
 
-        try:
             check_weights(values["weights"])
-        except KeyError as error:
-            raise ParameterError(f"parameter weights: {error.args[0]}") from None
+    except (KeyError, ValueError) as error:
+        raise ParameterError(error.args[0]) from None
 
 
 def run_key(notebook: Path, values: dict[str, Any]) -> str:

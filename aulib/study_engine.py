@@ -107,9 +107,8 @@ def do_run(run: PlannedRun, began: float, started_in: str) -> str:
             error = run.folder / "error.txt"
             if error.is_file() and error.stat().st_mtime > began and not is_held(run.folder):
                 return "failed"
-            run_notebook(
-                run.notebook, run.folder, run.parameters, progress=False, warm=True, expected_key=run.key
-            )
+            how = {"replace": True, "progress": False, "warm": True, "expected_key": run.key}
+            run_notebook(run.notebook, run.folder, run.parameters, **how)
         except RunIsHeld:
             return "held"
         except NotebookFailed as failure:
@@ -182,18 +181,19 @@ def _local_cluster(most: int, workers: int | None, gpus: list[str] | None):
     )
     gpus = visible_gpus() if gpus is None else gpus
     cores = number_of_cores()
-    wanted = workers or len(gpus) or cores
-    threads = str(max(1, cores // wanted))
+    number_of_workers = max(1, min(workers or len(gpus) or cores, most))
+    threads = str(max(1, cores // number_of_workers))
     shared = {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads}
     options = {"nthreads": 1, "memory_limit": 0, "silence_logs": logging.CRITICAL, "dashboard": False}
     specs = {}
-    for number in range(max(1, min(wanted, most))):
+    for number in range(number_of_workers):
         env, offers = dict(shared), {}
         if gpus:
             offers = {"GPU": 1} if number < len(gpus) else {}
             env["CUDA_VISIBLE_DEVICES"] = gpus[number] if number < len(gpus) else ""
         specs[number] = {"cls": Nanny, "options": options | {"env": env, "resources": offers}}
-    scheduler = {"cls": Scheduler, "options": {"host": "127.0.0.1", "port": 0, "dashboard": False}}
+    here = {"host": "127.0.0.1", "port": 0, "dashboard": False, "dashboard_address": "127.0.0.1:0"}
+    scheduler = {"cls": Scheduler, "options": here}
     return SpecCluster(workers=specs, scheduler=scheduler, silence_logs=logging.CRITICAL)
 
 
@@ -207,7 +207,8 @@ def _slurm_cluster(file: str | Path):
         raise StudyError(f"{file}: expected `jobs: <how many>` and arguments of dask_jobqueue.SLURMCluster")
     jobs = options.pop("jobs")
     try:
-        cluster = SLURMCluster(**({"cores": 1, "processes": 1} | options))
+        usual = {"cores": 1, "processes": 1, "scheduler_options": {"dashboard_address": ":0"}}
+        cluster = SLURMCluster(**(usual | options))
     except (TypeError, ValueError) as error:
         raise StudyError(f"{file}: {error}") from None
     cluster.scale(jobs=jobs)

@@ -95,7 +95,18 @@ def test_the_map_names_every_module():
 def test_importing_the_package_or_the_command_line_imports_nothing_heavy():
     code = "import sys, aulib, aulib.cli; print(' '.join(sys.modules))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    heavy = {"torch", "numpy", "pandas", "matplotlib", "papermill", "warp", "anny", "IPython", "yaml", "distributed"}
+    heavy = {
+        "torch",
+        "numpy",
+        "pandas",
+        "matplotlib",
+        "papermill",
+        "warp",
+        "anny",
+        "IPython",
+        "yaml",
+        "distributed",
+    }
     assert not heavy & set(loaded.stdout.split())
 
 
