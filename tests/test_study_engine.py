@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from threading import Event, Thread
 
@@ -135,6 +136,21 @@ def test_stopping_leaves_the_rest_missing(folder, client):
     end = time.monotonic() + 30
     while "running" in [state_of(run) for run in runs] and time.monotonic() < end:
         time.sleep(0.1)
+
+
+def test_a_study_is_started_and_watched_from_a_notebook_cell(folder, client, monkeypatch):
+    from aulib import study_watch
+
+    monkeypatch.setattr(study_watch, "connected", lambda most, **options: nullcontext(client))
+    planned(folder, "watched", [1, -1])
+    shown = study_watch.watch("watched.yml", workers=2)
+    assert list(shown.wait(120).values()) == ["done", "failed"]
+    assert (shown.bar.value, shown.bar.max, shown.bar.bar_style) == (1, 2, "danger")
+    assert shown.said.value == "1 done, 0 running, 1 failed, 0 missing"
+    assert "<td>number1</td>" in shown.table.value and "below zero: -1" in shown.table.value
+    begun = [times_begun(run) for run in shown.runs]
+    looking_on = study_watch.watch("watched.yml", start=False)
+    assert looking_on.wait(30) == shown.states and [times_begun(run) for run in shown.runs] == begun
 
 
 def test_a_run_planned_before_the_notebook_was_edited_fails_and_says_so(folder, monkeypatch):
