@@ -193,15 +193,18 @@ def _check_names(values: dict[str, Any]) -> None:
         raise ParameterError(error.args[0]) from None
 
 
-def run_key(notebook: Path, values: dict[str, Any]) -> str:
+def run_key(notebook: Path, values: dict[str, Any], library: str | None = None) -> str:
     """Hash of all that shapes a run: code cells, parameters but `out_dir`, library code, data it reads.
 
     Library code counts as far as the notebook computes with it, see `code_version`. Rendered sets count by
     the name of their folder, which has their version, so that a key can be made before they are rendered.
+
+    Args:
+        library: `code_version(notebook)`, if the caller knows it already.
     """
     shaping = {name: value for name, value in values.items() if name != "out_dir"}
     digest = hashlib.sha256(json.dumps([code_cells(notebook), shaping], sort_keys=True).encode())
-    digest.update(code_version(notebook).encode())
+    digest.update((library or code_version(notebook)).encode())
     for text in _texts(shaping):
         if text.startswith("synthetic:"):
             digest.update(_rendered_folder(text).name.encode())

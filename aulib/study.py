@@ -23,6 +23,7 @@ from typing import Any
 
 import yaml
 
+from aulib.code_version import code_version
 from aulib.parameters import ParameterError
 from aulib.run_lock import is_held
 from aulib.running import effective_parameters, notebook_path, run_key
@@ -120,12 +121,13 @@ def expand(study: Study, out: str | Path | None = None, only: Iterable[str] = ()
         raise StudyError(f"{study.file}: no variant {unknown}; there are {list(study.variants)}")
     root = Path(out) if out is not None else Path("results", study.name)
     runs: list[PlannedRun] = []
+    library = code_version(study.notebook)
     for index, (name, seed) in enumerate(product(study.variants, study.seeds)):
         if only and name not in only:
             continue
         given = study.fixed | study.variants[name] | {"seed": seed}
         try:
-            key = run_key(study.notebook, effective_parameters(study.notebook, given, root))
+            key = run_key(study.notebook, effective_parameters(study.notebook, given, root), library)
         except ParameterError as error:
             raise StudyError(f"{study.file}: variant {name!r}: {error}") from None
         run_id = f"{name}-seed{seed}-{key[:8]}"
@@ -213,7 +215,7 @@ def _combinations(grid: dict, file: Path) -> dict[str, dict]:
     for values in product(*grid.values()):
         pairs = zip(grid, values, strict=True)
         words = [str(value) if isinstance(value, str) and value else f"{key}{value}" for key, value in pairs]
-        name = "-".join(re.sub(r"[^\w.]+", "_", word).strip("_.") for word in words)
+        name = "-".join(re.sub(r"[^\w.+-]+", "_", word).strip("_.") for word in words)
         if name in variants:
             raise StudyError(f"{file}: grid: two combinations would both be named {name!r}")
         variants[name] = dict(zip(grid, values, strict=True))

@@ -23,6 +23,9 @@ from aulib.study import PlannedRun, StudyError, is_done, state_of
 
 LOOK_EVERY = 0.1  # seconds between looks at what workers finished
 TELL_EVERY = 1.0  # seconds between reports of all states
+LEAVE_INTERRUPTS = (
+    "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"  # to the driver, who ends workers
+)
 WORKER_DEATHS = 10  # a run whose worker died so often is given up; its kernel's deaths are its own failures
 _one_run_at_a_time = Lock()  # of a worker process: what a kernel prints below Python goes to one log
 
@@ -185,6 +188,7 @@ def _local_cluster(most: int, workers: int | None, gpus: list[str] | None):
     threads = str(max(1, cores // number_of_workers))
     shared = {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads}
     options = {"nthreads": 1, "memory_limit": 0, "silence_logs": logging.CRITICAL, "dashboard": False}
+    options["preload"] = [LEAVE_INTERRUPTS]
     specs = {}
     for number in range(number_of_workers):
         env, offers = dict(shared), {}
