@@ -47,6 +47,13 @@ use
     parameters             a notebook's parameters cell as a signature
     running                notebooks as strict functions of their parameters
     kernels                one notebook in a fresh kernel, and the true cause when it fails
+    warm_kernels           kernels forked from a process that has everything imported
+    run_lock               one run folder, one runner
+    code_version           which library code shapes a run
+    study                  a YAML file -> the runs of a study, their ids and states
+    study_engine           runs on workers of dask: local, a standing cluster, SLURM
+    study_table            what a study is at, in a terminal
+    study_watch            the same in a notebook, to start and to watch
     demo                   the main job, studio to wild
     readme                 the results in README.md, written from committed ones
     cli                    the command `aulib`

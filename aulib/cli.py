@@ -5,6 +5,8 @@ Exit status: 0 done, 1 failed (one line says why; `--debug` adds the traceback),
 """
 
 import sys
+import time
+import traceback
 from pathlib import Path
 from typing import Annotated
 
@@ -29,9 +31,11 @@ class OneLineErrors(TyperGroup):
         except (typer.Exit, typer.Abort):
             raise
         except Exception as error:
-            if OneLineErrors.debug or hasattr(error, "exit_code"):  # usage errors print themselves
+            if hasattr(error, "exit_code"):  # usage errors print themselves
                 raise
-            status = 2 if type(error).__name__ == "ParameterError" else 1
+            if OneLineErrors.debug:
+                traceback.print_exc()
+            status = getattr(error, "exit_status", 1)
             cause = " ".join(str(error).split()) or "no message; --debug shows where"
             raise _ended(f"{type(error).__name__}: {cause}", status) from None
 
@@ -156,6 +160,83 @@ def run(
     typer.echo(f"run folder: {out}")
 
 
+@app.command(short_help="Do the runs of a study that are missing.")
+def study(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, help="YAML, see experiments/.")
+    ],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="List the runs with their ids and end.")] = False,
+    only: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Runs of this variant; repeatable.")
+    ] = None,
+    status: Annotated[bool, typer.Option("--status", help="Watch the runs, start none.")] = False,
+    workers: Annotated[int | None, typer.Option(min=1, help="One for each core or GPU if not given.")] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="A standing dask cluster, tcp://host:8786.")
+    ] = None,
+    slurm: Annotated[
+        Path | None, typer.Option(metavar="FILE", exists=True, help="YAML for a SLURM cluster.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder of the runs; results/<study> if not given.")
+    ] = None,
+):
+    """Do the runs of a study that are missing; the same command goes on where it stopped.
+
+    Runs that failed before are tried again. Exit status 1 if any failed.
+
+    Example: aulib study experiments/supervisors.yml --only full --only adld --workers 2
+    """
+    if scheduler is not None and slurm is not None:
+        raise typer.BadParameter("give --scheduler or --slurm, not both", param_hint="--slurm")
+    from aulib.study import expand, read_study, state_of
+    from aulib.study_engine import connected, render_sets, run_study
+    from aulib.study_table import list_of_runs, live_table, watch_states
+
+    runs = expand(read_study(file), out, only or [])
+    if dry_run:
+        typer.echo(list_of_runs(runs))
+        return
+    if status:
+        watch_states(runs)
+        return
+    states = {run.id: state_of(run) for run in runs}
+    todo = [run for run in runs if states[run.id] != "done"]
+    if todo:
+        render_sets(todo)
+        with live_table(runs) as tell, connected(len(todo), workers, scheduler, slurm) as client:
+            states = run_study(runs, client, tell)
+    _end_of_study(runs, states)
+
+
+@app.command("run-one", short_help="Do one run of a study here, for job arrays.")
+def run_one(
+    file: Annotated[
+        Path, typer.Argument(metavar="STUDY", exists=True, dir_okay=False, help="YAML, see experiments/.")
+    ],
+    index: Annotated[int, typer.Option(min=0, help="Which run, counted from 0 as --dry-run lists them.")],
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder of the runs; results/<study> if not given.")
+    ] = None,
+):
+    """Do one run of a study in this process: what a job of an array does.
+
+    Example: aulib run-one experiments/supervisors.yml --index $SLURM_ARRAY_TASK_ID
+    """
+    from aulib.run_lock import holder
+    from aulib.study import expand, read_study
+    from aulib.study_engine import do_run
+
+    runs = expand(read_study(file), out)
+    if index >= len(runs):
+        raise typer.BadParameter(f"{index}: the study has runs 0 to {len(runs) - 1}", param_hint="--index")
+    run = runs[index]
+    outcome = do_run(run, time.time(), str(Path.cwd()))
+    if outcome == "held":
+        raise RuntimeError(f"{run.folder} is being run by {holder(run.folder)}")
+    _end_of_study([run], {run.id: outcome})
+
+
 @app.command(short_help="Score a run on a labelled data set.")
 def evaluate(
     run: Annotated[
@@ -261,6 +342,19 @@ def demo(
     from aulib.demo import main as run_demo
 
     run_demo(target=target, out=out, steps=steps, seed=seed)
+
+
+def _end_of_study(runs: list, states: dict[str, str]) -> None:
+    """Say what was done, name each failure with its cause, and end with 1 if there is any."""
+    from aulib.study import why_failed
+
+    failed = [run for run in runs if states[run.id] == "failed"]
+    for run in failed:
+        typer.echo(f"failed: {run.id}: {why_failed(run)}", err=True)
+    done = sum(state == "done" for state in states.values())
+    typer.echo(f"{done} of {len(runs)} runs done: {runs[0].folder.parent}")
+    if done < len(runs):
+        raise typer.Exit(1)
 
 
 def _one_of(option: str, value: str | None, allowed: tuple) -> None:

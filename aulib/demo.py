@@ -1,14 +1,26 @@
 """The main job: AU labels of studio faces carried to unlabelled wild faces, by five methods, on a laptop.
 
-Each method is one run of `02_train`, then `03_report` reads them all. Finished runs are kept: the same
-command goes on where it stopped, and runs again only what other settings, inputs or code put out of date.
+Each method is one run of `02_train`, as many at a time as there are cores; then `03_report` reads them all.
+Finished runs are kept: the same command goes on where it stopped, and runs again only what other settings,
+inputs or code put out of date.
 """
 
+import json
 import time
 from pathlib import Path
 
 from aulib.datasets import read_dataset
-from aulib.running import notebook_path, run_notebook, write_json
+from aulib.running import (
+    NotebookFailed,
+    effective_parameters,
+    notebook_path,
+    run_key,
+    run_notebook,
+    write_json,
+)
+from aulib.study import PlannedRun, is_done, why_failed
+from aulib.study_engine import connected, run_study
+from aulib.study_table import live_table
 
 SOURCE, TARGET, PRESET = "synthetic:studio", "synthetic:wild", "fast"
 
@@ -22,6 +34,7 @@ STEPS = {
     "oracle": 1600,
 }
 STEPS_ON_PHOTOGRAPHS = 400
+DEAR_FIRST = ("full", "adld")  # begun first, so that at the end no core waits long for another
 
 COLUMNS = [  # heading, key of `evaluate`, factor
     ("F1", "mean.f1", 100),
@@ -58,11 +71,10 @@ def main(
         read_dataset(name)  # renders a synthetic set on first use, where its progress can be seen
     shared = {"source": source, "target": wild, "preset": PRESET, "seed": seed}
     budgets = {method: steps or budget for method, budget in STEPS.items()}
-    methods = {}
-    for number, (method, budget) in enumerate(budgets.items(), start=1):
-        print(f"[{number}/{len(budgets)}] {method}: {budget} steps", flush=True)
-        metrics = train(out / method, shared | {"method": method, "steps": budget})
-        methods[method] = on_target(metrics)
+    train({out / method: shared | {"method": method, "steps": budget} for method, budget in budgets.items()})
+    methods = {
+        method: on_target(json.loads((out / method / "metrics.json").read_text())) for method in budgets
+    }
     print("report", flush=True)
     runs = [(out / method).as_posix() for method in methods]
     run_notebook(notebook_path("03_report"), out / "report", {"runs": runs, "faces": wild}, replace=True)
@@ -78,9 +90,28 @@ def main(
     return summary
 
 
-def train(run: Path, settings: dict) -> dict:
-    """One run of `02_train`, or what it wrote if it is finished and up to date."""
-    return run_notebook(notebook_path("02_train"), run, settings, replace=True)
+def train(wanted: dict[Path, dict]) -> None:
+    """Runs of `02_train` by folder, several at a time; those that are finished and up to date are kept.
+
+    Raises:
+        NotebookFailed: any of them failed; the others are finished nevertheless.
+    """
+    notebook = notebook_path("02_train")
+    runs = []
+    for index, (folder, values) in enumerate(wanted.items()):
+        key = run_key(notebook, effective_parameters(notebook, values, folder))
+        method = values["method"]
+        runs.append(PlannedRun(index, method, method, values["seed"], notebook, values, folder, key))
+        kept = "finished before" if is_done(runs[-1]) else f"{values['steps']} steps"
+        print(f"[{index + 1}/{len(wanted)}] {method}: {kept}", flush=True)
+    missing = [run for run in runs if not is_done(run)]
+    if missing:
+        missing.sort(key=lambda run: run.id not in DEAR_FIRST)
+        with live_table(missing) as tell, connected(len(missing)) as client:
+            states = run_study(missing, client, tell)
+        for run in missing:
+            if states[run.id] != "done":
+                raise NotebookFailed(f"{run.id}: {why_failed(run)} (more in {run.folder / 'error.txt'})")
 
 
 def on_target(metrics: dict) -> dict:
@@ -113,7 +144,7 @@ def adapt_to_photographs(photographs: Path, out: Path, steps: int, shared: dict)
     run = folder / "full"
     print(f"full, adapted to them: {steps} steps", flush=True)
     settings = shared | {"target": faces.as_posix(), "method": "full", "steps": steps}
-    train(run, settings)
+    train({run: settings})
     predicting.predict(run, faces, folder / "predictions.csv")
     sheet = folder / "strongest_faces.png"
     plots.save_figure(plots.draw_strongest_faces(folder / "predictions.csv", faces), folder, sheet.stem)

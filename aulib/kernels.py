@@ -25,6 +25,8 @@ def execute(
     kernel_name: str,
     timeout: float | None = None,
     progress: bool = True,
+    warm: bool = False,
+    kept_open: tuple[int, ...] = (),
 ) -> None:
     """Run every cell of `notebook` with `values` in place of its parameters, saving `copy` cell by cell.
 
@@ -33,6 +35,8 @@ def execute(
     Args:
         timeout: seconds a single cell may take; None for no limit.
         progress: show a bar of cells and the last line printed, if stderr is a terminal.
+        warm: fork the kernel from a process that has the notebook's imports, see `warm_kernels`.
+        kept_open: file descriptors the kernel inherits, such as the lock of its run.
 
     Raises:
         whatever papermill, nbclient or jupyter_client raise; `true_cause` reads it.
@@ -41,6 +45,11 @@ def execute(
     from jupyter_client.kernelspec import NoSuchKernel
     from papermill.clientwrap import PapermillNotebookClient
     from papermill.engines import Engine, papermill_engines
+
+    from aulib.warm_kernels import manager_of, nursery_for
+
+    nursery = nursery_for(notebook) if warm and kernel_name == "python3" else None
+    inherited = {"pass_fds": kept_open} if kept_open and sys.platform != "win32" else {}
 
     class ShowLastLine(Engine):
         """papermill's engine; what cells print is shown beside the bar, what the kernel prints is logged."""
@@ -51,6 +60,8 @@ def execute(
         ):
             live = _LastLine(nb_man.pbar)
             settings = {"stdout_file": live, "stderr_file": live} | ({"config": config} if config else {})
+            if nursery is not None:
+                settings["kernel_manager_class"] = manager_of(nursery)
             client = PapermillNotebookClient(
                 nb_man,
                 kernel_name=kernel_name,
@@ -60,7 +71,7 @@ def execute(
             )
             file = copy.with_name(KERNEL_LOG)
             with open(file, "a") as log:
-                client.execute(stdout=log, stderr=log)
+                client.execute(stdout=log, stderr=log, **inherited)
             if not file.stat().st_size:
                 file.unlink()
 
@@ -146,10 +157,11 @@ def true_cause(error: BaseException, copy: Path) -> tuple[str, str]:
     position = _last_started(copy)
     where = "before the first cell" if position is None else f"in cell {position + 1}"
     name = type(error).__name__
+    told = f"{name}: {error}\n\n{_last_words(copy)}".rstrip()
     if name == "DeadKernelError":
         cause = f"the kernel died {where} (killed, or out of memory)"
     elif isinstance(error, KeyboardInterrupt):
-        cause = f"interrupted {where}"
+        cause, told = f"interrupted {where}", ""  # what libraries print on the way out explains nothing
     else:
         cause = f"{name} {where}: {error}"
     if position is not None:
@@ -159,9 +171,12 @@ def true_cause(error: BaseException, copy: Path) -> tuple[str, str]:
             status = {"status": "pending"} if i else {"status": "failed", "exception": True}
             cell["metadata"].setdefault("papermill", {}).update(status)
         copy.write_text(json.dumps(written, indent=1) + "\n", encoding="utf-8")
+    return _one_line(cause), told
+
+
+def _last_words(copy: Path) -> str:
     log = copy.with_name(KERNEL_LOG)
-    last_words = log.read_text(encoding="utf-8", errors="replace")[-4000:] if log.is_file() else ""
-    return _one_line(cause), f"{name}: {error}\n\n{last_words}".rstrip()
+    return log.read_text(encoding="utf-8", errors="replace")[-4000:] if log.is_file() else ""
 
 
 def _one_line(text: str) -> str:

@@ -12,6 +12,7 @@ import json
 import math
 import tokenize
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ import yaml
 
 class ParameterError(ValueError):
     """A parameter that the notebook does not declare, or a value that its type does not admit."""
+
+    exit_status = 2  # of a command it ends: the arguments were wrong
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,13 @@ def declared_parameters(notebook: str | Path) -> dict[str, Parameter]:
         ParameterError: a line is no plain assignment of a literal (a derived value would not follow an
             override), or a default does not fit its own type.
     """
+    about = Path(notebook).stat()
+    return dict(_declared(str(notebook), about.st_mtime_ns, about.st_size))
+
+
+@lru_cache(maxsize=64)
+def _declared(notebook: str, *_stamp: int) -> dict[str, Parameter]:
+    """Read once: a study of a thousand runs asks as often."""
     cells = json.loads(Path(notebook).read_text(encoding="utf-8"))["cells"]
     tagged = [cell for cell in cells if "parameters" in cell.get("metadata", {}).get("tags", [])]
     if not tagged:

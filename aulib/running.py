@@ -12,16 +12,18 @@ import os
 import subprocess
 import sys
 import time
+from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import aulib
+from aulib.code_version import TRAINING, code_cells, code_version, imports_of_notebook
 from aulib.kernels import KERNEL_LOG, execute, true_cause
 from aulib.parameters import ParameterError, declared_parameters, fitting
+from aulib.run_lock import run_lock
 
 RECORDED_LIBRARIES = "torch torchvision timm lightning-fabric numpy pandas anny warp-lang papermill ipykernel"
-SHAPES_NO_RUN = {"cli.py", "demo.py", "readme.py"}  # editing these does not make finished runs out of date
 PACKAGE = Path(__file__).parent
 
 
@@ -52,11 +54,14 @@ def run_notebook(
     replace: bool = False,
     timeout: float | None = None,
     progress: bool = True,
+    warm: bool = False,
+    expected_key: str | None = None,
 ) -> dict:
     """Execute `notebook` into `out_dir`/notebook.ipynb and return the metrics it wrote.
 
     An unfinished run of the same parameters goes on in its folder, so that the notebook finds its
-    checkpoints; any other run found there is set aside as `<out_dir>.before-<n>`, never deleted.
+    checkpoints; any other run found there is set aside as `<out_dir>.before-<n>`, never deleted. The folder
+    is locked meanwhile, so that no second process runs in it.
 
     Args:
         notebook: file or name, see `notebook_path`.
@@ -65,6 +70,8 @@ def run_notebook(
         replace: set a finished run with other ones aside instead of refusing to start.
         timeout: seconds a single cell may take; None for no limit.
         progress: show a bar of cells with the last line printed, if stderr is a terminal.
+        warm: keep a process that has imported what the notebook imports, for the next runs of this process.
+        expected_key: what `run_key` was when the run was planned; None to take it as it is now.
 
     Returns:
         the contents of `metrics.json`; empty if the notebook writes none.
@@ -72,14 +79,44 @@ def run_notebook(
     Raises:
         ParameterError: unknown or ill-typed parameter, before anything is written.
         FileExistsError: `out_dir` holds a finished run with other settings and `replace` is off.
-        NotebookFailed: a cell raised, a cell timed out, the kernel died or did not start.
+        NotebookFailed: a cell raised, a cell timed out, the kernel died or did not start; notebook, library
+            or inputs are no longer those that `expected_key` was made of.
+        RunIsHeld: another process is busy with the folder.
     """
     notebook, out_dir = notebook_path(notebook), Path(out_dir)
     values = effective_parameters(notebook, parameters or {}, out_dir)
     key = run_key(notebook, values)
-    result = _read(out_dir / "result.json")
-    if reuse and result.get("key") == key:
+    if reuse and _read(out_dir / "result.json").get("key") == key:
         return _read(out_dir / "metrics.json")
+    with run_lock(out_dir) as lock:
+        if reuse and _read(out_dir / "result.json").get("key") == key:  # finished by whom we waited for
+            return _read(out_dir / "metrics.json")
+        if expected_key not in (key, None):
+            changed = "notebook, library or inputs were edited since the run was planned; plan it again"
+            out_dir.mkdir(parents=True, exist_ok=True)
+            raise _failed(out_dir, notebook, changed, "")
+        _make_room(out_dir, key, values, replace)
+        write_json(out_dir / "params.json", _record(notebook, values, key))
+        start = time.monotonic()
+        try:
+            copy = out_dir / "notebook.ipynb"
+            execute(notebook, copy, values, kernel_name, timeout, progress, warm=warm, kept_open=(lock,))
+        except BaseException as error:
+            failure = _failed(out_dir, notebook, *true_cause(error, out_dir / "notebook.ipynb"))
+            if not isinstance(error, Exception):  # an interrupt stays one
+                raise
+            raise failure from error
+        seconds = round(time.monotonic() - start, 2)
+        record = _read(out_dir / "params.json") | {"data_versions": data_versions(values)}  # rendered by now
+        write_json(out_dir / "params.json", record)
+        finish = {"key": key, "notebook": notebook.name, "notebook_seconds": seconds}
+        write_json(out_dir / "result.json", _read(out_dir / "result.json") | finish)
+        return _read(out_dir / "metrics.json")
+
+
+def _make_room(out_dir: Path, key: str, values: dict, replace: bool) -> None:
+    """Leave in `out_dir` an unfinished run of the same values or nothing; what else is there is set aside."""
+    result = _read(out_dir / "result.json")
     if "key" in result and not replace:
         found = "the same settings" if result["key"] == key else _what_differs(out_dir, values)
         raise FileExistsError(
@@ -90,19 +127,13 @@ def run_notebook(
     out_dir.mkdir(parents=True, exist_ok=True)
     for stale in ("notebook.ipynb", "error.txt", "metrics.json", KERNEL_LOG):
         (out_dir / stale).unlink(missing_ok=True)
-    write_json(out_dir / "params.json", _record(notebook, values, key))
-    start = time.monotonic()
-    try:
-        execute(notebook, out_dir / "notebook.ipynb", values, kernel_name, timeout, progress)
-    except BaseException as error:
-        cause, detail = true_cause(error, out_dir / "notebook.ipynb")
-        (out_dir / "error.txt").write_text(f"{notebook.name}: {cause}\n\n{detail}\n", encoding="utf-8")
-        if not isinstance(error, Exception):  # an interrupt stays one
-            raise
-        raise NotebookFailed(f"{notebook.name}: {cause} (more in {out_dir / 'error.txt'})") from error
-    finish = {"key": key, "notebook": notebook.name, "notebook_seconds": round(time.monotonic() - start, 2)}
-    write_json(out_dir / "result.json", _read(out_dir / "result.json") | finish)
-    return _read(out_dir / "metrics.json")
+
+
+def _failed(out_dir: Path, notebook: Path, cause: str, detail: str) -> NotebookFailed:
+    """Keep the cause beside the run; the error to raise."""
+    told = f"{notebook.name}: {cause}\n\n{detail}".rstrip()
+    (out_dir / "error.txt").write_text(told + "\n", encoding="utf-8")
+    return NotebookFailed(f"{notebook.name}: {cause} (more in {out_dir / 'error.txt'})")
 
 
 def start_notebook(seed: int) -> str:
@@ -136,24 +167,87 @@ def effective_parameters(notebook: Path, overrides: dict[str, Any], out_dir: Pat
     if "out_dir" in declared:
         overrides = overrides | {"out_dir": out_dir.as_posix()}
     values = {n: fitting(p, overrides[n]) if n in overrides else p.default for n, p in declared.items()}
+    if TRAINING in imports_of_notebook(notebook):
+        _check_names(values)
     return json.loads(json.dumps(values, allow_nan=False))
 
 
-def run_key(notebook: Path, values: dict[str, Any]) -> str:
-    """Hash of all that shapes a run: code cells, parameters but `out_dir`, library code, folders it reads."""
-    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
-    sources = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+def _check_names(values: dict[str, Any]) -> None:
+    """Refuse, before any kernel starts, a value that names no row of the library's tables."""
+    from aulib.methods import METHODS, PRESETS
+    from aulib.supervisors import SUPERVISORS, check_alignment
+
+    for name, table in (("method", METHODS), ("preset", PRESETS), ("supervisors", SUPERVISORS)):
+        given = values.get(name, [])
+        for one in [given] if isinstance(given, str) else given:
+            if one not in table:
+                raise ParameterError(f"parameter {name}: {one!r} is none of {list(table)}")
+    try:
+        if {"alignment", "negatives"} <= values.keys():
+            check_alignment(values["alignment"], values["negatives"])
+        if values.get("weights"):
+            from aulib.objective import check_weights
+
+            check_weights(values["weights"])
+    except (KeyError, ValueError) as error:
+        raise ParameterError(error.args[0]) from None
+
+
+def run_key(notebook: Path, values: dict[str, Any], library: str | None = None) -> str:
+    """Hash of all that shapes a run: code cells, parameters but `out_dir`, library code, data it reads.
+
+    Library code counts as far as the notebook computes with it, see `code_version`. Rendered sets count by
+    the name of their folder, which has their version, so that a key can be made before they are rendered.
+
+    Args:
+        library: `code_version(notebook)`, if the caller knows it already.
+    """
     shaping = {name: value for name, value in values.items() if name != "out_dir"}
-    digest = hashlib.sha256(json.dumps([sources, shaping], sort_keys=True).encode())
-    for module in sorted(PACKAGE.rglob("*.py")):
-        if module.name not in SHAPES_NO_RUN:
-            digest.update(module.read_bytes())
-    for value in shaping.values():
-        for folder in value if isinstance(value, list) else [value]:
+    digest = hashlib.sha256(json.dumps([code_cells(notebook), shaping], sort_keys=True).encode())
+    digest.update((library or code_version(notebook)).encode())
+    for text in _texts(shaping):
+        if text.startswith("synthetic:"):
+            digest.update(_rendered_folder(text).name.encode())
+        elif text:
             for name in ("manifest.csv", "manifest.parquet", "result.json"):
-                if isinstance(folder, str) and folder and (file := Path(folder, name)).is_file():
-                    digest.update(file.read_bytes())
+                digest.update(_hash_of_file(Path(text, name)).encode())
     return digest.hexdigest()[:16]
+
+
+def data_versions(values: dict[str, Any]) -> dict[str, str]:
+    """Version (short hash of the manifest, as `DatasetFolder.version`) of each data set among the values."""
+    versions = {}
+    for text in _texts(values):
+        folder = _rendered_folder(text) if text.startswith("synthetic:") else Path(text)
+        found = [_hash_of_file(folder / name) for name in ("manifest.csv", "manifest.parquet")]
+        if text and any(found):
+            versions[text] = "".join(found)[:12]
+    return versions
+
+
+def _texts(values: dict[str, Any]) -> list[str]:
+    several = [value if isinstance(value, list) else [value] for value in values.values()]
+    return [one for value in several for one in value if isinstance(one, str)]
+
+
+def _rendered_folder(name: str) -> Path:
+    from aulib.synthetic.sets import folder_of
+
+    return folder_of(name)
+
+
+def _hash_of_file(path: Path) -> str:
+    """Of its bytes, read again only when the file changed; "" if there is none."""
+    try:
+        about = path.stat()
+    except (OSError, ValueError):  # not there, or no path at all
+        return ""
+    return _hash_of_bytes(str(path.absolute()), about.st_mtime_ns, about.st_size)
+
+
+@lru_cache(maxsize=256)
+def _hash_of_bytes(path: str, *_stamp: int) -> str:
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
 def write_json(path: str | Path, value: Any) -> None:
@@ -203,6 +297,7 @@ def _record(notebook: Path, values: dict, key: str) -> dict:
             versions[library] = None
     seeds = {name: value for name, value in values.items() if name == "seed" or name.endswith("_seed")}
     about = {"notebook": notebook.name, "parameters": values, "seeds": seeds, "versions": versions}
+    about["data_versions"] = data_versions(values)
     started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     return about | {"code": _commit(), "key": key, "started": started}
 

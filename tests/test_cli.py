@@ -9,7 +9,7 @@ import pytest
 import aulib
 from aulib import cli
 
-COMMANDS = ["synth", "prepare", "run", "evaluate", "predict", "demo"]
+COMMANDS = ["synth", "prepare", "run", "study", "run-one", "evaluate", "predict", "demo"]
 
 
 def call(capsys, *arguments) -> tuple[int, str, str]:
@@ -68,6 +68,8 @@ def test_the_version_is_the_packages(capsys):
         ["run", "no_such_notebook", "--out", "out"],
         ["run", "n", "--out", "out", "-p"],
         ["run", "n", "--out", "out", "-p", "steps"],
+        ["study", "no_such_file.yml"],
+        ["run-one", "no_such_file.yml", "--index", "0"],
         ["demo", "--steps", "none"],
     ],
     ids=" ".join,
@@ -100,8 +102,31 @@ def test_a_failure_exits_with_1_and_one_line_and_debug_shows_where(capsys, noteb
     failing_run(RuntimeError("no faces\nin the folder"))
     status, _, err = call(capsys, "run", notebook, "--out", "x")
     assert status == 1 and err == "aulib: RuntimeError: no faces in the folder\n"
-    with pytest.raises(RuntimeError):
-        cli.main(["run", str(notebook), "--out", "x", "--debug"])
+    status, _, err = call(capsys, "run", notebook, "--out", "x", "--debug")
+    assert (
+        status == 1 and "Traceback" in err and err.endswith("aulib: RuntimeError: no faces in the folder\n")
+    )
+
+
+def test_a_bad_parameter_exits_with_2_under_debug_too(capsys, notebook, tmp_path):
+    words = ["-p", "steps", "three", "--out", tmp_path / "run", "--debug"]
+    status, _, err = call(capsys, "run", notebook, *words)
+    assert status == 2 and "Traceback" in err
+
+
+@pytest.mark.parametrize(
+    "name, value, known",
+    [
+        ("method", "fulll", "'adld'"),
+        ("supervisors", "[rich]", "'rich_source'"),
+        ("weights", "{cyc: 1}", "'cycle'"),
+        ("negatives", "easy", "rivals"),
+    ],
+)
+def test_a_name_that_no_table_has_exits_with_2_before_a_kernel_starts(capsys, tmp_path, name, value, known):
+    status, _, err = call(capsys, "run", "02_train", "-p", name, value, "--out", tmp_path / "run")
+    assert status == 2 and name in err and known in err
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_interrupt_exits_with_130_and_a_plain_line(capsys, notebook, failing_run):

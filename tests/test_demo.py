@@ -1,29 +1,30 @@
 """The demo asks for the right runs and reports what they say of the target."""
 
 import json
+from contextlib import nullcontext
 
 import pytest
 
 from aulib import demo
+from aulib.running import NotebookFailed, write_json
+from aulib.study import is_done
 
 
 @pytest.fixture
 def runs(monkeypatch):
-    """Stands in for notebooks: each run is recorded and returns scores of both domains."""
+    """Stands in for notebooks: each run is recorded and leaves scores of both domains."""
     seen = []
 
-    def run_notebook(notebook, out, parameters, **options):
-        seen.append((str(notebook), out, parameters, options))
-        f1 = float("nan") if parameters.get("method") == "adld" else 0.25
-        scores = {"target.mean.f1": f1, "target.mean.f1_low": 0.2, "target.mean.f1_high": 0.3}
-        return scores | {
-            "source.mean.f1": 0.9,
-            "target.landmarks.nme": 0.04,
-            "seconds": 12.6,
-            "peak_memory_mb": 900.0,
-        }
+    def train(wanted):
+        for out, parameters in wanted.items():
+            seen.append(("02_train", out, parameters))
+            f1 = float("nan") if parameters["method"] == "adld" else 0.25
+            scores = {"target.mean.f1": f1, "target.mean.f1_low": 0.2, "target.mean.f1_high": 0.3}
+            scores |= {"source.mean.f1": 0.9, "target.landmarks.nme": 0.04}
+            write_json(out / "metrics.json", scores | {"seconds": 12.6, "peak_memory_mb": 900.0})
 
-    monkeypatch.setattr(demo, "run_notebook", run_notebook)
+    monkeypatch.setattr(demo, "train", train)
+    monkeypatch.setattr(demo, "run_notebook", lambda *a, **options: seen.append(a))
     monkeypatch.setattr(demo, "notebook_path", lambda name: name)
     return seen
 
@@ -31,12 +32,11 @@ def runs(monkeypatch):
 def test_the_demo_runs_five_methods_then_reports_on_all(runs, tmp_path, tiny_set, tiny_target, capsys):
     demo.main(out=tmp_path / "demo", steps=3, seed=7, source=str(tiny_set), wild=str(tiny_target))
     methods = ["landmarks-only", "source-only", "adld", "full", "oracle"]
-    assert [parameters["method"] for name, _, parameters, _ in runs if name == "02_train"] == methods
-    for _, out, parameters, options in runs[:5]:
+    assert [parameters["method"] for name, _, parameters in runs if name == "02_train"] == methods
+    for _, out, parameters in runs[:5]:
         assert out == tmp_path / "demo" / parameters["method"]
         assert (parameters["steps"], parameters["seed"], parameters["preset"]) == (3, 7, "fast")
         assert (parameters["source"], parameters["target"]) == (str(tiny_set), str(tiny_target))
-        assert options == {"replace": True}  # runs of other settings make room, finished ones are reused
     assert runs[5][0] == "03_report"
     folders = [(tmp_path / "demo" / method).as_posix() for method in methods]
     assert runs[5][2] == {"runs": folders, "faces": str(tiny_target)}
@@ -46,9 +46,35 @@ def test_the_demo_runs_five_methods_then_reports_on_all(runs, tmp_path, tiny_set
     assert summary["methods"]["adld"]["mean.f1"] is None
     assert summary["settings"]["steps"] == dict.fromkeys(methods, 3)
     told = capsys.readouterr().out
+    assert "nan" not in told
     assert (
         "25.0 [20.0, 30.0]" in told and "summary.json" in told and str(tmp_path / "demo" / "report") in told
     )
+
+
+def test_training_keeps_what_is_finished_and_says_which_run_failed(tmp_path, monkeypatch, capsys):
+    """The engine is stood in for; what it was given to do is what was not finished, dear methods first."""
+    given = []
+
+    def run_study(planned, client, tell):
+        given.append([run.id for run in planned])
+        for run in planned:
+            if run.id != "adld":
+                write_json(run.folder / "result.json", {"key": run.key})
+        return {run.id: "done" if is_done(run) else "failed" for run in planned}
+
+    monkeypatch.setattr(demo, "run_study", run_study)
+    monkeypatch.setattr(demo, "connected", lambda most: nullcontext())
+    wanted = {tmp_path / m: {"method": m, "steps": 3, "seed": 0} for m in ("oracle", "adld", "full")}
+    for expected in (["adld", "full", "oracle"], ["adld"]):
+        with pytest.raises(NotebookFailed, match="adld: .*error.txt"):
+            demo.train(wanted)
+        assert given.pop() == expected
+    told = capsys.readouterr().out
+    assert "[1/3] oracle: 3 steps" in told and "[3/3] full: finished before" in told
+    del wanted[tmp_path / "adld"]
+    demo.train(wanted)
+    assert given == []
 
 
 def test_source_scores_never_pass_for_target_scores():

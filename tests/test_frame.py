@@ -46,7 +46,7 @@ def test_every_requirement_has_a_pinned_version_that_satisfies_it():
             pin = Requirement(line)
             assert len(pin.specifier) == 1 and str(pin.specifier).startswith("=="), line
             pins[pin.name.lower().replace("_", "-")] = str(pin.specifier).removeprefix("==")
-    for text in listed("dependencies") + listed("landmarks") + listed("dev"):
+    for text in listed("dependencies") + listed("landmarks") + listed("slurm") + listed("dev"):
         need = Requirement(text)
         assert need.specifier.contains(pins[need.name.lower().replace("_", "-")]), text
 
@@ -95,7 +95,18 @@ def test_the_map_names_every_module():
 def test_importing_the_package_or_the_command_line_imports_nothing_heavy():
     code = "import sys, aulib, aulib.cli; print(' '.join(sys.modules))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    heavy = {"torch", "numpy", "pandas", "matplotlib", "papermill", "warp", "anny", "IPython", "yaml"}
+    heavy = {
+        "torch",
+        "numpy",
+        "pandas",
+        "matplotlib",
+        "papermill",
+        "warp",
+        "anny",
+        "IPython",
+        "yaml",
+        "distributed",
+    }
     assert not heavy & set(loaded.stdout.split())
 
 

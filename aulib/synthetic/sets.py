@@ -40,6 +40,17 @@ def resolve(name: str) -> Path:
 
     ValueError on an unknown domain or parameter.
     """
+    domain, parameters = _parsed(name)
+    return cached_set(domain, **parameters)
+
+
+def folder_of(name: str) -> Path:
+    """Where `resolve` keeps a named set, rendered or not; the folder's name has the set's version."""
+    domain, parameters = _parsed(name)
+    return _cached_folder(domain, parameters)
+
+
+def _parsed(name: str) -> tuple[str, dict[str, int]]:
     prefix, _, rest = name.partition(":")
     if prefix != "synthetic" or not rest:
         raise ValueError(
@@ -54,15 +65,20 @@ def resolve(name: str) -> Path:
         if not value.isdigit():
             raise ValueError(f"{name!r}: {key} must be a whole number, found {value!r}")
         parameters[key] = int(value)
-    return cached_set(domain, **parameters)
+    return domain, parameters
 
 
 def cached_set(domain: str, **parameters: int) -> Path:
     """A set in the user's cache, named by version, domain, n, seed and size."""
+    out = _cached_folder(domain, parameters)
+    return generate_set(domain, out=out, **{**DEFAULTS[domain], **parameters})
+
+
+def _cached_folder(domain: str, parameters: dict[str, int]) -> Path:
     domain_called(domain)
     chosen = {**DEFAULTS[domain], **parameters}
     name = f"synthetic-v{VERSION}-{domain}-n{chosen['n']}-seed{chosen['seed']}-{chosen['size']}px"
-    return generate_set(domain, out=cache_root() / name, **chosen)
+    return cache_root() / name
 
 
 def generate_set(

@@ -1,0 +1,94 @@
+"""What a run costs beyond what its notebook computes: `python benchmarks/runner_overhead.py`.
+
+The notebook has the imports of 02_train and then writes one number, which a warm process does in no time:
+what is measured is all overhead. CPU seconds count runner, forking process and kernel; they hold on a busy
+machine. Seconds on the clock do not, so the load is written beside them. Writes results/runner_overhead.json.
+"""
+
+import argparse
+import os
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import nbformat
+import psutil
+
+from aulib.parameters import declared_parameters
+from aulib.running import notebook_path, run_notebook, write_json
+from aulib.study import collect, expand, read_study
+from aulib.warm_kernels import close_nursery
+
+PARAMETERS = 'number: int = 0  # written\nseed: int = 0  # seed\nout_dir: str = "x"  # run folder'
+WORK = "from aulib.running import write_json\nwrite_json(f'{out_dir}/metrics.json', {'number': number})"
+STUDY = "question: how long?\nnotebook: n.ipynb\ngrid: {number: [%s]}\nseeds: [0]\n"
+
+
+def imports_of_training() -> str:
+    cells = nbformat.read(notebook_path("02_train"), as_version=4).cells
+    return next(cell.source for cell in cells if "train_run" in cell.source and "import" in cell.source)
+
+
+def cpu_seconds() -> float:
+    """Of this process, its children and what they have waited for."""
+    family = [psutil.Process(), *psutil.Process().children(recursive=True)]
+    return sum(sum(process.cpu_times()[:4]) for process in family)
+
+
+def costs_of_runs(notebook: Path, out: Path, warm: bool, runs: int) -> list[dict]:
+    costs = []
+    for number in range(runs):
+        cpu, clock = cpu_seconds(), time.perf_counter()
+        run_notebook(notebook, out / f"{warm}{number}", {"number": number}, progress=False, warm=warm)
+        time.sleep(0.5)  # until the forking process has noticed that its kernel ended
+        elapsed = time.perf_counter() - clock - 0.5
+        costs.append({"cpu": round(cpu_seconds() - cpu, 2), "clock": round(elapsed, 2)})
+    return costs
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--runs", type=int, default=8)
+    parser.add_argument("--json", type=Path, default=Path("results/runner_overhead.json"))
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="overhead-") as name:
+        folder = Path(name)
+        cells = [nbformat.v4.new_code_cell(cell) for cell in (PARAMETERS, imports_of_training(), WORK)]
+        cells[0].metadata["tags"] = ["parameters"]
+        nbformat.write(nbformat.v4.new_notebook(cells=cells), folder / "n.ipynb")
+        assert "number" in declared_parameters(folder / "n.ipynb")
+        fresh = costs_of_runs(folder / "n.ipynb", folder, False, 3)
+        forked = costs_of_runs(folder / "n.ipynb", folder, True, arguments.runs)
+        close_nursery()
+        collecting = seconds_to_collect(folder)
+    later = {what: statistics.median(cost[what] for cost in forked[1:]) for what in ("cpu", "clock")}
+    report = {
+        "overhead_cpu_seconds": later["cpu"],
+        "overhead_clock_seconds": later["clock"],
+        "first_run_of_a_worker": forked[0],
+        "fresh_kernels": fresh,
+        "forked_kernels": forked,
+        "expand_and_collect_1000_runs_cpu_seconds": collecting,
+        "load_average": os.getloadavg()[0],
+    }
+    write_json(arguments.json, report)
+    print(*(f"{name}: {value}" for name, value in report.items()), sep="\n")
+
+
+def seconds_to_collect(folder: Path) -> float:
+    """CPU seconds to expand a study of 1,000 finished runs and to read what they measured."""
+    (folder / "thousand.yml").write_text(STUDY % ", ".join(map(str, range(1000))))
+    for run in expand(read_study(folder / "thousand.yml"), folder / "runs"):
+        write_json(run.folder / "metrics.json", {f"target.per_au.AU{i:02d}.f1": i / 100 for i in range(100)})
+        write_json(run.folder / "result.json", {"key": run.key})
+    start = time.process_time()
+    runs = expand(read_study(folder / "thousand.yml"), folder / "runs")
+    assert len(collect(runs)) == 1000
+    return round(time.process_time() - start, 2)
+
+
+if __name__ == "__main__":
+    main()

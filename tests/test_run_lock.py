@@ -1,0 +1,71 @@
+"""A run folder has one runner, and a dead one holds nothing."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from aulib.run_lock import RunIsHeld, holder, is_held, run_lock
+
+HOLD = """import sys, time
+from aulib.run_lock import run_lock
+with run_lock(sys.argv[1]):
+    print("held", flush=True)
+    time.sleep(60)"""
+
+
+def hold(folder: Path) -> subprocess.Popen:
+    process = subprocess.Popen([sys.executable, "-c", HOLD, str(folder)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "held\n"
+    return process
+
+
+def test_a_held_folder_is_refused_with_the_name_of_its_holder_until_that_is_killed(tmp_path):
+    folder = tmp_path / "run"
+    assert not is_held(folder)
+    process = hold(folder)
+    assert is_held(folder) and f"process {process.pid} on " in holder(folder)
+    with pytest.raises(RunIsHeld, match=f"run is being run by process {process.pid}"), run_lock(folder, 0):
+        pass
+    process.kill()
+    process.wait()
+    assert not is_held(folder)
+    with run_lock(folder, 0):
+        assert is_held(folder) and str(os.getpid()) in holder(folder)
+    assert not is_held(folder) and not folder.exists()
+
+
+def test_who_waits_gets_the_folder_when_it_is_free(tmp_path):
+    process = hold(tmp_path / "run")
+    process.kill()
+    with run_lock(tmp_path / "run", patience=10):
+        assert process.wait() < 0
+
+
+def test_a_kernel_that_inherited_the_lock_keeps_others_out_after_its_runner_is_gone(tmp_path):
+    with run_lock(tmp_path / "run") as lock:
+        kernel = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], pass_fds=[lock])
+    assert is_held(tmp_path / "run")
+    kernel.kill()
+    kernel.wait()
+    assert not is_held(tmp_path / "run")
+
+
+def test_looking_at_a_free_folder_does_not_turn_its_runner_away(tmp_path):
+    with run_lock(tmp_path / "run"):
+        pass
+    looks = subprocess.Popen(
+        [sys.executable, "-c", "import sys; from aulib.run_lock import is_held\nprint(1, flush=True)\n"
+         "while True: is_held(sys.argv[1])", str(tmp_path / "run")],
+        stdout=subprocess.PIPE,
+    )  # fmt: skip
+    looks.stdout.readline()
+    end = time.monotonic() + 1
+    while time.monotonic() < end:
+        with run_lock(tmp_path / "run"):
+            pass
+    looks.kill()
+    looks.wait()
