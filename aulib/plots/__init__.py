@@ -6,12 +6,15 @@ labels      base rates and co-occurrence of a dataset's AUs
 scores      learning curves, per-AU scores, methods side by side
 supervision a study: ladder with intervals, differences per AU, supervisors' losses and shares, costs
 insides     what a run sees: reconstructions, attention, the first screen of the README
+reconstructions   both rounds, runs side by side, probes, texture by shape; returns the table too
+attention   maps over faces beside the true regions, curves, tables of both
 """
 
 from aulib.plots.faces import draw_best_and_worst, draw_faces, draw_strongest_faces
 from aulib.plots.insides import draw_attention, draw_first_screen, draw_reconstructions
 from aulib.plots.labels import draw_base_rates, draw_cooccurrence
 from aulib.plots.looks import save_figure
+from aulib.plots.reconstructions import draw_probes, draw_rounds, draw_runs, draw_texture_by_shape
 from aulib.plots.scores import draw_history, draw_methods, draw_per_au
 from aulib.plots.supervision import (
     draw_costs,
