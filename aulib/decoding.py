@@ -152,13 +152,16 @@ def fit_decoder(
     if (known := about_decoder(run)) and {key: known.get(key) for key in about} == about:
         return load_decoder(run, model)
     faces = {name: _faces(name, model) for name in about["datasets"]}
+    share, size = max(1, BATCH // len(faces)), model.config.image_size
     torch.manual_seed(seed)
     decoder = FaceDecoder(model.config.channels)
     optimizer = torch.optim.Adam(decoder.parameters(), lr=PEAK_RATE, betas=(0.9, 0.99))
     rate = torch.optim.lr_scheduler.OneCycleLR(optimizer, PEAK_RATE, total_steps=max(steps, 2), pct_start=0.1)
     for step in tqdm(range(steps), "fitting the decoder", unit="step", disable=not progress):
         parts = [
-            take_batch(train, BATCH // len(faces), model.config.image_size, seed, step, "crop-flip")["image"]
+            take_batch(train, step=step, seed=seed, batch_size=share, image_size=size, augment="crop-flip")[
+                "image"
+            ]
             for train in faces.values()
         ]
         pictures = torch.cat(parts)

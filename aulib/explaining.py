@@ -108,6 +108,11 @@ def answers(model: AUModel, au: int, read_from: str) -> Callable[[Tensor], Tenso
     return probability
 
 
+def smoothed(maps: Tensor, pixels: int = 5) -> Tensor:
+    """(n, H, W) -> the mean of `pixels` x `pixels` around each: gradients flicker from pixel to pixel."""
+    return F.avg_pool2d(maps[:, None], pixels, 1, pixels // 2, count_include_pad=False)[:, 0]
+
+
 def enlarged(maps: Tensor, size: int) -> Tensor:
     """(n, M, h, w) -> (n, M, size, size), bilinear."""
     return F.interpolate(maps.float(), (size, size), mode="bilinear", align_corners=False)

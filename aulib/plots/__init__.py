@@ -10,6 +10,13 @@ reconstructions   both rounds, runs side by side, probes, texture by shape; retu
 attention   maps over faces beside the true regions, curves, tables of both
 """
 
+from aulib.plots.attention import (
+    draw_curves,
+    draw_evidence_beside_gradients,
+    draw_landmark_responses,
+    draw_mass_inside,
+    draw_rollout,
+)
 from aulib.plots.faces import draw_best_and_worst, draw_faces, draw_strongest_faces
 from aulib.plots.insides import draw_attention, draw_first_screen, draw_reconstructions
 from aulib.plots.labels import draw_base_rates, draw_cooccurrence
@@ -32,16 +39,25 @@ __all__ = [
     "draw_cooccurrence",
     "draw_costs",
     "draw_differences_per_au",
+    "draw_curves",
+    "draw_evidence_beside_gradients",
     "draw_faces",
     "draw_first_screen",
     "draw_gradient_shares",
     "draw_history",
     "draw_ladder",
+    "draw_landmark_responses",
+    "draw_mass_inside",
     "draw_methods",
     "draw_per_au",
+    "draw_probes",
     "draw_reconstructions",
+    "draw_rollout",
+    "draw_rounds",
+    "draw_runs",
     "draw_strongest_faces",
     "draw_supervisor_losses",
+    "draw_texture_by_shape",
     "save_figure",
     "shares_of_terms",
 ]

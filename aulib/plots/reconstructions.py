@@ -49,8 +49,9 @@ def draw_rounds(run: str | Path, source: ShownFaces, target: ShownFaces) -> tupl
     if separates:
         features = swapping.exchange(model, pairs["source"].pictures, pairs["target"].pictures)
     else:
-        features = {f"{d}.rich": model.encoder(model.standardise(f.pictures)).detach() for d, f in
-        pairs.items()}
+        features = {
+            f"{d}.rich": model.encoder(model.standardise(f.pictures)).detach() for d, f in pairs.items()
+        }
     steps = [step for step in ROUNDS if f"source.{step}" in features]
     columns = ["input", "side alone"]
     for step in steps:
@@ -59,8 +60,10 @@ def draw_rounds(run: str | Path, source: ShownFaces, target: ShownFaces) -> tupl
     rows = []
     for offset, (domain, faces) in enumerate(pairs.items()):
         side = side_of(faces.pictures)
-        decoded = {step: as_pictures(decode_faces(decoder, features[f"{domain}.{step}"], side)) for step in
-        steps} plain = as_pictures(side_alone(side, faces.pictures.shape[-1]))
+        decoded = {
+            step: as_pictures(decode_faces(decoder, features[f"{domain}.{step}"], side)) for step in steps
+        }
+        plain = as_pictures(side_alone(side, faces.pictures.shape[-1]))
         originals = as_pictures(faces.pictures)
         for pair in range(count):
             row = axes[2 * pair + offset]
@@ -142,7 +145,7 @@ def draw_runs(
 
 @in_house_style
 def draw_probes(run: str | Path, faces: ShownFaces, seed: int = 0) -> tuple[Figure, pd.DataFrame]:
-    """Inputs built to fail and what is rebuilt from them: pairs of rows, input above what the run reads it as.
+    """Inputs built to fail and what is rebuilt from them: in pairs of rows, the input above.
 
     What is rebuilt is the self-reconstruction where the run has one, else decoded F. The number is the
     highest AU
@@ -200,12 +203,13 @@ def draw_texture_by_shape(run: str | Path, faces: ShownFaces) -> tuple[Figure, p
         show_face(axes[0, place + 1], originals[place])
         show_face(axes[place + 1, 0], originals[place])
         own = Side(*(part[[place] * n] for part in (side.mean, side.spread, side.colour)))
-        for axis, picture in zip(axes[place + 1, 1:], as_pictures(decode_faces(decoder, grid[place], own)),
-            strict=True): show_face(axis, picture)
-    axes[0, 0].text(0.95, 0.5, "shape of →", ha="right", va="center", fontsize=7.5, transform=axes[0,
-    0].transAxes) axes[0, 0].text(0.5, 0.08, "texture of ↓", ha="center", va="bottom", fontsize=7.5,
-    transform=axes[0, 0].transAxes) return figure, pd.DataFrame([swapping.what_follows(grid, points,
-    probability)])
+        decoded = as_pictures(decode_faces(decoder, grid[place], own))
+        for axis, picture in zip(axes[place + 1, 1:], decoded, strict=True):
+            show_face(axis, picture)
+    corner = axes[0, 0]
+    corner.text(0.95, 0.5, "shape of →", ha="right", va="center", fontsize=7.5, transform=corner.transAxes)
+    corner.text(0.5, 0.08, "texture of ↓", ha="center", va="bottom", fontsize=7.5, transform=corner.transAxes)
+    return figure, pd.DataFrame([swapping.what_follows(grid, points, probability)])
 
 
 def show_error(axis, picture: np.ndarray, original: np.ndarray) -> None:
