@@ -1,9 +1,9 @@
 """Is an AU's evidence where the AU is? `python benchmarks/attention_regions.py RUN [RUN ...]`.
 
-Measures runs on the same rendered test faces that show each AU: share of attention inside the region the AU moves,
-for evidence maps and integrated gradients, against chance (the region's area), against the evidence of the other
-AUs in the same place, and against the best that maps of so few cells could do; and deletion and insertion curves
-against random maps. Writes results/attention.json.
+Measures runs on the same rendered test faces that show each AU: share of attention inside the region the AU
+moves, for evidence maps and integrated gradients, against chance (the region's area), against the evidence
+of the other AUs in the same place, and against the best that maps of so few cells could do; and deletion
+and insertion curves against random maps. Writes results/attention.json.
 """
 
 import argparse
@@ -51,7 +51,8 @@ def main() -> None:
         per_au = {row["au"]: row[columns].dropna().round(4).to_dict() for _, row in group.iterrows()}
         mean = group[["inside", "area", "best", "others"]].mean().dropna().round(4).to_dict()
         above = int((group["low"] > group["area"]).sum())
-        result["inside"].setdefault(run, {})[kind] = {"mean": mean, "aus_above_chance": above, "per_au": per_au}
+        found = {"mean": mean, "aus_above_chance": above, "per_au": per_au}
+        result["inside"].setdefault(run, {})[kind] = found
     for row in areas.itertuples():
         own = result["curves"].setdefault(row.run, {}).setdefault(row.curve, {"n": row.n})
         own[row.map] = round(row.area, 4)

@@ -53,10 +53,11 @@ class TestCurve:
         answer = lambda faces: faces[:, 0, 0].sum(1) / 10  # noqa: E731
         knows, knows_not = torch.zeros(1, 10, 10), torch.ones(1, 10, 10)
         knows[0, 0], knows_not[0, 0] = 1.0, 0.0
-        values = curve(answer, start, end, knows)[0]
+        tenths = tuple(np.linspace(0, 1, 11))
+        values = curve(answer, start, end, knows, tenths)[0]
         assert values.tolist() == [1.0] + [0.0] * 10  # a tenth of the pixels is the top row
-        assert curve(answer, start, end, knows_not)[0].tolist() == [1.0] * 10 + [0.0]
-        assert area_under(values.numpy()) == pytest.approx(0.05)  # one trapezoid of width 0.1
+        assert curve(answer, start, end, knows_not, tenths)[0].tolist() == [1.0] * 10 + [0.0]
+        assert area_under(values.numpy(), tenths) == pytest.approx(0.05)  # one trapezoid of width 0.1
 
     def test_insertion_is_the_way_back(self):
         start, end = torch.zeros(2, 3, 4, 4), torch.rand(2, 3, 4, 4)

@@ -86,7 +86,7 @@ def test_a_region_follows_the_head_and_the_background_never_moves(motion):
     seen = FaceRenderer(SIZE, samples=1).render_one(face).rgba[..., 3] > 0
     moved = motion(face, ["AU12", "AU26"], AS_STORED, SIZE)
     assert (moved[:, ~seen] > 0.02 * moved.max()).mean() < 0.02  # the border's own pixels may differ
-    assert moved[:, seen].max() > 0.05
+    assert moved[:, seen].max() == moved.max() > 0
 
 
 def test_it_is_computed_where_the_crop_is(motion):

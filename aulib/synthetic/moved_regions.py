@@ -1,9 +1,9 @@
 """Where an AU moves what is seen of a rendered face: the ground truth of attention.
 
 The same person in the same pose is built with the AU and without it; how far each vertex moves between the
-two is painted onto the picture through the triangles that are in front. So a region follows the head's
-turn, and what the head itself hides is not in it. Folds that an AU only paints into the skin add nothing,
-and neither do shadows that it throws; glasses or a hand before the face are not known here.
+two, and how deep the folds are that the AU cuts into the skin, is painted onto the picture through the
+triangles that are in front. So a region follows the head's turn, and what the head itself hides is not in it.
+Shadows that an AU throws are not in it either, and glasses or a hand before the face are not known here.
 """
 
 import json
@@ -11,20 +11,25 @@ from dataclasses import replace
 
 import numpy as np
 from PIL import Image, ImageDraw
+from scipy.ndimage import maximum_filter
 
 from aulib.datasets import DatasetFolder
+from aulib.synthetic import painting
 from aulib.synthetic.actions import AUS, Expression
 from aulib.synthetic.domains import domain_called, sample_face
+from aulib.synthetic.heads import SKIN
 from aulib.synthetic.renderer import Face, FaceRenderer, rotation
 from aulib.synthetic.sets import VERSION
 
-SHARE_OF_PEAK = 0.25  # a pixel is in the region if what it shows moves at least this share of the most moved
+SHARE_OF_PEAK = 0.25  # in the region: what changes at least this share of what the AU changes most
+FOLD_REACH = 7  # paint is dilated so far (pixels of the chart) that no fold falls between triangles
+BEHIND = -0.75  # dm: skin farther back carries no folds
 RENDERED = 32  # side of the pictures made only for their vertices
 OVERSAMPLING = 2
 
 
 class SurfaceMotion:
-    """How far each AU moves what every pixel of a face's crop shows. Holds a small renderer.
+    """How much each AU changes the surface that every pixel of a face's crop shows. Holds a small renderer.
 
     Args:
         picture_size: side of the stored pictures, pixels.
@@ -33,15 +38,20 @@ class SurfaceMotion:
     def __init__(self, picture_size: int):
         self.picture_size = picture_size
         self.renderer = FaceRenderer(RENDERED, samples=1)
+        head = self.renderer.head
+        self._centres = head.vertices[head.triangles].mean(1)  # (T, 3)
+        self._folds: dict[str, np.ndarray] = {}
+        self._skin = (head.part[head.triangles] == SKIN).all(1) & (self._centres[:, 2] > BEHIND)
 
     def __call__(self, face: Face, aus: list[str], matrix: np.ndarray, size: int) -> np.ndarray:
-        """Displacement between intensity 0 and 5 of each AU, all else as it is.
+        """Change between intensity 0 and 5 of each AU, all else as it is.
 
         Args:
             matrix: (2, 3) from pixels of the stored picture to pixels of the crop.  size: side of the crop.
 
         Returns:
-            (A, size, size) decimetres, 0 where no head is seen.
+            (A, size, size) in [0, 1]: displacement or depth of folds, whichever is the larger share of its
+            own largest in the picture; 0 where no head is seen.
 
         Raises:
             ValueError: an AU that is never rendered.
@@ -53,7 +63,7 @@ class SurfaceMotion:
         depth = (rendering.vertices @ rotation(face.shot.yaw, face.shot.pitch, face.shot.roll).T)[:, 2]
         triangles = self.renderer.head.triangles
         front = front_triangles(points, depth, triangles, size)
-        moved = np.zeros((len(aus), size, size), np.float32)
+        changed = np.zeros((len(aus), size, size), np.float32)
         for row, au in enumerate(aus):
             without, with_it = (
                 self.renderer.render_one(
@@ -62,9 +72,23 @@ class SurfaceMotion:
                 for level in (0.0, 5.0)
             )
             distance = np.linalg.norm(with_it - without, axis=1)[triangles].mean(1)
-            seen = np.where(front >= 0, distance[front], 0.0)
-            moved[row] = seen.reshape(size, OVERSAMPLING, size, OVERSAMPLING).mean((1, 3))
-        return moved
+            for strength in (distance, self.fold_depth(au)):
+                seen = np.where(front >= 0, strength[front], 0.0)
+                seen = seen.reshape(size, OVERSAMPLING, size, OVERSAMPLING).mean((1, 3))
+                changed[row] = np.maximum(changed[row], seen / max(seen.max(), 1e-9))
+        return changed
+
+    def fold_depth(self, au: str) -> np.ndarray:
+        """(T,) darkening by the AU's folds at each triangle of the skin, at full depth."""
+        if au in self._folds:
+            return self._folds[au]
+        chart = maximum_filter(sum(painting.fold_relief(au, side)[..., 2] for side in (1, -1)), FOLD_REACH)
+        column = (self._centres[:, 0] - painting.PAINT_LEFT) * painting.PAINT_SCALE
+        row = (painting.PAINT_TOP - self._centres[:, 1]) * painting.PAINT_SCALE
+        row = row.round().astype(int).clip(0, len(chart) - 1)
+        column = column.round().astype(int).clip(0, chart.shape[1] - 1)
+        self._folds[au] = chart[row, column] * self._skin
+        return self._folds[au]
 
     def to_crop(self, points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
         """(V, 2) pixels of the small rendering -> pixels of the crop."""
@@ -102,10 +126,10 @@ def front_triangles(points: np.ndarray, depth: np.ndarray, triangles: np.ndarray
     return np.asarray(canvas)
 
 
-def region(moved: np.ndarray, share: float = SHARE_OF_PEAK) -> np.ndarray:
-    """(..., S, S) displacements -> (..., S, S) bool: at least `share` of the picture's largest."""
-    peak = moved.max((-2, -1), keepdims=True)
-    return (moved >= share * peak) & (peak > 0)
+def region(changed: np.ndarray, share: float = SHARE_OF_PEAK) -> np.ndarray:
+    """(..., S, S) changes -> (..., S, S) bool: at least `share` of the picture's largest."""
+    peak = changed.max((-2, -1), keepdims=True)
+    return (changed >= share * peak) & (peak > 0)
 
 
 def rendered_faces(data: DatasetFolder, rows: np.ndarray) -> list[Face]:
