@@ -81,7 +81,7 @@ class Explained:
     """A run's maps of the faces that show each AU.
 
     name: of the run, for tables.  shown: for each AU the places of its faces (m,) among the n.  evidence:
-    (n, A, H, H), of all AUs of the model.  probability: (n, A).  gradients: for each AU (m, H, H), positive
+    (n, A, H, H), of all AUs of the model.  probability: (n, A).  gradients: for each AU that a face shows (m, H, H), positive
     part.
     """
 
@@ -119,13 +119,14 @@ def explain(
     for au in tqdm(aus, f"gradients of {name}", unit="AU", disable=not progress):
         index = model.config.aus.index(au)
         shown[au] = np.flatnonzero(faces.occurrence[:, index] == 1)[:per_au]
-        maps, _ = attribution_maps(model, faces.pictures[shown[au]], index, read_from)
-        gradients[au] = smoothed(maps).clamp(min=0)
+        if len(shown[au]):
+            maps, _ = attribution_maps(model, faces.pictures[shown[au]], index, read_from)
+            gradients[au] = smoothed(maps).clamp(min=0)
     return Explained(name, model, read_from, shown, evidence, probability, gradients)
 
 
 def region_table(explained: Explained, faces: ShownFaces, regions: np.ndarray) -> pd.DataFrame:
-    """Share of attention inside the true region, a row for each AU, face that shows it, and kind of map.
+    """Share of attention inside the true region: a row for each AU, face that shows it, and kind of map.
 
     Args:
         regions: (n, A, H, H) of `true_regions`, for the AUs explained, in their order.
@@ -138,6 +139,8 @@ def region_table(explained: Explained, faces: ShownFaces, regions: np.ndarray) -
     tables = []
     for place, au in enumerate(explained.shown):
         shown, index = explained.shown[au], explained.index(au)
+        if not len(shown):
+            continue
         true, evidence = regions[shown, place], explained.evidence[shown].numpy()
         about = {"run": explained.name, "au": au, "name": faces.names[shown], "area": true.mean((1, 2))}
         others = mass_inside(np.delete(evidence, index, axis=1), true[:, None])
