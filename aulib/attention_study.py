@@ -80,9 +80,9 @@ def true_regions(faces: ShownFaces, aus: list[str], config: ModelConfig, progres
 class Explained:
     """A run's maps of the faces that show each AU.
 
-    name: of the run, for tables.  shown: for each AU the places of its faces (m,) among the n.  evidence:
-    (n, A, H, H), of all AUs of the model.  probability: (n, A).  gradients: for each AU that a face shows (m, H, H), positive
-    part.
+    name: of the run, for tables.  shown: for each AU the places of its faces (m,) among the n.
+    evidence: (n, A, H, H), of all AUs of the model.  probability: (n, A).
+    gradients: for each AU that a face shows, (m, H, H), positive part.
     """
 
     name: str
