@@ -30,7 +30,7 @@ readme: $(STAMP)  ## write the results in README.md from those committed in resu
 	@$(BIN)/python -m aulib.readme
 
 figures: $(STAMP)  ## README's pictures of insides, of RUN=results/studio_to_wild/full-seed0
-	@$(BIN)/python -m benchmarks.pictures $(RUN)
+	@$(BIN)/python benchmarks/pictures.py $(RUN)
 
 lint: $(STAMP)  ## ruff and codespell, as the commit hooks run them
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/codespell

@@ -1,4 +1,4 @@
-"""Is an AU's evidence where the AU is? `python -m benchmarks.attention_regions RUN [RUN ...]`.
+"""Is an AU's evidence where the AU is? `python benchmarks/attention_regions.py RUN [RUN ...]`.
 
 Measures runs on the same rendered test faces that show each AU: share of attention inside the region the AU
 moves, for evidence maps and integrated gradients, against chance (the region's area), against the evidence

@@ -1,8 +1,8 @@
-"""README's pictures of insides: `make figures RUN=results/studio_to_wild/full-seed0`, or this script with a run.
+"""README's pictures of insides: `make figures RUN=results/studio_to_wild/full-seed0`, or this with a run.
 
 Writes results/figures/reconstructions.png (every texture with every shape) and results/figures/attention.png
-(where three AUs are read, beside the region that each truly moves), from rendered test faces. Fits the
-run's decoder if it has none yet.
+(where three AUs are read, beside the region that each truly moves), from rendered test faces. Fits the run's
+decoder if it has none yet.
 """
 
 import argparse
