@@ -15,6 +15,7 @@ from aulib.decoding import fit_decoder
 from aulib.shown_faces import faces_from
 
 AUS = ["AU04", "AU12", "AU26"]
+DPI = 100  # below 500 kB a picture
 
 
 def main() -> None:
@@ -25,12 +26,12 @@ def main() -> None:
     arguments = parser.parse_args()
     config = load_run(arguments.run)[0].config
     fit_decoder(arguments.run)
-    figure, table = plots.draw_texture_by_shape(arguments.run, faces_from(arguments.faces, config, 5))
-    plots.save_figure(figure, arguments.out, "reconstructions", table)
+    figure, _ = plots.draw_texture_by_shape(arguments.run, faces_from(arguments.faces, config, 5))
+    plots.save_figure(figure, arguments.out, "reconstructions", dpi=DPI)
     aus = [au for au in AUS if au in config.aus]
     faces, regions = faces_and_regions(arguments.run, config, arguments.faces, aus, per_au=12)
-    figure, table = plots.draw_evidence_beside_gradients(arguments.run, faces, aus, regions, columns=5)
-    plots.save_figure(figure, arguments.out, "attention", table)
+    figure, _ = plots.draw_evidence_beside_gradients(arguments.run, faces, aus, regions, columns=5)
+    plots.save_figure(figure, arguments.out, "attention", dpi=DPI)
 
 
 if __name__ == "__main__":
