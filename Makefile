@@ -8,7 +8,7 @@ PIP    := $(BIN)/python -m pip install --disable-pip-version-check
 STAMP  := $(VENV)/.installed-$(firstword $(shell cat pyproject.toml constraints.txt | cksum))
 DEMO   := $(if $(TARGET),--target "$(TARGET)") $(if $(STEPS),--steps $(STEPS))
 
-.PHONY: help demo test test-all lab readme lint hooks
+.PHONY: help demo test test-all lab readme figures lint hooks
 .DEFAULT_GOAL := help
 
 help:  ## print this list
@@ -28,6 +28,9 @@ lab: $(STAMP)  ## open the notebooks in JupyterLab
 
 readme: $(STAMP)  ## write the results in README.md from those committed in results/
 	@$(BIN)/python -m aulib.readme
+
+figures: $(STAMP)  ## README's pictures of insides, of RUN=results/studio_to_wild/full-seed0
+	@$(BIN)/python benchmarks/pictures.py $(RUN)
 
 lint: $(STAMP)  ## ruff and codespell, as the commit hooks run them
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/codespell

@@ -36,6 +36,15 @@ model
 use
     face_finding           one picture file -> one face crop, without a dataset folder
     predicting             a run and faces in, scores or a table out
+    shown_faces            which faces a figure shows: kept by the run, or of a dataset
+    decoding               a decoder fitted to a finished run: features -> colour picture
+    swapping               shapes and textures exchanged between faces, and what follows which
+    probes                 inputs built to fail
+    picture_measures       PSNR, SSIM, GMSD
+    explaining             evidence maps, integrated gradients, landmark responses
+    rollout                attention rollout of a transformer encoder
+    attention_measures     share inside a region, deletion and insertion curves
+    attention_study        the measurement over runs and rendered faces, as tables
     plots                  every figure; functions return it and never show it
     results                runs -> tables with spread
     run_values             what one run measured, as values to set side by side

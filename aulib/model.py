@@ -82,7 +82,7 @@ class AUModel(nn.Module):
 
         def encoder() -> nn.Module:
             if config.backbone:
-                return TimmEncoder(config.backbone, inputs, channels, config.pretrained)
+                return TimmEncoder(config.backbone, inputs, channels, config.pretrained, config.image_size)
             return FaceEncoder(inputs, channels)
 
         self.encoder = encoder()

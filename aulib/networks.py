@@ -60,22 +60,30 @@ class TimmEncoder(nn.Module):
 
     Shapes: image (B, I, H, W) -> (B, C, H/4, W/4).
 
+    Args:
+        image_size: side of the pictures, which transformers must know beforehand; None takes their own.
+
     Raises:
         ValueError: the backbone has no feature maps (timm's own reason is quoted).
     """
 
     stride = 4
 
-    def __init__(self, name: str, inputs: int, channels: int, pretrained: bool = False):
+    def __init__(
+        self, name: str, inputs: int, channels: int, pretrained: bool = False, image_size: int | None = None
+    ):
         super().__init__()
         from aulib.torchvision_operators import define_missing_operators
 
         define_missing_operators()
         import timm
 
+        about = timm.get_pretrained_cfg(name)
+        fixed = image_size is not None and about is not None and about.fixed_input_size
+        size = {"img_size": image_size} if fixed else {}
         try:
             self.backbone = timm.create_model(
-                name, features_only=True, in_chans=inputs, pretrained=pretrained
+                name, features_only=True, in_chans=inputs, pretrained=pretrained, **size
             )
         except RuntimeError as error:
             raise ValueError(f"backbone {name!r} cannot serve as E: {error}") from error

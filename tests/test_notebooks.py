@@ -22,6 +22,8 @@ TINY = {
     "02_train": {"source": "{source}", "target": "{target}", "method": "full", "steps": 2, "batch_size": 4},
     "03_report": {"runs": ["{run}"]},
     "04_ablation": {"study": "{study}", "equal_time": "{study}"},
+    "05_reconstructions": {"runs": ["{run}"], "decoder_steps": 2, "count": 2},
+    "06_attention": {"runs": ["{run}"], "faces": "{target}", "aus": ["AU01", "AU12"], "per_au": 2},
 }
 
 

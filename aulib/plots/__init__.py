@@ -6,12 +6,22 @@ labels      base rates and co-occurrence of a dataset's AUs
 scores      learning curves, per-AU scores, methods side by side
 supervision a study: ladder with intervals, differences per AU, supervisors' losses and shares, costs
 insides     what a run sees: reconstructions, attention, the first screen of the README
+reconstructions   both rounds, runs side by side, probes, texture by shape; returns the table too
+attention   maps over faces beside the true regions, curves, tables of both
 """
 
+from aulib.plots.attention import (
+    draw_curves,
+    draw_evidence_beside_gradients,
+    draw_landmark_responses,
+    draw_mass_inside,
+    draw_rollout,
+)
 from aulib.plots.faces import draw_best_and_worst, draw_faces, draw_strongest_faces
 from aulib.plots.insides import draw_attention, draw_first_screen, draw_reconstructions
 from aulib.plots.labels import draw_base_rates, draw_cooccurrence
 from aulib.plots.looks import save_figure
+from aulib.plots.reconstructions import draw_probes, draw_rounds, draw_runs, draw_texture_by_shape
 from aulib.plots.scores import draw_history, draw_methods, draw_per_au
 from aulib.plots.supervision import (
     draw_costs,
@@ -28,17 +38,26 @@ __all__ = [
     "draw_best_and_worst",
     "draw_cooccurrence",
     "draw_costs",
+    "draw_curves",
     "draw_differences_per_au",
+    "draw_evidence_beside_gradients",
     "draw_faces",
     "draw_first_screen",
     "draw_gradient_shares",
     "draw_history",
     "draw_ladder",
+    "draw_landmark_responses",
+    "draw_mass_inside",
     "draw_methods",
     "draw_per_au",
+    "draw_probes",
     "draw_reconstructions",
+    "draw_rollout",
+    "draw_rounds",
+    "draw_runs",
     "draw_strongest_faces",
     "draw_supervisor_losses",
+    "draw_texture_by_shape",
     "save_figure",
     "shares_of_terms",
 ]

@@ -125,12 +125,14 @@ def head(figure: Figure, text: str, colour: str = "black"):
     figure.text(0.005, top, text, va="top", fontsize=9, fontweight="bold", color=colour)
 
 
-def save_figure(figure: Figure, out_dir: str | Path, name: str, table: pd.DataFrame | None = None) -> Figure:
+def save_figure(
+    figure: Figure, out_dir: str | Path, name: str, table: pd.DataFrame | None = None, dpi: int = 150
+) -> Figure:
     """Write `out_dir`/name.png, and name.csv with the numbers behind it; gives the figure back."""
     out_dir = Path(out_dir)
     out_dir.mkdir(parents=True, exist_ok=True)
     with mpl.rc_context(HOUSE):
-        figure.savefig(out_dir / f"{name}.png", dpi=150)
+        figure.savefig(out_dir / f"{name}.png", dpi=dpi)
     if table is not None:
         table.to_csv(out_dir / f"{name}.csv", index=False)
     return figure

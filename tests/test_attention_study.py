@@ -1,0 +1,165 @@
+"""The tables of attention say what the maps and the curves say; the figures draw those tables."""
+
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from conftest import write_tiny_set
+
+from aulib import plots
+from aulib.attention_measures import FRACTIONS, mass_inside
+from aulib.attention_study import (
+    curve_areas,
+    curve_table,
+    explain,
+    faces_and_regions,
+    region_means,
+    region_table,
+    true_regions,
+)  # fmt: skip
+from aulib.checkpoints import load_run
+from aulib.decoding import fit_decoder
+from aulib.shown_faces import faces_from, faces_to_show, kept_faces
+
+AUS = ["AU01", "AU12"]  # of the tiny sets' labels
+
+
+@pytest.fixture(scope="module")
+def config(finished):
+    return load_run(finished.full)[0].config
+
+
+@pytest.fixture(scope="module")
+def studied(finished, config):
+    """Faces, invented regions (the upper half for AU01, the lower for AU12) and a run's maps."""
+    faces = faces_from(finished.target, config, 8)
+    labels = faces.occurrence.copy()
+    labels[:4, :] = 1.0  # whatever was drawn: four faces show every AU
+    faces = replace(faces, occurrence=labels)
+    regions = np.zeros((len(faces), 2, config.image_size, config.image_size), bool)
+    regions[:, 0, : config.image_size // 2] = True
+    regions[:, 1, config.image_size // 2 :] = True
+    return faces, regions, explain("full", finished.full, faces, AUS, 3, progress=False)
+
+
+@pytest.fixture(scope="module")
+def runs(finished, tmp_path_factory):
+    """Copies with decoders."""
+    folders = {}
+    for name in ("full", "source_only"):
+        folder = tmp_path_factory.mktemp("decoded") / name
+        folders[name] = shutil.copytree(getattr(finished, name), folder)
+        fit_decoder(folders[name], [str(finished.source)], steps=2, progress=False)
+    return folders
+
+
+def test_the_region_table_has_the_measure_of_each_map(studied):
+    faces, regions, explained = studied
+    table = region_table(explained, faces, regions)
+    own = table[(table["au"] == "AU12") & (table["map"] == "evidence")]
+    shown = explained.shown["AU12"]
+    assert own["name"].tolist() == faces.names[shown].tolist()
+    maps = explained.evidence[shown, explained.index("AU12")].numpy()
+    np.testing.assert_allclose(own["inside"], mass_inside(maps, regions[shown, 1]))
+    assert len(shown) == 3 and own["area"].tolist() == [0.5] * 3
+    assert (own["best"] > 0.8).all() and (own["inside"].dropna() <= own["best"] + 1e-6).all()
+    assert (faces.occurrence[shown, explained.index("AU12")] == 1).all()
+
+
+def test_means_and_their_interval_by_hand():
+    inside = [0.2, 0.4, 0.6]
+    table = pd.DataFrame({"run": "r", "map": "evidence", "au": "AU12", "inside": inside, "area": 0.1})
+    row = region_means(table.assign(best=0.9, others=0.3)).iloc[0]
+    assert row["inside"] == pytest.approx(0.4) and row["n"] == 3
+    assert row["high"] - row["inside"] == pytest.approx(1.96 * 0.2 / np.sqrt(3))
+
+
+def test_the_area_of_curves_by_hand():
+    flat = {"run": "r", "au": "AU12", "curve": "deletion", "map": "random", "fraction": FRACTIONS}
+    heights = {"x": 0.3, "y": 0.5}
+    curves = pd.concat(pd.DataFrame(flat | {"name": n, "probability": p}) for n, p in heights.items())
+    assert curve_areas(curves).to_dict("records") == [
+        {"run": "r", "curve": "deletion", "map": "random", "area": pytest.approx(0.4), "n": 2}
+    ]
+
+
+def test_curves_start_and_end_at_the_face_and_the_blur_whatever_the_map(studied):
+    faces, regions, explained = studied
+    everywhere = replace(
+        explained, probability=torch.ones_like(explained.probability)
+    )  # so that all are found
+    curves = curve_table(everywhere, faces, regions)
+    assert len(curves) == 2 * 3 * 2 * 4 * len(FRACTIONS)  # AUs, faces, curves, maps
+    ends = curves[curves["fraction"].isin((0.0, 1.0))]
+    spread = ends.groupby(["au", "name", "curve", "fraction"])["probability"].agg(np.ptp)
+    assert spread.max() < 1e-5
+    swapped = ends.assign(curve=ends["curve"].map({"deletion": "insertion", "insertion": "deletion"}))
+    swapped["fraction"] = 1 - swapped["fraction"]
+    keys = ["au", "name", "map", "curve", "fraction"]
+    both = ends.merge(swapped, on=keys, suffixes=("", "_back"))
+    np.testing.assert_allclose(both["probability"], both["probability_back"], atol=1e-5)
+
+
+def test_faces_without_truth_are_shown_and_not_measured(finished, config, tmp_path):
+    assert faces_and_regions(finished.full, config, "", AUS, 3)[1] is None
+    shown, regions = faces_and_regions(finished.full, config, str(finished.target), AUS, 3)
+    assert regions is None and (shown.occurrence[:, [0, 2]] == 1).any(1).all()
+    unlabelled = write_tiny_set(tmp_path / "unlabelled", labelled=False)
+    shown, regions = faces_and_regions(finished.full, config, str(unlabelled), AUS, 3)
+    assert regions is None and np.isnan(shown.occurrence).all()
+    with pytest.raises(ValueError, match="keeps have no ground truth"):
+        true_regions(kept_faces(finished.full, config, count=2), AUS, config)
+
+
+def test_kept_faces_and_those_of_the_dataset_are_cut_alike(finished, config):
+    kept = kept_faces(finished.full, config, "target", 4)
+    again = faces_to_show(finished.full, config, str(finished.target), "target", 100)
+    places = [again.names.tolist().index(name) for name in kept.names]
+    assert (again[places].pictures == kept.pictures).all()
+    np.testing.assert_allclose(again[places].landmarks, kept.landmarks, atol=1e-4)
+    np.testing.assert_array_equal(again[places].occurrence, kept.occurrence)
+
+
+class TestFigures:
+    def test_maps_beside_regions(self, finished, studied):
+        faces, regions, _ = studied
+        figure, table = plots.draw_evidence_beside_gradients(finished.full, faces, AUS, regions, columns=3)
+        assert len(table) == 2 * 2 * 3 and set(table["map"]) == {"evidence", "gradients"}
+        strongest = table[(table["au"] == "AU12") & (table["map"] == "evidence")]["probability"]
+        assert strongest.is_monotonic_decreasing
+        with pytest.raises(ValueError, match="AU45"):
+            plots.draw_evidence_beside_gradients(finished.full, faces, ["AU45"])
+
+    def test_shares_and_curves(self, studied):
+        faces, regions, explained = studied
+        explained = replace(explained, probability=torch.ones_like(explained.probability))
+        figure, means = plots.draw_mass_inside(region_table(explained, faces, regions))
+        assert len(means) == 4
+        figure, _ = plots.draw_curves(curve_table(explained, faces, regions))
+        assert len(figure.axes) == 2 and all(len(axis.lines) == 4 for axis in figure.axes)
+
+    def test_landmarks_and_those_a_run_never_learned(self, finished, studied):
+        _, table = plots.draw_landmark_responses(finished.full, studied[0][:2])
+        assert len(table) == 2 * 68 and table["error"].notna().all()
+        with pytest.raises(ValueError, match="learned no landmarks"):
+            plots.draw_landmark_responses(finished.source_only, studied[0][:2])
+
+    def test_rounds_have_numbers_where_there_is_an_original(self, runs, config):
+        faces = [kept_faces(runs["full"], config, domain, 2) for domain in ("source", "target")]
+        figure, table = plots.draw_rounds(runs["full"], *faces)
+        assert table.groupby("feature").size().to_dict() == {"rich": 4, "rich2": 4, "self": 4}
+        assert len(figure.axes) == 4 * (2 + 3 * 2 + 1)
+        _, plain = plots.draw_rounds(runs["source_only"], *faces)
+        assert set(plain["feature"]) == {"rich"}
+
+    def test_runs_side_by_side_probes_and_the_grid(self, runs, config):
+        faces = [kept_faces(runs["full"], config, domain, 2) for domain in ("source", "target")]
+        figure, table = plots.draw_runs(runs, *faces)
+        assert len(figure.axes) == (2 + 2) * 2 and set(table["run"]) == set(runs)
+        _, probed = plots.draw_probes(runs["full"], faces[1][:1])
+        assert len(probed) == 6 and probed["AU12"].between(0, 1).all()
+        figure, follows = plots.draw_texture_by_shape(runs["full"], faces[1])
+        assert len(figure.axes) == 9 and len(follows) == 1

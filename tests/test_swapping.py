@@ -1,0 +1,74 @@
+"""What is exchanged is exchanged with the right one, and the numbers of a grid say who it takes after."""
+
+import pytest
+import torch
+from tiny import SIZE, tiny_model
+
+from aulib.probes import OCCLUDER, probes_of
+from aulib.swapping import exchange, grid_of, read_grid, what_follows
+
+
+@pytest.fixture(scope="module")
+def model():
+    return tiny_model("full").eval()
+
+
+@pytest.fixture(scope="module")
+def faces():
+    return torch.rand(4, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(0))
+
+
+def test_exchange_gives_each_texture_the_other_faces_shape(model, faces):
+    found = exchange(model, faces[:2], faces[2:])
+    with torch.no_grad():
+        rich = model.encoder(model.standardise(faces))
+        _, shape, texture = model.separate(rich)
+        torch.testing.assert_close(found["target.rich"], rich[2:])
+        torch.testing.assert_close(found["target.swapped"], model.reconstruction(shape[:2], texture[2:]))
+        torch.testing.assert_close(found["source.self"], model.reconstruction(shape[:2], texture[:2]))
+        _, shape_of_source, _ = model.separate(found["target.swapped"])  # it wears the source's shape
+        _, _, texture_of_source = model.separate(found["source.swapped"])
+        back = model.reconstruction(shape_of_source, texture_of_source)
+    torch.testing.assert_close(found["source.rich2"], back)
+
+
+def test_the_grid_has_textures_in_rows_and_shapes_in_columns(model, faces):
+    grid = grid_of(model, faces[:2], faces[2:])
+    found = exchange(model, faces[:2], faces[2:])
+    for pair in range(2):  # source texture, target shape
+        torch.testing.assert_close(grid[pair, pair], found["source.swapped"][pair])
+    probability, points = read_grid(model, grid)
+    assert probability.shape == (2, 2, 5) and points.shape == (2, 2, 68, 2)
+
+
+def test_a_world_where_all_follows_the_shape():
+    """Column j of every row is the same: the texture changes nothing."""
+    draw = torch.Generator().manual_seed(0)
+    columns = torch.rand(3, 4, 7, 7, generator=draw), torch.rand(3, 68, 2, generator=draw) * 20
+    probability = torch.rand(3, 5, generator=draw)
+    by_shape = [part.expand(3, *part.shape) for part in (*columns, probability)]
+    follows = what_follows(*by_shape)
+    assert follows["moves_with_texture"] == follows["nme_to_shape"] == follows["au_of_shape"] == 0
+    assert min(follows[name] for name in ("moves_with_shape", "nme_to_texture", "au_of_texture")) > 0
+    turned = what_follows(*(part.transpose(0, 1) for part in by_shape))
+    for name in ("moves_with_{}", "nme_to_{}", "au_of_{}"):
+        assert turned[name.format("shape")] == pytest.approx(follows[name.format("texture")])
+
+
+def test_what_cannot_be_exchanged_says_so(model, faces):
+    with pytest.raises(ValueError, match="no separation"):
+        exchange(tiny_model("source-only").eval(), faces[:2], faces[2:])
+    with pytest.raises(ValueError, match="1 source and 3 target"):
+        exchange(model, faces[:1], faces[1:])
+
+
+def test_probes_spoil_what_they_say():
+    face = torch.rand(3, 8, 8, generator=torch.Generator().manual_seed(0))
+    probes = probes_of(face)
+    assert torch.equal(probes["upside down"][:, 0], face[:, -1])
+    assert torch.equal(probes["lower half\noccluded"][:, :4], face[:, :4])
+    assert (probes["lower half\noccluded"][:, 4:] == OCCLUDER).all()
+    assert torch.equal(probes["one side\noccluded"][..., :4], face[..., :4])
+    assert probes["flat colour"].std((1, 2)).max() == 0
+    assert torch.equal(probes["noise"], probes_of(face)["noise"])
+    assert not torch.equal(probes["noise"], probes_of(face, seed=1)["noise"])
