@@ -8,6 +8,7 @@ from pathlib import Path
 import nbformat
 from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
+from traitlets.config import Config
 
 from aulib.running import effective_parameters, notebook_path
 
@@ -38,7 +39,10 @@ def serve(
     with tempfile.TemporaryDirectory(prefix="aulib-app-") as folder:
         notebook = write_app_notebook(Path(folder), values, Path(out_dir))
         print(f"http://{HOST}:{port}/?token={token}\nCtrl-C ends it.", flush=True)
-        Voila.launch_instance(argv=voila_arguments(notebook, port, token, open_browser))
+        uploads = {"Voila": {"tornado_settings": {"websocket_max_message_size": LARGEST_UPLOAD}}}
+        Voila.launch_instance(
+            argv=voila_arguments(notebook, port, token, open_browser), config=Config(uploads)
+        )
 
 
 def voila_arguments(notebook: Path, port: int, token: str, open_browser: bool) -> list[str]:
@@ -50,7 +54,6 @@ def voila_arguments(notebook: Path, port: int, token: str, open_browser: bool) -
         "--Voila.port_retries=0",
         f"--Voila.token={token}",
         f"--Voila.open_browser={open_browser}",
-        f"--Voila.tornado_settings={{'websocket_max_message_size': {LARGEST_UPLOAD}}}",
         "--Voila.log_level=WARN",
     ]
 

@@ -64,10 +64,10 @@ def draw_au_differences(
     axis, markers = figure.subplots(), "osD^vPX*<"
     for number, run in enumerate(table.columns):
         places = np.arange(len(table)) + 0.7 * ((number + 0.5) / len(table.columns) - 0.5)
-        line = _line(number)
+        line = _line(runs.index(run))
         axis.hlines(places, 0, 100 * table[run], color=line["color"], linewidth=1.2, alpha=0.6)
         axis.scatter(
-            100 * table[run], places, s=16, color=line["color"], marker=markers[number % len(markers)],
+            100 * table[run], places, s=16, color=line["color"], marker=markers[runs.index(run) % len(markers)],
             label=f"{names[run]}: mean {100 * table[run].mean():+.1f}", zorder=3,
         )  # fmt: skip
     axis.axvline(0, color="black", linewidth=0.9)
@@ -75,13 +75,13 @@ def draw_au_differences(
     axis.set_ylim(len(table) - 0.5, -0.5)
     axis.grid(axis="y", visible=False)
     axis.set_xlabel(f"{MEASURE_NAMES[measure]} x 100 on {domain} test, less {names[against]}")
-    figure.legend(loc="outside right upper", fontsize=7)
+    figure.legend(loc="outside upper center", fontsize=7, ncols=2)
     return figure, table
 
 
 @in_house_style
 def draw_same_faces(
-    runs: list[str], au: str = "AU12", domain: str = "target", count: int = 6
+    runs: list[str], au: str = "AU12", domain: str = "target", count: int = 5
 ) -> tuple[Figure, pd.DataFrame]:
     """The faces all runs keep: the picture, and each run's evidence for one AU with its probability.
 

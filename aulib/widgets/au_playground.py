@@ -14,19 +14,23 @@ from aulib.labels import AU_NAMES
 from aulib.playing import Controls, OpenRun, Played, drawn_controls, render_and_read
 from aulib.synthetic.actions import AUS
 from aulib.widgets import drawing
-from aulib.widgets.bars import bars
+from aulib.widgets.bars import ROW, bars
 from aulib.widgets.newest import NewestWins
 from aulib.widgets.states import message, opened
 
+SIDE = 240  # pixels of both pictures on the page
 MOVED_LAST = "the AU moved last"
 SCENE = {  # control: name, lowest, highest, step
     "yaw": ("turn, °", -45, 45, 1),
     "pitch": ("nod, °", -25, 25, 1),
     "roll": ("tilt, °", -30, 30, 1),
-    "light_side": ("light from the side, °", -85, 85, 1),
+    "light_side": ("light from side, °", -85, 85, 1),
     "light_height": ("light from above, °", -20, 70, 1),
     "soft_light": ("soft light", 0, 1.5, 0.05),
 }
+
+# a readout as wide as its number leaves the slider more room
+STYLE = "<style>.au-playground .widget-readout { min-width: 38px; width: 38px; }</style>"
 
 
 class AUPlayground(widgets.VBox):
@@ -45,24 +49,25 @@ class AUPlayground(widgets.VBox):
         self._held = False
         self.newest = NewestWins(self._work, self._show, self._fail)
         self._build_controls()
-        self.state = widgets.HTML(state)
+        self.state = widgets.HTML(state).add_class("au-playground-state")
         self.said = widgets.HTML().add_class("au-said")
-        super().__init__([self.state, self._arranged(), self.said])
+        super().__init__([widgets.HTML(STYLE), self.state, self._arranged(), self.said])
         self.add_class("au-playground")
         self._show(self._work(self._request()))  # the first picture is there when the cell ends
 
     # what the widgets are
 
     def _build_controls(self) -> None:
-        named = {"description_width": "178px"}
+        named = {"description_width": "176px"}
         self.sliders = {
             au: widgets.FloatSlider(
                 value=0, min=0, max=5, step=0.1, description=f"{au} {AU_NAMES[au]}", readout_format=".1f",
-                style=named, layout=widgets.Layout(width="370px", height="28px"), tooltip="intensity, 0 to 5",
+                style=named, layout=widgets.Layout(width="324px", height=f"{ROW}px", margin="0"),
+                tooltip="intensity, 0 to 5",
             ).add_class(au)
             for au in AUS
         }  # fmt: skip
-        start, narrow = Controls(), {"description_width": "130px"}
+        start, narrow = Controls(), {"description_width": "136px"}
         self.scene = {
             name: widgets.FloatSlider(
                 value=getattr(start, name), min=low, max=high, step=step, description=text, style=narrow,
@@ -81,7 +86,9 @@ class AUPlayground(widgets.VBox):
             options=[MOVED_LAST, *(self.run.aus if self.run else ())],
             description="evidence of", style=narrow, layout=wide,
         ).add_class("followed")  # fmt: skip
-        self.truth = widgets.Checkbox(value=False, description="show true landmarks", indent=False)
+        self.truth = widgets.Checkbox(
+            value=False, description="show true landmarks", indent=False, layout=widgets.Layout(width="300px")
+        )
         self.neutral = widgets.Button(description="all AUs to 0", tooltip="a face at rest")
         self.frontal = widgets.Button(
             description="straight, even light", tooltip="pose and light as at first"
@@ -96,35 +103,31 @@ class AUPlayground(widgets.VBox):
         self.frontal.on_click(lambda button: self.set_controls(**{k: getattr(start, k) for k in SCENE}))
         self.draw.on_click(lambda button: self._draw_a_face())
         self.keep.on_click(lambda button: self._keep())
-        size = widgets.Layout(width="240px", height="240px", margin="0 8px 0 0")
-        self.face = widgets.Image(format="jpeg", layout=size, tooltip="the rendered face").add_class(
-            "au-face"
-        )
-        self.seen = widgets.Image(format="jpeg", layout=size, tooltip="what the run sees").add_class(
-            "au-seen"
-        )
+        # no tooltip: an Image that has one fails to show in ipywidgets 8.1
+        size = widgets.Layout(width=f"{SIDE}px", height=f"{SIDE}px", margin="0 8px 0 0")
+        self.face = widgets.Image(format="jpeg", layout=size).add_class("au-face")
+        self.seen = widgets.Image(format="jpeg", layout=size).add_class("au-seen")
         self.face_caption, self.seen_caption = widgets.HTML(), widgets.HTML()
         self.bars = widgets.HTML(layout=widgets.Layout(flex="1 1 230px", min_width="230px", margin="0"))
         self.bars.add_class("au-bars")
 
     def _arranged(self) -> widgets.Widget:
         """Three boxes in a row at 1280 pixels, below each other on a narrow page."""
-        wrap = {"flex_flow": "row wrap", "display": "flex"}
-        column = widgets.Layout(width="auto", margin="0 0 8px")
+        wrap = {"flex_flow": "row wrap", "display": "flex", "overflow": "visible"}
         pictures = widgets.Box(
             [widgets.VBox([self.face, self.face_caption]), widgets.VBox([self.seen, self.seen_caption])],
-            layout=widgets.Layout(**wrap, flex="1 1 250px", min_width="250px"),
+            layout=widgets.Layout(**wrap, flex=f"1 1 {SIDE + 8}px", min_width=f"{SIDE + 8}px"),
         )
         aus = widgets.HBox(
-            [widgets.VBox(list(self.sliders.values()), layout=column), self.bars],
-            layout=widgets.Layout(flex="1 1 600px", min_width="600px", overflow="visible"),
+            [widgets.VBox(list(self.sliders.values()), layout=widgets.Layout(flex="0 0 324px")), self.bars],
+            layout=widgets.Layout(flex="1 1 554px", min_width="554px", overflow="visible"),
         )
         buttons = widgets.Box(
-            [self.neutral, self.frontal, self.draw, self.keep], layout=widgets.Layout(**wrap)
+            [self.neutral, self.frontal, self.draw, self.keep], layout=widgets.Layout(**wrap, width="310px")
         )
-        scene = widgets.VBox(
+        scene = widgets.Box(
             [self.domain, self.seed, *self.scene.values(), self.followed, self.truth, buttons],
-            layout=widgets.Layout(flex="1 1 310px", min_width="310px"),
+            layout=widgets.Layout(**wrap, flex="1 1 310px", min_width="310px"),
         )
         return widgets.Box([pictures, aus, scene], layout=widgets.Layout(**wrap, align_items="flex-start"))
 
@@ -237,7 +240,7 @@ def strength(run: OpenRun, played: Played, au: str) -> np.ndarray | None:
 
 
 def _caption(title: str, text: str) -> str:
-    return f'<div style="width:240px;line-height:1.3;font-size:12px"><b>{title}</b><br>{text}</div>'
+    return f'<div style="width:{SIDE}px;line-height:1.3;font-size:12px"><b>{title}</b><br>{text}</div>'
 
 
 def _landmarks_said(run: OpenRun | None, played: Played) -> str:

@@ -8,7 +8,7 @@ from html import escape
 
 from aulib.labels import AU_NAMES
 
-ROW = 32  # pixels: an ipywidgets slider with its margins
+ROW = 28  # pixels: the height of an ipywidgets slider
 SEEN, WRONG, QUIET = "#0072B2", "#D55E00", "#8C8C8C"  # Okabe & Ito 2008, and grey
 VERDICTS = {  # (occurs, found) -> word, colour
     (True, True): ("seen", SEEN),

@@ -34,17 +34,21 @@ class FacePicker(widgets.VBox):
         kept = {f"the run's {domain} faces": domain for domain in domains_with_faces(run.path)}
         options = [*kept, FOLDER, PHOTOGRAPH]
         self._kept = kept
-        layout, style = widgets.Layout(width="310px"), {"description_width": "50px"}
+        style = {"description_width": "50px"}
+
+        def wide() -> widgets.Layout:  # one each, as they are hidden one by one
+            return widgets.Layout(width="310px")
+
         first = next((name for name, domain in kept.items() if domain == start), options[0])
         self.origin = widgets.Dropdown(
-            options=options, value=first, description="from", layout=layout, style=style
+            options=options, value=first, description="from", layout=wide(), style=style
         )
         self.folder = widgets.Text(
-            value=folder, description="folder", placeholder="a folder with manifest.csv", layout=layout,
+            value=folder, description="folder", placeholder="a folder with manifest.csv", layout=wide(),
             style=style, continuous_update=False,
         )  # fmt: skip
         self.number = widgets.BoundedIntText(
-            value=0, min=0, max=0, description="face", layout=layout, style=style
+            value=0, min=0, max=0, description="face", layout=wide(), style=style
         )
         self.upload = widgets.FileUpload(
             accept="image/*", multiple=False, description="choose a photograph",

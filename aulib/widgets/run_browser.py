@@ -14,6 +14,12 @@ from aulib.results import read_settings, scores_of_runs, with_intervals
 from aulib.widgets.newest import NewestWins
 from aulib.widgets.states import message
 
+STYLE = """<style>
+.au-scores { border-collapse: collapse; font-size: 13px; margin: 6px 0; }
+.au-scores th, .au-scores td { padding: 1px 14px 1px 0; text-align: right; white-space: nowrap; border: none; }
+.au-scores th:first-child, .au-scores td:first-child { text-align: left; }
+</style>"""
+
 
 class RunBrowser(widgets.VBox):
     """Runs below a folder, side by side. Finding the runs is done again with "look again".
@@ -42,7 +48,7 @@ class RunBrowser(widgets.VBox):
         self.au = widgets.Dropdown(description="faces for", layout=layout, style=style)
         figure = {"max_width": "100%", "object_fit": "contain"}
         self.figures = {
-            name: widgets.Image(layout=widgets.Layout(**figure), tooltip=name).add_class(f"runs-{name}")
+            name: widgets.Image(layout=widgets.Layout(**figure)).add_class(f"runs-{name}")
             for name in ("curves", "differences", "faces")
         }
         self.table = widgets.HTML().add_class("runs-table")
@@ -104,7 +110,7 @@ class RunBrowser(widgets.VBox):
     def _work(self, request):
         runs, against, measure, curve, au = request
         table = scores_of_runs(runs)
-        shown = with_intervals(table)
+        shown = with_intervals(table)[["method", "f1", "auc", "nme", "seconds"]]
         shown["method"] = list(run_names(runs).values())
         drawn, said = {}, []
         for name, draw in (
@@ -117,7 +123,7 @@ class RunBrowser(widgets.VBox):
             except ValueError as error:  # one run alone, no labels, no faces in common
                 drawn[name] = b""
                 said.append(message(f"No {name}.", str(error)))
-        return shown.to_html(index=False, border=0, classes="au-alignment"), drawn, "".join(said)
+        return STYLE + shown.to_html(index=False, border=0, classes="au-scores"), drawn, "".join(said)
 
     def _show(self, answer) -> None:
         self.table.value, drawn, self.state.value = answer

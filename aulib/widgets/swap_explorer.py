@@ -1,5 +1,6 @@
 """The swap explorer: two faces exchange their shapes, and every step of both rounds is looked at."""
 
+import re
 from html import escape
 from pathlib import Path
 
@@ -14,11 +15,13 @@ from aulib.widgets.newest import NewestWins
 from aulib.widgets.states import message, opened
 
 STYLE = """<style>
-.au-steps { display: flex; flex-wrap: wrap; gap: 10px 8px; margin: 4px 0 12px; }
-.au-steps figure { margin: 0; width: 118px; font-size: 12px; line-height: 1.25; }
-.au-steps img { width: 118px; height: 118px; display: block; }
+.au-steps { display: flex; flex-wrap: wrap; gap: 10px 7px; margin: 4px 0 12px; }
+.au-steps figure { margin: 0; width: 97px; font-size: 12px; line-height: 1.25; }
+.au-steps img { width: 97px; height: 97px; display: block; }
 .au-alignment { border-collapse: collapse; font-size: 13px; }
 .au-alignment th, .au-alignment td { padding: 2px 12px 2px 0; text-align: right; }
+.au-alignment td { line-height: 1.5; white-space: nowrap; }
+.swap-explorer sup { line-height: 0; }
 .au-alignment th:first-child, .au-alignment td:first-child { text-align: left; }
 </style>"""
 
@@ -86,8 +89,15 @@ def _figure(step: Step) -> str:
         found = f"<br>AUs {' '.join(present) or 'none'}"
     alt = escape(f"{step.name}: {step.says}")
     uri = drawing.data_uri(picture)
-    caption = f"<b>{escape(step.name)}</b> {escape(step.says)}{found}"
+    caption = f"<b>{typeset(step.name)}</b> {typeset(step.says)}{found}"
     return f'<figure><img alt="{alt}" src="{uri}"><figcaption>{caption}</figcaption></figure>'
+
+
+def typeset(symbols: str) -> str:
+    """HTML of the method's symbols: F~^t with a tilde over the F and t above the line, F^^t with a hat."""
+    marked = re.sub(r"([A-Z])~\^([st])", "\\1\u0303<sup>\\2</sup>", escape(symbols))
+    marked = re.sub(r"([A-Z])\^\^([st])", "\\1\u0302<sup>\\2</sup>", marked)
+    return re.sub(r"([A-Z])\^([st])", r"\1<sup>\2</sup>", marked)
 
 
 def alignment_table(alignment: pd.DataFrame) -> str:
@@ -95,7 +105,7 @@ def alignment_table(alignment: pd.DataFrame) -> str:
     heads = ["supervisor", "rounds", "features", "other face's", "projected", "other face's"]
     columns = ["features", "features_other", "projected", "projected_other"]
     body = "".join(
-        f"<tr><td>{row.supervisor}</td><td>{escape(row.pair)}</td>"
+        f"<tr><td>{row.supervisor}</td><td>{typeset(row.pair)}</td>"
         + "".join(f"<td>{_number(getattr(row, column))}</td>" for column in columns)
         + "</tr>"
         for row in alignment.itertuples()

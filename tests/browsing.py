@@ -1,0 +1,162 @@
+"""JupyterLab and voila in a headless Chromium, for the tests marked `browser`."""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+TOKEN = "for-these-tests"
+FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
+    "--disable-background-networking", "--disable-component-update",
+]  # fmt: skip
+START_S, RUN_MS = 90, 240_000  # a busy machine of two cores
+
+RUN_ALL = """async () => {
+    const app = window.jupyterapp, panel = app.shell.currentWidget;
+    await panel.context.ready; await panel.sessionContext.ready;
+    await app.commands.execute('notebook:run-all-cells');
+}"""
+
+
+def chromium() -> str | None:
+    """The browser's path, or None."""
+    return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@contextlib.contextmanager
+def page_of_browser(width: int = 1280, height: int = 900):
+    """A page of a fresh browser; closed at the end, whatever happens."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium(), headless=True, args=FLAGS)
+        try:
+            page = browser.new_page(viewport={"width": width, "height": height})
+            page.set_default_timeout(RUN_MS)
+            yield page
+        finally:
+            browser.close()
+
+
+@contextlib.contextmanager
+def server(command: list[str], home: Path, port: int):
+    """A server of its own settings, answering on `port`; it and its kernels end with the block."""
+    home.mkdir(parents=True, exist_ok=True)
+    folders = {name: str(home / name.lower()) for name in ("config", "runtime", "data")}
+    environment = os.environ | {f"JUPYTER_{name.upper()}_DIR": folder for name, folder in folders.items()}
+    environment |= {
+        "IPYTHONDIR": str(home / "ipython"), "JUPYTERLAB_SETTINGS_DIR": str(home / "settings"),
+        "JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces"), "PYTHONPATH": str(ROOT),
+        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1"),
+    }  # fmt: skip
+    settings = {  # no news over the network, and every cell of the page is there, seen or not
+        "apputils-extension/notification": {"fetchNews": "false"},
+        "notebook-extension/tracker": {"windowingMode": "none"},
+    }
+    for name, values in settings.items():
+        file = home / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(values))
+    with open(home / "server.log", "w") as log:
+        process = subprocess.Popen(
+            command, stdout=log, stderr=log, env=environment, cwd=home, start_new_session=True
+        )
+        try:
+            _wait_for(port, process, home / "server.log")
+            yield
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGINT)
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                pass
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def _wait_for(port: int, process: subprocess.Popen, log: Path) -> None:
+    deadline = time.monotonic() + START_S
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise RuntimeError(f"the server ended with {process.returncode}:\n{log.read_text()[-2000:]}")
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return
+        time.sleep(0.2)
+    raise TimeoutError(f"no server on port {port} after {START_S} s:\n{log.read_text()[-2000:]}")
+
+
+@contextlib.contextmanager
+def jupyterlab(folder: Path, home: Path):
+    """JupyterLab over `folder`; gives the address of a notebook in it, as a function of its name."""
+    port = free_port()
+    command = [
+        sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}",
+        f"--IdentityProvider.token={TOKEN}", "--expose-app-in-browser", f"--ServerApp.root_dir={folder}",
+    ]  # fmt: skip
+    with server(command, home, port):
+        yield lambda name: f"http://127.0.0.1:{port}/lab/tree/{name}?token={TOKEN}&reset"
+
+
+@contextlib.contextmanager
+def app(run: Path, home: Path):
+    """`aulib app` on a run; gives its address without and its token."""
+    port = free_port()
+    code = (
+        "import sys; from aulib.serving import serve; "
+        "serve({'run': sys.argv[1], 'runs_folder': sys.argv[2]}, sys.argv[3], int(sys.argv[4]), False, sys.argv[5])"
+    )
+    arguments = [str(run), str(run.parent), str(home / "kept"), str(port), TOKEN]
+    with server([sys.executable, "-c", code, *arguments], home, port):
+        yield f"http://127.0.0.1:{port}/", TOKEN
+
+
+def status_of(address: str) -> int:
+    """HTTP status of an address, redirects followed."""
+    try:
+        with urllib.request.urlopen(address, timeout=60) as answer:
+            return answer.status
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+def run_all_cells(page, address: str) -> list[str]:
+    """Open a notebook in JupyterLab and run it; the errors its cells show."""
+    page.goto(address)
+    page.wait_for_selector(".jp-Notebook .jp-CodeCell")
+    page.evaluate(RUN_ALL)
+    return page.locator(
+        ".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.stderr'] pre, .jp-RenderedError"
+    ).all_inner_texts()
+
+
+def source_of(page, selector: str) -> str:
+    return page.eval_on_selector(selector, "image => image.src")
+
+
+def press_until_changed(page, handle: str, key: str, image: str, times: int = 1) -> None:
+    """Press a key on a slider and wait until the picture shown is another."""
+    before = source_of(page, image)
+    page.locator(handle).focus()
+    for _ in range(times):
+        page.keyboard.press(key)
+    page.wait_for_function(
+        "([selector, old]) => document.querySelector(selector).src !== old", arg=[image, before]
+    )
