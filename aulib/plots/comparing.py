@@ -64,10 +64,10 @@ def draw_au_differences(
     axis, markers = figure.subplots(), "osD^vPX*<"
     for number, run in enumerate(table.columns):
         places = np.arange(len(table)) + 0.7 * ((number + 0.5) / len(table.columns) - 0.5)
-        line = _line(runs.index(run))
+        line, marker = _line(runs.index(run)), markers[runs.index(run) % len(markers)]
         axis.hlines(places, 0, 100 * table[run], color=line["color"], linewidth=1.2, alpha=0.6)
         axis.scatter(
-            100 * table[run], places, s=16, color=line["color"], marker=markers[runs.index(run) % len(markers)],
+            100 * table[run], places, s=16, color=line["color"], marker=marker,
             label=f"{names[run]}: mean {100 * table[run].mean():+.1f}", zorder=3,
         )  # fmt: skip
     axis.axvline(0, color="black", linewidth=0.9)

@@ -42,14 +42,14 @@ class AUPlayground(widgets.VBox):
     """
 
     def __init__(self, run: str | Path, out_dir: str | Path = "results/playground"):
-        self.run, state = opened(run)
+        self.run, self._at_rest = opened(run)
         self.out_dir = Path(out_dir)
         self.played: Played | None = None
         self.evidence_of = "AU12"
         self._held = False
         self.newest = NewestWins(self._work, self._show, self._fail)
         self._build_controls()
-        self.state = widgets.HTML(state).add_class("au-playground-state")
+        self.state = widgets.HTML(self._at_rest).add_class("au-playground-state")
         self.said = widgets.HTML().add_class("au-said")
         super().__init__([widgets.HTML(STYLE), self.state, self._arranged(), self.said])
         self.add_class("au-playground")
@@ -188,7 +188,7 @@ class AUPlayground(widgets.VBox):
 
     def _show(self, answer) -> None:
         controls, au, played, face, seen, seconds = answer
-        self.played = played
+        self.played, self.state.value = played, self._at_rest
         self.face.value = face
         self.face_caption.value = _caption("the face", _landmarks_said(self.run, played))
         self.seen.layout.display = None if seen else "none"

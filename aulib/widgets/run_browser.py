@@ -16,7 +16,8 @@ from aulib.widgets.states import message
 
 STYLE = """<style>
 .au-scores { border-collapse: collapse; font-size: 13px; margin: 6px 0; }
-.au-scores th, .au-scores td { padding: 1px 14px 1px 0; text-align: right; white-space: nowrap; border: none; }
+.au-scores th, .au-scores td { padding: 1px 14px 1px 0; border: none; }
+.au-scores th, .au-scores td { text-align: right; white-space: nowrap; }
 .au-scores th:first-child, .au-scores td:first-child { text-align: left; }
 </style>"""
 
