@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -108,8 +107,9 @@ def jupyterlab(folder: Path, home: Path):
     """JupyterLab over `folder`; gives the address of a notebook in it, as a function of its name."""
     port = free_port()
     command = [
-        sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}",
-        f"--IdentityProvider.token={TOKEN}", "--expose-app-in-browser", f"--ServerApp.root_dir={folder}",
+        sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1",
+        f"--port={port}", f"--IdentityProvider.token={TOKEN}", "--expose-app-in-browser",
+        f"--ServerApp.root_dir={folder}",
     ]  # fmt: skip
     with server(command, home, port):
         yield lambda name: f"http://127.0.0.1:{port}/lab/tree/{name}?token={TOKEN}&reset"
@@ -120,21 +120,18 @@ def app(run: Path, home: Path):
     """`aulib app` on a run; gives its address without and its token."""
     port = free_port()
     code = (
-        "import sys; from aulib.serving import serve; "
-        "serve({'run': sys.argv[1], 'runs_folder': sys.argv[2]}, sys.argv[3], int(sys.argv[4]), False, sys.argv[5])"
+        "import sys; from aulib.serving import serve; run, runs, kept, port, token = sys.argv[1:]; "
+        "serve({'run': run, 'runs_folder': runs}, kept, int(port), False, token)"
     )
     arguments = [str(run), str(run.parent), str(home / "kept"), str(port), TOKEN]
     with server([sys.executable, "-c", code, *arguments], home, port):
         yield f"http://127.0.0.1:{port}/", TOKEN
 
 
-def status_of(address: str) -> int:
-    """HTTP status of an address, redirects followed."""
-    try:
-        with urllib.request.urlopen(address, timeout=60) as answer:
-            return answer.status
-    except urllib.error.HTTPError as error:
-        return error.code
+def page_at(address: str) -> tuple[str, str]:
+    """Where an address leads in the end, and the page there."""
+    with urllib.request.urlopen(address, timeout=120) as answer:
+        return answer.url, answer.read().decode()
 
 
 def run_all_cells(page, address: str) -> list[str]:
@@ -142,21 +139,34 @@ def run_all_cells(page, address: str) -> list[str]:
     page.goto(address)
     page.wait_for_selector(".jp-Notebook .jp-CodeCell")
     page.evaluate(RUN_ALL)
-    return page.locator(
-        ".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.stderr'] pre, .jp-RenderedError"
-    ).all_inner_texts()
+    return page.locator(".jp-RenderedText[data-mime-type*='error'] pre").all_inner_texts()
 
 
 def source_of(page, selector: str) -> str:
     return page.eval_on_selector(selector, "image => image.src")
 
 
-def press_until_changed(page, handle: str, key: str, image: str, times: int = 1) -> None:
-    """Press a key on a slider and wait until the picture shown is another."""
+def changed_by(page, image: str, act) -> None:
+    """Do `act` and wait until the picture is another."""
     before = source_of(page, image)
-    page.locator(handle).focus()
-    for _ in range(times):
-        page.keyboard.press(key)
+    act()
     page.wait_for_function(
         "([selector, old]) => document.querySelector(selector).src !== old", arg=[image, before]
     )
+
+
+def press(page, handle: str, key: str, times: int = 1) -> None:
+    """Keys on a control, as somebody without a mouse would."""
+    page.locator(handle).focus()
+    for _ in range(times):
+        page.keyboard.press(key)
+
+
+def probability_shown(page, au: str) -> float:
+    return float(page.locator(f".au-bars [data-au={au}]").get_attribute("aria-valuenow"))
+
+
+def choose_file(page, button: str, file: Path) -> None:
+    with page.expect_file_chooser() as chooser:
+        page.locator(button).click()
+    chooser.value.set_files(file)

@@ -55,11 +55,10 @@ def lab(run, tmp_path_factory):
 
     home = tmp_path_factory.mktemp("lab")
     (home / "notebooks").mkdir()
-    for name, folder in (("playground", run), ("no_run", home / "nothing")):
-        values = {"run": str(folder), "runs_folder": str(folder.parent)}
-        write_app_notebook(home / "notebooks", values, home / "kept").rename(
-            home / "notebooks" / f"{name}.ipynb"
-        )
+    folder = home / "notebooks"
+    for name, wanted in (("playground", run), ("no_run", home / "nothing")):
+        values = {"run": str(wanted), "runs_folder": str(wanted.parent)}
+        write_app_notebook(folder, values, home / "kept").rename(folder / f"{name}.ipynb")
     with browsing.jupyterlab(home / "notebooks", home / "server") as address:
         yield address
 
@@ -113,7 +112,8 @@ def nothing_is_cut_off(page) -> list[str]:
     return page.evaluate(
         """names => names.flatMap(name => {
             const box = document.querySelector('.' + name), right = box.getBoundingClientRect().right + 1;
-            const parts = [...box.querySelectorAll('img, button, .widget-label, .au-row, .widget-readout, table')];
+            const kinds = 'img, button, .widget-label, .au-row, .widget-readout, table';
+            const parts = [...box.querySelectorAll(kinds)];
             return parts.filter(e => e.offsetParent && (e.getBoundingClientRect().right > right
                 || (e.matches('.widget-label, button') && e.scrollWidth > e.clientWidth + 1)))
                 .map(e => name + ': ' + (e.innerText || e.className));
