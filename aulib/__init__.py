@@ -45,7 +45,7 @@ use
     answers                a study's question answered in words, decided by its numbers
     tables                 a study's table: Markdown, LaTeX, CSV
     playing                controls -> rendered face -> what a run reads from it
-    swapping               two faces exchange shapes, both rounds, and how well each supervisor aligns them
+    two_rounds             two faces exchange shapes, both rounds, and how well each supervisor aligns them
     comparing              runs of a folder side by side, AU by AU, on the same faces
     widgets                instruments for notebook and app: playground, photograph, swaps, runs
     serving                the playground as an app on this machine

@@ -3,6 +3,7 @@
 Screenshots of the last run lie in results/screenshots, to be opened and judged.
 """
 
+import os
 from pathlib import Path
 
 import browsing
@@ -26,13 +27,18 @@ def playwright():
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory) -> Path:
-    """A small run of `full` that has learned enough for AU12 to rise: under a minute of one core."""
+    """A small run of `full` that has learned enough for AU12 to rise: a minute of one core.
+
+    AULIB_BROWSER_RUN names a run of your own, to see it on the screenshots instead.
+    """
+    if own := os.environ.get("AULIB_BROWSER_RUN"):
+        return Path(own).absolute()
     from aulib.runs import train_run
 
     folder = tmp_path_factory.mktemp("runs") / "full"
     train_run(
-        "synthetic:studio?n=240&seed=7&size=64", "synthetic:wild?n=160&seed=7&size=64", "full", steps=150,
-        batch_size=12, precision="32-true", out_dir=str(folder), progress=False, image_size=56, margin_size=64,
+        "synthetic:studio?n=240&seed=7&size=64", "synthetic:wild?n=160&seed=7&size=64", "full",
+        steps=150, batch_size=12, precision="32-true", out_dir=str(folder), progress=False, image_size=56, margin_size=64,
         channels=12, augment="none",
     )  # fmt: skip
     return folder

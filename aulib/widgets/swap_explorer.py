@@ -8,7 +8,7 @@ import ipywidgets as widgets
 import numpy as np
 import pandas as pd
 
-from aulib.swapping import Step, Swap, swap_faces, why_no_swap
+from aulib.two_rounds import Step, Swap, swap_faces, why_no_swap
 from aulib.widgets import drawing
 from aulib.widgets.face_picker import FacePicker
 from aulib.widgets.newest import NewestWins
@@ -101,7 +101,7 @@ def typeset(symbols: str) -> str:
 
 
 def alignment_table(alignment: pd.DataFrame) -> str:
-    """`swapping.alignment_of` as HTML; a dash where the run did not train with a supervisor."""
+    """`two_rounds.alignment_of` as HTML; a dash where the run did not train with a supervisor."""
     heads = ["supervisor", "rounds", "features", "other face's", "projected", "other face's"]
     columns = ["features", "features_other", "projected", "projected_other"]
     body = "".join(

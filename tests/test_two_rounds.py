@@ -9,7 +9,7 @@ import torch
 
 from aulib.playing import open_run
 from aulib.supervisors import SUPERVISORS
-from aulib.swapping import alignment_of, swap_faces, why_no_swap
+from aulib.two_rounds import alignment_of, swap_faces, why_no_swap
 
 
 @pytest.fixture(scope="module")
