@@ -38,7 +38,8 @@ def run(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "full"
     train_run(
         "synthetic:studio?n=240&seed=7&size=64", "synthetic:wild?n=160&seed=7&size=64", "full",
-        steps=150, batch_size=12, precision="32-true", out_dir=str(folder), progress=False, image_size=56, margin_size=64,
+        steps=150, batch_size=12, precision="32-true", out_dir=str(folder), progress=False, image_size=56,
+        margin_size=64,
         channels=12, augment="none",
     )  # fmt: skip
     return folder
