@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from aulib.checkpoints import load_run
+from aulib.checkpoints import WEIGHTS, load_run
 from aulib.cropping import crop_face, crop_matrix
 from aulib.loaders import centre_crop
 from aulib.model import AUModel, cells_to_pixels, expected_cells
@@ -118,7 +118,17 @@ class Played:
 
 
 def open_run(run: str | Path) -> OpenRun:
-    """Load a finished run. Raises FileNotFoundError naming the command that makes one."""
+    """Load a finished run; one that is loaded already and has not changed on disk is given again.
+
+    Raises:
+        FileNotFoundError: no finished run there; names the command that makes one.
+    """
+    weights = Path(run) / WEIGHTS
+    return _open(str(run), weights.stat().st_mtime_ns if weights.is_file() else 0)
+
+
+@lru_cache(maxsize=16)
+def _open(run: str, written: int) -> OpenRun:
     model, settings = load_run(run)
     model.requires_grad_(False)
     brightest = None

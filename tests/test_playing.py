@@ -1,5 +1,7 @@
 """Controls -> picture -> reading: what each control moves, and that a reading is the run's own."""
 
+import os
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -175,3 +177,12 @@ def test_landmark_error_is_in_eye_distances():
 def test_opening_what_is_no_run_says_what_makes_one(tmp_path):
     with pytest.raises(FileNotFoundError, match="aulib run 02_train"):
         open_run(tmp_path)
+
+
+def test_a_run_is_loaded_again_only_when_its_weights_changed(finished, tmp_path):
+    run = shutil.copytree(finished.source_only, tmp_path / "run")
+    first = open_run(run)
+    assert open_run(run) is first
+    weights = run / "model.safetensors"
+    os.utime(weights, ns=(0, weights.stat().st_mtime_ns + 1))
+    assert open_run(run) is not first
