@@ -134,10 +134,23 @@ def page_at(address: str) -> tuple[str, str]:
         return answer.url, answer.read().decode()
 
 
+def open_notebook(page, address: str) -> None:
+    """Until its cells are on the page; JupyterLab's first load hangs now and then, so it is tried again."""
+    from playwright.sync_api import TimeoutError as TookTooLong
+
+    for patience in (RUN_MS / 4, RUN_MS / 4, RUN_MS / 2):
+        try:
+            page.goto(address, timeout=patience)
+            page.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=patience)
+            return
+        except TookTooLong as error:
+            last = error
+    raise last
+
+
 def run_all_cells(page, address: str) -> list[str]:
     """Open a notebook in JupyterLab and run it; the errors its cells show."""
-    page.goto(address)
-    page.wait_for_selector(".jp-Notebook .jp-CodeCell")
+    open_notebook(page, address)
     page.evaluate(RUN_ALL)
     return page.locator(".jp-RenderedText[data-mime-type*='error'] pre").all_inner_texts()
 
