@@ -46,7 +46,7 @@ use
     tables                 a study's table: Markdown, LaTeX, CSV
     playing                controls -> rendered face -> what a run reads from it
     two_rounds             two faces exchange shapes, both rounds, and how well each supervisor aligns them
-    comparing              runs of a folder side by side, AU by AU, on the same faces
+    side_by_side           runs of a folder side by side, AU by AU, on the same faces
     widgets                instruments for notebook and app: playground, photograph, swaps, runs
     serving                the playground as an app on this machine
     parameters             a notebook's parameters cell as a signature

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from aulib.comparing import finished_below
+from aulib.side_by_side import finished_below
 from aulib.synthetic.actions import AUS
 from aulib.widgets import AUPlayground, PhotographReader, RunBrowser, SwapExplorer, drawing
 from aulib.widgets.bars import bars, verdict

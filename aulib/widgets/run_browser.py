@@ -6,11 +6,11 @@ from pathlib import Path
 import ipywidgets as widgets
 from matplotlib.figure import Figure
 
-from aulib.comparing import finished_below, run_names
 from aulib.labels import AU_NAMES
 from aulib.metrics import MEASURES
-from aulib.plots.comparing import curves_of, draw_au_differences, draw_curves, draw_same_faces
+from aulib.plots.side_by_side import curves_of, draw_au_differences, draw_curves, draw_same_faces
 from aulib.results import read_settings, scores_of_runs, with_intervals
+from aulib.side_by_side import finished_below, run_names
 from aulib.widgets.newest import NewestWins
 from aulib.widgets.states import message
 

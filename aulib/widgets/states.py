@@ -4,8 +4,8 @@ from html import escape
 from pathlib import Path
 
 from aulib.checkpoints import CONFIG, WEIGHTS
-from aulib.comparing import finished_below
 from aulib.playing import OpenRun, open_run
+from aulib.side_by_side import finished_below
 
 COLOURS = {"note": "#0072B2", "fault": "#D55E00"}
 

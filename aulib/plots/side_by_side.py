@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from aulib.comparing import differences, kept_probabilities, per_au_of_runs, run_names
 from aulib.loaders import centre_crop
 from aulib.playing import open_run
 from aulib.plots.insides import lay_over, shown_input, upsampled
@@ -19,6 +18,7 @@ from aulib.plots.looks import (
 )
 from aulib.plots.scores import NOT_TERMS
 from aulib.results import history_of, read_samples, read_settings
+from aulib.side_by_side import differences, kept_probabilities, per_au_of_runs, run_names
 
 # Paul Tol's muted scheme, without its palest: runs have no colours of their own, seeds share a method's.
 COLOURS = ("#332288", "#DDAA33", "#117733", "#CC6677", "#44AA99", "#882255", "#88CCEE", "#999933", "#000000")
@@ -86,7 +86,7 @@ def draw_same_faces(
     """The faces all runs keep: the picture, and each run's evidence for one AU with its probability.
 
     Evidence has one scale a run. A run that reads landmark coordinates, or does not know the AU, shows the
-    plain face. And `comparing.kept_probabilities`.
+    plain face. And `side_by_side.kept_probabilities`.
     """
     table = kept_probabilities(runs, au, domain)
     chosen = table.index[np.linspace(0, len(table) - 1, min(count, len(table))).astype(int)]

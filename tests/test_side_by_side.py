@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from aulib.comparing import differences, finished_below, kept_probabilities, per_au_of_runs, run_names
-from aulib.plots.comparing import curves_of, draw_au_differences, draw_curves, draw_same_faces
+from aulib.plots.side_by_side import curves_of, draw_au_differences, draw_curves, draw_same_faces
 from aulib.results import read_run, sample_predictions
+from aulib.side_by_side import differences, finished_below, kept_probabilities, per_au_of_runs, run_names
 
 
 @pytest.fixture(scope="module")
