@@ -53,6 +53,11 @@ use
     equal_time             equal steps or equal time: which it was, and the study of the other
     answers                a study's question answered in words, decided by its numbers
     tables                 a study's table: Markdown, LaTeX, CSV
+    playing                controls -> rendered face -> what a run reads from it
+    two_rounds             two faces exchange shapes, both rounds, and how well each supervisor aligns them
+    side_by_side           runs of a folder side by side, AU by AU, on the same faces
+    widgets                instruments for notebook and app: playground, photograph, swaps, runs
+    serving                the playground as an app on this machine
     parameters             a notebook's parameters cell as a signature
     running                notebooks as strict functions of their parameters
     kernels                one notebook in a fresh kernel, and the true cause when it fails

@@ -357,6 +357,30 @@ def _end_of_study(runs: list, states: dict[str, str]) -> None:
         raise typer.Exit(1)
 
 
+@app.command("app", short_help="The playground in a browser.")
+def playground(
+    run: Annotated[
+        str, typer.Argument(metavar="[RUN]", help="A finished run's folder.")
+    ] = "results/demo/full",
+    faces: Annotated[
+        str, typer.Option(metavar="FOLDER", help="Dataset folder offered to the swap explorer.")
+    ] = "",
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where faces go that are kept.")] = Path(
+        "results/playground"
+    ),
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 0,
+    browser: Annotated[bool, typer.Option(help="Open it.")] = True,
+):
+    """Move a rendered face and see what a run reads; to this machine only, with a token.
+
+    Example: aulib app results/demo/full
+    """
+    from aulib.serving import serve
+
+    values = {"run": run, "runs_folder": str(Path(run).parent), "faces": faces}
+    serve(values, out, port=port, open_browser=browser)
+
+
 def _one_of(option: str, value: str | None, allowed: tuple) -> None:
     if value not in allowed:
         names = ", ".join(name for name in allowed if name)

@@ -9,9 +9,9 @@ import math
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
-from lightning_fabric import Fabric
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm.auto import tqdm
 
@@ -22,6 +22,9 @@ from aulib.methods import Method, Preset
 from aulib.model import AUModel
 from aulib.objective import Objective, adversary_loss, loss_terms, weigh
 from aulib.reading import read_faces, score_faces
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 ADVERSARIES = ("landmark_adversary", "source_adversary", "target_adversary")
 GENERATING = ("texture_encoder", "reconstruction", "projectors")
@@ -89,7 +92,7 @@ def make_optimizers(model: AUModel, preset: Preset) -> dict[str, torch.optim.Opt
 class Run:
     """The moving parts of one training run."""
 
-    fabric: Fabric
+    fabric: "Fabric"
     model: torch.nn.Module
     average: AveragedModel | None
     optimizers: dict[str, torch.optim.Optimizer]
@@ -198,6 +201,8 @@ def fit(
     """
     if target is not None and target.occurrence is not None:
         raise KeyError("target faces carry AU labels; training must not see them")
+    from lightning_fabric import Fabric  # seconds to import, and reading a run does not need it
+
     fabric = Fabric(accelerator="auto", devices=1, precision=precision)
     average = (
         AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(preset.average)) if preset.average else None

@@ -9,7 +9,7 @@ import pytest
 import aulib
 from aulib import cli
 
-COMMANDS = ["synth", "prepare", "run", "study", "run-one", "evaluate", "predict", "demo"]
+COMMANDS = ["synth", "prepare", "run", "study", "run-one", "evaluate", "predict", "demo", "app"]
 
 
 def call(capsys, *arguments) -> tuple[int, str, str]:

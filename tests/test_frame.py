@@ -46,7 +46,7 @@ def test_every_requirement_has_a_pinned_version_that_satisfies_it():
             pin = Requirement(line)
             assert len(pin.specifier) == 1 and str(pin.specifier).startswith("=="), line
             pins[pin.name.lower().replace("_", "-")] = str(pin.specifier).removeprefix("==")
-    for text in listed("dependencies") + listed("landmarks") + listed("slurm") + listed("dev"):
+    for text in sum((listed(name) for name in ("dependencies", "landmarks", "app", "slurm", "dev")), []):
         need = Requirement(text)
         assert need.specifier.contains(pins[need.name.lower().replace("_", "-")]), text
 

@@ -18,6 +18,7 @@ TRAINING = "02_train"
 # noise pictures, {run} is the run folder that 02_train left on them, {study} a fabricated study.
 # A new notebook needs its line here.
 TINY = {
+    "00_playground": {"run": "{run}", "runs_folder": "{run}", "faces": "{target}"},
     "01_faces": {"source": "{source}", "target": "{target}"},
     "02_train": {"source": "{source}", "target": "{target}", "method": "full", "steps": 2, "batch_size": 4},
     "03_report": {"runs": ["{run}"]},

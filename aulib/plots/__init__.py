@@ -5,6 +5,7 @@ faces       contact sheets, strongest faces of each AU, best and worst faces
 labels      base rates and co-occurrence of a dataset's AUs
 scores      learning curves, per-AU scores, methods side by side
 supervision a study: ladder with intervals, differences per AU, supervisors' losses and shares, costs
+side_by_side  chosen runs against each other: curves, AUs, the same faces
 insides     what a run sees: reconstructions, attention, the first screen of the README
 reconstructions   both rounds, runs side by side, probes, texture by shape; returns the table too
 attention   maps over faces beside the true regions, curves, tables of both

@@ -1,0 +1,142 @@
+"""Two faces exchange their shapes: both rounds of separation and reconstruction, and what they align.
+
+Names as in docs/method.md: `_s` source, `_t` target; F~^t = G(S^s, Z^t) is the target's texture with the
+source's expression; the second round separates that again and swaps back.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from aulib.loaders import centre_crop
+from aulib.playing import OpenRun
+from aulib.plots.insides import decode
+from aulib.supervisors import SUPERVISORS
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing to look at on the way of a face through both rounds.
+
+    name: its symbol.  says: what it is.  picture: (H, W) or (H, W, 3) in [0, 1]; where is_map, a map (h, w)
+    of any range.  aus: AU -> probability, read by D_au; None for maps and for the face itself.
+    """
+
+    name: str
+    says: str
+    picture: np.ndarray
+    is_map: bool = False
+    aus: dict[str, float] | None = None
+
+
+@dataclass(frozen=True)
+class Swap:
+    """source, target: the steps of each face in order.  alignment: see `alignment_of`."""
+
+    source: list[Step]
+    target: list[Step]
+    alignment: pd.DataFrame
+
+
+def why_no_swap(run: OpenRun) -> str:
+    """Why this run's method cannot exchange shapes; "" if it can."""
+    if run.model.config.au_from_landmarks or not run.model.config.separates:
+        return f"{run.settings['method']} has no separation: there is no texture Z and no reconstruction G"
+    return ""
+
+
+@torch.inference_mode()
+def swap_faces(run: OpenRun, source: np.ndarray, target: np.ndarray) -> Swap:
+    """Exchange the shapes of two margin crops, (S, S, 3) uint8 each.
+
+    Raises:
+        ValueError: the run's method does not separate.
+    """
+    if reason := why_no_swap(run):
+        raise ValueError(reason)
+    crops = np.stack([source, target])
+    pictures, _ = centre_crop(crops, np.zeros((2, 1, 2)), run.model.config.image_size)
+    outputs = run.model(pictures, 1, separate=True)
+    return Swap(
+        _steps(run, outputs, pictures[:1], "s", "t"),
+        _steps(run, outputs, pictures[1:], "t", "s"),
+        alignment_of(run, outputs),
+    )
+
+
+def alignment_of(run: OpenRun, outputs: dict[str, Tensor]) -> pd.DataFrame:
+    """How well each supervisor's two ends agree on one pair of faces.
+
+    Args:
+        outputs: of the model's forward on one source and one target face.
+
+    Returns:
+        a row each of SUPERVISORS: supervisor, pair ("S^s, S~^s"), features (cosine of first and second round
+        over all channels and positions), projected (the same through the run's projector, NaN if the run did
+        not train with this supervisor), and features_other, projected_other (the first round against the
+        other face's second round: what two different faces agree by).
+    """
+    rows = []
+    for name, supervisor in SUPERVISORS.items():
+        first, second = outputs[supervisor.first], outputs[supervisor.second]
+        half = supervisor.second[-1]
+        other = outputs[supervisor.second[:-1] + ("t" if half == "s" else "s")]
+        trained = name in run.settings["supervisors"] and run.settings["alignment"] != "l1"
+        project = run.model.projectors[supervisor.projector]
+        rows.append(
+            {
+                "supervisor": name,
+                "pair": _pair(supervisor.projector, half),
+                "features": _cosine(_unit, first, second),
+                "features_other": _cosine(_unit, first, other),
+                "projected": _cosine(project, first, second) if trained else np.nan,
+                "projected_other": _cosine(project, first, other) if trained else np.nan,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _cosine(project, first: Tensor, second: Tensor) -> float:
+    """Projections have length 1: the mean product over faces, or over the positions of a dense projector."""
+    return float((project(first) * project(second)).sum(-1).mean())
+
+
+def _unit(features: Tensor) -> Tensor:
+    return F.normalize(features.flatten(1), dim=-1)
+
+
+def _pair(part: str, half: str) -> str:
+    letter = {"rich": "F", "shape": "S", "texture": "Z"}[part]
+    return f"{letter}^{half}, {letter}{'^' if part == 'rich' else '~'}^{half}"
+
+
+def _steps(run: OpenRun, outputs: dict[str, Tensor], picture: Tensor, own: str, other: str) -> list[Step]:
+    def decoded(name: str, says: str, key: str) -> Step:
+        features = outputs[key]
+        probability = run.model.au_head(features)[0].sigmoid()[0]
+        aus = dict(zip(run.aus, map(float, probability), strict=True))
+        return Step(name, says, decode(run.model, features, picture)[0], aus=aus)
+
+    def mapped(name: str, says: str, values: Tensor) -> Step:
+        return Step(name, says, values[0].numpy(), is_map=True)
+
+    def shape(key: str) -> Tensor:
+        return outputs[key].sum(1)  # (1, h, w): where all landmarks are
+
+    def texture(key: str) -> Tensor:
+        return outputs[key].abs().mean(1)
+
+    return [
+        Step(f"I^{own}", "the face", picture[0].permute(1, 2, 0).numpy()),
+        decoded(f"R(F^{own})", "its features, decoded", f"rich_{own}"),
+        mapped(f"S^{own}", "its shape: all landmarks", shape(f"shape_{own}")),
+        mapped(f"Z^{own}", "its texture: mean strength", texture(f"texture_{own}")),
+        decoded(f"R(F~^{own})", f"first round: S^{other} with Z^{own}", f"swapped_{own}"),
+        mapped(f"S~^{other}", f"shape read from F~^{own}", shape(f"shape2_{other}")),
+        mapped(f"Z~^{own}", f"texture read from F~^{own}", texture(f"texture2_{own}")),
+        decoded(f"R(F^^{own})", f"second round: S~^{own} with Z~^{own}", f"rich2_{own}"),
+    ]

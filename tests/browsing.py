@@ -1,0 +1,185 @@
+"""JupyterLab and voila in a headless Chromium, for the tests marked `browser`."""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+TOKEN = "for-these-tests"
+FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
+    "--disable-background-networking", "--disable-component-update",
+]  # fmt: skip
+START_S, RUN_MS = 180, 540_000  # a busy machine of two cores
+
+RUN_ALL = """async () => {
+    const app = window.jupyterapp, panel = app.shell.currentWidget;
+    await panel.context.ready; await panel.sessionContext.ready;
+    await app.commands.execute('notebook:run-all-cells');
+}"""
+
+
+def chromium() -> str | None:
+    """The browser's path, or None."""
+    return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@contextlib.contextmanager
+def page_of_browser(width: int = 1280, height: int = 900):
+    """A page of a fresh browser; closed at the end, whatever happens."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium(), headless=True, args=FLAGS)
+        try:
+            page = browser.new_page(viewport={"width": width, "height": height})
+            page.set_default_timeout(RUN_MS)
+            yield page
+        finally:
+            browser.close()
+
+
+@contextlib.contextmanager
+def server(command: list[str], home: Path, port: int):
+    """A server of its own settings, answering on `port`; it and its kernels end with the block."""
+    home.mkdir(parents=True, exist_ok=True)
+    folders = {name: str(home / name.lower()) for name in ("config", "runtime", "data")}
+    environment = os.environ | {f"JUPYTER_{name.upper()}_DIR": folder for name, folder in folders.items()}
+    environment |= {
+        "IPYTHONDIR": str(home / "ipython"), "JUPYTERLAB_SETTINGS_DIR": str(home / "settings"),
+        "JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces"), "PYTHONPATH": str(ROOT),
+        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1"),
+    }  # fmt: skip
+    settings = {  # no news over the network, and every cell of the page is there, seen or not
+        "apputils-extension/notification": {"fetchNews": "false"},
+        "notebook-extension/tracker": {"windowingMode": "none"},
+    }
+    for name, values in settings.items():
+        file = home / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(values))
+    with open(home / "server.log", "w") as log:
+        process = subprocess.Popen(
+            command, stdout=log, stderr=log, env=environment, cwd=home, start_new_session=True
+        )
+        try:
+            _wait_for(port, process, home / "server.log")
+            yield
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGINT)
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                pass
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def _wait_for(port: int, process: subprocess.Popen, log: Path) -> None:
+    deadline = time.monotonic() + START_S
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise RuntimeError(f"the server ended with {process.returncode}:\n{log.read_text()[-2000:]}")
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return
+        time.sleep(0.2)
+    raise TimeoutError(f"no server on port {port} after {START_S} s:\n{log.read_text()[-2000:]}")
+
+
+@contextlib.contextmanager
+def jupyterlab(folder: Path, home: Path):
+    """JupyterLab over `folder`; gives the address of a notebook in it, as a function of its name."""
+    port = free_port()
+    command = [
+        sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1",
+        f"--port={port}", f"--IdentityProvider.token={TOKEN}", "--expose-app-in-browser",
+        f"--ServerApp.root_dir={folder}",
+    ]  # fmt: skip
+    with server(command, home, port):
+        yield lambda name: f"http://127.0.0.1:{port}/lab/tree/{name}?token={TOKEN}&reset"
+
+
+@contextlib.contextmanager
+def app(run: Path, home: Path):
+    """`aulib app` on a run; gives its address without and its token."""
+    port = free_port()
+    code = (
+        "import sys; from aulib.serving import serve; run, runs, kept, port, token = sys.argv[1:]; "
+        "serve({'run': run, 'runs_folder': runs}, kept, int(port), False, token)"
+    )
+    arguments = [str(run), str(run.parent), str(home / "kept"), str(port), TOKEN]
+    with server([sys.executable, "-c", code, *arguments], home, port):
+        yield f"http://127.0.0.1:{port}/", TOKEN
+
+
+def page_at(address: str) -> tuple[str, str]:
+    """Where an address leads in the end, and the page there."""
+    with urllib.request.urlopen(address, timeout=120) as answer:
+        return answer.url, answer.read().decode()
+
+
+def open_notebook(page, address: str) -> None:
+    """Until its cells are on the page; JupyterLab's first load hangs now and then, so it is tried again."""
+    from playwright.sync_api import TimeoutError as TookTooLong
+
+    for patience in (RUN_MS / 4, RUN_MS / 4, RUN_MS / 2):
+        try:
+            page.goto(address, timeout=patience)
+            page.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=patience)
+            return
+        except TookTooLong as error:
+            last = error
+    raise last
+
+
+def run_all_cells(page, address: str) -> list[str]:
+    """Open a notebook in JupyterLab and run it; the errors its cells show."""
+    open_notebook(page, address)
+    page.evaluate(RUN_ALL)
+    return page.locator(".jp-RenderedText[data-mime-type*='error'] pre").all_inner_texts()
+
+
+def source_of(page, selector: str) -> str:
+    return page.eval_on_selector(selector, "image => image.src")
+
+
+def changed_by(page, image: str, act) -> None:
+    """Do `act` and wait until the picture is another."""
+    before = source_of(page, image)
+    act()
+    page.wait_for_function(
+        "([selector, old]) => document.querySelector(selector).src !== old", arg=[image, before]
+    )
+
+
+def press(page, handle: str, key: str, times: int = 1) -> None:
+    """Keys on a control, as somebody without a mouse would."""
+    page.locator(handle).focus()
+    for _ in range(times):
+        page.keyboard.press(key)
+
+
+def probability_shown(page, au: str) -> float:
+    return float(page.locator(f".au-bars [data-au={au}]").get_attribute("aria-valuenow"))
+
+
+def choose_file(page, button: str, file: Path) -> None:
+    with page.expect_file_chooser() as chooser:
+        page.locator(button).click()
+    chooser.value.set_files(file)

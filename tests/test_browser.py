@@ -1,0 +1,206 @@
+"""The playground in a real browser: JupyterLab and the app, by keyboard, with a photograph.
+
+Screenshots of the last run lie in results/screenshots, to be opened and judged.
+"""
+
+import os
+from pathlib import Path
+
+import browsing
+import pytest
+from PIL import Image
+
+SCREENSHOTS = browsing.ROOT / "results" / "screenshots"
+INSTRUMENTS = ("au-playground", "photograph-reader", "swap-explorer", "run-browser")
+WIDTHS = (1280, 800)
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(browsing.chromium() is None, reason="no Chromium (Debian: apt install chromium)"),
+]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def playwright():
+    pytest.importorskip("playwright", reason="playwright is not installed (extra dev)")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> Path:
+    """A small run of `full` that has learned enough for AU12 to rise: a minute of one core.
+
+    AULIB_BROWSER_RUN names a run of your own, to see it on the screenshots instead.
+    """
+    if own := os.environ.get("AULIB_BROWSER_RUN"):
+        return Path(own).absolute()
+    from aulib.runs import train_run
+
+    folder = tmp_path_factory.mktemp("runs") / "full"
+    train_run(
+        "synthetic:studio?n=240&seed=7&size=64", "synthetic:wild?n=160&seed=7&size=64", "full",
+        steps=150, batch_size=12, precision="32-true", out_dir=str(folder), progress=False, image_size=56,
+        margin_size=64,
+        channels=12, augment="none",
+    )  # fmt: skip
+    return folder
+
+
+@pytest.fixture(scope="module")
+def photograph(tmp_path_factory) -> Path:
+    """A face rendered large, as the only one to be had without licence."""
+    from aulib.playing import Controls, render
+
+    file = tmp_path_factory.mktemp("photographs") / "a face.png"
+    Image.fromarray(render(Controls(seed=3), 256)[0]).save(file)
+    return file
+
+
+@pytest.fixture(scope="module")
+def lab(run, tmp_path_factory):
+    """JupyterLab over a folder with the playground of that run, and one of a run that is not there."""
+    from aulib.serving import write_app_notebook
+
+    home = tmp_path_factory.mktemp("lab")
+    (home / "notebooks").mkdir()
+    folder = home / "notebooks"
+    for name, wanted in (("playground", run), ("no_run", home / "nothing")):
+        values = {"run": str(wanted), "runs_folder": str(wanted.parent)}
+        write_app_notebook(folder, values, home / "kept").rename(folder / f"{name}.ipynb")
+    with browsing.jupyterlab(home / "notebooks", home / "server") as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def app(run, tmp_path_factory):
+    pytest.importorskip("voila", reason="the app extra is not installed")
+    with browsing.app(run, tmp_path_factory.mktemp("app")) as served:
+        yield served
+
+
+def a_smile_raises_the_bar(page) -> None:
+    """AU12 to 5 by keyboard: picture and evidence are others, the bar is higher, and back again."""
+    page.wait_for_selector(".au-bars [data-au=AU12]")
+    at_rest = browsing.probability_shown(page, "AU12")
+    rest, seen = browsing.source_of(page, ".au-face"), browsing.source_of(page, ".au-seen")
+    handle = ".AU12 .noUi-handle"
+    browsing.changed_by(page, ".au-face", lambda: browsing.press(page, handle, "End", 1))
+    page.wait_for_function(
+        "before => +document.querySelector('.au-bars [data-au=AU12]').ariaValueNow > before + 0.2",
+        arg=at_rest,
+    )
+    assert page.locator(handle).get_attribute("aria-valuetext") == "5"
+    assert browsing.source_of(page, ".au-face") != rest and browsing.source_of(page, ".au-seen") != seen
+    assert "evidence for AU12" in page.locator(".au-playground").inner_text()
+
+
+def a_photograph_gets_landmarks(page, photograph: Path) -> None:
+    pytest.importorskip("dlib", reason="the landmarks extra is not installed")
+    browsing.choose_file(page, ".photograph-upload", photograph)
+    page.wait_for_selector(".photograph-bars [data-au=AU12]")
+    width = page.eval_on_selector(".photograph-picture", "image => image.naturalWidth")
+    blue = page.eval_on_selector(
+        ".photograph-picture",
+        """image => {  // pixels of the landmarks' colour
+            const canvas = document.createElement('canvas');
+            canvas.width = image.naturalWidth; canvas.height = image.naturalHeight;
+            const context = canvas.getContext('2d'); context.drawImage(image, 0, 0);
+            const {data} = context.getImageData(0, 0, canvas.width, canvas.height);
+            let count = 0;
+            for (let i = 0; i < data.length; i += 4)
+                if (Math.abs(data[i] - 86) < 40 && Math.abs(data[i+1] - 180) < 40 && data[i+2] > 200) count++;
+            return count;
+        }""",
+    )
+    assert width == 400 and blue > 68  # each landmark is a dot of some pixels
+
+
+def nothing_is_cut_off(page) -> list[str]:
+    """Widgets whose text or box reaches beyond the instrument they belong to."""
+    return page.evaluate(
+        """names => names.flatMap(name => {
+            const box = document.querySelector('.' + name), right = box.getBoundingClientRect().right + 1;
+            const kinds = 'img, button, .widget-label, .au-row, .widget-readout, table';
+            const parts = [...box.querySelectorAll(kinds)];
+            return parts.filter(e => e.offsetParent && (e.getBoundingClientRect().right > right
+                || (e.matches('.widget-label, button') && e.scrollWidth > e.clientWidth + 1)))
+                .map(e => name + ': ' + (e.innerText || e.className));
+        })""",
+        list(INSTRUMENTS),
+    )
+
+
+def take_screenshots(page, place: str, width: int) -> None:
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    page.locator(".au-playground").evaluate("element => element.scrollIntoView()")
+    page.wait_for_timeout(500)
+    page.screenshot(path=SCREENSHOTS / f"{place}_{width}.png")
+    page.set_viewport_size({"width": width, "height": 2600})  # so that whole instruments are on the page
+    page.wait_for_timeout(1000)
+    for name in INSTRUMENTS:
+        page.locator(f".{name}").screenshot(path=SCREENSHOTS / f"{place}_{width}_{name}.png")
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_jupyterlab_runs_the_playground_and_it_answers(lab, photograph, width):
+    with browsing.page_of_browser(width) as page:
+        assert browsing.run_all_cells(page, lab("playground.ipynb")) == []
+        if width < 1000:
+            page.evaluate("window.jupyterapp.shell.collapseLeft()")
+        a_smile_raises_the_bar(page)
+        a_photograph_gets_landmarks(page, photograph)
+        assert nothing_is_cut_off(page) == []
+        take_screenshots(page, "jupyterlab", width)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_app_answers_too(app, photograph, width):
+    address, token = app
+    with browsing.page_of_browser(width) as page:
+        page.goto(f"{address}?token={token}")
+        page.wait_for_selector(".run-browser img")
+        assert page.locator(".jp-CodeCell .jp-Editor:visible, .jp-RenderedError").count() == 0
+        a_smile_raises_the_bar(page)
+        a_photograph_gets_landmarks(page, photograph)
+        assert nothing_is_cut_off(page) == []
+        take_screenshots(page, "app", width)
+
+
+def test_the_app_shows_nothing_without_its_token(app):
+    address, token = app
+    for asked in (address, f"{address}?token=guess"):
+        reached, page = browsing.page_at(asked)
+        assert "/login" in reached and "au-playground" not in page and "What does a run see" not in page
+
+
+def test_every_control_is_reached_by_tab_and_shows_where_it_is(lab):
+    with browsing.page_of_browser() as page:
+        browsing.run_all_cells(page, lab("playground.ipynb"))
+        page.wait_for_selector(".au-bars [data-au=AU12]")
+        page.locator(".AU01 .noUi-handle").focus()
+        reached = []
+        for _ in range(60):
+            reached.append(page.evaluate("document.activeElement.closest('.widget-slider')?.className || ''"))
+            page.keyboard.press("Tab")
+        for name in ("AU02", "AU26", "yaw", "light_side", "soft_light"):
+            assert any(name in classes.split() for classes in reached), name
+
+
+def test_a_bad_upload_is_a_state_and_not_an_error(lab, tmp_path):
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(b"not a picture")
+    with browsing.page_of_browser() as page:
+        browsing.run_all_cells(page, lab("playground.ipynb"))
+        browsing.choose_file(page, ".photograph-upload", broken)
+        page.wait_for_selector(".photograph-state :text('broken.jpg: unreadable')")
+
+
+def test_without_a_run_the_page_says_which_command_makes_one(lab):
+    with browsing.page_of_browser() as page:
+        assert browsing.run_all_cells(page, lab("no_run.ipynb")) == []
+        page.wait_for_selector(".au-face")
+        for name in INSTRUMENTS:
+            assert "aulib run 02_train" in page.locator(f".{name}").inner_text()
+        browsing.changed_by(page, ".au-face", lambda: browsing.press(page, ".AU12 .noUi-handle", "End", 1))
+        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+        page.locator(".au-playground").evaluate("element => element.scrollIntoView()")
+        page.screenshot(path=SCREENSHOTS / "jupyterlab_no_run.png")

@@ -1,0 +1,188 @@
+"""Controls -> picture -> reading: what each control moves, and that a reading is the run's own."""
+
+import os
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from tiny import tiny_model
+
+from aulib.cropping import crop_face, crop_matrix
+from aulib.loaders import Faces
+from aulib.playing import (
+    Controls,
+    OpenRun,
+    Played,
+    drawn_controls,
+    open_run,
+    read_crop,
+    render,
+    render_and_read,
+)
+from aulib.predicting import crop_spec
+from aulib.reading import read_faces
+from aulib.synthetic.actions import AUS
+from aulib.synthetic.domains import DOMAINS, sample_face
+
+SIZE = 64
+BROWS, MOUTH_CORNERS = range(17, 27), [48, 54]
+
+
+def doing(**levels: float) -> Controls:
+    return Controls(tuple(float(levels.get(au, 0)) for au in AUS))
+
+
+@pytest.fixture(scope="module")
+def full(finished) -> OpenRun:
+    return open_run(finished.full)
+
+
+def margin_crop(size: int = 40, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (size, size, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("domain", ["studio", "wild"])
+def test_the_same_controls_give_the_same_bytes_whatever_was_rendered_between(domain):
+    controls = replace(doing(AU12=3), domain=domain, seed=5)
+    first, landmarks = render(controls, SIZE)
+    render(replace(controls, yaw=30.0), SIZE)
+    again, landmarks_again = render(controls, SIZE)
+    assert np.array_equal(first, again) and np.array_equal(landmarks, landmarks_again)
+
+
+def test_a_smile_lifts_the_mouth_corners_and_leaves_brows_and_background():
+    rest, before = render(doing(), SIZE)
+    smile, after = render(doing(AU12=5), SIZE)
+    assert (before[MOUTH_CORNERS, 1] - after[MOUTH_CORNERS, 1] > 0.5).all()  # pixels, y points down
+    np.testing.assert_allclose(after[BROWS], before[BROWS], atol=0.05)
+    assert np.array_equal(rest[:8, :8], smile[:8, :8])
+
+
+def test_turning_moves_the_nose_to_the_picture_s_right_and_nodding_moves_it_down():
+    at_rest, turned, nodded = (
+        render(replace(doing(), **way), SIZE)[1][30] for way in ({}, {"yaw": 20.0}, {"pitch": 15.0})
+    )
+    assert turned[0] > at_rest[0] + 1 and nodded[1] > at_rest[1] + 1
+
+
+def test_light_from_the_other_side_brightens_the_other_cheek():
+    def right_less_left(side: float) -> float:
+        controls = replace(doing(), light_side=side, light_height=0.0, soft_light=0.2)
+        picture, landmarks = render(controls, SIZE)
+        at_cheek = [picture[int(y), int(x)].mean() for x, y in (landmarks[[14, 2]] + landmarks[[35, 31]]) / 2]
+        return at_cheek[0] - at_cheek[1]
+
+    assert right_less_left(75) > 20 and right_less_left(-75) < -20  # of 255
+
+
+def test_less_soft_light_is_darker():
+    bright, dark = (render(replace(doing(), soft_light=level), SIZE)[0].mean() for level in (1.5, 0.0))
+    assert dark < bright
+
+
+def test_another_seed_is_another_person_and_another_domain_another_scene():
+    pictures = [render(replace(doing(), **way), SIZE)[0] for way in ({}, {"seed": 2}, {"domain": "wild"})]
+    assert not np.array_equal(pictures[0], pictures[1]) and not np.array_equal(pictures[0], pictures[2])
+
+
+def test_an_au_counts_as_present_from_intensity_two():
+    assert doing(AU12=2.0, AU06=1.9).occurrence == {au: au == "AU12" for au in AUS}
+
+
+def test_drawn_controls_stand_where_the_domain_drew_the_face():
+    controls, sample = drawn_controls("wild", 3), sample_face(DOMAINS["wild"], 3, 0, 1)
+    shot = sample.face.shot
+    assert controls.yaw == pytest.approx(np.degrees(shot.yaw)) and controls.roll == pytest.approx(
+        np.degrees(shot.roll)
+    )
+    np.testing.assert_allclose(controls.intensity, sample.face.expression.intensity, atol=0.051)
+    side, height = np.radians([controls.light_side, controls.light_height])
+    direction = np.array([np.sin(side) * np.cos(height), np.sin(height), np.cos(side) * np.cos(height)])
+    np.testing.assert_allclose(
+        direction, np.array(shot.key_direction) / np.linalg.norm(shot.key_direction), atol=1e-6
+    )
+
+
+def test_an_unknown_domain_is_refused_by_name():
+    with pytest.raises(ValueError, match="'moon'"):
+        render(Controls(domain="moon"), SIZE)
+
+
+@pytest.mark.parametrize("read_from", ["features", "reconstruction"])
+def test_a_reading_is_what_read_faces_says_of_the_same_crop(full, read_from):
+    crop = margin_crop(full.model.config.margin_size)
+    reading = read_crop(full, crop, read_from)
+    nowhere = np.zeros((1, 68, 2), np.float32)
+    expected = read_faces(full.model, Faces(crop[None], np.array([0]), nowhere, None), read_from)
+    np.testing.assert_allclose(reading.probability, expected.probability[0], atol=1e-5)
+    np.testing.assert_allclose(reading.landmarks, expected.landmarks[0], atol=1e-3)
+    offset = (40 - 32) // 2
+    assert np.array_equal(reading.crop, crop[offset : offset + 32, offset : offset + 32])
+
+
+def test_the_mean_of_the_evidence_is_the_logit(full):
+    reading = read_crop(full, margin_crop(), "features")
+    probability = 1 / (1 + np.exp(-reading.evidence.mean((1, 2))))
+    np.testing.assert_allclose(probability, reading.probability, atol=1e-4)
+
+
+def test_landmarks_come_back_to_the_picture_they_were_cropped_from(full):
+    played = render_and_read(full, doing(), SIZE)
+    matrix = crop_matrix(played.true_landmarks, crop_spec(full.model.config))
+    in_crop = played.landmarks @ matrix[:, :2].T + matrix[:, 2]
+    np.testing.assert_allclose(in_crop, played.reading.landmarks, atol=1e-3)
+
+
+def test_the_face_is_cropped_by_its_true_landmarks(full):
+    played = render_and_read(full, doing(AU12=4), SIZE)
+    from PIL import Image
+
+    config = full.model.config
+    matrix = crop_matrix(played.true_landmarks, crop_spec(config))
+    crop = crop_face(Image.fromarray(played.picture), matrix, config.margin_size)
+    expected = read_crop(full, crop, played.reading.read_from)
+    assert np.array_equal(expected.probability, played.reading.probability)
+
+
+def test_a_run_reads_the_domain_it_was_trained_on_as_its_source(full):
+    settings = full.settings | {"source": "synthetic:studio?n=64", "read_source_from": "features"}
+    run = replace(full, settings=settings | {"read_target_from": "reconstruction"})
+    assert run.read_from("studio") == "features" and run.read_from("wild") == "reconstruction"
+
+
+def test_a_run_without_landmark_terms_has_no_landmarks(finished):
+    run = open_run(finished.source_only)
+    played = render_and_read(run, doing(), SIZE)
+    assert played.landmarks is None and np.isnan(played.landmark_error)
+
+
+def test_a_run_that_reads_coordinates_has_no_evidence(full):
+    run = OpenRun("", tiny_model("landmarks-only").eval(), full.settings, None)
+    assert read_crop(run, margin_crop(), "features").evidence is None
+
+
+def test_without_a_run_there_is_a_face_and_no_reading():
+    played = render_and_read(None, doing(), SIZE)
+    assert played.picture.shape == (SIZE, SIZE, 3) and played.reading is None and played.landmarks is None
+
+
+def test_landmark_error_is_in_eye_distances():
+    truth = np.zeros((68, 2))
+    truth[36], truth[45] = (10, 0), (30, 0)  # twenty pixels apart
+    played = Played(np.zeros((4, 4, 3), np.uint8), truth, truth + (3, 4))  # each five pixels off
+    assert played.landmark_error == pytest.approx(0.25)
+
+
+def test_opening_what_is_no_run_says_what_makes_one(tmp_path):
+    with pytest.raises(FileNotFoundError, match="aulib run 02_train"):
+        open_run(tmp_path)
+
+
+def test_a_run_is_loaded_again_only_when_its_weights_changed(finished, tmp_path):
+    run = shutil.copytree(finished.source_only, tmp_path / "run")
+    first = open_run(run)
+    assert open_run(run) is first
+    weights = run / "model.safetensors"
+    os.utime(weights, ns=(0, weights.stat().st_mtime_ns + 1))
+    assert open_run(run) is not first

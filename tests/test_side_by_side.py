@@ -1,0 +1,90 @@
+"""Runs of a folder side by side."""
+
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from aulib.plots.side_by_side import curves_of, draw_au_differences, draw_curves, draw_same_faces
+from aulib.results import read_run, sample_predictions
+from aulib.side_by_side import differences, finished_below, kept_probabilities, per_au_of_runs, run_names
+
+
+@pytest.fixture(scope="module")
+def runs(finished) -> list[str]:
+    return [finished.full.as_posix(), finished.source_only.as_posix()]
+
+
+def test_finished_runs_are_found_below_and_others_are_not(finished, runs, tmp_path):
+    shutil.copytree(finished.full, tmp_path / "study" / "a")
+    (tmp_path / "study" / "unfinished").mkdir()
+    assert finished_below(tmp_path) == [(tmp_path / "study" / "a").as_posix()]
+    assert finished_below(finished.full) == [runs[0]]
+    assert finished_below(tmp_path / "nowhere") == []
+
+
+def test_names_are_methods_and_seeds_and_the_folder_where_two_are_alike(finished, runs, tmp_path):
+    twin = shutil.copytree(finished.full, tmp_path / "twin").as_posix()
+    assert run_names(runs) == {runs[0]: "full, seed 0", runs[1]: "source-only, seed 0"}
+    assert run_names([runs[0], twin])[twin] == "full, seed 0 (twin)"
+
+
+def test_the_table_has_what_the_runs_measured(runs):
+    table = per_au_of_runs(runs, "auc")
+    metrics = read_run(runs[1])
+    assert list(table.columns) == runs
+    for au, value in table[runs[1]].items():
+        assert value == metrics[f"target.per_au.{au}.auc"] or np.isnan(value)
+
+
+def test_differences_are_less_the_column_chosen():
+    table = pd.DataFrame({"a": [0.5, 0.2], "b": [0.7, np.nan]}, index=["AU01", "AU12"])
+    expected = pd.DataFrame({"b": [0.2, np.nan]}, index=["AU01", "AU12"])
+    pd.testing.assert_frame_equal(differences(table, "a"), expected)
+
+
+def test_runs_tested_on_different_sets_are_refused(finished, runs, tmp_path):
+    other = shutil.copytree(finished.full, tmp_path / "other")
+    config = json.loads((other / "config.json").read_text())
+    config["settings"]["data_versions"]["target"] = "another"
+    (other / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ValueError, match="different target sets"):
+        per_au_of_runs([runs[0], str(other)])
+
+
+def test_an_unknown_measure_is_refused(runs):
+    with pytest.raises(ValueError, match="'beauty' is none of"):
+        per_au_of_runs(runs, "beauty")
+
+
+def test_probabilities_are_those_of_the_runs_own_tables(runs):
+    table = kept_probabilities(runs, "AU12")
+    own = sample_predictions(runs[1]).set_index("image")
+    assert list(table.columns) == ["true", *runs] and len(table)
+    np.testing.assert_allclose(table[runs[1]], own.loc[table.index, "AU12_p"])
+    np.testing.assert_allclose(table["true"], own.loc[table.index, "AU12_true"])
+
+
+def test_an_au_that_a_run_does_not_know_is_unknown_there(runs):
+    assert kept_probabilities(runs, "AU43").isna().all(axis=None)
+
+
+def test_curves_are_those_that_all_runs_have(runs):
+    shared = curves_of(runs)
+    assert "au_source" in shared and "rich_source" not in shared and "rich_source" in curves_of(runs[:1])
+
+
+def test_figures_draw_every_run_and_give_their_numbers(runs):
+    figure, numbers = draw_curves(runs, "au_source")
+    assert len(figure.axes[0].lines) == 2 and set(numbers["run"]) == set(runs)
+    figure, numbers = draw_au_differences(runs, runs[1], "auc")
+    assert list(numbers.columns) == runs[:1]
+    figure, numbers = draw_same_faces(runs, "AU12", count=3)
+    assert len(figure.axes) == 3 * (len(runs) + 1) and len(numbers) == 3
+
+
+def test_one_run_alone_has_no_differences(runs):
+    with pytest.raises(ValueError, match="choose another run"):
+        draw_au_differences(runs[:1], runs[0])

@@ -1,0 +1,87 @@
+"""Two faces exchange shapes: the steps are the model's own, and alignments are cosines."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from aulib.playing import open_run
+from aulib.supervisors import SUPERVISORS
+from aulib.two_rounds import alignment_of, swap_faces, why_no_swap
+
+
+@pytest.fixture(scope="module")
+def full(finished):
+    return open_run(finished.full)
+
+
+def crop(seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (40, 40, 3), dtype=np.uint8)
+
+
+def test_every_step_of_both_rounds_is_there_for_both_faces(full):
+    swap = swap_faces(full, crop(0), crop(1))
+    names = [step.name for step in swap.target]
+    assert names == ["I^t", "R(F^t)", "S^t", "Z^t", "R(F~^t)", "S~^s", "Z~^t", "R(F^^t)"]
+    assert [step.name.replace("t", "x").replace("s", "t").replace("x", "s") for step in swap.source] == names
+    assert all(set(step.aus) == set(full.aus) for step in swap.source if step.name.startswith("R("))
+
+
+def test_a_face_that_swaps_with_itself_changes_nothing_between_the_rows(full):
+    swap = swap_faces(full, crop(0), crop(0))
+    for own, other in zip(swap.source, swap.target, strict=True):
+        np.testing.assert_allclose(own.picture, other.picture, atol=1e-4)
+    np.testing.assert_allclose(swap.alignment["features"], swap.alignment["features_other"], atol=1e-5)
+
+
+def test_the_swapped_face_is_decoded_from_g_of_the_other_shape_and_its_own_texture(full):
+    swap, model = swap_faces(full, crop(0), crop(1)), full.model
+    images = torch.stack(
+        [torch.from_numpy(crop(k)[4:36, 4:36].copy()).permute(2, 0, 1) / 255 for k in (0, 1)]
+    )
+    with torch.no_grad():
+        rich = model.encoder(model.standardise(images))
+        _, shape, texture = model.separate(rich)
+        swapped = model.reconstruction(shape[:1], texture[1:])  # G(S^s, Z^t)
+        probability = model.au_head(swapped)[0].sigmoid()[0]
+    step = next(step for step in swap.target if step.name == "R(F~^t)")
+    np.testing.assert_allclose(list(step.aus.values()), probability, atol=1e-4)
+
+
+def fake_outputs(first: list[float], second: list[float], other: list[float]) -> dict[str, torch.Tensor]:
+    """The same three one-cell features for every supervisor; the other face's second round is `other`."""
+    outputs = {}
+    for supervisor in SUPERVISORS.values():
+        values = (second, other) if supervisor.first.endswith("_s") else (other, second)
+        outputs[supervisor.first] = torch.tensor(first).view(1, -1, 1, 1)
+        for half, value in zip("st", values, strict=True):
+            outputs.setdefault(f"{supervisor.second[:-1]}{half}", torch.tensor(value).view(1, -1, 1, 1))
+    return outputs
+
+
+def test_alignment_is_the_cosine_worked_by_hand(full):
+    table = alignment_of(
+        replace(full, settings=full.settings | {"supervisors": []}),
+        fake_outputs([1.0, 0.0], [1.0, 1.0], [0.0, 2.0]),
+    )
+    assert list(table["supervisor"]) == list(SUPERVISORS)
+    source = table.set_index("supervisor").loc["rich_source"]
+    assert source["features"] == pytest.approx(0.5**0.5) and source["features_other"] == pytest.approx(0.0)
+
+
+def test_only_supervisors_that_were_trained_have_a_projected_number(full):
+    settings = full.settings | {"supervisors": ["shape_source"], "alignment": "global"}
+    table = swap_faces(replace(full, settings=settings), crop(0), crop(1)).alignment.set_index("supervisor")
+    assert list(table.index[table["projected"].notna()]) == ["shape_source"]
+    assert table["features"].between(-1, 1).all() and -1 <= table.loc["shape_source", "projected"] <= 1
+    l1 = swap_faces(replace(full, settings=settings | {"alignment": "l1"}), crop(0), crop(1)).alignment
+    assert isinstance(l1, pd.DataFrame) and l1["projected"].isna().all()
+
+
+def test_a_method_without_separation_says_so(finished):
+    run = open_run(finished.source_only)
+    assert "source-only has no separation" in why_no_swap(run)
+    with pytest.raises(ValueError, match="no separation"):
+        swap_faces(run, crop(0), crop(1))

@@ -1,0 +1,321 @@
+"""The instruments without a browser: what is set in Python is what a browser would send and show."""
+
+import json
+import re
+import shutil
+import threading
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from aulib.side_by_side import finished_below
+from aulib.synthetic.actions import AUS
+from aulib.widgets import AUPlayground, PhotographReader, RunBrowser, SwapExplorer, drawing
+from aulib.widgets.bars import bars, verdict
+from aulib.widgets.face_picker import FOLDER, PHOTOGRAPH
+from aulib.widgets.newest import NewestWins
+from aulib.widgets.states import message, opened
+from aulib.widgets.swap_explorer import typeset
+
+WAIT_S = 60
+
+
+def probability_shown(html: str, au: str) -> float:
+    return float(re.search(rf'data-au="{au}" role="meter".*?aria-valuenow="([\d.]+)"', html)[1])
+
+
+def png_bytes(pixels: np.ndarray) -> bytes:
+    import io
+
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "PNG")
+    return stream.getvalue()
+
+
+@pytest.fixture(scope="module")
+def playground(finished, tmp_path_factory):
+    return AUPlayground(finished.full, tmp_path_factory.mktemp("kept"))
+
+
+@pytest.fixture(scope="module")
+def browser(finished):
+    return RunBrowser(finished.full.parent)
+
+
+class TestNewestWins:
+    def test_the_newest_is_answered_and_the_overtaken_are_not(self):
+        go, answered = threading.Event(), []
+
+        def work(request):
+            go.wait(WAIT_S)
+            return request
+
+        newest = NewestWins(work, answered.append, pytest.fail)
+        for request in range(50):
+            newest.ask(request)
+        go.set()
+        assert newest.wait(WAIT_S)
+        assert answered[-1] == 49 and len(answered) <= 2
+
+    def test_asking_does_not_wait_for_the_answer(self):
+        go = threading.Event()
+        newest = NewestWins(lambda request: go.wait(WAIT_S), lambda answer: None, pytest.fail)
+        began = time.perf_counter()
+        for request in range(10):
+            newest.ask(request)
+        assert time.perf_counter() - began < 1 and not newest.wait(0)  # an answer would have taken a minute
+        go.set()
+        assert newest.wait(WAIT_S)
+
+    def test_a_failure_is_told_and_the_next_request_is_answered(self):
+        answered, failures = [], []
+        newest = NewestWins(lambda request: 1 / request, answered.append, failures.append)
+        newest.ask(0)
+        assert newest.wait(WAIT_S)
+        newest.ask(2)
+        assert newest.wait(WAIT_S)
+        assert answered == [0.5] and isinstance(failures[0], ZeroDivisionError)
+
+
+class TestBars:
+    def test_a_bar_carries_its_number_for_readers_and_eyes(self):
+        html = bars({"AU12": 0.834}, {"AU12": True})
+        assert 'role="meter"' in html and probability_shown(html, "AU12") == 0.834
+        assert "width:83.4%" in html and ">0.83<" in html and ">seen<" in html
+
+    @pytest.mark.parametrize(
+        ("occurs", "probability", "word"),
+        [(True, 0.5, "seen"), (True, 0.49, "missed"), (False, 0.5, "false alarm"), (False, 0.49, "")],
+    )
+    def test_what_a_bar_means_is_a_word(self, occurs, probability, word):
+        assert verdict(occurs, probability) == word
+
+    def test_rows_keep_their_order_and_say_what_a_run_does_not_know(self):
+        html = bars({"AU12": 0.1}, aus=["AU06", "AU12"])
+        assert html.index('data-au="AU06"') < html.index('data-au="AU12"')
+        assert "does not know AU06" in html
+
+
+class TestDrawing:
+    def test_landmarks_land_on_the_pixels_they_name(self):
+        drawn = drawing.with_landmarks(np.zeros((10, 10, 3), np.uint8), np.array([[7.0, 2.0]]), side=100)
+        blue = np.asarray(drawn)[..., 2] > 200
+        y, x = (places.mean() for places in np.nonzero(blue))
+        assert x == pytest.approx(74.5, abs=1) and y == pytest.approx(24.5, abs=1)  # ten pixels a pixel
+
+    def test_evidence_colours_where_it_is_strong_and_leaves_grey_where_it_is_none(self):
+        strength = np.zeros((4, 4))
+        strength[0, 0] = 1
+        drawn = np.asarray(drawing.with_evidence(np.full((8, 8, 3), 90, np.uint8), strength, side=64)).astype(
+            int
+        )
+        assert np.ptp(drawn[4, 4]) > 50 and np.ptp(drawn[-4, -4]) == 0
+
+    def test_a_map_runs_from_dark_to_bright(self):
+        drawn = np.asarray(drawing.heat(np.array([[0.0, 1.0], [2.0, 3.0]]), 20)).sum(-1)
+        assert drawn[5, 5] < drawn[5, 15] < drawn[15, 5] < drawn[15, 15]
+
+
+class TestStates:
+    def test_no_run_names_the_command_that_makes_one(self, tmp_path):
+        run, state = opened(tmp_path / "none")
+        assert run is None and f"aulib run 02_train -p method full --out {tmp_path / 'none'}" in state
+
+    def test_no_run_names_the_runs_nearby(self, finished, tmp_path):
+        shutil.copytree(finished.full, tmp_path / "there")
+        _, state = opened(tmp_path / "missing")
+        assert str(tmp_path / "there") in state
+
+    def test_a_damaged_run_is_a_fault_and_not_a_traceback(self, finished, tmp_path):
+        broken = shutil.copytree(finished.full, tmp_path / "broken")
+        (broken / "model.safetensors").write_bytes(b"nothing")
+        run, state = opened(broken)
+        assert run is None and "cannot be opened" in state and "--force" in state
+
+    def test_what_a_message_says_is_no_markup(self):
+        assert "<img" not in message("<img src=x>", "<img src=x>", "<img src=x>")
+
+
+class TestAUPlayground:
+    def test_a_slider_changes_picture_evidence_and_bars(self, playground):
+        before = playground.face.value, playground.seen.value, playground.bars.value
+        playground.sliders["AU26"].value = 4
+        assert playground.newest.wait(WAIT_S)
+        after = playground.face.value, playground.seen.value, playground.bars.value
+        assert all(new != old for new, old in zip(after, before, strict=True))
+        assert playground.evidence_of == "AU26"
+
+    def test_bars_are_the_run_s_reading_of_the_face_shown(self, playground):
+        playground.newest.wait(WAIT_S)
+        for au, value in zip(playground.run.aus, playground.played.reading.probability, strict=True):
+            assert probability_shown(playground.bars.value, au) == pytest.approx(float(value), abs=1e-4)
+
+    def test_many_controls_moved_at_once_ask_once(self, playground):
+        playground.newest.wait(WAIT_S)
+        asked, ask = [], playground.newest.ask
+        playground.newest.ask = asked.append
+        playground.set_controls(intensity=(0.0,) * 15 + (3.0,), yaw=10.0, domain="wild", seed=4)
+        playground.newest.ask = ask
+        assert len(asked) == 1
+        controls = asked[0][0]
+        assert (controls.yaw, controls.domain, controls.seed, controls.intensity[-1]) == (
+            10.0,
+            "wild",
+            4,
+            3.0,
+        )
+
+    def test_a_control_that_does_not_exist_is_named(self, playground):
+        with pytest.raises(ValueError, match="beard"):
+            playground.set_controls(beard=1)
+
+    def test_drawing_a_face_keeps_within_the_sliders(self, playground):
+        playground.set_controls(domain="wild", seed=8)
+        playground.draw.click()
+        assert playground.newest.wait(WAIT_S)
+        assert playground.state.value == ""
+        assert any(slider.value for slider in playground.sliders.values())
+        playground.neutral.click()
+        assert not any(slider.value for slider in playground.sliders.values())
+
+    def test_a_kept_face_has_its_picture_and_numbers(self, playground):
+        playground.set_controls(domain="studio", intensity=(0.0,) * len(AUS))
+        playground.sliders["AU12"].value = 3
+        playground.newest.wait(WAIT_S)
+        playground.keep.click()
+        file = sorted(playground.out_dir.glob("face-*.json"))[-1]
+        record = json.loads(file.read_text())
+        assert record["controls"]["intensity"][AUS.index("AU12")] == 3
+        assert set(record["probability"]) == set(playground.run.aus)
+        with Image.open(file.with_suffix(".png")) as picture:
+            assert np.array_equal(np.asarray(picture), playground.played.picture)
+
+    def test_a_failure_becomes_a_state_that_goes_when_it_is_over(self, playground, monkeypatch):
+        from aulib.widgets import au_playground
+
+        def broken(*arguments):
+            raise RuntimeError("no light")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(au_playground, "render_and_read", broken)
+            playground.sliders["AU01"].value = 1
+            assert playground.newest.wait(WAIT_S)
+            assert "no light" in playground.state.value
+        playground.sliders["AU01"].value = 2
+        assert playground.newest.wait(WAIT_S)
+        assert playground.state.value == ""
+
+    def test_without_a_run_the_face_moves_and_the_state_says_what_to_do(self, tmp_path):
+        playground = AUPlayground(tmp_path / "none", tmp_path)
+        assert "aulib run 02_train" in playground.state.value
+        before = playground.face.value
+        playground.sliders["AU12"].value = 5
+        assert playground.newest.wait(WAIT_S)
+        assert playground.face.value != before and playground.bars.value == ""
+        assert "aulib run 02_train" in playground.state.value
+
+
+class TestPhotographReader:
+    def test_without_a_run_nothing_can_be_uploaded(self, tmp_path):
+        reader = PhotographReader(tmp_path / "none")
+        assert reader.upload.disabled and "aulib run 02_train" in reader.state.value
+
+    def test_a_file_that_is_no_picture_is_named(self, finished):
+        reader = PhotographReader(finished.full)
+        reader.read("notes.jpg", b"not a picture")
+        assert reader.newest.wait(WAIT_S)
+        assert "notes.jpg" in reader.state.value and "/upload" not in reader.state.value
+        assert reader.picture.layout.display == "none"
+
+    def test_a_picture_without_a_face_says_so(self, finished):
+        pytest.importorskip("dlib", reason="the landmarks extra is not installed")
+        reader = PhotographReader(finished.full)
+        reader.read("wall.png", png_bytes(np.full((120, 160, 3), 128, np.uint8)))
+        assert reader.newest.wait(WAIT_S)
+        assert "No face found" in reader.state.value and reader.bars.value == ""
+
+    def test_without_the_detector_it_says_how_to_get_it(self, finished, monkeypatch):
+        def missing(*arguments):
+            raise ModuleNotFoundError("pip install 'aulib[landmarks]'")
+
+        monkeypatch.setattr("aulib.widgets.uploads.find_face", missing)
+        reader = PhotographReader(finished.full)
+        reader.read("face.png", png_bytes(np.zeros((20, 20, 3), np.uint8)))
+        assert reader.newest.wait(WAIT_S)
+        assert "aulib[landmarks]" in reader.state.value
+
+    def test_a_face_gets_landmarks_and_bars(self, finished):
+        pytest.importorskip("dlib", reason="the landmarks extra is not installed")
+        from aulib.playing import Controls, render
+
+        reader = PhotographReader(finished.full)
+        reader.read("rendered.png", png_bytes(render(Controls(), 256)[0]))
+        assert reader.newest.wait(WAIT_S)
+        assert reader.picture.value and probability_shown(reader.bars.value, "AU12") >= 0
+
+
+class TestSwapExplorer:
+    @pytest.fixture
+    def explorer(self, finished):
+        return SwapExplorer(finished.full, finished.target.as_posix())
+
+    def test_both_faces_and_every_supervisor_are_there_at_once(self, explorer):
+        assert explorer.shown.value.count("<figure>") == 16
+        assert all(name in explorer.shown.value for name in explorer.swap.alignment["supervisor"])
+
+    def test_another_face_is_another_swap(self, explorer):
+        before = explorer.shown.value
+        explorer.target.number.value = 1
+        assert explorer.newest.wait(WAIT_S)
+        assert explorer.shown.value != before
+
+    def test_a_face_of_a_dataset_folder_is_the_crop_that_training_would_cut(self, explorer, finished):
+        from aulib.cropping import crop_dataset
+        from aulib.datasets import read_dataset
+        from aulib.predicting import crop_spec
+
+        explorer.target.origin.value = FOLDER
+        explorer.target.number.value = 5
+        crops = crop_dataset(
+            read_dataset(finished.target), crop_spec(explorer.run.model.config), progress=False
+        )
+        assert np.array_equal(explorer.target.crop, crops.images[5])
+
+    def test_a_folder_that_is_none_is_a_state(self, explorer):
+        explorer.source.folder.value = "nowhere"
+        explorer.source.origin.value = FOLDER
+        assert "nowhere is not a folder" in explorer.source.said.value and explorer.source.crop is None
+
+    def test_a_photograph_that_is_not_there_yet_leaves_nothing_shown(self, explorer):
+        explorer.source.origin.value = PHOTOGRAPH
+        assert "No photograph yet" in explorer.source.said.value and explorer.shown.value == ""
+
+    def test_a_method_that_does_not_separate_says_so(self, finished):
+        explorer = SwapExplorer(finished.source_only)
+        assert "no separation" in explorer.state.value and explorer.swap is None
+
+    def test_symbols_are_set_with_tilde_and_hat(self):
+        assert typeset("F~^t, F^^s, S^t") == "F\u0303<sup>t</sup>, F\u0302<sup>s</sup>, S<sup>t</sup>"
+
+
+class TestRunBrowser:
+    def test_no_runs_is_a_state_with_a_command(self, tmp_path):
+        browser = RunBrowser(tmp_path)
+        assert "No runs yet" in browser.state.value and "aulib run 02_train" in browser.state.value
+
+    def test_runs_are_compared_as_soon_as_they_are_found(self, browser, finished):
+        assert list(browser.chosen.value) == finished_below(finished.full.parent)
+        assert "source-only, seed 0" in browser.table.value
+        assert all(image.value[:4] == b"\x89PNG" for image in browser.figures.values())
+
+    def test_one_run_alone_says_what_is_missing_and_shows_the_rest(self, browser, finished):
+        browser.chosen.value = (finished.full.as_posix(),)
+        assert browser.newest.wait(WAIT_S)
+        assert "No differences" in browser.state.value
+        assert browser.figures["differences"].layout.display == "none" and browser.figures["faces"].value
+
+    def test_no_run_chosen_is_a_state(self, browser):
+        browser.chosen.value = ()
+        assert "No run is chosen" in browser.state.value and browser.table.value == ""
