@@ -17,6 +17,7 @@ import pandas as pd
 
 from aulib.labels import AU_NAMES, binarise
 from aulib.manifest_checks import SPLITS, check_cells, check_columns, check_numbers, check_rows
+from aulib.protocols import apply_protocol, split_name
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,8 @@ def read_dataset(folder_or_name: str | Path) -> DatasetFolder:
 
     Args:
         folder_or_name: a folder with manifest.csv or manifest.parquet, or `synthetic:studio`,
-            `synthetic:wild?n=64&seed=3&size=112` (rendered into the user's cache on first use).
+            `synthetic:wild?n=64&seed=3&size=112` (rendered into the user's cache on first use). Behind a
+            folder may stand a protocol and its fold, `data/bp4d#bp4d-3fold/part1` (`aulib.protocols`).
 
     Raises:
         FileNotFoundError: no such folder, or no manifest in it.
@@ -119,12 +121,18 @@ def read_dataset(folder_or_name: str | Path) -> DatasetFolder:
         from aulib.synthetic.sets import resolve
 
         folder_or_name = resolve(str(folder_or_name))
+    protocol = ""
+    if not Path(folder_or_name).is_dir():
+        folder_or_name, protocol = split_name(str(folder_or_name))
     root = Path(folder_or_name)
     manifest = manifest_path(root)
     data = manifest.read_bytes()
     table = _read_parquet(data, manifest) if manifest.suffix == ".parquet" else _read_csv(data, manifest)
     check_rows(table, root, manifest)
-    return DatasetFolder(root, table, hashlib.sha256(data).hexdigest()[:12])
+    version = hashlib.sha256(data).hexdigest()[:12]
+    if protocol:
+        table, version = apply_protocol(table, protocol), f"{version}#{protocol}"
+    return DatasetFolder(root, table, version)
 
 
 def manifest_path(root: Path) -> Path:
