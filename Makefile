@@ -41,5 +41,5 @@ $(STAMP):
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "setting up $(VENV) (some minutes, once)"
 	$(PIP) -q -c constraints.txt torch
-	$(PIP) -q -c constraints.txt -e '.[landmarks,dev]'
+	$(PIP) -q -c constraints.txt -e '.[landmarks,datasets,dev]'
 	@rm -f $(VENV)/.installed-* && touch $@

@@ -5,6 +5,8 @@ The map, one line per module (none is imported here, so that `import aulib` is q
 faces
     labels                 AU names, occurrence / intensity / unknown, weights from base rates
     landmarks              layouts of 68 and 49 points, AU centres
+    converting             raw downloads of licensed sets -> dataset folders, with a report
+    protocols              the field's folds and splits as named, frozen lists
     datasets               the dataset folder: read, check, select a split
     manifest_checks        what a manifest must satisfy; each fault with its row
     cropping               faces aligned once into a memory-mapped array, landmarks carried along
@@ -36,6 +38,7 @@ use
     predicting             a run and faces in, scores or a table out
     plots                  every figure; functions return it and never show it
     results                runs -> tables with spread
+    fold_scores            runs of a protocol's folds -> their mean
     parameters             a notebook's parameters cell as a signature
     running                notebooks as strict functions of their parameters
     kernels                one notebook in a fresh kernel, and the true cause when it fails

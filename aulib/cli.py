@@ -121,6 +121,68 @@ def prepare(
     typer.echo(f"dataset folder: {out}, {len(faces)} faces; pictures left out are listed in skipped.csv")
 
 
+@app.command(short_help="Make a dataset folder of a licensed set's raw download.")
+def convert(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="bp4d, bp4dplus, disfa, ...; see docs/datasets.")
+    ],
+    raw: Annotated[
+        Path, typer.Option(metavar="DIR", exists=True, file_okay=False, help="The unpacked download.")
+    ],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Dataset folder to write.")],
+    keep: Annotated[str, typer.Option(help="link or copy the pictures.")] = "link",
+    landmarks: Annotated[
+        str, typer.Option(help="set, detect or none; the set's own where it has some, else detect.")
+    ] = "",
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes; all cores if not given.")] = None,
+):
+    """Make a dataset folder of the raw download of BP4D, DISFA and others, and report what was found against
+    what should be there. What cannot be used is listed in OUT/skipped.csv; repeated, it goes on where it
+    stopped.
+
+    Example: aulib convert bp4d --raw downloads/BP4D --out faces/bp4d
+    """
+    from aulib.converting import CONVERTERS
+
+    if name not in CONVERTERS:
+        raise typer.BadParameter(f"{name!r} is none of {', '.join(CONVERTERS)}", param_hint="NAME")
+    _one_of("--keep", keep, ("link", "copy"))
+    _one_of("--landmarks", landmarks, ("set", "detect", "none", ""))
+    from aulib.converting.convert import convert as convert_raw
+
+    _, report = convert_raw(name, raw, out, keep=keep, landmarks=landmarks, workers=workers)
+    typer.echo(report.text())
+    typer.echo(f"dataset folder: {out}")
+
+
+@app.command(short_help="List the field's protocols.")
+def protocols(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="Show the people of each fold of this one.")
+    ] = None,
+    run: Annotated[
+        list[Path] | None,
+        typer.Option("--run", metavar="RUN", exists=True, file_okay=False, help="A fold's run; repeatable."),
+    ] = None,
+):
+    """List the field's protocols, the folds of one, or the mean over the runs of its folds.
+
+    Example: aulib protocols bp4d-3fold
+    """
+    from aulib import protocols as module
+
+    if name is not None and name not in module.PROTOCOLS:
+        raise typer.BadParameter(f"{name!r} is none of {', '.join(module.PROTOCOLS)}", param_hint="NAME")
+    if run and name is None:
+        raise typer.BadParameter("--run needs the NAME of the protocol", param_hint="NAME")
+    if run:
+        from aulib.fold_scores import fold_table
+
+        typer.echo(fold_table(name, run))
+    else:
+        typer.echo(module.describe(name) if name else module.overview())
+
+
 @app.command(short_help="Execute a notebook strictly.")
 def run(
     notebook: Annotated[str, typer.Argument(metavar="NOTEBOOK", help="A file, or a name such as 02_train.")],

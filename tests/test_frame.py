@@ -46,7 +46,7 @@ def test_every_requirement_has_a_pinned_version_that_satisfies_it():
             pin = Requirement(line)
             assert len(pin.specifier) == 1 and str(pin.specifier).startswith("=="), line
             pins[pin.name.lower().replace("_", "-")] = str(pin.specifier).removeprefix("==")
-    for text in listed("dependencies") + listed("landmarks") + listed("dev"):
+    for text in [n for key in ("dependencies", "landmarks", "datasets", "dev") for n in listed(key)]:
         need = Requirement(text)
         assert need.specifier.contains(pins[need.name.lower().replace("_", "-")]), text
 
