@@ -6,6 +6,7 @@ faces
     labels                 AU names, occurrence / intensity / unknown, weights from base rates
     landmarks              layouts of 68 and 49 points, AU centres
     converting             raw downloads of licensed sets -> dataset folders, with a report
+    interchange            files of OpenFace, py-feat, JAA-Net, ADLD and ME-GraphAU, read and written
     protocols              the field's folds and splits as named, frozen lists
     datasets               the dataset folder: read, check, select a split
     manifest_checks        what a manifest must satisfy; each fault with its row

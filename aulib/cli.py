@@ -155,6 +155,94 @@ def convert(
     typer.echo(f"dataset folder: {out}")
 
 
+@app.command("import", short_help="Make a dataset folder of other code's files.")
+def import_(
+    kind: Annotated[
+        str, typer.Argument(metavar="KIND", help="openface, pyfeat, jaanet (ADLD too) or megraphau.")
+    ],
+    pictures: Annotated[
+        Path,
+        typer.Option(metavar="DIR", exists=True, file_okay=False, help="The pictures that the files name."),
+    ],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Dataset folder to write.")],
+    table: Annotated[
+        Path | None,
+        typer.Option(metavar="CSV", exists=True, help="openface, pyfeat: a CSV, or a folder of them."),
+    ] = None,
+    train: Annotated[
+        str, typer.Option(metavar="PREFIX", help="jaanet: lists of train, without _path.txt.")
+    ] = "",
+    val: Annotated[str, typer.Option(metavar="PREFIX", help="jaanet: lists of val.")] = "",
+    test: Annotated[str, typer.Option(metavar="PREFIX", help="jaanet: lists of test.")] = "",
+    lists: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", exists=True, file_okay=False, help="megraphau: folder of lists."),
+    ] = None,
+    dataset: Annotated[str, typer.Option(help="megraphau: what the lists' names start with.")] = "BP4D",
+    fold: Annotated[int, typer.Option(min=1, help="megraphau: which fold.")] = 1,
+    aus: Annotated[
+        str, typer.Option(help="What the label columns are, as in 1,2,4; else their number tells.")
+    ] = "",
+    first_pixel: Annotated[
+        int, typer.Option(min=0, max=1, help="jaanet: 1 for landmarks of raw pictures, 0 of aligned ones.")
+    ] = 0,
+    keep: Annotated[str, typer.Option(help="link or copy the pictures.")] = "link",
+):
+    """Make a dataset folder of CSV files of OpenFace or py-feat, or of JAA-Net's, ADLD's or ME-GraphAU's
+    lists.
+
+    Example: aulib import jaanet --train data/list/BP4D_combine_1_2 --test data/list/BP4D_part3 --pictures
+    data/imgs --out faces/bp4d
+    """
+    from aulib.interchange import FORMATS
+
+    _one_of("KIND", kind, FORMATS)
+    _one_of("--keep", keep, ("link", "copy"))
+    prefixes = {split: prefix for split, prefix in (("train", train), ("val", val), ("test", test)) if prefix}
+    needed = {"jaanet": prefixes, "megraphau": lists}.get(kind, table)
+    if not needed:
+        option = {"jaanet": "--train, --val or --test", "megraphau": "--lists"}.get(kind, "--table")
+        raise typer.BadParameter(f"{kind} needs {option}", param_hint="KIND")
+    from aulib.interchange import folders
+
+    if kind in ("openface", "pyfeat"):
+        data = folders.import_table(kind, table, pictures, out, keep)
+    else:
+        named = [f"AU{int(number):02d}" for number in aus.split(",")] if aus else None
+        data = folders.import_lists(
+            folders.Lists(prefixes, lists, dataset, fold, named, first_pixel), pictures, out, keep
+        )
+    typer.echo(f"dataset folder: {out}, {len(data)} faces; rows left out are listed in skipped.csv")
+
+
+@app.command(short_help="Write a dataset folder as other code's files.")
+def export(
+    dataset: Annotated[str, typer.Argument(metavar="DATASET", help="Dataset folder.")],
+    kind: Annotated[str, typer.Option("--as", metavar="KIND", help="openface, pyfeat, jaanet or megraphau.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where to write.")],
+    unknown: Annotated[int, typer.Option(help="jaanet: code of unknown labels, 9 there, 999 in ADLD.")] = 9,
+    crop: Annotated[
+        str, typer.Option(help="jaanet: adld or jaanet also cuts 200-pixel faces as that code does.")
+    ] = "",
+):
+    """Write a dataset folder as a CSV of OpenFace or py-feat, or as JAA-Net's, ADLD's or ME-GraphAU's lists.
+
+    Example: aulib export faces/bp4d#bp4d-3fold/part3 --as jaanet --crop jaanet --out jaanet/data
+    """
+    from aulib.interchange import FORMATS
+
+    _one_of("--as", kind, FORMATS)
+    _one_of("--crop", crop, ("adld", "jaanet", ""))
+    if crop and kind != "jaanet":
+        raise typer.BadParameter("only jaanet has crops", param_hint="--crop")
+    from aulib.cropping import ADLD_CROP, JAANET_CROP
+    from aulib.interchange.folders import export as export_folder
+
+    spec = {"adld": ADLD_CROP, "jaanet": JAANET_CROP}.get(crop)
+    for path in export_folder(dataset, kind, out, unknown, crop=spec):
+        typer.echo(str(path))
+
+
 @app.command(short_help="List the field's protocols.")
 def protocols(
     name: Annotated[

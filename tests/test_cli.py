@@ -9,7 +9,18 @@ import pytest
 import aulib
 from aulib import cli
 
-COMMANDS = ["synth", "prepare", "convert", "protocols", "run", "evaluate", "predict", "demo"]
+COMMANDS = [
+    "synth",
+    "prepare",
+    "convert",
+    "import",
+    "export",
+    "protocols",
+    "run",
+    "evaluate",
+    "predict",
+    "demo",
+]
 
 
 def call(capsys, *arguments) -> tuple[int, str, str]:

@@ -125,7 +125,7 @@ def _take_picture(picture: Path, task: Task, name: str, given) -> tuple[str, np.
         return f"unreadable: {_one_line(error)}".replace(str(picture), picture.name), None
     reason, points = _points(np.asarray(pixels) if detects else None, size, given)
     if not reason:
-        _put(picture, task.out / name, task.keep)
+        link_picture(picture, task.out / name, task.keep)
     return reason, points
 
 
@@ -196,7 +196,7 @@ def _safe(text: str) -> str:
     return re.sub(r"[\x00-\x1f\x7f/\\:]", "_", text).strip().lstrip(".") or "_"
 
 
-def _put(picture: Path, path: Path, keep: str) -> None:
+def link_picture(picture: Path, path: Path, keep: str) -> None:
     """Link or copy a picture in one step; a file system without links gets a copy."""
     if path.is_symlink() or path.exists():
         if path.exists() and os.path.samefile(path, picture):
