@@ -27,6 +27,11 @@ _TOLERATED = re.compile(
 
 def check_columns(columns: list[str], manifest: Path) -> None:
     """Required columns are there, none is unknown or doubled, landmarks are a known layout; or ValueError."""
+    _report(column_faults(columns), manifest, header=True)
+
+
+def column_faults(columns: list[str]) -> list[str]:
+    """What is wrong with a manifest's column names."""
     faults = [f"column `{name}` is missing" for name in ("image", "subject", "split") if name not in columns]
     doubled = sorted({name for name in columns if columns.count(name) > 1})
     faults += [f"column `{name}` occurs twice" for name in doubled]
@@ -50,7 +55,7 @@ def check_columns(columns: list[str], manifest: Path) -> None:
                 f"landmarks have {len(x)} x and {len(y)} y columns ({detail}), "
                 "expected x_0..x_67 and y_0..y_67, or both 0..48"
             )
-    _report(faults, manifest, header=True)
+    return faults
 
 
 def _near(name: str, known: list[str]) -> str | None:
@@ -87,15 +92,21 @@ def check_rows(table: pd.DataFrame, root: Path, manifest: Path) -> None:
     """Images exist, once each; no subject in two splits; labels and landmarks in range; or ValueError."""
     if table.empty:
         raise ValueError(f"{manifest} has a header and no rows, expected one row per image")
-    faults = _split_faults(table) + _label_faults(table) + _landmark_faults(table)
-    _report_rows(faults + _image_faults(table, root), manifest)
+    _report_rows(row_faults(table, root), manifest)
 
 
-def _split_faults(table: pd.DataFrame) -> list[tuple[int, str]]:
+def row_faults(table: pd.DataFrame, root: Path, limit: int = MAX_FAULTS) -> list[tuple[int, str]]:
+    """(row counted from 0, what is wrong) of a table whose columns are right; about `limit` of each kind."""
+    checks = (_split_faults, _label_faults, _landmark_faults)
+    faults = [fault for check in checks for fault in check(table, limit)]
+    return faults + _image_faults(table, root, limit)
+
+
+def _split_faults(table: pd.DataFrame, limit: int) -> list[tuple[int, str]]:
     faults = []
-    for row in np.flatnonzero(~table["split"].isin(SPLITS))[:MAX_FAULTS]:
+    for row in np.flatnonzero(~table["split"].isin(SPLITS))[:limit]:
         faults.append((row, f"split is {table['split'].iloc[row]!r}, expected train, val or test"))
-    for row in np.flatnonzero(table["subject"] == "")[:MAX_FAULTS]:
+    for row in np.flatnonzero(table["subject"] == "")[:limit]:
         faults.append((row, "subject is empty, expected a name (splits must not share people)"))
     pairs = table[["subject", "split"]].drop_duplicates()  # keeps the first row of each pair
     pairs = pairs[pairs["subject"] != ""]
@@ -106,7 +117,7 @@ def _split_faults(table: pd.DataFrame) -> list[tuple[int, str]]:
     return faults
 
 
-def _label_faults(table: pd.DataFrame) -> list[tuple[int, str]]:
+def _label_faults(table: pd.DataFrame, limit: int) -> list[tuple[int, str]]:
     faults = []
     for column in table.columns:
         if re.fullmatch(r"AU\d\d_c", column):
@@ -119,14 +130,14 @@ def _label_faults(table: pd.DataFrame) -> list[tuple[int, str]]:
             expected = "0 to 5 or an empty cell"
         else:
             continue
-        for row in np.flatnonzero(wrong)[:MAX_FAULTS]:
+        for row in np.flatnonzero(wrong)[:limit]:
             code = values[row] in (9, 99, 999, -1)
             hint = " (a code for unknown? leave the cell empty then)" if code else ""
             faults.append((row, f"{column} is {values[row]:g}, expected {expected}{hint}"))
     return faults
 
 
-def _landmark_faults(table: pd.DataFrame) -> list[tuple[int, str]]:
+def _landmark_faults(table: pd.DataFrame, limit: int) -> list[tuple[int, str]]:
     num_landmarks = sum(re.fullmatch(r"x_\d+", column) is not None for column in table.columns)
     if not num_landmarks:
         return []
@@ -134,7 +145,7 @@ def _landmark_faults(table: pd.DataFrame) -> list[tuple[int, str]]:
     y = table[[f"y_{point}" for point in range(num_landmarks)]].to_numpy(dtype=np.float32)
     given = (~np.isnan(x)).sum(axis=1) + (~np.isnan(y)).sum(axis=1)
     faults = []
-    for row in np.flatnonzero((given > 0) & (given < 2 * num_landmarks))[:MAX_FAULTS]:
+    for row in np.flatnonzero((given > 0) & (given < 2 * num_landmarks))[:limit]:
         empty = 2 * num_landmarks - given[row]
         faults.append((row, f"{empty} of {2 * num_landmarks} landmark cells are empty, expected all or none"))
     complete = np.flatnonzero(given == 2 * num_landmarks)
@@ -142,24 +153,24 @@ def _landmark_faults(table: pd.DataFrame) -> list[tuple[int, str]]:
     with np.errstate(invalid="ignore"):  # infinities are caught by the first test
         farthest = np.maximum(np.abs(x).max(axis=1, initial=0), np.abs(y).max(axis=1, initial=0))
         box = np.maximum(np.ptp(x, axis=1), np.ptp(y, axis=1)) if len(complete) else np.zeros(0)
-    for position in np.flatnonzero(~(farthest <= MAX_COORDINATE))[:MAX_FAULTS]:
+    for position in np.flatnonzero(~(farthest <= MAX_COORDINATE))[:limit]:
         text = f"a landmark coordinate is {farthest[position]:g}, expected pixels of the image"
         faults.append((complete[position], text))
-    for position in np.flatnonzero(box < MIN_FACE)[:MAX_FAULTS]:
+    for position in np.flatnonzero(box < MIN_FACE)[:limit]:
         text = f"the landmarks span {box[position]:.3g} pixels, expected at least {MIN_FACE}"
         faults.append((complete[position], f"{text} (pixels of the image, not shares of its width)"))
     return faults
 
 
-def _image_faults(table: pd.DataFrame, root: Path) -> list[tuple[int, str]]:
+def _image_faults(table: pd.DataFrame, root: Path, limit: int) -> list[tuple[int, str]]:
     images = table["image"]
     faults = []
-    for row in np.flatnonzero(images == "")[:MAX_FAULTS]:
+    for row in np.flatnonzero(images == "")[:limit]:
         faults.append((row, "image is empty, expected a path relative to the dataset folder"))
     first_row: dict[str, int] = {}
     listings: dict[str, set[str]] = {}
     for row, image in enumerate(images):
-        if len(faults) >= MAX_FAULTS:
+        if len(faults) >= limit:
             break
         if not image:
             continue
