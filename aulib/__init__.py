@@ -18,6 +18,7 @@ faces
     detector               68 landmarks on a picture (extra `landmarks`)
     landmark_tables        landmarks from the CSV of OpenFace, py-feat and the like
     synthetic              rendered faces with AU labels: actions, appearance, domains, renderer, sets
+    checking               the label doctor: everything that can be wrong with a dataset folder
     describing             what a dataset's labels say, as tables: base rates, which AUs occur together
     loaders                augmentation that moves image and landmarks together; paired domain batches
 model

@@ -155,6 +155,54 @@ def convert(
     typer.echo(f"dataset folder: {out}")
 
 
+@app.command(short_help="Find what is wrong with a dataset folder.")
+def check(
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", exists=True, file_okay=False, help="A dataset folder.")
+    ],
+    published: Annotated[
+        str,
+        typer.Option(
+            "--as", metavar="NAME", help="Compare base rates with those published of bp4d, disfa, ..."
+        ),
+    ] = "",
+    pictures: Annotated[int, typer.Option(min=0, help="How many to open at most; 0 opens none.")] = 20_000,
+    sheet: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.png", dir_okay=False, help="Draw the crops least like the others."),
+    ] = None,
+    json: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", dir_okay=False, help="Write all findings here.")
+    ] = None,
+):
+    """Find what is wrong with a dataset folder: cells, labels, splits, pictures, duplicates, landmarks. Ends
+    with status 1 if there are errors. Notebook 07_dataset_check shows the same with pictures.
+
+    Example: aulib check faces/bp4d --sheet worst.png
+    """
+    from aulib.converting import CONVERTERS
+
+    _one_of("--as", published, (*CONVERTERS, ""))
+    from aulib.checking.doctor import check as check_folder
+    from aulib.checking.doctor import worst_faces
+
+    diagnosis = check_folder(folder, published, pictures)
+    typer.echo(diagnosis.text())
+    if json:
+        diagnosis.write(json)
+    if sheet and len(diagnosis.worst):
+        from aulib import plots
+
+        shown = worst_faces(diagnosis)
+        title = "crops least like the set's mean crop, worst first"
+        figure = plots.draw_faces(shown["images"], shown["landmarks"], shown["captions"], title=title)
+        sheet.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(sheet)
+        typer.echo(f"contact sheet: {sheet}")
+    if errors := diagnosis.count("error"):
+        raise _ended(f"{errors} errors in {folder}", 1)
+
+
 @app.command("import", short_help="Make a dataset folder of other code's files.")
 def import_(
     kind: Annotated[

@@ -67,10 +67,12 @@ def test_the_crop_of_adld_is_reproduced():  # its face_transform.m written out: 
 
 
 def test_adlds_and_jaanets_crops_of_a_turned_face_by_hand():
-    # The eye line goes (60, 80), so cos = .6, sin = .8; turned level, the five points are (140, -20), (240, -20),
-    # (190, 40), (150, 80), (230, 80): box 100 x 100 around (190, 30), half = 1.4 * 100, scale = 99.5 / 140.
+    # The eye line goes (60, 80), so cos = .6, sin = .8; turned level, the five points are (140, -20),
+    # (240, -20), (190, 40), (150, 80), (230, 80): box 100 x 100 around (190, 30), half = 1.4 * 100, scale = 99.5 / 140.
     face = face_of_five((100, 100), (160, 180), (82, 176), (26, 168), (74, 232), layout=LAYOUT_49)
-    corners = face[[LAYOUT_49.right_eye[0], LAYOUT_49.left_eye[0], LAYOUT_49.nose_tip, *LAYOUT_49.mouth_corners]]
+    corners = face[
+        [LAYOUT_49.right_eye[0], LAYOUT_49.left_eye[0], LAYOUT_49.nose_tip, *LAYOUT_49.mouth_corners]
+    ]
     by_hand = [(63.964, 63.964), (135.036, 63.964), (99.5, 106.607), (71.071, 135.036), (127.929, 135.036)]
     matrix = crop_matrix(face, ADLD_CROP)
     assert corners @ matrix[:, :2].T + matrix[:, 2] == pytest.approx(np.array(by_hand), abs=1e-3)
@@ -81,7 +83,9 @@ def test_adlds_and_jaanets_crops_of_a_turned_face_by_hand():
 
 @pytest.mark.parametrize("spec", [ADLD_CROP, JAANET_CROP])
 def test_their_crops_sample_a_large_picture_without_averaging(spec):
-    pixels = np.random.default_rng(0).integers(0, 256, (900, 900, 3), dtype=np.uint8)  # noise: averaging would grey it
+    pixels = np.random.default_rng(0).integers(
+        0, 256, (900, 900, 3), dtype=np.uint8
+    )  # noise: averaging would grey it
     picture = Image.fromarray(pixels)
     matrix = crop_matrix(face_outline(900), spec)
     assert 1 / np.hypot(*matrix[:, 0]) > 2  # shrinks

@@ -19,6 +19,7 @@ TINY = {
     "01_faces": {"source": "{source}", "target": "{target}"},
     "02_train": {"source": "{source}", "target": "{target}", "method": "full", "steps": 2, "batch_size": 4},
     "03_report": {"runs": ["{run}"]},
+    "07_dataset_check": {"data": "{source}", "published": "bp4d"},
 }
 
 
