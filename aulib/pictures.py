@@ -20,9 +20,10 @@ def read_picture(path: str | Path, at_most: int | None = None) -> Image.Image:
             at a fraction of its size, which is several times faster.
 
     Raises:
-        OSError: the file is missing, empty, truncated or no picture.
+        OSError: the file is missing, empty, truncated or no picture, or no file at all (a pipe, a folder).
         Image.DecompressionBombError: it has more than MAX_PIXELS pixels.
     """
+    refuse_pipes(path)
     with Image.open(path) as picture:
         size = upright_size(picture)
         if size[0] * size[1] > MAX_PIXELS:
@@ -35,6 +36,13 @@ def read_picture(path: str | Path, at_most: int | None = None) -> Image.Image:
         picture.load()
         shown = _to_rgb(ImageOps.exif_transpose(picture))
         return shown if shown.size == size else shown.resize(size, Image.Resampling.BICUBIC)
+
+
+def refuse_pipes(path: str | Path) -> None:
+    """OSError if there is something at `path` that is no file: opening a pipe would wait for ever."""
+    path = Path(path)
+    if path.exists() and not path.is_file():
+        raise OSError(f"{path} is no file (a pipe or a folder), expected a picture")
 
 
 def upright_size(picture: Image.Image) -> tuple[int, int]:

@@ -68,7 +68,8 @@ def test_the_crop_of_adld_is_reproduced():  # its face_transform.m written out: 
 
 def test_adlds_and_jaanets_crops_of_a_turned_face_by_hand():
     # The eye line goes (60, 80), so cos = .6, sin = .8; turned level, the five points are (140, -20),
-    # (240, -20), (190, 40), (150, 80), (230, 80): box 100 x 100 around (190, 30), half = 1.4 * 100, scale = 99.5 / 140.
+    # (240, -20), (190, 40), (150, 80), (230, 80): box 100 x 100 around (190, 30), half = 1.4 * 100,
+    # scale = 99.5 / 140.
     face = face_of_five((100, 100), (160, 180), (82, 176), (26, 168), (74, 232), layout=LAYOUT_49)
     corners = face[
         [LAYOUT_49.right_eye[0], LAYOUT_49.left_eye[0], LAYOUT_49.nose_tip, *LAYOUT_49.mouth_corners]

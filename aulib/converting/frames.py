@@ -23,7 +23,7 @@ from aulib.converting.sessions import Session, Source
 from aulib.converting.videos import read_frames
 from aulib.detector import detect_landmarks
 from aulib.landmarks import refuse_outside
-from aulib.pictures import read_picture, upright_size
+from aulib.pictures import read_picture, refuse_pipes, upright_size
 
 CODE_VERSION = 1  # raise it when a session's outcome would change; what was converted before is then redone
 GLANCE = 200  # pixels; a picture is decoded at this size to see that it can be
@@ -117,6 +117,7 @@ def _take_picture(picture: Path, task: Task, name: str, given) -> tuple[str, np.
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of large pictures and odd metadata
+            refuse_pipes(picture)
             with Image.open(picture) as header:
                 size = upright_size(header)
             detects = task.landmarks == "detect"
