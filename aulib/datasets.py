@@ -180,7 +180,12 @@ def _read_csv(data: bytes, manifest: Path) -> pd.DataFrame:
     from pyarrow import csv as arrow_csv
 
     first_line = data[: data.find(b"\n") if b"\n" in data else None].decode("utf-8-sig", errors="replace")
-    columns = [name.strip() for name in next(csv.reader([first_line.strip()]), [])]  # OpenFace: ", AU01_c"
+    try:
+        columns = [
+            name.strip() for name in next(csv.reader([first_line.strip()]), [])
+        ]  # OpenFace: ", AU01_c"
+    except csv.Error as error:  # carriage returns alone, a cell of megabytes
+        raise ValueError(f"{manifest} has no readable header: {error}") from error
     check_columns(columns, manifest)
 
     def read(types):
@@ -197,10 +202,19 @@ def _read_csv(data: bytes, manifest: Path) -> pd.DataFrame:
     except pa.ArrowInvalid as error:
         if "CSV conversion error" not in str(error):  # a row with too many or too few cells
             raise ValueError(f"{manifest}: {error}") from error
+        _refuse_other_than_utf8(data, manifest)
         table = read({column: pa.string() for column in columns})  # slow, only to say where
         check_cells(table[numbers], manifest)
         raise ValueError(f"{manifest}: {error}") from error
     return _tidy(table)
+
+
+def _refuse_other_than_utf8(data: bytes, manifest: Path) -> None:
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise ValueError(f"{manifest} line {line} is not UTF-8 (byte 0x{data[error.start]:02x})") from error
 
 
 def _read_parquet(data: bytes, manifest: Path) -> pd.DataFrame:

@@ -41,7 +41,9 @@ def column_faults(columns: list[str]) -> list[str]:
             continue
         near = _near(name, known)
         hint = f"; did you mean `{near}`?" if near else ""
-        faults.append(f"column `{name}` is unknown{hint} (a column of your own may be called `meta_...`)")
+        faults.append(
+            f"column `{name[:60]}` is unknown{hint} (a column of your own may be called `meta_...`)"
+        )
     x = {int(name[2:]) for name in columns if re.fullmatch(r"x_\d+", name)}
     y = {int(name[2:]) for name in columns if re.fullmatch(r"y_\d+", name)}
     if x or y:
@@ -74,7 +76,7 @@ def check_cells(cells: pd.DataFrame, manifest: Path) -> None:
         is_number = pd.to_numeric(text.where(text != "", "nan"), errors="coerce").notna()
         is_missing = text.str.lower().isin(["", "nan", "na", "n/a", "null", "none"])
         for row in np.flatnonzero(~(is_number | is_missing))[:MAX_FAULTS]:
-            faults.append((row, f"{column} is {text.iloc[row]!r}, expected a number or an empty cell"))
+            faults.append((row, f"{column} is {shown(text.iloc[row])}, expected a number or an empty cell"))
     _report_rows(faults, manifest)
 
 
@@ -175,7 +177,9 @@ def _image_faults(table: pd.DataFrame, root: Path, limit: int) -> list[tuple[int
         if not image:
             continue
         if (earlier := first_row.setdefault(image, row)) != row:
-            faults.append((row, f"image {image!r} is also in row {earlier + 2}, expected each image once"))
+            faults.append(
+                (row, f"image {shown(image)} is also in row {earlier + 2}, expected each image once")
+            )
             continue
         folder, _, name = image.rpartition("/")
         if folder not in listings:  # one listing for a folder of images instead of one stat for each image
@@ -190,17 +194,29 @@ def _files_in(root: Path, folder: str) -> set[str]:
         return set()
     try:
         with os.scandir(root / folder) as entries:
-            return {entry.name for entry in entries if entry.is_file()}
-    except (FileNotFoundError, NotADirectoryError):
+            return {entry.name for entry in entries if _is_file(entry)}
+    except (OSError, ValueError):  # no such folder, a name too long or with a NUL
         return set()
+
+
+def _is_file(entry: os.DirEntry) -> bool:
+    try:
+        return entry.is_file()
+    except OSError:  # a link to itself
+        return False
+
+
+def shown(text: str) -> str:
+    """The text in quotes for a message, cut where it is long."""
+    return repr(text) if len(text) <= 80 else f"{text[:60]!r}..."
 
 
 def _missing_image(image: str, root: Path) -> str:
     if image.startswith("/") or ".." in image.split("/") or re.match(r"[A-Za-z]:", image):
-        return f"image is {image!r}, expected a path relative to the dataset folder and inside it"
+        return f"image is {shown(image)}, expected a path relative to the dataset folder and inside it"
     if "\\" in image:
-        return f"image {image!r} has backslashes, expected `/` between folders"
-    return f"image {image!r} does not exist in {root}"
+        return f"image {shown(image)} has backslashes, expected `/` between folders"
+    return f"image {shown(image)} does not exist in {root}"
 
 
 def _report_rows(faults: list[tuple[int, str]], manifest: Path) -> None:

@@ -271,10 +271,6 @@ def test_matlab_files_that_hold_something_else(tmp_path):
         assert ends_well(lambda path=path: read_tracks(path), path.name)
 
 
-def _save(picture: Image.Image, path: Path, **options) -> None:
-    picture.save(path, **options)
-
-
 def _pictures(folder: Path) -> dict[str, str]:
     """Pictures of every kind; name -> "use" or "skip"."""
     folder.mkdir()
@@ -295,7 +291,7 @@ def _pictures(folder: Path) -> dict[str, str]:
         "-rf.jpg",
         "a" * 200 + ".jpg",
     ]
-    odd += ["a,b;c.png", "100%.jpg", "$(id).png", ".. .jpg", "line\nbreak.png"]
+    odd += ["a,b;c.png", "100%.jpg", "$(id).png", "a..b.jpg", "line\nbreak.png"]
     for name in odd:
         add(name, "use", plain.save)
     add("sixteen.png", "use", lambda p: Image.fromarray(noise[..., 0].astype(np.uint16) * 256).save(p))
@@ -361,8 +357,9 @@ def test_reading_one_picture_of_every_kind(tmp_path):
     for name, expected in _pictures(tmp_path / "photos").items():
         if name in ("pipe.jpg", "one_pixel.png"):
             continue
-        said = "cannot truncated image pixel broken decompress symbolic unpack not-enough buffer EOF".split()
-        told = ends_well(lambda name=name: read_picture(tmp_path / "photos" / name), name, *said)
+        told = ends_well(
+            lambda name=name: read_picture(tmp_path / "photos" / name), ""
+        )  # callers add the name
         assert bool(told) == (expected == "skip"), name
 
 

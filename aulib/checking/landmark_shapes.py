@@ -3,6 +3,7 @@
 import importlib.util
 
 import numpy as np
+from scipy.ndimage import uniform_filter
 
 from aulib.checking.findings import Finding
 from aulib.checking.pictures import Look
@@ -75,12 +76,20 @@ def check_shapes(data: DatasetFolder) -> list[Finding]:
 
 
 def likeness(look: Look) -> np.ndarray:
-    """(M,) correlation of each face crop with the mean of all, NaN without a face: low where the eyes are
-    elsewhere."""
+    """(M,) correlation of each face crop with the mean of all in local contrast, NaN without a face: low
+    where the eyes are elsewhere."""
     result = np.full(len(look.rows), np.nan)
     if look.has_face.sum() < 3:
         return result
-    faces = look.faces[look.has_face].reshape(-1, look.faces[0].size).astype(np.float32)
+    faces = look.faces[look.has_face].astype(np.float32)
+    around = (
+        1,
+        9,
+        9,
+    )  # each place against its surroundings: neither skin nor light nor ground makes a crop odd
+    faces -= uniform_filter(faces, around)
+    faces /= np.sqrt(uniform_filter(faces**2, around)) + 4
+    faces = faces.reshape(len(faces), -1)
     faces -= faces.mean(axis=1, keepdims=True)
     faces /= np.maximum(faces.std(axis=1, keepdims=True), 1e-3)
     mean = faces.mean(axis=0)

@@ -3,6 +3,7 @@ checked."""
 
 import io
 import re
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -57,12 +58,18 @@ def _read_csv(path: Path) -> tuple[pd.DataFrame, list[Finding]]:
         text = data.decode("utf-8-sig", errors="replace")
     bad: list[int] = []
     try:
-        table = pd.read_csv(
-            io.StringIO(text), dtype=str, keep_default_na=False, skipinitialspace=True, index_col=False,
-            engine="python", on_bad_lines=lambda cells: bad.append(len(cells)),
-        )  # fmt: skip
+        with warnings.catch_warnings(record=True) as said:  # pandas only warns where it cuts rows off
+            warnings.simplefilter("always")
+            table = pd.read_csv(
+                io.StringIO(text), dtype=str, keep_default_na=False, skipinitialspace=True, index_col=False,
+                engine="python", on_bad_lines=lambda cells: bad.append(len(cells)),
+            )  # fmt: skip
     except Exception as error:  # pandas raises many kinds
         raise ValueError(f"{path} is no readable CSV: {' '.join(str(error).split())[:150]}") from error
+    if any("Length of header" in str(warning.message) for warning in said):
+        findings.append(
+            Finding("file", "error", "the rows have more cells than the header; the last are ignored")
+        )
     if bad:
         width = len(table.columns)
         text = f"{len(bad)} rows have more cells ({bad[0]}) than the header ({width}) and were left out"
@@ -83,7 +90,8 @@ def _numbers(column: pd.Series) -> tuple[pd.Series, list[Finding]]:
     if len(wrong):
         shown = f"{column.name} is {text.iloc[wrong[0]]!r}, expected a number or an empty cell"
         found.append(Finding("cells", "error", shown, tuple(wrong.tolist())))
-    return values.astype(np.float32), found
+    with np.errstate(over="ignore"):  # what is too large for float32 is infinite, and a finding
+        return values.astype(np.float32), found
 
 
 def check_cells(table: pd.DataFrame, root: Path) -> list[Finding]:

@@ -227,7 +227,10 @@ def _key(task: Task) -> str:
     stamps = []
     for name, path in sorted(task.source.files.items()):
         if path is not None and path != task.source.files.get("root"):
-            found = path.stat()
+            try:
+                found = path.stat()
+            except OSError:  # gone since it was listed; reading it will say so
+                continue
             stamps.append([name, str(path), found.st_size if path.is_file() else 0, found.st_mtime_ns])
     shaped_by = [
         CODE_VERSION,

@@ -44,6 +44,8 @@ def read_tracks(
     if struct not in content:
         raise ValueError(f"{path} has {_names(content)}, expected `{struct}`")
     fields = content[struct]
+    if not isinstance(fields, dict):
+        raise ValueError(f"{path}: `{struct}` is no struct, expected one with {' or '.join(points)}")
     name = next((name for name in points if name in fields), None)
     if name is None:
         raise ValueError(f"{path}: `{struct}` has fields {', '.join(fields)}, expected {' or '.join(points)}")
@@ -69,7 +71,10 @@ def to_49_points(face: np.ndarray, path: Path) -> np.ndarray:
 
 
 def _as_points(value, path: Path) -> np.ndarray:
-    value = np.squeeze(np.asarray(value, dtype=np.float64))
+    try:
+        value = np.squeeze(np.asarray(value, dtype=np.float64))
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{path}: landmarks are no numbers") from error
     if value.ndim == 2 and value.shape[0] == 2 and value.shape[1] != 2:
         value = value.T
     if value.ndim == 1 and len(value) % 2 == 0 and len(value) > 2:  # x1 y1 x2 y2 ...

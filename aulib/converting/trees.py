@@ -6,6 +6,7 @@ ends.
 
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 PICTURES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"}
@@ -34,7 +35,7 @@ class Tree:
         self.folders.append((parts, folder))
         try:
             with os.scandir(folder) as entries:
-                below = sorted(e.name for e in entries if not e.name.startswith(".") and e.is_dir())
+                below = sorted(e.name for e in entries if not e.name.startswith(".") and _is(e.is_dir))
         except OSError:
             return
         for name in below:
@@ -71,7 +72,14 @@ class Tree:
 def files_in(folder: Path) -> list[Path]:
     """Visible files of a folder, sorted by name."""
     with os.scandir(folder) as entries:
-        return sorted(folder / e.name for e in entries if e.is_file() and not e.name.startswith("."))
+        return sorted(folder / e.name for e in entries if not e.name.startswith(".") and _is(e.is_file))
+
+
+def _is(kind: Callable[[], bool]) -> bool:
+    try:
+        return kind()
+    except OSError:  # a link to itself
+        return False
 
 
 def pictures_in(folder: Path) -> list[Path]:

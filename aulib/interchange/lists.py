@@ -140,7 +140,7 @@ def _numbers(path: Path, num_rows: int, num_columns: int | None = None) -> np.nd
         try:
             row = [float(cell) for cell in re.split(r"[\s,]+", line)]
         except ValueError as error:
-            raise ValueError(f"{path} line {number}: {error}") from error
+            raise ValueError(f"{path} line {number}: {str(error)[:80]}, expected numbers") from error
         want = num_columns or (len(rows[0]) if rows else len(row))
         if len(row) != want:
             raise ValueError(f"{path} line {number}: {len(row)} numbers, expected {want}")

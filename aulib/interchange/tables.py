@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from aulib.converting.label_tables import read_text
+from aulib.manifest_checks import shown
 
 # py-feat has AU01 for a probability, a manifest AU01_p; what a manifest does not know becomes meta_pyfeat_...
 _KNOWN = re.compile(r"[xy]_\d+|frame|face_id|FaceRect\w+|FaceScore|input|timestamp|confidence|success")
@@ -121,7 +122,7 @@ def _refuse_text(table: pd.DataFrame, path: Path, numeric: str) -> None:
             if wrong.any():
                 row = int(np.flatnonzero(wrong)[0])
                 raise ValueError(
-                    f"{path} line {row + 2}: {name} is {table[name].iloc[row]!r}, expected a number"
+                    f"{path} line {row + 2}: {name} is {shown(str(table[name].iloc[row]))}, expected a number"
                 )
             table[name] = values
 
