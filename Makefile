@@ -44,5 +44,5 @@ $(STAMP):
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "setting up $(VENV) (some minutes, once)"
 	$(PIP) -q -c constraints.txt torch
-	$(PIP) -q -c constraints.txt -e '.[landmarks,app,dev]'
+	$(PIP) -q -c constraints.txt -e '.[landmarks,app,datasets,dev]'
 	@rm -f $(VENV)/.installed-* && touch $@

@@ -5,6 +5,9 @@ The map, one line per module (none is imported here, so that `import aulib` is q
 faces
     labels                 AU names, occurrence / intensity / unknown, weights from base rates
     landmarks              layouts of 68 and 49 points, AU centres
+    converting             raw downloads of licensed sets -> dataset folders, with a report
+    interchange            files of OpenFace, py-feat, JAA-Net, ADLD and ME-GraphAU, read and written
+    protocols              the field's folds and splits as named, frozen lists
     datasets               the dataset folder: read, check, select a split
     manifest_checks        what a manifest must satisfy; each fault with its row
     cropping               faces aligned once into a memory-mapped array, landmarks carried along
@@ -15,6 +18,7 @@ faces
     detector               68 landmarks on a picture (extra `landmarks`)
     landmark_tables        landmarks from the CSV of OpenFace, py-feat and the like
     synthetic              rendered faces with AU labels: actions, appearance, domains, renderer, sets
+    checking               the label doctor: everything that can be wrong with a dataset folder
     describing             what a dataset's labels say, as tables: base rates, which AUs occur together
     loaders                augmentation that moves image and landmarks together; paired domain batches
 model
@@ -58,6 +62,7 @@ use
     side_by_side           runs of a folder side by side, AU by AU, on the same faces
     widgets                instruments for notebook and app: playground, photograph, swaps, runs
     serving                the playground as an app on this machine
+    fold_scores            runs of a protocol's folds -> their mean
     parameters             a notebook's parameters cell as a signature
     running                notebooks as strict functions of their parameters
     kernels                one notebook in a fresh kernel, and the true cause when it fails

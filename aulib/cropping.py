@@ -27,10 +27,22 @@ MAX_FAULTS = 10
 
 @dataclass(frozen=True)
 class CropSpec:
-    """Size of the crop (pixels) and how much wider it is than the box around eyes, nose and mouth."""
+    """Size of the crop (pixels), and how much wider it is than the box around eyes, nose and mouth.
+
+    Attributes:
+        smooth: average the pixels of a picture that shrinks by 2 or more [C]; without it each pixel of the
+            crop is
+            one bilinear sample, as in ADLD and JAA-Net.
+    """
 
     size: int = 128
     box_enlarge: float = 2.8  # ADLD 2.8, JAA-Net 2.9
+    smooth: bool = True
+
+
+# The crops of two code bases to the pixel (but for OpenCV's sampling, which rounds to 1/32 of a pixel).
+ADLD_CROP = CropSpec(size=200, box_enlarge=2.8, smooth=False)
+JAANET_CROP = CropSpec(size=200, box_enlarge=2.9, smooth=False)
 
 
 @dataclass(frozen=True)
@@ -91,8 +103,9 @@ def crop_matrix(landmarks: np.ndarray, spec: CropSpec = CropSpec()) -> np.ndarra
     return np.concatenate([scale * rotation, offset[:, None]], axis=1)
 
 
-def crop_face(picture: Image.Image, matrix: np.ndarray, size: int) -> np.ndarray:
-    """Cut one crop: bilinear, mid grey outside the picture; reduced first where it shrinks by 2 or more.
+def crop_face(picture: Image.Image, matrix: np.ndarray, size: int, smooth: bool = True) -> np.ndarray:
+    """Cut one crop: bilinear, mid grey outside the picture; if `smooth` reduced first where it shrinks by 2
+    or more.
 
     Args:
         picture: RGB.
@@ -104,7 +117,7 @@ def crop_face(picture: Image.Image, matrix: np.ndarray, size: int) -> np.ndarray
     scale = float(np.hypot(*matrix[:, 0]))
     inverse = np.linalg.inv(matrix[:, :2])  # crop -> picture
     shift = -inverse @ matrix[:, 2]
-    if (factor := int(1 / scale)) >= 2:  # without it bilinear sampling skips pixels
+    if smooth and (factor := int(1 / scale)) >= 2:  # without it bilinear sampling skips pixels
         picture = picture.reduce(factor)
         inverse = inverse / factor
         shift = (shift + 0.5) / factor - 0.5
@@ -181,7 +194,7 @@ def _make_crops(dataset, landmarks, spec, folder, workers, progress) -> None:
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             return f"row {row + 2}: {names[row]}: {error}"
         matrices[row] = matrix
-        images[row] = crop_face(picture, matrix, size)
+        images[row] = crop_face(picture, matrix, size, spec.smooth)
         return None
 
     faults = []
@@ -221,7 +234,8 @@ def _key(dataset: DatasetFolder, landmarks: np.ndarray, spec: CropSpec) -> str:
     names = dataset.table["image"].tolist()
     stats = [(found.st_size, found.st_mtime_ns) for found in map(os.stat, dataset.image_paths)]
     shaped_by = hashlib.blake2b(digest_size=8)
-    shaped_by.update(json.dumps([CODE_VERSION, asdict(spec), names]).encode())
+    recipe = {name: value for name, value in asdict(spec).items() if (name, value) != ("smooth", True)}
+    shaped_by.update(json.dumps([CODE_VERSION, recipe, names]).encode())
     shaped_by.update(np.asarray(stats, dtype=np.int64).tobytes())
     shaped_by.update(np.ascontiguousarray(landmarks).tobytes())
     return f"{spec.size}px-{shaped_by.hexdigest()}"

@@ -17,6 +17,7 @@ import pandas as pd
 
 from aulib.labels import AU_NAMES, binarise
 from aulib.manifest_checks import SPLITS, check_cells, check_columns, check_numbers, check_rows
+from aulib.protocols import apply_protocol, split_name
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,8 @@ def read_dataset(folder_or_name: str | Path) -> DatasetFolder:
 
     Args:
         folder_or_name: a folder with manifest.csv or manifest.parquet, or `synthetic:studio`,
-            `synthetic:wild?n=64&seed=3&size=112` (rendered into the user's cache on first use).
+            `synthetic:wild?n=64&seed=3&size=112` (rendered into the user's cache on first use). Behind a
+            folder may stand a protocol and its fold, `data/bp4d#bp4d-3fold/part1` (`aulib.protocols`).
 
     Raises:
         FileNotFoundError: no such folder, or no manifest in it.
@@ -119,12 +121,18 @@ def read_dataset(folder_or_name: str | Path) -> DatasetFolder:
         from aulib.synthetic.sets import resolve
 
         folder_or_name = resolve(str(folder_or_name))
+    protocol = ""
+    if not Path(folder_or_name).is_dir():
+        folder_or_name, protocol = split_name(str(folder_or_name))
     root = Path(folder_or_name)
     manifest = manifest_path(root)
     data = manifest.read_bytes()
     table = _read_parquet(data, manifest) if manifest.suffix == ".parquet" else _read_csv(data, manifest)
     check_rows(table, root, manifest)
-    return DatasetFolder(root, table, hashlib.sha256(data).hexdigest()[:12])
+    version = hashlib.sha256(data).hexdigest()[:12]
+    if protocol:
+        table, version = apply_protocol(table, protocol), f"{version}#{protocol}"
+    return DatasetFolder(root, table, version)
 
 
 def manifest_path(root: Path) -> Path:
@@ -172,7 +180,12 @@ def _read_csv(data: bytes, manifest: Path) -> pd.DataFrame:
     from pyarrow import csv as arrow_csv
 
     first_line = data[: data.find(b"\n") if b"\n" in data else None].decode("utf-8-sig", errors="replace")
-    columns = [name.strip() for name in next(csv.reader([first_line.strip()]), [])]  # OpenFace: ", AU01_c"
+    try:
+        columns = [
+            name.strip() for name in next(csv.reader([first_line.strip()]), [])
+        ]  # OpenFace: ", AU01_c"
+    except csv.Error as error:  # carriage returns alone, a cell of megabytes
+        raise ValueError(f"{manifest} has no readable header: {error}") from error
     check_columns(columns, manifest)
 
     def read(types):
@@ -189,10 +202,19 @@ def _read_csv(data: bytes, manifest: Path) -> pd.DataFrame:
     except pa.ArrowInvalid as error:
         if "CSV conversion error" not in str(error):  # a row with too many or too few cells
             raise ValueError(f"{manifest}: {error}") from error
+        _refuse_other_than_utf8(data, manifest)
         table = read({column: pa.string() for column in columns})  # slow, only to say where
         check_cells(table[numbers], manifest)
         raise ValueError(f"{manifest}: {error}") from error
     return _tidy(table)
+
+
+def _refuse_other_than_utf8(data: bytes, manifest: Path) -> None:
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise ValueError(f"{manifest} line {line} is not UTF-8 (byte 0x{data[error.start]:02x})") from error
 
 
 def _read_parquet(data: bytes, manifest: Path) -> pd.DataFrame:

@@ -13,7 +13,7 @@ from PIL import Image
 from aulib.cropping import CropSpec, crop_face, crop_matrix, refuse_outside
 from aulib.detector import detect_landmarks
 from aulib.photographs import MAX_SIDE, UNREAD_SUFFIXES
-from aulib.pictures import read_picture, upright_size
+from aulib.pictures import read_picture, refuse_pipes, upright_size
 
 OK = "ok"
 
@@ -53,6 +53,7 @@ def find_face(task: Picture) -> FoundFace:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of large pictures and odd metadata
+            refuse_pipes(path)
             with Image.open(path) as header:
                 full_size = upright_size(header)
             picture = read_picture(path, at_most=MAX_SIDE)

@@ -108,7 +108,10 @@ class _Names:
 
 
 def _read(path: Path) -> pd.DataFrame:
-    table = pd.read_csv(path, skipinitialspace=True)
+    try:
+        table = pd.read_csv(path, skipinitialspace=True)
+    except (ValueError, OverflowError) as error:  # what pandas makes of damaged files
+        raise ValueError(f"{path} is no readable CSV: {' '.join(str(error).split())[:150]}") from error
     table.columns = [str(column).strip() for column in table.columns]
     points = sum(re.fullmatch(r"x_\d+", column) is not None for column in table.columns)
     expected = {f"{axis}_{point}" for point in range(points) for axis in "xy"}

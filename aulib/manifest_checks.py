@@ -27,6 +27,11 @@ _TOLERATED = re.compile(
 
 def check_columns(columns: list[str], manifest: Path) -> None:
     """Required columns are there, none is unknown or doubled, landmarks are a known layout; or ValueError."""
+    _report(column_faults(columns), manifest, header=True)
+
+
+def column_faults(columns: list[str]) -> list[str]:
+    """What is wrong with a manifest's column names."""
     faults = [f"column `{name}` is missing" for name in ("image", "subject", "split") if name not in columns]
     doubled = sorted({name for name in columns if columns.count(name) > 1})
     faults += [f"column `{name}` occurs twice" for name in doubled]
@@ -36,7 +41,9 @@ def check_columns(columns: list[str], manifest: Path) -> None:
             continue
         near = _near(name, known)
         hint = f"; did you mean `{near}`?" if near else ""
-        faults.append(f"column `{name}` is unknown{hint} (a column of your own may be called `meta_...`)")
+        faults.append(
+            f"column `{name[:60]}` is unknown{hint} (a column of your own may be called `meta_...`)"
+        )
     x = {int(name[2:]) for name in columns if re.fullmatch(r"x_\d+", name)}
     y = {int(name[2:]) for name in columns if re.fullmatch(r"y_\d+", name)}
     if x or y:
@@ -50,7 +57,7 @@ def check_columns(columns: list[str], manifest: Path) -> None:
                 f"landmarks have {len(x)} x and {len(y)} y columns ({detail}), "
                 "expected x_0..x_67 and y_0..y_67, or both 0..48"
             )
-    _report(faults, manifest, header=True)
+    return faults
 
 
 def _near(name: str, known: list[str]) -> str | None:
@@ -69,7 +76,7 @@ def check_cells(cells: pd.DataFrame, manifest: Path) -> None:
         is_number = pd.to_numeric(text.where(text != "", "nan"), errors="coerce").notna()
         is_missing = text.str.lower().isin(["", "nan", "na", "n/a", "null", "none"])
         for row in np.flatnonzero(~(is_number | is_missing))[:MAX_FAULTS]:
-            faults.append((row, f"{column} is {text.iloc[row]!r}, expected a number or an empty cell"))
+            faults.append((row, f"{column} is {shown(text.iloc[row])}, expected a number or an empty cell"))
     _report_rows(faults, manifest)
 
 
@@ -87,15 +94,21 @@ def check_rows(table: pd.DataFrame, root: Path, manifest: Path) -> None:
     """Images exist, once each; no subject in two splits; labels and landmarks in range; or ValueError."""
     if table.empty:
         raise ValueError(f"{manifest} has a header and no rows, expected one row per image")
-    faults = _split_faults(table) + _label_faults(table) + _landmark_faults(table)
-    _report_rows(faults + _image_faults(table, root), manifest)
+    _report_rows(row_faults(table, root), manifest)
 
 
-def _split_faults(table: pd.DataFrame) -> list[tuple[int, str]]:
+def row_faults(table: pd.DataFrame, root: Path, limit: int = MAX_FAULTS) -> list[tuple[int, str]]:
+    """(row counted from 0, what is wrong) of a table whose columns are right; about `limit` of each kind."""
+    checks = (_split_faults, _label_faults, _landmark_faults)
+    faults = [fault for check in checks for fault in check(table, limit)]
+    return faults + _image_faults(table, root, limit)
+
+
+def _split_faults(table: pd.DataFrame, limit: int) -> list[tuple[int, str]]:
     faults = []
-    for row in np.flatnonzero(~table["split"].isin(SPLITS))[:MAX_FAULTS]:
+    for row in np.flatnonzero(~table["split"].isin(SPLITS))[:limit]:
         faults.append((row, f"split is {table['split'].iloc[row]!r}, expected train, val or test"))
-    for row in np.flatnonzero(table["subject"] == "")[:MAX_FAULTS]:
+    for row in np.flatnonzero(table["subject"] == "")[:limit]:
         faults.append((row, "subject is empty, expected a name (splits must not share people)"))
     pairs = table[["subject", "split"]].drop_duplicates()  # keeps the first row of each pair
     pairs = pairs[pairs["subject"] != ""]
@@ -106,7 +119,7 @@ def _split_faults(table: pd.DataFrame) -> list[tuple[int, str]]:
     return faults
 
 
-def _label_faults(table: pd.DataFrame) -> list[tuple[int, str]]:
+def _label_faults(table: pd.DataFrame, limit: int) -> list[tuple[int, str]]:
     faults = []
     for column in table.columns:
         if re.fullmatch(r"AU\d\d_c", column):
@@ -119,14 +132,14 @@ def _label_faults(table: pd.DataFrame) -> list[tuple[int, str]]:
             expected = "0 to 5 or an empty cell"
         else:
             continue
-        for row in np.flatnonzero(wrong)[:MAX_FAULTS]:
+        for row in np.flatnonzero(wrong)[:limit]:
             code = values[row] in (9, 99, 999, -1)
             hint = " (a code for unknown? leave the cell empty then)" if code else ""
             faults.append((row, f"{column} is {values[row]:g}, expected {expected}{hint}"))
     return faults
 
 
-def _landmark_faults(table: pd.DataFrame) -> list[tuple[int, str]]:
+def _landmark_faults(table: pd.DataFrame, limit: int) -> list[tuple[int, str]]:
     num_landmarks = sum(re.fullmatch(r"x_\d+", column) is not None for column in table.columns)
     if not num_landmarks:
         return []
@@ -134,7 +147,7 @@ def _landmark_faults(table: pd.DataFrame) -> list[tuple[int, str]]:
     y = table[[f"y_{point}" for point in range(num_landmarks)]].to_numpy(dtype=np.float32)
     given = (~np.isnan(x)).sum(axis=1) + (~np.isnan(y)).sum(axis=1)
     faults = []
-    for row in np.flatnonzero((given > 0) & (given < 2 * num_landmarks))[:MAX_FAULTS]:
+    for row in np.flatnonzero((given > 0) & (given < 2 * num_landmarks))[:limit]:
         empty = 2 * num_landmarks - given[row]
         faults.append((row, f"{empty} of {2 * num_landmarks} landmark cells are empty, expected all or none"))
     complete = np.flatnonzero(given == 2 * num_landmarks)
@@ -142,29 +155,31 @@ def _landmark_faults(table: pd.DataFrame) -> list[tuple[int, str]]:
     with np.errstate(invalid="ignore"):  # infinities are caught by the first test
         farthest = np.maximum(np.abs(x).max(axis=1, initial=0), np.abs(y).max(axis=1, initial=0))
         box = np.maximum(np.ptp(x, axis=1), np.ptp(y, axis=1)) if len(complete) else np.zeros(0)
-    for position in np.flatnonzero(~(farthest <= MAX_COORDINATE))[:MAX_FAULTS]:
+    for position in np.flatnonzero(~(farthest <= MAX_COORDINATE))[:limit]:
         text = f"a landmark coordinate is {farthest[position]:g}, expected pixels of the image"
         faults.append((complete[position], text))
-    for position in np.flatnonzero(box < MIN_FACE)[:MAX_FAULTS]:
+    for position in np.flatnonzero(box < MIN_FACE)[:limit]:
         text = f"the landmarks span {box[position]:.3g} pixels, expected at least {MIN_FACE}"
         faults.append((complete[position], f"{text} (pixels of the image, not shares of its width)"))
     return faults
 
 
-def _image_faults(table: pd.DataFrame, root: Path) -> list[tuple[int, str]]:
+def _image_faults(table: pd.DataFrame, root: Path, limit: int) -> list[tuple[int, str]]:
     images = table["image"]
     faults = []
-    for row in np.flatnonzero(images == "")[:MAX_FAULTS]:
+    for row in np.flatnonzero(images == "")[:limit]:
         faults.append((row, "image is empty, expected a path relative to the dataset folder"))
     first_row: dict[str, int] = {}
     listings: dict[str, set[str]] = {}
     for row, image in enumerate(images):
-        if len(faults) >= MAX_FAULTS:
+        if len(faults) >= limit:
             break
         if not image:
             continue
         if (earlier := first_row.setdefault(image, row)) != row:
-            faults.append((row, f"image {image!r} is also in row {earlier + 2}, expected each image once"))
+            faults.append(
+                (row, f"image {shown(image)} is also in row {earlier + 2}, expected each image once")
+            )
             continue
         folder, _, name = image.rpartition("/")
         if folder not in listings:  # one listing for a folder of images instead of one stat for each image
@@ -179,17 +194,29 @@ def _files_in(root: Path, folder: str) -> set[str]:
         return set()
     try:
         with os.scandir(root / folder) as entries:
-            return {entry.name for entry in entries if entry.is_file()}
-    except (FileNotFoundError, NotADirectoryError):
+            return {entry.name for entry in entries if _is_file(entry)}
+    except (OSError, ValueError):  # no such folder, a name too long or with a NUL
         return set()
+
+
+def _is_file(entry: os.DirEntry) -> bool:
+    try:
+        return entry.is_file()
+    except OSError:  # a link to itself
+        return False
+
+
+def shown(text: str) -> str:
+    """The text in quotes for a message, cut where it is long."""
+    return repr(text) if len(text) <= 80 else f"{text[:60]!r}..."
 
 
 def _missing_image(image: str, root: Path) -> str:
     if image.startswith("/") or ".." in image.split("/") or re.match(r"[A-Za-z]:", image):
-        return f"image is {image!r}, expected a path relative to the dataset folder and inside it"
+        return f"image is {shown(image)}, expected a path relative to the dataset folder and inside it"
     if "\\" in image:
-        return f"image {image!r} has backslashes, expected `/` between folders"
-    return f"image {image!r} does not exist in {root}"
+        return f"image {shown(image)} has backslashes, expected `/` between folders"
+    return f"image {shown(image)} does not exist in {root}"
 
 
 def _report_rows(faults: list[tuple[int, str]], manifest: Path) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 BACKGROUND = (128, 128, 128)  # behind transparent pixels and outside the picture
+MAX_PIXELS = 100_000_000  # width x height; no face picture needs more, and a forged header asks for gigabytes
 ORIENTATION = 0x0112  # EXIF tag; 1 is upright, 5 and more swap width and height
 
 
@@ -19,17 +20,29 @@ def read_picture(path: str | Path, at_most: int | None = None) -> Image.Image:
             at a fraction of its size, which is several times faster.
 
     Raises:
-        OSError: the file is missing, empty, truncated or no picture.
-        Image.DecompressionBombError: it has more than twice Pillow's limit of pixels.
+        OSError: the file is missing, empty, truncated or no picture, or no file at all (a pipe, a folder).
+        Image.DecompressionBombError: it has more than MAX_PIXELS pixels.
     """
+    refuse_pipes(path)
     with Image.open(path) as picture:
         size = upright_size(picture)
+        if size[0] * size[1] > MAX_PIXELS:
+            raise Image.DecompressionBombError(
+                f"{size[0]} x {size[1]} pixels, more than the limit of {MAX_PIXELS // 10**6} megapixels"
+            )
         if at_most and max(size) > at_most:
             size = tuple(max(1, round(side * at_most / max(size))) for side in size)
             picture.draft(None, (max(size), max(size)))
         picture.load()
         shown = _to_rgb(ImageOps.exif_transpose(picture))
         return shown if shown.size == size else shown.resize(size, Image.Resampling.BICUBIC)
+
+
+def refuse_pipes(path: str | Path) -> None:
+    """OSError if there is something at `path` that is no file: opening a pipe would wait for ever."""
+    path = Path(path)
+    if path.exists() and not path.is_file():
+        raise OSError(f"{path} is no file (a pipe or a folder), expected a picture")
 
 
 def upright_size(picture: Image.Image) -> tuple[int, int]:

@@ -1,6 +1,7 @@
 """Fixtures that several tests share."""
 
 import os
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -98,3 +99,11 @@ def finished(tmp_path_factory) -> SimpleNamespace:
             out_dir=str(root / method), progress=False, **TINY_VALUES,
         )  # fmt: skip
     return SimpleNamespace(**sets, **runs)
+
+
+def pytest_terminal_summary(terminalreporter):
+    """How many cases of bad input were tried, and how they ended."""
+    tried = sys.modules.get("test_bad_input")
+    if tried and tried.CASES:
+        ended = ", ".join(f"{count} {how}" for how, count in sorted(tried.CASES.items()))
+        terminalreporter.write_line(f"bad input: {sum(tried.CASES.values())} cases tried; {ended}")

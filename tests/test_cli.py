@@ -9,7 +9,10 @@ import pytest
 import aulib
 from aulib import cli
 
-COMMANDS = ["synth", "prepare", "run", "study", "run-one", "evaluate", "predict", "demo", "app"]
+COMMANDS = [
+    "synth", "prepare", "convert", "import", "export", "protocols", "run", "study", "run-one", "table",
+    "evaluate", "predict", "demo", "app",
+]  # fmt: skip
 
 
 def call(capsys, *arguments) -> tuple[int, str, str]:

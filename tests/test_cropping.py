@@ -1,5 +1,7 @@
 """The similarity transform against a face worked by hand, the warp against SciPy, and the store of crops."""
 
+import hashlib
+import json
 import os
 import time
 
@@ -11,7 +13,7 @@ from PIL import Image
 from scipy.ndimage import map_coordinates
 
 import aulib.cropping as cropping
-from aulib.cropping import CropSpec, crop_dataset, crop_face, crop_matrix
+from aulib.cropping import ADLD_CROP, JAANET_CROP, CropSpec, crop_dataset, crop_face, crop_matrix
 from aulib.datasets import read_dataset, write_manifest
 from aulib.landmarks import LAYOUT_49, LAYOUT_68, to_49
 
@@ -62,6 +64,47 @@ def test_the_crop_of_adld_is_reproduced():  # its face_transform.m written out: 
     for landmarks, kept in ((face, to_49), (points, lambda same: same)):
         matrix = crop_matrix(landmarks, CropSpec(size=200, box_enlarge=2.8))
         assert kept(landmarks @ matrix[:, :2].T + matrix[:, 2]) == pytest.approx(expected)
+
+
+def test_adlds_and_jaanets_crops_of_a_turned_face_by_hand():
+    # The eye line goes (60, 80), so cos = .6, sin = .8; turned level, the five points are (140, -20),
+    # (240, -20), (190, 40), (150, 80), (230, 80): box 100 x 100 around (190, 30), half = 1.4 * 100,
+    # scale = 99.5 / 140.
+    face = face_of_five((100, 100), (160, 180), (82, 176), (26, 168), (74, 232), layout=LAYOUT_49)
+    corners = face[
+        [LAYOUT_49.right_eye[0], LAYOUT_49.left_eye[0], LAYOUT_49.nose_tip, *LAYOUT_49.mouth_corners]
+    ]
+    by_hand = [(63.964, 63.964), (135.036, 63.964), (99.5, 106.607), (71.071, 135.036), (127.929, 135.036)]
+    matrix = crop_matrix(face, ADLD_CROP)
+    assert corners @ matrix[:, :2].T + matrix[:, 2] == pytest.approx(np.array(by_hand), abs=1e-3)
+    # JAA-Net: half = 1.45 * 100, scale = 99.5 / 145, so the eyes are 50 * .686 = 34.310 from the middle.
+    matrix = crop_matrix(face, JAANET_CROP)
+    assert matrix[:, :2] @ (100, 100) + matrix[:, 2] == pytest.approx((65.190, 65.190), abs=1e-3)
+
+
+@pytest.mark.parametrize("spec", [ADLD_CROP, JAANET_CROP])
+def test_their_crops_sample_a_large_picture_without_averaging(spec):
+    pixels = np.random.default_rng(0).integers(
+        0, 256, (900, 900, 3), dtype=np.uint8
+    )  # noise: averaging would grey it
+    picture = Image.fromarray(pixels)
+    matrix = crop_matrix(face_outline(900), spec)
+    assert 1 / np.hypot(*matrix[:, 0]) > 2  # shrinks
+    expected, inside = warp_with_scipy(picture, matrix, spec.size)
+    sampled = crop_face(picture, matrix, spec.size, spec.smooth)
+    assert np.abs(sampled - expected)[inside].max() < 3
+    assert crop_face(picture, matrix, spec.size).std() < 0.7 * sampled.std()
+
+
+def test_the_option_keeps_the_names_of_crops_made_before(tiny_set):
+    data = read_dataset(tiny_set)
+    before = crop_dataset(data, CropSpec(32), progress=False)
+    sampled = crop_dataset(data, CropSpec(32, smooth=False), progress=False)
+    assert before.folder != sampled.folder
+    recipe = [cropping.CODE_VERSION, {"size": 32, "box_enlarge": 2.8}, data.table["image"].tolist()]
+    stats = np.array([(p.stat().st_size, p.stat().st_mtime_ns) for p in data.image_paths])
+    named = json.dumps(recipe).encode() + stats.tobytes() + data.landmarks.tobytes()
+    assert before.folder.name == f"32px-{hashlib.blake2b(named, digest_size=8).hexdigest()}"
 
 
 def test_the_crop_does_not_depend_on_where_how_large_and_how_turned_the_face_is():

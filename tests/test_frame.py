@@ -46,7 +46,8 @@ def test_every_requirement_has_a_pinned_version_that_satisfies_it():
             pin = Requirement(line)
             assert len(pin.specifier) == 1 and str(pin.specifier).startswith("=="), line
             pins[pin.name.lower().replace("_", "-")] = str(pin.specifier).removeprefix("==")
-    for text in sum((listed(name) for name in ("dependencies", "landmarks", "app", "slurm", "dev")), []):
+    extras = ("dependencies", "landmarks", "app", "datasets", "slurm", "dev")
+    for text in [need for name in extras for need in listed(name)]:
         need = Requirement(text)
         assert need.specifier.contains(pins[need.name.lower().replace("_", "-")]), text
 

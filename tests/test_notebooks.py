@@ -25,6 +25,7 @@ TINY = {
     "04_ablation": {"study": "{study}", "equal_time": "{study}"},
     "05_reconstructions": {"runs": ["{run}"], "decoder_steps": 2, "count": 2},
     "06_attention": {"runs": ["{run}"], "faces": "{target}", "aus": ["AU01", "AU12"], "per_au": 2},
+    "07_dataset_check": {"data": "{source}", "published": "bp4d"},
 }
 
 

@@ -68,3 +68,10 @@ def test_a_large_jpeg_is_reduced_to_the_asked_size_turned_or_not(tmp_path):
         picture = read_picture(tmp_path / name, at_most=200)
         assert picture.size == (200, 160)
         assert picture.getpixel((20, 80))[0] > 200 and picture.getpixel((180, 80))[2] > 200
+
+
+@pytest.mark.parametrize("size", [(10_001, 10_000), (20_000, 10_000)])
+def test_pictures_of_more_than_100_megapixels_are_refused_with_the_limit(tmp_path, size):
+    Image.new("1", size).save(tmp_path / "a.png")
+    with pytest.raises(Image.DecompressionBombError, match="limit of"):
+        read_picture(tmp_path / "a.png", at_most=100)

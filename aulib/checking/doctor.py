@@ -1,0 +1,211 @@
+"""The whole check of a dataset folder; it goes on where reading the set would stop."""
+
+import importlib
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from aulib.checking.duplicates import check_duplicates
+from aulib.checking.findings import LEVELS, Finding
+from aulib.checking.labels import check_labels
+from aulib.checking.landmark_shapes import check_crops, check_shapes, worst_crops
+from aulib.checking.manifests import check_cells, read_leniently
+from aulib.checking.pictures import look_at_pictures
+from aulib.checking.splits import check_splits
+from aulib.converting import CONVERTERS
+from aulib.converting.sessions import Expected
+from aulib.cropping import CropSpec, crop_face, crop_matrix
+from aulib.datasets import DatasetFolder
+from aulib.pictures import read_picture
+
+PICTURES = 20_000  # looked at, at most, unless asked otherwise
+SHOWN = 8  # findings of one check in the text
+
+
+@dataclass
+class Diagnosis:
+    """What the doctor found.
+
+    Attributes:
+        data: the set as far as it could be read.  worst: rows of the crops least like the others.
+    """
+
+    root: Path
+    data: DatasetFolder
+    findings: list[Finding] = field(default_factory=list)
+    worst: np.ndarray = field(default_factory=lambda: np.empty(0, int))
+
+    def count(self, level: str) -> int:
+        return sum(finding.level == level for finding in self.findings)
+
+    def table(self) -> pd.DataFrame:
+        """level, check, rows (as in a spreadsheet), text: one row a finding, the worst first."""
+        ordered = sorted(self.findings, key=lambda f: (LEVELS.index(f.level), f.check, f.rows[:1]))
+        return pd.DataFrame(
+            [
+                {
+                    "level": f.level,
+                    "check": f.check,
+                    "rows": ", ".join(str(r + 2) for r in f.rows[:5]),
+                    "text": f.text,
+                }
+                for f in ordered
+            ],
+            columns=["level", "check", "rows", "text"],
+        )
+
+    def text(self) -> str:
+        people = self.data.table["subject"].nunique() if "subject" in self.data.table else 0
+        lines = [
+            f"{self.root}: {len(self.data.table)} rows, {people} subjects, AUs "
+            f"{' '.join(self.data.aus) or 'none'}"
+        ]
+        if not self.findings:
+            return "\n".join([*lines, "nothing found"])
+        for level in LEVELS:
+            checks = sorted({f.check for f in self.findings if f.level == level})
+            for check in checks:
+                found = [f for f in self.findings if (f.level, f.check) == (level, check)]
+                lines.append(f"{level.upper()} {check}: {len(found)}")
+                lines += [
+                    f"  {finding.line()}" for finding in sorted(found, key=lambda f: f.rows[:1])[:SHOWN]
+                ]
+                if len(found) > SHOWN:
+                    lines.append(f"  ... and {len(found) - SHOWN} more")
+        counts = ", ".join(f"{self.count(level)} {level}s" for level in LEVELS)
+        return "\n".join([*lines, f"{counts} (rows as in a spreadsheet: the header is row 1)"])
+
+    def write(self, path: Path) -> None:
+        """All findings as JSON."""
+        found = [asdict(finding) for finding in self.findings]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps({"root": self.root.name, "findings": found}, indent=1), encoding="utf-8")
+
+
+def check(
+    folder: str | Path,
+    published: str = "",
+    pictures: int = PICTURES,
+    workers: int | None = None,
+    progress: bool = True,
+) -> Diagnosis:
+    """Check a dataset folder: manifest, labels, splits, pictures, duplicates, landmarks.
+
+    Args:
+        published: a converter's name ("bp4d") whose base rates to compare with; by default the one that
+            `aulib convert` noted in conversion.json, if any.
+        pictures: how many to open at most, evenly spread; 0 opens none.
+
+    Raises:
+        FileNotFoundError: no folder, or no manifest in it.  ValueError: unknown `published`, or a manifest
+            that is
+            no table at all.
+    """
+    root = Path(folder)
+    table, findings = read_leniently(root)
+    data = DatasetFolder(root, table)
+    diagnosis = Diagnosis(root, data, findings)
+    if any(column not in table.columns for column in ("image", "subject", "split")) or table.empty:
+        if table.empty:
+            findings.append(Finding("rows", "error", "the manifest has a header and no rows"))
+        return diagnosis
+    findings += check_cells(table, root)
+    findings += check_splits(table)
+    findings += check_labels(DatasetFolder(root, _in_range(table)), _expected(root, published))
+    layout_is_known = data.num_landmarks in (0, 49, 68) and not any(
+        "landmarks have" in f.text for f in findings
+    )
+    if layout_is_known:
+        seen = DatasetFolder(root, _without_escapes(table))
+        findings += check_shapes(_pixels(seen))
+        if pictures:
+            look, found = look_at_pictures(_pixels(seen), pictures, workers, progress)
+            findings += found
+            findings += check_duplicates(look, table)
+            findings += check_crops(look, _pixels(seen))
+            diagnosis.worst = worst_crops(look)
+    return diagnosis
+
+
+def folder_of(name: str | Path) -> Path:
+    """The folder of a dataset's name: a path as it is, `synthetic:...` rendered on first use."""
+    if str(name).startswith("synthetic:"):
+        from aulib.synthetic.sets import resolve
+
+        return Path(resolve(str(name)))
+    return Path(name)
+
+
+def worst_faces(diagnosis: Diagnosis, num: int = 24) -> dict:
+    """The crops least like the others, to be looked at: images, landmarks (pixels of them), captions
+    (manifest rows).
+
+    Raises:
+        ValueError: no picture was looked at, or none has landmarks.
+    """
+    rows = diagnosis.worst[:num]
+    if not len(rows):
+        raise ValueError(f"no crops of {diagnosis.root} were looked at")
+    spec, landmarks, paths = CropSpec(), diagnosis.data.landmarks, diagnosis.data.image_paths
+    images, points = [], []
+    for row in rows:
+        matrix = crop_matrix(landmarks[row], spec)
+        images.append(crop_face(read_picture(paths[row]), matrix, spec.size))
+        points.append(landmarks[row] @ matrix[:, :2].T + matrix[:, 2])
+    return {"images": images, "landmarks": np.array(points), "captions": [f"row {row + 2}" for row in rows]}
+
+
+def _expected(root: Path, published: str) -> Expected | None:
+    """Published figures of the set: named, or noted by `aulib convert`."""
+    if published and published not in CONVERTERS:
+        raise ValueError(f"no published figures of {published!r}; there are those of {', '.join(CONVERTERS)}")
+    note = root / "conversion.json"
+    if not published and note.is_file():
+        try:
+            published = json.loads(note.read_text(encoding="utf-8")).get("dataset", "")
+        except (ValueError, AttributeError):
+            published = ""
+    if published not in CONVERTERS:
+        return None
+    return importlib.import_module(f"aulib.converting.{published}").EXPECTED
+
+
+def _in_range(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with codes that are no label (9, 999) as unknown; they are findings already."""
+    table = table.copy()
+    for column in table.columns:
+        if column[:2] == "AU" and column.endswith("_c"):
+            table[column] = table[column].where(table[column].isin((0, 1)))
+        elif column[:2] == "AU" and column.endswith("_r"):
+            table[column] = table[column].where(table[column].between(0, 5))
+    return table
+
+
+def _without_escapes(table: pd.DataFrame) -> pd.DataFrame:
+    """Paths that leave the folder are findings already; no picture outside is opened."""
+    leaves = table["image"].str.startswith("/") | table["image"].str.contains(
+        r"(?:^|[/\\])\.\.(?:[/\\]|$)|^[A-Za-z]:"
+    )
+    return table.assign(image=table["image"].where(~leaves, ".outside"))
+
+
+def _pixels(data: DatasetFolder) -> DatasetFolder:
+    """Landmarks that cannot be pixels (findings already) as missing."""
+    columns = [c for c in data.table.columns if c[:2] in ("x_", "y_")]
+    if not columns:
+        return data
+    points = data.table[columns].to_numpy(np.float64)
+    with np.errstate(invalid="ignore"):
+        wrong = (
+            ~np.isfinite(points).all(axis=1)
+            | (np.abs(points) > 20_000).any(axis=1)
+            | (np.ptp(points, axis=1) < 8)
+        )
+    if not wrong.any():
+        return data
+    table = data.table.copy()
+    table.loc[wrong, columns] = np.nan
+    return DatasetFolder(data.root, table)

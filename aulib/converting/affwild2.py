@@ -1,0 +1,89 @@
+"""Aff-Wild2: videos from the web, twelve AUs a frame.
+
+Tree: a text file a video, first line `AU1,AU2,AU4,AU6,AU7,AU10,AU12,AU15,AU23,AU24,AU25,AU26`, then a line a
+frame, 0, 1, -1 for not coded; line j is `<video>/00001.jpg` for j = 1 of the cropped pictures [OpenGraphAU,
+and several entries to the ABAW challenges]. Files lie in Train_Set and Validation_Set, or in OpenGraphAU's
+TrainFromTrain_Set, ValFromTrain_Set and Validation_Set. A row of -1 alone is skipped; OpenGraphAU skips every
+row that has any.
+"""
+
+import re
+from pathlib import Path
+
+from aulib.converting.label_tables import au_number, occurrence_frame, rows_of, whole_number
+from aulib.converting.sessions import Expected, Session, Source
+from aulib.converting.trees import VIDEOS, Tree, files_in, numbered_pictures, pictures_in
+
+AUS = (
+    "AU01", "AU02", "AU04", "AU06", "AU07", "AU10", "AU12", "AU15", "AU23", "AU24", "AU25", "AU26",
+)  # fmt: skip
+UNKNOWN = (-1,)
+# OpenGraphAU tests on Validation_Set and chooses on a part of the training videos.
+SPLITS = {
+    "trainfromtrain_set": "train",
+    "valfromtrain_set": "val",
+    "train_set": "train",
+    "validation_set": "test",
+}
+EXPECTED = Expected(
+    aus=AUS, sources="AUs and splits: OpenGraphAU; numbers differ between the challenges' years"
+)
+
+
+def find(raw: Tree) -> list[Source]:
+    """One source a video; the set's Validation_Set is our test, some of the training videos our val.
+
+    Raises:
+        FileNotFoundError: no label file is there, with what is there instead.
+    """
+    sources = []
+    for folder in raw.find("|".join(SPLITS)):
+        above = "/".join(folder.relative_to(raw.root).parts[:-1]).lower()
+        if re.search(r"expr|va_|valence", above):
+            continue
+        for path in files_in(folder):
+            if path.suffix.lower() == ".txt":
+                sources.append(_source(raw, path, SPLITS[folder.name.lower()]))
+    if not sources:
+        raise FileNotFoundError(
+            f"{raw.root} has no Train_Set/<video>.txt or Validation_Set, found {raw.top()}"
+        )
+    return sources
+
+
+def _source(raw: Tree, path: Path, split: str) -> Source:
+    video = path.stem
+    pictures = next((folder for folder in raw.find(re.escape(video)) if pictures_in(folder)), None)
+    films = (
+        [] if pictures or re.search(r"_(left|right)$", video) else raw.everywhere(rf"{re.escape(video)}\.\w+")
+    )
+    film = next((film for film in films if film.suffix.lower() in VIDEOS), None)
+    return Source(video, video, {"labels": path, "pictures": pictures, "video": film}, split)
+
+
+def read(source: Source) -> Session:
+    """Line j of the labels is picture j, from 1.
+
+    Raises:
+        ValueError: a header without AUs, a line with too few or too many codes, a code that is none.
+    """
+    path = source.files["labels"]
+    (line, header), *rows = rows_of(path, ",")
+    numbers = [au_number(name) for name in header]
+    if None in numbers or not numbers:
+        raise ValueError(f"{path} line {line}: {','.join(header)[:60]!r} is no header AU1,AU2,...")
+    values = {number: [] for number in numbers}
+    for line, cells in rows:
+        if len(cells) != len(numbers):
+            raise ValueError(f"{path} line {line}: {len(cells)} codes, the header has {len(numbers)}")
+        for number, cell in zip(numbers, cells, strict=True):
+            values[number].append(whole_number(cell, path, line, f"AU{number:02d}"))
+    there = numbered_pictures(source.files["pictures"]) if source.files["pictures"] else {}
+    frames = range(1, len(rows) + 1)
+    return Session(
+        frames=[f"{frame:05d}" for frame in frames],
+        pictures=[there.get(frame) for frame in frames],
+        labels=occurrence_frame(values, UNKNOWN, path),
+        video=source.files["video"],
+        video_frames=[frame - 1 for frame in frames],
+    )

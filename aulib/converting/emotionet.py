@@ -1,0 +1,160 @@
+"""EmotioNet: pictures from the web, AU labels by a detector (a million) or by hand (some 25,000).
+
+Automatic labels: `dataFile_0001.txt` ..., TAB separated, no header: URL, original URL, then AU 1 to 60; 0, 1,
+999 for unknown [three independent public loaders]. By hand: `emotionet_facs*.xlsx`, a header with `URL` and
+`'AU 1'` ..., URLs that end in a stray quote [a public loader]. A picture is found by the file name in its
+URL, in a folder N_0000000001 or anywhere. Nobody knows which pictures show the same person, so each is its
+own subject. ADLD's `EmotioNet_{train,val,test}_path.txt`, put anywhere below RAW, give the splits.
+"""
+
+import re
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+from urllib.parse import unquote, urlsplit
+
+import numpy as np
+import pandas as pd
+
+from aulib.converting.label_tables import au_number, occurrence_frame, read_text
+from aulib.converting.sessions import Expected, Session, Source, known_au
+from aulib.converting.trees import PICTURES, Tree, files_in
+
+UNKNOWN = (999, 9, -1)
+ROWS = 2000  # label rows a source
+AU_COLUMNS = 60
+INSTALL = "pip install 'aulib[datasets]'"
+EXPECTED = Expected(
+    aus=("AU01", "AU02", "AU04", "AU05", "AU06", "AU09", "AU12", "AU17", "AU20", "AU25", "AU26", "AU43"),
+    sources="AUs: a public loader of the manual set; ADLD's lists: 10,544 val and 10,544 test pictures",
+)
+
+
+def find(raw: Tree) -> list[Source]:
+    """Some ROWS label rows a source.
+
+    Raises:
+        FileNotFoundError: no label file is there, with what is there instead.
+    """
+    labels = raw.everywhere(r"dataFile_\d+\.txt|emotionet_facs.*\.(xlsx|csv)")
+    if not labels:
+        raise FileNotFoundError(
+            f"{raw.root} has no dataFile_0001.txt or emotionet_facs*.xlsx, found {raw.top()}"
+        )
+    lists = {f"list {kind}": path for kind in ("train", "val", "test") for path in _list(raw, kind)}
+    sources = []
+    for path in labels:
+        num_rows = len(_table(path, path.stat().st_mtime_ns))
+        for first in range(0, max(num_rows, 1), ROWS):
+            files = {"labels": path, "root": raw.root} | lists
+            name = path.stem if num_rows <= ROWS else f"{path.stem}-{first // ROWS:04d}"
+            sources.append(Source(name, "", files, rows=(first, min(first + ROWS, num_rows))))
+    return sources
+
+
+def _list(raw: Tree, kind: str) -> list[Path]:
+    return raw.everywhere(rf"EmotioNet_{kind}_path\.txt")[:1]
+
+
+def read(source: Source) -> Session:
+    """Pictures by the names in their URLs.
+
+    Raises:
+        ValueError: a row with too few cells, a label that is no code, a picture named twice.
+    """
+    path = source.files["labels"]
+    table = _table(path, path.stat().st_mtime_ns).iloc[slice(*source.rows)].reset_index(drop=True)
+    names = [_file_name(url) for url in table["url"]]
+    there = _pictures(source.files["root"])
+    labels = {number: table[number].tolist() for number in table.columns if isinstance(number, int)}
+    return Session(
+        frames=[PurePosixPath(name).stem or f"row {row}" for row, name in enumerate(names)],
+        pictures=[there.get(name.lower()) for name in names],
+        labels=occurrence_frame(labels, UNKNOWN, path),
+        subjects=[PurePosixPath(name).stem for name in names],
+        splits=[_split(source, PurePosixPath(name).stem) for name in names],
+    )
+
+
+def _split(source: Source, stem: str) -> str:
+    """train, val or test by ADLD's lists; "" for a picture that no list names, or without lists."""
+    for kind in ("train", "val", "test"):
+        if (path := source.files.get(f"list {kind}")) and stem in _listed(path):
+            return kind
+    return ""
+
+
+@lru_cache(maxsize=3)
+def _listed(path: Path) -> frozenset[str]:
+    return frozenset(
+        PurePosixPath(line.strip()).stem for line in read_text(path).splitlines() if line.strip()
+    )
+
+
+@lru_cache(maxsize=2)
+def _pictures(root: Path) -> dict[str, Path]:
+    """Lower-case file name -> picture, in all folders; the first of two that have one name."""
+    found: dict[str, Path] = {}
+    for _, folder in Tree(root).folders:
+        for path in files_in(folder):
+            if path.suffix.lower() in PICTURES:
+                found.setdefault(path.name.lower(), path)
+    return found
+
+
+def _file_name(url: str) -> str:
+    """The last part of a URL's path: no folder can be left by it."""
+    return PurePosixPath(unquote(urlsplit(url.strip().strip("'\"")).path).replace("\\", "/")).name
+
+
+@lru_cache(maxsize=1)
+def _table(path: Path, _changed: int) -> pd.DataFrame:
+    """`url` and a column for each AU number that aulib names."""
+    if path.suffix.lower() == ".txt":
+        return _automatic(path)
+    return _manual(path)
+
+
+def _automatic(path: Path) -> pd.DataFrame:
+    columns: dict = {"url": []} | {number: [] for number in range(1, AU_COLUMNS + 1) if known_au(number)}
+    for line, text in enumerate(read_text(path).split("\n"), 1):
+        if not text.strip():
+            continue
+        cells = text.rstrip().split("\t")
+        if len(cells) < 2 + AU_COLUMNS:
+            raise ValueError(
+                f"{path} line {line}: {len(cells)} cells separated by tabs, expected URL, original URL and "
+                f"60 AUs"
+            )
+        columns["url"].append(cells[0])
+        for number in range(1, AU_COLUMNS + 1):
+            if number in columns:
+                columns[number].append(_code(cells[number + 1], path, line))
+    return pd.DataFrame(columns)
+
+
+def _code(text: str, path: Path, line: int) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError(f"{path} line {line}: a label is {text[:40]!r}, expected 0, 1 or 999") from None
+
+
+def _manual(path: Path) -> pd.DataFrame:
+    try:
+        read = pd.read_csv if path.suffix.lower() == ".csv" else pd.read_excel
+        table = read(path, dtype=object)
+    except ImportError as error:
+        raise ModuleNotFoundError(f"{path.name} needs openpyxl: {INSTALL}") from error
+    except Exception as error:  # a damaged workbook raises many kinds
+        raise ValueError(f"{path} is no readable table: {' '.join(str(error).split())[:150]}") from error
+    table.columns = [str(name).strip().strip("'\"").strip() for name in table.columns]
+    url = next((name for name in table.columns if name.upper() == "URL"), None)
+    numbers = {name: au_number(name) for name in table.columns if re.match(r"AU", name, re.IGNORECASE)}
+    if url is None or not any(numbers.values()):
+        raise ValueError(f"{path} has columns {', '.join(table.columns[:6])}, expected URL and 'AU 1' ...")
+    values = {
+        number: pd.to_numeric(table[name], errors="coerce").fillna(np.nan)
+        for name, number in numbers.items()
+        if number is not None and known_au(number)
+    }
+    return pd.DataFrame({"url": table[url].fillna("").astype(str)} | values)

@@ -1,0 +1,253 @@
+"""One session of a raw set -> pictures in place and rows for the manifest, or for each frame the reason why
+not.
+
+Runs in worker processes, so it imports no torch.
+"""
+
+import hashlib
+import importlib
+import json
+import os
+import re
+import shutil
+import uuid
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from aulib.converting.sessions import Session, Source
+from aulib.converting.videos import read_frames
+from aulib.detector import detect_landmarks
+from aulib.landmarks import refuse_outside
+from aulib.pictures import read_picture, refuse_pipes, upright_size
+
+CODE_VERSION = 1  # raise it when a session's outcome would change; what was converted before is then redone
+GLANCE = 200  # pixels; a picture is decoded at this size to see that it can be
+VIDEO_SUFFIX = ".jpg"
+
+
+@dataclass(frozen=True)
+class Task:
+    """One source to convert; `keep` is link or copy, `landmarks` set, detect or none."""
+
+    converter: str
+    source: Source
+    out: Path
+    keep: str
+    landmarks: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a source: where its rows lie, or why it is skipped as a whole."""
+
+    name: str
+    rows: Path | None = None
+    notes: tuple[str, ...] = ()
+    reason: str = ""
+
+
+def convert_session(task: Task) -> Outcome:
+    """Convert one source unless that was done before; only a failure to write is raised.
+
+    The rows go to OUT/.convert/<name>-<key>.parquet, with a column `reason` that is empty for frames of use;
+    the key covers the files the session is read from, so that changed labels are read again.
+    """
+    path = task.out / ".convert" / f"{_safe(task.source.name)}-{_key(task)}.parquet"
+    if path.is_file():
+        return Outcome(task.source.name, path, tuple(json.loads(path.with_suffix(".json").read_text())))
+    try:
+        session = importlib.import_module(f"aulib.converting.{task.converter}").read(task.source)
+    except ModuleNotFoundError:
+        raise
+    except Exception as error:  # whatever a damaged file makes a parser raise
+        return Outcome(task.source.name, reason=_one_line(error))
+    table = _convert(session, task)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.with_suffix(".json").write_text(json.dumps(session.notes), encoding="utf-8")
+    partial = path.with_name(f".{uuid.uuid4().hex}")
+    table.to_parquet(partial, index=False)
+    os.replace(partial, path)
+    return Outcome(task.source.name, path, tuple(session.notes))
+
+
+def _convert(session: Session, task: Task) -> pd.DataFrame:
+    num = len(session.frames)
+    reasons, images, sources = [""] * num, [""] * num, [""] * num
+    points: list[np.ndarray | None] = [None] * num
+    coded = (
+        session.labels.notna().any(axis=1).to_numpy() if len(session.labels.columns) else np.zeros(num, bool)
+    )
+    waiting: dict[int, list[int]] = {}  # video frame -> rows
+    wants_set = task.landmarks == "set"
+    for row, picture in enumerate(session.pictures):
+        given = _given(session, row) if wants_set else None
+        if not coded[row]:
+            reasons[row] = "not coded: every AU is unknown"
+        elif wants_set and given is None:
+            reasons[row] = "no landmarks in the set for it (landmarks by detector: --landmarks detect)"
+        elif picture is not None:
+            sources[row] = str(picture)
+            name = _image_name(task, session.frames[row], picture.suffix.lower())
+            reasons[row], points[row] = _take_picture(picture, task, name, given)
+            images[row] = name
+        elif session.video is not None and session.video_frames is not None:
+            waiting.setdefault(session.video_frames[row], []).append(row)
+            sources[row] = f"{session.video}#{session.video_frames[row]}"
+        else:
+            reasons[row] = "no picture of it in the raw tree"
+    if waiting:
+        _take_video(session, task, waiting, wants_set, reasons, images, points)
+    return _rows(session, task, reasons, images, sources, points)
+
+
+def _given(session: Session, row: int) -> np.ndarray | None:
+    """The set's landmarks of a frame, None if it has none."""
+    if session.landmarks is None or not np.isfinite(session.landmarks[row]).all():
+        return None
+    return session.landmarks[row]
+
+
+def _take_picture(picture: Path, task: Task, name: str, given) -> tuple[str, np.ndarray | None]:
+    """("", landmarks), or (why not, None)."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow warns of large pictures and odd metadata
+            refuse_pipes(picture)
+            with Image.open(picture) as header:
+                size = upright_size(header)
+            detects = task.landmarks == "detect"
+            pixels = read_picture(picture, at_most=None if detects else GLANCE)
+    except Exception as error:  # whatever a broken file makes a decoder raise
+        return f"unreadable: {_one_line(error)}".replace(str(picture), picture.name), None
+    reason, points = _points(np.asarray(pixels) if detects else None, size, given)
+    if not reason:
+        link_picture(picture, task.out / name, task.keep)
+    return reason, points
+
+
+def _points(pixels, size, given) -> tuple[str, np.ndarray | None]:
+    points = given
+    if pixels is not None:
+        points, _ = detect_landmarks(pixels)
+        if points is None:
+            return "no face found", None
+    if points is not None:
+        try:
+            refuse_outside(points, size)
+        except ValueError as error:
+            return str(error), None
+    return "", points
+
+
+def _take_video(session: Session, task: Task, waiting, wants_set, reasons, images, points) -> None:
+    """Store the wanted frames of the video as JPEG and fill in what became of each."""
+    name = session.video.name
+    try:
+        for index, picture in read_frames(session.video, waiting):
+            for row in waiting.pop(index):
+                given = _given(session, row) if wants_set else None
+                detects = task.landmarks == "detect"
+                reason, found = _points(np.asarray(picture) if detects else None, picture.size, given)
+                reasons[row], points[row] = reason, found
+                if not reason:
+                    images[row] = _image_name(task, session.frames[row], VIDEO_SUFFIX)
+                    _save(picture, task.out / images[row])
+        why = f"{name} ends before this frame"
+    except ValueError as error:
+        why = f"unreadable: {_one_line(error)}".replace(str(session.video), name)
+    for rows in waiting.values():
+        for row in rows:
+            reasons[row] = why
+
+
+def _rows(session: Session, task: Task, reasons, images, sources, points) -> pd.DataFrame:
+    num = len(session.frames)
+    table = {
+        "image": images,
+        "subject": session.subjects or [task.source.subject] * num,
+        "split": session.splits or [task.source.split] * num,
+        "frame": [f"{task.source.name}/{frame}" for frame in session.frames],
+        "source": sources,
+        "reason": reasons,
+    }
+    table |= {name: session.labels[name].to_numpy(np.float32) for name in session.labels.columns}
+    found = [face for face in points if face is not None]
+    if found:
+        faces = np.full((num, *found[0].shape), np.nan, dtype=np.float32)
+        for row, face in enumerate(points):
+            if face is not None:
+                faces[row] = face
+        for axis, letter in enumerate("xy"):
+            table |= {f"{letter}_{k}": faces[:, k, axis] for k in range(faces.shape[1])}
+    return pd.DataFrame(table)
+
+
+def _image_name(task: Task, frame: str, suffix: str) -> str:
+    return f"images/{'/'.join(_safe(part) for part in task.source.name.split('/'))}/{_safe(frame)}{suffix}"
+
+
+def _safe(text: str) -> str:
+    """A name for a file: no separators, no control characters, no way out of the folder."""
+    text = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return re.sub(r"[\x00-\x1f\x7f/\\:]", "_", text).strip().lstrip(".") or "_"
+
+
+def link_picture(picture: Path, path: Path, keep: str) -> None:
+    """Link or copy a picture in one step; a file system without links gets a copy."""
+    if path.is_symlink() or path.exists():
+        if path.exists() and os.path.samefile(path, picture):
+            return
+        path.unlink()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if keep == "link":
+        try:
+            path.symlink_to(picture.resolve())
+            return
+        except OSError:
+            pass
+    partial = path.with_name(f".{uuid.uuid4().hex}{path.suffix}")
+    shutil.copyfile(picture, partial)
+    os.replace(partial, path)
+
+
+def _save(picture: Image.Image, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{uuid.uuid4().hex}{path.suffix}")
+    picture.save(partial, format="JPEG", quality=95, subsampling=0)
+    os.replace(partial, path)
+
+
+def _key(task: Task) -> str:
+    """Hash of what shapes the outcome: the files and their stamps, the rows, the settings."""
+    stamps = []
+    for name, path in sorted(task.source.files.items()):
+        if path is not None and path != task.source.files.get("root"):
+            try:
+                found = path.stat()
+            except OSError:  # gone since it was listed; reading it will say so
+                continue
+            stamps.append([name, str(path), found.st_size if path.is_file() else 0, found.st_mtime_ns])
+    shaped_by = [
+        CODE_VERSION,
+        task.converter,
+        task.keep,
+        task.landmarks,
+        task.source.rows,
+        task.source.split,
+        stamps,
+    ]
+    return hashlib.blake2b(json.dumps(shaped_by).encode(), digest_size=8).hexdigest()
+
+
+def crashed(task: Task) -> Outcome:
+    return Outcome(task.source.name, reason="the process that read it died (a crash or out of memory)")
+
+
+def _one_line(error: Exception) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 300 else text[:297] + "..."

@@ -1,0 +1,69 @@
+"""GFT (Sayette Group Formation Task): 96 people in groups of three, one minute each, 172,800 frames.
+
+No public reader of this set was found, so its tree here is a guess, and every departure from it is an error
+that says what was found: a CSV a person, `001A.csv`, with a header of AU numbers (`frame,1,2,...` or
+`frame,AU1,...`) and frames from 1; pictures in a folder `001A/` or a video `001A.mp4`. Codes -999, 999, 9 and
+-1 are unknown.
+"""
+
+import re
+
+from aulib.converting.label_tables import coded_table, occurrence_frame
+from aulib.converting.sessions import Expected, Session, Source
+from aulib.converting.trees import VIDEOS, Tree, numbered_pictures, pictures_in, settle_offset
+
+UNKNOWN = (-999, 999, 9, -1)
+EXPECTED = Expected(
+    subjects=96,
+    frames=172_800,
+    aus=("AU01", "AU02", "AU04", "AU06", "AU10", "AU12", "AU14", "AU15", "AU23", "AU24"),
+    sources="subjects and frames: Girard et al. 2017, abstract; AUs: the ten of JAA-Net's network.py",
+)
+_NAME = r"(\d{3}[A-Za-z]?)(_\w+)?\.csv"
+
+
+def find(raw: Tree) -> list[Source]:
+    """One source a person.
+
+    Raises:
+        FileNotFoundError: no label file is there, with what is there instead.
+    """
+    labels = raw.everywhere(_NAME)
+    if not labels:
+        raise FileNotFoundError(
+            f"{raw.root} has no 001A.csv or its like, found {raw.top()}; the tree of GFT is a guess of ours "
+            "(docs/datasets/gft.md)"
+        )
+    sources = {}
+    for path in labels:
+        subject = re.fullmatch(_NAME, path.name, re.IGNORECASE)[1].upper()
+        if subject in sources:
+            raise ValueError(f"{path} and {sources[subject].files['labels']} are both labels of {subject}")
+        videos = raw.everywhere(rf"{subject}(_\w+)?\.\w+")
+        sources[subject] = Source(
+            subject,
+            subject,
+            {
+                "labels": path,
+                "pictures": next((f for f in raw.find(subject) if pictures_in(f)), None),
+                "video": next((v for v in videos if v.suffix.lower() in VIDEOS), None),
+            },
+        )
+    return list(sources.values())
+
+
+def read(source: Source) -> Session:
+    """Occurrence of one person; see `coded_table` for what is refused."""
+    path = source.files["labels"]
+    frames, values = coded_table(path)
+    there = numbered_pictures(source.files["pictures"]) if source.files["pictures"] else {}
+    first = 0 if 0 in frames else 1
+    offset, note = settle_offset(frames, list(there), 0) if there else (0, "")
+    return Session(
+        frames=[str(frame) for frame in frames],
+        pictures=[there.get(frame + offset) for frame in frames],
+        labels=occurrence_frame(values, UNKNOWN, path),
+        video=source.files["video"],
+        video_frames=[frame - first for frame in frames],
+        notes=[note] if note else [],
+    )

@@ -1,0 +1,89 @@
+"""RAF-AU: 4,601 pictures from the web, AUs by hand, some of one side of the face only.
+
+Tree: `RAFAU_label.txt`, lines `0001.jpg 1+4+25`, `0002.jpg L10+12` or `0003.jpg null`, some with spaces at
+the end; pictures `aligned/0001_aligned.jpg` or the originals `0001.jpg` [OpenGraphAU and other public
+loaders]. An AU on one side (L, R) counts as present; an AU that is not named is absent; `null` is skipped, as
+OpenGraphAU does. Nobody knows which pictures show the same person, so each is its own subject.
+"""
+
+import re
+from pathlib import PurePosixPath
+
+from aulib.converting.label_tables import occurrence_frame, refuse_doubled, rows_of
+from aulib.converting.sessions import Expected, Session, Source, known_au
+from aulib.converting.trees import Tree, pictures_in
+
+ROWS = 500
+# Those of OpenGraphAU's list that aulib names.
+CODED = (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 16, 17, 18, 19, 20, 22, 23, 24, 25, 26, 27)
+EXPECTED = Expected(
+    subjects=4_348,
+    frames=4_348,
+    aus=tuple(f"AU{number:02d}" for number in CODED),
+    sources="4,601 lines of which 253 null: counted in a public repository; AUs: OpenGraphAU",
+)
+
+
+def find(raw: Tree) -> list[Source]:
+    """Some ROWS label lines a source; original pictures are preferred to aligned ones.
+
+    Raises:
+        FileNotFoundError: no label file is there, with what is there instead.
+    """
+    labels = raw.everywhere(r"RAF-?AU_label\.txt")
+    if not labels:
+        raise FileNotFoundError(f"{raw.root} has no RAFAU_label.txt, found {raw.top()}")
+    folders = [folder for _, folder in raw.folders if pictures_in(folder)]
+    folders.sort(key=lambda folder: "aligned" in folder.name.lower())
+    num_rows = len(rows_of(labels[0], None))
+    return [
+        Source(
+            f"rows-{first:04d}",
+            "",
+            {"labels": labels[0]} | {f"pictures {i}": folder for i, folder in enumerate(folders[:2])},
+            rows=(first, first + ROWS),
+        )
+        for first in range(0, num_rows, ROWS)
+    ]
+
+
+def read(source: Source) -> Session:
+    """AUs as named; lines of `null` have no labels and are skipped later as not coded.
+
+    Raises:
+        ValueError: a line without a picture and AUs, an AU that is no number, a picture named twice.
+    """
+    path = source.files["labels"]
+    rows = rows_of(path, None)
+    refuse_doubled([cells[0] for _, cells in rows], path)
+    values: dict[int, list[float]] = {number: [] for number in CODED}
+    names = []
+    for line, cells in rows[slice(*source.rows)]:
+        if len(cells) != 2:
+            raise ValueError(
+                f"{path} line {line}: {len(cells)} words, expected a picture and AUs such as 1+4+25"
+            )
+        present = _present(cells[1], path, line)
+        names.append(cells[0])
+        for number in CODED:
+            values[number].append(float("nan") if present is None else float(number in present))
+    there = {}
+    for key in sorted((key for key in source.files if key.startswith("pictures")), reverse=True):
+        there |= {p.stem.lower().removesuffix("_aligned"): p for p in pictures_in(source.files[key])}
+    stems = [PurePosixPath(name).stem for name in names]
+    return Session(
+        frames=stems,
+        pictures=[there.get(stem.lower()) or there.get(stem.zfill(4).lower()) for stem in stems],
+        labels=occurrence_frame({n: v for n, v in values.items() if known_au(n)}, (), path),
+        subjects=stems,
+    )
+
+
+def _present(text: str, path, line: int) -> set[int] | None:
+    if text.lower() == "null":
+        return None
+    parts = text.split("+")
+    for part in parts:
+        if not re.fullmatch(r"[LRlr]?\d{1,2}[A-Ea-e]?", part):
+            raise ValueError(f"{path} line {line}: {part[:20]!r} is no AU, expected 12, L12 or R12")
+    return {int(re.sub(r"\D", "", part)) for part in parts}

@@ -1,0 +1,12 @@
+"""Tables and lists of other code, read and written, so that work done for it is not lost.
+
+tables     CSV files of OpenFace 2 and py-feat
+lists      JAA-Net's and ADLD's list files, and ME-GraphAU's
+folders    those <-> dataset folders, pictures included
+
+A table in between has manifest columns (image, AU01_c, AU01_r, x_0 ...) in float64 and whatever else the file
+held. Reading and writing back gives the same values; what a format cannot hold is an error, never left out in
+silence.
+"""
+
+FORMATS = ("openface", "pyfeat", "jaanet", "megraphau")

@@ -1,0 +1,461 @@
+"""Bad input on every reader, by hand and at random: a named error or the skipped list; no traceback, no
+silence.
+
+The number of cases is printed at the end of the test run (`conftest.pytest_terminal_summary`).
+"""
+
+import gzip
+import os
+import shutil
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import raw_trees
+from conftest import face_outline, write_tiny_set
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from test_interchange import jaanet_lists, megraphau_lists, openface_csv, pyfeat_csv
+from test_landmark_tables import landmark_csv
+
+import aulib.converting as converting
+from aulib.checking.doctor import check
+from aulib.converting import CONVERTERS
+from aulib.converting.convert import convert
+from aulib.converting.mat_files import read_points, read_tracks
+from aulib.converting.trees import Tree
+from aulib.converting.videos import read_frames
+from aulib.datasets import read_dataset
+from aulib.interchange.lists import read_jaanet, read_megraphau
+from aulib.interchange.tables import read_openface, read_pyfeat
+from aulib.landmark_tables import read_landmarks
+from aulib.photographs import prepare
+from aulib.pictures import read_picture
+
+CASES: Counter = Counter()  # how each case ended
+NAMED = (ValueError, FileNotFoundError, FileExistsError, OSError, Image.DecompressionBombError)
+
+
+def ends_well(call, *names: str) -> str:
+    """Run a case: it may succeed, or raise a named error whose message says which file, one of `names`."""
+    try:
+        call()
+    except NAMED as error:
+        told = str(error)
+        assert any(name in told for name in names), f"{type(error).__name__}: {told} does not name {names}"
+        assert len(told) < 4000, "a message of more than a screen"
+        CASES["named error"] += 1
+        return told
+    CASES["read"] += 1
+    return ""
+
+
+def _lines(data: bytes) -> list[bytes]:
+    return data.split(b"\n")
+
+
+def _cell(data: bytes, value: bytes) -> bytes:
+    """The last cell of the second line replaced, whatever separates cells."""
+    lines = _lines(data)
+    at = 1 if len(lines) > 2 else 0
+    for separator in (b"\t", b",", b" "):
+        if separator in lines[at].strip():
+            head = lines[at].rstrip().rpartition(separator)[0]
+            lines[at] = head + separator + value
+            break
+    else:
+        lines[at] = value
+    return b"\n".join(lines)
+
+
+TEXT_FAULTS = {
+    "empty": lambda d: b"",
+    "blank": lambda d: b"  \n\n \n",
+    "half of it": lambda d: d[: len(d) // 2],
+    "last line cut": lambda d: d.rstrip()[:-3],
+    "header alone": lambda d: _lines(d)[0] + b"\n",
+    "no header": lambda d: b"\n".join(_lines(d)[1:]),
+    "header twice": lambda d: _lines(d)[0] + b"\n" + d,
+    "semicolons": lambda d: d.replace(b",", b";").replace(b"\t", b";"),
+    "pipes for spaces": lambda d: d.replace(b" ", b"|").replace(b",", b"|"),
+    "byte order mark": lambda d: b"\xef\xbb\xbf" + d,
+    "CRLF": lambda d: d.replace(b"\n", b"\r\n"),
+    "CR alone": lambda d: d.replace(b"\n", b"\r"),
+    "UTF-16": lambda d: d.decode().encode("utf-16"),
+    "Latin-1": lambda d: _cell(d, "né".encode("latin-1")),
+    "NUL bytes": lambda d: d[:20] + bytes(8) + d[20:],
+    "NaN": lambda d: _cell(d, b"nan"),
+    "infinity": lambda d: _cell(d, b"inf"),
+    "huge number": lambda d: _cell(d, b"1e308"),
+    "hundred digits": lambda d: _cell(d, b"9" * 100),
+    "negative": lambda d: _cell(d, b"-7"),
+    "text for a number": lambda d: _cell(d, b"present"),
+    "Arabic digits": lambda d: _cell(d, "٣".encode()),
+    "half": lambda d: _cell(d, b"0.5"),
+    "cell too many": lambda d: _cell(d, b"1,1,1 1\t1"),
+    "first column gone": lambda d: b"\n".join(line.partition(b",")[2] for line in _lines(d)),
+    "a row twice": lambda d: d + (_lines(d)[-2] if len(_lines(d)) > 1 else b"") + b"\n",
+    "megabyte cell": lambda d: _cell(d, b"x" * 1_000_000),
+    "open quote": lambda d: b'"' + d,
+    "gzip": gzip.compress,
+    "noise": lambda d: np.random.default_rng(0).bytes(500),
+}
+
+
+class Reader:
+    """A reader and the file it reads: `file` is spoilt, `read` must then end well, naming one of `names`."""
+
+    def __init__(self, file: Path, read, names: tuple[str, ...] = ()):
+        self.file, self.read, self.names = file, read, names or (file.name,)
+        self.good = file.read_bytes()
+
+
+def _converter(name: str, root: Path) -> Reader:
+    raw = getattr(raw_trees, f"write_{name}")(root)
+    module = __import__(f"aulib.converting.{name}", fromlist=["find"])
+    source = module.find(Tree(raw))[0]
+    keys = [key for key in source.files if key.startswith(("labels", "au ", "AU"))]
+    file = source.files[keys[0]]
+
+    def read():
+        for found in module.find(Tree(raw)):
+            if file in found.files.values():
+                module.read(found)
+
+    return Reader(file, read, (file.name, str(root)))
+
+
+def _manifest(root: Path) -> Reader:
+    folder = write_tiny_set(root / "set", n=12)
+    return Reader(folder / "manifest.csv", lambda: read_dataset(folder))
+
+
+def _doctor(root: Path) -> Reader:
+    folder = write_tiny_set(root / "set", n=12)
+    return Reader(folder / "manifest.csv", lambda: check(folder, pictures=0, progress=False))
+
+
+def _jaanet(root: Path) -> Reader:
+    prefix, *_ = jaanet_lists(root)
+    return Reader(Path(f"{prefix}_AUoccur.txt"), lambda: read_jaanet(prefix), ("BP4D_part1",))
+
+
+def _jaanet_land(root: Path) -> Reader:
+    prefix, *_ = jaanet_lists(root)
+    return Reader(Path(f"{prefix}_land.txt"), lambda: read_jaanet(prefix), ("BP4D_part1",))
+
+
+def _megraphau(root: Path) -> Reader:
+    folder = megraphau_lists(root / "list")
+    file = folder / "DISFA_train_label_fold3.txt"
+    return Reader(file, lambda: read_megraphau(folder, "DISFA", 3), ("DISFA_train",))
+
+
+def _openface(root: Path) -> Reader:
+    file = openface_csv(root / "clip.csv")
+    return Reader(file, lambda: read_openface(file))
+
+
+def _pyfeat(root: Path) -> Reader:
+    file = pyfeat_csv(root / "faces.csv", ["a.jpg", "b.jpg"])
+    return Reader(file, lambda: read_pyfeat(file))
+
+
+def _landmark_table(root: Path) -> Reader:
+    file = landmark_csv(root / "faces.csv", [("a.jpg", 50), ("b.jpg", 60), ("b.jpg", 40)])
+    return Reader(file, lambda: read_landmarks(file, ["a.jpg", "b.jpg"]))
+
+
+READERS = {name: (lambda root, name=name: _converter(name, root)) for name in CONVERTERS} | {
+    "manifest": _manifest, "doctor": _doctor, "jaanet": _jaanet, "jaanet landmarks": _jaanet_land,
+    "megraphau": _megraphau, "openface": _openface, "pyfeat": _pyfeat, "landmark table": _landmark_table,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def readers(tmp_path_factory) -> dict[str, Reader]:
+    made = {}
+    for name, make in READERS.items():
+        root = tmp_path_factory.mktemp(name.replace(" ", "_"))
+        made[name] = make(root)
+    return made
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_spoilt_text_ends_in_a_named_error_or_is_read(name, readers):
+    reader = readers[name]
+    try:
+        reader.read()  # the good file is read
+        for fault, spoil in TEXT_FAULTS.items():
+            reader.file.write_bytes(spoil(reader.good))
+            told = ends_well(reader.read, *reader.names)
+            if fault in ("empty", "UTF-16", "gzip", "noise", "NUL bytes") and name != "doctor":
+                assert told, f"{fault} was read as if nothing were wrong"
+    finally:
+        reader.file.write_bytes(reader.good)
+
+
+@pytest.mark.parametrize("name", READERS)
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+@given(data=st.data())
+def test_text_spoilt_at_random_ends_the_same_way(name, readers, data):
+    reader = readers[name]
+    good = reader.good
+    at = data.draw(st.integers(0, max(len(good) - 1, 0)))
+    gone = data.draw(st.sampled_from([0, 1, 3, 50, len(good)]))
+    new = data.draw(
+        st.one_of(st.binary(max_size=12), st.sampled_from([b",", b"\n", b'"', b"-1", b"1e999", b"\xff"]))
+    )
+    try:
+        reader.file.write_bytes(good[:at] + new + good[at + gone :])
+        ends_well(reader.read, *reader.names)
+    finally:
+        reader.file.write_bytes(good)
+
+
+def test_line_ends_and_byte_order_marks_change_nothing(readers):
+    for name in ("bp4d", "disfa", "affwild2", "jaanet", "megraphau", "openface", "manifest"):
+        reader = readers[name]
+        for spoil in (TEXT_FAULTS["CRLF"], TEXT_FAULTS["byte order mark"]):
+            reader.file.write_bytes(spoil(reader.good))
+            reader.read()
+            reader.file.write_bytes(reader.good)
+            CASES["read"] += 1
+
+
+BINARY_FAULTS = {
+    "empty": lambda d: b"",
+    "ten bytes": lambda d: d[:10],
+    "header alone": lambda d: d[:128],
+    "half of it": lambda d: d[: len(d) // 2],
+    "all but the end": lambda d: d[:-20],
+    "noise": lambda d: np.random.default_rng(1).bytes(len(d)),
+    "noise inside": lambda d: d[: len(d) // 3] + np.random.default_rng(2).bytes(200) + d[len(d) // 3 + 200 :],
+    "text": lambda d: b"this is no such file\n" * 30,
+}
+
+
+@pytest.mark.parametrize("fault", BINARY_FAULTS)
+def test_spoilt_matlab_files_and_videos(fault, tmp_path):
+    spoil = BINARY_FAULTS[fault]
+    frames = list(range(1, 6))
+    for modern in (False, True):
+        path = raw_trees.tracks(tmp_path / f"{modern}.mat", frames, [], "pred", modern)
+        path.write_bytes(spoil(path.read_bytes()))
+        ends_well(lambda path=path: read_tracks(path), path.name)
+        ends_well(lambda path=path: read_points(path), path.name)
+    for suffix in (".avi", ".mp4"):
+        path = raw_trees.video(tmp_path / f"clip{suffix}", 8)
+        path.write_bytes(spoil(path.read_bytes()))
+        ends_well(lambda path=path: list(read_frames(path, range(8))), path.name)
+
+
+def test_matlab_files_that_hold_something_else(tmp_path):
+    from scipy.io import savemat
+
+    contents = {
+        "other": {"x": np.zeros((49, 2))},
+        "text": {"pts": "no points"},
+        "one number": {"pts": 3.0},
+        "cube": {"pts": np.zeros((2, 2, 2))},
+        "fit of numbers": {"fit": np.zeros((49, 2))},
+        "fit of others": {"fit": {"shape": np.zeros((49, 2))}},
+    }
+    for name, content in contents.items():
+        path = tmp_path / f"{name}.mat"
+        savemat(path, content)
+        assert ends_well(lambda path=path: read_points(path), path.name)
+        assert ends_well(lambda path=path: read_tracks(path), path.name)
+
+
+def _pictures(folder: Path) -> dict[str, str]:
+    """Pictures of every kind; name -> "use" or "skip"."""
+    folder.mkdir()
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    plain = Image.fromarray(noise)
+    kinds = {}
+
+    def add(name, expected, make):
+        make(folder / name)
+        kinds[name] = expected
+
+    odd = [
+        "with space.jpg",
+        "qu'ote\".png",
+        "ünïcödé.jpg",
+        "照片.png",
+        "😀.jpg",
+        "-rf.jpg",
+        "a" * 200 + ".jpg",
+    ]
+    odd += ["a,b;c.png", "100%.jpg", "$(id).png", "a..b.jpg", "line\nbreak.png"]
+    for name in odd:
+        add(name, "use", plain.save)
+    add("sixteen.png", "use", lambda p: Image.fromarray(noise[..., 0].astype(np.uint16) * 256).save(p))
+    add("cmyk.jpg", "use", lambda p: plain.convert("CMYK").save(p))
+    add("grey.jpg", "use", lambda p: plain.convert("L").save(p))
+    add("bits.png", "use", lambda p: plain.convert("1").save(p))
+    add("palette.gif", "use", lambda p: plain.convert("P").save(p))
+    add("alpha.webp", "use", lambda p: plain.convert("RGBA").save(p))
+    add("float.tif", "use", lambda p: Image.fromarray(noise[..., 0].astype(np.float32)).save(p))
+    add("empty.jpg", "skip", lambda p: p.touch())
+    add("text.png", "skip", lambda p: p.write_text("no picture"))
+    add("html.jpg", "skip", lambda p: p.write_text("<html>404</html>"))
+    for suffix in ("jpg", "png", "webp", "gif", "tif", "bmp"):
+
+        def cut(path, suffix=suffix):
+            plain.save(folder / f"whole.{suffix}")
+            path.write_bytes((folder / f"whole.{suffix}").read_bytes()[:300])
+            (folder / f"whole.{suffix}").unlink()
+
+        add(f"cut.{suffix}", "skip", cut)
+    add("hundred_megapixels.png", "skip", lambda p: Image.new("1", (10_500, 10_000)).save(p))
+    add("two_hundred.png", "skip", lambda p: Image.new("1", (20_000, 10_000)).save(p))
+
+    def forged(path):
+        plain.save(path)
+        data = bytearray(path.read_bytes())
+        data[16:24] = (9000).to_bytes(4, "big") * 2  # IHDR says 9,000 x 9,000
+        path.write_bytes(bytes(data))
+
+    add("forged.png", "skip", forged)
+    add("one_pixel.png", "skip", lambda p: Image.new("RGB", (1, 1)).save(p))
+    os.symlink("nowhere.jpg", folder / "dangling.jpg")
+    kinds["dangling.jpg"] = "skip"
+    os.symlink("loop.jpg", folder / "loop.jpg")
+    kinds["loop.jpg"] = "skip"
+    os.mkfifo(folder / "pipe.jpg")  # opening it would wait for ever
+    kinds["pipe.jpg"] = "skip"
+    (folder / "folder.jpg").mkdir()
+    os.symlink(folder, folder / "folder.jpg" / "up")
+    kinds["two.heic"] = "skip"
+    (folder / "two.heic").write_bytes(b"ftypheic")
+    return kinds
+
+
+def test_pictures_of_every_kind_are_used_or_listed_with_a_reason(tmp_path):
+    kinds = _pictures(tmp_path / "photos")
+    names = [name for name in kinds if "\n" not in name]  # a CSV of OpenFace could not name it
+    file = landmark_csv(tmp_path / "faces.csv", [(name, 64) for name in names])
+    data = prepare(tmp_path / "photos", tmp_path / "out", landmarks=file, workers=1, progress=False)
+    used = set(data.table["meta_source"])
+    listed = pd.read_csv(tmp_path / "out/skipped.csv", keep_default_na=False)
+    assert used.isdisjoint(listed["image"]) and len(used) + len(listed) == len(kinds)
+    assert listed["reason"].str.len().min() > 5
+    wanted = {name for name in names if kinds[name] == "use"}
+    assert wanted == used
+    reasons = dict(zip(listed["image"], listed["reason"], strict=True))
+    assert "100 megapixels" in reasons["hundred_megapixels.png"] and "pipe" in reasons["pipe.jpg"]
+    CASES["skipped list"] += len(listed)
+    CASES["read"] += len(used)
+
+
+def test_reading_one_picture_of_every_kind(tmp_path):
+    for name, expected in _pictures(tmp_path / "photos").items():
+        if name in ("pipe.jpg", "one_pixel.png"):
+            continue
+        told = ends_well(
+            lambda name=name: read_picture(tmp_path / "photos" / name), ""
+        )  # callers add the name
+        assert bool(told) == (expected == "skip"), name
+
+
+@pytest.mark.parametrize("fault", ["empty", "cut", "text", "huge", "loop", "gone", "pipe"])
+def test_a_bad_picture_in_a_raw_tree_is_listed(fault, tmp_path):
+    raw = raw_trees.write_ckplus(tmp_path / "raw")
+    picture = sorted((raw / "cohn-kanade-images/S005/001").iterdir())[-1]
+    good = picture.read_bytes()
+    picture.unlink()
+    {
+        "empty": lambda: picture.touch(),
+        "cut": lambda: picture.write_bytes(good[: len(good) // 2]),
+        "text": lambda: picture.write_text("404"),
+        "huge": lambda: Image.new("1", (11_000, 10_000)).save(picture),
+        "loop": lambda: os.symlink(picture, picture),
+        "gone": lambda: None,
+        "pipe": lambda: os.mkfifo(picture),
+    }[fault]()
+    data, _ = convert("ckplus", raw, tmp_path / "out", workers=1, progress=False)
+    listed = pd.read_csv(tmp_path / "out/skipped.csv")
+    assert "S005/001/00000011" in set(listed["frame"]) and len(data) == 6
+    CASES["skipped list"] += 1
+
+
+def test_links_that_go_round_end(tmp_path):
+    raw = raw_trees.write_bp4d(tmp_path / "raw", subjects=("F001", "F002", "M001"), frames_per_session=2)
+    os.symlink(raw, raw / "2D+3D/F001/again")
+    os.symlink(raw / "2D+3D", raw / "2D+3D/F002/T1/round")
+    data, _ = convert("bp4d", raw, tmp_path / "out", workers=1, progress=False)
+    assert set(data.subjects) == {"F001", "F002", "M001"}
+    folder = write_tiny_set(tmp_path / "set")
+    os.symlink(folder, folder / "images/round")
+    assert len(read_dataset(folder)) == 24
+    check(folder, pictures=4, progress=False)
+    CASES["read"] += 3
+
+
+PATHS = (
+    *("../secret.png", "images/../../secret.png", "/etc/hostname", "C:\\x.png", "images\\000.png", "", " "),
+    *("images", "images/", "//host/share/x.png", "~/x.png", "file:///etc/hostname", "images/000.png\x00"),
+    *("a" * 5000 + ".png", "images/%2e%2e/secret.png", "images/nowhere.png"),
+)
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda p: repr(p[:30]))
+def test_a_manifest_names_pictures_inside_the_folder_only(path, tmp_path):
+    Image.new("RGB", (8, 8)).save(tmp_path / "secret.png")
+    folder = write_tiny_set(tmp_path / "set", n=12)
+    table = pd.read_csv(folder / "manifest.csv", dtype=str)
+    table.loc[3, "image"] = path
+    table.to_csv(folder / "manifest.csv", index=False)
+    assert ends_well(lambda: read_dataset(folder), "manifest.csv")
+    diagnosis = check(folder, pictures=20, progress=False)
+    assert any(3 in f.rows and f.level == "error" for f in diagnosis.findings) or diagnosis.count("error")
+    CASES["named error"] += 1
+
+
+@pytest.mark.parametrize("name", ["F 001", "Müller", "田中", "O'Neil", 'quo"te', "a,b", "😀"])
+def test_people_and_folders_with_any_name(name, tmp_path):
+    folder = write_tiny_set(tmp_path / name.replace("/", "_"), n=12)
+    table = pd.read_csv(folder / "manifest.csv", dtype=str)
+    table["subject"] = table["subject"] + name
+    os.rename(folder / "images", folder / name)
+    table["image"] = table["image"].str.replace("images", name, regex=False)
+    table.to_csv(folder / "manifest.csv", index=False)
+    data = read_dataset(folder)
+    assert len(data) == 12 and data.image_paths[0].is_file()
+    assert check(folder, pictures=4, progress=False).count("error") == 0
+    CASES["read"] += 2
+
+
+def test_raw_trees_below_folders_with_any_name(tmp_path):
+    for name in ("my data (copy)", "Загрузки", "it's"):
+        raw = raw_trees.write_disfa(
+            tmp_path / name / "DISFA [v2]", subjects=("SN002", "SN005", "SN008"), num=2
+        )
+        data, _ = convert("disfa", raw, tmp_path / f"out {name}", workers=1, progress=False)
+        assert len(data) == 5
+        CASES["read"] += 1
+
+
+def test_a_session_that_breaks_off_loses_no_other_and_is_never_silent(tmp_path):
+    """Each label file of a tree spoilt in turn: its session is in the manifest or in skipped.csv."""
+    raw = raw_trees.write_bp4d(tmp_path / "raw", subjects=("F001", "F002", "M001"), frames_per_session=2)
+    labels = sorted((raw / "AUCoding/AU_OCC").glob("*.csv"))
+    for fault in ("empty", "half of it", "semicolons", "UTF-16", "noise", "NaN"):
+        good = labels[0].read_bytes()
+        labels[0].write_bytes(TEXT_FAULTS[fault](good))
+        data, _ = convert("bp4d", raw, tmp_path / "out", workers=1, progress=False)
+        listed = set(pd.read_csv(tmp_path / "out/skipped.csv")["frame"])
+        assert "F001/T1" in listed and len(data) == 10, fault
+        labels[0].write_bytes(good)
+        CASES["skipped list"] += 1
+    shutil.rmtree(tmp_path / "out")
+
+
+def test_every_converter_is_among_the_readers_tried():
+    assert set(converting.CONVERTERS) <= set(READERS)
+    assert face_outline(64).shape == (68, 2)

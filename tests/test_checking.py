@@ -1,0 +1,168 @@
+"""The label doctor: a sound set is found sound, and each of thirty planted faults is found by itself."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import write_tiny_set
+from planted_faults import EACH, PEOPLE, Clinic
+
+from aulib.checking.doctor import check, worst_faces
+from aulib.checking.duplicates import find_duplicates
+from aulib.checking.pictures import Look
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory):
+    return Clinic(tmp_path_factory.mktemp("sound"))
+
+
+@pytest.fixture(scope="module")
+def spoilt(tmp_path_factory):
+    clinic = Clinic(tmp_path_factory.mktemp("spoilt"))
+    faults = clinic.plant_all()
+    return faults, check(clinic.root, progress=False)
+
+
+def matching(diagnosis, says):
+    return [f for f in diagnosis.findings if any(words in f.text for words in says.split("|"))]
+
+
+def test_a_sound_set_has_no_errors_and_no_warnings(sound):
+    diagnosis = check(sound.root, progress=False)
+    assert [finding.line() for finding in diagnosis.findings if finding.level != "note"] == []
+    assert "0 errors, 0 warnings" in diagnosis.text() or "nothing found" in diagnosis.text()
+
+
+def test_thirty_planted_faults_are_all_found(spoilt):
+    faults, diagnosis = spoilt
+    assert len(faults) == 30
+    missed = [
+        fault
+        for fault in faults
+        if not any(fault.row is None or fault.row in found.rows for found in matching(diagnosis, fault.says))
+    ]
+    assert missed == []
+
+
+def test_rows_without_a_fault_are_left_alone(spoilt):
+    faults, diagnosis = spoilt
+    planted = {fault.row for fault in faults} | {
+        3 * EACH,
+        4 * EACH,
+        7 * EACH,
+        7 * EACH + 1,
+    }  # and their partners
+    blamed = {row for f in diagnosis.findings if f.level != "note" and len(f.rows) <= 3 for row in f.rows}
+    assert blamed - planted <= {row for person in (1,) for row in range(person * EACH, person * EACH + EACH)}
+
+
+def test_the_report_names_rows_as_a_spreadsheet_does_and_is_kept_as_json(spoilt, tmp_path):
+    _, diagnosis = spoilt
+    assert f"row {1 * EACH + 2 + 2}: AU01_c is 9" in diagnosis.text()
+    assert diagnosis.count("error") > 20 and f"{diagnosis.count('error')} errors" in diagnosis.text()
+    diagnosis.write(tmp_path / "found.json")
+    kept = json.loads((tmp_path / "found.json").read_text())["findings"]
+    assert len(kept) == len(diagnosis.findings) == len(diagnosis.table())
+    assert diagnosis.table()["level"].iloc[0] == "error"
+
+
+def test_the_worst_crops_are_those_that_miss_the_face(spoilt):
+    _, diagnosis = spoilt
+    faces = worst_faces(diagnosis, 6)
+    assert f"row {9 * EACH + 2}" in faces["captions"] and faces["images"][0].shape == (128, 128, 3)
+
+
+def test_landmarks_in_another_order_throughout_are_one_finding(tmp_path, sound):
+    clinic = Clinic(tmp_path)
+    for row in range(len(clinic.table)):
+        points = clinic.points(row)
+        points[:, 1] = 128 - points[:, 1]
+        clinic.set_points(row, points)
+    clinic.write()
+    found = matching(check(tmp_path, pictures=0, progress=False), "in the median face")
+    assert len(found) == 1 and "the mouth is above the nose" in found[0].text
+
+
+def test_base_rates_are_compared_with_the_published_ones(tmp_path):
+    clinic = Clinic(tmp_path)
+    clinic.table["AU10_c"] = clinic.table["AU12_c"]
+    clinic.table["AU23_c"] = clinic.table["AU12_c"]  # published: 0.29 of AU12's
+    clinic.write()
+    told = [
+        f.text for f in check(tmp_path, "bp4d", pictures=0, progress=False).findings if f.check == "base rate"
+    ]
+    assert any(text.startswith("AU23 is present in") for text in told)
+    assert not any(text.startswith(("AU12", "AU10")) for text in told)
+    assert not [f for f in check(tmp_path, pictures=0, progress=False).findings if f.check == "base rate"]
+    (tmp_path / "conversion.json").write_text('{"dataset": "bp4d"}')  # as `aulib convert` leaves it
+    assert [f for f in check(tmp_path, pictures=0, progress=False).findings if f.check == "base rate"]
+    with pytest.raises(ValueError, match="no published figures of 'casme'"):
+        check(tmp_path, "casme", progress=False)
+
+
+def test_an_au_that_only_train_has_and_a_folder_with_people_of_two_splits(tmp_path):
+    clinic = Clinic(tmp_path)
+    test = clinic.table["split"] == "test"
+    clinic.table.loc[test, "AU25_c"] = 0
+    clinic.set(clinic.row(29), subject="P29b", split="val")
+    clinic.write()
+    diagnosis = check(tmp_path, pictures=0, progress=False)
+    assert matching(diagnosis, "AU25 is never present in test")
+    (found,) = matching(diagnosis, "one person, two names?")
+    assert set(found.rows) == {clinic.row(29), clinic.row(29, 1)}
+
+
+def test_a_manifest_that_breaks_the_rules_of_csv_is_still_checked(tmp_path):
+    clinic = Clinic(tmp_path)
+    text = (tmp_path / "manifest.csv").read_text().splitlines()
+    text[3] += ",1,2,3"
+    text[5] = text[5].replace("P00", "Jos\udce9", 1)
+    (tmp_path / "manifest.csv").write_bytes("\r\n".join(text).encode("utf-8", "surrogateescape"))
+    diagnosis = check(tmp_path, pictures=0, progress=False)
+    assert matching(diagnosis, "1 rows have more cells") and matching(diagnosis, "line 6 is not UTF-8")
+    assert len(diagnosis.data) == PEOPLE * EACH - 1
+    clinic.table = clinic.table.rename(columns={"AU01_c": "AU1"})
+    clinic.write()
+    assert matching(check(tmp_path, pictures=0, progress=False), "did you mean `AU01_c`")
+
+
+def test_a_set_without_columns_or_rows_says_so(tmp_path):
+    (tmp_path / "manifest.csv").write_text("image;subject;split\na.jpg;s;train\n")
+    assert matching(check(tmp_path, progress=False), "separated by other than commas")
+    (tmp_path / "manifest.csv").write_text("image,subject,split\n")
+    assert matching(check(tmp_path, progress=False), "a header and no rows")
+    with pytest.raises(FileNotFoundError, match="not a folder"):
+        check(tmp_path / "nowhere")
+
+
+def test_duplicates_agree_with_comparing_all_pairs():
+    rng = np.random.default_rng(0)
+    thumbs = rng.integers(20, 236, (200, 32, 32), dtype=np.uint8)
+    for copy in range(20):  # noise of growing size; from 5 grey levels on it is another picture
+        noise = rng.normal(0, 1, (32, 32))
+        thumbs[180 + copy] = (thumbs[copy] + noise / noise.std() * copy / 2).round().astype(np.uint8)
+    look = Look(np.arange(200), thumbs, np.zeros((200, 24, 24), np.uint8), np.zeros(200, bool))
+    groups = np.array(["train"] * 180 + ["test"] * 20)
+
+    def apart(a, b):
+        return float(np.sqrt(((thumbs[a].astype(float) - thumbs[b]) ** 2).mean()))
+
+    slow = [(a, b) for a in range(180) for b in range(180, 200) if apart(a, b) <= 5]
+    assert find_duplicates(look, groups) == slow and 9 <= len(slow) <= 11
+    assert find_duplicates(look, np.array(["train"] * 200)) == []  # frames of one video look alike
+
+
+def test_a_set_of_many_pictures_is_sampled_and_says_so(tmp_path):
+    diagnosis = check(write_tiny_set(tmp_path / "set", n=24), pictures=6, progress=False)
+    assert matching(diagnosis, "6 of 24 pictures were looked at")
+
+
+def test_the_doctor_reads_parquet_too(tmp_path):
+    folder = write_tiny_set(tmp_path / "set")
+    table = pd.read_csv(folder / "manifest.csv")
+    table.loc[3, "AU01_c"] = 9
+    table.to_parquet(folder / "manifest.parquet")
+    (folder / "manifest.csv").unlink()
+    assert matching(check(folder, pictures=0, progress=False), "AU01_c is 9")

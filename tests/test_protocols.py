@@ -1,0 +1,144 @@
+"""The frozen lists against what their sources say, and what happens when a set does not fit a protocol."""
+
+import json
+from collections import Counter
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import write_tiny_set
+
+from aulib.datasets import read_dataset
+from aulib.fold_scores import fold_table, mean_over_folds
+from aulib.protocols import BP4D_PARTS, DISFA_PARTS, PROTOCOLS, apply_protocol, find_fold, split_name
+
+
+def table_of(people, aus=("AU01",), split="train", kind="c") -> pd.DataFrame:
+    table = {"image": [f"{p}.jpg" for p in people], "subject": people, "split": [split] * len(people)}
+    return pd.DataFrame(table | {f"{au}_{kind}": [2.0 if kind == "r" else 1.0] * len(people) for au in aus})
+
+
+ALL_BP4D = [name for part in BP4D_PARTS.values() for name in part]
+ALL_DISFA = [name for part in DISFA_PARTS.values() for name in part]
+
+
+def test_bp4d_has_41_people_and_disfa_27_each_in_one_part():
+    expected = {f"F{n:03d}" for n in range(1, 24)} | {f"M{n:03d}" for n in range(1, 19)}
+    assert Counter(ALL_BP4D) == Counter(expected)
+    missing = {14, 15, 19, 20, 22}  # numbers that DISFA does not use
+    assert Counter(ALL_DISFA) == Counter(f"SN{n:03d}" for n in range(1, 33) if n not in missing)
+    assert [len(part) for part in BP4D_PARTS.values()] == [14, 14, 13]
+    assert [len(part) for part in DISFA_PARTS.values()] == [9, 9, 9]
+
+
+@pytest.mark.parametrize("name", PROTOCOLS)
+def test_no_fold_has_a_person_twice_and_rotating_folds_test_everyone_once(name):
+    protocol = PROTOCOLS[name]
+    tested = Counter()
+    for fold in protocol.folds.values():
+        people = Counter([*fold.train, *fold.val, *fold.test])
+        assert not people or max(people.values()) == 1
+        tested.update(fold.test)
+    if name.endswith("3fold"):
+        assert tested == Counter(ALL_BP4D if name.startswith("bp4d") else ALL_DISFA)
+        assert all(fold.val for fold in protocol.folds.values())
+
+
+def test_adlds_split_and_the_aus_it_shares():
+    protocol, fold = find_fold("adld/source")
+    assert protocol.aus == ("AU01", "AU02", "AU04", "AU06", "AU12", "AU17")
+    assert set(fold.test) == {"F007", "F015", "F006", "F019", "M006", "M009"}
+    assert set(fold.val) == {"F012", "M003", "F004", "F021", "F017", "M015", "F014"} and len(fold.train) == 28
+    assert PROTOCOLS["bp4d-to-disfa"].aus == ("AU01", "AU02", "AU04", "AU06", "AU12", "AU15", "AU17")
+    assert PROTOCOLS["bp4d-to-gft"].aus == tuple("AU01 AU02 AU04 AU06 AU10 AU12 AU14 AU15 AU23 AU24".split())
+
+
+def test_applying_a_fold_sets_splits_drops_other_people_and_other_aus():
+    aus = [*PROTOCOLS["bp4d-3fold"].aus, "AU25"]
+    table = apply_protocol(table_of([*ALL_BP4D, "X999"], aus), "bp4d-3fold/part3")
+    by_split = table.groupby("split")["subject"].apply(set)
+    assert by_split["test"] == set(BP4D_PARTS["part3"]) and "X999" not in set(table["subject"])
+    train = BP4D_PARTS["part1"] + BP4D_PARTS["part2"]
+    assert by_split["val"] == set(train[4::5]) and by_split["train"] == set(train) - set(train[4::5])
+    assert "AU25_c" not in table and f"{aus[0]}_c" in table
+
+
+def test_intensity_counts_from_two_up_and_lower_case_names_fit():
+    table = table_of([name.lower() for name in ALL_DISFA], PROTOCOLS["disfa-3fold"].aus, kind="r")
+    table.loc[0, "AU01_r"], table.loc[1, "AU01_r"] = 1.0, np.nan
+    chosen = apply_protocol(table, "disfa-3fold/part1")
+    assert (
+        chosen["AU01_c"].iloc[0] == 0 and np.isnan(chosen["AU01_c"].iloc[1]) and chosen["AU01_c"].iloc[2] == 1
+    )
+    assert not [column for column in chosen if column.endswith("_r")]
+
+
+def test_thirds_depend_on_names_alone_and_test_everyone_once():
+    people = [f"{n:03d}{letter}" for n in range(8) for letter in "ABC"]
+    table = table_of(people, PROTOCOLS["bp4d-to-gft"].aus)
+    tested = []
+    for fold in ("third1", "third2", "third3"):
+        chosen = apply_protocol(table.sample(frac=1, random_state=3), f"bp4d-to-gft/{fold}")
+        assert set(chosen["split"]) == {"train", "val", "test"} and len(chosen) == len(people)
+        tested += chosen.loc[chosen["split"] == "test", "subject"].tolist()
+    assert sorted(tested) == people
+
+
+def test_the_target_of_adld_keeps_its_own_splits():
+    table = table_of(["a", "b", "c"], PROTOCOLS["adld"].aus)
+    table["split"] = ["train", "val", "test"]
+    assert apply_protocol(table, "adld/target")["split"].tolist() == ["train", "val", "test"]
+
+
+@pytest.mark.parametrize(
+    "name, why",
+    [
+        ("bp4d-5fold/part1", "no protocol 'bp4d-5fold'; there are bp4d-3fold"),
+        ("bp4d-3fold/fold1", "no fold 'fold1'; write bp4d-3fold/part1 or part2 or part3"),
+        ("bp4d-3fold/part1", "nobody for test and train; the set's people are SN001"),
+        ("disfa-3fold-12/part1", "needs labels of AU02, AU04"),
+    ],
+)
+def test_what_does_not_fit_is_named(name, why):
+    with pytest.raises(ValueError, match=why):
+        apply_protocol(table_of(ALL_DISFA, ("AU01",)), name)
+
+
+def test_a_protocol_stands_behind_a_folder_wherever_a_dataset_is_asked_for(tmp_path):
+    folder = write_tiny_set(tmp_path / "disfa")
+    table = pd.read_csv(folder / "manifest.csv")
+    names = dict(zip(sorted(set(table["subject"])), ALL_DISFA[6:18], strict=True))
+    table["subject"] = table["subject"].map(names)
+    labels = pd.DataFrame({f"{au}_c": [0] * len(table) for au in PROTOCOLS["disfa-3fold"].aus})
+    table = pd.concat([table.drop(columns=[c for c in table if c in labels]), labels], axis=1)
+    table.to_csv(folder / "manifest.csv", index=False)
+    data = read_dataset(f"{folder}#disfa-3fold/part1")
+    assert set(data.subjects[data.rows("test")]) == set(ALL_DISFA[6:9])
+    assert data.aus == list(PROTOCOLS["disfa-3fold"].aus)
+    assert data.version == f"{read_dataset(folder).version}#disfa-3fold/part1"
+    assert split_name("a/b") == ("a/b", "") and split_name("a#b/c#d/e") == ("a#b/c", "d/e")
+
+
+def finished_run(folder, target, f1):
+    folder.mkdir()
+    settings = {"source": "bp4d#bp4d-to-disfa/source", "target": target}
+    (folder / "config.json").write_text(json.dumps({"settings": settings}))
+    (folder / "metrics.json").write_text(
+        json.dumps({"target.mean.f1": f1, "target.per_au.AU01.f1": float("nan")})
+    )
+    return folder
+
+
+def test_the_mean_over_folds_by_hand_and_an_incomplete_one_says_so(tmp_path):
+    scores = {"a": {"f1": 0.5, "x": 1.0}, "b": {"f1": 0.7}, "c": {"f1": 0.6, "x": float("nan")}}
+    assert mean_over_folds(scores) == {
+        "f1": {"mean": pytest.approx(0.6), "sd": pytest.approx(0.1), "folds": 3}
+    }
+    runs = [finished_run(tmp_path / f"r{n}", f"d#bp4d-to-disfa/part{n}", f) for n, f in ((1, 0.5), (3, 0.6))]
+    told = fold_table("bp4d-to-disfa", runs)
+    assert "target.mean.f1" in told and "50.0     60.0     55.0" in told
+    assert "INCOMPLETE: no run of fold part2" in told and "AU01" not in told
+    with pytest.raises(ValueError, match="second run of fold part1"):
+        fold_table("bp4d-to-disfa", [runs[0], runs[0]])
+    with pytest.raises(ValueError, match="not of protocol disfa-3fold"):
+        fold_table("disfa-3fold", runs)
