@@ -25,7 +25,7 @@ from aulib.explaining import answers, attribution_maps, evidence_maps, smoothed
 from aulib.model import AUModel, ModelConfig
 from aulib.shown_faces import ShownFaces, faces_from, kept_faces
 
-RANDOM_DRAWS = 5
+RANDOM_DRAWS = 3
 
 
 def faces_and_regions(
