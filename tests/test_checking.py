@@ -128,6 +128,14 @@ def test_a_manifest_that_breaks_the_rules_of_csv_is_still_checked(tmp_path):
     assert matching(check(tmp_path, pictures=0, progress=False), "did you mean `AU01_c`")
 
 
+def test_half_a_layout_of_landmarks_is_one_finding(tmp_path):
+    folder = write_tiny_set(tmp_path / "set", n=12)
+    text = (folder / "manifest.csv").read_text()
+    (folder / "manifest.csv").write_text(text.replace(",x_5,", ",x5,", 1))
+    told = matching(check(folder, progress=False), "missing x_5")
+    assert len(told) == 1 and told[0].level == "error"
+
+
 def test_a_set_without_columns_or_rows_says_so(tmp_path):
     (tmp_path / "manifest.csv").write_text("image;subject;split\na.jpg;s;train\n")
     assert matching(check(tmp_path, progress=False), "separated by other than commas")
