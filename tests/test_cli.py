@@ -10,8 +10,8 @@ import aulib
 from aulib import cli
 
 COMMANDS = [
-    "synth", "prepare", "convert", "import", "export", "protocols", "run", "study", "run-one", "table",
-    "evaluate", "predict", "demo", "app",
+    "synth", "prepare", "convert", "check", "import", "export", "protocols", "run", "study", "run-one",
+    "evaluate", "predict", "table", "demo", "app",
 ]  # fmt: skip
 
 
