@@ -155,10 +155,13 @@ class TestFigures:
         _, plain = plots.draw_rounds(runs["source_only"], *faces)
         assert set(plain["feature"]) == {"rich"}
 
-    def test_runs_side_by_side_probes_and_the_grid(self, runs, config):
+    def test_runs_side_by_side_probes_and_the_grid(self, finished, runs, config):
         faces = [kept_faces(runs["full"], config, domain, 2) for domain in ("source", "target")]
         figure, table = plots.draw_runs(runs, *faces)
         assert len(figure.axes) == (2 + 2) * 2 and set(table["run"]) == set(runs)
+        fit_decoder(runs["source_only"], [str(finished.source)], steps=3, progress=False)
+        with pytest.raises(ValueError, match="not fitted alike.*full.*source_only"):
+            plots.draw_runs(runs, *faces)
         _, probed = plots.draw_probes(runs["full"], faces[1][:1])
         assert len(probed) == 6 and probed["AU12"].between(0, 1).all()
         figure, follows = plots.draw_texture_by_shape(runs["full"], faces[1])

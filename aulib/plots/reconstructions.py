@@ -15,7 +15,7 @@ from torch import Tensor
 
 from aulib import swapping
 from aulib.checkpoints import load_run
-from aulib.decoding import Side, decode_faces, load_decoder, side_alone, side_of
+from aulib.decoding import Side, about_decoder, decode_faces, load_decoder, side_alone, side_of
 from aulib.picture_measures import compare
 from aulib.plots.looks import DOMAIN_COLOURS, face_grid, head, in_house_style, name_row, show_face, write_on
 from aulib.probes import probes_of
@@ -104,7 +104,11 @@ def draw_runs(
 
     Returns:
         figure; table with a row for each run, face and feature ("rich", "self", "rich2"): psnr, ssim, gmsd.
+
+    Raises:
+        ValueError: decoders that were not fitted alike (steps, seed, datasets).
     """
+    refuse_unlike_decoders(runs)
     count = min(len(source), len(target))
     source, target = source[:count], target[:count]
     side, originals = side_of(target.pictures), as_pictures(target.pictures)
@@ -210,6 +214,17 @@ def draw_texture_by_shape(run: str | Path, faces: ShownFaces) -> tuple[Figure, p
     corner.text(0.95, 0.5, "shape of →", ha="right", va="center", fontsize=7.5, transform=corner.transAxes)
     corner.text(0.5, 0.08, "texture of ↓", ha="center", va="bottom", fontsize=7.5, transform=corner.transAxes)
     return figure, pd.DataFrame([swapping.what_follows(grid, points, probability)])
+
+
+def refuse_unlike_decoders(runs: dict[str, str | Path]) -> None:
+    """ValueError unless all decoders were fitted alike: a longer fit draws better, whatever features hold."""
+    fits = {}
+    for name, run in runs.items():
+        about = about_decoder(run) or {}
+        fit = {key: value for key, value in about.items() if key != "run"}
+        fits.setdefault(str(fit or "no decoder"), []).append(name)
+    if len(fits) > 1:
+        raise ValueError(f"these runs' decoders were not fitted alike and cannot be compared: {fits}")
 
 
 def show_error(axis, picture: np.ndarray, original: np.ndarray) -> None:
