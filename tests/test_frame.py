@@ -129,7 +129,7 @@ def test_make_help_names_every_target_that_a_person_calls():
 
 
 def test_every_folder_of_the_library_is_packaged():
-    packaged = set(re.findall(r'"([\w.]+)"', re.search(r"^packages = \[(.+)\]", PYPROJECT, re.M)[1]))
+    packaged = set(re.findall(r'"([\w.]+)"', re.search(r"^packages = \[(.+?)\]", PYPROJECT, re.M | re.S)[1]))
     folders = {path.parent.relative_to(ROOT).as_posix() for path in (ROOT / "aulib").rglob("*.py")}
     assert packaged == {folder.replace("/", ".") for folder in folders} | {"aulib.notebooks"}
 

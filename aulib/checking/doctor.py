@@ -118,18 +118,14 @@ def check(
     findings += check_cells(table, root)
     findings += check_splits(table)
     findings += check_labels(DatasetFolder(root, _in_range(table)), _expected(root, published))
-    layout_is_known = data.num_landmarks in (0, 49, 68) and not any(
-        "landmarks have" in f.text for f in findings
-    )
-    if layout_is_known:
-        seen = DatasetFolder(root, _without_escapes(table))
-        findings += check_shapes(_pixels(seen))
-        if pictures:
-            look, found = look_at_pictures(_pixels(seen), pictures, workers, progress)
-            findings += found
-            findings += check_duplicates(look, table)
-            findings += check_crops(look, _pixels(seen))
-            diagnosis.worst = worst_crops(look)
+    seen = _pixels(DatasetFolder(root, _without_escapes(table)))
+    findings += check_shapes(seen)
+    if pictures:
+        look, found = look_at_pictures(seen, pictures, workers, progress)
+        findings += found
+        findings += check_duplicates(look, table)
+        findings += check_crops(look, seen)
+        diagnosis.worst = worst_crops(look)
     return diagnosis
 
 
