@@ -18,7 +18,7 @@ demo: $(STAMP)  ## the main job, studio to wild; TARGET=folder/of/photographs ad
 	@$(BIN)/aulib demo $(DEMO)
 
 test: $(STAMP)  ## the quick tests, some minutes
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist loadfile -m "not slow and not browser and not gpu"
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist worksteal -m "not slow and not browser and not gpu"
 
 test-all: $(STAMP)  ## every test, the slow and the browser ones too (gpu ones skip without a device)
 	@$(BIN)/python -m pytest -q

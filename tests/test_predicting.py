@@ -47,7 +47,7 @@ class TestEvaluate:
         moved = shutil.copytree(finished.source, tmp_path / "moved")
         assert evaluate(finished.full, finished.source)["read_from"] == "features"
         assert evaluate(finished.full, moved)["read_from"] == "features"  # known by its data version
-        assert evaluate(finished.full, finished.target)["read_from"] == "reconstruction"
+        assert evaluate(finished.full, finished.target)["read_from"] == "both"
         other_way = evaluate(finished.full, finished.target, read_from="features")
         assert other_way["read_from"] == "features"
         assert other_way["mean.auc"] != evaluate(finished.full, finished.target)["mean.auc"]
