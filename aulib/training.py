@@ -123,8 +123,10 @@ def train_step(
     # 1. the networks, adversaries frozen
     _freeze(model, ADVERSARIES, True)
     images = source["image"] if target is None else torch.cat([source["image"], target["image"]])
-    outputs = run.model(images, len(source["image"]), separate=ramp > 0)
+    # what Fabric's wrapper returns refuses torch.autograd.grad where precision is mixed
+    forward = run.networks if measure else run.model
     with run.fabric.autocast():
+        outputs = forward(images, len(source["image"]), separate=ramp > 0)
         terms = loss_terms(model, objective, outputs, source, target, separate=ramp > 0)
     weighted = weigh(terms, objective.weights, ramp, step)
     shares = gradient_shares(model, weighted) if measure else {}
