@@ -140,9 +140,9 @@ def state_of(run: PlannedRun) -> str:
     """One of STATES, as the run's folder says now. An interrupted run is missing: it goes on when started."""
     if is_done(run):
         return "done"
-    if is_held(run.folder):
-        return "running"
-    return "failed" if (run.folder / "error.txt").is_file() else "missing"
+    if (run.folder / "error.txt").is_file():  # a runner removes it first; who only looks holds the lock too
+        return "failed"
+    return "running" if is_held(run.folder) else "missing"
 
 
 def is_done(run: PlannedRun) -> bool:
