@@ -141,6 +141,8 @@ def kill_and_finish(out: Path, arguments: argparse.Namespace) -> dict:
         "drivers": drivers,
         "last_status": status,
         "workers": arguments.workers,
+        "longest_wait_before_a_kill": arguments.within,
+        "load_average": os.getloadavg()[0],
         "runs_done": sum(row["finished"] for row in table),
         "executions": sum(row["begun"] for row in table),
         "leftover_processes": leftovers,
