@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from aulib.decoding import FaceDecoder, about_decoder, decode_faces, load_decoder, side_of
 from aulib.loaders import centre_crop
 from aulib.playing import OpenRun
 from aulib.plots.insides import decode
@@ -35,11 +36,16 @@ class Step:
 
 @dataclass(frozen=True)
 class Swap:
-    """source, target: the steps of each face in order.  alignment: see `alignment_of`."""
+    """source, target: the steps of each face in order.  alignment: see `alignment_of`.
+
+    fitted: pictures come from the decoder that `decoding.fit_decoder` left in the run, else from its own
+    R, which is small and blurred.
+    """
 
     source: list[Step]
     target: list[Step]
     alignment: pd.DataFrame
+    fitted: bool
 
 
 def why_no_swap(run: OpenRun) -> str:
@@ -61,10 +67,12 @@ def swap_faces(run: OpenRun, source: np.ndarray, target: np.ndarray) -> Swap:
     crops = np.stack([source, target])
     pictures, _ = centre_crop(crops, np.zeros((2, 1, 2)), run.model.config.image_size)
     outputs = run.model(pictures, 1, separate=True)
+    decoder = load_decoder(run.path, run.model) if about_decoder(run.path) else None
     return Swap(
-        _steps(run, outputs, pictures[:1], "s", "t"),
-        _steps(run, outputs, pictures[1:], "t", "s"),
+        _steps(run, outputs, pictures[:1], "s", "t", decoder),
+        _steps(run, outputs, pictures[1:], "t", "s", decoder),
         alignment_of(run, outputs),
+        decoder is not None,
     )
 
 
@@ -114,12 +122,24 @@ def _pair(part: str, half: str) -> str:
     return f"{letter}^{half}, {letter}{'^' if part == 'rich' else '~'}^{half}"
 
 
-def _steps(run: OpenRun, outputs: dict[str, Tensor], picture: Tensor, own: str, other: str) -> list[Step]:
+def _steps(
+    run: OpenRun,
+    outputs: dict[str, Tensor],
+    picture: Tensor,
+    own: str,
+    other: str,
+    decoder: FaceDecoder | None,
+) -> list[Step]:
+    def seen(features: Tensor) -> np.ndarray:
+        if decoder is None:
+            return decode(run.model, features, picture)[0]
+        return decode_faces(decoder, features, side_of(picture))[0].permute(1, 2, 0).numpy()
+
     def decoded(name: str, says: str, key: str) -> Step:
         features = outputs[key]
         probability = run.model.au_head(features)[0].sigmoid()[0]
         aus = dict(zip(run.aus, map(float, probability), strict=True))
-        return Step(name, says, decode(run.model, features, picture)[0], aus=aus)
+        return Step(name, says, seen(features), aus=aus)
 
     def mapped(name: str, says: str, values: Tensor) -> Step:
         return Step(name, says, values[0].numpy(), is_map=True)

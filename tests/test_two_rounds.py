@@ -1,5 +1,6 @@
 """Two faces exchange shapes: the steps are the model's own, and alignments are cosines."""
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -85,3 +86,19 @@ def test_a_method_without_separation_says_so(finished):
     assert "source-only has no separation" in why_no_swap(run)
     with pytest.raises(ValueError, match="no separation"):
         swap_faces(run, crop(0), crop(1))
+
+
+def test_a_fitted_decoder_is_used_where_the_run_has_one(full, finished, tmp_path):
+    from aulib.decoding import decode_faces, fit_decoder, side_of
+
+    assert not swap_faces(full, crop(0), crop(1)).fitted
+    folder = shutil.copytree(finished.full, tmp_path / "run")
+    decoder, run = fit_decoder(folder, steps=1, progress=False), open_run(folder)
+    swap = swap_faces(run, crop(0), crop(1))
+    image = torch.from_numpy(crop(1)[4:36, 4:36].copy()).permute(2, 0, 1)[None] / 255
+    with torch.no_grad():
+        features = run.model.encoder(run.model.standardise(image))
+    expected = decode_faces(decoder, features, side_of(image))[0].permute(1, 2, 0)
+    shown = next(step.picture for step in swap.target if step.name == "R(F^t)")
+    assert swap.fitted
+    np.testing.assert_allclose(shown, expected, atol=1e-4)

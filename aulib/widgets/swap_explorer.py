@@ -25,6 +25,11 @@ STYLE = """<style>
 .au-alignment th:first-child, .au-alignment td:first-child { text-align: left; }
 </style>"""
 
+BLURRED = (
+    "Decoded by the run's own small R. <code>05_reconstructions</code> fits a sharper decoder and leaves it "
+    "in the run folder; it is then used here."
+)
+
 
 class SwapExplorer(widgets.VBox):
     """Pick a source and a target face; see S and Z exchanged, decoded, in both rounds, and the alignments.
@@ -68,7 +73,8 @@ class SwapExplorer(widgets.VBox):
     def _show(self, swap: Swap) -> None:
         self.swap, self.state.value = swap, ""
         rows = "".join(_row(name, getattr(swap, name)) for name in ("source", "target"))
-        self.shown.value = STYLE + rows + alignment_table(swap.alignment)
+        said = "" if swap.fitted else f"<p>{BLURRED}</p>"
+        self.shown.value = STYLE + rows + said + alignment_table(swap.alignment)
 
     def _fail(self, error: Exception) -> None:
         cause = " ".join(str(error).split())[:300]
