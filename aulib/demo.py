@@ -34,7 +34,7 @@ STEPS = {
     "oracle": 1600,
 }
 STEPS_ON_PHOTOGRAPHS = 400
-DEAR_FIRST = ("full", "adld")  # begun first, so that at the end no core waits long for another
+DEAR_FIRST = ("oracle", "full", "adld", "source-only", "landmarks-only")  # no core waits long at the end
 
 COLUMNS = [  # heading, key of `evaluate`, factor
     ("F1", "mean.f1", 100),
@@ -106,7 +106,7 @@ def train(wanted: dict[Path, dict]) -> None:
         print(f"[{index + 1}/{len(wanted)}] {method}: {kept}", flush=True)
     missing = [run for run in runs if not is_done(run)]
     if missing:
-        missing.sort(key=lambda run: run.id not in DEAR_FIRST)
+        missing.sort(key=lambda run: DEAR_FIRST.index(run.id))
         with live_table(missing) as tell, connected(len(missing)) as client:
             states = run_study(missing, client, tell)
         for run in missing:
