@@ -66,7 +66,7 @@ def test_training_keeps_what_is_finished_and_says_which_run_failed(tmp_path, mon
     monkeypatch.setattr(demo, "run_study", run_study)
     monkeypatch.setattr(demo, "connected", lambda most: nullcontext())
     wanted = {tmp_path / m: {"method": m, "steps": 3, "seed": 0} for m in ("oracle", "adld", "full")}
-    for expected in (["adld", "full", "oracle"], ["adld"]):
+    for expected in (["oracle", "full", "adld"], ["adld"]):
         with pytest.raises(NotebookFailed, match="adld: .*error.txt"):
             demo.train(wanted)
         assert given.pop() == expected

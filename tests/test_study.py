@@ -145,7 +145,7 @@ def test_the_folder_says_whether_a_run_is_done_running_failed_or_missing(folder)
         states = {run.id: state_of(run) for run in runs}
         assert list(states.values()) == ["done", "failed", "missing", "running"]
         with run_lock(runs[1].folder):
-            assert state_of(runs[1]) == "running"  # it failed before and is tried again
+            assert state_of(runs[1]) == "failed"  # somebody looks at it; who tries it again removes the error
     assert why_failed(runs[1]) == "n.ipynb: In [2] ValueError: no" and why_failed(runs[0]) == ""
     assert collect(runs) == {runs[0].id: {"target.mean.f1": 0.5, "seconds": 10.0}}
     assert list_of_runs(runs).splitlines()[1] == f"   1  failed  {runs[1].id}"
