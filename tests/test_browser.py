@@ -65,7 +65,8 @@ def lab(run, tmp_path_factory):
     folder = home / "notebooks"
     for name, wanted in (("playground", run), ("no_run", home / "nothing")):
         values = {"run": str(wanted), "runs_folder": str(wanted.parent)}
-        write_app_notebook(folder, values, home / "kept").rename(folder / f"{name}.ipynb")
+        written = write_app_notebook(home, values, home / "kept")
+        written.rename(folder / f"{name}.ipynb")
     with browsing.jupyterlab(home / "notebooks", home / "server") as address:
         yield address
 
