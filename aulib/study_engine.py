@@ -108,7 +108,7 @@ def do_run(run: PlannedRun, began: float, started_in: str) -> str:
                 here = f"the worker works in {Path.cwd()}, the study was started in {started_in}"
                 raise NotebookFailed(f"{here}: start workers there")
             error = run.folder / "error.txt"
-            if error.is_file() and error.stat().st_mtime > began and not is_held(run.folder):
+            if error.is_file() and error.stat().st_mtime > began:  # a runner that tries again removes it
                 return "failed"
             how = {"replace": True, "progress": False, "warm": True, "expected_key": run.key}
             run_notebook(run.notebook, run.folder, run.parameters, **how)
