@@ -56,6 +56,7 @@ def run_notebook(
     progress: bool = True,
     warm: bool = False,
     expected_key: str | None = None,
+    failed_since: float | None = None,
 ) -> dict:
     """Execute `notebook` into `out_dir`/notebook.ipynb and return the metrics it wrote.
 
@@ -71,6 +72,7 @@ def run_notebook(
         timeout: seconds a single cell may take; None for no limit.
         progress: show a bar of cells with the last line printed, if stderr is a terminal.
         warm: keep a process that has imported what the notebook imports, for the next runs of this process.
+        failed_since: seconds since 1970; a run that failed later, at whoever's hands, is not tried again.
         expected_key: what `run_key` was when the run was planned; None to take it as it is now.
 
     Returns:
@@ -91,6 +93,9 @@ def run_notebook(
     with run_lock(out_dir) as lock:
         if reuse and _read(out_dir / "result.json").get("key") == key:  # finished by whom we waited for
             return _read(out_dir / "metrics.json")
+        error = out_dir / "error.txt"
+        if failed_since is not None and error.is_file() and error.stat().st_mtime > failed_since:
+            raise NotebookFailed(error.read_text(encoding="utf-8").partition("\n")[0])
         if expected_key not in (key, None):
             changed = "notebook, library or inputs were edited since the run was planned; plan it again"
             out_dir.mkdir(parents=True, exist_ok=True)

@@ -107,10 +107,8 @@ def do_run(run: PlannedRun, began: float, started_in: str) -> str:
             if Path.cwd() != Path(started_in):
                 here = f"the worker works in {Path.cwd()}, the study was started in {started_in}"
                 raise NotebookFailed(f"{here}: start workers there")
-            error = run.folder / "error.txt"
-            if error.is_file() and error.stat().st_mtime > began:  # a runner that tries again removes it
-                return "failed"
-            how = {"replace": True, "progress": False, "warm": True, "expected_key": run.key}
+            how = {"replace": True, "progress": False, "warm": True}
+            how |= {"expected_key": run.key, "failed_since": began}
             run_notebook(run.notebook, run.folder, run.parameters, **how)
         except RunIsHeld:
             return "held"
