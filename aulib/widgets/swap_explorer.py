@@ -87,7 +87,8 @@ class SwapExplorer(widgets.VBox):
 
 
 def _row(name: str, steps: list[Step]) -> str:
-    return f'<b>{name}</b><div class="au-face-row"><div class="au-steps">{"".join(map(_figure, steps))}</div></div>'
+    figures = "".join(map(_figure, steps))
+    return f'<b>{name}</b><div class="au-face-row"><div class="au-steps">{figures}</div></div>'
 
 
 def _figure(step: Step) -> str:
