@@ -214,6 +214,7 @@ class TestAUPlayground:
         playground.sliders["AU12"].value = 5
         assert playground.newest.wait(WAIT_S)
         assert playground.face.value != before and playground.bars.value == ""
+        assert playground.face.layout.display is None and playground.seen.layout.display == "none"
         assert "aulib run 02_train" in playground.state.value
 
 

@@ -103,10 +103,7 @@ class AUPlayground(widgets.VBox):
         self.frontal.on_click(lambda button: self.set_controls(**{k: getattr(start, k) for k in SCENE}))
         self.draw.on_click(lambda button: self._draw_a_face())
         self.keep.on_click(lambda button: self._keep())
-        # no tooltip: an Image that has one fails to show in ipywidgets 8.1
-        size = widgets.Layout(width=f"{SIDE}px", height=f"{SIDE}px", margin="0 8px 0 0")
-        self.face = widgets.Image(format="jpeg", layout=size).add_class("au-face")
-        self.seen = widgets.Image(format="jpeg", layout=size).add_class("au-seen")
+        self.face, self.seen = _live_picture("au-face"), _live_picture("au-seen")
         self.face_caption, self.seen_caption = widgets.HTML(), widgets.HTML()
         self.bars = widgets.HTML(layout=widgets.Layout(flex="1 1 230px", min_width="230px", margin="0"))
         self.bars.add_class("au-bars")
@@ -237,6 +234,13 @@ def strength(run: OpenRun, played: Played, au: str) -> np.ndarray | None:
         return None
     index = run.aus.index(au)
     return (played.reading.evidence[index] / run.brightest[index]).clip(0, 1)
+
+
+def _live_picture(name: str) -> widgets.Image:
+    """No tooltip: an Image that has one fails to show in ipywidgets 8.1."""
+    side = f"{SIDE}px"
+    picture = widgets.Image(format="jpeg", layout=widgets.Layout(width=side, height=side, margin="0 8px 0 0"))
+    return picture.add_class(name)
 
 
 def _caption(title: str, text: str) -> str:

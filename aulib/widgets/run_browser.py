@@ -47,7 +47,7 @@ class RunBrowser(widgets.VBox):
         )
         self.curve = widgets.Dropdown(description="curve", layout=layout, style=style)
         self.au = widgets.Dropdown(description="faces for", layout=layout, style=style)
-        figure = {"max_width": "100%", "object_fit": "contain"}
+        figure = {"max_width": "100%", "object_fit": "contain", "margin": "0"}
         self.figures = {
             name: widgets.Image(layout=widgets.Layout(**figure)).add_class(f"runs-{name}")
             for name in ("curves", "differences", "faces")

@@ -15,9 +15,12 @@ from aulib.widgets.newest import NewestWins
 from aulib.widgets.states import message, opened
 
 STYLE = """<style>
-.au-steps { display: flex; flex-wrap: wrap; gap: 10px 7px; margin: 4px 0 12px; }
-.au-steps figure { margin: 0; width: 97px; font-size: 12px; line-height: 1.25; }
-.au-steps img { width: 97px; height: 97px; display: block; }
+.au-face-row { container-type: inline-size; margin: 4px 0 12px; }
+.au-steps { display: grid; grid-template-columns: repeat(8, minmax(0, 118px)); gap: 10px 7px; }
+@container (max-width: 720px) { .au-steps { grid-template-columns: repeat(4, minmax(0, 150px)); } }
+.au-steps figure { margin: 0; font-size: 12px; line-height: 1.3; }
+.au-steps figcaption { padding-top: 5px; }
+.au-steps img { width: 100%; aspect-ratio: 1; display: block; }
 .au-alignment { border-collapse: collapse; font-size: 13px; }
 .au-alignment th, .au-alignment td { padding: 2px 12px 2px 0; text-align: right; }
 .au-alignment td { line-height: 1.5; white-space: nowrap; }
@@ -84,7 +87,8 @@ class SwapExplorer(widgets.VBox):
 
 
 def _row(name: str, steps: list[Step]) -> str:
-    return f'<b>{name}</b><div class="au-steps">{"".join(map(_figure, steps))}</div>'
+    figures = "".join(map(_figure, steps))
+    return f'<b>{name}</b><div class="au-face-row"><div class="au-steps">{figures}</div></div>'
 
 
 def _figure(step: Step) -> str:
