@@ -9,7 +9,7 @@ notebook starts at everything its cells import.
 import ast
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 
@@ -24,10 +24,12 @@ NOT_FOLLOWED = {
 
 def code_version(notebook: Path) -> str:
     """Hash of the library modules that shape what `notebook` computes."""
-    digest = hashlib.sha256()
-    for module in shaping_modules(notebook):
-        digest.update(f"{module} {_read_module(*_stamp(_file(module)))[0]}\n".encode())
-    return digest.hexdigest()
+    return _hash(shaping_modules(notebook))
+
+
+def hash_of_modules(names: Iterable[str]) -> str:
+    """Hash of library modules, "aulib.training" say, and of all they import."""
+    return _hash(sorted(_followed(names)))
 
 
 def shaping_modules(notebook: Path) -> list[str]:
@@ -52,7 +54,14 @@ def stamp_of_library() -> tuple:
     return tuple(_stamp(file) for file in sorted(PACKAGE.rglob("*.py")))
 
 
-def _followed(names: set[str]) -> set[str]:
+def _hash(modules: list[str]) -> str:
+    digest = hashlib.sha256()
+    for module in modules:
+        digest.update(f"{module} {_read_module(*_stamp(_file(module)))[0]}\n".encode())
+    return digest.hexdigest()
+
+
+def _followed(names: Iterable[str]) -> set[str]:
     seen: set[str] = set()
     ahead = [name for name in names if name not in NOT_FOLLOWED]
     while ahead:

@@ -28,6 +28,7 @@ from aulib.probing import look_inside
 from aulib.reading import Reading, read_faces, score_faces
 from aulib.running import write_json
 from aulib.supervisors import check_alignment
+from aulib.synthetic.storage import cache_root
 from aulib.training import Schedule, fit
 
 SAMPLES = 16  # faces of each domain kept in the run, evenly spaced over its test rows
@@ -171,6 +172,7 @@ def train_run(
         faces["target", "train"].without_labels() if rung.uses_target else None,
         (validation, labelled.subjects[validation.rows]),
         out, default_precision() if precision == "auto" else precision, progress,
+        shared_starts=cache_root() / "starts",
     )  # fmt: skip
     elapsed = time.perf_counter() - started - before_the_steps
     seconds = before_the_steps + log_seconds(log, elapsed)

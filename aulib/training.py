@@ -22,6 +22,7 @@ from aulib.methods import Method, Preset
 from aulib.model import AUModel
 from aulib.objective import Objective, adversary_loss, loss_terms, weigh
 from aulib.reading import read_faces, score_faces
+from aulib.shared_start import SharedStart
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -185,6 +186,7 @@ def fit(
     precision: str,
     progress: bool = True,
     stop_after: int | None = None,
+    shared_starts: Path | None = None,
 ) -> tuple[AUModel, list[dict], dict]:
     """Train to the end of the schedule, from `out_dir`/fit/last.ckpt if there is one of the same settings.
 
@@ -193,6 +195,7 @@ def fit(
         validation: labelled faces with their subjects; the best evaluation of the last 30 % of the steps is
             kept.
         stop_after: stop (and save) after that many steps of this call, as an interrupt would.
+        shared_starts: folder in which runs find the steps that they share (shared_start.py), or None.
 
     Returns:
         the selected model, the log (a row each LOG_EVERY steps and at evaluations), and {"selected_step",
@@ -222,14 +225,17 @@ def fit(
     )
     run = Run(fabric, wrapped, average, optimizers, objective, preset, schedule)
     state = Progress(out_dir / "fit", settings_of(run, method, source, target, precision))
-    state.load(run)
-
     evaluate_at = {
         round(schedule.steps * (SELECT_FROM + (1 - SELECT_FROM) * i / (EVALUATIONS - 1)))
         for i in range(EVALUATIONS)
     }
+    begin = math.ceil(preset.separation_starts * schedule.steps) if method.separates else 0
     complete = (preset.separation_starts + preset.ramp) * schedule.steps if method.separates else 0
     measured = measured_at(schedule.steps, math.ceil(complete))
+    begin = begin if begin < min(evaluate_at) else 0
+    shared = SharedStart(run, state.settings, [source, target], shared_starts, begin)
+    state.load(run)
+    shared.take_up(run, state)
     epoch = max(1, round(len(source) / schedule.batch_size))
     bar = tqdm(total=schedule.steps, initial=state.step, desc="training", disable=not progress, mininterval=1)
     wrapped.train()
@@ -256,6 +262,7 @@ def fit(
                     state.keep_best(selected, score)
                     wrapped.train()
                 whole = True
+                shared.keep(run, state, time.perf_counter() - started)
                 interrupt.raise_if_any()
                 if state.step % epoch == 0:
                     state.save(run, time.perf_counter() - started)

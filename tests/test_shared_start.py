@@ -1,0 +1,111 @@
+"""Runs of one seed share the steps before their rounds begin, and end as if they had not."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from test_training import STEPS, copy_of, make_objective, moved_parts, train, without_clock
+from tiny import tiny_faces, tiny_preset
+
+from aulib import shared_start, training
+
+BEGIN = 4  # of STEPS: separation_starts 0.5
+
+
+def sharing(out, starts, method="full", **options):
+    preset = tiny_preset(separation_starts=0.5, ramp=0.2, average=0.9, augment="slight")
+    return train(out, method, preset=preset, shared_starts=starts, **options)
+
+
+def count_steps(monkeypatch):
+    taken, step = [], training.train_step
+    monkeypatch.setattr(training, "train_step", lambda *args: taken.append(args[3]) or step(*args))
+    return taken
+
+
+def same(run, expected):
+    (model, log, selected), (model2, log2, selected2) = run, expected
+    return (
+        not moved_parts(copy_of(model), model2)
+        and all(
+            torch.equal(value, dict(model2.named_buffers())[name]) for name, value in model.named_buffers()
+        )
+        and without_clock(log) == without_clock(log2)
+        and selected == selected2
+    )
+
+
+@pytest.mark.parametrize("method", ["separation", "adld", "contrastive", "full"])
+def test_a_run_from_anothers_start_equals_one_from_its_own_bit_for_bit(method, tmp_path, monkeypatch):
+    expected = sharing(tmp_path / "alone", None, method)
+    sharing(tmp_path / "first", tmp_path / "starts", "full")
+    taken = count_steps(monkeypatch)
+    run = sharing(tmp_path / "second", tmp_path / "starts", method)
+    assert taken == list(range(BEGIN, STEPS))
+    assert same(run, expected)
+
+
+def test_what_the_shared_steps_cost_is_in_every_runs_clock(tmp_path):
+    _, first, _ = sharing(tmp_path / "first", tmp_path / "starts")
+    kept = torch.load(next((tmp_path / "starts").glob("*.ckpt")), weights_only=True)
+    _, second, _ = sharing(tmp_path / "second", tmp_path / "starts", "adld")
+    assert kept["spent"] > 0
+    assert [row["seconds"] for row in second if "seconds" in row][-1] > kept["spent"]
+    assert first[0]["seconds"] == second[0]["seconds"]
+
+
+def test_a_resumed_run_neither_takes_nor_leaves_a_start_of_another_key(tmp_path):
+    expected = sharing(tmp_path / "alone", None)
+    sharing(tmp_path / "run", tmp_path / "starts", stop_after=2)
+    assert not list((tmp_path / "starts").glob("*.ckpt"))
+    assert same(sharing(tmp_path / "run", tmp_path / "starts"), expected)
+    (kept,) = (tmp_path / "starts").glob("*.ckpt")
+    sharing(tmp_path / "other", tmp_path / "starts")
+    assert list((tmp_path / "starts").glob("*.ckpt")) == [kept]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"seed": 1},
+        {"model_seed": 1},
+        {"source": tiny_faces(seed=5)},
+        {"target": tiny_faces(seed=5).without_labels()},
+        {"source": replace(tiny_faces(), images=255 - tiny_faces().images)},
+        {"steps": STEPS + 2},
+        {"objective": make_objective("full", au_source=2.0)},
+    ],
+    ids=lambda other: next(iter(other)),
+)
+def test_runs_that_differ_before_the_rounds_share_nothing(other, tmp_path, monkeypatch):
+    sharing(tmp_path / "first", tmp_path / "starts")
+    taken = count_steps(monkeypatch)
+    sharing(tmp_path / "second", tmp_path / "starts", **other)
+    assert taken[0] == 0
+
+
+def test_methods_without_rounds_and_late_rounds_share_nothing(tmp_path):
+    sharing(tmp_path / "plain", tmp_path / "starts", "multitask")
+    late = tiny_preset(separation_starts=0.9, ramp=0.1, average=0.9)  # after the first evaluation
+    train(tmp_path / "late", preset=late, shared_starts=tmp_path / "starts")
+    assert not (tmp_path / "starts").exists()
+
+
+def test_old_starts_go(tmp_path, monkeypatch):
+    monkeypatch.setattr(shared_start, "KEPT", 2)
+    for seed in range(4):
+        sharing(tmp_path / str(seed), tmp_path / "starts", seed=seed)
+    assert len(list((tmp_path / "starts").glob("*.ckpt"))) == 2
+
+
+def test_everything_that_rests_is_told_from_what_trains(tmp_path):
+    """Steps before the rounds leave exactly RESTING where it was (projectors, say, have no gradient)."""
+    before = sharing(tmp_path / "none", None, stop_after=0)[0].state_dict()
+    model = sharing(tmp_path / "some", None, stop_after=BEGIN)[0]
+    moved = {
+        name.partition(".")[0]
+        for name, value in model.state_dict().items()
+        if not torch.equal(value, before[name])
+    }
+    assert moved and not moved & set(shared_start.RESTING)
+    assert {name for name, _ in model.named_children()} - moved <= set(shared_start.RESTING)
