@@ -76,7 +76,8 @@ use
     study_watch            the same in a notebook, to start and to watch
     demo                   the main job, studio to wild
     readme                 the results in README.md, written from committed ones
-    cli                    the command `aulib`
+    commands               what the subcommands of `aulib` do, a module a group
+    cli                    the command `aulib`: its options, and the groups put together
     torchvision_operators  makes torchvision importable beside a CPU build of torch
 """
 
