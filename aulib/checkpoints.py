@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from aulib.model import AUModel, ModelConfig
 
@@ -12,7 +12,8 @@ WEIGHTS, CONFIG = "model.safetensors", "config.json"
 
 def save_run(run: Path, model: AUModel, settings: dict) -> None:
     """Write weights and `config.json` {"model": ..., "settings": ...} into the run folder."""
-    save_file({name: value.contiguous() for name, value in model.state_dict().items()}, run / WEIGHTS)
+    weights = save({name: value.contiguous() for name, value in model.state_dict().items()})
+    (run / WEIGHTS).write_bytes(weights)  # `save_file` makes a file that only its owner may read
     (run / CONFIG).write_text(json.dumps({"model": model.config.as_dict(), "settings": settings}, indent=2))
 
 

@@ -172,6 +172,7 @@ def agreement(model: AUModel, source: Faces, target: Faces, pairs: int = 128) ->
         nearest = cosines.argmax(0) == torch.arange(len(cosines), device=cosines.device)
         found[f"own_face.{name}"] = float(nearest.float().mean())
     spread = _mean([_far(outputs[f"rich_{d}"], outputs[f"rich_{d}"].mean(0)) for d in "st"])
+    spread = spread or float("nan")  # of a single face there is none
     for name, key in (("self", "self"), ("second", "rich2")):
         error = _mean([_far(outputs[f"{key}_{d}"], outputs[f"rich_{d}"]) for d in "st"])
         found[f"reconstruction.{name}"] = error / spread

@@ -97,6 +97,12 @@ class TestAgreement:
         found = self.measured()
         assert found["insides.moves.texture"] == 0 and found["insides.moves.shape"] == pytest.approx(49)
 
+    def test_errors_of_a_single_face_have_no_unit(self, outputs):
+        for key, feature in outputs.items():
+            outputs[key] = feature[:1]
+        found = probing.agreement(None, tiny_faces(1), tiny_faces(1))
+        assert np.isnan(found["insides.reconstruction.second"]) and np.isnan(found["insides.moves.shape"])
+
     def test_without_faces_is_not_known(self):
         none = replace(tiny_faces(2), rows=np.arange(0))
         assert all(np.isnan(value) for value in probing.agreement(None, none, tiny_faces(2)).values())
