@@ -178,6 +178,10 @@ def _local_cluster(most: int, workers: int | None, gpus: list[str] | None):
             "distributed.scheduler.allowed-failures": WORKER_DEATHS,
             "distributed.comm.timeouts.connect": "60s",  # a busy machine is slow to answer
             "distributed.admin.tick.limit": "10m",
+            # dask's looks at itself would take a tenth of two cores from the runs
+            "distributed.worker.profile.enabled": False,
+            "distributed.admin.tick.interval": "1s",
+            "distributed.admin.system-monitor.interval": "5s",
         }
     )
     gpus = visible_gpus() if gpus is None else gpus
