@@ -24,7 +24,7 @@ from aulib.study_table import live_table
 
 SOURCE, TARGET, PRESET = "synthetic:studio", "synthetic:wild", "fast"
 
-# Optimiser steps of each method: two thirds of those behind README's table (the oracle: a third), see
+# Optimiser steps of each method: about a third of those behind README's table, see
 # experiments/studio_to_wild.yml, so that a quarter of an hour is enough. In the second half of its steps
 # `adld` or `full` costs several times a step of `source-only`. The oracle learns from harder faces.
 STEPS = {
