@@ -1,0 +1,107 @@
+"""Time and memory to convert a raw set of many frames: `python benchmarks/convert_memory.py`.
+
+Makes trees of BP4D's form with noise pictures (one picture a session, under a name a frame), converts them as
+a user would, and looks at the memory of all processes together. Bounded means: not growing with the frames
+but for the table itself. Writes results/convert_memory.json.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import psutil
+from PIL import Image
+from scipy.io import savemat
+
+from aulib.running import write_json
+
+SUBJECTS, TASKS, SIDE, FIRST = 41, 8, 128, 600
+AUS = (1, 2, 4, 6, 7, 10, 12, 14, 15, 17, 23, 24)
+OUTLINE = np.random.default_rng(0).uniform(0.25, 0.75, (49, 2)) * SIDE
+
+
+def write_tree(root: Path, frames: int) -> int:
+    """A BP4D download with about `frames` coded frames; how many it has."""
+    rng = np.random.default_rng(0)
+    per_session = frames // (SUBJECTS * TASKS)
+    numbers = list(range(FIRST, FIRST + per_session))
+    for index in range(SUBJECTS):
+        subject = f"F{index + 1:03d}" if index < 23 else f"M{index - 22:03d}"
+        for task in (f"T{number}" for number in range(1, TASKS + 1)):
+            coded = np.column_stack([numbers, rng.random((per_session, len(AUS))) < 0.4])
+            labels = root / f"AUCoding/AU_OCC/{subject}_{task}.csv"
+            labels.parent.mkdir(parents=True, exist_ok=True)
+            pd.DataFrame(coded, columns=[0, *AUS]).to_csv(labels, index=False)
+            pictures = root / f"2D+3D/{subject}/{task}"
+            pictures.mkdir(parents=True)
+            first = pictures / f"{numbers[0]:04d}.jpg"
+            pixels = rng.integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(first, quality=90)
+            for number in numbers[1:]:
+                os.link(first, pictures / f"{number:04d}.jpg")
+            track = np.zeros((1, per_session), dtype=[("frame", object), ("pred", object)])
+            for row, number in enumerate(numbers):
+                track[0, row]["frame"] = np.uint16(number)
+                track[0, row]["pred"] = OUTLINE + rng.normal(0, 0.3, (49, 2))
+            (root / "2DFeatures").mkdir(exist_ok=True)
+            savemat(root / f"2DFeatures/{subject}_{task}.mat", {"fit": track})
+    return per_session * SUBJECTS * TASKS
+
+
+def family_mb(process: psutil.Process) -> tuple[float, float]:
+    """Resident MiB of the first process, and of it and all below it (shared pages counted each time)."""
+    sizes = []
+    for one in [process, *process.children(recursive=True)]:
+        try:
+            sizes.append(one.memory_info().rss / 2**20)
+        except psutil.NoSuchProcess:
+            continue
+    return (sizes or [0.0])[0], sum(sizes)
+
+
+def convert(raw: Path, out: Path) -> dict:
+    command = [sys.executable, "-m", "aulib.cli", "convert", "bp4d", "--raw", str(raw), "--out", str(out)]
+    began, most, together = time.perf_counter(), 0.0, 0.0
+    with (
+        open(out.with_suffix(".log"), "w") as log,
+        subprocess.Popen(command, stdout=log, stderr=log) as child,
+    ):
+        while child.poll() is None:
+            first, all_ = family_mb(psutil.Process(child.pid))
+            most, together = max(most, first), max(together, all_)
+            time.sleep(0.2)
+    if child.returncode:
+        raise RuntimeError(
+            f"convert ended with {child.returncode}: {out.with_suffix('.log').read_text()[-500:]}"
+        )
+    seconds = time.perf_counter() - began
+    return {"seconds": round(seconds, 1), "peak_mb": round(most), "peak_mb_with_workers": round(together)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--frames", type=int, nargs="+", default=[15_000, 150_000])
+    parser.add_argument("--json", type=Path, default=Path("results/convert_memory.json"))
+    arguments = parser.parse_args()
+    found = []
+    for frames in arguments.frames:
+        with tempfile.TemporaryDirectory(prefix="convert-") as name:
+            folder = Path(name)
+            frames = write_tree(folder / "raw", frames)
+            found.append({"frames": frames} | convert(folder / "raw", folder / "out"))
+            rows = len(pd.read_csv(folder / "out" / "manifest.csv", usecols=["image"]))
+            found[-1] |= {"rows": rows, "load": round(os.getloadavg()[0], 1)}
+            print(found[-1], flush=True)
+    write_json(arguments.json, {"set": "bp4d, invented", "cores": os.cpu_count(), "runs": found})
+
+
+if __name__ == "__main__":
+    main()
