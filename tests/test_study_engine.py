@@ -28,7 +28,7 @@ if number < 0: raise ValueError(f"below zero: {number}")
 if number == 99 and seed == 0 and not Path(out_dir, "again").exists():
     Path(out_dir, "again").touch(); os.kill(int(os.environ["WORKER_PID"]), 9); time.sleep(9)
 start = time.time(); time.sleep(seconds)
-told = {name: os.environ.get(name) for name in ("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS")}
+told = dict(os.environ)
 told |= {"start": start, "end": time.time()}
 Path(out_dir, "metrics.json").write_text(json.dumps(told))""",
 )
@@ -87,6 +87,7 @@ def test_each_run_holds_one_gpu_and_a_worker_without_gets_none(folder, client):
     found = [told(run) for run in runs]
     assert {one["CUDA_VISIBLE_DEVICES"] for one in found} == set(GPUS)
     assert {one["OMP_NUM_THREADS"] for one in found} == {"1"}
+    assert {one["MALLOC_TRIM_THRESHOLD_"] for one in found} == {str(2**30)}  # and not dask's own
     for gpu in GPUS:
         spans = sorted((o["start"], o["end"]) for o in found if o["CUDA_VISIBLE_DEVICES"] == gpu)
         assert all(end <= start for (_, end), (start, _) in zip(spans, spans[1:], strict=False))
