@@ -24,7 +24,7 @@ from aulib.study_table import live_table
 
 SOURCE, TARGET, PRESET = "synthetic:studio", "synthetic:wild", "fast"
 
-# Optimiser steps of each method: about a third of those behind README's table, see
+# Optimiser steps of each method: a third to a half of those behind README's table, see
 # experiments/studio_to_wild.yml, so that a quarter of an hour is enough. In the second half of its steps
 # `adld` or `full` costs several times a step of `source-only`. The oracle learns from harder faces.
 STEPS = {
@@ -32,7 +32,7 @@ STEPS = {
     "source-only": 530,
     "adld": 400,
     "full": 400,
-    "oracle": 1000,
+    "oracle": 1600,
 }
 STEPS_ON_PHOTOGRAPHS = 400
 DEAR_FIRST = ("oracle", "full", "adld", "source-only", "landmarks-only")  # no core waits long at the end
