@@ -147,7 +147,9 @@ def draw_methods(table: pd.DataFrame, measures: tuple[str, ...] = ("f1", "auc", 
                 )
         for place, value, end in zip(places, values, high, strict=True):
             if np.isfinite(value):
-                axis.text(np.nanmax([value, end]) + 0.8, place, f"{value:.1f}", va="center", fontsize=7)
+                box = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}  # over the reference lines
+                where = np.nanmax([value, end]) + 0.8
+                axis.text(where, place, f"{value:.1f}", va="center", fontsize=7, bbox=box, zorder=5)
         axis.set_title(MEASURE_NAMES[measure] + (", lower is better" if measure == "nme" else ""))
         axis.set_xlabel("% of the eye distance" if measure == "nme" else "x 100")
         axis.grid(axis="y", visible=False)
