@@ -1,10 +1,11 @@
-"""Writes the results of README.md from the committed ones: `python -m aulib.readme`."""
+"""Writes the results in README.md and docs/ from the committed ones: `python -m aulib.readme`."""
 
 import json
 from pathlib import Path
 
 RESULTS = Path("results/studio_to_wild.json")
 STUDY, EQUAL_TIME = Path("results/supervisors.json"), Path("results/supervisors_equal_time.json")
+FACTORS = Path("results/shift_factors.json")
 MEASURES = {"f1": "F1-frame", "auc": "ROC AUC", "f1_norm": "F1, skew-normalised", "nme": "landmark NME"}
 
 
@@ -31,7 +32,45 @@ def results_block(results: Path) -> str:
         lines.append(f"| {method} | " + " | ".join(cells) + " |")
     count = " or ".join(str(number) for number in seeds)
     lines += ["", f"Target test faces, x 100: mean of {count} seeds, lowest to highest seed in brackets."]
+    return "\n".join(lines + what_the_shift_costs(methods))
+
+
+def what_the_shift_costs(methods: dict) -> list[str]:
+    """In words: points of F1 between source-only and oracle, and what share of them others win back."""
+    f1 = {name: 100 * scores["f1"]["mean"] for name, scores in methods.items() if "f1" in scores}
+    if not {"source-only", "oracle"} <= f1.keys():
+        return []
+    cost = f1["oracle"] - f1["source-only"]
+    text = f"The shift costs *source-only* {cost:.1f} points of F1 against *oracle*"
+    back = [
+        f"*{name}* {(f1[name] - f1['source-only']) / cost:.0%}" for name in ("adld", "full") if name in f1
+    ]
+    return [text + (f"; {' and '.join(back)} of them are won back." if back and cost > 0 else ".")]
+
+
+def factors_block(factors: Path) -> str:
+    """What each difference between the domains costs by itself: one row a factor, one column a method.
+
+    Args:
+        factors: JSON {"f1": {method: {factor: [one value a seed]}}, "factors": {factor: what it is},
+            "faces": number}; the factor "none" is a studio face, "all" a wild one.
+    """
+    if not factors.is_file():
+        return "Not measured yet; `python benchmarks/shift_factors.py RUN ...` does."
+    said = json.loads(factors.read_text(encoding="utf-8"))
+    methods = {name: {key: sum(own) / len(own) for key, own in f1.items()} for name, f1 in said["f1"].items()}
+    lines = ["| added to a studio face | " + " | ".join(methods) + " |", "|---|" + "---:|" * len(methods)]
+    for key, words in {"none": "nothing"} | said["factors"] | {"all": "all of these"}.items():
+        cells = [f"{100 * f1[key]:.1f}" + _beside(f1[key] - f1["none"], key) for f1 in methods.values()]
+        lines.append(f"| {words} | " + " | ".join(cells) + " |")
+    seeds = max(len(own) for f1 in said["f1"].values() for own in f1.values())
+    text = f"Mean F1 x 100 of {seeds} runs a method on {said['faces']} faces; in brackets, against the first row."
+    lines += ["", text]
     return "\n".join(lines)
+
+
+def _beside(difference: float, key: str) -> str:
+    return "" if key == "none" else f" ({100 * difference:+.1f})"
 
 
 def study_block(study: Path, equal_time: Path) -> str:
@@ -61,7 +100,7 @@ def with_block(text: str, name: str, block: str) -> str:
     begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
     if text.count(begin) != 1 or text.count(end) != 1:
         raise ValueError(
-            f"README needs {begin} and {end} once each, found {text.count(begin)} and {text.count(end)}"
+            f"expected {begin} and {end} once each, found {text.count(begin)} and {text.count(end)}"
         )
     before, rest = text.split(begin)
     return f"{before}{begin}\n{block}\n{end}{rest.split(end)[1]}"
@@ -73,9 +112,15 @@ def _cell(score: dict) -> str:
     return f"{100 * score['mean']:.1f} [{100 * score['low']:.1f}, {100 * score['high']:.1f}]"
 
 
+def write(file: Path, blocks: dict[str, str]) -> None:
+    """Put every block between its markers in the file."""
+    text = file.read_text(encoding="utf-8")
+    for name, block in blocks.items():
+        text = with_block(text, name, block)
+    file.write_text(text, encoding="utf-8")
+    print(f"{file}: {', '.join(blocks)}")
+
+
 if __name__ == "__main__":
-    readme = Path("README.md")
-    text = with_block(readme.read_text(encoding="utf-8"), "results", results_block(RESULTS))
-    text = with_block(text, "study", study_block(STUDY, EQUAL_TIME))
-    readme.write_text(text, encoding="utf-8")
-    print(f"{readme}: results from {RESULTS} and {STUDY}")
+    write(Path("README.md"), {"results": results_block(RESULTS), "study": study_block(STUDY, EQUAL_TIME)})
+    write(Path("docs/synthetic.md"), {"factors": factors_block(FACTORS)})

@@ -11,7 +11,16 @@ from pathlib import Path
 import pytest
 import yaml
 
-from aulib.readme import EQUAL_TIME, RESULTS, STUDY, results_block, study_block, with_block
+from aulib.readme import (
+    EQUAL_TIME,
+    FACTORS,
+    RESULTS,
+    STUDY,
+    factors_block,
+    results_block,
+    study_block,
+    with_block,
+)
 
 ROOT = Path(__file__).parent.parent
 PYPROJECT = (ROOT / "pyproject.toml").read_text()
@@ -57,6 +66,8 @@ def test_the_readme_shows_what_the_committed_results_say():
     assert readme == with_block(readme, "results", results_block(ROOT / RESULTS)), "run `make readme`"
     study = study_block(ROOT / STUDY, ROOT / EQUAL_TIME)
     assert readme == with_block(readme, "study", study), "run `make readme`"
+    page = (ROOT / "docs" / "synthetic.md").read_text()
+    assert page == with_block(page, "factors", factors_block(ROOT / FACTORS)), "run `make readme`"
 
 
 def test_the_results_table_shows_mean_and_range_times_100(tmp_path):
@@ -67,6 +78,32 @@ def test_the_results_table_shows_mean_and_range_times_100(tmp_path):
     assert lines[0] == "| method | F1-frame |"
     assert lines[2:4] == ["| full | 50.0 [45.7, 55.0] |", "| oracle | – |"]
     assert "3 seeds" in lines[-1]
+
+
+def test_what_the_shift_costs_and_who_wins_it_back_is_said(tmp_path):
+    file = tmp_path / "results.json"
+    means = {"source-only": 0.5, "adld": 0.6, "full": 0.55, "oracle": 0.75}
+    scores = {name: {"f1": {"mean": f1, "low": f1, "high": f1, "seeds": [f1]}} for name, f1 in means.items()}
+    file.write_text(json.dumps({"methods": scores}))
+    last = results_block(file).splitlines()[-1]
+    assert last.startswith("The shift costs *source-only* 25.0 points of F1 against *oracle*")
+    assert last.endswith("*adld* 40% and *full* 20% of them are won back.")
+    del scores["oracle"]
+    file.write_text(json.dumps({"methods": scores}))
+    assert "shift" not in results_block(file)
+
+
+def test_each_factor_of_the_shift_stands_beside_the_studio_face(tmp_path):
+    file = tmp_path / "factors.json"
+    f1 = {"full": {"none": [0.8, 0.6], "pose": [0.5, 0.7], "all": [0.25, 0.25]}}
+    file.write_text(json.dumps({"f1": f1, "factors": {"pose": "head turned"}, "faces": 9}))
+    lines = factors_block(file).splitlines()
+    assert lines[2:5] == [
+        "| nothing | 70.0 |",
+        "| head turned | 60.0 (-10.0) |",
+        "| all of these | 25.0 (-45.0) |",
+    ]
+    assert "2 runs a method on 9 faces" in lines[-1]
 
 
 def test_a_readme_without_its_markers_is_an_error():
