@@ -60,12 +60,15 @@ def factors_block(factors: Path) -> str:
     said = json.loads(factors.read_text(encoding="utf-8"))
     methods = {name: {key: sum(own) / len(own) for key, own in f1.items()} for name, f1 in said["f1"].items()}
     lines = ["| added to a studio face | " + " | ".join(methods) + " |", "|---|" + "---:|" * len(methods)]
-    for key, words in {"none": "nothing"} | said["factors"] | {"all": "all of these"}.items():
+    rows = {"none": "nothing", **said["factors"], "all": "all of these"}
+    for key, words in rows.items():
         cells = [f"{100 * f1[key]:.1f}" + _beside(f1[key] - f1["none"], key) for f1 in methods.values()]
         lines.append(f"| {words} | " + " | ".join(cells) + " |")
     seeds = max(len(own) for f1 in said["f1"].values() for own in f1.values())
-    text = f"Mean F1 x 100 of {seeds} runs a method on {said['faces']} faces; in brackets, against the first row."
-    lines += ["", text]
+    lines += [
+        "",
+        f"Mean F1 x 100 of {seeds} runs a method, {said['faces']} faces; in brackets against the first row.",
+    ]
     return "\n".join(lines)
 
 
