@@ -103,7 +103,7 @@ def test_each_factor_of_the_shift_stands_beside_the_studio_face(tmp_path):
         "| head turned | 60.0 (-10.0) |",
         "| all of these | 25.0 (-45.0) |",
     ]
-    assert "2 runs a method on 9 faces" in lines[-1]
+    assert "2 runs a method, 9 faces" in lines[-1]
 
 
 def test_a_readme_without_its_markers_is_an_error():
