@@ -99,6 +99,7 @@ def predict(
 
     Raises:
         FileNotFoundError: no such folder, no picture in it, or no finished run.
+        ValueError: a dataset folder of which no row has landmarks.
         ModuleNotFoundError: photographs are given and the `landmarks` extra is not installed.
     """
     model, settings = load_run(run)
@@ -130,13 +131,15 @@ def _predict_dataset(
     has_landmarks = np.zeros(len(data), dtype=bool)
     if data.num_landmarks:
         has_landmarks = ~np.isnan(data.landmarks).any(axis=(1, 2))
+    if not has_landmarks.any():
+        raise ValueError(
+            f"{data.root} has no landmarks to cut faces by; `aulib prepare` on its pictures finds them"
+        )
     statuses = np.where(has_landmarks, OK, "no landmarks")
     faces = [FoundFace(*pair) for pair in zip(data.table["image"], statuses, strict=True)]
-    readings, matrices = [], []
-    if has_landmarks.any():
-        usable = DatasetFolder(data.root, data.table[has_landmarks].reset_index(drop=True), data.version)
-        crops = crop_dataset(usable, crop_spec(model.config), workers=workers)
-        readings, matrices = [_read(model, crops.images, read_from)], [crops.matrices]
+    usable = DatasetFolder(data.root, data.table[has_landmarks].reset_index(drop=True), data.version)
+    crops = crop_dataset(usable, crop_spec(model.config), workers=workers)
+    readings, matrices = [_read(model, crops.images, read_from)], [crops.matrices]
     skipped = data.root / "skipped.csv"
     if skipped.is_file():  # what `aulib prepare` could not use
         for row in pd.read_csv(skipped, dtype=str).itertuples():

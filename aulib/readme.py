@@ -45,7 +45,19 @@ def what_the_shift_costs(methods: dict) -> list[str]:
     back = [
         f"*{name}* {(f1[name] - f1['source-only']) / cost:.0%}" for name in ("adld", "full") if name in f1
     ]
-    return [text + (f"; {' and '.join(back)} of them are won back." if back and cost > 0 else ".")]
+    said = [text + (f"; {' and '.join(back)} of them are won back." if back and cost > 0 else ".")]
+    if {"adld", "full"} <= f1.keys():
+        said.append(f"By seed, *full* minus *adld*: {_by_seed(methods['full'], methods['adld'])}.")
+    return said
+
+
+def _by_seed(scores: dict, others: dict) -> str:
+    """Differences of every measure that both have and that counts up, x 100, seed by seed."""
+    parts = []
+    for name in [name for name in MEASURES if name != "nme" and name in scores and name in others]:
+        pairs = zip(scores[name]["seeds"], others[name]["seeds"], strict=True)
+        parts.append(f"{MEASURES[name]} " + ", ".join(f"{100 * (a - b):+.1f}" for a, b in pairs))
+    return "; ".join(parts)
 
 
 def factors_block(factors: Path) -> str:

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -101,9 +102,27 @@ def finished(tmp_path_factory) -> SimpleNamespace:
     return SimpleNamespace(**sets, **runs)
 
 
+CASES_OF_WORKERS: Counter = Counter()  # of pytest-xdist
+
+
+def cases_of_bad_input() -> Counter:
+    """How many this process tried, by how they ended."""
+    tried = sys.modules.get("test_bad_input")
+    return Counter(tried.CASES) if tried else Counter()
+
+
+def pytest_sessionfinish(session):
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["cases_of_bad_input"] = dict(cases_of_bad_input())
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node, error):
+    CASES_OF_WORKERS.update(getattr(node, "workeroutput", {}).get("cases_of_bad_input", {}))
+
+
 def pytest_terminal_summary(terminalreporter):
     """How many cases of bad input were tried, and how they ended."""
-    tried = sys.modules.get("test_bad_input")
-    if tried and tried.CASES:
-        ended = ", ".join(f"{count} {how}" for how, count in sorted(tried.CASES.items()))
-        terminalreporter.write_line(f"bad input: {sum(tried.CASES.values())} cases tried; {ended}")
+    if cases := cases_of_bad_input() + CASES_OF_WORKERS:
+        ended = ", ".join(f"{count} {how}" for how, count in sorted(cases.items()))
+        terminalreporter.write_line(f"bad input: {cases.total()} cases tried; {ended}")

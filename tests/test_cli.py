@@ -84,7 +84,11 @@ def test_bad_arguments_exit_with_2(capsys, tmp_path, monkeypatch, arguments):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("words", [["step", "3"], ["steps", "three"], ["steps", "1.5"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "words",
+    [["step", "3"], ["steps", "three"], ["steps", "1.5"], ["steps", "3", "-p", "steps", "4"]],
+    ids=" ".join,
+)
 def test_a_parameter_that_does_not_fit_exits_with_2_and_says_which(capsys, notebook, tmp_path, words):
     status, _, err = call(capsys, "run", notebook, "-p", *words, "--out", tmp_path / "run")
     assert status == 2 and words[0] in err and not (tmp_path / "run").exists()

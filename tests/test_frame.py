@@ -80,14 +80,24 @@ def test_the_results_table_shows_mean_and_range_times_100(tmp_path):
     assert "3 seeds" in lines[-1]
 
 
+def test_the_readmes_results_are_of_the_study_it_names():
+    from aulib.study import read_study
+
+    study = read_study(ROOT / "experiments" / "studio_to_wild.yml")
+    settings = json.loads((ROOT / RESULTS).read_text())["settings"]
+    assert settings["steps"] == {name: values["steps"] for name, values in study.variants.items()}
+    assert settings["seeds"] == study.seeds
+
+
 def test_what_the_shift_costs_and_who_wins_it_back_is_said(tmp_path):
     file = tmp_path / "results.json"
     means = {"source-only": 0.5, "adld": 0.6, "full": 0.55, "oracle": 0.75}
     scores = {name: {"f1": {"mean": f1, "low": f1, "high": f1, "seeds": [f1]}} for name, f1 in means.items()}
     file.write_text(json.dumps({"methods": scores}))
-    last = results_block(file).splitlines()[-1]
-    assert last.startswith("The shift costs *source-only* 25.0 points of F1 against *oracle*")
-    assert last.endswith("*adld* 40% and *full* 20% of them are won back.")
+    shift, by_seed = results_block(file).splitlines()[-2:]
+    assert shift.startswith("The shift costs *source-only* 25.0 points of F1 against *oracle*")
+    assert shift.endswith("*adld* 40% and *full* 20% of them are won back.")
+    assert by_seed == "By seed, *full* minus *adld*: F1-frame -5.0."
     del scores["oracle"]
     file.write_text(json.dumps({"methods": scores}))
     assert "shift" not in results_block(file)
@@ -114,8 +124,8 @@ def test_a_readme_without_its_markers_is_an_error():
 def test_links_and_files_named_in_the_readme_exist():
     readme = (ROOT / "README.md").read_text()
     links = [link for link in re.findall(r"\]\(([^)#]+?)(?:#.*?)?\)", readme) if "://" not in link]
-    images = {link for link in links if link.endswith(".png")}
-    missing = [link for link in links if link not in images and not (ROOT / link).exists()]
+    assert sum(link.endswith(".png") for link in links) >= 3
+    missing = [link for link in links if not (ROOT / link).exists()]
     assert not missing
     named = re.findall(r"`(aulib/[\w/]+(?:\.py)?)/?`", readme)
     assert named and not [name for name in named if not (ROOT / name).exists()]

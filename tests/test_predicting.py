@@ -114,6 +114,15 @@ class TestPredictOnADataset:
         found = np.stack([table[[f"{axis}_{k}" for k in range(68)]] for axis in "xy"], axis=-1)
         np.testing.assert_allclose(found, data.landmarks, atol=0.02)
 
+    def test_a_dataset_without_any_landmarks_is_refused_and_says_what_finds_them(
+        self, finished, copied, tmp_path
+    ):
+        columns = [f"{axis}_{k}" for axis in "xy" for k in range(68)]
+        folder = copied(lambda table: table.drop(columns=columns))
+        with pytest.raises(ValueError, match="no landmarks to cut faces by; `aulib prepare`"):
+            predict(finished.full, folder, tmp_path / "out.csv")
+        assert not (tmp_path / "out.csv").exists()
+
     def test_pictures_without_landmarks_and_skipped_ones_keep_a_row(self, finished, copied, tmp_path):
         def forget(table):
             table.loc[3, [f"{axis}_{k}" for axis in "xy" for k in range(68)]] = np.nan

@@ -55,7 +55,9 @@ def predict(
     """
     from aulib import predicting
 
-    predicting.predict(run, faces, out)
+    status = predicting.predict(run, faces, out)["status"]
+    left_out = [f"{count} {why}" for why, count in status[status != "ok"].value_counts().items()]
+    typer.echo(f"{(status == 'ok').sum()} faces read" + "".join(f", {one}" for one in left_out))
     typer.echo(f"predictions: {out}")
 
 
