@@ -6,6 +6,7 @@ from pathlib import Path
 RESULTS = Path("results/studio_to_wild.json")
 STUDY, EQUAL_TIME = Path("results/supervisors.json"), Path("results/supervisors_equal_time.json")
 FACTORS = Path("results/shift_factors.json")
+MORE_STEPS = Path("results/more_steps.json")
 MEASURES = {"f1": "F1-frame", "auc": "ROC AUC", "f1_norm": "F1, skew-normalised", "nme": "landmark NME"}
 
 
@@ -84,6 +85,23 @@ def factors_block(factors: Path) -> str:
     return "\n".join(lines)
 
 
+def steps_block(steps: Path) -> str:
+    """What more steps do: one row a method and number of steps.
+
+    Args:
+        steps: JSON {"f1": {method: {steps: {seed: value}}}}.
+    """
+    if not steps.is_file():
+        return "Not measured yet; `python benchmarks/more_steps.py RUN ...` does."
+    lines = ["| method | steps | F1-frame |", "|---|---:|---:|"]
+    for method, by_steps in json.loads(steps.read_text(encoding="utf-8"))["f1"].items():
+        for number, seeds in by_steps.items():
+            values = list(seeds.values())
+            score = {"mean": sum(values) / len(values), "low": min(values), "high": max(values)}
+            lines.append(f"| {method} | {number} | {_cell(score)} |")
+    return "\n".join(lines)
+
+
 def _beside(difference: float, key: str) -> str:
     return "" if key == "none" else f" ({100 * difference:+.1f})"
 
@@ -138,4 +156,4 @@ def write(file: Path, blocks: dict[str, str]) -> None:
 
 if __name__ == "__main__":
     write(Path("README.md"), {"results": results_block(RESULTS), "study": study_block(STUDY, EQUAL_TIME)})
-    write(Path("docs/synthetic.md"), {"factors": factors_block(FACTORS)})
+    write(Path("docs/synthetic.md"), {"factors": factors_block(FACTORS), "steps": steps_block(MORE_STEPS)})

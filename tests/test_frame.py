@@ -14,10 +14,12 @@ import yaml
 from aulib.readme import (
     EQUAL_TIME,
     FACTORS,
+    MORE_STEPS,
     RESULTS,
     STUDY,
     factors_block,
     results_block,
+    steps_block,
     study_block,
     with_block,
 )
@@ -68,6 +70,7 @@ def test_the_readme_shows_what_the_committed_results_say():
     assert readme == with_block(readme, "study", study), "run `make readme`"
     page = (ROOT / "docs" / "synthetic.md").read_text()
     assert page == with_block(page, "factors", factors_block(ROOT / FACTORS)), "run `make readme`"
+    assert page == with_block(page, "steps", steps_block(ROOT / MORE_STEPS)), "run `make readme`"
 
 
 def test_the_results_table_shows_mean_and_range_times_100(tmp_path):
@@ -114,6 +117,15 @@ def test_each_factor_of_the_shift_stands_beside_the_studio_face(tmp_path):
         "| all of these | 25.0 (-45.0) |",
     ]
     assert "2 runs a method, 9 faces" in lines[-1]
+
+
+def test_what_more_steps_do_is_a_row_each(tmp_path):
+    file = tmp_path / "steps.json"
+    file.write_text(json.dumps({"f1": {"oracle": {"16": {"0": 0.5, "1": 0.7}, "32": {"0": 0.8}}}}))
+    assert steps_block(file).splitlines()[2:] == [
+        "| oracle | 16 | 60.0 [50.0, 70.0] |",
+        "| oracle | 32 | 80.0 [80.0, 80.0] |",
+    ]
 
 
 def test_a_readme_without_its_markers_is_an_error():

@@ -1,0 +1,39 @@
+"""What more steps do: `python benchmarks/more_steps.py RUN ...`, finished runs of several lengths and seeds.
+
+Writes results/more_steps.json, which docs/synthetic.md shows: target F1 of each method by its steps.
+"""
+
+import argparse
+from pathlib import Path
+
+from aulib.results import read_run, read_settings
+from aulib.running import write_json
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("runs", nargs="+", type=Path)
+    parser.add_argument("--out", type=Path, default=Path("results/more_steps.json"))
+    options = parser.parse_args()
+    found: dict[str, dict[int, dict[int, float]]] = {}
+    for run in options.runs:
+        settings = read_settings(run)
+        seeds = found.setdefault(settings["method"], {}).setdefault(settings["steps"], {})
+        if settings["seed"] in seeds:
+            parser.error(f"{run}: {settings['method']} of {settings['steps']} steps has this seed twice")
+        seeds[settings["seed"]] = read_run(run)["target.mean.f1"]
+    write_json(
+        options.out,
+        {
+            "f1": {
+                m: {str(s): dict(sorted(own.items())) for s, own in sorted(by.items())}
+                for m, by in found.items()
+            }
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()
