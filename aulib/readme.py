@@ -6,6 +6,7 @@ from pathlib import Path
 RESULTS = Path("results/studio_to_wild.json")
 STUDY, EQUAL_TIME = Path("results/supervisors.json"), Path("results/supervisors_equal_time.json")
 FACTORS = Path("results/shift_factors.json")
+ATTENTION, LATENCY = Path("results/attention.json"), Path("results/playground_latency.json")
 MORE_STEPS = Path("results/more_steps.json")
 MEASURES = {"f1": "F1-frame", "auc": "ROC AUC", "f1_norm": "F1, skew-normalised", "nme": "landmark NME"}
 
@@ -102,6 +103,25 @@ def steps_block(steps: Path) -> str:
     return "\n".join(lines)
 
 
+def insides_block(attention: Path, latency: Path) -> str:
+    """In words: how much of an AU's evidence lies where the AU is, and how fast the playground answers."""
+    said = []
+    if attention.is_file():
+        for run, maps in json.loads(attention.read_text(encoding="utf-8"))["inside"].items():
+            mean, above = maps["evidence"]["mean"], maps["evidence"]["aus_above_chance"]
+            said.append(
+                f"`{run}` has {mean['inside']:.0%} of an AU's evidence inside the region that the AU moves "
+                f"(chance {mean['area']:.0%}, the best of such coarse maps {mean['best']:.0%}); {above} of "
+                f"{len(maps['evidence']['per_au'])} AUs are above chance."
+            )
+    if latency.is_file():
+        found = json.loads(latency.read_text(encoding="utf-8")).get("browser")
+        if found:
+            median = found["wall_ms"]["median"]
+            said.append(f"In the playground a picture follows its slider in {median:.0f} ms (median).")
+    return "\n".join(said) or "Not measured yet."
+
+
 def _beside(difference: float, key: str) -> str:
     return "" if key == "none" else f" ({100 * difference:+.1f})"
 
@@ -155,5 +175,6 @@ def write(file: Path, blocks: dict[str, str]) -> None:
 
 
 if __name__ == "__main__":
-    write(Path("README.md"), {"results": results_block(RESULTS), "study": study_block(STUDY, EQUAL_TIME)})
+    blocks = {"results": results_block(RESULTS), "study": study_block(STUDY, EQUAL_TIME)}
+    write(Path("README.md"), blocks | {"insides": insides_block(ATTENTION, LATENCY)})
     write(Path("docs/synthetic.md"), {"factors": factors_block(FACTORS), "steps": steps_block(MORE_STEPS)})

@@ -12,12 +12,15 @@ import pytest
 import yaml
 
 from aulib.readme import (
+    ATTENTION,
     EQUAL_TIME,
     FACTORS,
+    LATENCY,
     MORE_STEPS,
     RESULTS,
     STUDY,
     factors_block,
+    insides_block,
     results_block,
     steps_block,
     study_block,
@@ -68,6 +71,8 @@ def test_the_readme_shows_what_the_committed_results_say():
     assert readme == with_block(readme, "results", results_block(ROOT / RESULTS)), "run `make readme`"
     study = study_block(ROOT / STUDY, ROOT / EQUAL_TIME)
     assert readme == with_block(readme, "study", study), "run `make readme`"
+    insides = insides_block(ROOT / ATTENTION, ROOT / LATENCY)
+    assert readme == with_block(readme, "insides", insides), "run `make readme`"
     page = (ROOT / "docs" / "synthetic.md").read_text()
     assert page == with_block(page, "factors", factors_block(ROOT / FACTORS)), "run `make readme`"
     assert page == with_block(page, "steps", steps_block(ROOT / MORE_STEPS)), "run `make readme`"
@@ -117,6 +122,18 @@ def test_each_factor_of_the_shift_stands_beside_the_studio_face(tmp_path):
         "| all of these | 25.0 (-45.0) |",
     ]
     assert "2 runs a method, 9 faces" in lines[-1]
+
+
+def test_evidence_inside_its_region_stands_beside_chance(tmp_path):
+    file, latency = tmp_path / "attention.json", tmp_path / "latency.json"
+    mean = {"inside": 0.4, "area": 0.1, "best": 0.8}
+    maps = {"evidence": {"mean": mean, "aus_above_chance": 1, "per_au": {"AU01": {}, "AU12": {}}}}
+    file.write_text(json.dumps({"inside": {"full": maps}}))
+    latency.write_text(json.dumps({"browser": {"wall_ms": {"median": 96.3}}}))
+    inside, slider = insides_block(file, latency).splitlines()
+    assert inside.startswith("`full` has 40% of") and "(chance 10%" in inside and "1 of 2 AUs" in inside
+    assert "in 96 ms" in slider
+    assert insides_block(tmp_path / "none.json", tmp_path / "none.json") == "Not measured yet."
 
 
 def test_what_more_steps_do_is_a_row_each(tmp_path):
