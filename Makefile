@@ -26,7 +26,7 @@ test-all: $(STAMP)  ## every test, the slow and the browser ones too (gpu ones s
 lab: $(STAMP)  ## open the notebooks in JupyterLab
 	@$(BIN)/jupyter lab notebooks
 
-readme: $(STAMP)  ## write the results in README.md from those committed in results/
+readme: $(STAMP)  ## write the results in README.md and docs/ from those committed in results/
 	@$(BIN)/python -m aulib.readme
 
 figures: $(STAMP)  ## README's pictures of insides, of RUN=results/studio_to_wild/full-seed0

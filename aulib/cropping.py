@@ -20,6 +20,7 @@ from tqdm import tqdm
 from aulib.datasets import DatasetFolder
 from aulib.landmarks import layout_of, refuse_outside
 from aulib.pictures import BACKGROUND, read_picture
+from aulib.synthetic.storage import cache_root
 
 CODE_VERSION = 1  # raise it when the pixels of a crop would change
 MAX_FAULTS = 10
@@ -251,8 +252,7 @@ def _home(root: Path) -> Path:
         probe.unlink()
         return home
     except OSError:
-        cache = Path(os.environ.get("AULIB_CACHE") or Path.home() / ".cache" / "aulib")
-        home = cache / "crops"
+        home = cache_root() / "crops"
         home.mkdir(parents=True, exist_ok=True)
         return home
 

@@ -26,6 +26,9 @@ from aulib.networks import (
 )
 from aulib.supervisors import SUPERVISORS, PastFaces
 
+# the parts that only the two rounds use, by who trains them
+ADVERSARIES = ("landmark_adversary", "source_adversary", "target_adversary")
+GENERATING = ("texture_encoder", "reconstruction", "projectors")
 READ_FROM = ("features", "reconstruction", "both")
 
 

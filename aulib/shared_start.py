@@ -16,16 +16,14 @@ from torch import nn
 
 from aulib.code_version import hash_of_modules
 from aulib.loaders import Faces
+from aulib.model import ADVERSARIES, GENERATING
 from aulib.objective import PLAIN_TERMS
 from aulib.synthetic.storage import atomic_file
 
 if TYPE_CHECKING:
     from aulib.training import Progress, Run
 
-RESTING = (
-    "texture_encoder", "reconstruction", "projectors", "queues",
-    "landmark_adversary", "source_adversary", "target_adversary",
-)  # fmt: skip
+RESTING = (*GENERATING, *ADVERSARIES, "queues")
 OF_THE_ROUNDS = ("separates", "alignment_dense", "queues")  # fields of ModelConfig
 KEPT = 16  # starts in a folder; older ones go
 PICTURES = 16  # of each domain, that tell one set's start from another's
@@ -41,8 +39,8 @@ class SharedStart:
     """
 
     def __init__(self, run: "Run", settings: str, faces: list[Faces | None], folder: Path | None, step: int):
-        self.step = step if folder is not None else 0
-        self.file = Path(folder or "", f"{key_of(run, settings, faces)}.ckpt") if self.step else None
+        self.step = step
+        self.file = folder / f"{key_of(run, settings, faces)}.ckpt" if folder is not None and step else None
 
     def take_up(self, run: "Run", state: "Progress") -> None:
         """Bring a run that has not begun to the start, if one is kept."""

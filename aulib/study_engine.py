@@ -29,10 +29,8 @@ LEAVE_INTERRUPTS = (
 WORKER_DEATHS = 10  # a run whose worker died so often is given up; its kernel's deaths are its own failures
 # dask has its workers hand freed memory back at every 64 KiB: each step of a training then asks for all of it
 # anew, which took as long as computing. Kernels get glibc's memory kept, up to a gigabyte.
-OF_DASK, OF_KERNELS = (
-    {"MALLOC_TRIM_THRESHOLD_": "65536"},
-    {"MALLOC_TRIM_THRESHOLD_": str(2**30), "MALLOC_MMAP_THRESHOLD_": str(2**25)},
-)
+TRIM_OF_DASK = "65536"
+MEMORY_OF_KERNELS = {"MALLOC_TRIM_THRESHOLD_": str(2**30), "MALLOC_MMAP_THRESHOLD_": str(2**25)}
 _one_run_at_a_time = Lock()  # of a worker process: what a kernel prints below Python goes to one log
 
 
@@ -113,8 +111,8 @@ def do_run(run: PlannedRun, began: float, started_in: str) -> str:
             if Path.cwd() != Path(started_in):
                 here = f"the worker works in {Path.cwd()}, the study was started in {started_in}"
                 raise NotebookFailed(f"{here}: start workers there")
-            if OF_DASK.items() <= os.environ.items():
-                os.environ.update(OF_KERNELS)
+            if os.environ.get("MALLOC_TRIM_THRESHOLD_") == TRIM_OF_DASK:
+                os.environ.update(MEMORY_OF_KERNELS)
             how = {"replace": True, "progress": False, "warm": True}
             how |= {"expected_key": run.key, "failed_since": began}
             run_notebook(run.notebook, run.folder, run.parameters, **how)

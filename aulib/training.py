@@ -19,7 +19,7 @@ from aulib.gradients import gradient_shares, measured_at
 from aulib.interrupts import HeldInterrupt
 from aulib.loaders import Faces, take_batch
 from aulib.methods import Method, Preset
-from aulib.model import AUModel
+from aulib.model import ADVERSARIES, GENERATING, AUModel
 from aulib.objective import Objective, adversary_loss, loss_terms, weigh
 from aulib.reading import read_faces, score_faces
 from aulib.shared_start import SharedStart
@@ -27,8 +27,6 @@ from aulib.shared_start import SharedStart
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-ADVERSARIES = ("landmark_adversary", "source_adversary", "target_adversary")
-GENERATING = ("texture_encoder", "reconstruction", "projectors")
 SELECT_FROM = 0.7  # the best of the evaluations in the last 30 % of the steps is kept
 EVALUATIONS = 4
 DECODED_FACES = 2  # of each domain and step; the image decoder is only there to look at
@@ -232,8 +230,9 @@ def fit(
     begin = math.ceil(preset.separation_starts * schedule.steps) if method.separates else 0
     complete = (preset.separation_starts + preset.ramp) * schedule.steps if method.separates else 0
     measured = measured_at(schedule.steps, math.ceil(complete))
-    begin = begin if begin < min(evaluate_at) else 0
-    shared = SharedStart(run, state.settings, [source, target], shared_starts, begin)
+    shared = SharedStart(
+        run, state.settings, [source, target], shared_starts, begin if begin < min(evaluate_at) else 0
+    )
     state.load(run)
     shared.take_up(run, state)
     epoch = max(1, round(len(source) / schedule.batch_size))

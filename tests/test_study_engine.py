@@ -28,7 +28,8 @@ if number < 0: raise ValueError(f"below zero: {number}")
 if number == 99 and seed == 0 and not Path(out_dir, "again").exists():
     Path(out_dir, "again").touch(); os.kill(int(os.environ["WORKER_PID"]), 9); time.sleep(9)
 start = time.time(); time.sleep(seconds)
-told = dict(os.environ)
+names = ("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "MALLOC_TRIM_THRESHOLD_")
+told = {name: os.environ.get(name) for name in names}
 told |= {"start": start, "end": time.time()}
 Path(out_dir, "metrics.json").write_text(json.dumps(told))""",
 )
