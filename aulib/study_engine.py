@@ -42,8 +42,9 @@ def run_study(
 ) -> dict[str, str]:
     """Do the runs that are not done, each once, whoever else is at work on the same study.
 
-    A run that another driver holds is waited for: it is then done, or failed, or taken over if that driver
-    died.
+    They are begun seed by seed, in each all variants: a study cut short compares all variants on fewer seeds,
+    and runs that share their first steps (`shared_start`) come one after another. A run that another driver
+    holds is waited for: it is then done, or failed, or taken over if that driver died.
 
     Args:
         client: distributed.Client, see `connected`.
@@ -54,7 +55,8 @@ def run_study(
         {id: state} of all runs; "failed" keeps its cause in the run's error.txt.
     """
     began = time.time()
-    waiting = [run for run in runs if not is_done(run)]
+    seeds = list(dict.fromkeys(run.seed for run in runs))
+    waiting = sorted((run for run in runs if not is_done(run)), key=lambda run: seeds.index(run.seed))
     at_work: dict = {}  # future: run
     elsewhere: list[PlannedRun] = []
     places, resources, told = 0, {}, 0.0

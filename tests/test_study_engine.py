@@ -9,6 +9,7 @@ import time
 from contextlib import nullcontext
 from pathlib import Path
 from threading import Event, Thread
+from unittest.mock import Mock
 
 import nbformat
 import psutil
@@ -104,6 +105,24 @@ def test_two_drivers_of_one_study_share_it_and_run_nothing_twice(folder, client)
         driver.join(timeout=120)
     assert states[0] == states[1] and list(states[0].values()) == ["done", "done", "failed", "done"]
     assert [times_begun(run) for run in runs] == [1, 1, 1, 1]
+
+
+def test_all_variants_of_a_seed_come_before_the_next_seed(folder):
+    begun = []
+
+    class OneWorker:  # who says of everything that it is done
+        def scheduler_info(self, n_workers):
+            return {"workers": {"one": {"nthreads": 1, "resources": {}}}}
+
+        def submit(self, function, run, *rest, **how):
+            begun.append((run.seed, run.variant))
+            return Mock(status="finished", done=lambda: True, result=lambda: "done")
+
+        def cancel(self, futures):
+            pass
+
+    run_study(planned(folder, "seeds", [1, 2], seeds=(6, 5)), OneWorker())
+    assert begun == [(6, "number1"), (6, "number2"), (5, "number1"), (5, "number2")]
 
 
 def test_a_run_whose_holder_dies_is_taken_over(folder, client):
