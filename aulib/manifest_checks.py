@@ -32,6 +32,8 @@ def check_columns(columns: list[str], manifest: Path) -> None:
 
 def column_faults(columns: list[str]) -> list[str]:
     """What is wrong with a manifest's column names."""
+    if len(columns) == 1 and (mark := re.search(r"image([;\t|])", columns[0])):
+        return [f"columns are separated by {mark[1]!r}, expected ','"]
     faults = [f"column `{name}` is missing" for name in ("image", "subject", "split") if name not in columns]
     doubled = sorted({name for name in columns if columns.count(name) > 1})
     faults += [f"column `{name}` occurs twice" for name in doubled]

@@ -128,6 +128,19 @@ def split_subjects(subjects: list[str]) -> dict[str, str]:
     return dict(zip(order, kinds, strict=True))
 
 
+def what_was_found(faces: DatasetFolder) -> str:
+    """Faces and people in all and in each split; and a warning where one person has most of the faces."""
+    people = pd.Series(faces.subjects).value_counts()
+    shares = ", ".join(f"{split} {len(faces.rows(split))}" for split in SPLITS)
+    said = f"{len(faces)} faces of {len(people)} people, as far as folders tell: {shares}"
+    if len(people) > 1 and people.iloc[0] > len(faces) / 2:
+        said += (
+            f"\nwarning: {people.iloc[0]} of them are taken for one person, {people.index[0]!r}, and stay in"
+            " one split; if that folder holds many people, prepare it by itself"
+        )
+    return said
+
+
 def _write_dataset(out: Path, outcomes: list[Outcome], split: str) -> DatasetFolder:
     used = [outcome for outcome in outcomes if outcome.image]
     skipped = [outcome for outcome in outcomes if not outcome.image]

@@ -2,12 +2,13 @@
 
 Collects the finished runs of experiments/studio_to_wild.yml, which `aulib study` makes with the methods and
 steps of `aulib demo`. Writes the source of README's table, results/studio_to_wild.json, and its figure,
-results/figures/first_screen.png.
+results/figures/first_screen.png (fits the decoder of the run it shows, if it has none yet).
 """
 
 import argparse
 from pathlib import Path
 
+from aulib.decoding import fit_decoder
 from aulib.demo import STEPS
 from aulib.plots import draw_first_screen, save_figure
 from aulib.results import summarise_seeds
@@ -37,7 +38,10 @@ def main() -> None:
     }
     write_json(arguments.out.with_suffix(".json"), summary)
     shown = next(run.folder for run in runs if run.variant == "full")
-    save_figure(draw_first_screen(shown), arguments.out.parent / "figures", "first_screen")
+    fit_decoder(shown)
+    save_figure(
+        draw_first_screen(shown, domain="both", count=4), arguments.out.parent / "figures", "first_screen"
+    )
 
 
 if __name__ == "__main__":

@@ -115,6 +115,13 @@ def test_a_failure_exits_with_1_and_one_line_and_debug_shows_where(capsys, noteb
     )
 
 
+def test_bad_input_needs_no_class_name_and_an_empty_message_does(capsys, notebook, failing_run):
+    failing_run(ValueError("row 2: no faces"))
+    assert call(capsys, "run", notebook, "--out", "x")[2] == "aulib: row 2: no faces\n"
+    failing_run(ValueError())
+    assert "aulib: ValueError: no message" in call(capsys, "run", notebook, "--out", "x")[2]
+
+
 def test_a_bad_parameter_exits_with_2_under_debug_too(capsys, notebook, tmp_path):
     words = ["-p", "steps", "three", "--out", tmp_path / "run", "--debug"]
     status, _, err = call(capsys, "run", notebook, *words)

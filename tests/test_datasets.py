@@ -170,6 +170,14 @@ def test_a_missing_required_column_is_named(tmp_path):
     assert "column `split` is missing" in refused(make_set(tmp_path, split=None))
 
 
+@pytest.mark.parametrize("mark", [";", "\t", "|"])
+def test_another_separator_is_named(tmp_path, mark):
+    folder = make_set(tmp_path)
+    manifest = folder / "manifest.csv"
+    manifest.write_text(manifest.read_text().replace(",", mark))
+    assert f"columns are separated by {mark!r}, expected ','" in refused(folder)
+
+
 @pytest.mark.parametrize("wrong, right", [("AU1_c", "AU01_c"), ("au12", "AU12_c"), ("Subject", "subject")])
 def test_a_misspelt_column_is_an_error_with_a_hint(tmp_path, wrong, right):
     message = refused(make_set(tmp_path, **{wrong: [0] * 6}))

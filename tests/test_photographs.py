@@ -16,7 +16,7 @@ import aulib.photographs as photographs
 import aulib.prepared_pictures as prepared_pictures
 from aulib.cropping import CropSpec, crop_dataset
 from aulib.datasets import read_dataset
-from aulib.photographs import find_pictures, prepare, split_subjects, subjects_of
+from aulib.photographs import find_pictures, prepare, split_subjects, subjects_of, what_was_found
 
 
 @pytest.fixture
@@ -245,6 +245,18 @@ def test_all_pictures_can_go_to_one_split(tmp_path, seen):
     assert set(again.splits) == {"train", "val", "test"}
     with pytest.raises(ValueError, match="'all'"):
         prepare(tmp_path / "photos", tmp_path / "out", split="all")
+
+
+def test_a_folder_taken_for_one_person_with_most_faces_is_said(tmp_path, seen):
+    for i in range(4):
+        save(two_colours(), tmp_path / "photos" / "many" / f"{i}.jpg")
+        save(two_colours(), tmp_path / "photos" / f"{i}.jpg")
+    photos = tmp_path / "photos"
+    half = what_was_found(prepare(photos, tmp_path / "half", progress=False, split="train"))
+    assert half == "8 faces of 5 people, as far as folders tell: train 8, val 0, test 0"
+    (photos / "3.jpg").unlink()
+    most = what_was_found(prepare(photos, tmp_path / "most", progress=False, split="train"))
+    assert "warning: 4 of them are taken for one person, 'many'" in most
 
 
 def test_landmarks_from_a_csv_need_no_detector(tmp_path, monkeypatch):

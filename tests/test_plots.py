@@ -1,5 +1,6 @@
 """Figures say what their tables say, keep the house rules and leave nothing behind."""
 
+import re
 import shutil
 
 import matplotlib as mpl
@@ -199,12 +200,16 @@ class TestInsides:
 
     def test_the_first_screen_tells_right_from_wrong(self, drawn, finished):
         kept = results.read_samples(finished.full, "target")
-        places = [0, len(kept) - 1]
+        present = np.nan_to_num(kept.occurrence) == 1
+        first = int(present.sum(1).argmax())  # then what adds most to it
+        rest = (present / np.where(present[first], 4, 1)).sum(1)
+        rest[first] = -1
+        places = [first, int(rest.argmax())]
         table = pd.read_csv(finished.full / "predictions_target_test.csv").set_index("image")
         colours = {"#117733": 0, "#b2182b": 0, "#999999": 0}
         for axis in drawn["first_screen"].axes:
             for text in axis.texts:
-                if text.get_text().startswith("AU") and text.get_text()[4] == " " and "." in text.get_text():
+                if re.fullmatch(r"AU\d\d \d\.\d\d", text.get_text()):
                     colours[to_hex(text.get_color())] += 1
         hit = wrong = missed = 0
         for place in places:

@@ -54,9 +54,10 @@ def prepare(
     """
     one_of("--split", split, ("auto", "train", "val", "test"))
     from aulib.photographs import prepare as prepare_photographs
+    from aulib.photographs import what_was_found
 
     faces = prepare_photographs(photos, out, landmarks=landmarks, workers=workers, split=split)
-    typer.echo(f"dataset folder: {out}, {len(faces)} faces; pictures left out are listed in skipped.csv")
+    typer.echo(f"dataset folder: {out}; pictures left out are listed in skipped.csv\n{what_was_found(faces)}")
 
 
 @commands.command(short_help="Make a dataset folder of a licensed set's raw download.")

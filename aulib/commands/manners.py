@@ -5,6 +5,8 @@ import traceback
 import typer
 from typer.core import TyperGroup
 
+SAY_ENOUGH = (ValueError, OSError, ImportError)  # what bad input ends in: the message needs no class name
+
 
 class OneLineErrors(TyperGroup):
     """Turns what a command raises into one line on stderr and an exit status."""
@@ -26,8 +28,10 @@ class OneLineErrors(TyperGroup):
             if OneLineErrors.debug:
                 traceback.print_exc()
             status = getattr(error, "exit_status", 1)
-            cause = " ".join(str(error).split()) or "no message; --debug shows where"
-            raise ended(f"{type(error).__name__}: {cause}", status) from None
+            cause = " ".join(str(error).split())
+            if not cause or not isinstance(error, SAY_ENOUGH):
+                cause = f"{type(error).__name__}: {cause or 'no message; --debug shows where'}"
+            raise ended(cause, status) from None
 
 
 def ended(line: str, status: int) -> typer.Exit:

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from aulib.checkpoints import load_run
+from aulib.decoding import FaceDecoder, about_decoder, decode_faces, load_decoder, side_of
 from aulib.loaders import centre_crop
 from aulib.model import AUModel
 from aulib.plots.looks import (
@@ -110,44 +111,77 @@ def draw_attention(
 
 @in_house_style
 def draw_first_screen(run: str | Path, au: str = "", count: int = 6, domain: str = "target") -> Figure:
-    """On a few faces: the picture, its reconstruction, the attention of one AU, the AUs found.
+    """On a few faces: the picture, its reconstruction, the attention of an AU, the AUs found.
+
+    Of the faces that the run keeps, those that show the most AUs between them by label, whatever the run
+    makes of them; without labels, evenly spread ones. The reconstruction is in colour where the run has a
+    fitted decoder (`decoding.fit_decoder`), else by R.
 
     Args:
-        au: whose attention; by default AU12 where the run knows it, else its first AU.
+        au: whose attention; by default of each face the AU that the run is surest of. One scale an AU.
+        count: faces of each domain.  domain: source, target or both.
     """
     model, settings = load_run(run)
     names = list(model.config.aus)
-    au = au or ("AU12" if "AU12" in names else names[0])
-    if au not in names:
+    if au and au not in names:
         raise ValueError(f"{run} does not know {au}; it knows {names}")
-    samples = read_samples(run, domain)
-    places = _places(len(samples), count)
-    pictures = sample_pictures(run, model, domain)[places]
-    read_from = settings[f"read_{domain}_from"]
-    with torch.no_grad():
-        outputs = model.read(pictures, read_from)
-        probability = outputs["au_logits"].sigmoid().numpy()
-        features = outputs["rich" if read_from == "features" else "self"]
-        rebuilt = decode(model, features, pictures)
-    rows = ["a face\nin the wild" if domain == "target" else "a face", "reconstruction\nof what is read"]
-    if "evidence" in outputs:
-        rows.append(f"where\n{au_label(au).replace(' ', chr(10), 1)}\nis seen")
-    figure, axes = face_grid(len(rows) + 1, len(places), side=1.25, left=1.05)
-    colour = [np.asarray(picture.permute(1, 2, 0)) for picture in pictures]
-    grey = shown_input(model, pictures)
-    for column, place in enumerate(places):
-        show_face(axes[0, column], colour[column])
-        show_face(axes[1, column], rebuilt[column])
-        if "evidence" in outputs:
-            maps = upsampled(outputs["evidence"], pictures.shape[-1])[:, names.index(au)].clip(min=0)
-            brightest = max(float(np.quantile(maps, 0.995)), 1e-6)
-            lay_over(axes[2, column], grey[column], maps[column] / brightest)
-        _answer(axes[-1, column], probability[column], samples.occurrence[place], names)
+    decoder = load_decoder(run, model) if about_decoder(run) else None
+    shown = [
+        face
+        for each in (("source", "target") if domain == "both" else (domain,))
+        for face in _read_faces(run, model, each, settings[f"read_{each}_from"], decoder, count)
+    ]
+    rows = ["face", "reconstruction\nof what is read"]
+    if "evidence" in shown[0]:
+        seen = au_label(au).replace(" ", "\n", 1) if au else "the AU\nit is surest of"
+        rows.append(f"where\n{seen}\nis seen")
+        brightest = np.quantile([face["evidence"] for face in shown], 0.995, axis=(0, 2, 3)).clip(min=1e-6)
+    figure, axes = face_grid(len(rows) + 1, len(shown), side=1.25, left=1.05, top=0.3)
+    for column, face in zip(axes.T, shown, strict=True):
+        column[0].set_title(
+            face["domain"], fontsize=8, color=DOMAIN_COLOURS[face["domain"]], fontweight="normal"
+        )
+        show_face(column[0], face["picture"])
+        show_face(column[1], face["rebuilt"])
+        if "evidence" in face:
+            index = names.index(au) if au else int(face["probability"].argmax())
+            lay_over(column[2], face["input"], face["evidence"][index] / brightest[index])
+            write_on(column[2], names[index])
+        _answer(column[-1], face["probability"], face["occurrence"], names)
     for axis, name in zip(
         axes[:, 0], [*rows, "AUs found\n(green: rightly,\nred: wrongly,\ngrey: missed)"], strict=True
     ):
         name_row(axis, name)
     return figure
+
+
+@torch.no_grad()
+def _read_faces(
+    run: str | Path, model: AUModel, domain: str, read_from: str, decoder: FaceDecoder | None, count: int
+) -> list[dict]:
+    """What the first screen shows of each of a domain's most telling kept faces."""
+    samples = read_samples(run, domain)
+    places = _telling(samples.occurrence, count)
+    pictures = sample_pictures(run, model, domain)[places]
+    outputs = model.read(pictures, read_from)
+    features = outputs["rich" if read_from == "features" else "self"]
+    if decoder is None:
+        rebuilt = decode(model, features, pictures)
+    else:
+        rebuilt = decode_faces(decoder, features, side_of(pictures)).permute(0, 2, 3, 1).numpy()
+    found = {
+        "picture": pictures.permute(0, 2, 3, 1).numpy(),
+        "input": shown_input(model, pictures),
+        "rebuilt": rebuilt,
+        "probability": outputs["au_logits"].sigmoid().numpy(),
+        "occurrence": samples.occurrence[places],
+    }
+    if "evidence" in outputs:
+        found["evidence"] = upsampled(outputs["evidence"], pictures.shape[-1]).clip(min=0)
+    return [
+        {"domain": domain} | {name: values[place] for name, values in found.items()}
+        for place in range(len(places))
+    ]
 
 
 def sample_pictures(run: str | Path, model: AUModel, domain: str) -> Tensor:
@@ -223,6 +257,20 @@ def _answer(axis: Axes, probability: np.ndarray, occurrence: np.ndarray, names: 
         )
     if not lines:
         axis.text(0.04, 0.95, "none", fontsize=6, va="top", transform=axis.transAxes)
+
+
+def _telling(occurrence: np.ndarray, count: int) -> list[int]:
+    """Places of `count` faces, each the one that adds the most AUs to those shown; (n, A) labels."""
+    present = np.nan_to_num(occurrence) == 1
+    if not present.any():
+        return list(_places(len(present), count))
+    chosen: list[int] = []
+    for _ in range(min(count, len(present))):
+        shown = present[chosen].sum(0)
+        gain = (present / (1 + shown) ** 2).sum(1)  # an AU shown already counts little
+        gain[chosen] = -1
+        chosen.append(int(gain.argmax()))
+    return sorted(chosen)
 
 
 def _places(available: int, count: int) -> np.ndarray:
