@@ -108,7 +108,7 @@ def train_run(
         source, target: dataset folders or `synthetic:...`. Target AU labels are read by `oracle` only,
             and to score the finished run on its test split.
         steps, batch_size: 0 takes the preset's. batch_size is per domain.
-        supervisors: empty for the method's own.  weights: factor per term, over the method's own.
+        supervisors: empty for the method's own.  weights: factor of a term, in place of the method's own.
         precision: "auto", "32-true" or "bf16-mixed". (float16 would need its gradients scaled.)
         insides: probe the finished model as well (`probing.look_inside`, some seconds).
         preset_changes: any field of `Preset`, for studies.
