@@ -75,6 +75,7 @@ use
     study_table            what a study is at, in a terminal
     study_watch            the same in a notebook, to start and to watch
     demo                   the main job, studio to wild
+    course                 what the course's notebooks use beside the rest: checks of exercises, own figures
     readme                 the results in README.md and docs/, written from committed ones
     commands               what the subcommands of `aulib` do, a module a group
     cli                    the command `aulib`: its options, and the groups put together

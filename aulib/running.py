@@ -32,15 +32,16 @@ class NotebookFailed(RuntimeError):
 
 
 def notebook_path(name: str | Path) -> Path:
-    """Find a notebook: a file, or a name such as "02_train" among the checkout's or the package's own."""
+    """Find a notebook: a file, or a name such as "02_train" or "course/1_action_units" among the own ones."""
     if Path(name).is_file():
         return Path(name)
     shelves = [PACKAGE.parent / "notebooks", PACKAGE / "notebooks"]
     for shelf in shelves:
-        candidate = shelf / Path(name).with_suffix(".ipynb").name
-        if candidate.is_file():
-            return candidate
-    known = sorted({path.stem for shelf in shelves for path in shelf.glob("*.ipynb")})
+        for place in ("", "course"):
+            candidate = shelf / place / Path(name).with_suffix(".ipynb").name
+            if candidate.is_file():
+                return candidate
+    known = sorted({path.stem for shelf in shelves for path in shelf.glob("**/*.ipynb")})
     raise FileNotFoundError(f"no notebook {str(name)!r}; there are {known} and any .ipynb file")
 
 

@@ -222,6 +222,6 @@ def test_a_built_wheel_carries_the_notebooks_it_runs(tmp_path):
     pip = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation"]
     subprocess.run([*pip, "-w", str(tmp_path), str(source)], check=True, capture_output=True)
     names = set(zipfile.ZipFile(next(tmp_path.glob("*.whl"))).namelist())
-    missing = {f"aulib/notebooks/{path.name}" for path in (ROOT / "notebooks").glob("*.ipynb")} - names
+    missing = {f"aulib/{path.relative_to(ROOT)}" for path in (ROOT / "notebooks").rglob("*.ipynb")} - names
     modules = {path.relative_to(ROOT).as_posix() for path in (ROOT / "aulib").rglob("*.py")}
     assert not missing | (modules - names)

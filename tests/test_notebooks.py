@@ -1,5 +1,6 @@
 """Notebooks are code: each one runs on tiny parameters, and each keeps the house rules."""
 
+import re
 from pathlib import Path
 
 import nbformat
@@ -7,11 +8,13 @@ import pytest
 from conftest import write_tiny_set
 from fabricated import write_small_study
 
+from aulib.course.exercises import MARKS, RIGHT
 from aulib.parameters import declared_parameters
 from aulib.running import run_notebook
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+COURSE = sorted((ROOT / "notebooks" / "course").glob("*.ipynb"))
 TRAINING = "02_train"
 
 # Parameters that make each notebook finish in seconds. {source} and {target} are two dataset folders of a few
@@ -26,7 +29,11 @@ TINY = {
     "05_reconstructions": {"runs": ["{run}"], "decoder_steps": 2, "count": 2},
     "06_attention": {"runs": ["{run}"], "faces": "{target}", "aus": ["AU01", "AU12"], "per_au": 2},
     "07_dataset_check": {"data": "{source}", "published": "bp4d"},
+    # the course
 }
+
+ANSWER = re.compile(r"^answer_\d+ = \.\.\.", re.M)
+SOLUTION = re.compile(r"<summary>Solution</summary>.*?```python\n(.+?)```", re.S)
 
 
 def filled(value, folders: dict[str, str]):
@@ -65,13 +72,49 @@ def prose(path: Path) -> str:
     return "\n".join(cell.source for cell in read(path).cells if cell.cell_type == "markdown")
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def with_solutions(path: Path, solved: Path) -> int:
+    """Write a copy in which each `answer_1 = ...` becomes the solution folded away below it; returns how many."""
+    notebook, exercises = read(path), 0
+    for cell, below in zip(notebook.cells, notebook.cells[1:], strict=False):
+        if cell.cell_type == "code" and (asked := ANSWER.search(cell.source)):
+            solution = SOLUTION.search(below.source)
+            assert solution, f"{asked[0]!r} has no folded solution in the cell below it"
+            cell.source = cell.source.replace(asked[0], solution[1].strip())
+            exercises += 1
+    nbformat.write(notebook, solved)
+    return exercises
+
+
+@pytest.mark.parametrize("path", COURSE, ids=lambda path: path.stem)
+class TestEveryLesson:
+    def test_its_solutions_are_right_on_tiny_parameters(self, path, folders, tmp_path, request):
+        if "{run}" in str(TINY[path.stem]):
+            request.getfixturevalue("tiny_run")
+        exercises = with_solutions(path, tmp_path / path.name)
+        out, values = tmp_path / "out", tiny_parameters(path.stem, folders)
+        run_notebook(tmp_path / path.name, out, values, progress=False)
+        said = [
+            output["data"]["text/markdown"]
+            for cell in read(out / "notebook.ipynb").cells
+            for output in cell.get("outputs", [])
+            if "text/markdown" in output.get("data", {})
+        ]
+        verdicts = [text for text in said if text.startswith(tuple(f"**{mark}" for mark in MARKS.values()))]
+        assert exercises >= 3 and len(verdicts) == exercises
+        assert not [text for text in verdicts if not text.startswith(f"**{MARKS[RIGHT]}")]
+
+    def test_has_exercises_with_hints(self, path):
+        asked = ANSWER.findall(code(path))
+        assert len(asked) >= 3 and prose(path).count("<summary>Hint</summary>") >= len(asked)
+
+
+@pytest.mark.parametrize("path", [*NOTEBOOKS, *COURSE], ids=lambda path: path.stem)
 class TestEveryNotebook:
     def test_runs_on_tiny_parameters(self, path, folders, tmp_path, request):
         assert path.stem in TINY, f"TINY has no line for {path.stem}"
         if path.stem == TRAINING or "{run}" in str(TINY[path.stem]):
             assert request.getfixturevalue("tiny_run")["seconds"] > 0
-        if path.stem != TRAINING:
+        if path.stem != TRAINING and path not in COURSE:  # a lesson runs with its solutions, above
             run_notebook(path, tmp_path / "out", tiny_parameters(path.stem, folders), progress=False)
             assert (tmp_path / "out" / "result.json").is_file()
 
@@ -99,7 +142,7 @@ class TestEveryNotebook:
         assert "sys.path" not in code(path)
 
     def test_trains_only_if_that_is_its_job(self, path):
-        assert ("train_run(" in code(path)) == (path.stem == TRAINING)
+        assert ("train_run(" in code(path)) == (path.stem == TRAINING) or path in COURSE
         assert ".backward(" not in code(path) and "optimizer" not in code(path)
 
     def test_is_committed_without_outputs_and_without_traces_of_a_run(self, path):
