@@ -73,7 +73,7 @@ def prose(path: Path) -> str:
 
 
 def with_solutions(path: Path, solved: Path) -> int:
-    """Write a copy in which each `answer_1 = ...` becomes the solution folded away below it; returns how many."""
+    """Write a copy in which each `answer_1 = ...` becomes the solution folded below it; returns how many."""
     notebook, exercises = read(path), 0
     for cell, below in zip(notebook.cells, notebook.cells[1:], strict=False):
         if cell.cell_type == "code" and (asked := ANSWER.search(cell.source)):
