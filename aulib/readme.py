@@ -7,7 +7,7 @@ RESULTS = Path("results/studio_to_wild.json")
 STUDY, EQUAL_TIME = Path("results/supervisors.json"), Path("results/supervisors_equal_time.json")
 FACTORS = Path("results/shift_factors.json")
 ATTENTION, LATENCY = Path("results/attention.json"), Path("results/playground_latency.json")
-MORE_STEPS = Path("results/more_steps.json")
+MORE_STEPS, CYCLE = Path("results/more_steps.json"), Path("results/cycle_weight.json")
 MEASURES = {"f1": "F1-frame", "auc": "ROC AUC", "f1_norm": "F1, skew-normalised", "nme": "landmark NME"}
 
 
@@ -103,6 +103,25 @@ def steps_block(steps: Path) -> str:
     return "\n".join(lines)
 
 
+def cycle_block(study: Path) -> str:
+    """What the source's validation says of each weight of the cycle.
+
+    Args:
+        study: summary of experiments/cycle_weight.yml.
+    """
+    if not study.is_file():
+        return f"Not measured yet; `aulib study experiments/{study.stem}.yml` does."
+    from aulib.summaries import read_summary
+
+    scores = read_summary(study).seeds_of("validation_f1")
+    lines = ["| weight | source validation F1 x 100 |", "|---:|---:|"]
+    for variant in scores:
+        values = 100 * scores[variant].dropna()
+        each = ", ".join(f"{value:.1f}" for value in values)
+        lines.append(f"| {variant.removeprefix('cycle-')} | {values.mean():.1f} ({each}) |")
+    return "\n".join(lines)
+
+
 def insides_block(attention: Path, latency: Path) -> str:
     """In words: how much of an AU's evidence lies where the AU is, and how fast the playground answers."""
     said = []
@@ -174,7 +193,22 @@ def write(file: Path, blocks: dict[str, str]) -> None:
     print(f"{file}: {', '.join(blocks)}")
 
 
+def pages(root: Path) -> dict[Path, dict[str, str]]:
+    """Every file with generated blocks below a checkout's root, and its blocks by name."""
+    return {
+        root / "README.md": {
+            "results": results_block(root / RESULTS),
+            "study": study_block(root / STUDY, root / EQUAL_TIME),
+            "insides": insides_block(root / ATTENTION, root / LATENCY),
+        },
+        root / "docs" / "method.md": {"cycle": cycle_block(root / CYCLE)},
+        root / "docs" / "synthetic.md": {
+            "factors": factors_block(root / FACTORS),
+            "steps": steps_block(root / MORE_STEPS),
+        },
+    }
+
+
 if __name__ == "__main__":
-    blocks = {"results": results_block(RESULTS), "study": study_block(STUDY, EQUAL_TIME)}
-    write(Path("README.md"), blocks | {"insides": insides_block(ATTENTION, LATENCY)})
-    write(Path("docs/synthetic.md"), {"factors": factors_block(FACTORS), "steps": steps_block(MORE_STEPS)})
+    for page, blocks in pages(Path()).items():
+        write(page, blocks)

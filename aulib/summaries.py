@@ -142,6 +142,12 @@ def _place(order: list[str] | None, settings: dict[str, dict]):
 
 
 def write_summary(summary: Summary, file: str | Path) -> None:
+    """Write what `read_summary` reads."""
+    Path(file).parent.mkdir(parents=True, exist_ok=True)
+    Path(file).write_text(summary_text(summary), encoding="utf-8")
+
+
+def summary_text(summary: Summary) -> str:
     """The summary as JSON that reads well in a diff: the seeds of a score, or a curve, on one line."""
     variants = {}
     for name in summary.variants:
@@ -165,9 +171,7 @@ def write_summary(summary: Summary, file: str | Path) -> None:
         }  # fmt: skip
     about = {"study": summary.study, "question": summary.question, "missing": summary.missing}
     text = json.dumps(about | {"variants": variants}, indent=1, allow_nan=False)
-    text = re.sub(r"\[[^\[\]{}]*\]", lambda found: re.sub(r"\s+", " ", found[0]), text)
-    Path(file).parent.mkdir(parents=True, exist_ok=True)
-    Path(file).write_text(text + "\n", encoding="utf-8")
+    return re.sub(r"\[[^\[\]{}]*\]", lambda found: re.sub(r"\s+", " ", found[0]), text) + "\n"
 
 
 def read_summary(file: str | Path) -> Summary:

@@ -12,18 +12,13 @@ import pytest
 import yaml
 
 from aulib.readme import (
-    ATTENTION,
-    EQUAL_TIME,
-    FACTORS,
-    LATENCY,
-    MORE_STEPS,
     RESULTS,
-    STUDY,
+    cycle_block,
     factors_block,
     insides_block,
+    pages,
     results_block,
     steps_block,
-    study_block,
     with_block,
 )
 
@@ -66,16 +61,10 @@ def test_every_requirement_has_a_pinned_version_that_satisfies_it():
         assert need.specifier.contains(pins[need.name.lower().replace("_", "-")]), text
 
 
-def test_the_readme_shows_what_the_committed_results_say():
-    readme = (ROOT / "README.md").read_text()
-    assert readme == with_block(readme, "results", results_block(ROOT / RESULTS)), "run `make readme`"
-    study = study_block(ROOT / STUDY, ROOT / EQUAL_TIME)
-    assert readme == with_block(readme, "study", study), "run `make readme`"
-    insides = insides_block(ROOT / ATTENTION, ROOT / LATENCY)
-    assert readme == with_block(readme, "insides", insides), "run `make readme`"
-    page = (ROOT / "docs" / "synthetic.md").read_text()
-    assert page == with_block(page, "factors", factors_block(ROOT / FACTORS)), "run `make readme`"
-    assert page == with_block(page, "steps", steps_block(ROOT / MORE_STEPS)), "run `make readme`"
+@pytest.mark.parametrize("page", pages(ROOT), ids=lambda page: page.name)
+def test_pages_show_what_the_committed_results_say(page):
+    for name, block in pages(ROOT)[page].items():
+        assert page.read_text() == with_block(page.read_text(), name, block), "run `make readme`"
 
 
 def test_the_results_table_shows_mean_and_range_times_100(tmp_path):
@@ -143,6 +132,19 @@ def test_what_more_steps_do_is_a_row_each(tmp_path):
         "| oracle | 16 | 60.0 [50.0, 70.0] |",
         "| oracle | 32 | 80.0 [80.0, 80.0] |",
     ]
+
+
+def test_weights_of_the_cycle_stand_with_their_source_validation(tmp_path):
+    settings = {"method": "adld"}
+    one = {
+        "settings": settings,
+        "seeds": [7, 8],
+        "scores": {"validation_f1": {"mean": [0.8, 0.7]}},
+        "curves": {},
+    }
+    file = tmp_path / "cycle.json"
+    file.write_text(json.dumps({"study": "cycle", "variants": {"cycle-2.5": one}}))
+    assert cycle_block(file).splitlines()[2:] == ["| 2.5 | 75.0 (80.0, 70.0) |"]
 
 
 def test_a_readme_without_its_markers_is_an_error():

@@ -66,7 +66,7 @@ def table(
     study: Annotated[
         str, typer.Argument(metavar="STUDY", help="A study's name, YAML, folder of runs, or summary.json.")
     ],
-    format: Annotated[str, typer.Option(help="md, latex (needs booktabs) or csv.")] = "md",
+    format: Annotated[str, typer.Option(help="md, latex (needs booktabs), csv, or json: all of it.")] = "md",
     per_au: Annotated[
         str, typer.Option(metavar="MEASURE", help="A column an AU, of f1, auc or f1_norm (md, latex).")
     ] = "",
@@ -76,15 +76,17 @@ def table(
 ):
     """A study's scores as the table of a paper: means over seeds, best bold, second underlined.
 
-    Where the study's runs are not on this machine, its committed summary is read, results/NAME.json.
+    Where the study's runs are not on this machine, its committed summary is read, results/NAME.json, which
+    `--format json` writes.
 
     Example: aulib table supervisors --format latex --out table.tex
     """
-    one_of("--format", format, ("md", "latex", "csv"))
-    from aulib.summaries import find_summary
+    one_of("--format", format, ("md", "latex", "csv", "json"))
+    from aulib.summaries import find_summary, summary_text
     from aulib.tables import study_table
 
-    text = study_table(find_summary(study), format, per_au=per_au)
+    summary = find_summary(study)
+    text = summary_text(summary) if format == "json" else study_table(summary, format, per_au=per_au)
     if out is None:
         typer.echo(text, nl=False)
     else:
