@@ -9,7 +9,14 @@ import pytest
 
 from aulib import kernels
 from aulib.parameters import ParameterError
-from aulib.running import NotebookFailed, notebook_path, run_key, run_notebook, write_json
+from aulib.running import (
+    NotebookFailed,
+    notebook_path,
+    run_key,
+    run_notebook,
+    start_notebook,
+    write_json,
+)
 
 PARAMETERS = (
     'steps: int = 2  # steps\nfaces: str = ""  # folder\nseed: int = 0  # seed\nout_dir: str = "x"  # folder'
@@ -187,3 +194,19 @@ def test_an_unknown_notebook_is_named_beside_those_there_are(tmp_path):
     with pytest.raises(FileNotFoundError, match="no notebook '99_absent'"):
         notebook_path("99_absent")
     assert notebook_path(write_notebook(tmp_path / "own.ipynb")) == tmp_path / "own.ipynb"
+
+
+@pytest.mark.parametrize("place", ["", "notebooks", "notebooks/course"])
+def test_a_notebook_stands_at_the_checkouts_root_wherever_jupyter_started_it(tmp_path, monkeypatch, place):
+    (tmp_path / "notebooks" / "course").mkdir(parents=True)
+    (tmp_path / "pyproject.toml").touch()
+    monkeypatch.chdir(tmp_path / place)
+    assert "seed 5" in start_notebook(5)
+    assert Path.cwd() == tmp_path
+
+
+def test_a_folder_that_is_no_checkout_is_not_left(tmp_path, monkeypatch):
+    (tmp_path / "notebooks").mkdir()
+    monkeypatch.chdir(tmp_path / "notebooks")
+    start_notebook(0)
+    assert Path.cwd() == tmp_path / "notebooks"
