@@ -8,7 +8,7 @@ PIP    := $(BIN)/python -m pip install --disable-pip-version-check
 STAMP  := $(VENV)/.installed-$(firstword $(shell cat pyproject.toml constraints.txt | cksum))
 DEMO   := $(if $(TARGET),--target "$(TARGET)") $(if $(STEPS),--steps $(STEPS))
 
-.PHONY: help demo test test-all lab readme figures lint hooks
+.PHONY: help demo test test-all lab book readme figures lint hooks
 .DEFAULT_GOAL := help
 
 help:  ## print this list
@@ -25,6 +25,10 @@ test-all: $(STAMP)  ## every test, the slow and the browser ones too (gpu ones s
 
 lab: $(STAMP)  ## open the notebooks in JupyterLab
 	@$(BIN)/jupyter lab notebooks
+
+book: $(STAMP)  ## a static site in results/book/html: course, notebooks, method, datasets, API
+	@$(BIN)/python -c 'import furo, myst_nb' 2>/dev/null || $(PIP) -q -c constraints.txt -e '.[book]'
+	@$(BIN)/python docs/book/build.py
 
 readme: $(STAMP)  ## write the results in README.md and docs/ from those committed in results/
 	@$(BIN)/python -m aulib.readme

@@ -107,7 +107,7 @@ def to_49(landmarks):
 def move_to_au_centres(landmarks, layout: Layout | None = None):
     """Move twelve landmarks to where AUs show (forehead, cheeks, nose sides, chin).
 
-    The unit is |x| between the inner eye corners, "up" is the picture's, so faces should be upright.
+    The unit is the distance in x of the inner eye corners, "up" is the picture's, so faces should be upright.
     Source: ADLD's `land_transform` and its 12 of 49 points, which edits its input in place; this does not.
     The 68-point layout moves the same twelve points.
 

@@ -55,7 +55,7 @@ def test_every_requirement_has_a_pinned_version_that_satisfies_it():
             pin = Requirement(line)
             assert len(pin.specifier) == 1 and str(pin.specifier).startswith("=="), line
             pins[pin.name.lower().replace("_", "-")] = str(pin.specifier).removeprefix("==")
-    extras = ("dependencies", "landmarks", "app", "datasets", "slurm", "dev")
+    extras = ("dependencies", "landmarks", "app", "datasets", "slurm", "book", "dev")
     for text in [need for name in extras for need in listed(name)]:
         need = Requirement(text)
         assert need.specifier.contains(pins[need.name.lower().replace("_", "-")]), text

@@ -54,7 +54,7 @@ def write_openface(table: pd.DataFrame, path: str | Path) -> Path:
 
 
 def read_pyfeat(path: str | Path) -> pd.DataFrame:
-    """A CSV of py-feat's Fex: AU01 becomes AU01_p (py-feat writes probabilities), others meta_pyfeat_...
+    """A CSV of py-feat's Fex: AU01 becomes AU01_p (py-feat writes probabilities), others `meta_pyfeat_...`.
 
     Raises:
         ValueError: no CSV, no AU and landmark columns, text where numbers belong.

@@ -1,0 +1,146 @@
+"""The book as a static site: `make book` -> results/book/html/index.html.
+
+Sphinx with myst-nb, and not Jupyter Book 2: that one wants Node beside Python and has no API reference made
+from docstrings. Notebooks are executed by `aulib run`, as strictly as everywhere, into
+results/book/notebooks, and only those that changed; some read the runs of `make demo`. `--as-they-are` takes
+what was executed before and leaves the others without outputs. Pages are gathered into results/book/source,
+so that nothing generated lies among the sources. Any warning, a broken link among them, fails the build.
+"""
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from aulib.running import NotebookFailed, run_notebook
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent.parent
+# Where files of the checkout that are pages lie in the book.
+PAGES = {
+    "README.md": "index.md",
+    "CONTRIBUTING.md": "contributing.md",
+    "experiments/README.md": "experiments.md",
+}
+
+
+def execute(notebooks: list[Path], out: Path) -> list[str]:
+    """Run every notebook with its default parameters; those that cannot be run, and why."""
+    left_out = []
+    for notebook in notebooks:
+        print(f"running {notebook.relative_to(ROOT)}", flush=True)
+        try:
+            run_notebook(notebook, out / notebook.stem, replace=True)
+        except NotebookFailed as failure:
+            left_out.append(str(failure))
+    return left_out
+
+
+def gather(source: Path, executed: Path, notebooks: list[Path]) -> None:
+    """All pages below `source`: prose, executed notebooks, one page of the API for each module."""
+    shutil.rmtree(source, ignore_errors=True)
+    (source / "notebooks").mkdir(parents=True)
+    shutil.copytree(ROOT / "docs", source / "docs", ignore=shutil.ignore_patterns("book"))
+    for name in ("README.md", "CONTRIBUTING.md", "experiments/README.md"):
+        shutil.copy(ROOT / name, source / PAGES[name])
+    shutil.copytree(ROOT / "results" / "figures", source / "results" / "figures")
+    for notebook in notebooks:
+        copy = executed / notebook.stem / "notebook.ipynb"
+        shutil.copy(copy if copy.is_file() else notebook, source / "notebooks" / notebook.name)
+    shutil.copy(HERE / "conf.py", source)
+    (source / "_static").mkdir()
+    shutil.copy(HERE / "book.css", source / "_static")
+    for page in source.rglob("*.md"):
+        page.write_text(with_book_links(page.read_text(encoding="utf-8"), page, source), encoding="utf-8")
+    write_contents(source, notebooks)
+    write_api(source / "api")
+
+
+def with_book_links(text: str, page: Path, source: Path) -> str:
+    """Links of a page of the checkout as links of the book."""
+    place = page.relative_to(source)
+    original = {new: old for old, new in PAGES.items()}.get(place.as_posix(), place.as_posix())
+
+    def moved(found: re.Match) -> str:
+        label, target = found[1], found[2]
+        if re.match(r"[a-z]+:|#", target):
+            return found[0]
+        path, _, anchor = target.partition("#")
+        at = Path(os.path.normpath(Path(original).parent / path)).as_posix()
+        at = PAGES.get(at, f"notebooks/{Path(at).name}" if at.endswith(".ipynb") else at)
+        at = f"{at}/README.md" if (source / at / "README.md").is_file() else at
+        if not (source / at).is_file() and not at.endswith(".ipynb"):
+            return label  # LICENSE and the like: named, not linked
+        link = os.path.relpath(at, place.parent).replace(os.sep, "/")
+        return f"[{label}]({link}{'#' + anchor if anchor else ''})"
+
+    return re.sub(r"(?<!!)\[([^\]]+)\]\(([^)\s]+)\)", moved, text)
+
+
+def write_contents(source: Path, notebooks: list[Path]) -> None:
+    """The table of contents, behind the README on the first page."""
+    course = [f"notebooks/{n.stem}" for n in notebooks if n.parent.name == "course"]
+    others = [f"notebooks/{n.stem}" for n in notebooks if n.parent.name != "course"]
+    parts = {
+        "Course": course,
+        "Notebooks": others,
+        "Method and faces": ["docs/method", "docs/synthetic", "docs/real-faces", "docs/dataset-folder"],
+        "Datasets": ["docs/datasets/README", *(f"docs/datasets/{p.stem}" for p in pages_of_datasets(source))],
+        "Working on it": ["experiments", "contributing", "api/index"],
+    }
+    trees = [
+        "\n".join(["```{toctree}", ":hidden:", f":caption: {caption}", "", *entries, "```"])
+        for caption, entries in parts.items()
+        if entries
+    ]
+    index = source / "index.md"
+    index.write_text(index.read_text(encoding="utf-8") + "\n\n" + "\n\n".join(trees) + "\n", encoding="utf-8")
+
+
+def pages_of_datasets(source: Path) -> list[Path]:
+    return sorted(page for page in (source / "docs" / "datasets").glob("*.md") if page.stem != "README")
+
+
+def write_api(folder: Path) -> None:
+    """One page a module, in the groups of the map in `aulib/__init__.py`."""
+    folder.mkdir()
+    modules = sorted(
+        path.relative_to(ROOT).with_suffix("").as_posix().replace("/", ".").removesuffix(".__init__")
+        for path in (ROOT / "aulib").rglob("*.py")
+    )
+    for module in modules:
+        line = "=" * len(module)
+        text = f"{module}\n{line}\n\n.. automodule:: {module}\n"
+        (folder / f"{module}.rst").write_text(text, encoding="utf-8")
+    listed = "\n".join(f"   {module}" for module in modules)
+    heading = "API\n===\n\nMade from the docstrings; ``aulib`` itself holds the map, one line a module.\n"
+    (folder / "index.rst").write_text(
+        f"{heading}\n.. toctree::\n   :maxdepth: 1\n\n{listed}\n", encoding="utf-8"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--out", type=Path, default=ROOT / "results" / "book")
+    parser.add_argument("--as-they-are", action="store_true", help="execute nothing")
+    arguments = parser.parse_args()
+    out = arguments.out.resolve()
+    notebooks = sorted((ROOT / "notebooks" / "course").glob("*.ipynb"))
+    notebooks += sorted((ROOT / "notebooks").glob("*.ipynb"))
+    left_out = [] if arguments.as_they_are else execute(notebooks, out / "notebooks")
+    gather(out / "source", out / "notebooks", notebooks)
+    strict = [sys.executable, "-m", "sphinx", "--fail-on-warning", "--keep-going", "-q", "-j", "auto"]
+    done = subprocess.run([*strict, "-b", "html", str(out / "source"), str(out / "html")])
+    for cause in left_out:
+        print(f"without outputs: {cause}")
+    print(f"book: {out / 'html' / 'index.html'}")
+    sys.exit(done.returncode)
+
+
+if __name__ == "__main__":
+    main()

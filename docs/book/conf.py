@@ -1,0 +1,89 @@
+"""Sphinx settings of the book; `build.py` copies this beside the pages that it gathers."""
+
+import re
+
+import aulib
+
+project = "aulib"
+author = copyright = "the aulib authors"  # noqa: A001  Sphinx's name
+version = release = aulib.__version__
+
+extensions = [
+    "myst_nb",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.napoleon",
+    "sphinx.ext.viewcode",
+]
+html_theme = "furo"
+html_title = "aulib"
+html_static_path = ["_static"]
+html_css_files = ["book.css"]
+nb_execution_mode = "off"  # `aulib run` has executed them, strictly
+nb_render_markdown_format = "myst"
+myst_enable_extensions = ["dollarmath"]
+myst_heading_anchors = 3
+autodoc_default_options = {"members": True, "member-order": "bysource"}
+autodoc_typehints = "signature"
+autosummary_generate = True
+autodoc_inherit_docstrings = False
+napoleon_use_rtype = False
+default_role = "code"  # docstrings quote code in single backticks
+suppress_warnings = ["mystnb.unknown_mime_type", "misc.highlighting_failure"]
+
+SYMBOL = re.compile(r"[A-Za-z_][\w.]*")
+SECTION = re.compile(r"(Args|Returns|Raises|Yields|Attributes|Shapes|Example):?$")
+FIELD = re.compile(r"[a-z_][\w, ^]*: +\S")  # a line "images: (N, 3, H, W)" outside of a section
+COLUMNS = re.compile(r"\S {2,}\S")  # a line of a table laid out by blanks
+
+
+def lay_out(app, what, name, thing, options, lines):
+    """What reads well as plain text, said to Sphinx: fields become lists, tables and examples stay."""
+    paragraphs, inside = [], False
+    for paragraph in "\n".join(lines).split("\n\n"):
+        rows = paragraph.split("\n")
+        indented = rows[0].startswith("    ")
+        inside = bool(SECTION.match(rows[0].strip())) or (inside and indented)
+        if inside:
+            paragraphs.append(rows)
+        elif indented or sum(bool(COLUMNS.search(row)) for row in rows) > 1:
+            paragraphs += [["::"], [f"    {row}" for row in rows]]
+        elif FIELD.match(rows[0]):
+            paragraphs.append([("- " if FIELD.match(row) else "  ") + row.strip() for row in rows])
+        else:
+            paragraphs.append(rows)
+    lines[:] = "\n\n".join("\n".join(rows) for rows in paragraphs).split("\n")
+
+
+def link_symbols(app, doctree, docname):
+    """Makes `losses.landmark_loss`, `Preset.ramp` or `objective.py` in the prose a link to the API."""
+    from docutils import nodes
+
+    domain = app.env.get_domain("py")
+    for literal in list(doctree.findall(nodes.literal)):
+        if isinstance(literal.parent, nodes.reference):
+            continue
+        text = literal.astext().removesuffix(".py").replace("aulib/", "").replace("/", ".")
+        if SYMBOL.fullmatch(text) and (name := symbol_called(text.removeprefix("aulib."), domain)):
+            role = "mod" if name in domain.modules else "obj"
+            node = domain.resolve_xref(app.env, docname, app.builder, role, name, literal, literal.deepcopy())
+            if node is not None:
+                literal.replace_self(node)
+
+
+def symbol_called(text, domain):
+    """The documented thing that `text` names, with its module or without if no other is called so; or None.
+
+    An attribute that is not documented by itself stands for its class.
+    """
+    if f"aulib.{text}" in domain.modules or f"aulib.{text}" in domain.objects:
+        return f"aulib.{text}"
+    ends = [name for name in domain.objects if name.endswith(f".{text}") and name.startswith("aulib.")]
+    if len(ends) == 1 and (text[0].isupper() or "." in text):
+        return ends[0]
+    return symbol_called(text.rpartition(".")[0], domain) if "." in text else None
+
+
+def setup(app):
+    app.connect("autodoc-process-docstring", lay_out, priority=400)  # before napoleon
+    app.connect("doctree-resolved", link_symbols)
