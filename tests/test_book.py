@@ -71,7 +71,7 @@ def test_plain_docstrings_keep_their_lists_tables_and_examples():
         "First.",
         "",
         "mean: (B,)",
-        "    of it.",
+        "    of it.  size: 2.",
         "spread: (B,)",
         "",
         "    key: value",
@@ -82,7 +82,7 @@ def test_plain_docstrings_keep_their_lists_tables_and_examples():
     lines += ["", "Args:", "    x: (B,) kept.", "", "    y: kept too.", "", "End: nothing."]
     conf.lay_out(None, "class", "X", None, None, lines)
     text = "\n".join(lines)
-    assert "- mean: (B,)\n  of it.\n- spread: (B,)\n" in text
+    assert "- mean: (B,) of it.\n- size: 2.\n- spread: (B,)\n" in text
     assert "::\n\n        key: value\n" in text and "::\n\n    one  a thing\n    two  b\n" in text
     assert "Args:\n    x: (B,) kept.\n\n    y: kept too.\n\nEnd: nothing." in text
 

@@ -28,12 +28,14 @@ autodoc_typehints = "signature"
 autosummary_generate = True
 autodoc_inherit_docstrings = False
 napoleon_use_rtype = False
+highlight_language = "text"
 default_role = "code"  # docstrings quote code in single backticks
 suppress_warnings = ["mystnb.unknown_mime_type", "misc.highlighting_failure"]
 
 SYMBOL = re.compile(r"[A-Za-z_][\w.]*")
 SECTION = re.compile(r"(Args|Returns|Raises|Yields|Attributes|Shapes|Example):?$")
 FIELD = re.compile(r"[a-z_][\w, ^]*: +\S")  # a line "images: (N, 3, H, W)" outside of a section
+SEVERAL = re.compile(r" {2,}(?=[a-z_][\w, ]*: )")  # two blanks part the fields of one line
 COLUMNS = re.compile(r"\S {2,}\S")  # a line of a table laid out by blanks
 
 
@@ -46,10 +48,11 @@ def lay_out(app, what, name, thing, options, lines):
         inside = bool(SECTION.match(rows[0].strip())) or (inside and indented)
         if inside:
             paragraphs.append(rows)
+        elif FIELD.match(rows[0]):
+            text = " ".join(row.strip() if not FIELD.match(row) else f" {row}" for row in rows)
+            paragraphs.append([f"- {field}" for field in SEVERAL.split(text.strip())])
         elif indented or sum(bool(COLUMNS.search(row)) for row in rows) > 1:
             paragraphs += [["::"], [f"    {row}" for row in rows]]
-        elif FIELD.match(rows[0]):
-            paragraphs.append([("- " if FIELD.match(row) else "  ") + row.strip() for row in rows])
         else:
             paragraphs.append(rows)
     lines[:] = "\n\n".join("\n".join(rows) for rows in paragraphs).split("\n")
