@@ -149,6 +149,14 @@ def megraphau_lists(folder, num=6):
     return folder
 
 
+@pytest.mark.filterwarnings("error")
+def test_an_au_that_is_never_present_has_no_weight_and_spoils_no_other(tmp_path):
+    table = read_jaanet(jaanet_lists(tmp_path / "list", unknown=9)[0]).assign(AU01_c=0.0)
+    write_jaanet(table, tmp_path / "BP4D")
+    weight = np.loadtxt(tmp_path / "BP4D_weight.txt")
+    assert weight[0] == 0 and (weight[1:] > 0).all() and weight.sum() == pytest.approx(12, abs=1e-4)
+
+
 def test_megraphau_lists_there_and_back_with_relation_and_weight(tmp_path):
     folder = megraphau_lists(tmp_path / "list")
     table = read_megraphau(folder, "DISFA", 3)

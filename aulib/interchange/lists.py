@@ -50,7 +50,8 @@ def read_jaanet(prefix: str | Path, aus: list[str] | None = None, first_pixel: i
 def write_jaanet(
     table: pd.DataFrame, prefix: str | Path, unknown: int = 9, first_pixel: int = 0
 ) -> list[Path]:
-    """All five lists; `unknown` is 9 for JAA-Net, 999 for ADLD. Weights count only labels that are known.
+    """All five lists; `unknown` is 9 for JAA-Net, 999 for ADLD. Weights count only labels that are known, and
+    an AU that is never present has weight 0.
 
     Raises:
         ValueError: a row without landmarks, paths with line breaks, or no landmark columns.
@@ -60,9 +61,8 @@ def write_jaanet(
     points = _points(table) + first_pixel
     left, right = points[:, 19:25].mean(axis=1), points[:, 25:31].mean(axis=1)
     present, known = np.nansum(codes, axis=0), (~np.isnan(codes)).sum(axis=0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        inverse = known / present
-    weights = inverse / inverse.sum() * len(labels)
+    inverse = np.divide(known, present, out=np.zeros(len(labels)), where=present > 0)
+    weights = inverse / max(inverse.sum(), 1e-12) * len(labels)
     return [
         _write_lines(f"{prefix}_path.txt", _paths(table)),
         _write_lines(
@@ -110,9 +110,9 @@ def write_megraphau(table: pd.DataFrame, folder: str | Path, dataset: str, fold:
             relation = (2 * codes[:, :, None] + codes[:, None, :]).reshape(len(part), -1)
             lines = [" ".join(f"{value:.0f}" for value in row) for row in relation]
             written.append(_write_lines(base / f"{dataset}_train_AU_relation_fold{fold}.txt", lines))
-            with np.errstate(divide="ignore"):
-                inverse = 1 / codes.mean(axis=0)
-            weights = "\t".join(f"{w:f}" for w in inverse / inverse.sum() * len(labels))
+            rates = codes.mean(axis=0)
+            inverse = np.divide(1, rates, out=np.zeros(len(labels)), where=rates > 0)
+            weights = "\t".join(f"{w:f}" for w in inverse / max(inverse.sum(), 1e-12) * len(labels))
             written.append(_write_lines(base / f"{dataset}_weight_fold{fold}.txt", [weights]))
     return written
 
