@@ -36,6 +36,7 @@ TINY = {
         "steps": 2,
         "runs_folder": "{source}_runs",
     },
+    "7_does_it_help": {"source": "{source}", "target": "{target}", "steps": 2, "seeds": [0, 1]},
 }
 
 ANSWER = re.compile(r"^answer_\d+ = \.\.\.", re.M)
