@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FormatStrFormatter
 
 from aulib.course.circle import Pulled, SmallEncoder, pulled, share_of_push
 from aulib.plots.looks import in_house_style
@@ -129,9 +130,11 @@ def draw_encoders(encoders: dict[str, SmallEncoder]) -> Figure:
             x, y = encoder.first[encoder.present == present].T
             axis.scatter(x, y, s=20, marker=marker, color=colour, linewidths=1, alpha=0.8, zorder=3)
         axis.set_title(title, loc="center")
-        said = f"spread {encoder.spread:.2f}\nInfoNCE {encoder.nats:.2f} of {np.log(len(encoder.first)):.2f}"
+        said = f"spread {encoder.spread:.2f}\nInfoNCE {encoder.nats:.2f}"
         axis.text(0.5, -0.02, said, transform=axis.transAxes, ha="center", va="top", fontsize=8)
-    figure.supxlabel("dots: the AU is present, crosses: it is absent; nats, of those of guessing", fontsize=8)
+    guessing = np.log(len(encoder.first))
+    said = f"dots: the AU is present, crosses: it is absent; InfoNCE in nats, guessing is {guessing:.2f}"
+    figure.supxlabel(said, fontsize=8)
     return figure
 
 
@@ -152,7 +155,8 @@ def draw_six(curves: pd.DataFrame, alignment: pd.DataFrame) -> Figure:
         )
     left.axhline(1, color="black", linestyle="--", linewidth=0.9)
     left.set_yscale("log")
-    left.set_xlabel("step")
+    left.yaxis.set_major_formatter(FormatStrFormatter("%g"))
+    left.set_xlabel("step; colours as on the right")
     left.set_ylabel("loss / log N (dashed: guessing)")
     left.set_title("Is anything left to find?")
     for place, row in enumerate(alignment.itertuples()):

@@ -50,18 +50,16 @@ def said_of_encoders(encoders: dict[str, SmallEncoder]) -> str:
     """What the four networks show, decided by their spreads."""
     said = []
     for name, encoder in encoders.items():
-        if name == "not trained":
-            continue
         how = (
-            "collapsed: all faces nearly in one point"
+            "scatters the faces by chance"
+            if name == "not trained"
+            else "collapsed: all faces nearly in one point"
             if encoder.spread < COLLAPSED
             else "did not collapse"
             if encoder.spread > SPREAD
             else "drew the faces together, not into one point"
         )
-        guessing = np.log(len(encoder.first))
-        told = f"InfoNCE finds it at {encoder.nats:.2f} nats (guessing: {guessing:.2f})"
-        said.append(f"- **{name}** {how} (spread {encoder.spread:.2f}); {told}.")
+        said.append(f"- **{name}** {how} (spread {encoder.spread:.2f}, InfoNCE {encoder.nats:.2f} nats).")
     only, task, against = (encoders[name] for name in ("pull only", "pull only, and a task", "InfoNCE"))
     if only.spread < COLLAPSED and against.spread > SPREAD:
         said.append("\nRivals prevented the collapse, as was said beforehand.")
