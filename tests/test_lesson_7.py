@@ -77,7 +77,8 @@ def test_differences_are_taken_seed_by_seed_in_points():
 
 def test_the_answer_follows_the_numbers():
     said = lesson_7.said_of_study(study_of([1.0, 1.1, 0.9, 1.05], [-2.0, -2.1, -1.9, -2.05]))
-    two, own = said.splitlines()
+    pairing, two, own = said.splitlines()
+    assert "moves by up to 3.0 points" in pairing and "3.2: here pairing buys nothing" in pairing
     assert "better than chance allows" in two and "4 of 4 seeds" in two
     assert "worse than chance allows" in own and "0 of 4 seeds" in own
     unsure = lesson_7.said_of_study(study_of([1, -1, 2, -2], [0.5, -1, 0, 1]))

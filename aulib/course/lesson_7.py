@@ -40,10 +40,10 @@ def draw_study(summary: Summary, measure: str = "f1") -> Figure:
     for _, row in scores.iterrows():
         left.plot(places, row, color="#999999", linewidth=1, marker="o", markersize=4)
     for seed, height in _apart(scores.iloc[:, -1], 0.07 * np.ptp(scores.to_numpy())).items():
-        left.text(places[-1] + 0.08, height, f"seed {seed}", va="center", fontsize=7, color="#555555")
+        left.text(places[-1] + 0.22, height, f"seed {seed}", va="center", fontsize=7, color="#555555")
     left.scatter(places, scores.mean(), marker="_", s=420, color="black", linewidths=1.8, zorder=3)
     left.set_xticks(places, scores.columns)
-    left.set_xlim(-0.4, places[-1] + 0.7)
+    left.set_xlim(-0.4, places[-1] + 0.8)
     left.set_ylabel(f"{MEASURE_NAMES[measure]} x 100, target test")
     left.set_title("a line a seed, bars their means")
     for place, (_, values) in enumerate(differences.items()):
@@ -52,10 +52,11 @@ def draw_study(summary: Summary, measure: str = "f1") -> Figure:
         right_.hlines(place, low, high, color="black", linewidth=1.4)
         right_.scatter(mean, place, marker="|", s=130, color="black", linewidths=1.8, zorder=3)
         colours = [ABOVE if value > 0 else BELOW for value in own]
-        right_.scatter(own, np.full(len(own), place + 0.18), s=26, color=colours, zorder=3)
+        lanes = place + 0.14 + 0.07 * np.arange(len(own))  # so that equal seeds do not hide each other
+        right_.scatter(own, lanes, s=22, color=colours, zorder=3)
     right_.axvline(0, color="black", linewidth=0.9)
     right_.set_yticks(range(differences.shape[1]), differences.columns)
-    right_.set_ylim(differences.shape[1] - 0.5, -0.5)
+    right_.set_ylim(differences.shape[1] - 0.45, -0.3)
     right_.set_xlabel(f"minus {REFERENCE}, {MEASURE_NAMES[measure]} x 100\ndots: seeds, line: 95 % interval")
     right_.set_title("what the variants differ by")
     return figure
@@ -75,8 +76,14 @@ def said_of_study(summary: Summary, measure: str = "f1") -> str:
 
     rows = paired_differences(summary, against(summary, REFERENCE), [measure])
     rows = rows[rows["au"] == "mean"].set_index("variant")
-    said = []
-    for name, values in points(summary, measure).items():
+    differences, alone = points(summary, measure), 100 * np.ptp(summary.seeds_of(measure)[REFERENCE].dropna())
+    apart = np.ptp(differences.stack())
+    buys = "that is what pairing buys" if apart < alone else "here pairing buys nothing"
+    said = [
+        f"- From seed to seed, *{REFERENCE}* itself moves by up to {alone:.1f} points; the differences, "
+        f"taken seed by seed, by {apart:.1f}: {buys}."
+    ]
+    for name, values in differences.items():
         own, row = values.dropna(), rows.loc[name]
         if len(own) < 2:
             said.append(f"- **{name}**: {len(own)} seed has no interval. Run more.")
@@ -124,8 +131,8 @@ def check_lone_seeds(answer, differences: pd.Series) -> Verdict:
     truth = int((own > 0).sum())
     if said == truth:
         return right(
-            f"{truth} of {len(own)} seeds. Had you run one of them only, you would have had that one's "
-            "answer, and no way to know which."
+            f"{truth} of {len(own)} seeds; their differences reach from {own.min():+.1f} to {own.max():+.1f} "
+            "points. Had you run one of them only, you would not know how far the others are from it."
         )
     if said != round(said):
         return wrong("How many of them: a count, not a share or a difference.")
