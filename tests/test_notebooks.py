@@ -30,6 +30,13 @@ TINY = {
     "06_attention": {"runs": ["{run}"], "faces": "{target}", "aus": ["AU01", "AU12"], "per_au": 2},
     "07_dataset_check": {"data": "{source}", "published": "bp4d"},
     # the course
+    "6_pulling_together": {
+        "source": "{source}",
+        "target": "{target}",
+        "steps": 2,
+        "runs_folder": "{source}_runs",
+    },
+    "7_does_it_help": {"source": "{source}", "target": "{target}", "steps": 2, "seeds": [0, 1]},
 }
 
 ANSWER = re.compile(r"^answer_\d+ = \.\.\.", re.M)

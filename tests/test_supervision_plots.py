@@ -1,5 +1,7 @@
 """Figures of a study show its numbers: what is filled is significant, what is stacked sums to a whole."""
 
+import runpy
+
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
@@ -13,6 +15,7 @@ from aulib import comparisons, plots, results
 from aulib.plots import supervision
 from aulib.plots.looks import au_label
 from aulib.summaries import summarise_runs
+from aulib.supervisors import SUPERVISORS
 
 
 @pytest.fixture(scope="module")
@@ -131,3 +134,8 @@ def test_costs_are_those_of_the_runs(summary):
     assert [bar.get_width() for bar in seconds.containers[0]] == pytest.approx([40] * 5)
     assert [bar.get_width() for bar in step.containers[0]] == pytest.approx([100] * 5)
     assert [bar.get_width() for bar in memory.containers[0]] == pytest.approx([900] * 5)
+
+
+def test_a_row_added_to_the_table_of_supervisors_has_a_colour(monkeypatch):
+    monkeypatch.setitem(SUPERVISORS, "own", SUPERVISORS["rich_source"])
+    assert "own" in runpy.run_path(supervision.__file__)["SUPERVISOR_COLOURS"]

@@ -1,5 +1,7 @@
 """Figures of a study: the ladder with intervals, differences per AU, what supervisors do, costs."""
 
+from itertools import cycle
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -13,10 +15,9 @@ from aulib.run_values import MEAN
 from aulib.summaries import Summary
 from aulib.supervisors import SUPERVISORS
 
-# Paul Tol's muted scheme: source and target of a pair in one hue each.
-SUPERVISOR_COLOURS = dict(
-    zip(SUPERVISORS, ("#332288", "#88CCEE", "#117733", "#44AA99", "#882255", "#CC6677"), strict=True)
-)
+# Paul Tol's muted scheme: source and target of a pair in one hue each, then what rows are added.
+MUTED = ("#332288", "#88CCEE", "#117733", "#44AA99", "#882255", "#CC6677", "#999933", "#AA4499")
+SUPERVISOR_COLOURS = dict(zip(SUPERVISORS, cycle(MUTED), strict=False))  # any number of rows
 TERM_GROUPS = {
     "AU terms": (("au_source", "au_swapped", "au_self"), "#666666"),
     "landmark terms": (("landmarks_source", "landmarks_target", "landmarks_swapped"), "#999999"),
