@@ -30,7 +30,11 @@ TINY = {
     "06_attention": {"runs": ["{run}"], "faces": "{target}", "aus": ["AU01", "AU12"], "per_au": 2},
     "07_dataset_check": {"data": "{source}", "published": "bp4d"},
     # the course
-}
+    "3_where_is_the_face": {
+        "source": "{source}", "target": "{target}", "steps": 2, "count": 3,
+        "runs_folder": "{source}-runs",
+    },
+}  # fmt: skip
 
 ANSWER = re.compile(r"^answer_\d+ = \.\.\.", re.M)
 SOLUTION = re.compile(r"<summary>Solution</summary>.*?```python\n(.+?)```", re.S)
