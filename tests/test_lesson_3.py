@@ -89,6 +89,17 @@ class TestGains:
         assert "1.50 times the work and 1,500 more" in said
         assert "cannot be told apart" in said
 
+    @pytest.mark.parametrize(
+        ("source", "target", "said"),
+        [(1, 1, "not the whole reason"), (-1, 1, "Only target"), (1, -1, "fight over F"), (1, 0, "")],
+    )
+    def test_the_expected_reason_is_held_against_both_domains(self, source, target, said):
+        rows = [
+            {"measure": "F1-frame", "domain": domain, "gain": gain, "low": gain - 0.5, "high": gain + 0.5}
+            for domain, gain in (("source", source), ("target", target))
+        ]
+        assert said in heatmaps._why(pd.DataFrame(rows))
+
     def test_what_is_undefined_cannot_be_told(self):
         assert heatmaps.told_apart(float("nan"), float("nan")) == "cannot tell"
 

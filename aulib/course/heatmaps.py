@@ -165,6 +165,22 @@ def told_apart(low: float, high: float) -> str:
     return "better" if low > 0 else "worse" if high < 0 else "cannot tell"
 
 
+def _why(table: pd.DataFrame) -> str:
+    """What it means for the expected reason, that the shared E has seen wild faces; "" if it is open."""
+    f1 = table[table["measure"] == "F1-frame"]
+    found = {row.domain: told_apart(row.low, row.high) for row in f1.itertuples()}
+    if found.get("target") == "worse":
+        return "So the two tasks seem to fight over F."
+    if found.get("target") != "better":
+        return ""
+    if found.get("source") == "better":
+        return (
+            "Source faces gain in F1 as well, so that E has seen wild faces is not the whole reason: "
+            "landmarks seem to teach it about any face what AU labels alone have not yet, in so few steps."
+        )
+    return "Only target faces gain in F1, as expected if what helps is that E has seen wild faces."
+
+
 def say_gains(table: pd.DataFrame, costs: dict[str, dict]) -> str:
     """The answer in words, Markdown, from this run's numbers alone."""
     words = {
@@ -178,6 +194,8 @@ def say_gains(table: pd.DataFrame, costs: dict[str, dict]) -> str:
         f"({row.gain:+.1f} {units[row.measure]}, from {row.low:+.1f} to {row.high:+.1f})."
         for row in table.itertuples()
     ]
+    if why := _why(table):
+        lines.append(f"- {why}")
     one, two = costs["one extraction"], costs["two copies"]
     times = two["multiply_adds"] / one["multiply_adds"]
     more = two["parameters"] - one["parameters"]

@@ -16,7 +16,7 @@ from aulib.model import cells_to_pixels, expected_cells
 from aulib.plots.looks import DOMAIN_COLOURS, face_grid, in_house_style, name_row, show_face, write_on
 from aulib.shown_faces import ShownFaces, luminance
 
-MARKS_OF_WAYS = (("s", "#E69F00"), ("X", "#CC79A7"), ("o", "#56B4E9"))  # as WAYS
+MARKS_OF_WAYS = (("s", "#E69F00", 8), ("X", "#CC79A7", 7), ("o", "#56B4E9", 5))  # as WAYS: mark, colour, size
 BETWEEN = (10.25, 7.5)  # cells, x then y: where the landmark of exercise 4 lies
 
 
@@ -37,7 +37,7 @@ def draw_maps(faces: dict[str, ShownFaces], logits: dict[str, Tensor]) -> Figure
         _over(row[1], face, maps.sum(0) / maps.sum(0).max())
         for axis, point in zip(row[2:], POINTS.values(), strict=True):
             _over(axis, face, maps[point] / maps[point].max())
-            write_on(axis, f"{maps[point].max():.0%} in one cell")
+            write_on(axis, f"{maps[point].max():.0%} in one cell", corner="top")
     for axis, title in zip(axes[0], ["landmarks\nfound", "all maps,\nsummed", *POINTS], strict=True):
         axis.set_title(title, fontsize=7.5, fontweight="normal", loc="center")
     return figure
@@ -61,10 +61,10 @@ def draw_sharpness(face: ShownFaces, logits: Tensor, point: int, factors=(0.0, 0
         shape = (factor * logits[0, point]).flatten().softmax(0).view(logits.shape[-2:])
         strength = F.interpolate((shape / shape.max())[None, None], (size, size), mode="nearest")[0, 0]
         _over(axis, grey, strength.numpy() if factor else 0.25 * strength.numpy())
-        for way, (mark, colour) in zip(WAYS, MARKS_OF_WAYS, strict=True):
+        for way, (mark, colour, large) in zip(WAYS, MARKS_OF_WAYS, strict=True):
             place = cells_to_pixels(places(logits, way, factor), logits.shape[-1], size)[0, point]
             label = way if factor == factors[0] else None
-            axis.plot(*place, mark, color=colour, ms=6, mec="black", mew=0.6, label=label)
+            axis.plot(*place, mark, color=colour, ms=large, mec="black", mew=0.6, label=label)
         cells = float(spread(logits[0, point], factor))
         axis.set_title(
             f"logits × {factor:g}\nspread over {cells:.0f} cell{'s' if round(cells) != 1 else ''}",
