@@ -11,7 +11,7 @@ from aulib.shown_faces import ShownFaces
 from aulib.widgets import drawing
 
 SIDE = 340
-COLOURS = ("#E69F00", "#CC79A7", "#56B4E9")  # as WAYS
+MARKS = (("□", "#E69F00"), ("✕", "#CC79A7"), ("●", "#56B4E9"))  # as WAYS
 
 
 class HeatmapReader(widgets.VBox):
@@ -55,15 +55,27 @@ class HeatmapReader(widgets.VBox):
         drawn = drawing.with_evidence(picture, (shape / shape.max()).numpy(), SIDE)
         draw, scale = ImageDraw.Draw(drawn), SIDE / side
         x, y = (true + 0.5) * scale
-        draw.ellipse((x - 8, y - 8, x + 8, y + 8), outline="white", width=2)
+        draw.ellipse((x - 10, y - 10, x + 10, y + 10), outline="white", width=2)
         lines = []
-        for way, colour in zip(WAYS, COLOURS, strict=True):
+        for way, (mark, colour) in zip(WAYS, MARKS, strict=True):
             found = cells_to_pixels(places(logits, way, factor), logits.shape[-1], side)[0, 0]
             x, y = (found + 0.5) * scale
-            draw.ellipse((x - 4, y - 4, x + 4, y + 4), fill=colour, outline="black")
+            _mark(draw, mark, colour, float(x), float(y))
             error = float(torch.linalg.norm(found - true))
-            lines.append(f'<span style="color:{colour}">●</span> {way}: {error:.1f} pixels off')
+            lines.append(f'<span style="color:{colour}">{mark}</span> {way}: {error:.1f} pixels off')
         cells = float(spread(logits[0, 0], factor))
         lines.append(f"○ the true place. The map is spread over {cells:.1f} of {logits[0, 0].numel()} cells.")
         self.picture.value = drawing.jpeg(drawn)
         self.said.value = f'<div style="line-height:1.5">{"<br>".join(lines)}</div>'
+
+
+def _mark(draw: ImageDraw.ImageDraw, mark: str, colour: str, x: float, y: float) -> None:
+    """Three marks that can lie on each other: a frame of about a cell, a cross, a dot."""
+    if mark == "□":
+        draw.rectangle((x - 6, y - 6, x + 6, y + 6), outline=colour, width=2)
+    elif mark == "✕":
+        for width, ink in ((5, "black"), (3, colour)):
+            draw.line((x - 5, y - 5, x + 5, y + 5), ink, width)
+            draw.line((x - 5, y + 5, x + 5, y - 5), ink, width)
+    else:
+        draw.ellipse((x - 3, y - 3, x + 3, y + 3), fill=colour, outline="black")
