@@ -34,6 +34,9 @@ TINY = {
         "source": "{source}", "target": "{target}", "steps": 2, "count": 3,
         "runs_folder": "{source}-runs",
     },
+    "4_taking_apart": {
+        "source": "{source}", "target": "{target}", "steps": 2, "runs_folder": "{source}-runs",
+    },
 }  # fmt: skip
 
 ANSWER = re.compile(r"^answer_\d+ = \.\.\.", re.M)
