@@ -37,6 +37,10 @@ TINY = {
     "4_taking_apart": {
         "source": "{source}", "target": "{target}", "steps": 2, "runs_folder": "{source}-runs",
     },
+    "5_putting_together": {
+        "source": "{source}", "target": "{target}", "steps": 2, "decoder_steps": 2, "count": 4,
+        "runs_folder": "{source}-runs",
+    },
 }  # fmt: skip
 
 ANSWER = re.compile(r"^answer_\d+ = \.\.\.", re.M)
