@@ -133,8 +133,8 @@ EXERCISES = {
     "swap": (
         lambda answer: lesson_5.check_swap(answer, MODEL, SOURCE, TARGET),
         [swap],
-        {(lambda m, s, t: swap(m, t, s)): "other way round", (lambda m, s, t: swap(m, t, t)): "G(S^t, Z^t)",
-         (lambda m, s, t: swap(m, s, s)): "G(S^s, Z^s)", features: "F^t itself",
+        {(lambda m, s, t: swap(m, t, s)): "other way round", (lambda m, s, t: swap(m, t, t)): "G(Sᵗ, Zᵗ)",
+         (lambda m, s, t: swap(m, s, s)): "G(Sˢ, Zˢ)", features: "Fᵗ itself",
          (lambda m, s, t: 2 * swap(m, s, t)): "No feature", (lambda m, s, t: s): "is wanted, not"},
     ),
     "second_round": (

@@ -148,7 +148,7 @@ def check_noticed(answer, model: AUModel, picture: Tensor) -> Verdict:
     return wrong(f"{missing}: then the sum of the maps is another, and G sees the sum.")
 
 
-@exercise("a function `(model, source, target)` that returns the swapped feature F~^t")
+@exercise("a function `(model, source, target)` that returns the swapped feature F̃ᵗ")
 def check_swap(answer: Callable, model: AUModel, source: Tensor, target: Tensor) -> Verdict:
     """F~^t = G(S^s, Z^t), against the model's own first round."""
     outputs = both_rounds(model, source, target)
@@ -161,10 +161,10 @@ def check_swap(answer: Callable, model: AUModel, source: Tensor, target: Tensor)
             "The target's texture in the source's shape: what D_au is trained on with source labels."
         )
     for key, hint in (
-        ("swapped_s", "That is F~^s: the source's texture in the target's shape. The other way round."),
-        ("self_t", "That is G(S^t, Z^t): the target put together again, nothing was swapped."),
-        ("self_s", "That is G(S^s, Z^s): the source put together again, nothing was swapped."),
-        ("rich_t", "That is F^t itself. It has to be taken apart, and G has to put it together."),
+        ("swapped_s", "That is F̃ˢ: the source's texture in the target's shape. The other way round."),
+        ("self_t", "That is G(Sᵗ, Zᵗ): the target put together again, nothing was swapped."),
+        ("self_s", "That is G(Sˢ, Zˢ): the source put together again, nothing was swapped."),
+        ("rich_t", "That is Fᵗ itself. It has to be taken apart, and G has to put it together."),
         ("rich2_t", "That is the second round. One swap is wanted."),
     ):
         if _same(found, outputs[key]):
@@ -172,7 +172,7 @@ def check_swap(answer: Callable, model: AUModel, source: Tensor, target: Tensor)
     return wrong("No feature of either round. E reads `model.standardise(picture)`, then `model.separate`.")
 
 
-@exercise("a function `(model, swapped_s, swapped_t)` that returns the pair F^^s, F^^t")
+@exercise("a function `(model, swapped_s, swapped_t)` that returns the pair F̂ˢ, F̂ᵗ")
 def check_second_round(answer: Callable, model: AUModel, source: Tensor, target: Tensor) -> Verdict:
     """The second round, against the model's own."""
     outputs = both_rounds(model, source, target)
@@ -188,12 +188,10 @@ def check_second_round(answer: Callable, model: AUModel, source: Tensor, target:
     if _same(first, outputs["rich2_t"]) and _same(second, outputs["rich2_s"]):
         return wrong("Both are right, in the other order: a face is where its *texture* is.")
     if _same(first, kept[0]) and _same(second, kept[1]):
-        return wrong(
-            "Separated and put together as it was: F~ once more. The shapes have to be swapped back."
-        )
+        return wrong("Separated and put together as it was: F̃ once more. The shapes have to be swapped back.")
     if _same(first, swapped[0]):
         return wrong("That is what went in. Separate both, swap the shapes, and let G work.")
-    return wrong("F~^s wears the target's shape, so S~^s is read from F~^t. Which texture goes with it?")
+    return wrong("F̃ˢ wears the target's shape, so S̃ˢ is read from F̃ᵗ. Which texture goes with it?")
 
 
 def _same(found, wanted: Tensor) -> bool:
