@@ -30,14 +30,21 @@ TINY = {
     "06_attention": {"runs": ["{run}"], "faces": "{target}", "aus": ["AU01", "AU12"], "per_au": 2},
     "07_dataset_check": {"data": "{source}", "published": "bp4d"},
     # the course
-    "6_pulling_together": {
-        "source": "{source}",
-        "target": "{target}",
-        "steps": 2,
+    "3_where_is_the_face": {
+        "source": "{source}", "target": "{target}", "steps": 2, "count": 3, "runs_folder": "{source}_runs",
+    },
+    "4_taking_apart": {
+        "source": "{source}", "target": "{target}", "steps": 2, "runs_folder": "{source}_runs",
+    },
+    "5_putting_together": {
+        "source": "{source}", "target": "{target}", "steps": 2, "decoder_steps": 2, "count": 4,
         "runs_folder": "{source}_runs",
     },
+    "6_pulling_together": {
+        "source": "{source}", "target": "{target}", "steps": 2, "runs_folder": "{source}_runs",
+    },
     "7_does_it_help": {"source": "{source}", "target": "{target}", "steps": 2, "seeds": [0, 1]},
-}
+}  # fmt: skip
 
 ANSWER = re.compile(r"^answer_\d+ = \.\.\.", re.M)
 SOLUTION = re.compile(r"<summary>Solution</summary>.*?```python\n(.+?)```", re.S)

@@ -46,3 +46,12 @@ def tiny_faces(num_faces: int = 12, seed: int = 0, labelled: bool = True) -> Fac
     occurrence = (rng.random((num_faces, len(AUS))) < 0.5).astype(np.float32)
     occurrence[rng.random(occurrence.shape) < 0.1] = np.nan
     return Faces(images, np.arange(num_faces), landmarks.astype(np.float32), occurrence if labelled else None)
+
+
+def lively_model(method: str | Method = "full", gain: float = 2.5) -> AUModel:
+    """An untrained model whose answers differ from face to face: weights of convolutions times `gain`."""
+    model = tiny_model(method).eval()
+    for part in model.modules():
+        if isinstance(part, torch.nn.Conv2d):
+            part.weight.data *= gain
+    return model

@@ -1,0 +1,189 @@
+"""What the halves of a face hold, measured: landmarks read from Z by its adversary and by a fresh probe; AUs
+and domain read from F, S and Z.
+
+Probes are fitted on validation subjects and judged on test subjects, so nothing is counted as held that was
+only learned by heart.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from aulib import probing
+from aulib.checkpoints import load_run
+from aulib.cropping import CropSpec, crop_dataset
+from aulib.datasets import read_dataset
+from aulib.loaders import Faces, centre_crop
+from aulib.metrics import landmark_nme
+from aulib.model import AUModel, ModelConfig, cells_to_pixels, expected_cells
+from aulib.runs import faces_of
+from aulib.swapping import refuse_without_separation
+
+READERS = (  # who is asked where the landmarks are, from the worst informed on
+    "nobody: the mean face",
+    "its adversary, from Z",
+    "a fresh probe, from Z",
+    "a fresh probe, from F",
+    "D_lm, from F",
+)
+PLACES = (("source", "val"), ("source", "test"), ("target", "val"), ("target", "test"))
+
+
+@dataclass(frozen=True)
+class Halves:
+    """A face model's outputs for n faces: shape S (n, K, h, w), texture Z (n, C, h, w), and two readings of
+    landmarks, (n, K, 2) pixels: by D_lm from F, by the adversary A_lm from Z; hidden: A_lm's maps, summed.
+    """
+
+    shape: Tensor
+    texture: Tensor
+    from_rich: np.ndarray
+    from_texture: np.ndarray
+    hidden: Tensor
+
+
+@torch.no_grad()
+def take_apart(model: AUModel, pictures: Tensor) -> Halves:
+    """Both halves of faces (n, 3, H, H) in [0, 1].
+
+    Raises:
+        ValueError: the model does not separate.
+    """
+    refuse_without_separation(model)
+    _, shape, texture = model.separate(model.encoder(model.standardise(pictures)))
+    hidden = model.landmark_attention(model.landmark_adversary(texture))
+
+    def pixels(maps: Tensor) -> np.ndarray:
+        return cells_to_pixels(expected_cells(maps), maps.shape[-1], pictures.shape[-1]).numpy()
+
+    return Halves(shape, texture, pixels(shape), pixels(hidden), hidden.sum(1))
+
+
+def faces_by_split(source: str, target: str, config: ModelConfig, limit: int) -> dict[tuple[str, str], Faces]:
+    """At most `limit` faces of each of PLACES, evenly spaced, as a run of this configuration reads them."""
+    found = {}
+    for domain, name in (("source", source), ("target", target)):
+        data = read_dataset(name)
+        crops = crop_dataset(data, CropSpec(config.margin_size, config.box_enlarge), progress=False)
+        every = faces_of(data, crops, "val", config)
+        for split in ("val", "test"):
+            found[domain, split] = probing.spread_out(replace(every, rows=data.rows(split)), limit)
+    return found
+
+
+@torch.no_grad()
+def landmarks_found(run: str, faces: dict[tuple[str, str], Faces]) -> pd.DataFrame:
+    """Landmark NME x 100 of each of READERS (rows) on the test faces of each domain (columns).
+
+    The fresh probes are ridge regressions from pooled features to coordinates, fitted to validation faces of
+    both domains; the mean face is that of the same faces.
+    """
+    from sklearn.linear_model import RidgeCV
+
+    model, _ = load_run(run)
+    names = ["rich", "texture"]
+    features = {place: probing.pooled_features(model, some, names) for place, some in faces.items()}
+    points = {place: _points(model, some) for place, some in faces.items()}
+    fitted = [place for place in faces if place[1] == "val" and len(faces[place])]
+    known = np.concatenate([points[place] for place in fitted])
+    mean = known.mean(0)
+    probes = {}
+    for name in names:
+        inputs = np.concatenate([features[place][name] for place in fitted]).astype(float)
+        centre, scale = inputs.mean(0), np.maximum(inputs.std(0), 1e-6) * np.sqrt(inputs.shape[1])
+        ridge = RidgeCV(probing.ALPHAS).fit((inputs - centre) / scale, (known - mean).reshape(len(known), -1))
+        probes[name] = (ridge, centre, scale)
+    table = {}
+    for domain in ("source", "target"):
+        place = domain, "test"
+        true, size = points[place], model.config.image_size
+        read = {READERS[0]: np.broadcast_to(mean, true.shape)}
+        halves = [take_apart(model, image) for image in probing.batches(model, faces[place])]
+        read[READERS[1]] = np.concatenate([half.from_texture for half in halves])
+        read[READERS[4]] = np.concatenate([half.from_rich for half in halves])
+        for reader, name in ((READERS[2], "texture"), (READERS[3], "rich")):
+            ridge, centre, scale = probes[name]
+            shifts = ridge.predict((features[place][name] - centre) / scale)
+            read[reader] = (mean + shifts.reshape(true.shape)).clip(-size, 2 * size)
+        table[domain] = {reader: 100 * landmark_nme(read[reader], true).mean() for reader in READERS}
+    return pd.DataFrame(table)
+
+
+def _points(model: AUModel, faces: Faces) -> np.ndarray:
+    """(M, K, 2) true landmarks in pixels of the test-time crop."""
+    rows = faces.rows
+    return centre_crop(faces.images[rows], faces.landmarks[rows], model.config.image_size)[1].numpy()
+
+
+def what_leaks(run: str, faces: dict[tuple[str, str], Faces]) -> pd.DataFrame:
+    """AUC of linear probes: columns F, S, Z; rows AUs on source, AUs on target (mean over AUs), domain."""
+    model, _ = load_run(run)
+    features = {
+        place: probing.pooled_features(model, some, list(probing.FEATURES)) for place, some in faces.items()
+    }
+    table = {}
+    for name, symbol in probing.FEATURES.items():
+        parts = {place: found[name] for place, found in features.items()}
+        aus = probing.au_probe(name, parts, faces, model.config.aus)
+        table[symbol] = {
+            "AUs, source faces": aus[f"insides.au_probe.{name}.source"],
+            "AUs, target faces": aus[f"insides.au_probe.{name}.target"],
+            "which domain": probing.domain_probe(parts),
+        }
+    return pd.DataFrame(table)
+
+
+HIDDEN_BY = 0.1  # a reading counts from an error a tenth below that of the mean face
+
+
+def state_of(adversary: float, probe: float, mean_face: float) -> str:
+    """Are landmarks in Z? "open": its own adversary reads them; "hidden": only a fresh probe; "gone"."""
+    at_most = (1 - HIDDEN_BY) * mean_face
+    return "open" if adversary < at_most else "hidden" if probe < at_most else "gone"
+
+
+def say_found(tables: dict[str, pd.DataFrame], domain: str = "target") -> str:
+    """Which of the three it is in each run, in words, Markdown: from the numbers alone."""
+    words = {
+        "open": "landmarks lie **open** in Z: its adversary reads them",
+        "hidden": "landmarks are **hidden** in Z: its adversary does not read them, a fresh probe does",
+        "gone": "landmarks are **gone** from Z as far as a linear probe can tell",
+    }
+    lines = []
+    for name, table in tables.items():
+        mean_face, adversary, probe = table[domain].iloc[:3]
+        lines.append(
+            f"- {name}: {words[state_of(adversary, probe, mean_face)]} (errors on {domain} faces: mean face "
+            f"{mean_face:.1f} %, adversary {adversary:.1f} %, fresh probe {probe:.1f} %)."
+        )
+    reads = [table[domain].iloc[1] < (1 - HIDDEN_BY) * table[domain].iloc[0] for table in tables.values()]
+    if len(reads) > 1 and not any(reads):
+        lines.append(
+            "- The adversary reads nothing even where nobody hides the landmarks from it: it was not fooled, "
+            "it had not learned to read in so few steps."
+        )
+    return "\n".join(lines)
+
+
+def beside(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """Tables of several runs as one, for a file: the run's name behind each column's."""
+    return pd.concat([table.add_suffix(f", {name}") for name, table in tables.items()], axis=1).reset_index()
+
+
+def say_leaks(table: pd.DataFrame) -> str:
+    """What the halves still tell, in words, from `what_leaks`."""
+
+    def told(auc: float) -> str:
+        if np.isnan(auc):
+            return "what these few faces cannot show"
+        return "nothing to speak of" if auc < 0.55 else "a little" if auc < 0.65 else "a good deal"
+
+    aus, domain = table.loc["AUs, target faces"], table.loc["which domain"]
+    return (
+        f"Of AUs on target faces the texture tells {told(aus.Z)} (AUC {aus.Z:.2f}, F itself {aus.F:.2f}, "
+        f"chance 0.50). Of the domain the shape tells {told(domain.S)} (AUC {domain.S:.2f}, F itself "
+        f"{domain.F:.2f})."
+    )

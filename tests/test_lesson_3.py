@@ -1,0 +1,222 @@
+"""Lesson 3: places read from maps, two runs compared, what its exercises say to an answer."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from tiny import tiny_model
+
+from aulib.course import heatmaps, lesson_3
+from aulib.course.exercises import OPEN, RIGHT, WRONG
+from aulib.shown_faces import ShownFaces
+from aulib.widgets.heatmap_reader import HeatmapReader
+
+OTHER_KINDS = [None, "three", 7, {}, [[]], object(), float]
+
+
+def faces(count: int = 3, size: int = 32) -> ShownFaces:
+    drawn = torch.Generator().manual_seed(0)
+    points = torch.rand(count, 68, 2, generator=drawn) * size
+    return ShownFaces(
+        torch.rand(count, 3, size, size, generator=drawn), points, np.zeros((count, 5)), np.arange(count)
+    )
+
+
+def peaked(x: int, y: int, side: int = 8) -> torch.Tensor:
+    logits = torch.zeros(1, 1, side, side)
+    logits[0, 0, y, x] = 30.0
+    return logits
+
+
+class TestPlaces:
+    @pytest.mark.parametrize("way", heatmaps.WAYS)
+    def test_a_sharp_map_is_read_alike_in_every_way(self, way):
+        assert torch.allclose(heatmaps.places(peaked(5, 2), way)[0, 0], torch.tensor([5.0, 2.0]), atol=1e-3)
+
+    def test_two_peaks_pull_the_mean_of_the_whole_map_between_them(self):
+        logits = peaked(1, 1) + 0.999 * peaked(7, 1)
+        whole, near = (heatmaps.places(logits, way)[0, 0, 0] for way in heatmaps.WAYS[1:])
+        assert 3 < whole < 5 and abs(near - 1) < 0.01
+
+    def test_spread_counts_cells(self):
+        assert float(heatmaps.spread(peaked(1, 1)[0, 0])) == pytest.approx(1, abs=1e-3)
+        assert float(heatmaps.spread(peaked(1, 1)[0, 0], sharpness=0)) == pytest.approx(64)
+
+    def test_errors_are_relative_to_the_eyes(self):
+        shown = faces(1)
+        shown.landmarks[0] = torch.tensor([9.5, 9.5])  # the centre of cell (2, 2) of 8, 4 pixels a cell
+        shown.landmarks[0, 36], shown.landmarks[0, 45] = torch.tensor([5.5, 9.5]), torch.tensor([13.5, 9.5])
+        found = heatmaps.errors(peaked(2, 2).expand(1, 68, 8, 8), shown)
+        assert found[0, 0] == pytest.approx(0, abs=1e-3) and found[0, 36] == pytest.approx(50, abs=1e-2)
+
+    def test_a_model_of_49_landmarks_is_refused(self):
+        with pytest.raises(ValueError, match="68 landmarks"):
+            heatmaps.read_maps(tiny_model("multitask", num_landmarks=49).eval(), faces())
+
+
+def table_of(truth: np.ndarray, found: np.ndarray) -> pd.DataFrame:
+    subject = [f"s{i % 6}" for i in range(len(truth))]
+    return pd.DataFrame({"subject": subject, "AU12_c": found.astype(int), "AU12_true": truth.astype(float)})
+
+
+class TestGains:
+    def compared(self, tmp_path, better: bool):
+        truth = np.random.default_rng(0).random(120) < 0.5
+        for name, found in (("one", truth), ("two", ~truth if better else truth)):
+            (tmp_path / name).mkdir()
+            table_of(truth, found).to_csv(tmp_path / name / "predictions_target_test.csv", index=False)
+        shown = faces(4)
+        owner = type("Data", (), {"subjects": np.array(list("aabb"))})()
+        shown = ShownFaces(
+            shown.pictures, shown.landmarks, shown.occurrence, shown.names, owner, np.arange(4)
+        )
+        maps = torch.zeros(4, 68, 8, 8)
+        logits = {"target": (maps, maps)}
+        return heatmaps.gains(tmp_path / "one", tmp_path / "two", logits, {"target": shown})
+
+    def test_a_run_that_is_always_right_gains_all(self, tmp_path):
+        f1, nme = self.compared(tmp_path, better=True).itertuples()
+        assert f1.gain == pytest.approx(100) and heatmaps.told_apart(f1.low, f1.high) == "better"
+        assert nme.gain == 0 and heatmaps.told_apart(nme.low, nme.high) == "cannot tell"
+
+    def test_the_words_follow_the_numbers(self, tmp_path):
+        costs = {
+            "one extraction": {"parameters": 10, "multiply_adds": 100},
+            "two copies": {"parameters": 1510, "multiply_adds": 150},
+        }
+        said = heatmaps.say_gains(self.compared(tmp_path, better=True), costs)
+        assert "F1-frame, target: sharing is better (+100.0" in said
+        assert "1.50 times the work and 1,500 more" in said
+        assert "cannot be told apart" in said
+
+    @pytest.mark.parametrize(
+        ("source", "target", "said"),
+        [(1, 1, "not the whole reason"), (-1, 1, "Only target"), (1, -1, "fight over F"), (1, 0, "")],
+    )
+    def test_the_expected_reason_is_held_against_both_domains(self, source, target, said):
+        rows = [
+            {"measure": "F1-frame", "domain": domain, "gain": gain, "low": gain - 0.5, "high": gain + 0.5}
+            for domain, gain in (("source", source), ("target", target))
+        ]
+        assert said in heatmaps._why(pd.DataFrame(rows))
+
+    def test_what_is_undefined_cannot_be_told(self):
+        assert heatmaps.told_apart(float("nan"), float("nan")) == "cannot tell"
+
+
+PARTS = pd.DataFrame({"source": [9.0, 1, 2, 3, 4], "target": [5.0, 2, 3, 4, 8]}, index=list(heatmaps.PARTS))
+GAINS = pd.DataFrame({"low": [-1.0, 0.2, np.nan], "high": [2.0, 3.0, np.nan]})
+
+
+def softmax(logits):
+    return logits.flatten(1).softmax(1).view_as(logits)
+
+
+def naive(logits):
+    return logits.exp() / logits.exp().sum((1, 2), keepdim=True)
+
+
+def sign_of_the_middle(low, high):
+    return "better" if low + high > 0 else "worse"
+
+
+EXERCISES = {
+    "flat": (
+        lambda answer: lesson_3.check_flat(answer, torch.zeros(1, 3, 28, 28)),
+        [(13.5, 13.5), [13.5, 13.5], np.array([13.5, 13.5])],
+        {(14, 14): "counted from 0", (0, 0): "exp(0)", (55.5, 55.5): "pixels", (20, 9): "slider"},
+    ),
+    "hardest": (
+        lambda answer: lesson_3.check_hardest(answer, PARTS),
+        ["mouth"],
+        {"brows": "best of all", "jaw line": "other column", "nose": "further off", "ears": "no part"},
+    ),
+    "soft_max": (
+        lesson_3.check_soft_max,
+        [softmax, lambda logits: naive(logits - logits.amax((1, 2), keepdim=True))],
+        {
+            (lambda logits: logits.softmax(0)): "landmarks of one cell",
+            (lambda logits: logits.softmax(-1)): "cells of a row",
+            (lambda logits: logits.softmax(1)): "cells of a column",
+            torch.sigmoid: "must compete",
+            naive: "maximum",
+            (lambda logits: logits / logits.sum((1, 2), keepdim=True)): "negative",
+            (lambda logits: logits.flatten().softmax(0).view_as(logits)): "All maps together",
+            (lambda logits: logits.exp()): "should sum to 1",
+            (lambda logits: logits.flatten(1).softmax(1)): "keep its place and shape",
+        },
+    ),
+    "shares": (
+        lesson_3.check_shares,
+        [[[0.375, 0.125], [0.375, 0.125]], np.array([[0.375, 0.125], [0.375, 0.125]])],
+        {
+            ((0.125, 0.375), (0.125, 0.375)): "Mirrored",
+            ((0.375, 0.375), (0.125, 0.125)): "Turned",
+            ((1, 0), (0, 0)): "ADLD",
+            ((0.5, 0), (0.25, 0.25)): "nearness",
+            ((0.25, 0.25), (0.25, 0.25)): "(10.50, 7.50)",
+            ((0.5, 0.5), (0.5, 0.5)): "sum to 1",
+            (1, 0): "Two rows",
+        },
+    ),
+    "verdict": (
+        lambda answer: lesson_3.check_verdict(answer, GAINS),
+        [heatmaps.told_apart],
+        {
+            sign_of_the_middle: "0 inside",
+            (lambda low, high: "worse" if low > 0 else "better"): "Above 0 is a gain",
+            (lambda low, high: "cannot tell"): "one side of 0",
+            (lambda low, high: low > 0): "wanted is one of",
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("name", EXERCISES)
+class TestExercises:
+    def test_right_answers_are_right(self, name):
+        check, good, _ = EXERCISES[name]
+        assert check(...).state == OPEN
+        assert [check(answer).state for answer in good] == [RIGHT] * len(good)
+
+    def test_each_mistake_has_its_own_hint(self, name):
+        check, _, mistakes = EXERCISES[name]
+        assert len(mistakes) >= 4
+        for answer, hint in mistakes.items():
+            verdict = check(answer)
+            assert verdict.state == WRONG and hint in verdict.message, (name, answer, verdict)
+
+    def test_nonsense_gets_words(self, name):
+        for answer in OTHER_KINDS:
+            assert EXERCISES[name][0](answer).state == WRONG
+
+
+def test_figures_are_drawn():
+    shown, logits = {"source": faces(), "target": faces()}, torch.randn(3, 68, 8, 8)
+    maps = {"source": logits, "target": logits}
+    off = {domain: heatmaps.errors(maps[domain], shown[domain]) for domain in shown}
+    row = {"gain": 1.0, "low": -1.0, "high": 2.0}
+    table = pd.DataFrame(
+        [{"measure": m, "domain": d} | row for m in ("F1-frame", "landmark NME") for d in shown]
+    )
+    one = shown["target"][:1]
+    figures = [
+        lesson_3.draw_maps(shown, maps),
+        lesson_3.draw_sharpness(one, logits[:1], 54),
+        lesson_3.draw_ways(heatmaps.errors_by_way(maps, shown)),
+        lesson_3.draw_errors_on_face(off, shown),
+        lesson_3.draw_gains(table),
+    ]
+    assert all(figure.axes for figure in figures)
+    assert list(heatmaps.errors_by_part(off).index) == list(heatmaps.PARTS)
+
+
+def test_a_slider_redraws_the_map_at_once():
+    shown = {"source": faces(), "target": faces()}
+    reader = HeatmapReader(shown, {domain: torch.randn(3, 68, 8, 8) for domain in shown})
+    before, said = reader.picture.value, reader.said.value
+    reader.sharpness.value = 0.01
+    assert reader.picture.value != before and "64.0 of 64 cells" in reader.said.value != said
+    reader.point.value = 8
+    reader.domain.value, reader.face.value = "source", 2
+    assert "highest cell" in reader.said.value
