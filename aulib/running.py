@@ -155,8 +155,9 @@ def start_notebook(seed: int) -> str:
     import torch
 
     here = Path.cwd()
-    if here.name == "notebooks" and (here.parent / "pyproject.toml").is_file():
-        os.chdir(here.parent)
+    notebooks = here.parent if here.name == "course" else here
+    if notebooks.name == "notebooks" and (notebooks.parent / "pyproject.toml").is_file():
+        os.chdir(notebooks.parent)
     torch.manual_seed(seed)
     numpy.random.seed(seed)
     code = _commit()

@@ -9,7 +9,14 @@ import pytest
 
 from aulib import kernels
 from aulib.parameters import ParameterError
-from aulib.running import NotebookFailed, notebook_path, run_key, run_notebook, write_json
+from aulib.running import (
+    NotebookFailed,
+    notebook_path,
+    run_key,
+    run_notebook,
+    start_notebook,
+    write_json,
+)
 
 PARAMETERS = (
     'steps: int = 2  # steps\nfaces: str = ""  # folder\nseed: int = 0  # seed\nout_dir: str = "x"  # folder'
@@ -187,3 +194,12 @@ def test_an_unknown_notebook_is_named_beside_those_there_are(tmp_path):
     with pytest.raises(FileNotFoundError, match="no notebook '99_absent'"):
         notebook_path("99_absent")
     assert notebook_path(write_notebook(tmp_path / "own.ipynb")) == tmp_path / "own.ipynb"
+
+
+@pytest.mark.parametrize("folder", ["notebooks", "notebooks/course"])
+def test_a_notebook_opened_in_its_folder_works_from_the_root(folder, tmp_path, monkeypatch):
+    (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "pyproject.toml").write_text("")
+    monkeypatch.chdir(tmp_path / folder)
+    start_notebook(0)
+    assert Path.cwd() == tmp_path
