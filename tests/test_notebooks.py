@@ -30,6 +30,7 @@ TINY = {
     "06_attention": {"runs": ["{run}"], "faces": "{target}", "aus": ["AU01", "AU12"], "per_au": 2},
     "07_dataset_check": {"data": "{source}", "published": "bp4d"},
     # the course
+    "1_action_units": {"source": "{source}", "target": "{target}"},
 }
 
 ANSWER = re.compile(r"^answer_\d+ = \.\.\.", re.M)
