@@ -31,6 +31,14 @@ TINY = {
     "07_dataset_check": {"data": "{source}", "published": "bp4d"},
     # the course
     "1_action_units": {"source": "{source}", "target": "{target}"},
+    "2_in_the_wild": {
+        "source": "{source}",
+        "target": "{target}",
+        "steps": 2,
+        "batch_size": 4,
+        "faces": 8,
+        "runs_folder": "{source}/../small_runs",
+    },
 }
 
 ANSWER = re.compile(r"^answer_\d+ = \.\.\.", re.M)
