@@ -32,8 +32,9 @@ class FactorMixer(widgets.Box):
         self.run, self.count, self.seed = open_run(run), count, seed
         spec = crop_spec(self.run.model.config)
         self._spec, self._renderer = spec, FaceRenderer(spec.size)
+        wide = widgets.Layout(width="430px")  # the longest line is not cut
         self.boxes = {
-            name: widgets.Checkbox(value=False, description=f"{name}: {says}", indent=False)
+            name: widgets.Checkbox(value=False, description=f"{name}: {says}", indent=False, layout=wide)
             for name, says in FACTORS.items()
         }
         self.index = widgets.IntSlider(value=0, min=0, max=count - 1, description="face")
@@ -45,7 +46,7 @@ class FactorMixer(widgets.Box):
         self.newest = NewestWins(self._work, self._show, self._fail)
         controls = widgets.VBox(
             [self.face, self.index, *self.boxes.values()],
-            layout=widgets.Layout(flex="0 0 320px", margin="0 12px 0 0"),
+            layout=widgets.Layout(flex="0 0 440px", margin="0 12px 0 0"),
         )
         super().__init__(
             [controls, self.bars],
