@@ -60,6 +60,7 @@ use
     tables                 a study's table: Markdown, LaTeX, CSV
     playing                controls -> rendered face -> what a run reads from it
     two_rounds             two faces exchange shapes, both rounds, and how well each supervisor aligns them
+    factor_faces           studio faces with one factor of wild at a time, as a model reads them
     side_by_side           runs of a folder side by side, AU by AU, on the same faces
     widgets                instruments for notebook and app: playground, photograph, swaps, runs
     serving                the playground as an app on this machine

@@ -9,31 +9,13 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from aulib.checkpoints import load_run
-from aulib.cropping import crop_face, crop_matrix
-from aulib.labels import binarise
-from aulib.loaders import Faces
+from aulib.factor_faces import CONDITIONS, SEED, faces_with
 from aulib.predicting import crop_spec
 from aulib.reading import read_faces, score_faces
 from aulib.running import write_json
-from aulib.synthetic.factors import FACTORS, face_with
-from aulib.synthetic.renderer import FaceRenderer
-
-SEED = 4242
-
-
-def faces_with(factors: set[str], count: int, spec) -> Faces:
-    renderer = FaceRenderer(spec.size)
-    crops, points, labels = [], [], []
-    for index in range(count):
-        picture, landmarks, intensity = face_with(factors, SEED, index, count, renderer)
-        matrix = crop_matrix(landmarks, spec)
-        crops.append(crop_face(Image.fromarray(picture), matrix, spec.size))
-        points.append(landmarks @ matrix[:, :2].T + matrix[:, 2])
-        labels.append(binarise(intensity))
-    return Faces(np.stack(crops), np.arange(count), np.stack(points).astype(np.float32), np.stack(labels))
+from aulib.synthetic.factors import FACTORS
 
 
 def main() -> None:
@@ -48,9 +30,8 @@ def main() -> None:
     spec = crop_spec(loaded[0][0].config)
     if any(crop_spec(model.config) != spec for model, _ in loaded):
         raise SystemExit("these runs cut their faces differently; give runs of one preset")
-    conditions = {"none": set(), **{name: {name} for name in FACTORS}, "all": set(FACTORS)}
     scores: dict[str, dict[str, list[float]]] = {}
-    for condition, factors in conditions.items():
+    for condition, factors in CONDITIONS.items():
         faces = faces_with(factors, options.faces, spec)
         for model, settings in loaded:
             reading = read_faces(model, faces, settings["read_target_from"])

@@ -30,6 +30,11 @@ TINY = {
     "06_attention": {"runs": ["{run}"], "faces": "{target}", "aus": ["AU01", "AU12"], "per_au": 2},
     "07_dataset_check": {"data": "{source}", "published": "bp4d"},
     # the course
+    "1_action_units": {"source": "{source}", "target": "{target}"},
+    "2_in_the_wild": {
+        "source": "{source}", "target": "{target}", "steps": 2, "batch_size": 4, "faces": 8,
+        "runs_folder": "{source}_runs",
+    },
     "3_where_is_the_face": {
         "source": "{source}", "target": "{target}", "steps": 2, "count": 3, "runs_folder": "{source}_runs",
     },
