@@ -24,6 +24,7 @@ PAGES = {
     "README.md": "index.md",
     "CONTRIBUTING.md": "contributing.md",
     "experiments/README.md": "experiments.md",
+    "notebooks/README.md": "course.md",
 }
 
 
@@ -44,8 +45,8 @@ def gather(source: Path, executed: Path, notebooks: list[Path]) -> None:
     shutil.rmtree(source, ignore_errors=True)
     (source / "notebooks").mkdir(parents=True)
     shutil.copytree(ROOT / "docs", source / "docs", ignore=shutil.ignore_patterns("book"))
-    for name in ("README.md", "CONTRIBUTING.md", "experiments/README.md"):
-        shutil.copy(ROOT / name, source / PAGES[name])
+    for name, page in PAGES.items():
+        shutil.copy(ROOT / name, source / page)
     shutil.copytree(ROOT / "results" / "figures", source / "results" / "figures")
     for notebook in notebooks:
         copy = executed / notebook.stem / "notebook.ipynb"
@@ -85,7 +86,7 @@ def write_contents(source: Path, notebooks: list[Path]) -> None:
     course = [f"notebooks/{n.stem}" for n in notebooks if n.parent.name == "course"]
     others = [f"notebooks/{n.stem}" for n in notebooks if n.parent.name != "course"]
     parts = {
-        "Course": course,
+        "Course": ["course", *course],
         "Notebooks": others,
         "Method and faces": ["docs/method", "docs/synthetic", "docs/real-faces", "docs/dataset-folder"],
         "Datasets": ["docs/datasets/README", *(f"docs/datasets/{p.stem}" for p in pages_of_datasets(source))],
