@@ -7,8 +7,12 @@ import os
 from pathlib import Path
 
 import browsing
+import nbformat
 import pytest
+from conftest import write_tiny_set
+from papermill.parameterize import parameterize_notebook
 from PIL import Image
+from test_notebooks import COURSE, tiny_parameters
 
 SCREENSHOTS = browsing.ROOT / "results" / "screenshots"
 INSTRUMENTS = ("au-playground", "photograph-reader", "swap-explorer", "run-browser")
@@ -76,6 +80,20 @@ def app(run, tmp_path_factory):
     pytest.importorskip("voila", reason="the app extra is not installed")
     with browsing.app(run, tmp_path_factory.mktemp("app")) as served:
         yield served
+
+
+@pytest.fixture(scope="module")
+def course(tmp_path_factory):
+    """JupyterLab over the lessons with parameters that take seconds."""
+    home = tmp_path_factory.mktemp("course")
+    sets = {name: str(write_tiny_set(home / name, seed=i)) for i, name in enumerate(("source", "target"))}
+    (home / "lessons").mkdir()
+    for path in COURSE:
+        values = tiny_parameters(path.stem, sets) | {"out_dir": str(home / path.stem)}
+        lesson = parameterize_notebook(nbformat.read(path, as_version=4), values)
+        nbformat.write(lesson, home / "lessons" / path.name)
+    with browsing.jupyterlab(home / "lessons", home / "server") as address:
+        yield address
 
 
 def a_smile_raises_the_bar(page) -> None:
@@ -205,3 +223,19 @@ def test_without_a_run_the_page_says_which_command_makes_one(lab):
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
         page.locator(".au-playground").evaluate("element => element.scrollIntoView()")
         page.screenshot(path=SCREENSHOTS / "jupyterlab_no_run.png")
+
+
+@pytest.mark.parametrize("lesson", [path.stem for path in COURSE])
+def test_a_lesson_runs_and_its_instrument_fits_the_page(course, lesson):
+    with browsing.page_of_browser() as page:
+        assert browsing.run_all_cells(page, course(f"{lesson}.ipynb")) == []
+        page.evaluate("window.jupyterapp.shell.collapseLeft()")
+        instrument = page.locator(".jp-OutputArea-output .jupyter-widgets.widget-box").first
+        instrument.wait_for()
+        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+        for width in WIDTHS:
+            page.set_viewport_size({"width": width, "height": 2600})
+            page.wait_for_timeout(500)
+            instrument.screenshot(path=SCREENSHOTS / f"lesson_{lesson}_{width}.png")
+            box = instrument.bounding_box()
+            assert box["x"] + box["width"] <= width
