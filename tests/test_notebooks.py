@@ -30,6 +30,15 @@ TINY = {
     "06_attention": {"runs": ["{run}"], "faces": "{target}", "aus": ["AU01", "AU12"], "per_au": 2},
     "07_dataset_check": {"data": "{source}", "published": "bp4d"},
     # the course
+    "8_your_photographs": {
+        "stand_ins": 12,
+        "source": "{source}",
+        "steps": 2,
+        "seeds": [0],
+        "heads": 2,
+        "shots": 2,
+        "runs_folder": "{source}_runs",
+    },
 }
 
 ANSWER = re.compile(r"^answer_\d+ = \.\.\.", re.M)
