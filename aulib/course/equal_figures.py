@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from aulib.comparisons import holm
 from aulib.course.equal_heads import (
     AGES,
     REFERENCES,
@@ -86,7 +87,7 @@ def draw_differences(read: Read) -> Figure:
                     axis.scatter(level, 0, marker="D", s=26, color="black", zorder=3)
                     continue
                 one = found.loc[(factor, level, measure)]
-                dots = 100 * (grid[factor][level] - grid[""][0.0]).mean(0).dropna()
+                dots = 100 * (grid[factor][level] - grid[""][0.0]).mean(axis=0).dropna()
                 jitter = np.random.default_rng(0).uniform(-0.012, 0.012, len(dots))
                 axis.scatter(level + jitter, dots, s=5, color="#C4C4C4", linewidths=0)
                 told = one["p_holm"] < 0.05
@@ -116,13 +117,15 @@ def draw_alarms_per_au(read: Read) -> tuple[Figure, pd.DataFrame]:
     """How many points more often each AU is raised where it is absent, at each tone and age.
 
     Returns:
-        the figure, and the table behind it: au, factor, level and the columns of `differences`.
+        the figure, and the table behind it: au, and what `differences` has; p_holm is over the AUs.
     """
     tables = []
     for au in read.aus:
         one = differences(shares(read, [au]))
         tables.append(one[one["measure"] == "alarms"].assign(au=au))
     table = pd.concat(tables, ignore_index=True)
+    family = table.groupby(["factor", "level"])["p"]
+    table["p_holm"] = family.transform(lambda p: holm(p.to_numpy(dtype=float)))
     wide = max(5.0, float(table["difference"].abs().max()))
     figure = Figure(figsize=(7.4, 1.0 + 0.24 * max(4, len(read.aus))), layout="constrained")
     axes = figure.subplots(1, 2, sharey=True)
@@ -130,10 +133,13 @@ def draw_alarms_per_au(read: Read) -> tuple[Figure, pd.DataFrame]:
         levels = [level for level in levels if level != REFERENCES[factor]]
         own = table[table["factor"] == factor]
         grid = own.pivot(index="au", columns="level", values="difference").loc[list(read.aus), levels]
+        told = own.pivot(index="au", columns="level", values="p_holm").loc[list(read.aus), levels] < 0.05
         shown = axis.imshow(grid, cmap="PuOr_r", vmin=-wide, vmax=wide, aspect="auto")
         for (line, column), value in np.ndenumerate(grid.to_numpy()):
             if not np.isnan(value):
-                axis.text(column, line, f"{value:+.0f}", ha="center", va="center", fontsize=7,
+                star = " *" if told.iloc[line, column] else ""
+                words = f"{value:+.0f}{star}" if abs(value) >= 0.5 else "0"
+                axis.text(column, line, words, ha="center", va="center", fontsize=7,
                           color="white" if abs(value) > 0.7 * wide else "black")  # fmt: skip
         axis.set_xticks(range(len(levels)), [f"{level:g}" for level in levels])
         axis.set_yticks(range(len(read.aus)), [au_label(au) for au in read.aus])
@@ -141,4 +147,5 @@ def draw_alarms_per_au(read: Read) -> tuple[Figure, pd.DataFrame]:
         axis.set_xlabel(AXES[factor])
         axis.set_title(f"minus {'melanin' if factor == 'skin' else 'age'} {REFERENCES[factor]:g}")
     figure.colorbar(shown, ax=axes, shrink=0.8, label="alarms, points more or less")
+    figure.supxlabel("*: told from zero, Holm over the AUs of a column", fontsize=8)
     return figure, table.drop(columns="measure")

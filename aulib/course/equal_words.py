@@ -5,8 +5,7 @@ import re
 import numpy as np
 import pandas as pd
 
-from aulib.comparisons import holm
-from aulib.course.equal_heads import AGES, REFERENCES, Read, differences, quality, shares
+from aulib.course.equal_heads import AGES, REFERENCES, TONES, Read, differences, quality, shares
 from aulib.course.stand_ins import Photographs
 from aulib.datasets import DatasetFolder
 from aulib.plots.looks import au_label
@@ -63,13 +62,30 @@ def said_of_differences(read: Read) -> str:
             ]
             said.append(f"- **{word}** {level:g} against {REFERENCES[factor]:g}: {' and '.join(parts)}. "
                         + _pattern(own[own["level"] == level]))  # fmt: skip
-    return "\n".join([*said, "", *warnings_of(read)])
+    return "\n".join([*said, "", _as_foretold(known), "", *warnings_of(read)])
+
+
+def _as_foretold(found: pd.DataFrame) -> str:
+    """What became of the two predictions that stand above the figure."""
+    rows = found.set_index(["factor", "level", "measure"])
+    said = []
+    for place, sign, words in (
+        (("age", max(AGES), "alarms"), 1, "old faces are read as moving"),
+        (("skin", max(TONES), "hits"), -1, "dark skin hides movements"),
+    ):
+        row = rows.loc[place]
+        told = row["p_holm"] < 0.05
+        verdict = "undecided" if not told else "found" if sign * row["difference"] > 0 else "**the opposite**"
+        said.append(f"{words}: {verdict} ({row['difference']:+.1f} points of {place[2]})")
+    return f"Of what was said beforehand: {'; '.join(said)}."
 
 
 def _pattern(rows: pd.DataFrame) -> str:
     told = rows[rows["p_holm"] < 0.05].set_index("measure")["difference"]
     if len(told) == 2 and told.prod() > 0:
-        return "Both go the same way: its threshold fits this group worse, not only its eye."
+        return "Both go the same way: for this group 0.5 lies elsewhere on its scale."
+    if told.get("hits", 0) < 0 and told.get("alarms", 0) > 0:
+        return "It sees less of what is there and more of what is not."
     if told.get("hits", 0) < 0:
         return "It sees less of what is there."
     if told.get("alarms", 0) > 0:
@@ -92,35 +108,30 @@ def warnings_of(read: Read) -> list[str]:
     if not auc >= WEAK:
         said.append(
             f"**Warning: a weak detector** (mean ROC AUC {auc:.2f} on the heads compared with; 0.5 is "
-            "guessing). One that sees little treats all alike: no difference "
-            "here is no sign of fairness, and "
-            "a better one may show more."
+            "guessing). One that sees little treats all alike: no difference here is no sign of fairness, "
+            "and a better one may show more."
         )
     else:
         said.append(
-            f"The detector is small (mean ROC AUC {auc:.2f} on the heads "
-            f"compared with): another may differ by "
-            "other amounts, or the other way."
+            f"The detector is small (mean ROC AUC {auc:.2f} on the heads compared with): another may differ "
+            "by other amounts, or the other way."
         )
-    return ["> " + "\n>\n> ".join([f"{heads} heads, {runs} runs.", *said])]
+    return ["> " + "\n>\n> ".join([f"{heads} heads, {runs} run{'s' * (runs != 1)}.", *said])]
 
 
 def said_of_folds(per_au: pd.DataFrame) -> str:
     """Whether old faces raise AUs that are absent, as was said beforehand; Holm over the AUs."""
-    old = per_au[(per_au["factor"] == "age") & (per_au["level"] == max(AGES))].copy()
-    old["p_holm"] = holm(old["p"].to_numpy(dtype=float))
+    old = per_au[(per_au["factor"] == "age") & (per_au["level"] == max(AGES))]
     more = old[(old["p_holm"] < 0.05) & (old["difference"] > 0)].sort_values("difference", ascending=False)
     less = old[(old["p_holm"] < 0.05) & (old["difference"] < 0)]
     if more.empty:
         return (
-            f"Said beforehand and **not found**: at age {max(AGES):g} no "
-            f"AU is raised wrongly more often than "
-            "chance allows" + (f"; {', '.join(less['au'])} less often." if len(less) else ".")
+            f"At age {max(AGES):g} **no AU** is raised wrongly more often than chance allows, taken by itself"
+            + (f"; {', '.join(less['au'])} less often." if len(less) else ".")
         )
     named = ", ".join(f"{row.au} ({row.difference:+.0f} points)" for row in more.itertuples())
     return (
-        f"Said beforehand and **found**: at age {max(AGES):g} these are "
-        f"raised more often where they are absent: "
-        f"{named}. A face at rest is read as moving because of its age alone."
+        f"At age {max(AGES):g} these are raised more often **where they are absent**: {named}. "
+        "Lines of age are read as movements."
         + (f" Less often: {', '.join(less['au'])}." if len(less) else "")
     )

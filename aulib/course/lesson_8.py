@@ -144,6 +144,8 @@ def check_thresholds(answer: dict[float, float], absent: dict, present: dict) ->
     """Thresholds that give every age the same alarms, none of them higher than needed."""
     if isinstance(answer, (int, float)) and not isinstance(answer, bool):
         return wrong("One threshold for all is what there was. Give each age its own, in a dictionary.")
+    if not isinstance(answer, dict):
+        raise TypeError("expected a dictionary")
     if missing := sorted(set(absent) - set(answer)):
         return wrong(f"No threshold for age {', '.join(map(str, missing))}.")
     limits = {age: float(answer[age]) for age in absent}
