@@ -49,6 +49,10 @@ TINY = {
         "source": "{source}", "target": "{target}", "steps": 2, "runs_folder": "{source}_runs",
     },
     "7_does_it_help": {"source": "{source}", "target": "{target}", "steps": 2, "seeds": [0, 1]},
+    "8_your_photographs": {
+        "stand_ins": 12, "source": "{source}", "steps": 2, "seeds": [0], "heads": 2, "shots": 2,
+        "runs_folder": "{source}_runs",
+    },
 }  # fmt: skip
 
 ANSWER = re.compile(r"^answer_\d+ = \.\.\.", re.M)
