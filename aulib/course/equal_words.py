@@ -126,9 +126,11 @@ def said_of_folds(per_au: pd.DataFrame) -> str:
     more = old[(old["p_holm"] < 0.05) & (old["difference"] > 0)].sort_values("difference", ascending=False)
     less = old[(old["p_holm"] < 0.05) & (old["difference"] < 0)]
     if more.empty:
+        most = old.loc[old["difference"].idxmax()]
         return (
             f"At age {max(AGES):g} **no AU** is raised wrongly more often than chance allows, taken by itself"
             + (f"; {', '.join(less['au'])} less often." if len(less) else ".")
+            + f" The largest is {most.au}, {most.difference:+.0f} points [{most.low:+.0f}, {most.high:+.0f}]."
         )
     named = ", ".join(f"{row.au} ({row.difference:+.0f} points)" for row in more.itertuples())
     return (
