@@ -58,6 +58,7 @@ def test_every_place_with_faces_is_listed(few, tmp_path):
     table = stand_ins.where_faces_lie(few[1].root, tmp_path)
     assert {"stored pictures", "faces that a run keeps"} <= set(table["holds"])
     assert table.set_index("holds").loc["stored pictures", "files"] == 6
+    assert f"| `{tmp_path.as_posix()}` | faces that a run keeps | 1 |" in stand_ins.said_of_places(table)
 
 
 def test_who_is_missing_is_said_by_the_numbers(tmp_path):

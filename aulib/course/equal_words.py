@@ -10,7 +10,7 @@ from aulib.course.stand_ins import Photographs
 from aulib.datasets import DatasetFolder
 from aulib.plots.looks import au_label
 
-ENOUGH_HEADS, ENOUGH_RUNS, WEAK = 12, 3, 0.75  # below these the sentences warn; WEAK is a mean AUC
+ENOUGH_HEADS, ENOUGH_RUNS, WEAK = 12, 3, 0.85  # below these the sentences warn; WEAK is a mean AUC
 STRONGEST = 8
 
 
@@ -96,6 +96,7 @@ def _pattern(rows: pd.DataFrame) -> str:
 def warnings_of(read: Read) -> list[str]:
     """What limits the conclusion: few heads, few runs, a weak detector; always what was held equal."""
     heads, runs, auc = read.about["head"].nunique(), len(read.probability), quality(read)
+    raised = float((read.probability >= 0.5)[:, read.occurrence == 1].mean())
     said = []
     if heads < ENOUGH_HEADS:
         said.append(
@@ -108,8 +109,8 @@ def warnings_of(read: Read) -> list[str]:
     if not auc >= WEAK:
         said.append(
             f"**Warning: a weak detector** (mean ROC AUC {auc:.2f} on the heads compared with; 0.5 is "
-            "guessing). One that sees little treats all alike: no difference here is no sign of fairness, "
-            "and a better one may show more."
+            f"guessing; {100 * raised:.0f} % of present AUs are raised). One that sees little treats all "
+            "alike: no difference here is no sign of fairness, and a better one may show more."
         )
     else:
         said.append(
@@ -125,9 +126,11 @@ def said_of_folds(per_au: pd.DataFrame) -> str:
     more = old[(old["p_holm"] < 0.05) & (old["difference"] > 0)].sort_values("difference", ascending=False)
     less = old[(old["p_holm"] < 0.05) & (old["difference"] < 0)]
     if more.empty:
+        most = old.loc[old["difference"].idxmax()]
         return (
             f"At age {max(AGES):g} **no AU** is raised wrongly more often than chance allows, taken by itself"
             + (f"; {', '.join(less['au'])} less often." if len(less) else ".")
+            + f" The largest is {most.au}, {most.difference:+.0f} points [{most.low:+.0f}, {most.high:+.0f}]."
         )
     named = ", ".join(f"{row.au} ({row.difference:+.0f} points)" for row in more.itertuples())
     return (

@@ -170,5 +170,14 @@ def where_faces_lie(*folders: str | Path) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["place", "holds", "files", "megabytes"])
 
 
+def said_of_places(places: pd.DataFrame) -> str:
+    """The places as a table in Markdown, whole paths written out."""
+    lines = ["| place | holds | files | MB |", "|---|---|---:|---:|"]
+    lines += [
+        f"| `{row.place}` | {row.holds} | {row.files} | {row.megabytes} |" for row in places.itertuples()
+    ]
+    return "\n".join(lines)
+
+
 def _matching(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
     return [file for file in sorted(folder.rglob("*")) if file.is_file() and file.name.endswith(suffixes)]
