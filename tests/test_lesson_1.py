@@ -248,7 +248,7 @@ class TestTwoWords:
         assert verdict.state == "wrong" and hint in verdict.message
 
 
-@pytest.mark.parametrize("answer", NONSENSE, ids=repr)
+@pytest.mark.parametrize("answer", NONSENSE, ids=lambda answer: type(answer).__name__)
 def test_nonsense_gets_words(answer, tiny_set):
     data = read_dataset(tiny_set)
     for check, measured in (

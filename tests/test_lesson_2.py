@@ -260,7 +260,7 @@ class TestMix:
         assert lesson_2.check_mix({"pose"}, finished.source_only, measured[0]).state in ("right", "wrong")
 
 
-@pytest.mark.parametrize("answer", NONSENSE, ids=repr)
+@pytest.mark.parametrize("answer", NONSENSE, ids=lambda answer: type(answer).__name__)
 def test_nonsense_gets_words(answer, measured, finished):
     answers, _, changes = measured
     for check, given in (
