@@ -108,6 +108,7 @@ class TestSentences:
         assert "clean picture" in lesson_2.thinned_said(pd.DataFrame(rows | {"auc": [0.9, 0.7]}))
 
 
+@pytest.mark.slow  # renders and trains
 class TestFigures:
     def test_shown_faces_are_as_many_as_asked_for_and_no_one_twice(self):
         assert len(set(lesson_2_figures.telling_faces(2, COUNT))) == 2

@@ -110,6 +110,7 @@ def with_solutions(path: Path, solved: Path) -> int:
 
 @pytest.mark.parametrize("path", COURSE, ids=lambda path: path.stem)
 class TestEveryLesson:
+    @pytest.mark.slow  # the eight take as long as a third of all quick tests
     def test_its_solutions_are_right_on_tiny_parameters(self, path, folders, tmp_path, request):
         if "{run}" in str(TINY[path.stem]):
             request.getfixturevalue("tiny_run")
