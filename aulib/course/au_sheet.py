@@ -50,7 +50,8 @@ class AUSheet(widgets.VBox):
                 widgets.Box([self.face, self.change], layout=widgets.Layout(**wrap)),
                 self.said,
                 widgets.Box([self.person, self.listed, self.rest], layout=widgets.Layout(**wrap)),
-            ]
+            ],
+            layout=widgets.Layout(width=f"{2 * SIDE + 16}px"),  # narrow enough to stand beside the sliders
         )
         sliders = widgets.VBox(list(self.sliders.values()))
         super().__init__([widgets.Box([sliders, beside], layout=widgets.Layout(**wrap))])

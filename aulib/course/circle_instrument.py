@@ -44,7 +44,9 @@ class Circle(widgets.VBox):
         self.loss = widgets.Dropdown(
             options=LOSSES, description="loss", style={"description_width": "84px"}, layout=layout
         )
-        self.walk = widgets.Button(description=f"{STEPS} steps along the pulls")
+        self.walk = widgets.Button(
+            description=f"{STEPS} steps along the pulls", layout=widgets.Layout(width="auto")
+        )
         self.gather = widgets.Button(description="all to one point")
         self.back = widgets.Button(description="as at first")
         self.picture = widgets.Image(format="png", layout=widgets.Layout(width="620px", height="310px"))
