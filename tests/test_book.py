@@ -48,6 +48,12 @@ def test_a_link_leads_to_the_page_that_its_file_became(source, page, written, me
     assert build.with_book_links(f"see {written}.", source / page, source) == f"see {meant}."
 
 
+def test_a_lessons_links_are_meant_from_where_it_lies_in_the_checkout(source):
+    text, page = "[m](../../docs/method.md)", source / "notebooks" / "1_lesson.ipynb"
+    moved = build.with_book_links(text, page, source, "notebooks/course/1_lesson.ipynb")
+    assert moved == "[m](../docs/method.md)"
+
+
 @pytest.mark.parametrize(
     "text, name",
     [

@@ -15,6 +15,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import nbformat
+
 from aulib.running import NotebookFailed, run_notebook
 
 HERE = Path(__file__).parent
@@ -56,14 +58,23 @@ def gather(source: Path, executed: Path, notebooks: list[Path]) -> None:
     shutil.copy(HERE / "book.css", source / "_static")
     for page in source.rglob("*.md"):
         page.write_text(with_book_links(page.read_text(encoding="utf-8"), page, source), encoding="utf-8")
+    for notebook in notebooks:
+        page = source / "notebooks" / notebook.name
+        content = nbformat.read(page, as_version=4)
+        for cell in content.cells:
+            if cell.cell_type == "markdown":
+                original = notebook.relative_to(ROOT).as_posix()
+                cell.source = with_book_links(cell.source, page, source, original)
+        nbformat.write(content, page)
     write_contents(source, notebooks)
     write_api(source / "api")
 
 
-def with_book_links(text: str, page: Path, source: Path) -> str:
-    """Links of a page of the checkout as links of the book."""
+def with_book_links(text: str, page: Path, source: Path, original: str = "") -> str:
+    """Links of a page of the checkout as links of the book; `original` is its path there, if it moved."""
     place = page.relative_to(source)
-    original = {new: old for old, new in PAGES.items()}.get(place.as_posix(), place.as_posix())
+    moves = {new: old for old, new in PAGES.items()}
+    original = original or moves.get(place.as_posix(), place.as_posix())
 
     def moved(found: re.Match) -> str:
         label, target = found[1], found[2]
