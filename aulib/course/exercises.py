@@ -5,7 +5,7 @@ what the answer does, not at whether it equals a stored one, and never raises: w
 words. In a notebook an exercise is a cell `answer = ...` followed by its check as the cell's last line.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any
@@ -59,6 +59,22 @@ def exercise(wanted: str) -> Callable:
         return checked
 
     return decorate
+
+
+def number(answer: Any) -> float:
+    """The answer as a number.
+
+    Raises:
+        TypeError: it is a truth value or text, which Python would take for numbers too.
+    """
+    if isinstance(answer, (bool, str, bytes)):
+        raise TypeError("expected a number")
+    return float(answer)
+
+
+def hint_for(said: float, mistakes: Iterable[tuple[float, str]], otherwise: str) -> Verdict:
+    """Wrong, with the hint of the known mistake that gives this number (to a hundredth), or `otherwise`."""
+    return wrong(next((hint for mistake, hint in mistakes if abs(said - mistake) < 0.01), otherwise))
 
 
 def _short(thing: Any) -> str:

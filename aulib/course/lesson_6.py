@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from aulib.course.circle import SmallEncoder, pulled, share_of_push, train_small_encoder
-from aulib.course.exercises import Verdict, exercise, right, wrong
+from aulib.course.exercises import Verdict, exercise, hint_for, number, right, wrong
 from aulib.supervisors import SUPERVISORS, info_nce
 
 COLLAPSED = 0.1  # spread below which all faces are called one point
@@ -120,22 +120,16 @@ def said_of_six(curves: pd.DataFrame, alignment: pd.DataFrame) -> str:
     return " ".join(said)
 
 
-def _number(answer) -> float:
-    if isinstance(answer, (bool, str, bytes)):
-        raise TypeError("expected a number")
-    return float(answer)
-
-
 @exercise("a number in nats, such as 1.5")
 def check_collapsed_loss(answer, faces: int) -> Verdict:
     """InfoNCE of `faces` faces whose views all stand at one point."""
-    said, truth = _number(answer), pulled(np.zeros(faces), np.zeros(faces)).loss
+    said, truth = number(answer), pulled(np.zeros(faces), np.zeros(faces)).loss
     if abs(said - truth) < 0.01:
         return right(
             f"All {faces} candidates look alike, so the own one is taken with probability 1/{faces}: "
             f"log {faces} = {truth:.3f} nats, at every temperature. Collapse is as bad as guessing."
         )
-    for mistake, hint in (
+    mistakes = (
         (0, "That is what *pull only* says. InfoNCE also asks whether a face can be told from the others."),
         (np.log2(faces), "That is in bits; the library's logarithm is the natural one."),
         (np.log10(faces), "That is the logarithm to base 10; the library's is the natural one."),
@@ -146,10 +140,12 @@ def check_collapsed_loss(answer, faces: int) -> Verdict:
             faces,
             "That is how many candidates there are; what is -log of one chance in as many?",
         ),
-    ):
-        if abs(said - mistake) < 0.01:
-            return wrong(hint)
-    return wrong("All candidates look alike: with which probability is the own one taken? Then take -log.")
+    )
+    return hint_for(
+        said,
+        mistakes,
+        "All candidates look alike: with which probability is the own one taken? Then take -log.",
+    )
 
 
 @exercise(f"a list of {PRESENT} angles in degrees, such as [0, 10, 20, 30]")
@@ -182,7 +178,7 @@ def check_spread(answer, temperature: float) -> Verdict:
 @exercise("a temperature above 0, such as 1.5")
 def check_temperature(answer, anchor: float, own: float, rivals: list[float]) -> Verdict:
     """A temperature at which the nearest rival pushes nearly alone, and the push has not died."""
-    temperature = _number(answer)
+    temperature = number(answer)
     if not (np.isfinite(temperature) and temperature > 0):
         return wrong("A temperature is above zero: cosines are divided by it.")
     cosines = np.cos(np.deg2rad(np.array([own, *rivals]) - anchor))
@@ -207,21 +203,21 @@ def check_temperature(answer, anchor: float, own: float, rivals: list[float]) ->
 @exercise("a number in nats, such as 1.5")
 def check_pooled_shape(answer, faces: int, rivals: int) -> Verdict:
     """What a shape supervisor says for ever if its projector reads each landmark map's mean."""
-    said, truth = _number(answer), loss_of_pooled_shapes(faces, rivals)
+    said, truth = number(answer), loss_of_pooled_shapes(faces, rivals)
     if abs(said - truth) < 0.01:
         return right(
             f"Each map of S sums to 1, so its mean is the same for every face: all {faces + rivals} "
             "candidates look alike. No training leaves a collapse that is built in: hence 7 × 7 cells."
         )
-    for mistake, hint in (
+    mistakes = (
         (np.log(faces), f"Close: {rivals} rival of the same face joins the batch's {faces} candidates."),
         (0, "Agreement is perfect, but InfoNCE also asks whether a face can be told from the others."),
         (np.log(2 * faces), "A rival is of the anchor's own face; others' rivals are not its candidates."),
         (np.log2(faces + rivals), "That is in bits; the library's logarithm is the natural one."),
-    ):
-        if abs(said - mistake) < 0.01:
-            return wrong(hint)
-    return wrong("What is the mean of a map that sums to 1? Then count how many candidates look alike.")
+    )
+    return hint_for(
+        said, mistakes, "What is the mean of a map that sums to 1? Then count how many candidates look alike."
+    )
 
 
 def loss_of_pooled_shapes(faces: int, rivals: int, landmarks: int = 68, side: int = 28) -> float:

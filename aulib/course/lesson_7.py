@@ -6,7 +6,7 @@ import torch
 from matplotlib.figure import Figure
 
 from aulib.comparisons import paired_differences, t_interval
-from aulib.course.exercises import Verdict, exercise, right, wrong
+from aulib.course.exercises import Verdict, exercise, hint_for, number, right, wrong
 from aulib.course.seeds import power, relative_width
 from aulib.course.small_study import OWN, REFERENCE
 from aulib.plots.looks import MEASURE_NAMES, in_house_style
@@ -118,16 +118,10 @@ def said_of_luck(differences: pd.Series, simulated: pd.DataFrame) -> str:
     )
 
 
-def _number(answer) -> float:
-    if isinstance(answer, (bool, str, bytes)):
-        raise TypeError("expected a number")
-    return float(answer)
-
-
 @exercise("a whole number, such as 2")
 def check_lone_seeds(answer, differences: pd.Series) -> Verdict:
     """How many seeds alone would have said "it helps"."""
-    said, own = _number(answer), differences.dropna()
+    said, own = number(answer), differences.dropna()
     truth = int((own > 0).sum())
     if said == truth:
         return right(
@@ -146,13 +140,13 @@ def check_lone_seeds(answer, differences: pd.Series) -> Verdict:
 @exercise("a factor, such as 0.9")
 def check_width(answer, few: int, many: int) -> Verdict:
     """How wide an interval of `many` seeds is, beside one of `few`."""
-    said, truth = _number(answer), relative_width(few, many)
+    said, truth = number(answer), relative_width(few, many)
     if abs(said - truth) < 0.01:
         return right(
             f"{truth:.2f}. The root of the number gives {np.sqrt(few / many):.2f}, and Student's t the rest: "
             "from few seeds not even the spread is known well."
         )
-    for mistake, hint in (
+    mistakes = (
         (
             np.sqrt(few / many),
             "The error of the mean shrinks so; the factor before it, Student's t, shrinks too.",
@@ -161,16 +155,18 @@ def check_width(answer, few: int, many: int) -> Verdict:
         (1, "Then more seeds would be of no use. Only the spread of a single seed stays the same."),
         (1 / truth, "The other way round: so many times wider is the interval of few seeds."),
         (1 - truth, "That is by how much it shrinks; asked is what is left of it."),
-    ):
-        if abs(said - mistake) < 0.01:
-            return wrong(hint)
-    return wrong("Half a width is t × spread / √seeds, with seeds - 1 degrees of freedom. Form it twice.")
+    )
+    return hint_for(
+        said,
+        mistakes,
+        "Half a width is t × spread / √seeds, with seeds - 1 degrees of freedom. Form it twice.",
+    )
 
 
 @exercise("a whole number of seeds, such as 5")
 def check_seeds_needed(answer, effect: float, spread: float) -> Verdict:
     """The smallest study that finds the effect in four cases of five."""
-    said = _number(answer)
+    said = number(answer)
     if said != round(said):
         return wrong("Seeds are whole; round up.")
     if said < 2:

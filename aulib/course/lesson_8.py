@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 import numpy as np
 
 from aulib.course.equal_heads import AGES, Read, shares
-from aulib.course.exercises import Verdict, exercise, right, wrong
+from aulib.course.exercises import Verdict, exercise, number, right, wrong
 from aulib.photographs import subjects_of
 from aulib.synthetic.people import Person, sample_person, skin_tone
 
@@ -65,8 +65,8 @@ def check_folders(answer: list[str]) -> Verdict:
 )
 def check_same_person(answer: Callable[[Person, float], Person]) -> Verdict:
     """Another tone, and nothing else."""
-    for number, melanin in ((3, 0.9), (8, 0.1), (21, 0.6)):
-        before = sample_person(number, (0.62, 0.85))
+    for who, melanin in ((3, 0.9), (8, 0.1), (21, 0.6)):
+        before = sample_person(who, (0.62, 0.85))
         after = answer(before, melanin)
         if not isinstance(after, Person):
             raise TypeError(f"expected a Person, found {type(after).__name__}")
@@ -108,9 +108,7 @@ def check_same_person(answer: Callable[[Person, float], Person]) -> Verdict:
 @exercise("a share between 0 and 1, such as 0.3")
 def check_wrong_alarms(answer: float, hits: float, alarms: float, base_rate: float) -> Verdict:
     """What part of those flagged are flagged wrongly, where the AU is rare."""
-    if isinstance(answer, (bool, str, bytes)):
-        raise TypeError("expected a number")
-    said, flagged = float(answer), base_rate * hits + (1 - base_rate) * alarms
+    said, flagged = number(answer), base_rate * hits + (1 - base_rate) * alarms
     truth = (1 - base_rate) * alarms / flagged
     if abs(said - truth) < 0.005:
         return right(

@@ -50,20 +50,17 @@ def gather(source: Path, executed: Path, notebooks: list[Path]) -> None:
     for name, page in PAGES.items():
         shutil.copy(ROOT / name, source / page)
     shutil.copytree(ROOT / "results" / "figures", source / "results" / "figures")
-    for notebook in notebooks:
-        copy = executed / notebook.stem / "notebook.ipynb"
-        shutil.copy(copy if copy.is_file() else notebook, source / "notebooks" / notebook.name)
     shutil.copy(HERE / "conf.py", source)
     (source / "_static").mkdir()
     shutil.copy(HERE / "book.css", source / "_static")
     for page in source.rglob("*.md"):
         page.write_text(with_book_links(page.read_text(encoding="utf-8"), page, source), encoding="utf-8")
     for notebook in notebooks:
-        page = source / "notebooks" / notebook.name
-        content = nbformat.read(page, as_version=4)
+        page, copy = source / "notebooks" / notebook.name, executed / notebook.stem / "notebook.ipynb"
+        original = notebook.relative_to(ROOT).as_posix()
+        content = nbformat.read(copy if copy.is_file() else notebook, as_version=4)
         for cell in content.cells:
             if cell.cell_type == "markdown":
-                original = notebook.relative_to(ROOT).as_posix()
                 cell.source = with_book_links(cell.source, page, source, original)
         nbformat.write(content, page)
     write_contents(source, notebooks)
@@ -117,7 +114,7 @@ def pages_of_datasets(source: Path) -> list[Path]:
 
 
 def write_api(folder: Path) -> None:
-    """One page a module, in the groups of the map in `aulib/__init__.py`."""
+    """One page a module, in the order of their names."""
     folder.mkdir()
     modules = sorted(
         path.relative_to(ROOT).with_suffix("").as_posix().replace("/", ".").removesuffix(".__init__")
