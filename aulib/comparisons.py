@@ -13,9 +13,8 @@ import pandas as pd
 from scipy import stats
 
 from aulib.equal_time import UNEQUAL, footing
-from aulib.methods import METHODS
 from aulib.run_values import MEAN
-from aulib.summaries import Summary
+from aulib.summaries import Summary, is_bound
 from aulib.supervisors import RICH_TWO, SUPERVISORS
 
 LEVEL = 0.95
@@ -57,12 +56,6 @@ def usual_reference(summary: Summary) -> str:
         if name in summary.variants:
             return name
     raise ValueError(f"study {summary.study!r} has no usual reference, name one of {summary.variants}")
-
-
-def is_bound(settings: dict) -> bool:
-    """Whether a variant learned from target labels: it bounds the others and does not compete."""
-    method = METHODS.get(settings.get("method", ""))
-    return method is not None and method.labels_from_target
 
 
 def supervisor_contrasts(summary: Summary) -> list[Contrast]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-from aulib.summaries import Summary
+from aulib.summaries import Summary, is_bound
 
 UNEQUAL = "unequal steps and time"
 
@@ -30,7 +30,7 @@ def steps_at_equal_time(summary: Summary, reference: str) -> dict[str, int]:
 
     A schedule is cut to its number of steps (warm-up, ramps, decay), so equal time wants runs of their own:
     a long run's state in the middle is not what a short run ends with. Costs are medians over seeds of
-    `seconds_per_step`, measured on one machine.
+    `seconds_per_step`, measured on one machine. A bound that saw target labels keeps the steps it needs.
 
     Raises:
         ValueError: no such variant, or no cost known of one.
@@ -39,7 +39,10 @@ def steps_at_equal_time(summary: Summary, reference: str) -> dict[str, int]:
     if unknown := sorted({reference, *summary.variants} - set(cost.index)):
         raise ValueError(f"study {summary.study!r} has no cost of a step for {unknown}")
     budget = cost[reference] * summary.settings[reference]["steps"]
-    return {name: max(1, round(budget / cost[name])) for name in summary.variants}
+    return {
+        name: own["steps"] if is_bound(own) else max(1, round(budget / cost[name]))
+        for name, own in summary.settings.items()
+    }
 
 
 def equal_time_plan(plan: str | Path, summary: Summary, reference: str) -> str:

@@ -125,6 +125,12 @@ def how_it_was_made(run: Path) -> dict:
     return config["settings"] | {"model": config.get("model", {})}
 
 
+def is_bound(settings: dict) -> bool:
+    """Whether a variant learned from target labels: it bounds the others and does not compete."""
+    method = METHODS.get(settings.get("method", ""))
+    return method is not None and method.labels_from_target
+
+
 def _place(order: list[str] | None, settings: dict[str, dict]):
     """Sort key of variants: the given order, else up the ladder of methods, else by name."""
     order, ladder = order or [], list(METHODS)

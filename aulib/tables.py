@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 
 from aulib.answers import SIGNIFICANT, points
-from aulib.comparisons import against, is_bound, paired_differences
+from aulib.comparisons import against, paired_differences
 from aulib.equal_time import footing
 from aulib.run_values import MEAN
-from aulib.summaries import Summary
+from aulib.summaries import Summary, is_bound
 
 FORMATS = ("md", "latex", "csv")
 TITLES = {

@@ -20,6 +20,13 @@ def test_a_dearer_step_buys_fewer_steps(summary):
     assert equal_time.steps_at_equal_time(summary, "adld") == {"source-only": 1600, "adld": 400, "full": 200}
 
 
+def test_a_bound_keeps_the_steps_it_needs(tmp_path):
+    write_run(tmp_path, "adld", 0, {"AU01": 0.5}, "adld", None, 0.2, steps=400)
+    write_run(tmp_path, "oracle", 0, {"AU01": 0.5}, "oracle", None, 0.1, steps=1600)
+    steps = equal_time.steps_at_equal_time(summarise_runs(tmp_path), "adld")
+    assert steps == {"adld": 400, "oracle": 1600}
+
+
 def test_an_unknown_reference_is_an_error(summary):
     with pytest.raises(ValueError, match="no cost of a step for \\['dann'\\]"):
         equal_time.steps_at_equal_time(summary, "dann")
