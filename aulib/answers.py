@@ -21,6 +21,7 @@ from aulib.supervisors import SUPERVISORS
 
 SIGNIFICANT = 0.05
 NEGLIGIBLE = 0.01  # one point of F1 or AUC
+GUESSING = 0.9  # of log N: a supervisor whose loss ends above it has learned nothing
 NAMES = {"f1": "F1", "auc": "AUC", "f1_norm": "skew-normalised F1"}
 RIVALS = ("separation", "adld", "multitask", "dann", "source-only")
 
@@ -145,11 +146,15 @@ def what_they_still_do(summary: Summary) -> str:
     ends = values[values["measure"].str.startswith("saturation.")]
     if ends.empty:
         return ""
-    by_term = ends.groupby("measure")["value"].mean()
-    text = (
-        f"At the end of training the supervisors' losses stand at {100 * by_term.min():.0f} to "
-        f"{100 * by_term.max():.0f} % of guessing (log N)"
-    )
+    of_variant = ends.groupby("variant")["value"].mean()
+    guessing = of_variant[of_variant > GUESSING]
+    text = "At the end of training the supervisors' losses stand at "
+    learned = ends[~ends["variant"].isin(guessing.index)].groupby("measure")["value"].mean()
+    if len(learned):
+        text += f"{100 * learned.min():.0f} to {100 * learned.max():.0f} % of guessing (log N)"
+    if len(guessing):
+        told = ", ".join(f"{100 * value:.0f} % in `{name}`" for name, value in guessing.items())
+        text += f"{', but at ' if len(learned) else ''}{told}: there they tell no face from another"
     shares = values[values["measure"].isin([f"share.{name}" for name in SUPERVISORS])]
     if len(shares):
         whole = shares.groupby(["variant", "seed"])["value"].sum().groupby("variant").mean()

@@ -108,7 +108,9 @@ class PastFaces(nn.Module):
     """The last QUEUE_LENGTH projections of one supervisor's first round: negatives beyond the batch.
 
     A queue as in MoCo (He et al. 2020), without its slow encoder: features age some dozens of steps [C].
-    It starts with random directions, so that the number of candidates never changes.
+    Without more, telling now from then is the easiest way to lose past faces: all projections run the same
+    way until they are one (measured: cosines above .999). So each set of projections loses its batch's mean
+    before it is compared or kept. It starts with random directions: candidates are always as many.
     """
 
     def __init__(self, dim: int):
@@ -119,6 +121,11 @@ class PastFaces(nn.Module):
     def take_in(self, vectors: Tensor) -> None:
         """(B, D): the oldest B leave."""
         self.vectors = torch.cat([self.vectors[len(vectors) :], vectors.detach().to(self.vectors.dtype)])
+
+
+def _centred(vectors: Tensor) -> Tensor:
+    """(B, ..., D) without the mean over the batch, of length 1 again."""
+    return F.normalize(vectors - vectors.mean(0), dim=-1)
 
 
 class Projections:
@@ -178,6 +185,7 @@ def alignment_term(
     if negatives != "batch":
         rivals = torch.stack([project(supervisor.projector, name) for name in supervisor.rivals], -2)
     if negatives == "queue":
+        first, second, rivals = (_centred(vectors) for vectors in (first, second, rivals))
         rivals = torch.cat([rivals, queue.vectors.expand(len(first), -1, -1)], 1)
     loss = info_nce(first, second, rivals, temperature)
     if negatives == "queue" and queue.training:

@@ -24,6 +24,7 @@ TERM_GROUPS = {
     "reconstruction, cycle": (("self_reconstruction", "cycle"), "#C4C4C4"),
     "adversaries": (("texture_flatness", "feature_adversary", "domain"), "#E6E6E6"),
 }
+STANDS_OUT = 4  # times the median of a supervisor's last losses: such a variant is named
 ABOVE, BELOW, UNSURE = "#0072B2", "#D55E00", "#666666"  # Okabe & Ito
 
 
@@ -90,7 +91,8 @@ def _narrow(
     end = max(centre, high[bulk].max(), values[bulk].max())
     room = 0.25 * (end - start)
     axis.set_xlim(start - room, end + room)
-    for name, value in values[outside].items():
+    left, right = axis.get_xlim()
+    for name, value in values[outside & ~values.between(left, right)].items():
         edge, side = (0.01, "left") if value < centre else (0.99, "right")
         text = f"{value:.1f}" if centre else f"{value:+.1f}"
         text = f"← {text}" if value < centre else f"{text} →"
@@ -156,6 +158,8 @@ def _at(table: pd.DataFrame, row: str, column: str) -> float:
 def draw_supervisor_losses(summary: Summary, highlight: str = "full") -> Figure:
     """Each supervisor's loss as a share of log N (1 is guessing), a line a variant, on a log scale.
 
+    Variants whose loss ends far above the others' are named at their lines.
+
     Raises:
         ValueError: no variant of the study has a contrastive supervisor.
     """
@@ -175,6 +179,12 @@ def draw_supervisor_losses(summary: Summary, highlight: str = "full") -> Figure:
                 curve["step"], curve["share"].clip(lower=1e-4), zorder=3 if first else 2,
                 color=SUPERVISOR_COLOURS[name] if first else "#BBBBBB", linewidth=1.6 if first else 0.8,
             )  # fmt: skip
+            end = curve.iloc[-1]
+            if not first and end["share"] > STANDS_OUT * own["share"][own["step"] == end["step"]].median():
+                axis.annotate(
+                    variant, (end["step"], end["share"]), (0, -2), textcoords="offset points",
+                    ha="right", va="top", fontsize=6, color="#666666",
+                )  # fmt: skip
         axis.axhline(1, color="black", linestyle="--", linewidth=0.9)
         axis.set_yscale("log")
         axis.yaxis.set_major_formatter(FormatStrFormatter("%g"))
