@@ -32,6 +32,7 @@ model
     landmark_classifier    the landmarks-only rival's small network, fitted to given landmarks
     interrupts             Ctrl-C waits for the end of a step
     shared_start           the steps before the rounds, taken once by all runs that share them
+    processes              several processes train as one
     training               step, validation on the source, checkpoint, resume
     runs                   from names to a run folder: data in, one method trained, all written
     checkpoints            a finished run's model on disk and back

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from aulib import processes
 from aulib.landmarks import layout_of, move_to_au_centres, to_49
 
 
@@ -77,19 +78,20 @@ def batch_rows(num_faces: int, batch_size: int, seed: int, step: int) -> np.ndar
 def take_batch(
     faces: Faces, image_size: int, batch_size: int, seed: int, step: int, augment: str
 ) -> dict[str, Tensor]:
-    """Batch `step` of a domain, augmented.
+    """This process's share of batch `step` of a domain, augmented.
 
     Returns:
         image (B, 3, H, H) in [0, 1]; landmarks (B, K, 2) pixels of it; occurrence (B, A), a key
         that is absent when the domain is unlabelled.
     """
-    rows = faces.rows[batch_rows(len(faces), batch_size, seed, step)]
+    share = processes.share_of(batch_size)
+    rows = faces.rows[batch_rows(len(faces), batch_size, seed, step)][share.rows]
     generator = torch.Generator().manual_seed(hash((seed, step)) % 2**63)
     image = torch.from_numpy(faces.images[rows]).permute(0, 3, 1, 2).float().div_(255)
     landmarks = torch.from_numpy(faces.landmarks[rows]).float()
-    image, landmarks = warp(image, landmarks, image_size, augment, generator)
+    image, landmarks = warp(image, landmarks, image_size, augment, generator, share)
     if augment == "slight":
-        image = change_light(image, generator)
+        image = change_light(image, generator, share)
     batch = {"image": image, "landmarks": landmarks}
     if faces.occurrence is not None:
         batch["occurrence"] = torch.from_numpy(faces.occurrence[rows]).float()
@@ -105,7 +107,12 @@ def centre_crop(images: np.ndarray, landmarks: np.ndarray, image_size: int) -> t
 
 
 def warp(
-    image: Tensor, landmarks: Tensor, image_size: int, augment: str, generator: torch.Generator
+    image: Tensor,
+    landmarks: Tensor,
+    image_size: int,
+    augment: str,
+    generator: torch.Generator,
+    share: processes.Share | None = None,
 ) -> tuple[Tensor, Tensor]:
     """A crop of `image_size` per face: shifted and mirrored, and turned and scaled if augment is "slight".
 
@@ -114,6 +121,7 @@ def warp(
         augment: "none" (centre crop), "crop-flip" (ADLD's: uniform shift within the margin, mirror
             with probability 1/2) or "slight" (shift at most 3 pixels, turn up to 4 degrees, scale 0.95 to
             1.05, mirror [C]: aligned faces move little, and preset `fast` has few steps).
+        share: which rows of the batch that numbers are drawn for these faces are; None: all.
 
     Raises:
         ValueError: unknown `augment`.
@@ -122,9 +130,10 @@ def warp(
         raise ValueError(f"augment {augment!r} is none of none, crop-flip, slight")
     size = image.shape[-1]
     batch = len(image)
+    share = share or processes.Share(batch, slice(None))
 
     def uniform(low: float, high: float) -> Tensor:
-        return low + (high - low) * torch.rand(batch, generator=generator)
+        return low + (high - low) * torch.rand(share.whole, generator=generator)[share.rows]
 
     margin = (size - image_size) / 2 if augment == "crop-flip" else min(3.0, (size - image_size) / 2)
     angle, scale, mirror = torch.zeros(batch), torch.ones(batch), torch.zeros(batch, dtype=torch.bool)
@@ -151,12 +160,17 @@ def warp(
     return warped, torch.where(mirror[:, None, None], moved[:, flip], moved)
 
 
-def change_light(image: Tensor, generator: torch.Generator) -> Tensor:
-    """Gamma, contrast, a slanted light and noise of a face's own: (B, 3, H, H) in [0, 1] [C]."""
-    batch, _, size, _ = image.shape
+def change_light(image: Tensor, generator: torch.Generator, share: processes.Share | None = None) -> Tensor:
+    """Gamma, contrast, a slanted light and noise of a face's own: (B, 3, H, H) in [0, 1] [C].
+
+    share: as `warp` takes it.
+    """
+    size = image.shape[-1]
+    share = share or processes.Share(len(image), slice(None))
 
     def uniform(low: float, high: float) -> Tensor:
-        return (low + (high - low) * torch.rand(batch, generator=generator)).view(-1, 1, 1, 1)
+        drawn = torch.rand(share.whole, generator=generator)[share.rows]
+        return (low + (high - low) * drawn).view(-1, 1, 1, 1)
 
     image = image.clamp(1e-3, 1) ** torch.exp(uniform(-0.3, 0.3))
     image = 0.5 + (image - 0.5) * uniform(0.7, 1.2)
@@ -164,4 +178,6 @@ def change_light(image: Tensor, generator: torch.Generator) -> Tensor:
     angle = uniform(0, 2 * torch.pi)
     slant = ramp.view(1, 1, 1, -1) * angle.cos() + ramp.view(1, 1, -1, 1) * angle.sin()
     image = image * (1 + uniform(0, 0.4) * slant)
-    return (image + uniform(0, 0.02) * torch.randn(image.shape, generator=generator)).clamp(0, 1)
+    strength = uniform(0, 0.02)
+    noise = torch.randn(share.whole, *image.shape[1:], generator=generator)[share.rows]
+    return (image + strength * noise).clamp(0, 1)

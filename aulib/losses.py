@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from aulib import processes
+
 
 def au_occurrence_loss(
     logits: Tensor, occurrence: Tensor, au_weight: Tensor | None = None, pos_weight: Tensor | None = None
@@ -33,7 +35,7 @@ def au_occurrence_loss(
     per_label = F.binary_cross_entropy_with_logits(
         logits, label, weight=au_weight, pos_weight=pos_weight, reduction="none"
     )
-    return (per_label * known).sum() / known.sum().clamp(min=1)
+    return (per_label * known).sum() / _number_of(known)
 
 
 def landmark_loss(logits: Tensor, landmarks: Tensor, image_size: int) -> Tensor:
@@ -62,7 +64,12 @@ def landmark_loss(logits: Tensor, landmarks: Tensor, image_size: int) -> Tensor:
     cells = torch.stack([first, first + 1, first + w, first + w + 1], -1)  # (B, K, 4)
     share = torch.stack([(1 - x) * (1 - y), x * (1 - y), (1 - x) * y, x * y], -1)
     per_landmark = -(share * _log_share(logits).gather(-1, cells)).sum(-1)
-    return (per_landmark * known).sum() / known.sum().clamp(min=1)
+    return (per_landmark * known).sum() / _number_of(known)
+
+
+def _number_of(known: Tensor) -> Tensor:
+    """How many are known, at least 1; of several processes, their mean."""
+    return processes.total(known.sum()).clamp(min=1) / processes.count()
 
 
 def flatness_loss(logits: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from aulib import processes
 from aulib.checkpoints import save_run
 from aulib.cropping import CropSpec, crop_dataset
 from aulib.datasets import DatasetFolder, read_dataset
@@ -104,6 +105,8 @@ def train_run(
 ) -> dict:
     """Train one method on source -> target and write its run folder.
 
+    Called by every process that torchrun started, they train as one (processes.py).
+
     Args:
         source, target: dataset folders or `synthetic:...`. Target AU labels are read by `oracle` only,
             and to score the finished run on its test split.
@@ -116,10 +119,11 @@ def train_run(
     Returns:
         the metrics also written to `metrics.json`: `source.mean.f1`, `target.mean.f1`, ... with the keys of
         `aulib evaluate` behind the domain, `insides.…`, and `seconds`, `peak_memory_mb`, `selected_step`.
+        Of several processes the first one writes and returns them, the others return {}.
 
     Raises:
         ValueError: unknown method, preset, supervisor or precision, an empty split, domains that do not
-            fit together.
+            fit together, a batch that cannot be dealt out to the processes evenly.
     """
     out = Path(out_dir)
     out.mkdir(parents=True, exist_ok=True)
@@ -134,7 +138,11 @@ def train_run(
         raise ValueError(f"precision {precision!r} is none of {', '.join(PRECISIONS)}")
     schedule = Schedule(steps or values.steps, batch_size or values.batch_size, seed)
 
-    sets = {"source": read_dataset(source), "target": read_dataset(target)}
+    precision = default_precision() if precision == "auto" else precision
+    processes.start(precision)
+    processes.share_of(schedule.batch_size)
+    with processes.first_alone():  # it renders and crops for all
+        sets = {"source": read_dataset(source), "target": read_dataset(target)}
     domain = "target" if rung.labels_from_target else "source"
     labelled = sets[domain]
     if not labelled.aus:
@@ -142,10 +150,9 @@ def train_run(
             f"{labelled.root} has no AU labels (columns AU01_c, ...), which method {method!r} learns from"
         )
     config = model_config(values, rung, labelled, sets, backbone, share_extraction, alignment, negatives)
-    crops = {
-        name: crop_dataset(data, CropSpec(config.margin_size, config.box_enlarge))
-        for name, data in sets.items()
-    }
+    spec = CropSpec(config.margin_size, config.box_enlarge)
+    with processes.first_alone():
+        crops = {name: crop_dataset(data, spec) for name, data in sets.items()}
     faces = {}
     for name, data in sets.items():
         train = faces_of(data, crops[name], "train", config)  # labels and landmarks of all rows, made once
@@ -171,9 +178,11 @@ def train_run(
         model, rung, values, objective, schedule, train,
         faces["target", "train"].without_labels() if rung.uses_target else None,
         (validation, labelled.subjects[validation.rows]),
-        out, default_precision() if precision == "auto" else precision, progress,
+        out, precision, progress,
         shared_starts=cache_root() / "starts",
     )  # fmt: skip
+    if processes.number():
+        return {}
     elapsed = time.perf_counter() - started - before_the_steps
     seconds = before_the_steps + log_seconds(log, elapsed)
 

@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from aulib import processes
+
 
 @dataclass(frozen=True)
 class Supervisor:
@@ -70,18 +72,23 @@ def info_nce(first: Tensor, second: Tensor, rivals: Tensor | None = None, temper
     backward = _candidates(second, first, rivals) / temperature
     samples = first.shape[-2]  # faces, or positions of a face
     positive = torch.arange(samples, device=first.device).expand(first.shape[:-1]).flatten()
+    if first.dim() == 2:
+        positive = positive + processes.number() * samples
     return 0.5 * (
         F.cross_entropy(forward.flatten(0, -2), positive) + F.cross_entropy(backward.flatten(0, -2), positive)
     )
 
 
 def _candidates(anchors: Tensor, others: Tensor, rivals: Tensor | None) -> Tensor:
-    """Cosines of every anchor with its candidates, the positive on the diagonal: (B, .) or (B, P, .)."""
-    cosines = [anchors @ others.mT]
-    if anchors.dim() == 3:
-        same_place = torch.einsum("ipd,jpd->ipj", anchors, others)  # (B, P, B)
-        own = torch.eye(len(anchors), dtype=torch.bool, device=anchors.device)
-        cosines.append(same_place.masked_fill(own[:, None], -torch.inf))  # is among its own positions
+    """Cosines of every anchor with its candidates: (B, .) with all faces first, or (B, P, .) with its own."""
+    everyone = processes.gather(others)
+    if anchors.dim() == 2:
+        cosines = [anchors @ everyone.mT]
+    else:
+        same_place = torch.einsum("ipd,jpd->ipj", anchors, everyone)  # (B, P, all faces)
+        own = torch.arange(len(anchors), device=anchors.device) + processes.number() * len(anchors)
+        own = F.one_hot(own, len(everyone)).bool()  # is among its own positions
+        cosines = [anchors @ others.mT, same_place.masked_fill(own[:, None], -torch.inf)]
     if rivals is not None:
         cosines.append((anchors.unsqueeze(-2) @ rivals.mT).squeeze(-2))
     return torch.cat(cosines, -1)
@@ -125,7 +132,7 @@ class PastFaces(nn.Module):
 
 def _centred(vectors: Tensor) -> Tensor:
     """(B, ..., D) without the mean over the batch, of length 1 again."""
-    return F.normalize(vectors - vectors.mean(0), dim=-1)
+    return F.normalize(vectors - processes.mean(vectors.mean(0)), dim=-1)
 
 
 class Projections:
@@ -189,5 +196,5 @@ def alignment_term(
         rivals = torch.cat([rivals, queue.vectors.expand(len(first), -1, -1)], 1)
     loss = info_nce(first, second, rivals, temperature)
     if negatives == "queue" and queue.training:
-        queue.take_in(first)
+        queue.take_in(processes.gather(first.detach()))
     return loss

@@ -15,6 +15,7 @@ import torch
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm.auto import tqdm
 
+from aulib import processes
 from aulib.gradients import gradient_shares, measured_at
 from aulib.interrupts import HeldInterrupt
 from aulib.loaders import Faces, take_batch
@@ -112,7 +113,8 @@ def train_step(
     measure: each term's share of the gradient as well (`share.NAME`).
     """
     model, objective, preset = run.networks, run.objective, run.preset
-    torch.manual_seed(run.schedule.seed * 1_000_003 + step)  # dropout: a function of (seed, step)
+    # dropout: a function of (seed, step), and another in each process
+    torch.manual_seed((run.schedule.seed * 1_000_003 + step) * processes.count() + processes.number())
     factor = run.schedule.rate_factor(step, preset.schedule)
     for optimizer in run.optimizers.values():
         for group in optimizer.param_groups:
@@ -152,7 +154,9 @@ def train_step(
 
     if run.average is not None:
         run.average.update_parameters(model)
-    return {name: term.item() for name, term in (terms | {"total": total}).items()} | shares
+    terms["total"] = total
+    values = processes.mean(torch.stack([term.detach().float() for term in terms.values()])).tolist()
+    return dict(zip(terms, values, strict=True)) | shares
 
 
 def _freeze(model: AUModel, names: tuple[str, ...], frozen: bool) -> None:
@@ -165,8 +169,9 @@ def _update(run: Run, player: str, loss: torch.Tensor) -> None:
     optimizer = run.optimizers[player]
     optimizer.zero_grad()
     run.fabric.backward(loss)
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    processes.average_gradients(parameters)
     if player == "networks":
-        parameters = [p for group in optimizer.param_groups for p in group["params"]]
         torch.nn.utils.clip_grad_norm_(parameters, run.preset.gradient_clip)
     optimizer.step()
 
@@ -204,14 +209,17 @@ def fit(
     """
     if target is not None and target.occurrence is not None:
         raise KeyError("target faces carry AU labels; training must not see them")
-    from lightning_fabric import Fabric  # seconds to import, and reading a run does not need it
-
-    fabric = Fabric(accelerator="auto", devices=1, precision=precision)
+    fabric = processes.start(precision)
     average = (
         AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(preset.average)) if preset.average else None
     )
     optimizers = make_optimizers(model, preset)
-    wrapped, *_ = fabric.setup(model, *optimizers.values(), move_to_device=True)
+    if processes.count() == 1:
+        wrapped, *_ = fabric.setup(model, *optimizers.values(), move_to_device=True)
+    else:  # DistributedDataParallel knows of one backward pass a step and one forward, we have three players
+        wrapped = fabric.to_device(model)
+        processes.share_statistics(model)
+        shared_starts = None  # another run could make one between two processes' looks
     if average is not None:
         average.to(fabric.device)
     objective = Objective(
@@ -236,6 +244,7 @@ def fit(
     state.load(run)
     shared.take_up(run, state)
     epoch = max(1, round(len(source) / schedule.batch_size))
+    progress = progress and processes.number() == 0
     bar = tqdm(total=schedule.steps, initial=state.step, desc="training", disable=not progress, mininterval=1)
     wrapped.train()
     started = time.perf_counter()
@@ -326,7 +335,9 @@ class Progress:
             self.best_score, self.best_step = score, self.step
 
     def save(self, run: Run, seconds: float) -> None:
-        """Atomic: a killed save leaves the previous checkpoint whole."""
+        """Atomic: a killed save leaves the previous checkpoint whole. The first process saves for all."""
+        if processes.number():
+            return
         self.file.parent.mkdir(parents=True, exist_ok=True)
         state = {
             "settings": self.settings, "step": self.step, "log": self.log, "spent": self.spent + seconds,
