@@ -10,6 +10,7 @@ import pandas as pd
 
 from aulib.comparisons import (
     Contrast,
+    changes_inside,
     effects_of_supervisors,
     paired_differences,
     the_four,
@@ -170,10 +171,9 @@ def inside(summary: Summary) -> str:
         "insides.au_probe.texture.source": "AUC of AUs read from the texture",
         "insides.domain_probe.shape": "AUC of the domain read from the shape",
     }
-    table = paired_differences(summary, the_four(summary), list(keys))
+    table = changes_inside(summary, list(keys))
     if table.empty:
         return ""
-    table = table[table["au"] == MEAN]
     parts = []
     for _, row in table.iterrows():
         level = 100 * summary.seeds_of(row["measure"])[row["reference"]].mean()

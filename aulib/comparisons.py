@@ -149,6 +149,13 @@ def effects_of_supervisors(summary: Summary, measures: list[str]) -> pd.DataFram
     return with_holm(pd.DataFrame(rows, columns=[*COLUMNS, "about", "contrasts"]))
 
 
+def changes_inside(summary: Summary, measures: list[str]) -> pd.DataFrame:
+    """What the four together change in each of some measures, without AUs; the measures are one family."""
+    table = paired_differences(summary, the_four(summary), measures)
+    table = table[table["au"] == MEAN]
+    return table.assign(p_holm=holm(table["p"].to_numpy(dtype=float)))
+
+
 def _row(contrast: Contrast, measure: str, au: str, differences: pd.Series) -> dict:
     mean, low, high, p = t_interval(differences.to_numpy(dtype=float))
     return {

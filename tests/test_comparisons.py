@@ -54,6 +54,13 @@ class TestHolm:
         corrected = comparisons.holm(np.array([0.6, np.nan, 0.02, 0.9]))
         assert corrected[[0, 2, 3]] == pytest.approx([1, 0.06, 1]) and np.isnan(corrected[1])
 
+    def test_what_changes_inside_is_one_family_of_measures(self, tmp_path):
+        summary = differences_of(tmp_path, {"full": [0.6, 0.7, 0.65], "contrastive": [0.5, 0.55, 0.53]})
+        table = comparisons.changes_inside(summary, ["f1", "auc"]).set_index("measure")
+        assert set(table["au"]) == {MEAN} and len(table) == 2
+        assert list(table["p_holm"]) == pytest.approx(comparisons.holm(table["p"].to_numpy()))
+        assert table["p_holm"].min() == pytest.approx(2 * table["p"].min())
+
     def test_means_and_aus_are_families_of_their_own(self, tmp_path):
         summary = differences_of(tmp_path, {"full": [0.6, 0.7, 0.65], "adld": [0.5, 0.55, 0.53]})
         table = comparisons.paired_differences(summary, [Contrast("full", "adld")], ["f1", "auc"])
