@@ -48,5 +48,5 @@ $(STAMP):
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "setting up $(VENV) (some minutes, once)"
 	$(PIP) -q -c constraints.txt torch
-	$(PIP) -q -c constraints.txt -e '.[landmarks,app,datasets,dev]'
+	$(PIP) -q -c constraints.txt -e '.[landmarks,app,datasets,onnx,dev]'
 	@rm -f $(VENV)/.installed-* && touch $@

@@ -42,6 +42,7 @@ model
 use
     face_finding           one picture file -> one face crop, without a dataset folder
     predicting             a run and faces in, scores or a table out
+    onnx_export            a run's detector for programs without torch
     shown_faces            which faces a figure shows: kept by the run, or of a dataset
     decoding               a decoder fitted to a finished run: features -> colour picture
     swapping               shapes and textures exchanged between faces, and what follows which

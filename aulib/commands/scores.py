@@ -61,6 +61,33 @@ def predict(
     typer.echo(f"predictions: {out}")
 
 
+@commands.command(short_help="Write a run's detector as an ONNX file.")
+def onnx(
+    run: Annotated[
+        Path, typer.Argument(metavar="RUN", exists=True, file_okay=False, help="A finished run's folder.")
+    ],
+    out: Annotated[Path, typer.Option(metavar="FILE.onnx", dir_okay=False, help="File to write.")],
+    read_from: Annotated[
+        str | None,
+        typer.Option(help="features, reconstruction or both; the run's way with targets if not given."),
+    ] = None,
+):
+    """Write a run's detector as one ONNX file, checked against torch on the faces that the run keeps.
+
+    Crops in, AU probabilities and landmarks out; needs the extra `onnx`.
+
+    Example: aulib onnx results/demo/full --out detector.onnx
+    """
+    one_of("--read-from", read_from, ("features", "reconstruction", "both", None))
+    from aulib.onnx_export import export_onnx
+
+    apart = export_onnx(run, out, read_from)
+    typer.echo(
+        f"{out}: within {apart['probability']:.1g} of torch's probabilities and "
+        f"{apart['landmarks']:.1g} pixels of its landmarks"
+    )
+
+
 @commands.command(short_help="A study's scores as a table.")
 def table(
     study: Annotated[

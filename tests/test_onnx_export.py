@@ -1,0 +1,62 @@
+"""The detector as an ONNX file: it answers as torch does, and says what it needs."""
+
+import builtins
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from aulib import onnx_export
+from aulib.checkpoints import load_run
+
+
+@pytest.fixture(scope="module")
+def file(finished, tmp_path_factory):
+    file = tmp_path_factory.mktemp("onnx") / "detector.onnx"
+    onnx_export.export_onnx(finished.full, file)
+    return file
+
+
+@pytest.mark.slow
+class TestExport:
+    @pytest.mark.parametrize("batch", [1, 5])
+    def test_answers_as_torch_does_on_faces_it_was_not_checked_by(self, finished, file, batch):
+        import onnxruntime
+
+        model, settings = load_run(finished.full)
+        size = model.config.image_size
+        faces = torch.rand(batch, 3, size, size, generator=torch.Generator().manual_seed(batch))
+        with torch.no_grad():
+            expected = onnx_export.Detector(model, settings["read_target_from"])(faces)
+        found = onnxruntime.InferenceSession(file).run(None, {"image": faces.numpy()})
+        assert found[0].shape == (batch, len(model.config.aus))
+        for name, mine, theirs in zip(onnx_export.TOLERANCE, found, expected, strict=True):
+            np.testing.assert_allclose(mine, theirs.numpy(), rtol=0, atol=onnx_export.TOLERANCE[name])
+
+    def test_says_what_it_needs(self, finished, file):
+        import onnx
+
+        config = load_run(finished.full)[0].config
+        said = {prop.key: json.loads(prop.value) for prop in onnx.load(file).metadata_props}
+        assert said["aus"] == list(config.aus) and said["image_size"] == config.image_size
+        assert said["box_enlarge"] == config.box_enlarge * config.image_size / config.margin_size
+
+    def test_writes_nothing_where_the_answers_differ(self, finished, tmp_path, monkeypatch):
+        monkeypatch.setattr(onnx_export, "TOLERANCE", {"probability": -1.0, "landmarks": 0.01})
+        with pytest.raises(ArithmeticError, match="not written, ONNX Runtime and torch differ by"):
+            onnx_export.export_onnx(finished.full, tmp_path / "detector.onnx")
+        assert not list(tmp_path.iterdir())
+
+
+def test_without_the_extra_it_says_how_to_get_it(finished, tmp_path, monkeypatch):
+    real = builtins.__import__
+
+    def without(name, *args, **options):
+        if name == "onnx":
+            raise ImportError("No module named 'onnx'", name="onnx")
+        return real(name, *args, **options)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(ImportError, match=r"onnx is missing: pip install 'aulib\[onnx\]'"):
+        onnx_export.export_onnx(finished.full, tmp_path / "detector.onnx")
