@@ -1,0 +1,121 @@
+"""What was promised, what was measured: each script here keeps its figures by `record`, and
+
+    python benchmarks/record.py
+
+writes benchmarks/README.md of targets.yml and of benchmarks/results/. What nobody measured says so.
+"""
+
+import json
+import os
+import platform
+import statistics
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from aulib.readme import with_block
+from aulib.running import write_json
+
+HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Target:
+    """A row of targets.yml."""
+
+    what: str
+    bound: float
+    unit: str
+    at_most: bool = False
+    by: str = ""
+
+
+TARGETS = {
+    name: Target(**row) for name, row in yaml.safe_load((HERE / "targets.yml").read_text("utf-8")).items()
+}
+
+
+def record(name: str, value: float, turns: list[float], **details) -> dict:
+    """Keep a figure as benchmarks/results/NAME.json: what, value, unit, target, met, spread, conditions.
+
+    Args:
+        name: of TARGETS.
+        turns: the same figure of each turn alone, whose least and greatest are the spread.
+        details: whatever else a reader may want.
+    """
+    import torch
+
+    target = TARGETS[name]
+    met = value <= target.bound if target.at_most else value >= target.bound
+    said = {
+        "what": target.what, "value": value, "unit": target.unit, "target": target.bound,
+        "at_most": target.at_most, "met": bool(met), "spread": [min(turns), max(turns)], **details,
+        "conditions": {
+            "cores": os.cpu_count(), "processor": processor(), "threads": torch.get_num_threads(),
+            "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",
+            "torch": torch.__version__, "python": platform.python_version(),
+            "load": round(os.getloadavg()[0], 1),
+        },
+    }  # fmt: skip
+    write_json(HERE / "results" / f"{name}.json", said)
+    print(
+        f"{target.what}: {value:.2f} {target.unit}, target {target.bound:.2f}, {'met' if met else 'missed'}"
+    )
+    return said
+
+
+def processor() -> str:
+    """The processor's name, as the system has it."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.is_file() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
+def in_turn(sides: dict, turns: int, repeat: int) -> dict[str, list[float]]:
+    """Median seconds of each side's call in each turn; the sides take turns, so that both meet the same load.
+
+    Args:
+        sides: name -> function without arguments, each called once before any is timed.
+    """
+    for call in sides.values():
+        call()
+    seconds: dict[str, list[float]] = {name: [] for name in sides}
+    for _ in range(turns):
+        for name, call in sides.items():
+            each = []
+            for _ in range(repeat):
+                began = time.perf_counter()
+                call()
+                each.append(time.perf_counter() - began)
+            seconds[name].append(statistics.median(each))
+    return seconds
+
+
+def table(results: Path) -> str:
+    """The targets as Markdown, each with what was measured of it."""
+    lines = ["| what | target | measured | met | by |", "|---|---:|---:|---|---|"]
+    for name, target in TARGETS.items():
+        bound = f"{'at most' if target.at_most else 'at least'} {target.bound:g} {target.unit}"
+        measured, met = "not measured", "–"
+        if (file := results / f"{name}.json").is_file():
+            found = json.loads(file.read_text(encoding="utf-8"))
+            low, high = found["spread"]
+            measured = f"{found['value']:.3g} [{low:.3g}, {high:.3g}]"
+            met = "yes" if found["met"] else "**no**"
+        by = f"`{target.by}`" if target.by else "–"
+        lines.append(f"| {target.what} | {bound} | {measured} | {met} | {by} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    page = HERE / "README.md"
+    page.write_text(
+        with_block(page.read_text(encoding="utf-8"), "targets", table(HERE / "results")), encoding="utf-8"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,62 @@
+"""The page of benchmarks is made of what was measured, and checkouts of others are imported as they are."""
+
+import importlib
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
+sys.path.insert(0, str(BENCHMARKS))
+
+import peers  # noqa: E402
+import record  # noqa: E402
+
+
+class TestTable:
+    def test_the_page_is_what_the_figures_say(self):
+        page = (BENCHMARKS / "README.md").read_text(encoding="utf-8")
+        assert record.table(BENCHMARKS / "results") in page
+
+    @pytest.mark.parametrize(
+        "name, value, met",
+        [
+            ("feeding", 0.96, True),
+            ("feeding", 0.94, False),
+            ("main_job", 0.4, True),
+            ("main_job", 0.6, False),
+        ],
+    )
+    def test_a_figure_meets_its_bound_or_does_not(self, tmp_path, monkeypatch, capsys, name, value, met):
+        monkeypatch.setattr(record, "HERE", tmp_path)
+        record.record(name, value, [value - 0.1, value, value + 0.1])
+        said = json.loads((tmp_path / "results" / f"{name}.json").read_text())
+        assert said["met"] == met and said["spread"] == [value - 0.1, value + 0.1]
+        assert {"what", "value", "unit", "target", "conditions"} <= said.keys()
+        (row,) = [line for line in record.table(tmp_path / "results").splitlines() if said["what"] in line]
+        assert ("| yes |" in row) == met and f"{value:.3g} [" in row
+
+    def test_what_nobody_measured_says_so(self, tmp_path):
+        assert record.table(tmp_path).count("| not measured | – |") == len(record.TARGETS)
+
+    def test_every_script_it_names_is_there(self):
+        named = {target.by for target in record.TARGETS.values() if target.by}
+        assert named and all((BENCHMARKS / name).is_file() for name in named)
+
+
+class TestPeers:
+    def test_a_module_is_imported_with_what_python_refuses_replaced_and_then_forgotten(self, tmp_path):
+        (tmp_path / "old").mkdir()
+        (tmp_path / "old" / "__init__.py").write_text("")
+        (tmp_path / "old" / "quiet.py").write_text("")
+        (tmp_path / "old" / "loud.py").write_text(
+            "from . import quiet\ndef say(it, file):\n    print>> file, '%d' % it.next()\n"
+        )
+        with peers.modules_of(tmp_path):
+            loud = importlib.import_module("old.loud")
+        out = tmp_path / "said.txt"
+        with out.open("w") as file:
+            loud.say(iter([3]), file)
+        assert out.read_text() == "3\n"
+        assert "old" not in sys.modules and "old.loud" not in sys.modules
