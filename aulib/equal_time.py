@@ -29,13 +29,14 @@ def steps_at_equal_time(summary: Summary, reference: str) -> dict[str, int]:
     """Steps that give every variant the time that the reference's steps took it.
 
     A schedule is cut to its number of steps (warm-up, ramps, decay), so equal time wants runs of their own:
-    a long run's state in the middle is not what a short run ends with. Costs are medians over seeds of
-    `seconds_per_step`, measured on one machine. A bound that saw target labels keeps the steps it needs.
+    a long run's state in the middle is not what a short run ends with. A step's cost is the least of a
+    variant's seeds, measured on one machine: what else ran there only ever adds. A bound that saw target
+    labels keeps the steps it needs.
 
     Raises:
         ValueError: no such variant, or no cost known of one.
     """
-    cost = summary.seeds_of("seconds_per_step").median()
+    cost = summary.seeds_of("seconds_per_step").min()
     if unknown := sorted({reference, *summary.variants} - set(cost.index)):
         raise ValueError(f"study {summary.study!r} has no cost of a step for {unknown}")
     budget = cost[reference] * summary.settings[reference]["steps"]

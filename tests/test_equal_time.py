@@ -20,6 +20,13 @@ def test_a_dearer_step_buys_fewer_steps(summary):
     assert equal_time.steps_at_equal_time(summary, "adld") == {"source-only": 1600, "adld": 400, "full": 200}
 
 
+def test_a_run_that_met_a_busy_machine_does_not_count(tmp_path):
+    for seed, cost in enumerate((0.2, 0.9, 0.7)):
+        write_run(tmp_path, "adld", seed, {"AU01": 0.5}, "adld", None, cost)
+    write_run(tmp_path, "full", 0, {"AU01": 0.5}, "full", None, 0.4)
+    assert equal_time.steps_at_equal_time(summarise_runs(tmp_path), "adld") == {"adld": 400, "full": 200}
+
+
 def test_a_bound_keeps_the_steps_it_needs(tmp_path):
     write_run(tmp_path, "adld", 0, {"AU01": 0.5}, "adld", None, 0.2, steps=400)
     write_run(tmp_path, "oracle", 0, {"AU01": 0.5}, "oracle", None, 0.1, steps=1600)
