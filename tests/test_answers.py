@@ -78,6 +78,17 @@ class TestAnswer:
         text = answers.answer(study({}, losses=losses, shares={"au_source": 0.9, "rich_source": 0.1}))
         assert "stand at 10 to 10 % of guessing (log N); they make at most 10 % of the gradient" in text
 
+    def test_says_what_full_gains_by_each_of_its_choices(self, tmp_path):
+        for seed, f1 in enumerate((0.50, 0.52, 0.55)):
+            write_run(tmp_path, "full", seed, {"AU01": f1 + 0.10 + 0.001 * seed}, "full")
+            write_run(tmp_path, "full-batch", seed, {"AU01": f1}, "full", negatives="batch")
+            write_run(tmp_path, "contrastive", seed, {"AU01": f1}, "contrastive")
+        (line,) = [
+            one for one in answers.answer(summarise_runs(tmp_path)).split("\n\n") if "one choice" in one
+        ]
+        assert line.count("over `") == 1 and line.endswith("over `full-batch` (ahead).")
+        assert "+10.1 [" in line
+
     def test_says_what_was_not_tried(self, tmp_path):
         for seed in (0, 1):
             write_run(tmp_path, "adld", seed, {"AU01": 0.5}, "adld")
