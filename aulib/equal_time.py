@@ -49,19 +49,22 @@ def steps_at_equal_time(summary: Summary, reference: str) -> dict[str, int]:
 def equal_time_plan(plan: str | Path, summary: Summary, reference: str) -> str:
     """The YAML of the second study: the first one's variants with their steps at equal time.
 
+    Variants that have no run yet are left out: what a step of theirs costs is not known.
+
     Args:
-        plan: the first study's YAML, with named variants that the summary knows.
+        plan: the first study's YAML, with named variants.
 
     Raises:
-        ValueError: the plan has a variant that the summary does not know, or none by name.
+        ValueError: none of the plan's variants has a run.
     """
     said = yaml.safe_load(Path(plan).read_text(encoding="utf-8"))
     steps = steps_at_equal_time(summary, reference)
-    if not said.get("variants") or (unknown := sorted(said["variants"].keys() - steps.keys())):
-        found = unknown if said.get("variants") else "no named variants"
+    known = {name: own or {} for name, own in (said.get("variants") or {}).items() if name in steps}
+    if not known:
+        found = list(said.get("variants") or {}) or "no named variants"
         raise ValueError(f"{plan}: {found}, expected variants among {list(steps)}")
     fixed = {name: value for name, value in said.get("fixed", {}).items() if name != "steps"}
-    variants = {name: (own or {}) | {"steps": steps[name]} for name, own in said["variants"].items()}
+    variants = {name: own | {"steps": steps[name]} for name, own in known.items()}
     question = f"{said['question']} At equal time: every variant has the seconds of {reference}."
     second = said | {"question": question, "fixed": fixed, "variants": variants}
     return yaml.safe_dump(second, sort_keys=False, default_flow_style=None, width=110)

@@ -64,6 +64,12 @@ class TestPlan:
         assert second["fixed"] == {"preset": "fast"} and "seconds of adld" in second["question"]
         assert second["seeds"] == [0, 1] and second["notebook"] == "02_train"
 
+    def test_leaves_out_what_was_not_run_yet(self, summary, tmp_path):
+        plan = self.PLAN | {"variants": self.PLAN["variants"] | {"dann": {"method": "dann"}}}
+        (tmp_path / "first.yml").write_text(yaml.safe_dump(plan))
+        second = yaml.safe_load(equal_time.equal_time_plan(tmp_path / "first.yml", summary, "adld"))
+        assert set(second["variants"]) == {"full", "adld"}
+
     def test_of_variants_that_were_not_run_is_refused(self, summary, tmp_path):
         plan = self.PLAN | {"variants": {"dann": {"method": "dann"}}}
         (tmp_path / "first.yml").write_text(yaml.safe_dump(plan))
