@@ -245,7 +245,7 @@ def shares_of_terms(summary: Summary) -> pd.DataFrame:
 
 @in_house_style
 def draw_costs(summary: Summary) -> Figure:
-    """What a variant costs: seconds of a run and of a step, peak memory; black: lowest to highest seed."""
+    """What a variant costs: seconds, seconds of a step, peak memory; medians, and lowest to highest seed."""
     panels = {
         "seconds": ("a run", "seconds"),
         "seconds_per_step": ("a step", "milliseconds"),
@@ -257,7 +257,7 @@ def draw_costs(summary: Summary) -> Figure:
     for axis, (measure, (title, unit)) in zip(axes, panels.items(), strict=True):
         seeds = summary.seeds_of(measure).reindex(columns=variants)
         seeds = 1000 * seeds if unit == "milliseconds" else seeds
-        axis.barh(range(len(variants)), seeds.mean(), color="#88AACC", height=0.7)
+        axis.barh(range(len(variants)), seeds.median(), color="#88AACC", height=0.7)
         axis.hlines(range(len(variants)), seeds.min(), seeds.max(), color="black", linewidth=1.2)
         axis.set_title(title)
         axis.set_xlabel(unit)
