@@ -51,7 +51,7 @@ def answer(summary: Summary, equal_time: Summary | None = None) -> str:
         equal_time: the same variants run for equal time, if that was done.
     """
     both = [summary] if equal_time is None else [summary, equal_time]
-    parts = [the_claim(each) for each in both]
+    parts = [the_claim(summary)] + [the_claim(each, at_equal_steps=False) for each in both[1:]]
     parts += [each_supervisor(summary), their_aus(summary), what_they_still_do(summary), inside(summary)]
     parts += [the_rivals(each) for each in both] + [the_choices(summary)]
     parts.append(
@@ -71,8 +71,12 @@ def in_words(summary: Summary, variants: set[str]) -> str:
     return f"At {found} ({seconds.min():.0f} to {seconds.max():.0f} s a run)"
 
 
-def the_claim(summary: Summary) -> str:
-    """Do the four intermediate supervisors together help?"""
+def the_claim(summary: Summary, at_equal_steps: bool = True) -> str:
+    """Do the four intermediate supervisors together help?
+
+    Args:
+        at_equal_steps: say so of variants with equal steps too, which a study at equal time only repeats.
+    """
     table = paired_differences(summary, the_four(summary), ["f1", "auc"])
     table = table[table["au"] == MEAN]
     if table.empty:
@@ -85,6 +89,8 @@ def the_claim(summary: Summary) -> str:
     }
     sentences = []
     for (variant, reference), rows in table.groupby(["variant", "reference"], sort=False):
+        if not at_equal_steps and footing(summary, {variant, reference}) == "equal steps":
+            continue
         row = rows[rows["measure"] == "f1"].iloc[0]
         values = ", ".join(f"{NAMES[one['measure']]} {points(one)}" for _, one in rows.iterrows())
         seeds = f"{row['seeds']} seed{'' if row['seeds'] == 1 else 's'}"

@@ -65,6 +65,6 @@ def equal_time_plan(plan: str | Path, summary: Summary, reference: str) -> str:
         raise ValueError(f"{plan}: {found}, expected variants among {list(steps)}")
     fixed = {name: value for name, value in said.get("fixed", {}).items() if name != "steps"}
     variants = {name: own | {"steps": steps[name]} for name, own in known.items()}
-    question = f"{said['question']} At equal time: every variant has the seconds of {reference}."
+    question = f"At equal time, the seconds of {reference}: {said['question']}"
     second = said | {"question": question, "fixed": fixed, "variants": variants}
     return yaml.safe_dump(second, sort_keys=False, default_flow_style=None, width=110)
