@@ -172,11 +172,17 @@ def t_interval(values: np.ndarray, level: float = LEVEL) -> tuple[float, float, 
     n = len(values)
     if n < 2:
         return (float(values[0]) if n else np.nan), np.nan, np.nan, np.nan
-    mean, error = float(values.mean()), float(values.std(ddof=1) / np.sqrt(n))
-    half = stats.t.ppf(0.5 + level / 2, n - 1) * error
+    return student_interval(float(values.mean()), float(values.std(ddof=1) / np.sqrt(n)), n - 1, level)
+
+
+def student_interval(
+    mean: float, error: float, freedom: float, level: float = LEVEL
+) -> tuple[float, float, float, float]:
+    """A mean of that standard error, its interval by Student's t, and p of "it is 0"; no error, no width."""
     if error == 0:
         return mean, mean, mean, float(mean == 0)
-    return mean, mean - half, mean + half, float(2 * stats.t.sf(abs(mean) / error, n - 1))
+    half = stats.t.ppf(0.5 + level / 2, freedom) * error
+    return mean, float(mean - half), float(mean + half), float(2 * stats.t.sf(abs(mean) / error, freedom))
 
 
 def with_holm(table: pd.DataFrame) -> pd.DataFrame:

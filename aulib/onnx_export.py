@@ -69,13 +69,7 @@ def export_onnx(run: str | Path, file: str | Path, read_from: str | None = None)
     config, read_from = model.config, read_from or settings["read_target_from"]
     detector = Detector(model, read_from).eval()
     faces = kept_faces(run, config.image_size)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of torch's own making
-        program = torch.onnx.export(
-            detector, (faces[:2],), dynamo=True, verbose=False, input_names=["image"],
-            output_names=["probability", "landmarks"], dynamic_shapes={"image": {0: "batch"}},
-        )  # fmt: skip
-    made = program.model_proto
+    made = onnx_model(detector, config.image_size, list(TOLERANCE))
     said = {
         "aus": list(config.aus), "image_size": config.image_size, "num_landmarks": config.num_landmarks,
         "read_from": read_from, "box_enlarge": config.box_enlarge * config.image_size / config.margin_size,
@@ -94,6 +88,17 @@ def export_onnx(run: str | Path, file: str | Path, read_from: str | None = None)
     with atomic_file(Path(file)) as partial:
         partial.write_bytes(content)
     return apart
+
+
+def onnx_model(module: nn.Module, image_size: int, outputs: list[str]):
+    """`module` of one argument, `image` (batch, 3, H, H), as an onnx.ModelProto that takes any batch."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of torch's own making
+        program = torch.onnx.export(
+            module, (torch.rand(2, 3, image_size, image_size),), dynamo=True, verbose=False,
+            input_names=["image"], output_names=outputs, dynamic_shapes={"image": {0: "batch"}},
+        )  # fmt: skip
+    return program.model_proto
 
 
 def kept_faces(run: str | Path, image_size: int) -> Tensor:

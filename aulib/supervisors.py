@@ -116,7 +116,7 @@ class PastFaces(nn.Module):
 
     A queue as in MoCo (He et al. 2020), without its slow encoder: features age some dozens of steps [C].
     Without more, telling now from then is the easiest way to lose past faces: all projections run the same
-    way until they are one (measured: cosines above .999). So each set of projections loses its batch's mean
+    way until they are one. So each set of projections loses its batch's mean
     before it is compared or kept. It starts with random directions: candidates are always as many.
     """
 

@@ -41,7 +41,7 @@ def main() -> None:
         feeding.append(time.perf_counter() - began)
         return batch
 
-    def timed_step(run, source, target, number, measure=False):
+    def timed_step(run, source, target, number, measure=False):  # gradients' shares are not measured
         logged = step(run, source, target, number)
         ends.append(time.perf_counter())
         return logged

@@ -11,7 +11,6 @@ counts. Writes benchmarks/results/infer_PEER_BATCH.json.
 import argparse
 import io
 import statistics
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +21,7 @@ from torch import nn
 
 from aulib.methods import PRESETS
 from aulib.model import AUModel, ModelConfig
+from aulib.onnx_export import onnx_model
 from aulib.protocols import PROTOCOLS
 from aulib.torchvision_operators import define_missing_operators
 
@@ -50,13 +50,7 @@ def runtimes(detector: Detector, size: int, threads: int) -> dict:
     """Name -> function of a picture batch, each numerically equal to torch within TOLERANCE."""
     import onnxruntime
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        program = torch.onnx.export(
-            detector, (torch.rand(2, 3, size, size),), dynamo=True, verbose=False, input_names=["image"],
-            dynamic_shapes={"image": {0: "batch"}},
-        )  # fmt: skip
-    buffer = io.BytesIO(program.model_proto.SerializeToString())
+    buffer = io.BytesIO(onnx_model(detector, size, ["probability"]).SerializeToString())
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     session = onnxruntime.InferenceSession(buffer.getvalue(), options, providers=["CPUExecutionProvider"])

@@ -28,7 +28,7 @@ class TestTable:
             ("main_job", 0.6, False),
         ],
     )
-    def test_a_figure_meets_its_bound_or_does_not(self, tmp_path, monkeypatch, capsys, name, value, met):
+    def test_a_figure_meets_its_bound_or_does_not(self, tmp_path, monkeypatch, name, value, met):
         monkeypatch.setattr(record, "HERE", tmp_path)
         record.record(name, value, [value - 0.1, value, value + 0.1])
         said = json.loads((tmp_path / "results" / f"{name}.json").read_text())

@@ -12,9 +12,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from PIL import Image
-from scipy import stats
 
-from aulib.comparisons import LEVEL, holm
+from aulib.comparisons import holm, student_interval
 from aulib.cropping import crop_face, crop_matrix
 from aulib.loaders import Faces
 from aulib.metrics import au_scores, f1_normalised
@@ -107,12 +106,9 @@ def render_heads(run: str | Path, heads: int, shots: int, seed: int = 0) -> Equa
     crops, about, occurrence = [], [], []
     for head in range(heads):
         scenes = [scene(head, shot, seed) for shot in range(shots)]
-        for (factor, level), (
-            melanin,
-            age,
-        ) in variants().items():  # dressed once for all scenes
+        for (factor, level), tone_and_age in variants().items():  # dressed once for all scenes
             for shot, sample in enumerate(scenes):
-                image, points = rendered(sample, melanin, age)
+                image, points = rendered(sample, *tone_and_age)
                 crops.append(crop_face(Image.fromarray(image), crop_matrix(points, spec), spec.size))
                 about.append((head, shot, factor, level))
                 occurrence.append(sample.face.expression.intensity >= OCCURS_AT)
@@ -203,12 +199,8 @@ def crossed_interval(values: np.ndarray) -> tuple[float, float, float, float]:
     if runs > 1:
         parts.append((values.mean(1).var(ddof=1) / runs, runs - 1))
     mean, variance = float(values.mean()), sum(part for part, _ in parts)
-    if variance == 0:
-        return mean, mean, mean, float(mean == 0)
-    freedom = variance**2 / sum(part**2 / degrees for part, degrees in parts)
-    error = np.sqrt(variance)
-    half = stats.t.ppf(0.5 + LEVEL / 2, freedom) * error
-    return mean, float(mean - half), float(mean + half), float(2 * stats.t.sf(abs(mean) / error, freedom))
+    freedom = variance**2 / sum(part**2 / degrees for part, degrees in parts) if variance else np.nan
+    return student_interval(mean, float(np.sqrt(variance)), freedom)
 
 
 def quality(read: Read) -> float:
