@@ -22,7 +22,7 @@ EYE_RADIUS = 0.143
 MIDDLE = np.array([0.0, -0.28, -0.1])  # the head turns about a point inside it
 LIT_MIDDLE, LIT_RADIUS = np.array([0.0, 0.0, -0.3]), 1.7  # the ball whose shadows are seen, decimetres
 PERSONAL = ("skin", "lips", "hair", "cloth", "iris", "teeth", "gloss", "pupil", "iris_size", "strands")
-SCENE = shading.Scene.numpy_dtype()
+SCENE = np.dtype(shading.Scene.numpy_dtype())
 LIGHT_SIDE = 144  # texels of the shadow map: as fine as pixels at 112 px
 
 
@@ -119,8 +119,11 @@ class FaceRenderer:
         self._eyes = [np.flatnonzero(head.part == eye) for eye in (EYE_LEFT, EYE_RIGHT)]
         self._landmark_rows, self._landmark_weights = landmark_table(head)
         on = dict(device=device)
-        self._points = wp.array(head.vertices, dtype=wp.vec3, **on)
-        self._mesh = wp.Mesh(self._points, wp.array(head.triangles.ravel(), dtype=int, **on))
+        self._points, self._screen, self._light = (
+            visibility.Refilled(head.vertices, wp.vec3, device) for _ in range(3)
+        )
+        self._scenes = visibility.Refilled(np.zeros(1, SCENE), shading.Scene, device)
+        self._mesh = wp.Mesh(self._points.array, wp.array(head.triangles.ravel(), dtype=int, **on))
         self._triangles = wp.array(head.triangles, dtype=int, **on)
         self._canonical = wp.array(head.vertices, dtype=wp.vec3, **on)
         self._part = wp.array(head.part, dtype=int, **on)
@@ -128,6 +131,8 @@ class FaceRenderer:
         self._light_map = wp.zeros((1, LIGHT_SIDE, LIGHT_SIDE), dtype=wp.uint64, **on)
         self._stride = max(1, round(0.38 * samples))
         self._image = wp.zeros((size, size), dtype=wp.vec4, **on)
+        self._draw_seen = self._rasteriser(self._screen.array, self._stride, self._nearest)
+        self._draw_lit = self._rasteriser(self._light.array, 0, self._light_map)
 
     def render(self, faces: list[Face]) -> tuple[np.ndarray, np.ndarray]:
         """Pictures (B, S, S, 3) uint8 on mid grey and landmarks (B, 68, 2) float32 pixels."""
@@ -165,30 +170,31 @@ class FaceRenderer:
 
         eyes = np.stack([vertices[rows].mean(0) for rows in self._eyes])
         scene = self._scene(face, turn, eyes, float(vertices[self.looks.lip_front, 2].mean()))
-        on = dict(device=self.device)
-        self._points.assign(vertices)
+        self._points.fill(vertices)
         self._mesh.refit()
-        triangles = self._triangles
-        screen = wp.array(seen(vertices).astype(np.float32), dtype=wp.vec3, **on)
-        self._rasterise(screen, self._stride, self._nearest)
+        self._screen.fill(seen(vertices))
+        self._nearest.zero_()
+        self._draw_seen.launch()
         if shot.shadow > 0:
             axes = np.concatenate([scene["light_right"], -scene["light_up"], scene["key_direction"]])
             light = vertices @ axes.T
             light += np.float32([(LIGHT_SIDE - 1) / 2, (LIGHT_SIDE - 1) / 2, shading.LIGHT_HEIGHT])
             light -= axes @ np.float32(LIT_MIDDLE)
-            self._rasterise(wp.array(light, dtype=wp.vec3, **on), 0, self._light_map)
+            self._light.fill(light)
+            self._light_map.zero_()
+            self._draw_lit.launch()
         wp.launch(
             shading.shade,
             dim=(size, size),
             inputs=[
                 self._mesh.id,
-                wp.array(scene, dtype=shading.Scene, **on),
+                self._scenes.fill(scene),
                 self._nearest,
                 self._light_map,
-                screen,
-                self._points,
-                triangles,
-                self.looks.normals(self._points),
+                self._screen.array,
+                self._points.array,
+                self._triangles,
+                self.looks.normals(self._points.array),
                 self._canonical,
                 look.marks,
                 look.marks2,
@@ -197,7 +203,7 @@ class FaceRenderer:
                 relief_paint,
             ],
             outputs=[self._image],
-            **on,
+            device=self.device,
         )
         points = (vertices[self._landmark_rows] * self._landmark_weights[..., None]).sum(1)
         return Rendering(
@@ -209,14 +215,15 @@ class FaceRenderer:
             focal / shot.distance,
         )
 
-    def _rasterise(self, screen: wp.array, stride: int, nearest: wp.array) -> None:
-        nearest.zero_()
-        wp.launch(
+    def _rasteriser(self, screen: wp.array, stride: int, nearest: wp.array) -> wp.Launch:
+        """The launch that draws whatever `screen` then holds: its arguments are handed over once."""
+        return wp.launch(
             visibility.rasterise,
             dim=len(self._triangles),
             inputs=[screen, self._triangles, stride],
             outputs=[nearest],
             device=self.device,
+            record_cmd=True,
         )
 
     def _scene(self, face: Face, turn: np.ndarray, eyes: np.ndarray, mouth_front: float) -> np.ndarray:

@@ -11,6 +11,22 @@ EMPTY = 0
 NEARNESS_STEPS = 2.0**28  # nearness below 16 fits the upper half of a key
 
 
+class Refilled:
+    """A warp array that takes new values of the same shape again and again: making one anew costs more than
+    filling it. On the CPU values are written where the kernels read them; a card gets a copy."""
+
+    def __init__(self, values: np.ndarray, dtype: type, device: str):
+        self._host = wp.array(values, dtype=dtype, device="cpu")
+        self._view = self._host.numpy()
+        self.array = self._host if device == "cpu" else wp.array(values, dtype=dtype, device=device)
+
+    def fill(self, values: np.ndarray) -> wp.array:
+        self._view[...] = values
+        if self.array is not self._host:
+            wp.copy(self.array, self._host)
+        return self.array
+
+
 @wp.kernel(enable_backward=False)
 def face_normals(
     points: wp.array(dtype=wp.vec3), triangles: wp.array2d(dtype=int), normals: wp.array(dtype=wp.vec3)
