@@ -7,6 +7,7 @@ call; a batch needs one per face, so the warp is a single `grid_sample` over the
 
 import hashlib
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -70,9 +71,13 @@ def batch_rows(num_faces: int, batch_size: int, seed: int, step: int) -> np.ndar
     rows = np.empty(batch_size, dtype=np.int64)
     for epoch in np.unique(positions // num_faces):
         here = positions // num_faces == epoch
-        order = np.random.default_rng([seed, int(epoch)]).permutation(num_faces)
-        rows[here] = order[positions[here] % num_faces]
+        rows[here] = _order(num_faces, seed, int(epoch))[positions[here] % num_faces]
     return rows
+
+
+@lru_cache(maxsize=4)  # two domains, at the turn of an epoch: a set of 200,000 is not shuffled at each step
+def _order(num_faces: int, seed: int, epoch: int) -> np.ndarray:
+    return np.random.default_rng([seed, epoch]).permutation(num_faces)
 
 
 def take_batch(

@@ -22,6 +22,7 @@ from aulib.loaders import Faces, take_batch
 from aulib.methods import Method, Preset
 from aulib.model import ADVERSARIES, GENERATING, AUModel
 from aulib.objective import Objective, adversary_loss, loss_terms, weigh
+from aulib.prefetching import MadeAhead
 from aulib.reading import read_faces, score_faces
 from aulib.shared_start import SharedStart
 
@@ -249,15 +250,19 @@ def fit(
     wrapped.train()
     started = time.perf_counter()
     first, whole = state.step, True
+
+    def batches_of(step: int) -> list[dict | None]:
+        return [
+            None if faces is None else _take(faces, preset, schedule, step, salt, fabric.device)
+            for salt, faces in enumerate((source, target))
+        ]
+
+    stop = schedule.steps if stop_after is None else min(schedule.steps, first + stop_after)
     try:
-        with HeldInterrupt() as interrupt:
-            while state.step < schedule.steps and (stop_after is None or state.step - first < stop_after):
+        with HeldInterrupt() as interrupt, MadeAhead(batches_of, stop) as batches:
+            while state.step < stop:
                 step, whole = state.step, False
-                batches = [
-                    None if faces is None else _take(faces, preset, schedule, step, salt, fabric.device)
-                    for salt, faces in enumerate((source, target))
-                ]
-                logged = train_step(run, *batches, step, step in measured)
+                logged = train_step(run, *batches(step), step, step in measured)
                 state.step += 1
                 bar.update()
                 if step % LOG_EVERY == 0 or step in measured:

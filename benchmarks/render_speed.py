@@ -1,31 +1,45 @@
-"""How many faces a second a set takes, without the start of the workers.
+"""Synthetic faces a second: `python benchmarks/render_speed.py`.
 
-    python benchmarks/render_speed.py --size 112 --workers 2 --out results/synthetic_speed.json
-
-Wall time counts whatever else the machine does; the CPU seconds of one face (background, camera and JPEG
-included) are the better number on a busy machine.
+Two processes draw faces of 112 px at once, as `aulib synth` does, background, camera and JPEG round trip
+included; the start of the processes is not counted. The target is held by wild faces, which are dearer.
+Writes benchmarks/results/faces.json.
 """
 
 import argparse
 import json
 import os
+import statistics
 import subprocess
 import sys
 import time
-from pathlib import Path
+
+from record import record
 
 
-def work(size: int, faces: int) -> tuple[float, float]:
-    """Wall and CPU seconds for `faces` wild pictures in this process, after a warm-up."""
-    from aulib.synthetic.domains import WILD, picture, sample_face
+def seconds_of(domain_name: str, size: int, faces: int) -> dict:
+    """Wall and CPU seconds for `faces` pictures in this process, after a warm-up."""
+    from aulib.synthetic.domains import domain_called, picture, sample_face
     from aulib.synthetic.renderer import FaceRenderer
 
-    renderer = FaceRenderer(size)
-    picture(WILD, sample_face(WILD, 1, 0, 4500), renderer)
+    domain, renderer = domain_called(domain_name), FaceRenderer(size)
+    picture(domain, sample_face(domain, 1, 0, 4500), renderer)
     wall, cpu = time.perf_counter(), time.process_time()
     for index in range(faces):
-        picture(WILD, sample_face(WILD, 1, index, 4500), renderer)
-    return time.perf_counter() - wall, time.process_time() - cpu
+        picture(domain, sample_face(domain, 1, index, 4500), renderer)
+    return {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu}
+
+
+def faces_a_second(domain: str, size: int, faces: int, workers: int) -> tuple[float, float]:
+    """Of all workers together, by the slowest of them; and CPU milliseconds a face."""
+    threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    command = [sys.executable, __file__, "--one", domain, "--size", str(size), "--faces", str(faces)]
+    running = [
+        subprocess.Popen(command, env=os.environ | threads, stdout=subprocess.PIPE, text=True)
+        for _ in range(workers)
+    ]
+    found = [json.loads(worker.communicate()[0].splitlines()[-1]) for worker in running]
+    cpu = sum(one["cpu"] for one in found)
+    return faces * workers / max(one["wall"] for one in found), 1000 * cpu / (faces * workers)
 
 
 def main() -> None:
@@ -33,33 +47,26 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--size", type=int, default=112)
-    parser.add_argument("--faces", type=int, default=150, help="per worker")
+    parser.add_argument("--faces", type=int, default=300, help="of a worker in a turn")
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--out", type=Path, default=Path("results/synthetic_speed.json"))
-    parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--one", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
-        print(json.dumps(work(options.size, options.faces)))
+        print(json.dumps(seconds_of(options.one, options.size, options.faces)))
         return
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    command = [sys.executable, __file__, "--one", "--size", str(options.size), "--faces", str(options.faces)]
-    workers = [
-        subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
-        for _ in range(options.workers)
-    ]
-    results = [json.loads(worker.communicate()[0].splitlines()[-1]) for worker in workers]
-    wall, cpu = max(r[0] for r in results), sum(r[1] for r in results)
-    report = {
-        "size": options.size,
-        "workers": options.workers,
-        "faces_per_second": round(options.faces * options.workers / wall, 1),
-        "cpu_milliseconds_a_face": round(1000 * cpu / (options.faces * options.workers), 1),
-        "load_average": round(os.getloadavg()[0], 1),
-        "cores": os.cpu_count(),
-    }
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(json.dumps(report) + "\n")
-    print(report)
+    speeds, costs = {}, {}
+    for _ in range(options.turns):
+        for domain in ("wild", "studio"):
+            speed, cost = faces_a_second(domain, options.size, options.faces, options.workers)
+            speeds.setdefault(domain, []).append(speed)
+            costs.setdefault(domain, []).append(cost)
+            print(f"{domain}: {speed:.0f} faces/s, {cost:.1f} ms of CPU a face", flush=True)
+    record(
+        "faces", statistics.median(speeds["wild"]), speeds["wild"], studio_faces_a_second=speeds["studio"],
+        cpu_milliseconds_a_face={domain: statistics.median(cost) for domain, cost in costs.items()},
+        size=options.size, workers=options.workers,
+    )  # fmt: skip
 
 
 if __name__ == "__main__":
