@@ -112,7 +112,7 @@ def write_contents(source: Path, notebooks: list[Path]) -> None:
     course = [f"notebooks/{n.stem}" for n in notebooks if is_lesson(n)]
     others = [f"notebooks/{n.stem}" for n in notebooks if not is_lesson(n)]
     parts = {
-        "Course": ["course", *course],
+        "Course": ["Overview <course>", *course],
         "Notebooks": others,
         "Method and faces": ["docs/method", "docs/synthetic", "docs/real-faces", "docs/dataset-folder"],
         "Datasets": ["docs/datasets/README", *(f"docs/datasets/{p.stem}" for p in pages_of_datasets(source))],
