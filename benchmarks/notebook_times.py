@@ -6,7 +6,7 @@ alone       each lesson from nothing
 notebooks   00 to 07, once the rendered sets that they need are there, and what 00 and 03 to 06 read: small
             runs where `make demo` leaves them, and the committed summary of the study
 
-A lesson may take three minutes, another notebook what its first cell says; the status is 1 if one takes longer.
+A lesson may take three minutes, another notebook what its first cell says: status 1 if one takes longer.
 Writes results/notebook_times.json, where a part that was not run again stays as it was.
 """
 
