@@ -27,7 +27,6 @@ lab: $(STAMP)  ## open the notebooks in JupyterLab
 	@$(BIN)/jupyter lab notebooks
 
 book: $(STAMP)  ## a static site in results/book/html: course, notebooks, method, datasets, API
-	@$(BIN)/python -c 'import furo, myst_nb' 2>/dev/null || $(PIP) -q -c constraints.txt -e '.[book]'
 	@$(BIN)/python docs/book/build.py
 
 readme: $(STAMP)  ## write the results in README.md and docs/ from those committed in results/
@@ -48,5 +47,5 @@ $(STAMP):
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "setting up $(VENV) (some minutes, once)"
 	$(PIP) -q -c constraints.txt torch
-	$(PIP) -q -c constraints.txt -e '.[landmarks,app,datasets,onnx,dev]'
+	$(PIP) -q -c constraints.txt -e '.[landmarks,app,datasets,onnx,book,dev]'
 	@rm -f $(VENV)/.installed-* && touch $@

@@ -1,6 +1,7 @@
 """Faces with chosen factors of wild, as a model reads them: what each part of the shift costs a run."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +40,7 @@ def faces_with(factors: set[str], count: int, spec: CropSpec, aus=AUS, seed: int
         factors: names of FACTORS.  spec: how they are cropped.  aus: columns of the labels, NaN where an AU
             is never rendered.
     """
-    renderer = FaceRenderer(spec.size)
+    renderer = _renderer(spec.size)
     crops, points = [], []
     labels = np.full((count, len(aus)), np.nan, np.float32)
     shown = [index for index, au in enumerate(aus) if au in AUS]
@@ -50,6 +51,12 @@ def faces_with(factors: set[str], count: int, spec: CropSpec, aus=AUS, seed: int
         points.append(landmarks @ matrix[:, :2].T + matrix[:, 2])
         labels[index, shown] = binarise(intensity)[[AUS.index(aus[column]) for column in shown]]
     return Faces(np.stack(crops), np.arange(count), np.stack(points).astype(np.float32), labels)
+
+
+@lru_cache(maxsize=2)
+def _renderer(size: int) -> FaceRenderer:
+    """One for all conditions: to make it takes as long as dozens of faces."""
+    return FaceRenderer(size)
 
 
 def people_of(count: int) -> np.ndarray:

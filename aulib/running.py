@@ -159,7 +159,7 @@ def start_notebook(seed: int) -> str:
             os.chdir(folder.parent)
     torch.manual_seed(seed)
     numpy.random.seed(seed)
-    code = _commit()
+    code = commit_of_library()
     commit = f", commit {code['commit'][:8]}{' and edits' if code['dirty'] else ''}" if code else ""
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
     return f"aulib {aulib.__version__}, torch {torch.__version__}, {device}, seed {seed}{commit}"
@@ -305,10 +305,10 @@ def _record(notebook: Path, values: dict, key: str) -> dict:
     about = {"notebook": notebook.name, "parameters": values, "seeds": seeds, "versions": versions}
     about["data_versions"] = data_versions(values)
     started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    return about | {"code": _commit(), "key": key, "started": started}
+    return about | {"code": commit_of_library(), "key": key, "started": started}
 
 
-def _commit() -> dict | None:
+def commit_of_library() -> dict | None:
     """Commit of the checkout the library runs from and whether it was edited since; None outside one."""
     root = PACKAGE.parent
     if not (root / ".git").exists():

@@ -73,14 +73,16 @@ class Nursery:
             self.process.wait()
 
 
-_nursery: tuple[tuple, Nursery | None] | None = None  # what it fits; None: none could be made for that
+# modules, library and environment, and the nursery that fits them; None: none could be made for these
+_nursery: tuple[list[str], tuple, Nursery | None] | None = None
 _one_at_a_time = threading.Lock()
 
 
-def nursery_for(notebook: Path) -> Nursery | None:
-    """The nursery that has imported what `notebook` imports, with the library as it is on disk now.
+def nursery_for(*notebooks: Path) -> Nursery | None:
+    """The nursery that has imported what `notebooks` import, with the library as it is on disk now.
 
-    One is kept; it is started anew when the notebook's imports, the library or the environment changed.
+    One is kept, also for a notebook that imports less. It is started anew for one that imports more, and when
+    the library or the environment changed.
 
     Returns:
         None where kernels cannot be forked: not on Linux, or what is imported starts threads.
@@ -89,17 +91,24 @@ def nursery_for(notebook: Path) -> Nursery | None:
     if sys.platform != "linux":
         return None
     env = {name: value for name, value in os.environ.items() if name.startswith(SHAPES_IMPORTS)}
-    modules = imports_of_notebook(notebook)
-    fitting = (modules, stamp_of_library(), env)
+    modules = list(dict.fromkeys(name for notebook in notebooks for name in imports_of_notebook(notebook)))
+    around = (stamp_of_library(), env)
     with _one_at_a_time:
-        if (
-            _nursery is None
-            or _nursery[0] != fitting
-            or (_nursery[1] and _nursery[1].process.poll() is not None)
-        ):
+        if _nursery is None or not _serves(*_nursery, modules, around):
             close_nursery()
-            _nursery = fitting, _started(modules)
-        return _nursery[1]
+            _nursery = modules, around, _started(modules)
+        return _nursery[2]
+
+
+def _serves(
+    kept: list[str], kept_around: tuple, nursery: Nursery | None, modules: list[str], around: tuple
+) -> bool:
+    """Whether what is kept is as good as one started for `modules`."""
+    if kept_around != around:
+        return False
+    if nursery is None:  # of fewer modules one may be had
+        return kept == modules
+    return set(modules) <= set(kept) and nursery.process.poll() is None
 
 
 def _started(modules: list[str]) -> Nursery | None:
@@ -116,8 +125,8 @@ def _started(modules: list[str]) -> Nursery | None:
 @atexit.register
 def close_nursery() -> None:
     global _nursery
-    if _nursery is not None and _nursery[1] is not None:
-        _nursery[1].close()
+    if _nursery is not None and _nursery[2] is not None:
+        _nursery[2].close()
     _nursery = None
 
 

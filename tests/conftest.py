@@ -1,6 +1,7 @@
 """Fixtures that several tests share."""
 
 import os
+import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
@@ -102,6 +103,31 @@ def finished(tmp_path_factory) -> SimpleNamespace:
             out_dir=str(root / method), progress=False, **TINY_VALUES,
         )  # fmt: skip
     return SimpleNamespace(**sets, **runs)
+
+
+SHOWN_LESSON = "5_putting_together"  # figures, a wide table and an instrument
+
+
+@pytest.fixture(scope="session")
+def book(tmp_path_factory) -> SimpleNamespace:
+    """The book in `html`, as `make book` builds it but with one executed lesson only, on tiny parameters.
+
+    `status` and `said` are those of the build.
+    """
+    for name in ("furo", "myst_nb"):
+        pytest.importorskip(name, reason="the extra book is not installed: pip install -e '.[book]'")
+    from test_notebooks import COURSE, tiny_parameters
+
+    from aulib.running import run_notebook
+
+    out = tmp_path_factory.mktemp("book")
+    sets = {name: str(write_tiny_set(out / name, seed=i)) for i, name in enumerate(("source", "target"))}
+    (lesson,) = [path for path in COURSE if path.stem == SHOWN_LESSON]
+    values = tiny_parameters(lesson.stem, sets)
+    run_notebook(lesson, out / "notebooks" / lesson.stem, values, progress=False)
+    command = [sys.executable, "docs/book/build.py", "--as-they-are", "--out", str(out)]
+    done = subprocess.run(command, cwd=Path(__file__).parent.parent, capture_output=True, text=True)
+    return SimpleNamespace(html=out / "html", status=done.returncode, said=done.stdout + done.stderr)
 
 
 CASES_OF_WORKERS: Counter = Counter()  # of pytest-xdist

@@ -10,6 +10,7 @@ import pytest
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 sys.path.insert(0, str(BENCHMARKS))
 
+import notebook_times  # noqa: E402
 import peers  # noqa: E402
 import record  # noqa: E402
 
@@ -60,3 +61,57 @@ class TestPeers:
             loud.say(iter([3]), file)
         assert out.read_text() == "3\n"
         assert "old" not in sys.modules and "old.loud" not in sys.modules
+
+
+class TestNotebookTimes:
+    @pytest.fixture
+    def takes(self, monkeypatch):
+        """Seconds of notebooks that are not run; others take one."""
+        seconds: dict[str, float] = {}
+        monkeypatch.setattr(
+            notebook_times, "seconds_of", lambda notebook, folder: seconds.get(notebook.stem, 1)
+        )
+        monkeypatch.setattr(notebook_times, "leave_what_is_read", lambda folder: None)
+        return seconds
+
+    def run(self, monkeypatch, file: Path, *arguments: str):
+        monkeypatch.setattr(sys, "argv", ["notebook_times.py", "--json", str(file), *arguments])
+        with pytest.raises(SystemExit) as end:
+            notebook_times.main()
+        return end.value.code, json.loads(file.read_text())
+
+    def test_every_notebook_says_how_long_it_takes(self):
+        limits = {path.stem: notebook_times.limit_of(path) for path in notebook_times.NOTEBOOKS}
+        assert limits["02_train"] == 300 and limits["03_report"] == 60 and limits["01_faces"] == 90
+        assert {notebook_times.limit_of(path) for path in notebook_times.LESSONS} == {180}
+
+    def test_all_parts_with_commit_and_date_are_in_one_file(self, takes, monkeypatch, tmp_path):
+        takes |= {"02_train": 299.6, "1_action_units": 100.4}
+        status, found = self.run(monkeypatch, tmp_path / "t.json")
+        assert status == 0 and found["met"] and found["limits"]["02_train"] == 300
+        assert found["parts"].keys() == {"in_order", "alone", "notebooks"}
+        assert all(
+            {"commit", "date", "load_before", "cores"} <= part.keys() for part in found["parts"].values()
+        )
+        assert found["parts"]["alone"]["seconds"]["1_action_units"] == 100
+        assert found["parts"]["notebooks"]["seconds"].keys() == {p.stem for p in notebook_times.NOTEBOOKS}
+        takes["1_action_units"] = 50
+        _, again = self.run(monkeypatch, tmp_path / "t.json", "--parts", "in_order")
+        firsts = [again["parts"][part]["seconds"]["1_action_units"] for part in ("in_order", "alone")]
+        assert firsts == [50, 100]
+
+    def test_a_notebook_that_takes_too_long_ends_it_with_a_status_and_its_name(
+        self, takes, monkeypatch, tmp_path
+    ):
+        takes |= {"4_taking_apart": 181.0, "03_report": 59.0}
+        status, found = self.run(monkeypatch, tmp_path / "t.json")
+        assert not found["met"] and found["missed"] == status.splitlines()
+        assert found["missed"] == [
+            f"{part}: 4_taking_apart took 181 s, 180 are allowed" for part in ("in_order", "alone")
+        ]
+
+    def test_times_of_some_notebooks_do_not_stand_for_all(self, takes, monkeypatch):
+        monkeypatch.setattr(sys, "argv", ["notebook_times.py", "--only", "04_ablation"])
+        with pytest.raises(SystemExit) as end:
+            notebook_times.main()
+        assert end.value.code == 2

@@ -1,14 +1,22 @@
 """The book: links of the checkout become links of pages, names in prose become links to the API."""
 
+import importlib
 import importlib.util
-import subprocess
+import inspect
+import re
 import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-BOOK = Path(__file__).parent.parent / "docs" / "book"
+from aulib.objective import TERMS
+
+ROOT = Path(__file__).parent.parent
+BOOK = ROOT / "docs" / "book"
+sys.path.insert(0, str(BOOK))
+
+import links  # noqa: E402
 
 
 def loaded(name: str):
@@ -54,6 +62,76 @@ def test_a_lessons_links_are_meant_from_where_it_lies_in_the_checkout(source):
     assert moved == "[m](../docs/method.md)"
 
 
+@pytest.mark.parametrize("target", ["LICENCE", "docs/nothing.md", "results/figures/a.pdf"])
+def test_a_link_to_a_file_that_is_not_there_is_an_error_and_no_plain_word(source, target):
+    with pytest.raises(build.DeadLink, match=rf"README.md: \[that\]\({target}\) leads nowhere"):
+        build.with_book_links(f"see [that]({target})", source / "index.md", source)
+
+
+def test_links_of_the_site_lead_to_pages_and_places_in_them(tmp_path):
+    (tmp_path / "api").mkdir()
+    good = ["https://nowhere.invalid/x", "api/a%20page.html#there", "#own"]
+    bad = ["api/gone.html", "api/a%20page.html#gone"]
+    linked = "".join(f'<a href="{link}">x</a>' for link in good + bad)
+    (tmp_path / "index.html").write_text(f'<p id="own">{linked}<img src="gone.png">')
+    (tmp_path / "api" / "a page.html").write_text('<h1 id="there">x</h1><a href="../index.html#own">good</a>')
+    assert links.dead_links(tmp_path) == [
+        "index.html: api/gone.html is not there",
+        "index.html: no such place as api/a%20page.html#gone",
+        "index.html: gone.png is not there",
+    ]
+
+
+@pytest.mark.parametrize("failing, status", [("course/1_lesson.ipynb", 1), ("03_report.ipynb", 0)])
+def test_a_lesson_that_cannot_be_executed_fails_the_build(failing, status, tmp_path, monkeypatch, capsys):
+    for name in ("course/1_lesson.ipynb", "03_report.ipynb"):
+        (tmp_path / "notebooks" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "notebooks" / name).touch()
+
+    def run(notebook, out, **how):
+        if notebook == tmp_path / "notebooks" / failing:
+            raise build.NotebookFailed(f"{notebook.name} fell over")
+
+    monkeypatch.setattr(build, "ROOT", tmp_path)
+    monkeypatch.setattr(build, "run_notebook", run)
+    monkeypatch.setattr(build, "gather", lambda *of: None)
+    monkeypatch.setattr(build, "sphinx", lambda *of: 0)
+    monkeypatch.setattr(sys, "argv", ["build.py", "--out", str(tmp_path / "book")])
+    with pytest.raises(SystemExit) as end:
+        build.main()
+    assert bool(end.value.code) == bool(status)
+    said = str(end.value.code) if status else capsys.readouterr().out
+    assert f"{Path(failing).name} fell over" in said
+
+
+def rows_of_method(heading: str) -> list[list[str]]:
+    """Cells of the table below a heading of the method page."""
+    page = (ROOT / "docs" / "method.md").read_text(encoding="utf-8")
+    part = page.split(f"\n## {heading}")[1].split("\n## ")[0]
+    rows = [
+        [cell.strip() for cell in line.strip("|").split(" | ")] for line in part.splitlines() if "|" in line
+    ]
+    return [row for row in rows[2:] if row[0].startswith("`")] or rows[2:]
+
+
+def test_the_method_page_names_every_term_of_the_objective_and_its_code():
+    rows = rows_of_method("Terms of the objective")
+    named = [name for row in rows for name in re.findall(r"`(\w+)`", row[0])]
+    assert sorted(named) == sorted(TERMS)
+    assert all(len(row) == 4 and re.search(r"`\w+\.\w+`", row[2]) for row in rows)
+
+
+@pytest.mark.parametrize("heading", ["Parts", "Terms of the objective"])
+def test_every_symbol_that_the_method_page_names_is_there(heading):
+    for row in rows_of_method(heading):
+        for name in re.findall(r"`([a-z_]+(?:\.\w+)+)`", row[2]):
+            module, *rest = name.split(".")
+            thing = importlib.import_module(f"aulib.{module}")
+            for part in rest:  # an attribute that only an instance has ends the walk
+                assert hasattr(thing, part) or f"self.{part} =" in inspect.getsource(thing), name
+                thing = getattr(thing, part, None)
+
+
 @pytest.mark.parametrize(
     "text, name",
     [
@@ -94,11 +172,11 @@ def test_plain_docstrings_keep_their_lists_tables_and_examples():
 
 
 @pytest.mark.slow
-def test_the_book_is_built_without_a_warning(tmp_path):
-    pytest.importorskip("furo", reason="`make book` installs the extra")
-    pytest.importorskip("myst_nb")
-    command = [sys.executable, str(BOOK / "build.py"), "--as-they-are", "--out", str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-2000:]
-    method = (tmp_path / "html" / "docs" / "method.html").read_text()
+def test_the_book_is_built_without_a_warning_and_without_a_dead_link(book):
+    assert book.status == 0, book.said[-2000:]
+    method = (book.html / "docs" / "method.html").read_text()
     assert 'href="../api/aulib.networks.html#aulib.networks.AUHead"' in method
+    terms = method.split('id="terms-of-the-objective')[1].split("</section>")[0]
+    rows = re.findall(r"<tr.*?</tr>", terms.split("<tbody>")[1], re.S)
+    assert len(rows) == len(rows_of_method("Terms of the objective"))
+    assert not [row for row in rows if 'href="../api/aulib.' not in row]

@@ -1,6 +1,7 @@
 """Notebooks are code: each one runs on tiny parameters, and each keeps the house rules."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
@@ -8,6 +9,7 @@ import pytest
 from conftest import write_tiny_set
 from fabricated import write_small_study
 
+from aulib import warm_kernels
 from aulib.course.exercises import MARKS, RIGHT
 from aulib.parameters import declared_parameters
 from aulib.running import run_notebook
@@ -15,6 +17,7 @@ from aulib.running import run_notebook
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 COURSE = sorted((ROOT / "notebooks" / "course").glob("*.ipynb"))
+OTHERS = sorted((ROOT / "experiments").glob("*.ipynb"))
 TRAINING = "02_train"
 
 # Parameters that make each notebook finish in seconds. {source} and {target} are two dataset folders of a few
@@ -29,6 +32,7 @@ TINY = {
     "05_reconstructions": {"runs": ["{run}"], "decoder_steps": 2, "count": 2},
     "06_attention": {"runs": ["{run}"], "faces": "{target}", "aus": ["AU01", "AU12"], "per_au": 2},
     "07_dataset_check": {"data": "{source}", "published": "bp4d"},
+    "tiny": {"seconds": 0.0},
     # the course
     "1_action_units": {"source": "{source}", "target": "{target}"},
     "2_in_the_wild": {
@@ -77,10 +81,24 @@ def folders(tmp_path_factory) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def tiny_run(folders) -> dict:
+def warmed() -> Iterator[None]:
+    """A process that has imported what any notebook imports; all are run in forks of it."""
+    warm_kernels.nursery_for(*NOTEBOOKS, *COURSE)
+    yield
+    warm_kernels.close_nursery()
+
+
+def run_tiny(path: Path, out: Path | str, values: dict) -> dict:
+    metrics = run_notebook(path, out, values, progress=False, warm=True)
+    assert Path(out, "result.json").is_file()
+    return metrics
+
+
+@pytest.fixture(scope="module")
+def tiny_run(folders, warmed) -> dict:
     """The metrics of one tiny 02_train, made once for all that read runs."""
     path = ROOT / "notebooks" / f"{TRAINING}.ipynb"
-    return run_notebook(path, folders["run"], tiny_parameters(TRAINING, folders), progress=False)
+    return run_tiny(path, folders["run"], tiny_parameters(TRAINING, folders))
 
 
 def read(path: Path):
@@ -110,16 +128,12 @@ def with_solutions(path: Path, solved: Path) -> int:
 
 @pytest.mark.parametrize("path", COURSE, ids=lambda path: path.stem)
 class TestEveryLesson:
-    @pytest.mark.slow  # the eight take as long as a third of all quick tests
-    def test_its_solutions_are_right_on_tiny_parameters(self, path, folders, tmp_path, request):
-        if "{run}" in str(TINY[path.stem]):
-            request.getfixturevalue("tiny_run")
+    def test_runs_on_tiny_parameters_and_its_solutions_are_right(self, path, folders, warmed, tmp_path):
         exercises = with_solutions(path, tmp_path / path.name)
-        out, values = tmp_path / "out", tiny_parameters(path.stem, folders)
-        run_notebook(tmp_path / path.name, out, values, progress=False)
+        run_tiny(tmp_path / path.name, tmp_path / "out", tiny_parameters(path.stem, folders))
         said = [
             output["data"]["text/markdown"]
-            for cell in read(out / "notebook.ipynb").cells
+            for cell in read(tmp_path / "out" / "notebook.ipynb").cells
             for output in cell.get("outputs", [])
             if "text/markdown" in output.get("data", {})
         ]
@@ -132,16 +146,23 @@ class TestEveryLesson:
         assert len(asked) >= 3 and prose(path).count("<summary>Hint</summary>") >= len(asked)
 
 
+@pytest.mark.parametrize("path", [*NOTEBOOKS, *OTHERS], ids=lambda path: path.stem)
+def test_runs_on_tiny_parameters(path, folders, tiny_run, tmp_path):
+    if path.stem == TRAINING:
+        assert tiny_run["seconds"] > 0
+    else:
+        run_tiny(path, tmp_path / "out", tiny_parameters(path.stem, folders))
+
+
+def test_every_notebook_of_the_repository_is_run_on_tiny_parameters():
+    ours = {
+        path for folder in ("notebooks", "experiments", "docs") for path in (ROOT / folder).rglob("*.ipynb")
+    }
+    assert ours == {*NOTEBOOKS, *OTHERS, *COURSE} and {path.stem for path in ours} == TINY.keys()
+
+
 @pytest.mark.parametrize("path", [*NOTEBOOKS, *COURSE], ids=lambda path: path.stem)
 class TestEveryNotebook:
-    def test_runs_on_tiny_parameters(self, path, folders, tmp_path, request):
-        assert path.stem in TINY, f"TINY has no line for {path.stem}"
-        if path.stem == TRAINING or "{run}" in str(TINY[path.stem]):
-            assert request.getfixturevalue("tiny_run")["seconds"] > 0
-        if path.stem != TRAINING and path not in COURSE:  # a lesson runs with its solutions, above
-            run_notebook(path, tmp_path / "out", tiny_parameters(path.stem, folders), progress=False)
-            assert (tmp_path / "out" / "result.json").is_file()
-
     def test_declares_documented_parameters_with_seed_and_out_dir(self, path):
         declared = declared_parameters(path)  # itself refuses derived values and wrong types
         assert {"seed", "out_dir"} <= declared.keys()

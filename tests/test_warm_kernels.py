@@ -45,7 +45,7 @@ def run(notebook, name: str, **parameters) -> dict:
 
 def test_runs_have_processes_of_their_own_forked_from_one_that_did_the_imports(notebook):
     first, second = run(notebook, "a", seed=1), run(notebook, "b", seed=2)
-    nursery = warm_kernels._nursery[1]
+    nursery = warm_kernels._nursery[2]
     assert first["parent"] == second["parent"] == nursery.process.pid
     assert first["pid"] != second["pid"] and second["mark"] is None
     assert not set(first["drawn"]) & set(second["drawn"])  # unseeded generators do not repeat themselves
@@ -65,6 +65,16 @@ def test_an_edited_library_or_another_environment_gets_a_new_nursery(notebook, m
     assert warm_kernels.nursery_for(notebook) is not second
 
 
+def test_a_notebook_that_imports_less_is_served_and_one_that_imports_more_is_not(notebook):
+    more = notebook.with_name("more.ipynb")
+    more.write_text(notebook.read_text().replace("import colorsys", "import colorsys, this_is_nowhere"))
+    of_both = warm_kernels.nursery_for(notebook, more)
+    assert warm_kernels.nursery_for(more) is of_both and warm_kernels.nursery_for(notebook) is of_both
+    warm_kernels.close_nursery()
+    of_one = warm_kernels.nursery_for(notebook)
+    assert of_one is not of_both and warm_kernels.nursery_for(more) is not of_one
+
+
 @pytest.mark.slow
 def test_imports_that_start_threads_are_not_forked_but_run_in_a_fresh_kernel(notebook):
     (notebook.parent / "threaded.py").write_text(
@@ -75,7 +85,7 @@ def test_imports_that_start_threads_are_not_forked_but_run_in_a_fresh_kernel(not
     )
     notebook.write_text(text)
     metrics = run(notebook, "a")
-    assert metrics["parent"] == os.getpid() and warm_kernels._nursery[1] is None
+    assert metrics["parent"] == os.getpid() and warm_kernels._nursery[2] is None
 
 
 @pytest.mark.slow

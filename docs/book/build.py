@@ -3,8 +3,10 @@
 Sphinx with myst-nb, and not Jupyter Book 2: that one wants Node beside Python and has no API reference made
 from docstrings. Notebooks are executed by `aulib run`, as strictly as everywhere, into
 results/book/notebooks, and only those that changed; some read the runs of `make demo`. `--as-they-are` takes
-what was executed before and leaves the others without outputs. Pages are gathered into results/book/source,
-so that nothing generated lies among the sources. Any warning, a broken link among them, fails the build.
+what was executed before and leaves the others without outputs; a lesson that cannot be executed fails the
+build. Pages are gathered into results/book/source, so that nothing generated lies among the sources. Any
+warning fails the build, and so does a link to a page, or a place in it, that is not there; `--external-links`
+asks the network about the others.
 """
 
 import argparse
@@ -16,6 +18,7 @@ import sys
 from pathlib import Path
 
 import nbformat
+from links import dead_links
 
 from aulib.running import NotebookFailed, run_notebook
 
@@ -30,16 +33,25 @@ PAGES = {
 }
 
 
-def execute(notebooks: list[Path], out: Path) -> list[str]:
+class DeadLink(ValueError):
+    """A page of the checkout links to a file that is not there."""
+
+
+def execute(notebooks: list[Path], out: Path) -> dict[Path, str]:
     """Run every notebook with its default parameters; those that cannot be run, and why."""
-    left_out = []
+    left_out = {}
     for notebook in notebooks:
         print(f"running {notebook.relative_to(ROOT)}", flush=True)
         try:
             run_notebook(notebook, out / notebook.stem, replace=True)
         except NotebookFailed as failure:
-            left_out.append(str(failure))
+            left_out[notebook] = str(failure)
     return left_out
+
+
+def is_lesson(notebook: Path) -> bool:
+    """Lessons need nothing but themselves, so one that fails is broken; other notebooks may lack runs."""
+    return notebook.parent.name == "course"
 
 
 def gather(source: Path, executed: Path, notebooks: list[Path]) -> None:
@@ -68,7 +80,11 @@ def gather(source: Path, executed: Path, notebooks: list[Path]) -> None:
 
 
 def with_book_links(text: str, page: Path, source: Path, original: str = "") -> str:
-    """Links of a page of the checkout as links of the book; `original` is its path there, if it moved."""
+    """Links of a page of the checkout as links of the book; `original` is its path there, if it moved.
+
+    Raises:
+        DeadLink: to a file that is neither a page nor in the checkout.
+    """
     place = page.relative_to(source)
     moves = {new: old for old, new in PAGES.items()}
     original = original or moves.get(place.as_posix(), place.as_posix())
@@ -82,6 +98,8 @@ def with_book_links(text: str, page: Path, source: Path, original: str = "") -> 
         at = PAGES.get(at, f"notebooks/{Path(at).name}" if at.endswith(".ipynb") else at)
         at = f"{at}/README.md" if (source / at / "README.md").is_file() else at
         if not (source / at).is_file() and not at.endswith(".ipynb"):
+            if not (ROOT / original).parent.joinpath(path).exists():
+                raise DeadLink(f"{original}: [{label}]({target}) leads nowhere")
             return label  # LICENSE and the like: named, not linked
         link = os.path.relpath(at, place.parent).replace(os.sep, "/")
         return f"[{label}]({link}{'#' + anchor if anchor else ''})"
@@ -91,10 +109,10 @@ def with_book_links(text: str, page: Path, source: Path, original: str = "") -> 
 
 def write_contents(source: Path, notebooks: list[Path]) -> None:
     """The table of contents, behind the README on the first page."""
-    course = [f"notebooks/{n.stem}" for n in notebooks if n.parent.name == "course"]
-    others = [f"notebooks/{n.stem}" for n in notebooks if n.parent.name != "course"]
+    course = [f"notebooks/{n.stem}" for n in notebooks if is_lesson(n)]
+    others = [f"notebooks/{n.stem}" for n in notebooks if not is_lesson(n)]
     parts = {
-        "Course": ["course", *course],
+        "Course": ["Overview <course>", *course],
         "Notebooks": others,
         "Method and faces": ["docs/method", "docs/synthetic", "docs/real-faces", "docs/dataset-folder"],
         "Datasets": ["docs/datasets/README", *(f"docs/datasets/{p.stem}" for p in pages_of_datasets(source))],
@@ -137,18 +155,33 @@ def main() -> None:
     )
     parser.add_argument("--out", type=Path, default=ROOT / "results" / "book")
     parser.add_argument("--as-they-are", action="store_true", help="execute nothing")
+    parser.add_argument("--external-links", action="store_true", help="ask the network about links out of it")
     arguments = parser.parse_args()
     out = arguments.out.resolve()
     notebooks = sorted((ROOT / "notebooks" / "course").glob("*.ipynb"))
     notebooks += sorted((ROOT / "notebooks").glob("*.ipynb"))
-    left_out = [] if arguments.as_they_are else execute(notebooks, out / "notebooks")
-    gather(out / "source", out / "notebooks", notebooks)
-    strict = [sys.executable, "-m", "sphinx", "--fail-on-warning", "--keep-going", "-q", "-j", "auto"]
-    done = subprocess.run([*strict, "-b", "html", str(out / "source"), str(out / "html")])
-    for cause in left_out:
-        print(f"without outputs: {cause}")
+    left_out = {} if arguments.as_they_are else execute(notebooks, out / "notebooks")
+    try:
+        gather(out / "source", out / "notebooks", notebooks)
+    except DeadLink as link:
+        sys.exit(str(link))
+    shutil.rmtree(out / "html", ignore_errors=True)  # a page that is no more would hide links to it
+    done = sphinx("html", out / "source", out / "html")
+    wrong = dead_links(out / "html")
+    if arguments.external_links and not done:
+        done = sphinx("linkcheck", out / "source", out / "links")
+    wrong += [cause for notebook, cause in left_out.items() if is_lesson(notebook)]
+    for notebook, cause in left_out.items():
+        if not is_lesson(notebook):
+            print(f"without outputs: {cause}")
     print(f"book: {out / 'html' / 'index.html'}")
-    sys.exit(done.returncode)
+    sys.exit("\n".join(wrong) or done)
+
+
+def sphinx(builder: str, source: Path, out: Path) -> int:
+    """Status of a build in which a warning is an error."""
+    strict = [sys.executable, "-m", "sphinx", "--fail-on-warning", "--keep-going", "-q", "-j", "auto"]
+    return subprocess.run([*strict, "-b", builder, str(source), str(out)]).returncode
 
 
 if __name__ == "__main__":

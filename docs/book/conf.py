@@ -23,7 +23,8 @@ nb_execution_mode = "off"  # `aulib run` has executed them, strictly
 nb_render_markdown_format = "myst"
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
-autodoc_default_options = {"members": True, "member-order": "bysource"}
+# a module's __all__ names what it hands on; that is described where it is defined, and there alone
+autodoc_default_options = {"members": True, "member-order": "bysource", "ignore-module-all": True}
 autodoc_typehints = "signature"
 autosummary_generate = True
 autodoc_inherit_docstrings = False
