@@ -298,7 +298,7 @@ def pushes(outputs, project, temperature):
 
 
 def a_number(outputs, project, temperature):
-    return float((project("rich", "rich_t") - project("rich", "self_t")).abs().mean())
+    return (project("rich", "rich_t") - project("rich", "self_t")).abs().mean().item()
 
 
 def a_row(outputs, project, temperature):
