@@ -1,6 +1,7 @@
 """The circle to touch: a hand drags the two views of four faces, and loss and pulls follow."""
 
 import io
+from base64 import b64encode
 
 import ipywidgets as widgets
 import matplotlib as mpl
@@ -62,7 +63,7 @@ class Circle(widgets.VBox):
 
     def _repr_mimebundle_(self, **asked):
         """With a still picture beside it, for pages that cannot show controls."""
-        return super()._repr_mimebundle_(**asked) | {"image/png": self.still()}
+        return super()._repr_mimebundle_(**asked) | {"image/png": b64encode(self.still()).decode()}
 
     def still(self) -> bytes:
         """Circle and table as they stand, PNG."""
