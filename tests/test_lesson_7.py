@@ -363,4 +363,6 @@ def test_the_sentence_about_ones_own_compares_with_it_and_without():
     settings = {name.replace("two-and-own", lesson_7.YOURS): one for name, one in summary.settings.items()}
     said = lesson_7.said_of_yours(replace(summary, settings=settings, values=values))
     assert said.startswith(f"- **{lesson_7.YOURS}** minus without: +3.0")
-    assert "minus without it (`two`): +2.0 points" in said and "more than chance explains" in said
+    assert "minus without it (`two`): +2.0 points" in said and "helps more than chance explains" in said
+    worse = values.assign(value=values["value"] - 0.1 * (values["variant"] == lesson_7.YOURS))
+    assert "hurts more" in lesson_7.said_of_yours(replace(summary, settings=settings, values=worse))

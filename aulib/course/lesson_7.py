@@ -36,7 +36,7 @@ def draw_study(summary: Summary, measure: str = "f1") -> Figure:
     for seed, height in _apart(scores.iloc[:, -1], 0.07 * np.ptp(scores.to_numpy())).items():
         left.text(places[-1] + 0.22, height, f"seed {seed}", va="center", fontsize=7, color="#555555")
     left.scatter(places, scores.mean(), marker="_", s=420, color="black", linewidths=1.8, zorder=3)
-    left.set_xticks(places, scores.columns)
+    left.set_xticks(places, [name.replace("-and-", "\nand ") for name in scores.columns])
     left.set_xlim(-0.4, places[-1] + 0.8)
     left.set_ylabel(f"{MEASURE_NAMES[measure]} x 100, target test")
     left.set_title("a line a seed, bars their means")
@@ -108,7 +108,13 @@ def said_of_yours(summary: Summary, measure: str = "f1") -> str:
     gain = (table[YOURS] - table["two"]).dropna()
     if len(gain) > 1:
         mean, low, high, _ = t_interval(gain.to_numpy())
-        answer = "cannot be told from nothing" if low < 0 < high else "is more than chance explains"
+        answer = (
+            "helps more than chance explains"
+            if low > 0
+            else "hurts more than chance explains"
+            if high < 0
+            else "cannot be told from nothing"
+        )
         lines.append(
             f"- With yours minus without it (`two`): {mean:+.1f} points, 95 % interval [{low:+.1f}, "
             f"{high:+.1f}] over {len(gain)} seeds: it {answer}."
