@@ -58,7 +58,7 @@ def draw_found(tables: dict[str, pd.DataFrame]) -> Figure:
     heights = np.arange(len(READERS))[::-1]
     for axis, domain in zip(axes, ("source", "target"), strict=True):
         for offset, (name, table), (mark, colour) in zip(
-            (0.14, -0.14), tables.items(), RUN_LOOKS, strict=False
+            _offsets(tables), tables.items(), RUN_LOOKS, strict=False
         ):
             axis.plot(table[domain], heights + offset, mark, color=colour, label=name, ms=5)
         axis.axvline(next(iter(tables.values()))[domain].iloc[0], color="#444444", lw=0.8, ls="--")
@@ -82,7 +82,7 @@ def draw_leaks(tables: dict[str, pd.DataFrame]) -> Figure:
     heights = np.arange(len(first.columns))[::-1]
     for axis, row in zip(axes, first.index, strict=True):
         for offset, (name, table), (mark, colour) in zip(
-            (0.14, -0.14), tables.items(), RUN_LOOKS, strict=False
+            _offsets(tables), tables.items(), RUN_LOOKS, strict=False
         ):
             axis.plot(table.loc[row], heights + offset, mark, color=colour, label=name, ms=5)
         axis.axvline(0.5, color="#444444", lw=0.8, ls="--")
@@ -94,6 +94,11 @@ def draw_leaks(tables: dict[str, pd.DataFrame]) -> Figure:
     axes[0].set_xlim(min(0.4, *(float(table.min().min()) - 0.03 for table in tables.values())), 1.02)
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(tables))
     return figure
+
+
+def _offsets(tables: dict) -> tuple[float, ...]:
+    """Where in its row each run's mark stands."""
+    return (0.0,) if len(tables) == 1 else (0.14, -0.14)
 
 
 # checks of the exercises
