@@ -6,6 +6,7 @@ reads `results/NAME.json` where the machine that ran the study reads the run fol
 
 import json
 import re
+from collections.abc import Container
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -59,13 +60,19 @@ class Summary:
         return table.reindex(columns=[name for name in self.variants if name in table])
 
 
-def summarise_runs(folder: str | Path, order: list[str] | None = None, question: str = "") -> Summary:
+def summarise_runs(
+    folder: str | Path,
+    order: list[str] | None = None,
+    question: str = "",
+    only: Container[str] | None = None,
+) -> Summary:
     """The finished runs directly below a study's folder, each named `<variant>-seed<n>...`.
 
     Of several finished runs of a variant and seed (made by older code, say) the one started last counts.
 
     Args:
         order: variants in reading order; if not given, methods go up the ladder.
+        only: names of the runs that count; None for all.
 
     Raises:
         FileNotFoundError: no finished run there.  ValueError: the runs of a variant differ in more than the
@@ -73,6 +80,7 @@ def summarise_runs(folder: str | Path, order: list[str] | None = None, question:
     """
     folder = Path(folder)
     below = sorted(path.parent for path in folder.glob("*/params.json"))
+    below = [run for run in below if only is None or run.name in only]
     latest: dict[tuple[str, int], Path] = {}
     finished = [run for run in below if (run / "metrics.json").is_file() and (run / "result.json").is_file()]
     for run in sorted(finished, key=started):

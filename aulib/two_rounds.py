@@ -18,13 +18,27 @@ from aulib.playing import OpenRun
 from aulib.plots.insides import decode
 from aulib.supervisors import SUPERVISORS
 
+TENSORS = (  # key of the model's outputs, {own} and {other} being s and t; symbol; who makes it of what
+    ("inputs", "X^{own}", "the face, in grey, with mean 0 and variance 1"),
+    ("rich_{own}", "F^{own}", "E of X^{own}"),
+    ("landmarks_{own}", "logits", "D_lm of F^{own}"),
+    ("shape_{own}", "S^{own}", "soft-max over positions of the logits"),
+    ("texture_{own}", "Z^{own}", "T of F^{own}"),
+    ("self_{own}", "G(S^{own}, Z^{own})", "put together again"),
+    ("swapped_{own}", "F~^{own}", "G of S^{other} and Z^{own}: swapped"),
+    ("shape2_{own}", "S~^{own}", "read from F~^{other}, which wears this face's shape"),
+    ("texture2_{own}", "Z~^{own}", "T of F~^{own}"),
+    ("rich2_{own}", "F^^{own}", "G of S~^{own} and Z~^{own}: swapped back"),
+)
+
 
 @dataclass(frozen=True)
 class Step:
     """One thing to look at on the way of a face through both rounds.
 
     name: its symbol.  says: what it is.  picture: (H, W) or (H, W, 3) in [0, 1]; where is_map, a map (h, w)
-    of any range.  aus: AU -> probability, read by D_au; None for maps and for the face itself.
+    of any range.  aus: AU -> probability, read by D_au; None for maps and for the face itself.  size: of the
+    tensor that is pictured, "48 × 28 × 28".
     """
 
     name: str
@@ -32,11 +46,12 @@ class Step:
     picture: np.ndarray
     is_map: bool = False
     aus: dict[str, float] | None = None
+    size: str = ""
 
 
 @dataclass(frozen=True)
 class Swap:
-    """source, target: the steps of each face in order.  alignment: see `alignment_of`.
+    """source, target: the steps of each face in order.  alignment: see `alignment_of`.  trace: `trace_both`.
 
     fitted: pictures come from the decoder that `decoding.fit_decoder` left in the run, else from its own
     R, which is small and blurred.
@@ -46,6 +61,42 @@ class Swap:
     target: list[Step]
     alignment: pd.DataFrame
     fitted: bool
+    trace: pd.DataFrame
+
+
+def trace(outputs: dict[str, Tensor], own: str = "t") -> pd.DataFrame:
+    """The way of one face through both rounds: a row each of TENSORS with symbol, made by, size, numbers.
+
+    Args:
+        own: "s" or "t", whose way.
+    """
+    half = {"own": own, "other": "s" if own == "t" else "t"}
+    rows = []
+    for key, symbol, made in TENSORS:
+        tensor = outputs[key.format(**half)]
+        if key == "inputs":  # both domains in one batch, source first
+            tensor = tensor.chunk(2)[own == "t"]
+        size = size_of(tensor)
+        row = {"symbol": symbol.format(**half), "made by": made.format(**half), "size": size}
+        rows.append(row | {"numbers": tensor[0].numel()})
+    return pd.DataFrame(rows)
+
+
+def trace_both(outputs: dict[str, Tensor]) -> pd.DataFrame:
+    """Both faces' ways beside each other; sizes are the same.
+
+    Returns:
+        a row each of TENSORS: source, source made by, target, target made by, size, numbers.
+    """
+    source, target = trace(outputs, "s"), trace(outputs, "t")
+    table = pd.DataFrame({"source": source["symbol"], "source made by": source["made by"]})
+    table["target"], table["target made by"] = target["symbol"], target["made by"]
+    return table.join(source[["size", "numbers"]])
+
+
+def size_of(tensor: Tensor) -> str:
+    """ "48 × 28 × 28": channels, rows, columns of the first face."""
+    return " × ".join(map(str, tensor.shape[1:]))
 
 
 def why_no_swap(run: OpenRun) -> str:
@@ -73,6 +124,7 @@ def swap_faces(run: OpenRun, source: np.ndarray, target: np.ndarray) -> Swap:
         _steps(run, outputs, pictures[1:], "t", "s", decoder),
         alignment_of(run, outputs),
         decoder is not None,
+        trace_both(outputs),
     )
 
 
@@ -139,24 +191,22 @@ def _steps(
         features = outputs[key]
         probability = run.model.au_head(features)[0].sigmoid()[0]
         aus = dict(zip(run.aus, map(float, probability), strict=True))
-        return Step(name, says, seen(features), aus=aus)
+        return Step(name, says, seen(features), aus=aus, size=size_of(features))
 
-    def mapped(name: str, says: str, values: Tensor) -> Step:
-        return Step(name, says, values[0].numpy(), is_map=True)
+    def shape(name: str, says: str, key: str) -> Step:  # where all landmarks are
+        return Step(name, says, outputs[key].sum(1)[0].numpy(), True, size=size_of(outputs[key]))
 
-    def shape(key: str) -> Tensor:
-        return outputs[key].sum(1)  # (1, h, w): where all landmarks are
+    def texture(name: str, says: str, key: str) -> Step:
+        return Step(name, says, outputs[key].abs().mean(1)[0].numpy(), True, size=size_of(outputs[key]))
 
-    def texture(key: str) -> Tensor:
-        return outputs[key].abs().mean(1)
-
+    face = picture[0].permute(1, 2, 0).numpy()
     return [
-        Step(f"I^{own}", "the face", picture[0].permute(1, 2, 0).numpy()),
+        Step(f"I^{own}", "the face", face, size=size_of(picture)),
         decoded(f"R(F^{own})", "its features, decoded", f"rich_{own}"),
-        mapped(f"S^{own}", "its shape: all landmarks", shape(f"shape_{own}")),
-        mapped(f"Z^{own}", "its texture: mean strength", texture(f"texture_{own}")),
+        shape(f"S^{own}", "its shape: all landmarks", f"shape_{own}"),
+        texture(f"Z^{own}", "its texture: mean strength", f"texture_{own}"),
         decoded(f"R(F~^{own})", f"first round: S^{other} with Z^{own}", f"swapped_{own}"),
-        mapped(f"S~^{other}", f"shape read from F~^{own}", shape(f"shape2_{other}")),
-        mapped(f"Z~^{own}", f"texture read from F~^{own}", texture(f"texture2_{own}")),
+        shape(f"S~^{own}", f"its shape again, read from F~^{other}", f"shape2_{own}"),
+        texture(f"Z~^{own}", f"its texture again, read from F~^{own}", f"texture2_{own}"),
         decoded(f"R(F^^{own})", f"second round: S~^{own} with Z~^{own}", f"rich2_{own}"),
     ]

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -183,3 +184,26 @@ def choose_file(page, button: str, file: Path) -> None:
     with page.expect_file_chooser() as chooser:
         page.locator(button).click()
     chooser.value.set_files(file)
+
+
+def drag(page, handle: str, to: tuple[float, float]) -> None:
+    """With the mouse from the middle of a control to a point of the page."""
+    box = page.locator(handle).bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(*to, steps=8)
+    page.mouse.up()
+
+
+def answer(page, name: str, value: str, verdict: str) -> str:
+    """Type an answer into its cell, `answer_1 = ...` say, run it, and wait for the verdict; what was said."""
+    cell = page.locator(".jp-CodeCell", has=page.locator(".cm-line", has_text=re.compile(rf"^{name} = ")))
+    line = cell.locator(".cm-line", has_text=re.compile(rf"^{name} = "))
+    line.click()
+    page.keyboard.press("Home")
+    page.keyboard.press("Shift+End")
+    page.keyboard.insert_text(f"{name} = {value}")
+    page.keyboard.press("Shift+Enter")
+    said = cell.locator(".jp-RenderedMarkdown", has_text=verdict)
+    said.wait_for()
+    return said.inner_text()

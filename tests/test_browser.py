@@ -10,6 +10,7 @@ import browsing
 import nbformat
 import pytest
 from conftest import write_tiny_set
+from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 from PIL import Image
 from test_notebooks import COURSE, tiny_parameters
@@ -90,7 +91,7 @@ def course(tmp_path_factory):
     (home / "lessons").mkdir()
     for path in COURSE:
         values = tiny_parameters(path.stem, sets) | {"out_dir": str(home / path.stem)}
-        lesson = parameterize_notebook(nbformat.read(path, as_version=4), values)
+        lesson = parameterize_notebook(load_notebook_node(str(path)), values)
         nbformat.write(lesson, home / "lessons" / path.name)
     with browsing.jupyterlab(home / "lessons", home / "server") as address:
         yield address
@@ -239,3 +240,34 @@ def test_a_lesson_runs_and_its_instrument_fits_the_page(course, lesson):
             instrument.screenshot(path=SCREENSHOTS / f"lesson_{lesson}_{width}.png")
             box = instrument.bounding_box()
             assert box["x"] + box["width"] <= width
+        touch_and_answer = {"1_action_units": a_brow_is_raised, "6_pulling_together": a_point_is_dragged}
+        if lesson in touch_and_answer:
+            touch_and_answer[lesson](page)
+
+
+def a_brow_is_raised(page) -> None:
+    """A slider moves the face and writes what a coder would; half an answer gets its hint."""
+    browsing.changed_by(page, ".au-sheet-face", lambda: browsing.press(page, ".AU01 .noUi-handle", "End"))
+    page.wait_for_selector(".au-sheet-said :text('AU01E')")
+    browsing.answer(page, "answer_1", '{"AU01": 3}', "find the AU of the outer ends")
+    browsing.answer(page, "answer_1", '{"AU01": 3, "AU02": 3}', "Right")
+
+
+def a_point_is_dragged(page) -> None:
+    """Dot 1 goes where the mouse takes it, ring 3 by keys; loss and table follow; answers are judged."""
+    said = page.locator(".circle-said")
+    circle = page.locator(".circle-points").bounding_box()
+    middle = circle["x"] + circle["width"] / 2, circle["y"] + circle["height"] / 2
+    before = said.inner_text()
+    browsing.changed_by(
+        page, ".circle-table", lambda: browsing.drag(page, ".circle-dot-1", (middle[0] - 90, middle[1] + 2))
+    )
+    page.wait_for_function("old => document.querySelector('.circle-said').innerText !== old", arg=before)
+    degrees = page.locator(".circle-dot-1").get_attribute("aria-valuenow")
+    assert float(degrees) == pytest.approx(180, abs=3)
+    browsing.changed_by(page, ".circle-table", lambda: browsing.press(page, ".circle-ring-3", "ArrowUp", 2))
+    assert page.locator(".circle-ring-3").get_attribute("aria-valuenow") == "245"
+    page.locator(".circle-pull").first.wait_for(state="attached")
+    page.locator(".circle-instrument").screenshot(path=SCREENSHOTS / "lesson_6_dragged.png")
+    browsing.answer(page, "answer_2", "[0, 90, 180, 200]", "Faces 3 and 4 are only 20")
+    browsing.answer(page, "answer_2", "[0, 90, 180, 270]", "Right")

@@ -91,6 +91,12 @@ class TestSentences:
         data = graded([[1, 1, 0], [1, 1, 0], [0, 0, 1]], suffix="_c")
         assert "a code" in lesson_1.lists_said(lesson_1.lists_met(data))
 
+    def test_a_list_that_the_renderer_cannot_complete_is_named_as_such(self):
+        table = pd.DataFrame({"word": ["happiness", "anger"], "complete": [0.4, 0.0]})
+        said = lesson_1.lists_said(table)
+        assert "*anger* lists both AU05 and AU07" in said and "by construction" in said
+        assert "by construction" not in lesson_1.lists_said(table.assign(complete=[0.0, 0.4]))
+
 
 class TestFigures:
     def test_every_figure_is_drawn(self, tiny_set, tmp_path):
@@ -237,7 +243,10 @@ class TestTwoWords:
             ({"AU06": 3, "AU12": 3}, "one list, happiness"),
             ({"AU12": 3}, "No list is complete"),
             (BOTH | {"AU26": 1}, "AU26 is too weak"),
-            (dict.fromkeys(PROTOTYPES["sadness"] + PROTOTYPES["happiness"], 3), "pull the same tissue"),
+            (
+                dict.fromkeys(PROTOTYPES["sadness"] + PROTOTYPES["happiness"], 3),
+                "renderer does not do both",
+            ),
             ("fear and surprise", "An AU is a movement"),
             (["AU06"], "How strongly"),
             ({"AU13": 3}, "is not rendered here"),

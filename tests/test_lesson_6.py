@@ -1,6 +1,7 @@
 """Points on a circle do what the lesson says, and its checks have a fitting word for each mistake."""
 
 import math
+from base64 import b64decode
 
 import numpy as np
 import pandas as pd
@@ -136,6 +137,30 @@ def test_the_instrument_follows_its_sliders_and_walks():
     shown.walk.click()
     assert shown.newest.wait(60)
     assert float(shown.said.value.split("</b>")[0].rpartition(" ")[2]) < value
+
+
+def test_a_dragged_point_is_answered_with_pulls_of_the_angles_it_went_to():
+    shown = Circle()
+    before = bytes(shown.picture.value)
+    assert shown.points.pulls["at"] == [shown.points.first, shown.points.second]
+    shown.points.first = [180.0, *shown.points.first[1:]]  # what the page sends
+    assert shown.newest.wait(60) and bytes(shown.picture.value) != before
+    assert shown.points.pulls["at"][0][0] == 180
+    lengths = np.array(shown.points.pulls["lengths"])
+    assert lengths.shape == (2, 4) and np.abs(lengths).max() == pytest.approx(circle_figures.ARROW)
+    now = circle.pulled(shown.points.first, shown.points.second, 0.3)
+    assert (np.sign(lengths[0]) * now.pull_first >= 0).all()
+
+
+def test_a_page_without_controls_gets_a_still_picture():
+    bundle = Circle()._repr_mimebundle_()
+    assert b64decode(bundle["image/png"]).startswith(b"\x89PNG")
+    assert "application/vnd.jupyter.widget-view+json" in bundle
+
+
+def test_points_at_rest_have_no_arrows():
+    still = circle.pulled([0, 180], [0, 180], 0.01)
+    assert not circle_figures.arrow_lengths(still).any()
 
 
 LOG = math.log

@@ -1,49 +1,70 @@
 """A study small enough for a lesson, what luck does to it, and checks with a word for each mistake."""
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import nbformat
 import numpy as np
 import pandas as pd
 import pytest
+import torch
+import torch.nn.functional as F
 
 from aulib.course import lesson_7, small_study
+from aulib.course.own_supervisor import check_own, faces_of_noise, function_in, source_of
+from aulib.course.own_supervisor import tried as tried_function
 from aulib.course.seeds import StudySimulator, draw_luck, power, relative_width, simulate
 from aulib.objective import ROUND_TERMS, TERMS
 from aulib.parameters import declared_parameters
 from aulib.study import StudyError, expand, read_study
 from aulib.summaries import Summary
-from aulib.supervisors import SUPERVISORS, Supervisor
-
-MINE = Supervisor("rich_s", "self_s", "rich", ("swapped_t", "swapped_s"))
+from aulib.supervisors import SUPERVISORS, Projections, Supervisor, info_nce
 
 
-@pytest.fixture
-def own_entered():
-    yield small_study.enter_supervisor(MINE)
-    small_study.leave_out_own()
+def own(outputs, project, temperature):
+    face, again = project("rich", "rich_s"), project("rich", "self_s")
+    return F.cross_entropy(face @ again.T / temperature, torch.arange(len(face)))
 
 
-def test_an_own_supervisor_is_in_the_tables_until_it_is_left_out(own_entered):
-    assert SUPERVISORS[own_entered] == MINE
-    assert own_entered in TERMS and own_entered in ROUND_TERMS
-    row = [MINE.first, MINE.second, MINE.projector, *MINE.rivals]
-    assert small_study.enter_supervisor(row) == own_entered and SUPERVISORS[own_entered] == MINE
-    small_study.leave_out_own()
-    assert own_entered not in SUPERVISORS and own_entered not in TERMS
+def another(outputs, project, temperature):
+    return (1 - (project("rich", "rich_t") * project("rich", "self_t")).sum(-1)).mean()
 
 
-def test_the_study_is_a_sound_study_and_another_row_makes_other_runs_of_its_own_only(tmp_path):
-    def keys(own: Supervisor) -> dict[tuple, str]:
-        file = small_study.write_study(tmp_path, own, [0, 1], 5, "data/a", "data/b")
+def test_an_own_supervisor_is_a_term_until_it_is_left_out():
+    name = small_study.enter_supervisor(source_of(own))
+    try:
+        model, outputs = faces_of_noise()
+        outputs = outputs | {"projections": Projections(outputs, model.projectors)}
+        objective = SimpleNamespace(temperature=0.1)
+        said = ROUND_TERMS[name](model, objective, outputs, {}, {})
+        assert said.item() == pytest.approx(own(outputs, outputs["projections"], 0.1).item())
+        assert name in TERMS
+    finally:
+        small_study.leave_out_own()
+    assert name not in TERMS and name not in ROUND_TERMS
+
+
+def test_another_function_makes_other_runs_of_its_own_variant_only(tmp_path):
+    def keys(function) -> dict[tuple, str]:
+        file = small_study.write_study(tmp_path, {"two-and-own": function}, [0, 1], 5, "data/a", "data/b")
         return {(run.variant, run.seed): run.key for run in expand(read_study(file), tmp_path / "runs")}
 
-    first = keys(MINE)
+    first = keys(own)
     assert len(first) == 6 and len(set(first.values())) == 6
-    second = keys(Supervisor("rich_t", "self_t", "rich", ("swapped_t",)))
+    second = keys(another)
     assert {run for run in first if first[run] != second[run]} == {("two-and-own", 0), ("two-and-own", 1)}
 
 
+def test_a_function_of_a_study_file_is_the_one_that_was_written(tmp_path):
+    file = small_study.write_study(tmp_path, {"two-and-own": another}, [0], 5, "data/a", "data/b")
+    made = function_in(read_study(file).variants["two-and-own"]["own"])
+    model, outputs = faces_of_noise()
+    project = Projections(outputs, model.projectors)
+    assert made(outputs, project, 0.1).item() == pytest.approx(another(outputs, project, 0.1).item())
+
+
 def test_the_study_trains_on_both_sets_with_every_parameter_explained(tmp_path):
-    small_study.write_study(tmp_path, MINE, [0], 5, "data/a", "data/b")
+    small_study.write_study(tmp_path, {"two-and-own": own}, [0], 5, "data/a", "data/b")
     notebook = tmp_path / "small_train.ipynb"
     nbformat.validate(nbformat.read(notebook, as_version=4))
     declared = declared_parameters(notebook)
@@ -52,7 +73,7 @@ def test_the_study_trains_on_both_sets_with_every_parameter_explained(tmp_path):
 
 
 def test_a_seed_given_twice_is_refused(tmp_path):
-    file = small_study.write_study(tmp_path, MINE, [0, 0], 5, "data/a", "data/b")
+    file = small_study.write_study(tmp_path, {"two-and-own": own}, [0, 0], 5, "data/a", "data/b")
     with pytest.raises(StudyError, match="seeds"):
         read_study(file)
 
@@ -171,17 +192,26 @@ def test_a_wrong_number_of_seeds_gets_its_hint(answer, hint):
         (("self_t", "rich2_t", "shape", ("swapped_t",)), "cannot read these"),
         (("self_t", "rich2_t", "F", ("swapped_t",)), "cannot read these"),
         (("rich2_s", "rich_s", "rich", ("swapped_t",)), "taken already: `rich_source`"),
-        (("self_s", "rich_s", "rich", ("swapped_t",)), "taken already: `own`"),
+        (("swapped_t", "rich_s", "rich", ("rich_t",)), "two different faces that share a half"),
+        (("rich_t", "self_t", "rich", ("rich_s",)), "shares no half"),
+        (("rich_t", "self_t", "rich", ("texture_t",)), "texture alone: a face would be pushed from itself"),
+        (("rich_t", "texture_t", "rich", ("swapped_t",)), "all that `texture_t` does"),
+        (("texture_t", "texture2_t", "texture", ("rich_s",)), "shares no half"),
+        (("rich_t", "self_t", "rich", ("swapped_t", "rich_s")), "`rich_s` carries"),
+        (
+            ("rich_t", "self_t", "rich", "swapped_s"),
+            'needs a comma, even with one rival: `rivals=("swapped_s",)`',
+        ),
     ],
 )
 def test_a_wrong_supervisor_gets_its_hint(row, hint):
-    verdict = lesson_7.check_supervisor(Supervisor(*row), MINE)
+    verdict = lesson_7.check_supervisor(Supervisor(*row))
     assert verdict.state == "wrong" and hint in verdict.message
 
 
 @pytest.mark.parametrize("answer", ["rich_s", ("rich_s", "self_s"), {"first": "rich_s"}, Supervisor, 3])
 def test_what_is_no_supervisor_is_told_what_was_wanted(answer):
-    verdict = lesson_7.check_supervisor(answer, MINE)
+    verdict = lesson_7.check_supervisor(answer)
     assert verdict.state == "wrong" and "Wanted" in verdict.message
 
 
@@ -195,12 +225,144 @@ def test_right_answers_are_right_however_they_are_written():
     for row in (
         ("self_t", "rich2_t", "rich", ("swapped_s", "swapped_t")),
         ("rich_t", "self_t", "rich", ("swapped_t",)),
+        ("rich_t", "self_t", "rich", ["swapped_s", "swapped_t"]),
+        ("rich_t", "texture_t", "rich", ("swapped_s",)),
+        ("self_s", "rich_s", "rich", ("swapped_t",)),
         ("texture_s", "texture2_s", "texture", ("texture_t",)),
     ):
         known = any({row[0], row[1]} == {one.first, one.second} for one in SUPERVISORS.values())
-        assert lesson_7.check_supervisor(Supervisor(*row), MINE).state == ("wrong" if known else "right")
+        assert lesson_7.check_supervisor(Supervisor(*row)).state == ("wrong" if known else "right")
+
+
+def test_every_row_of_the_table_would_be_a_right_answer_if_it_were_not_taken(monkeypatch):
+    for name, row in SUPERVISORS.items():
+        others = {key: value for key, value in SUPERVISORS.items() if key != name}
+        monkeypatch.setattr(lesson_7, "SUPERVISORS", others)
+        assert lesson_7.check_supervisor(row).state == "right", name
+
+
+def test_a_right_row_stays_right_once_it_is_entered():
+    answer = Supervisor("self_t", "rich2_t", "rich", ("swapped_s", "swapped_t"))
+    assert lesson_7.check_supervisor(answer).state == "right"
+    assert lesson_7.check_supervisor(replace(answer)).state == "right"
 
 
 def test_a_tried_supervisor_starts_near_guessing_and_pulls_at_the_encoder():
-    loss, moves = lesson_7.tried(MINE)
+    loss, moves = lesson_7.tried(Supervisor("rich_s", "self_s", "rich", ("swapped_t", "swapped_s")))
     assert 0 < loss < 3 and moves > 0
+
+
+def both_ways(outputs, project, temperature):
+    first, second = project("rich", "self_t"), project("rich", "rich2_t")
+    rivals = torch.stack([project("rich", name) for name in ("swapped_s", "swapped_t")], 1)
+
+    def found(anchors, others):
+        hard = (anchors[:, None] * rivals).sum(-1)
+        candidates = torch.cat([anchors @ others.T, hard], 1) / temperature
+        return F.cross_entropy(candidates, torch.arange(len(anchors)))
+
+    return (found(first, second) + found(second, first)) / 2
+
+
+def with_the_library(outputs, project, temperature):
+    rivals = torch.stack([project("rich", name) for name in ("swapped_s", "swapped_t")], -2)
+    return info_nce(project("rich", "self_t"), project("rich", "rich2_t"), rivals, temperature)
+
+
+def by_distance(outputs, project, temperature):
+    return (outputs["rich2_s"] - outputs["rich_s"]).abs().mean()
+
+
+def test_a_function_by_hand_says_what_the_library_says():
+    one, other = tried_function(both_ways), tried_function(with_the_library)
+    assert one.loss == pytest.approx(other.loss, abs=1e-5) and one.turned == pytest.approx(one.loss, abs=1e-4)
+    assert one.agreed < one.strangers and one.collapsed == pytest.approx(np.log(6 + 2), abs=1e-3)
+
+
+def test_a_function_of_ones_own_is_right_and_told_what_it_lacks():
+    for function, said, unsaid in (
+        (both_ways, "rivals stand against a collapse", "one way only"),
+        (with_the_library, "rivals stand against a collapse", "one way only"),
+        (own, "one way only: with `rich_s` and `self_s`", "only pulls"),
+        (another, "it only pulls", "one way only"),
+        (by_distance, "it only pulls", "one way only"),
+    ):
+        verdict = check_own(function)
+        assert verdict.state == "right", (function, verdict)
+        assert said in verdict.message and unsaid not in verdict.message, (function, verdict)
+    assert check_own(...).state == "open"
+
+
+def pushes(outputs, project, temperature):
+    return (project("rich", "rich_t") * project("rich", "self_t")).sum(-1).mean()
+
+
+def a_number(outputs, project, temperature):
+    return (project("rich", "rich_t") - project("rich", "self_t")).abs().mean().item()
+
+
+def a_row(outputs, project, temperature):
+    return 1 - (project("rich", "rich_t") * project("rich", "self_t")).sum(-1)
+
+
+def cut_off(outputs, project, temperature):
+    return (outputs["rich_t"].detach() - outputs["self_t"].detach()).abs().mean()
+
+
+def not_finite(outputs, project, temperature):
+    return (project("rich", "rich_t") - project("rich", "rich_t")).log().mean()
+
+
+def of_a_global(outputs, project, temperature):
+    return (project("rich", "rich_t") * MARGIN).sum()  # noqa: F821
+
+
+def of_no_feature(outputs, project, temperature):
+    return project("rich", "F_t").sum()
+
+
+def through_the_wrong_projector(outputs, project, temperature):
+    return (project("shape", "rich_t") - project("shape", "self_t")).abs().mean()
+
+
+def only_projectors(outputs, project, temperature):
+    first, second = project("rich", "rich_t").detach(), project("rich", "self_t")
+    return 0 * (first * second).sum() + 1
+
+
+def two_arguments(outputs, project):
+    return (project("rich", "rich_t") - project("rich", "self_t")).abs().mean()
+
+
+def magnitude(outputs, project, temperature):
+    return outputs["rich_t"].abs().mean() + outputs["self_t"].abs().mean()
+
+
+@pytest.mark.parametrize(
+    "answer, hint",
+    [
+        (pushes, "The wrong way round"), (a_number, "returns a float"), (a_row, "take the mean over faces"),
+        (cut_off, "does not depend on two features"), (not_finite, "not finite"),
+        (of_a_global, "'MARGIN' is not defined"), (of_no_feature, "'F_t' is neither a feature"),
+        (through_the_wrong_projector, "torch refuses"), (only_projectors, "does not reach the encoder"),
+        (two_arguments, "takes three things"), (magnitude, "does not pull a face's own together"),
+        (eval("lambda outputs, project, temperature: 0"), "source is not to be found"),
+        (Supervisor("rich_t", "self_t", "rich", ("swapped_s",)), "Wanted"), (3, "Wanted"),
+        ("own", "Wanted"), (Supervisor, "Wanted"), (None, "Wanted"),
+    ],
+)  # fmt: skip
+def test_a_wrong_function_gets_its_hint(answer, hint):
+    verdict = check_own(answer)
+    assert verdict.state == "wrong" and hint in verdict.message, verdict
+
+
+def test_the_sentence_about_ones_own_compares_with_it_and_without():
+    summary = study_of([1.0, 1.1, 0.9], [3.0, 3.2, 2.9])
+    assert "waits" in lesson_7.said_of_yours(summary)
+    values = summary.values.replace({"variant": {"two-and-own": lesson_7.YOURS}})
+    settings = {name.replace("two-and-own", lesson_7.YOURS): one for name, one in summary.settings.items()}
+    said = lesson_7.said_of_yours(replace(summary, settings=settings, values=values))
+    assert said.startswith(f"- **{lesson_7.YOURS}** minus without: +3.0")
+    assert "minus without it (`two`): +2.0 points" in said and "helps more than chance explains" in said
+    worse = values.assign(value=values["value"] - 0.1 * (values["variant"] == lesson_7.YOURS))
+    assert "hurts more" in lesson_7.said_of_yours(replace(summary, settings=settings, values=worse))

@@ -96,6 +96,11 @@ class TestSummary:
         write_run(tmp_path, "full", 0, {"AU01": 0.1}, suffix="-9def", started="2026-01-02T00:00:00Z")
         assert summaries.summarise_runs(tmp_path).seeds_of("f1")["full"].tolist() == [0.9]
 
+    def test_a_run_that_is_not_asked_for_does_not_count_though_it_is_later(self, tmp_path):
+        write_run(tmp_path, "full", 0, {"AU01": 0.9}, suffix="-0abc", started="2026-01-03T00:00:00Z")
+        asked = write_run(tmp_path, "full", 0, {"AU01": 0.1}, suffix="-9def", started="2026-01-02T00:00:00Z")
+        assert summaries.summarise_runs(tmp_path, only=[asked.name]).seeds_of("f1")["full"].tolist() == [0.1]
+
     def test_unfinished_runs_are_named_and_left_out(self, tmp_path):
         write_run(tmp_path, "full", 0, {"AU01": 0.9})
         (write_run(tmp_path, "full", 1, {"AU01": 0.1}) / "result.json").unlink()

@@ -10,7 +10,7 @@ import torch
 
 from aulib.playing import open_run
 from aulib.supervisors import SUPERVISORS
-from aulib.two_rounds import alignment_of, swap_faces, why_no_swap
+from aulib.two_rounds import TENSORS, alignment_of, swap_faces, why_no_swap
 
 
 @pytest.fixture(scope="module")
@@ -25,9 +25,33 @@ def crop(seed: int) -> np.ndarray:
 def test_every_step_of_both_rounds_is_there_for_both_faces(full):
     swap = swap_faces(full, crop(0), crop(1))
     names = [step.name for step in swap.target]
-    assert names == ["I^t", "R(F^t)", "S^t", "Z^t", "R(F~^t)", "S~^s", "Z~^t", "R(F^^t)"]
+    assert names == ["I^t", "R(F^t)", "S^t", "Z^t", "R(F~^t)", "S~^t", "Z~^t", "R(F^^t)"]
     assert [step.name.replace("t", "x").replace("s", "t").replace("x", "s") for step in swap.source] == names
     assert all(set(step.aus) == set(full.aus) for step in swap.source if step.name.startswith("R("))
+
+
+def test_every_picture_has_the_size_of_its_tensor_and_every_tensor_of_both_faces_is_traced(full):
+    swap, size = swap_faces(full, crop(0), crop(1)), full.model.config.image_size
+    sizes = {step.name: step.size for step in swap.source}
+    cells, channels = size // 4, full.model.config.channels
+    assert sizes["I^s"] == f"3 × {size} × {size}" and sizes["S^s"] == f"68 × {cells} × {cells}"
+    assert {sizes[name] for name in ("R(F~^s)", "Z~^s", "R(F^^s)")} == {f"{channels} × {cells} × {cells}"}
+    traced = swap.trace.set_index("target")
+    assert len(traced) == len(TENSORS) and traced.loc["S~^t", "size"] == sizes["S~^s"]
+    assert traced.loc["F~^t", "target made by"].startswith("G of S^s and Z^t")
+    assert traced.loc["F~^t", "source made by"].startswith("G of S^t and Z^s")
+
+
+def test_a_row_has_its_own_shape_read_from_the_face_that_wears_it(full):
+    swap, model = swap_faces(full, crop(0), crop(1)), full.model
+    images = torch.stack(
+        [torch.from_numpy(crop(k)[4:36, 4:36].copy()).permute(2, 0, 1) / 255 for k in (0, 1)]
+    )
+    with torch.no_grad():
+        outputs = model(images, 1, separate=True)
+        own = model.separate(outputs["swapped_s"])[1]  # F~^s wears the target's shape
+    shown = next(step.picture for step in swap.target if step.name == "S~^t")
+    np.testing.assert_allclose(shown, own.sum(1)[0], atol=1e-5)
 
 
 def test_a_face_that_swaps_with_itself_changes_nothing_between_the_rows(full):

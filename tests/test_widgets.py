@@ -264,6 +264,8 @@ class TestSwapExplorer:
 
     def test_both_faces_and_every_supervisor_are_there_at_once(self, explorer):
         assert explorer.shown.value.count("<figure>") == 16
+        assert explorer.shown.value.count("<i>68 × 8 × 8</i>") == 4  # S and its second reading, of both faces
+        assert "every tensor of these two faces" in explorer.shown.value
         assert all(name in explorer.shown.value for name in explorer.swap.alignment["supervisor"])
 
     def test_another_face_is_another_swap(self, explorer):

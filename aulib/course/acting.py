@@ -81,7 +81,7 @@ def lists_complete(levels: dict[str, float]) -> list[str]:
 
 
 def opposed_in(levels: dict[str, float]) -> list[tuple[str, str]]:
-    """Pairs that pull the same tissue apart and are both present."""
+    """Pairs that pull the same tissue against each other and are both present."""
     present = {au for au, level in levels.items() if level >= OCCURS_AT}
     return [pair for pair in OPPOSED if present.issuperset(pair)]
 

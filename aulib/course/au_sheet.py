@@ -102,7 +102,7 @@ class AUSheet(widgets.VBox):
 
 
 def said_of(levels: dict[str, float]) -> str:
-    """HTML: the code, the lists that are complete, the pairs that no face does together."""
+    """HTML: the code, the lists that are complete, the pairs that no rendered face does together."""
     complete = ", ".join(acting.lists_complete(levels)) or "none"
     lines = [
         "dots: landmarks now; rings: at rest. Bright: what changed.",
@@ -110,7 +110,7 @@ def said_of(levels: dict[str, float]) -> str:
         f"<b>textbook lists that are complete</b> {complete}",
     ]
     for first, second in acting.opposed_in(levels):
-        lines.append(f"<b>!</b> {first} and {second} pull the same tissue apart")
+        lines.append(f"<b>!</b> {first} and {second} pull against each other: not rendered together")
     return f'<div style="line-height:1.5;font-size:13px">{"<br>".join(lines)}</div>'
 
 

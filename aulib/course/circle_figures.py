@@ -24,10 +24,17 @@ def bare_circle(axis: Axes, room: float = 1.45) -> None:
     axis.set_ylim(-room, room)
 
 
+def arrow_lengths(now: Pulled) -> np.ndarray:
+    """(2, N) of first and second views: how long each pull is drawn, radii; the strongest is ARROW long."""
+    pulls = np.stack([now.pull_first, now.pull_second])
+    strongest = np.abs(pulls).max()
+    return np.where(np.abs(pulls) > WEAKEST, pulls * (ARROW / max(strongest, WEAKEST)), 0.0)
+
+
 def put_faces(axis: Axes, first, second, now: Pulled | None = None) -> None:
     """Both views of each face, joined; with `now` an arrow each way a point is pulled."""
     bare_circle(axis)
-    strongest = 0.0 if now is None else np.abs([now.pull_first, now.pull_second]).max()
+    arrows = np.zeros((2, len(first))) if now is None else arrow_lengths(now)
     names: dict[int, list[str]] = {}  # faces whose dots coincide share one place for their numbers
     for face, angle in enumerate(first):
         names.setdefault(round(angle), []).append(str(face + 1))
@@ -41,9 +48,7 @@ def put_faces(axis: Axes, first, second, now: Pulled | None = None) -> None:
         axis.scatter(x[0], y[0], s=58, color=colour, zorder=3)
         axis.scatter(x[1], y[1], s=110, facecolors="none", edgecolors=colour, linewidths=1.8, zorder=4)
         for view in (0, 1):
-            pull = 0.0 if now is None else (now.pull_first, now.pull_second)[view][face]
-            if abs(pull) > WEAKEST:
-                length = ARROW * pull / strongest
+            if length := arrows[view][face]:
                 tip = (x[view] - y[view] * length, y[view] + x[view] * length)
                 arrow = {
                     "arrowstyle": "-|>",

@@ -9,7 +9,7 @@ from aulib.course.exercises import Verdict, exercise, right, wrong
 from aulib.datasets import DatasetFolder
 from aulib.labels import binarise
 from aulib.plots.looks import au_label
-from aulib.synthetic.actions import AUS, PROTOTYPES
+from aulib.synthetic.actions import AUS, OPPOSED, PROTOTYPES
 
 CUTS = (1, 2, 3, 4, 5)
 RISEN = 4.0  # % of the eye distance by which a brow has been raised for exercise 1
@@ -112,6 +112,12 @@ def lists_said(table: pd.DataFrame) -> str:
     several = [au for au, words in shared.items() if words > 1]
     known = table.dropna(subset="complete")
     text = f"{', '.join(several)} stand in more than one list. "
+    for word in known.loc[known["complete"] == 0, "word"]:
+        for one, other in (pair for pair in OPPOSED if set(PROTOTYPES[word]).issuperset(pair)):
+            text += (
+                f"*{word}* lists both {one} and {other}, which this renderer never does together (real faces "
+                "can): of rendered faces its bar is at 0 by construction, and says nothing about people. "
+            )
     if known.empty:
         return text + "No list is labelled whole here, so the bars stay empty."
     best = known.loc[known["complete"].idxmax()]
@@ -242,7 +248,10 @@ def check_two_words(levels: dict[str, float]) -> Verdict:
     words = acting.lists_complete(levels)
     if pulled := acting.opposed_in(levels):
         a, b = pulled[0]
-        return wrong(f"{au_label(a)} and {au_label(b)} pull the same tissue apart: a face does not do both.")
+        return wrong(
+            f"{au_label(a)} and {au_label(b)} pull the same tissue against each other: this renderer does "
+            "not do both (real faces can, with one of them winning)."
+        )
     if len(words) >= 2:
         return right(
             f"{acting.code(levels)} has all AUs of {' and of '.join(words)}. Nothing in the movements says "

@@ -8,8 +8,8 @@ import pandas as pd
 import torch
 from matplotlib.figure import Figure
 
-from aulib.course.exercises import Verdict, exercise, right, wrong
-from aulib.course.halves import HIDDEN_BY, READERS, state_of, take_apart
+from aulib.course.exercises import Verdict, exercise, number, right, wrong
+from aulib.course.halves import ADVERSARY, HIDDEN_BY, NOBODY, PROBE, READERS, state_of, take_apart
 from aulib.losses import landmark_loss
 from aulib.model import AUModel
 from aulib.plots.looks import DOMAIN_COLOURS, face_grid, in_house_style, name_row, show_face
@@ -58,7 +58,7 @@ def draw_found(tables: dict[str, pd.DataFrame]) -> Figure:
     heights = np.arange(len(READERS))[::-1]
     for axis, domain in zip(axes, ("source", "target"), strict=True):
         for offset, (name, table), (mark, colour) in zip(
-            (0.14, -0.14), tables.items(), RUN_LOOKS, strict=False
+            _offsets(tables), tables.items(), RUN_LOOKS, strict=False
         ):
             axis.plot(table[domain], heights + offset, mark, color=colour, label=name, ms=5)
         axis.axvline(next(iter(tables.values()))[domain].iloc[0], color="#444444", lw=0.8, ls="--")
@@ -82,7 +82,7 @@ def draw_leaks(tables: dict[str, pd.DataFrame]) -> Figure:
     heights = np.arange(len(first.columns))[::-1]
     for axis, row in zip(axes, first.index, strict=True):
         for offset, (name, table), (mark, colour) in zip(
-            (0.14, -0.14), tables.items(), RUN_LOOKS, strict=False
+            _offsets(tables), tables.items(), RUN_LOOKS, strict=False
         ):
             axis.plot(table.loc[row], heights + offset, mark, color=colour, label=name, ms=5)
         axis.axvline(0.5, color="#444444", lw=0.8, ls="--")
@@ -96,13 +96,18 @@ def draw_leaks(tables: dict[str, pd.DataFrame]) -> Figure:
     return figure
 
 
+def _offsets(tables: dict) -> tuple[float, ...]:
+    """Where in its row each run's mark stands."""
+    return (0.0,) if len(tables) == 1 else (0.14, -0.14)
+
+
 # checks of the exercises
 
 
 @exercise("a loss in nats, such as `1.5`")
 def check_fooled(answer, side: int = 28) -> Verdict:
     """The adversary's cross-entropy when all its maps are flat."""
-    answer = float(answer)
+    answer = number(answer)
     flat, cells = torch.zeros(1, 1, side, side), side * side
     truth = float(landmark_loss(flat, torch.tensor([[[side / 2, side / 2]]]), side))
     if abs(answer - truth) < 0.02:
@@ -139,7 +144,7 @@ def check_domain(answer, table: pd.DataFrame) -> Verdict:
 @exercise("an AUC between 0 and 1, such as `0.7`")
 def check_noise(answer) -> Verdict:
     """AUC of a linear probe on noise, judged on the very faces it was fitted to: fitted and measured here."""
-    answer = float(answer)
+    answer = number(answer)
     drawn = np.random.default_rng(0)
     noise, labels = drawn.normal(size=(2, 100, 32 * 49)), drawn.integers(0, 2, (2, 100)).astype(float)
     probe = fit_probe(noise[0], labels[0])
@@ -162,9 +167,7 @@ def check_noise(answer) -> Verdict:
 def check_state(answer: Callable, tables: dict[str, pd.DataFrame]) -> Verdict:
     """The rule that tells whether landmarks left Z, on made-up errors and on those measured."""
     measured = [
-        (table[domain].iloc[1], table[domain].iloc[2], table[domain].iloc[0])
-        for table in tables.values()
-        for domain in table
+        tuple(table[domain][[ADVERSARY, PROBE, NOBODY]]) for table in tables.values() for domain in table
     ]
     made_up = [(4.0, 3.0, 10.0), (50.0, 4.0, 10.0), (50.0, 11.0, 10.0), (2.2, 2.0, 2.1), (30.0, 20.0, 40.0)]
     for errors in made_up + measured:

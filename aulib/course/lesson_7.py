@@ -2,26 +2,20 @@
 
 import numpy as np
 import pandas as pd
-import torch
 from matplotlib.figure import Figure
 
 from aulib.comparisons import paired_differences, t_interval
 from aulib.course.exercises import Verdict, exercise, hint_for, number, right, wrong
+from aulib.course.own_supervisor import CARRIES, faces_of_noise
 from aulib.course.seeds import power, relative_width
-from aulib.course.small_study import OWN, REFERENCE
+from aulib.course.small_study import REFERENCE
 from aulib.plots.looks import MEASURE_NAMES, in_house_style
 from aulib.plots.supervision import ABOVE, BELOW
 from aulib.summaries import Summary
 from aulib.supervisors import SUPERVISORS, Projections, Supervisor, alignment_term
 
 WANTED_POWER = 0.8
-# whose shape and whose texture a feature of the model carries
-CARRIES = {
-    "rich_s": "Ss Zs", "rich_t": "St Zt", "self_s": "Ss Zs", "self_t": "St Zt", "rich2_s": "Ss Zs",
-    "rich2_t": "St Zt", "swapped_t": "Ss Zt", "swapped_s": "St Zs", "shape_s": "Ss", "shape_t": "St",
-    "shape2_s": "Ss", "shape2_t": "St", "texture_s": "Zs", "texture_t": "Zt", "texture2_s": "Zs",
-    "texture2_t": "Zt",
-}  # fmt: skip
+YOURS = "two-and-yours"  # the variant with a learner's own supervisor
 
 
 def points(summary: Summary, measure: str = "f1") -> pd.DataFrame:
@@ -42,7 +36,7 @@ def draw_study(summary: Summary, measure: str = "f1") -> Figure:
     for seed, height in _apart(scores.iloc[:, -1], 0.07 * np.ptp(scores.to_numpy())).items():
         left.text(places[-1] + 0.22, height, f"seed {seed}", va="center", fontsize=7, color="#555555")
     left.scatter(places, scores.mean(), marker="_", s=420, color="black", linewidths=1.8, zorder=3)
-    left.set_xticks(places, scores.columns)
+    left.set_xticks(places, [name.replace("-and-", "\nand ") for name in scores.columns])
     left.set_xlim(-0.4, places[-1] + 0.8)
     left.set_ylabel(f"{MEASURE_NAMES[measure]} x 100, target test")
     left.set_title("a line a seed, bars their means")
@@ -103,6 +97,29 @@ def said_of_study(summary: Summary, measure: str = "f1") -> str:
             f"{own.min():+.1f} to {own.max():+.1f}."
         )
     return "\n".join(said)
+
+
+def said_of_yours(summary: Summary, measure: str = "f1") -> str:
+    """What the study says of the learner's variant, with it and without it; or that it waits for one."""
+    if YOURS not in summary.variants:
+        return "`answer_5` waits: the study stands as before, without a supervisor of yours."
+    lines = [line for line in said_of_study(summary, measure).splitlines() if f"**{YOURS}**" in line]
+    table = points(summary, measure)
+    gain = (table[YOURS] - table["two"]).dropna()
+    if len(gain) > 1:
+        mean, low, high, _ = t_interval(gain.to_numpy())
+        answer = (
+            "helps more than chance explains"
+            if low > 0
+            else "hurts more than chance explains"
+            if high < 0
+            else "cannot be told from nothing"
+        )
+        lines.append(
+            f"- With yours minus without it (`two`): {mean:+.1f} points, 95 % interval [{low:+.1f}, "
+            f"{high:+.1f}] over {len(gain)} seeds: it {answer}."
+        )
+    return "\n".join(lines)
 
 
 def said_of_luck(differences: pd.Series, simulated: pd.DataFrame) -> str:
@@ -186,11 +203,13 @@ def check_seeds_needed(answer, effect: float, spread: float) -> Verdict:
 
 
 @exercise('a row, such as Supervisor("rich_s", "rich2_s", "rich", ("swapped_t",))')
-def check_supervisor(answer, mine: Supervisor | None = None) -> Verdict:
-    """A supervisor in no table, with a sensible pair and rivals, that moves the encoder."""
+def check_supervisor(answer) -> Verdict:
+    """A row of the table of supervisors that is not in it, with a sensible pair and rivals, that moves E."""
     if not isinstance(answer, Supervisor):
         raise TypeError("expected a Supervisor")
-    rivals = answer.rivals if isinstance(answer.rivals, (tuple, list)) else (answer.rivals,)
+    if isinstance(answer.rivals, str):
+        return wrong(f'A tuple needs a comma, even with one rival: `rivals=("{answer.rivals}",)`.')
+    rivals = tuple(answer.rivals)
     for name in (answer.first, answer.second, *rivals):
         if name not in CARRIES:
             return wrong(f"`{name}` is no feature of both rounds. There are {', '.join(CARRIES)}.")
@@ -202,17 +221,17 @@ def check_supervisor(answer, mine: Supervisor | None = None) -> Verdict:
         return wrong(
             "One end of the pair stands among its own rivals: it would be pulled and pushed at once."
         )
-    first, second, *others = (CARRIES[name].split() for name in (answer.first, answer.second, *rivals))
-    if not set(first) & set(second):
+    first, second = (set(CARRIES[name].split()) for name in (answer.first, answer.second))
+    if not first & second:
         return wrong(
             f"`{answer.first}` carries {_carried(answer.first)}, `{answer.second}` "
             f"{_carried(answer.second)}: nothing makes them the same face."
         )
-    for name, parts in zip(rivals, others, strict=True):
-        if set(first) <= set(parts) and set(second) <= set(parts):
-            return wrong(
-                f"The rival `{name}` carries all that the pair does: a face would be pushed from itself."
-            )
+    if not (first <= second or second <= first):
+        return wrong(
+            f"`{answer.first}` carries {_carried(answer.first)}, `{answer.second}` "
+            f"{_carried(answer.second)}: two different faces that share a half. They are rivals, not a pair."
+        )
     reads = {"shape": "shape", "texture": "texture"}
     kinds = {reads.get(name.rstrip("2_st"), "rich") for name in (answer.first, answer.second, *rivals)}
     if "shape" in kinds and (kinds != {"shape"} or answer.projector != "shape"):
@@ -221,16 +240,41 @@ def check_supervisor(answer, mine: Supervisor | None = None) -> Verdict:
         )
     if answer.projector not in ("rich", "texture") and kinds != {"shape"}:
         return wrong(f"`{answer.projector}` cannot read these; projectors are rich, shape and texture.")
-    table = SUPERVISORS if mine is None else SUPERVISORS | {OWN: mine}
-    for name, row in table.items():
+    for name in rivals:
+        if fault := _fault_of_rival(name, answer):
+            return wrong(fault)
+    for name, row in SUPERVISORS.items():
         if {row.first, row.second} == {answer.first, answer.second}:
             return wrong(f"That pair is taken already: `{name}`.")
     loss, moves = tried(answer)
     if not moves > 0:
         return wrong("Its gradient does not reach the encoder: it would change nothing.")
     return right(
-        f"On noise its loss is {loss:.2f} nats and its gradient reaches the encoder. Put it in place of "
-        "`mine` above and run on from there: only its own runs are missing."
+        f"On noise its loss is {loss:.2f} nats and its gradient reaches the encoder. Next: as a function."
+    )
+
+
+def _fault_of_rival(name: str, row: Supervisor) -> str:
+    """Why a feature is no rival of a row's pair: it has to share a half with the face and bring another's."""
+    ends = {end: set(CARRIES[end].split()) for end in (row.first, row.second)}
+    face, carried = set().union(*ends.values()), set(CARRIES[name].split())
+    if carried <= face:
+        return f"The rival `{name}` carries {_carried(name)} alone: a face would be pushed from itself."
+    if whole := [end for end, parts in ends.items() if parts <= carried]:
+        return (
+            f"The rival `{name}` carries {_carried(name)}, all that `{whole[0]}` does: a face would be "
+            "pushed from itself."
+        )
+    kinds = {part[0] for part in face}
+    if len(kinds) == 1:  # S or Z alone has no half to share: the other face's of the same kind
+        return "" if kinds == {part[0] for part in carried} else _foreign(name, row)
+    return "" if carried & face else _foreign(name, row)
+
+
+def _foreign(name: str, row: Supervisor) -> str:
+    return (
+        f"The rival `{name}` carries {_carried(name)} and shares no half with `{row.first}`: a stranger, of "
+        "whom the batch has enough. A hard rival shares one half with the face."
     )
 
 
@@ -239,14 +283,9 @@ def _carried(feature: str) -> str:
     return " and ".join(f"the {words[part[1]]}'s {words[part[0]]}" for part in CARRIES[feature].split())
 
 
-def tried(supervisor: Supervisor, faces: int = 4) -> tuple[float, float]:
+def tried(supervisor: Supervisor) -> tuple[float, float]:
     """A supervisor on an untrained model and noise: its loss (nats), and how strongly it pulls at E."""
-    from aulib.model import AUModel, ModelConfig
-
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        model = AUModel(ModelConfig(("AU12",), 68, image_size=32, margin_size=40, channels=8))
-        outputs = model(torch.rand(2 * faces, 3, 32, 32), faces, separate=True)
+    model, outputs = faces_of_noise()
     loss = alignment_term(supervisor, Projections(outputs, model.projectors))
     loss.backward()
     slopes = [weight.grad.norm() for weight in model.encoder.parameters() if weight.grad is not None]

@@ -1,5 +1,4 @@
-"""Both rounds measured: every tensor on the way with its shape, whose AUs a swapped face wears, and whether
-the second round comes home."""
+"""Both rounds measured: whose AUs a swapped face wears, whether the second comes home, what G notices."""
 
 import numpy as np
 import pandas as pd
@@ -12,19 +11,6 @@ from aulib.probing import probe_auc
 from aulib.shown_faces import ShownFaces
 from aulib.swapping import refuse_without_separation
 
-STEPS = (  # key of the model's outputs, {own} and {other} being s and t; symbol; who makes it of what
-    ("inputs", "X^{own}", "the face, in grey, with mean 0 and variance 1"),
-    ("rich_{own}", "F^{own}", "E of X^{own}"),
-    ("landmarks_{own}", "logits", "D_lm of F^{own}"),
-    ("shape_{own}", "S^{own}", "soft-max over positions of the logits"),
-    ("texture_{own}", "Z^{own}", "T of F^{own}"),
-    ("self_{own}", "G(S^{own}, Z^{own})", "put together again"),
-    ("swapped_{own}", "F~^{own}", "G of S^{other} and Z^{own}: swapped"),
-    ("shape2_{own}", "S~^{own}", "read from F~^{other}, which wears this face's shape"),
-    ("texture2_{own}", "Z~^{own}", "T of F~^{own}"),
-    ("rich2_{own}", "F^^{own}", "G of S~^{own} and Z~^{own}: swapped back"),
-)
-
 
 @torch.no_grad()
 def both_rounds(model: AUModel, source: Tensor, target: Tensor) -> dict[str, Tensor]:
@@ -35,24 +21,6 @@ def both_rounds(model: AUModel, source: Tensor, target: Tensor) -> dict[str, Ten
     """
     refuse_without_separation(model)
     return model(torch.cat([source, target]), len(source), separate=True)
-
-
-def trace(outputs: dict[str, Tensor], own: str = "t") -> pd.DataFrame:
-    """The way of one face through both rounds: a row each of STEPS with symbol, made by, shape, numbers.
-
-    Args:
-        own: "s" or "t", whose way.
-    """
-    half = {"own": own, "other": "s" if own == "t" else "t"}
-    rows = []
-    for key, symbol, made in STEPS:
-        tensor = outputs[key.format(**half)]
-        if key == "inputs":  # both domains in one batch, source first
-            tensor = tensor.chunk(2)[own == "t"]
-        size = " × ".join(map(str, tensor.shape))
-        row = {"symbol": symbol.format(**half), "made by": made.format(**half), "shape": size}
-        rows.append(row | {"numbers": tensor[0].numel()})
-    return pd.DataFrame(rows)
 
 
 def worn(
@@ -153,10 +121,10 @@ def say_home(table: pd.DataFrame, count: int) -> str:
     return "\n".join(lines)
 
 
-CHANGES = {  # of S (n, K, h, w): what G might notice
+CHANGES = {  # of S (n, K, h, w): what G might notice; 30 is the tip of the nose, 48 to 67 are the mouth
     "landmarks renumbered": lambda shape: shape.flip(1),
     "face moved down": lambda shape: shape.roll(2, -2),
-    "mouth closed": lambda shape: torch.cat([shape[:, :48], shape[:, 30:31].expand(-1, 20, -1, -1)], 1),
+    "mouth on the nose": lambda shape: torch.cat([shape[:, :48], shape[:, 30:31].expand(-1, 20, -1, -1)], 1),
     "maps blurred": lambda shape: F.avg_pool2d(shape, 5, 1, 2),
 }
 

@@ -1,17 +1,21 @@
 """A study small enough for a lesson: faces of 56 pixels, a hundred steps, and a supervisor of one's own.
 
-The runs are done by the same grid runner as the large studies. A supervisor that stands in no table is
-handed to them as a parameter, its row written out.
+The runs are done by the same grid runner as the large studies. A supervisor of one's own is a function; its
+lines are a parameter of its variant, so that another function means other runs of that variant and of no
+other.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 import nbformat
 import yaml
 from nbformat import v4
 
+from aulib.course.own_supervisor import function_in, source_of
 from aulib.objective import ROUND_TERMS, TERMS
-from aulib.supervisors import SUPERVISORS, Supervisor, alignment_term
+from aulib.study import expand, read_study
+from aulib.summaries import Summary, summarise_runs
 
 OWN = "own"
 REFERENCE = "without"
@@ -22,7 +26,7 @@ PARAMETERS = """
 source: str = "synthetic:studio"  # labelled faces
 target: str = "synthetic:wild"  # faces adapted to
 method: str = "contrastive"  # key of aulib.methods.METHODS
-own: list[str] = []  # the row of a supervisor in no table: first, second, projector, rivals; empty for none
+own: list[str] = []  # the lines of a supervisor of one's own, a function; empty for none
 steps: int = 100  # optimiser steps
 sizes: dict[str, int] = {}  # fields of Preset, and batch_size, in place of the preset's
 seed: int = 0  # one run, one seed
@@ -30,30 +34,23 @@ out_dir: str = "results/scratch"  # the run folder
 """
 TRAIN = """
 from aulib.course.small_study import enter_supervisor
-from aulib.methods import METHODS
+from aulib.methods import CONTRASTIVE_WEIGHT
 from aulib.running import start_notebook
 from aulib.runs import train_run
 
 print(start_notebook(seed))
-names = [*METHODS[method].supervisors, *([enter_supervisor(own)] if own else [])]
-given = {"supervisors": names, "steps": steps, "seed": seed, "out_dir": out_dir} | sizes
+weights = {enter_supervisor(own): CONTRASTIVE_WEIGHT} if own else {}
+given = {"weights": weights, "steps": steps, "seed": seed, "out_dir": out_dir} | sizes
 metrics = train_run(source, target, method, insides=False, progress=False, **given)
 """
 
 
-def enter_supervisor(row: list[str] | Supervisor) -> str:
-    """Enter one's own supervisor in the tables of this process; its name there.
-
-    Args:
-        row: a Supervisor, or first, second, projector and rivals in this order.
-    """
-    own = row if isinstance(row, Supervisor) else Supervisor(*row[:3], tuple(row[3:]))
-    SUPERVISORS[OWN] = own
+def enter_supervisor(lines: list[str]) -> str:
+    """Enter a function (`own_supervisor`) as a term of the objective in this process; its name there."""
+    own = function_in(lines)
 
     def term(model, objective, outputs, source, target):
-        return alignment_term(
-            own, outputs["projections"], objective.alignment, objective.negatives, objective.temperature
-        )
+        return own(outputs, outputs["projections"], objective.temperature)
 
     ROUND_TERMS[OWN] = TERMS[OWN] = term
     return OWN
@@ -61,16 +58,19 @@ def enter_supervisor(row: list[str] | Supervisor) -> str:
 
 def leave_out_own() -> None:
     """The tables as they were."""
-    for table in (SUPERVISORS, ROUND_TERMS, TERMS):
+    for table in (ROUND_TERMS, TERMS):
         table.pop(OWN, None)
 
 
 def write_study(
-    folder: str | Path, own: Supervisor, seeds: list[int], steps: int, source: str, target: str
+    folder: str | Path, own: dict[str, Callable], seeds: list[int], steps: int, source: str, target: str
 ) -> Path:
     """Write the study of a lesson and the notebook that it runs; the study file.
 
-    Variants: no supervisor, the two plain ones, and these with one's own.
+    Args:
+        own: variant -> the function that it has beside the two plain supervisors.
+
+    Variants: no supervisor, the two plain ones, and those of `own`.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -80,7 +80,7 @@ def write_study(
         cell["id"] = name
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
     nbformat.write(v4.new_notebook(cells=cells, metadata=kernel), folder / "small_train.ipynb")
-    row = [own.first, own.second, own.projector, *own.rivals]
+    with_own = {name: {"method": "contrastive", "own": source_of(one)} for name, one in own.items()}
     study = {
         "question": QUESTION,
         "notebook": "small_train.ipynb",
@@ -88,10 +88,17 @@ def write_study(
         "variants": {
             REFERENCE: {"method": "separation"},
             "two": {"method": "contrastive"},
-            "two-and-own": {"method": "contrastive", "own": row},
-        },
+        }
+        | with_own,
         "seeds": seeds,
     }
     file = folder / "small.yml"
     file.write_text(yaml.safe_dump(study, sort_keys=False, width=100), encoding="utf-8")
     return file
+
+
+def summary_of(file: Path, out: str | Path) -> Summary:
+    """The finished runs of a study as its file is now: not those of a function that stood there before."""
+    study = read_study(file)
+    planned = [run.id for run in expand(study, out)]
+    return summarise_runs(out, order=list(study.variants), only=planned)

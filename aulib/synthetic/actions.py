@@ -63,7 +63,8 @@ PROTOTYPES: dict[str, tuple[str, ...]] = {
     "sadness": ("AU01", "AU04", "AU15"),
     "fear": ("AU01", "AU02", "AU04", "AU05", "AU20", "AU25"),
 }
-# AUs that pull the same tissue against each other: of such a pair the weaker is dropped.
+# AUs that pull the same tissue against each other. Real faces can do both; here the weaker of a pair is
+# dropped, so that each label can be seen. "anger" lists such a pair (AU05, AU07): it is never complete.
 OPPOSED = (
     ("AU24", "AU25"), ("AU24", "AU26"), ("AU17", "AU26"), ("AU12", "AU15"), ("AU05", "AU07"),
     ("AU24", "AU10"), ("AU15", "AU20"), ("AU14", "AU26"), ("AU24", "AU20"), ("AU12", "AU24"),

@@ -25,6 +25,10 @@ STYLE = """<style>
 .au-alignment th, .au-alignment td { padding: 2px 12px 2px 0; text-align: right; }
 .au-alignment td { line-height: 1.5; white-space: nowrap; }
 .swap-explorer sup { line-height: 0; }
+.au-trace-box { overflow-x: auto; margin: 4px 0 12px; }
+.au-trace td { white-space: normal; vertical-align: top; }
+.au-trace th, .au-trace td:not(:nth-last-child(-n+1)) { text-align: left; }
+.au-trace td:nth-child(odd) { white-space: nowrap; }
 .au-alignment th:first-child, .au-alignment td:first-child { text-align: left; }
 </style>"""
 
@@ -77,7 +81,7 @@ class SwapExplorer(widgets.VBox):
         self.swap, self.state.value = swap, ""
         rows = "".join(_row(name, getattr(swap, name)) for name in ("source", "target"))
         said = "" if swap.fitted else f"<p>{BLURRED}</p>"
-        self.shown.value = STYLE + rows + said + alignment_table(swap.alignment)
+        self.shown.value = STYLE + rows + said + trace_table(swap.trace) + alignment_table(swap.alignment)
 
     def _fail(self, error: Exception) -> None:
         cause = " ".join(str(error).split())[:300]
@@ -99,7 +103,7 @@ def _figure(step: Step) -> str:
         found = f"<br>AUs {' '.join(present) or 'none'}"
     alt = escape(f"{step.name}: {step.says}")
     uri = drawing.data_uri(picture)
-    caption = f"<b>{typeset(step.name)}</b> {typeset(step.says)}{found}"
+    caption = f"<b>{typeset(step.name)}</b> {typeset(step.says)}<br><i>{step.size}</i>{found}"
     return f'<figure><img alt="{alt}" src="{uri}"><figcaption>{caption}</figcaption></figure>'
 
 
@@ -108,6 +112,20 @@ def typeset(symbols: str) -> str:
     marked = re.sub(r"([A-Z])~\^([st])", "\\1\u0303<sup>\\2</sup>", escape(symbols))
     marked = re.sub(r"([A-Z])\^\^([st])", "\\1\u0302<sup>\\2</sup>", marked)
     return re.sub(r"([A-Z])\^([st])", r"\1<sup>\2</sup>", marked)
+
+
+def trace_table(trace: pd.DataFrame) -> str:
+    """`two_rounds.trace_both` as HTML, folded open."""
+    heads = "".join(f"<th>{head}</th>" for head in trace.columns)
+    body = "".join(
+        "<tr>" + "".join(f"<td>{typeset(str(value))}</td>" for value in row) + "</tr>"
+        for row in trace.itertuples(index=False)
+    )
+    return (
+        "<details open><summary><b>every tensor of these two faces</b>, batch of 1 left out</summary>"
+        f'<div class="au-trace-box"><table class="au-alignment au-trace"><tr>{heads}</tr>{body}</table></div>'
+        "</details>"
+    )
 
 
 def alignment_table(alignment: pd.DataFrame) -> str:
