@@ -59,7 +59,11 @@ use
     summaries              a study's runs -> one small summary, kept as JSON, and back
     comparisons            paired differences over seeds, intervals, Holm's correction
     equal_time             equal steps or equal time: which it was, and the study of the other
+    verdicts               one comparison in words: helps, hurts, no difference, not enough evidence
     answers                a study's question answered in words, decided by its numbers
+    rounds_in_words        of the answer: do supervisors help reconstruction, do the rounds come nearer
+    rivals_in_words        of the answer: the whole method against rivals, and with one choice changed
+    idleness_in_words      of the answer: do the supervisors still pull at anything
     tables                 a study's table: Markdown, LaTeX, CSV
     playing                controls -> rendered face -> what a run reads from it
     two_rounds             two faces exchange shapes, both rounds, and how well each supervisor aligns them
@@ -69,13 +73,15 @@ use
     serving                the playground as an app on this machine
     fold_scores            runs of a protocol's folds -> their mean
     parameters             a notebook's parameters cell as a signature
+    known_names            what the library's tables hold, without importing them
     running                notebooks as strict functions of their parameters
     kernels                one notebook in a fresh kernel, and the true cause when it fails
     warm_kernels           kernels forked from a process that has everything imported
     run_lock               one run folder, one runner
     code_version           which library code shapes a run
     study                  a YAML file -> the runs of a study, their ids and states
-    study_engine           runs on workers of dask: local, a standing cluster, SLURM
+    study_engine           the runs of a study done, each once, on workers of dask
+    study_workers          these workers: local, a standing cluster, SLURM
     study_table            what a study is at, in a terminal
     study_watch            the same in a notebook, to start and to watch
     demo                   the main job, studio to wild

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import optimize, stats
 
 from aulib.equal_time import UNEQUAL, footing
 from aulib.run_values import MEAN
@@ -149,11 +149,38 @@ def effects_of_supervisors(summary: Summary, measures: list[str]) -> pd.DataFram
     return with_holm(pd.DataFrame(rows, columns=[*COLUMNS, "about", "contrasts"]))
 
 
-def changes_inside(summary: Summary, measures: list[str]) -> pd.DataFrame:
-    """What the four together change in each of some measures, without AUs; the measures are one family."""
-    table = paired_differences(summary, the_four(summary), measures)
+def one_family(summary: Summary, contrasts: list[Contrast], measures: list[str]) -> pd.DataFrame:
+    """`paired_differences` of means alone, in which all contrasts on all measures are one family."""
+    table = paired_differences(summary, contrasts, measures)
     table = table[table["au"] == MEAN]
     return table.assign(p_holm=holm(table["p"].to_numpy(dtype=float)))
+
+
+def changes_inside(summary: Summary, measures: list[str]) -> pd.DataFrame:
+    """What the four together change in each of some measures, without AUs; the measures are one family."""
+    return one_family(summary, the_four(summary), measures)
+
+
+def detectable(low: float, high: float, seeds: int, comparisons: int = 1, power: float = 0.8) -> float:
+    """The effect that would be found with this probability, by the spread behind an interval of `t_interval`.
+
+    Found is p < 0.05 / comparisons, two-sided: what Holm asks of the least of so many p-values. By the
+    noncentral t with seeds - 1 degrees of freedom; in the interval's unit, NaN without an interval.
+    """
+    if not high > low:
+        return 0.0 if high == low else np.nan
+    freedom = seeds - 1
+    error = (high - low) / 2 / stats.t.ppf(0.5 + LEVEL / 2, freedom)
+    bound = stats.t.isf((1 - LEVEL) / 2 / comparisons, freedom)
+
+    # a noncentral t is (z + effect) / spread; summed over its spread's quantiles, as SciPy's is NaN far out
+    spread = np.sqrt(stats.chi2.ppf((np.arange(4000) + 0.5) / 4000, freedom) / freedom)
+
+    def too_often(effect: float) -> float:
+        found = stats.norm.sf(bound * spread - effect) + stats.norm.cdf(-bound * spread - effect)
+        return float(found.mean()) - power
+
+    return error * optimize.brentq(too_often, 0.0, 20 * bound)
 
 
 def _row(contrast: Contrast, measure: str, au: str, differences: pd.Series) -> dict:

@@ -19,8 +19,9 @@ from aulib.running import (
     write_json,
 )
 from aulib.study import PlannedRun, is_done, why_failed
-from aulib.study_engine import connected, run_study
+from aulib.study_engine import run_study
 from aulib.study_table import live_table
+from aulib.study_workers import connected
 
 SOURCE, TARGET, PRESET = "synthetic:studio", "synthetic:wild", "fast"
 

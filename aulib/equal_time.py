@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-from aulib.summaries import Summary, is_bound
+from aulib.summaries import Summary, find_summary, is_bound
 
 UNEQUAL = "unequal steps and time"
 
@@ -23,6 +23,27 @@ def footing(summary: Summary, variants: set[str]) -> str:
         return "equal steps"
     seconds = summary.seeds_of("seconds").mean().reindex(sorted(variants))
     return "equal time" if seconds.max() <= 1.1 * seconds.min() else UNEQUAL
+
+
+def find_equal_time(study: str | Path, said: str = "") -> Summary | None:
+    """The summary of a study's variants run for equal time, if there is one.
+
+    Args:
+        study: as in `summaries.find_summary`.
+        said: where it is, likewise; if not said, <study>_equal_time is looked for beside the study.
+
+    Raises:
+        FileNotFoundError: said, and not there.
+    """
+    if said:
+        return find_summary(said)
+    study = Path(study)
+    runs_or_summary = study.is_dir() or study.suffix == ".json"
+    name = study.name if study.is_dir() else study.stem
+    try:
+        return find_summary(f"{name}_equal_time", study.parent if runs_or_summary else "results")
+    except FileNotFoundError:
+        return None
 
 
 def steps_at_equal_time(summary: Summary, reference: str) -> dict[str, int]:

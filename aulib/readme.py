@@ -160,7 +160,9 @@ def study_block(study: Path, equal_time: Path) -> str:
 
     summary = read_summary(study)
     beside = read_summary(equal_time) if equal_time.is_file() else None
-    return f"{answer(summary, beside)}\n\n{ladder(summary, usual_reference(summary), beside).rstrip()}"
+    table = ladder(summary, usual_reference(summary), beside).rstrip()
+    folded = f"<details><summary>All {len(summary.variants)} variants</summary>\n\n{table}\n\n</details>"
+    return f"{answer(summary, beside)}\n\n{folded}"
 
 
 def with_block(text: str, name: str, block: str) -> str:

@@ -20,11 +20,17 @@ from typing import Any
 import aulib
 from aulib.code_version import TRAINING, code_cells, code_version, imports_of_notebook
 from aulib.kernels import KERNEL_LOG, execute, true_cause
+from aulib.known_names import names_in
 from aulib.parameters import ParameterError, declared_parameters, fitting
 from aulib.run_lock import run_lock
 
 RECORDED_LIBRARIES = "torch torchvision timm lightning-fabric numpy pandas anny warp-lang papermill ipykernel"
 PACKAGE = Path(__file__).parent
+TABLES = {  # parameter: where what it may name is written
+    "method": ("aulib.methods", "METHODS"),
+    "preset": ("aulib.methods", "PRESETS"),
+    "supervisors": ("aulib.supervisors", "SUPERVISORS"),
+}
 
 
 class NotebookFailed(RuntimeError):
@@ -117,6 +123,7 @@ def run_notebook(
         write_json(out_dir / "params.json", record)
         finish = {"key": key, "notebook": notebook.name, "notebook_seconds": seconds}
         write_json(out_dir / "result.json", _read(out_dir / "result.json") | finish)
+        (out_dir / "error.txt").unlink(missing_ok=True)  # of a driver that took this run for lost
         return _read(out_dir / "metrics.json")
 
 
@@ -180,16 +187,16 @@ def effective_parameters(notebook: Path, overrides: dict[str, Any], out_dir: Pat
 
 def _check_names(values: dict[str, Any]) -> None:
     """Refuse, before any kernel starts, a value that names no row of the library's tables."""
-    from aulib.methods import METHODS, PRESETS
-    from aulib.supervisors import SUPERVISORS, check_alignment
-
-    for name, table in (("method", METHODS), ("preset", PRESETS), ("supervisors", SUPERVISORS)):
+    for name, (module, table) in TABLES.items():
         given = values.get(name, [])
+        known = names_in(module, table)
         for one in [given] if isinstance(given, str) else given:
-            if one not in table:
-                raise ParameterError(f"parameter {name}: {one!r} is none of {list(table)}")
+            if one not in known:
+                raise ParameterError(f"parameter {name}: {one!r} is none of {list(known)}")
     try:
-        if {"alignment", "negatives"} <= values.keys():
+        if {"alignment", "negatives"} <= values.keys() and not _surely_align(values):
+            from aulib.supervisors import check_alignment
+
             check_alignment(values["alignment"], values["negatives"])
         if values.get("weights"):
             from aulib.objective import check_weights
@@ -197,6 +204,14 @@ def _check_names(values: dict[str, Any]) -> None:
             check_weights(values["weights"])
     except (KeyError, ValueError) as error:
         raise ParameterError(error.args[0]) from None
+
+
+def _surely_align(values: dict[str, Any]) -> bool:
+    """Whether `supervisors.check_alignment` need not be asked, which would import torch."""
+    alignments, negatives = (names_in("aulib.supervisors", name) for name in ("ALIGNMENTS", "NEGATIVES"))
+    if values["alignment"] not in alignments or values["negatives"] not in negatives:
+        return False
+    return values["negatives"] != "queue" or values["alignment"] == "global"
 
 
 def run_key(notebook: Path, values: dict[str, Any], library: str | None = None) -> str:

@@ -14,6 +14,7 @@ COLOURS = {"done": "green", "running": "yellow", "failed": "red", "missing": "br
 SCORE = "target.mean.f1"  # shown where runs measured it
 ROWS = 40  # of variants; a grid of hundreds does not fit a screen
 REFRESH = 1.0  # seconds
+SILENCE = 600.0  # seconds in which nothing runs or changes: who looks on stops looking
 
 
 def list_of_runs(runs: list[PlannedRun]) -> str:
@@ -112,18 +113,48 @@ def live_table(runs: list[PlannedRun]) -> Iterator[Callable[[dict[str, str]], No
     yield tell
 
 
-def watch_states(runs: list[PlannedRun]) -> None:
-    """Print the table; in a terminal, keep it up to date while any run is running."""
+def looks(
+    runs: list[PlannedRun], wait: Callable[[float], bool], silence: float = SILENCE
+) -> Iterator[dict[str, str]]:
+    """The states of the runs, about once a second, until all have ended; a driver may yet come for the rest.
+
+    Args:
+        wait: waits so many seconds and says whether to end, as `threading.Event.wait` does.
+        silence: seconds; the end too if nothing has run or changed for so long.
+    """
+    before, since = None, time.monotonic()
+    while True:
+        states = {run.id: state_of(run) for run in runs}
+        yield states
+        if not {"running", "missing"} & set(states.values()):
+            return
+        if states != before or "running" in states.values():
+            before, since = states, time.monotonic()
+        if time.monotonic() - since > silence or wait(REFRESH):
+            return
+
+
+def watch_states(runs: list[PlannedRun], silence: float = SILENCE) -> None:
+    """Print the table; in a terminal, keep it up to date as `looks` does, or until Ctrl-C."""
     from rich.console import Console
     from rich.live import Live
 
-    states = {run.id: state_of(run) for run in runs}
     console = Console()
+    states = {run.id: state_of(run) for run in runs}
+    why = f"nothing ran or changed for {silence / 60:g} minutes"
     with Live(terminal_table(runs, states), console=console, auto_refresh=False) as live:
-        while console.is_terminal and "running" in states.values():
-            time.sleep(REFRESH)
-            states = {run.id: state_of(run) for run in runs}
-            live.update(terminal_table(runs, states), refresh=True)
+        try:
+            for states in looks(runs, _sleep, silence) if console.is_terminal else ():
+                live.update(terminal_table(runs, states), refresh=True)
+        except KeyboardInterrupt:
+            why = "interrupted"
+    if console.is_terminal and {"running", "missing"} & set(states.values()):
+        console.print(f"no longer looking: {why}")
     for run in runs:
         if states[run.id] == "failed":
             console.print(f"failed: {run.id}: {why_failed(run)}", markup=False, highlight=False)
+
+
+def _sleep(seconds: float) -> bool:
+    time.sleep(seconds)
+    return False

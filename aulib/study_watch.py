@@ -4,7 +4,8 @@
     watch("../experiments/supervisors.yml", only=["full", "adld"], workers=2)
 
 The cell returns at once; the bar and the table fill as runs finish. Stop, or the end of the notebook's
-kernel, ends what runs; what was finished stays, and the same cell goes on from there.
+kernel, ends what runs; what was finished stays, and the same cell goes on from there. With `start=False` the
+cell only looks on, while runs are running or missing; Stop, or ten minutes in which nothing runs, ends that.
 """
 
 from collections.abc import Iterable
@@ -15,8 +16,9 @@ from threading import Event, Thread
 import ipywidgets
 
 from aulib.study import PlannedRun, expand, read_study, state_of, why_failed
-from aulib.study_engine import connected, render_sets, run_study
-from aulib.study_table import MARKS, REFRESH, counts_of, summary_of
+from aulib.study_engine import render_sets, run_study
+from aulib.study_table import MARKS, SILENCE, counts_of, looks, summary_of
+from aulib.study_workers import connected
 
 
 class StudyWatch(ipywidgets.VBox):
@@ -24,15 +26,16 @@ class StudyWatch(ipywidgets.VBox):
 
     Args:
         runs: from `study.expand`.
-        options: for `study_engine.connected` (workers, scheduler, slurm); None only looks on.
+        options: for `study_workers.connected` (workers, scheduler, slurm); None only looks on.
     """
 
     def __init__(self, runs: list[PlannedRun], options: dict | None):
         self.runs = runs
         self.states = {run.id: state_of(run) for run in runs}
+        self.note = ""
         self.bar = ipywidgets.IntProgress(max=len(runs), bar_style="info")
         self.said = ipywidgets.HTML()
-        self.stop_button = ipywidgets.Button(description="Stop", icon="stop", disabled=options is None)
+        self.stop_button = ipywidgets.Button(description="Stop", icon="stop")
         self.stop_button.on_click(lambda _: self.stop())
         self.table = ipywidgets.HTML()
         super().__init__([ipywidgets.HBox([self.bar, self.stop_button, self.said]), self.table])
@@ -43,7 +46,7 @@ class StudyWatch(ipywidgets.VBox):
         self._thread.start()
 
     def stop(self) -> None:
-        """Start nothing more and end what runs."""
+        """Start nothing more and end what runs; of who only looks on, look no longer."""
         self._stopped.set()
         self.stop_button.disabled = True
 
@@ -59,7 +62,7 @@ class StudyWatch(ipywidgets.VBox):
                 self._say("starting workers")
                 render_sets(missing)
                 with connected(len(missing), **self._options) as client:
-                    run_study(self.runs, client, self._show, self._stopped)
+                    run_study(self.runs, client, self._show, self._stopped, self._note)
                 self._show({run.id: state_of(run) for run in self.runs})
         except Exception as error:  # a thread's error would be seen by nobody
             self.bar.bar_style = "danger"
@@ -67,8 +70,17 @@ class StudyWatch(ipywidgets.VBox):
         self.stop_button.disabled = True
 
     def _look_on(self) -> None:
-        while "running" in self.states.values() and not self._stopped.wait(REFRESH):
-            self._show({run.id: state_of(run) for run in self.runs})
+        for states in looks(self.runs, self._stopped.wait):
+            self._show(states)
+        if {"running", "missing"} & set(self.states.values()):
+            why = "stopped" if self._stopped.is_set() else f"nothing ran for {SILENCE / 60:g} minutes"
+            self._note(f"no longer looking ({why}): run the cell again")
+        self.stop_button.disabled = True
+
+    def _note(self, text: str) -> None:
+        """What is to be said beside the counts; "" takes it back."""
+        self.note = text
+        self._show(self.states)
 
     def _say(self, text: str) -> None:
         self.said.value = escape(text)
@@ -80,7 +92,8 @@ class StudyWatch(ipywidgets.VBox):
         self.bar.bar_style = (
             "danger" if counts["failed"] else "success" if counts["done"] == len(states) else "info"
         )
-        self._say(", ".join(f"{count} {state}" for state, count in counts.items()))
+        said = ", ".join(f"{count} {state}" for state, count in counts.items())
+        self._say(f"{said}; {self.note}" if self.note else said)
         self.table.value = table_as_html(self.runs, states)
 
 
@@ -96,7 +109,7 @@ def watch(
     """Start the missing runs of a study and return the widgets that show them.
 
     Args:
-        out, only: as in `study.expand`.  workers, scheduler, slurm: as in `study_engine.connected`.
+        out, only: as in `study.expand`.  workers, scheduler, slurm: as in `study_workers.connected`.
         start: False only looks on while another process does the study.
 
     Raises:

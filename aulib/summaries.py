@@ -170,15 +170,15 @@ def summary_text(summary: Summary) -> str:
         table = own.pivot(index=["measure", "au"], columns="seed", values="value")[seeds]
         scores: dict[str, dict] = {}
         for (measure, au), row in table.iterrows():
-            scores.setdefault(measure, {})[au] = [_short(value) for value in row]
+            scores.setdefault(measure, {})[au] = [short(value) for value in row]
         curves = {}
         for supervisor, rows in summary.curves[summary.curves["variant"] == name].groupby(
             "supervisor", sort=False
         ):
             curves[supervisor] = {
-                "chance": _short(rows["chance"].iloc[0]),
+                "chance": short(rows["chance"].iloc[0]),
                 "step": [int(step) for step in rows["step"]],
-                "value": [_short(value) for value in rows["value"]],
+                "value": [short(value) for value in rows["value"]],
             }
         variants[name] = {
             "settings": summary.settings[name], "seeds": seeds, "scores": scores, "curves": curves,
@@ -242,5 +242,6 @@ def find_summary(study: str | Path, results: str | Path = "results") -> Summary:
     )
 
 
-def _short(value: float) -> float | None:
-    return None if not np.isfinite(value) else float(f"{value:.{DIGITS}g}")
+def short(value: float, digits: int = DIGITS) -> float | None:
+    """A value as it is committed, with so many significant digits; None where it is not finite."""
+    return None if not np.isfinite(value) else float(f"{value:.{digits}g}")

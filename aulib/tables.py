@@ -4,14 +4,16 @@ Means over seeds with the lowest and the highest seed; the best of a column bold
 underlined. Bounds that saw target labels (oracle) stand in the table but do not compete.
 """
 
+import re
+
 import numpy as np
 import pandas as pd
 
-from aulib.answers import SIGNIFICANT, points
 from aulib.comparisons import against, paired_differences
 from aulib.equal_time import footing
 from aulib.run_values import MEAN
-from aulib.summaries import Summary, is_bound
+from aulib.summaries import Summary, is_bound, short
+from aulib.verdicts import starred
 
 FORMATS = ("md", "latex", "csv")
 TITLES = {
@@ -19,6 +21,8 @@ TITLES = {
     "source_f1": "F1-frame, source",
 }  # fmt: skip
 MEASURES = ("f1", "auc", "f1_norm", "nme")
+MEANT_DIGITS = 6  # significant, of a mean in the CSV
+WIDE = 8  # columns; a LaTeX table of more goes over both columns of a page
 LOWER_IS_BETTER = ("nme", "failure_rate")
 SPECIAL = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
@@ -54,8 +58,10 @@ def study_table(
         raise ValueError(f"study {summary.study!r} has none of {measures}; it has {sorted(known)}")
     cells = [column_cells(summary, measure, au, spread=not per_au) for measure, au, _ in columns]
     rows = [[variant, *(cell[variant] for cell in cells)] for variant in summary.variants]
-    write = markdown if format == "md" else latex
-    return write(["variant", *(title for _, _, title in columns)], rows, caption(summary, per_au))
+    head, note = ["variant", *(title for _, _, title in columns)], caption(summary, per_au)
+    if format == "md":
+        return markdown(head, rows, note)
+    return latex(head, rows, note, "-".join(["tab:" + summary.study, *([per_au] if per_au else [])]))
 
 
 def ladder(summary: Summary, reference: str, equal_time: Summary | None = None) -> str:
@@ -76,7 +82,7 @@ def ladder(summary: Summary, reference: str, equal_time: Summary | None = None) 
         rows = paired_differences(each, contrasts, ["f1"])
         rows = rows[rows["au"] == MEAN].set_index("variant")
         title = f"minus {reference}, {footing(each, {reference, *(c.variant for c in contrasts)})}"
-        columns[title] = {name: points(row) + _star(row) for name, row in rows.iterrows()}
+        columns[title] = {name: starred(row) for name, row in rows.iterrows()}
     for measure in ("auc", "nme"):
         cells = column_cells(summary, measure, MEAN, False)
         columns[TITLES[measure]] = {name: text for name, (text, _) in cells.items()}
@@ -88,18 +94,22 @@ def ladder(summary: Summary, reference: str, equal_time: Summary | None = None) 
     return markdown(["variant", *columns], rows, note)
 
 
-def _star(row) -> str:
-    return r"\*" if row["p_holm"] < SIGNIFICANT else ""
-
-
 def long_table(summary: Summary) -> pd.DataFrame:
     """variant, measure, au ("mean" or AU01, ...), value (mean over seeds), low, high (lowest and highest
-    seed), seeds (how many have a value); scores in [0, 1], not x 100."""
-    grouped = summary.values.groupby(["variant", "measure", "au"], sort=False)["value"]
+    seed), seeds (how many have a value); scores in [0, 1], not x 100.
+
+    The same from run folders and from the committed summary: of values as that keeps them, measures in
+    alphabetical order, MEANT_DIGITS of a mean.
+    """
+    values = summary.values.assign(value=summary.values["value"].map(short))
+    grouped = values.groupby(["variant", "measure", "au"])["value"]
     table = grouped.agg(value="mean", low="min", high="max", seeds="count").reset_index()
+    table["value"] = table["value"].map(lambda value: short(value, MEANT_DIGITS))
     order = {name: place for place, name in enumerate(summary.variants)}
     return table.sort_values(
-        "variant", key=lambda column: column.map(order), kind="stable", ignore_index=True
+        ["variant", "measure", "au"],
+        key=lambda column: column.map(order) if column.name == "variant" else column,
+        ignore_index=True,
     )
 
 
@@ -154,32 +164,33 @@ def markdown(head: list[str], rows: list[list], note: str) -> str:
     return "\n".join([*lines, "", note]) + "\n"
 
 
-def latex(head: list[str], rows: list[list], note: str) -> str:
-    r"""The same as a LaTeX table; needs \usepackage{booktabs}."""
+def latex(head: list[str], rows: list[list], note: str, label: str) -> str:
+    r"""The same as a LaTeX table; needs \usepackage{booktabs}. Many columns span the page."""
     marks = {"best": r"\textbf{%s}", "second": r"\underline{%s}", "": "%s"}
     body = []
     for name, *cells in rows:
         texts = [marks[place] % text.replace("–", "--") for text, place in cells]
         body.append(" & ".join([escaped(name), *texts]) + r" \\")
-    return (
-        "\n".join(
-            [
-                r"% needs \usepackage{booktabs}",
-                r"\begin{table}[t]",
-                r"\centering",
-                r"\caption{" + escaped(note).replace(" x 100", r" $\times$ 100") + "}",
-                r"\begin{tabular}{l" + "r" * (len(head) - 1) + "}",
-                r"\toprule",
-                " & ".join(escaped(title) for title in head) + r" \\",
-                r"\midrule",
-                *body,
-                r"\bottomrule",
-                r"\end{tabular}",
-                r"\end{table}",
-            ]
-        )
-        + "\n"
-    )
+    wide = len(head) > WIDE
+    table = "table*" if wide else "table"
+    lines = [
+        r"% needs \usepackage{booktabs}",
+        rf"\begin{{{table}}}[t]",
+        r"\centering",
+        r"\small",
+        *([r"\setlength{\tabcolsep}{3pt}"] if wide else []),
+        r"\caption{" + escaped(note).replace(" x 100", r" $\times$ 100") + "}",
+        r"\label{" + re.sub(r"[^\w:.-]|_", "-", label) + "}",
+        r"\begin{tabular}{l" + "r" * (len(head) - 1) + "}",
+        r"\toprule",
+        " & ".join(escaped(title) for title in head) + r" \\",
+        r"\midrule",
+        *body,
+        r"\bottomrule",
+        r"\end{tabular}",
+        rf"\end{{{table}}}",
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def escaped(text: str) -> str:

@@ -44,6 +44,19 @@ class TestInterval:
         assert comparisons.t_interval(np.zeros(3)) == (0, 0, 0, 1)
 
 
+class TestDetectable:
+    def test_is_found_as_often_as_it_says(self):
+        low, high = comparisons.student_interval(0.0, 0.5, 4)[1:3]
+        for tests in (1, 4):
+            effect = comparisons.detectable(low, high, 5, tests)
+            power = stats.nct.sf(stats.t.isf(0.025 / tests, 4), 4, effect / 0.5)  # SciPy's own noncentral t
+            assert power == pytest.approx(0.8, abs=0.002)
+
+    def test_needs_an_interval(self):
+        assert np.isnan(comparisons.detectable(np.nan, np.nan, 1))
+        assert comparisons.detectable(0.2, 0.2, 3) == 0
+
+
 class TestHolm:
     def test_worked_by_hand(self):
         # sorted .01 .02 .03 .04 times 4 3 2 1: .04 .06 .06 .04, never below the one before

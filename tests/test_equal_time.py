@@ -5,7 +5,7 @@ import yaml
 from fabricated import write_run
 
 from aulib import equal_time
-from aulib.summaries import summarise_runs
+from aulib.summaries import summarise_runs, write_summary
 
 
 @pytest.fixture
@@ -47,6 +47,23 @@ def test_footing_is_what_was_run(tmp_path, steps, cost, expected):
     write_run(tmp_path, "adld", 0, {"AU01": 0.5}, "adld", None, 0.1, steps=400)
     write_run(tmp_path, "full", 0, {"AU01": 0.5}, "full", None, cost, steps=steps)
     assert equal_time.footing(summarise_runs(tmp_path), {"adld", "full"}) == expected
+
+
+class TestFinding:
+    def test_the_second_study_is_looked_for_beside_the_first(self, tmp_path, monkeypatch):
+        write_run(tmp_path / "results" / "a", "full", 0, {"AU01": 0.5})
+        write_run(tmp_path / "other" / "a", "full", 0, {"AU01": 0.5})
+        monkeypatch.chdir(tmp_path)
+        assert equal_time.find_equal_time("a") is None
+        write_summary(summarise_runs("results/a"), tmp_path / "results" / "a_equal_time.json")
+        for study in ("a", "experiments/a.yml", "results/a"):
+            assert equal_time.find_equal_time(study).variants == ["full"]
+        assert equal_time.find_equal_time("other/a") is None
+
+    def test_what_is_said_must_be_there(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        with pytest.raises(FileNotFoundError, match="no results of study 'b'"):
+            equal_time.find_equal_time("a", "b")
 
 
 class TestPlan:

@@ -1,5 +1,7 @@
 """A study file says what it means, and its runs are told apart by what shapes them."""
 
+import subprocess
+import sys
 import time
 from io import StringIO
 from pathlib import Path
@@ -7,6 +9,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from aulib.known_names import names_in
 from aulib.run_lock import run_lock
 from aulib.running import write_json
 from aulib.study import StudyError, collect, expand, read_study, state_of, why_failed
@@ -200,3 +203,35 @@ def test_the_ladder_has_every_rung_that_the_question_needs():
         assert alone["supervisors"] == [*RICH_TWO, name.replace("-", "_")]
         assert left_out["supervisors"] == [one for one in ALL_SIX if one != name.replace("-", "_")]
     assert study.seeds == [0, 1, 2, 3, 4] and len(study.variants) == 21
+
+
+def test_a_study_is_listed_and_watched_without_importing_torch_or_the_renderer(tmp_path):
+    """What a value may name is checked all the same, see the next test."""
+    file = Path(__file__).parents[1] / "experiments" / "supervisors.yml"
+    code = (
+        "import sys; from aulib.cli import app\n"
+        f"for how in ('--dry-run', '--status'): app(['study', {str(file)!r}, how], standalone_mode=False)\n"
+        "print('slow:', sorted({'torch', 'warp', 'distributed', 'pandas'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=300, cwd=tmp_path
+    )
+    assert done.stdout.splitlines()[-1] == "slow: []", done.stderr
+
+
+def test_what_is_known_without_importing_is_what_the_tables_hold():
+    from aulib import methods, running, supervisors
+
+    for module, table in (*running.TABLES.values(), ("aulib.supervisors", "ALIGNMENTS")):
+        there = getattr({"aulib.methods": methods, "aulib.supervisors": supervisors}[module], table)
+        assert names_in(module, table) == tuple(there)
+    for alignment in (*supervisors.ALIGNMENTS, "none"):
+        for negatives in (*supervisors.NEGATIVES, "none"):
+            try:
+                supervisors.check_alignment(alignment, negatives)
+                fits = True
+            except ValueError:
+                fits = False
+            assert running._surely_align({"alignment": alignment, "negatives": negatives}) == fits
+    with pytest.raises(LookupError, match="assigns no literal NONE"):
+        names_in("aulib.methods", "NONE")

@@ -8,7 +8,7 @@ import sys
 import time
 from contextlib import nullcontext
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event, Thread, Timer
 from unittest.mock import Mock
 
 import nbformat
@@ -17,7 +17,9 @@ import pytest
 
 from aulib.run_lock import run_lock
 from aulib.study import expand, read_study, state_of, why_failed
-from aulib.study_engine import connected, do_run, run_study, visible_gpus
+from aulib.study_engine import _keep_error, do_run, run_study
+from aulib.study_table import looks
+from aulib.study_workers import SchedulerLost, connected, visible_gpus
 
 GPUS = ["7", "9"]  # names that no machine has to have: nothing here computes
 CELLS = (
@@ -111,6 +113,8 @@ def test_all_variants_of_a_seed_come_before_the_next_seed(folder):
     begun = []
 
     class OneWorker:  # who says of everything that it is done
+        status, scheduler = "running", Mock(address="nowhere")
+
         def scheduler_info(self, n_workers):
             return {"workers": {"one": {"nthreads": 1, "resources": {}}}}
 
@@ -174,6 +178,125 @@ def test_a_study_is_started_and_watched_from_a_notebook_cell(folder, client, mon
     assert looking_on.wait(30) == shown.states and [times_begun(run) for run in shown.runs] == begun
 
 
+def test_who_looks_on_waits_for_a_driver_that_comes_later_until_told_to_stop(folder):
+    from aulib import study_watch
+
+    runs = planned(folder, "later", [1, 2])
+    shown = study_watch.watch("later.yml", start=False)
+    assert list(shown.wait(1.5).values()) == ["missing", "missing"] and not shown.stop_button.disabled
+    assert do_run(runs[0], time.time(), os.getcwd()) == "done"
+    end = time.monotonic() + 20
+    while shown.bar.value < 1 and time.monotonic() < end:
+        time.sleep(0.1)
+    assert shown.said.value == "1 done, 0 running, 0 failed, 1 missing"
+    shown.stop()
+    assert list(shown.wait(20).values()) == ["done", "missing"]
+    assert "no longer looking (stopped)" in shown.said.value
+
+
+def test_looking_ends_when_nothing_ran_or_changed_for_long(folder, monkeypatch):
+    from aulib import study_table
+
+    runs, clock = planned(folder, "silent", [1]), [0.0]
+    monkeypatch.setattr(study_table.time, "monotonic", lambda: clock[0])
+
+    def wait(seconds: float) -> bool:
+        clock[0] += 10
+        return clock[0] > 500
+
+    assert len(list(looks(runs, wait, silence=60))) == 8  # at 0, 10, ..., 70
+    clock[0] = 0
+    with run_lock(runs[0].folder):  # somebody is at it: no silence
+        assert len(list(looks(runs, wait, silence=60))) == 51
+
+
+def test_no_error_is_kept_of_a_run_that_somebody_is_at_or_has_done(folder):
+    run = planned(folder, "outlived", [1])[0]
+    with run_lock(run.folder):
+        assert not _keep_error(run, "the worker was lost", patience=0.1)
+    assert _keep_error(run, "the worker was lost") and state_of(run) == "failed"
+    assert do_run(run, 0.0, os.getcwd()) == "failed"  # it failed since the driver began
+    assert do_run(run, time.time() + 1, os.getcwd()) == "done"
+    assert _keep_error(run, "the worker was lost")
+    assert state_of(run) == "done" and not (run.folder / "error.txt").exists()
+
+
+def test_a_run_that_ends_well_takes_back_the_error_of_who_took_it_for_lost(folder):
+    (run,) = planned(folder, "back", [1], seconds=2.0)
+    thread = Thread(target=do_run, args=(run, time.time(), os.getcwd()))
+    thread.start()
+    end = time.monotonic() + 60
+    while not (run.folder / "began.txt").is_file() and time.monotonic() < end:
+        time.sleep(0.05)
+    (run.folder / "error.txt").write_text("n.ipynb: the worker was lost\n")
+    thread.join(60)
+    assert state_of(run) == "done" and not (run.folder / "error.txt").exists()
+
+
+def test_a_lost_scheduler_is_named_and_nothing_done_is_lost(folder, client):
+    """A standing scheduler is killed in the midst of a run; another cluster takes the study to its end."""
+    runs, file = planned(folder, "schedulers", [1, 2], seconds=1.5), folder / "schedulers.json"
+    scheduler = start_dask("scheduler", file, "--host", "127.0.0.1", "--port", "0")
+    worker = start_dask("worker", file, "--nthreads", "1", "--nworkers", "1")
+
+    def kill(states: dict) -> None:
+        if "running" in states.values():
+            scheduler.kill()
+
+    try:
+        said = r"lost the scheduler at tcp://127.0.0.1:\d+; start the study again"
+        with connected(2, scheduler=address_in(file)) as standing, pytest.raises(SchedulerLost, match=said):
+            run_study(runs, standing, kill)
+    finally:
+        end(scheduler, worker)
+    assert not [run for run in runs if (run.folder / "error.txt").exists()]
+    assert set(run_study(runs, client).values()) == {"done"}
+
+
+def test_says_that_it_waits_for_workers(folder, monkeypatch):
+    from aulib import study_workers
+
+    monkeypatch.setattr(study_workers, "PATIENCE", 1.0)
+    runs, said, stop = planned(folder, "lonely", [1]), [], Event()
+    file = folder / "lonely.json"
+    scheduler = start_dask("scheduler", file, "--host", "127.0.0.1", "--port", "0")
+    try:
+        address = address_in(file)  # which the scheduler takes with it
+        with connected(1, scheduler=address) as client:
+            timer = Timer(60, stop.set)
+            timer.start()
+            run_study(runs, client, stop=stop, say=lambda text: (said.append(text), stop.set()))
+            timer.cancel()
+    finally:
+        end(scheduler)
+    assert said == [f"waiting for workers at {address}"]
+
+
+def start_dask(what: str, file: Path, *words: str) -> subprocess.Popen:
+    """A scheduler that writes where it is to `file`, or a worker that reads it there."""
+    command = [sys.executable, "-m", f"distributed.cli.dask_{what}", "--scheduler-file", str(file), *words]
+    command += ["--no-dashboard"]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def end(*processes: subprocess.Popen) -> None:
+    for process in processes:
+        process.terminate()
+    for process in processes:
+        process.wait(60)
+
+
+def address_in(file: Path) -> str:
+    """Of a scheduler that is starting, once it has written its file."""
+    end = time.monotonic() + 120
+    while time.monotonic() < end:
+        try:
+            return json.loads(file.read_text())["address"]
+        except (OSError, ValueError):
+            time.sleep(0.1)
+    raise TimeoutError(f"{file} was not written")
+
+
 def test_a_run_planned_before_the_notebook_was_edited_fails_and_says_so(folder, monkeypatch):
     run = planned(folder, "edited", [1])[0]
     notebook = folder / "n.ipynb"
@@ -200,6 +323,11 @@ def test_a_held_run_is_not_begun(folder):
 def test_only_gpus_that_the_environment_allows_are_used(monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,5")
     assert visible_gpus() == ["2", "5"]
+    for hidden in ("-1", " -1,0", ",3"):  # CUDA sees none from there on
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", hidden)
+        assert visible_gpus() == []
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-ab12,-1,3")
+    assert visible_gpus() == ["GPU-ab12"]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     assert visible_gpus() == []
 

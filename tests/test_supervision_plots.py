@@ -12,7 +12,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from aulib import comparisons, plots, results
-from aulib.plots import supervision
+from aulib.plots import idleness, supervision
 from aulib.plots.looks import au_label
 from aulib.summaries import summarise_runs
 from aulib.supervisors import SUPERVISORS
@@ -67,7 +67,12 @@ class TestLadder:
         left, right = figure.axes
         assert left.get_xlim()[0] > 50 and right.get_xlim()[0] > -10
         texts = [text.get_text() for axis in figure.axes for text in axis.texts]
-        assert "← 20.5" in texts and "← -50.0" in texts
+        assert "← 20.5 [20.0, 21.0]" in texts
+        # the same in both seeds, so sure: its interval in words, and its mark filled at the edge
+        assert "← -50.0 [-50.0, -50.0]" in texts
+        edge = [mark for mark in right.collections if isinstance(mark, PathCollection)][-1]
+        assert to_hex(edge.get_facecolor()[0]) == supervision.BELOW.lower()
+        assert edge.get_transform() != right.transData and 0 < edge.get_offsets()[0][0] < 0.1
 
     def test_no_differences_are_an_error(self, summary, differences):
         with pytest.raises(ValueError, match="no differences of 'auc'"):
@@ -88,23 +93,39 @@ class TestPerAU:
 
     def test_dots_survive_the_correction_and_rings_only_their_own_interval(self, differences):
         table = differences.assign(p_holm=0.5, low=-1.0, high=1.0)
-        first, second = table.index[:2]
+        first, second = table.index[table["au"] != "mean"][:2]
         table.loc[first, "p_holm"] = 0.01
         table.loc[second, ["low", "high"]] = 0.01, 0.02
         marks = plots.draw_differences_per_au(table).axes[0].collections
         filled = [mark for mark in marks if len(mark.get_facecolor())]
         assert len(marks) == 2 and len(filled) == 1
 
+    def test_the_column_of_the_mean_has_numbers_bold_where_they_survive(self, differences):
+        table = differences.assign(p_holm=np.where(differences["variant"] == "full", 0.01, 0.5))
+        axis = plots.draw_differences_per_au(table).axes[0]
+        means = table[table["au"] == "mean"]
+        assert [text.get_text() for text in axis.texts] == [f"{100 * d:+.1f}" for d in means["difference"]]
+        bold = [text.get_weight() == "bold" for text in axis.texts]
+        assert bold == list(means["variant"] == "full") and any(bold)
+
 
 class TestSupervisors:
     def test_curves_are_shares_of_guessing_on_their_own_panels(self, summary):
         figure = plots.draw_supervisor_losses(summary)
         titles = [axis.get_title(loc="left") for axis in figure.axes if axis.axison]
-        assert titles == list(supervision.SUPERVISORS)
+        assert titles == list(SUPERVISORS)
         rich = figure.axes[0]
         ends = [line.get_ydata()[-1] for line in rich.lines if len(line.get_xdata()) == 3]
         assert len(ends) == 3  # contrastive, one more, full
         assert ends == pytest.approx([0.3 / np.log(16)] * 3)
+
+    def test_choices_of_full_are_named_at_the_ends_of_their_lines(self, tmp_path):
+        for variant, last in (("full", 0.3), ("full-queue", 0.32), ("full-in-batch", 0.2), ("plus", 0.3)):
+            write_run(tmp_path, variant, 0, {"AU01": 0.5}, losses={"rich_source": [2.7, 1.0, last]})
+        axis = plots.draw_supervisor_losses(summarise_runs(tmp_path)).axes[0]
+        heights = {text.get_text(): text.get_position()[1] for text in axis.texts}
+        assert list(heights) == ["in-batch", "full", "queue"]
+        assert heights["queue"] > 1.25 * heights["full"] > 1.25**2 * heights["in-batch"]
 
     def test_a_study_without_any_is_an_error(self, tmp_path):
         write_run(tmp_path, "adld", 0, {"AU01": 0.5}, "adld")
@@ -129,6 +150,14 @@ class TestSupervisors:
         assert not [label for label in labels if label.startswith("share.")]
 
 
+def test_the_cost_is_the_least_of_the_seeds(tmp_path):
+    for seed, cost in enumerate((0.1, 0.3, 0.2)):  # other work on the machine only ever adds
+        write_run(tmp_path, "full", seed, {"AU01": 0.5}, seconds_per_step=cost)
+    figure = plots.draw_costs(summarise_runs(tmp_path))
+    assert [bar.get_width() for bar in figure.axes[1].containers[0]] == pytest.approx([100])
+    assert "the least of the seeds" in figure.get_supxlabel()
+
+
 def test_costs_are_those_of_the_runs(summary):
     seconds, step, memory = plots.draw_costs(summary).axes
     assert [bar.get_width() for bar in seconds.containers[0]] == pytest.approx([40] * 5)
@@ -138,4 +167,4 @@ def test_costs_are_those_of_the_runs(summary):
 
 def test_a_row_added_to_the_table_of_supervisors_has_a_colour(monkeypatch):
     monkeypatch.setitem(SUPERVISORS, "own", SUPERVISORS["rich_source"])
-    assert "own" in runpy.run_path(supervision.__file__)["SUPERVISOR_COLOURS"]
+    assert "own" in runpy.run_path(idleness.__file__)["SUPERVISOR_COLOURS"]

@@ -8,7 +8,7 @@ import pytest
 from fabricated import write_run, write_small_study
 
 from aulib import tables
-from aulib.summaries import summarise_runs
+from aulib.summaries import read_summary, summarise_runs, write_summary
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +88,16 @@ class TestLatex:
         rows = [line for line in text.splitlines() if line.endswith(r"\\")]
         assert len(rows) == 1 + 4 and {row.count(" & ") for row in rows} == {len(columns) - 1}
 
+    def test_has_a_caption_and_a_label_and_a_wide_one_spans_the_page(self, tmp_path):
+        write_run(tmp_path / "my_study", "full", 0, {f"AU{number:02d}": 0.5 for number in range(1, 17)})
+        summary = summarise_runs(tmp_path / "my_study")
+        narrow, wide = tables.study_table(summary, "latex"), tables.study_table(summary, "latex", per_au="f1")
+        assert r"\label{tab:my-study}" in narrow and r"\begin{table}[t]" in narrow
+        assert r"\label{tab:my-study-f1}" in wide and r"\small" in wide
+        assert r"\begin{table*}[t]" in wide and wide.endswith("\\end{table*}\n")
+        for text in (narrow, wide):
+            assert text.index(r"\caption{") < text.index(r"\label{") < text.index(r"\begin{tabular}")
+
     def test_marks_best_and_second(self, scores):
         text = tables.study_table(scores, "latex", ("f1",))
         assert r"full & \textbf{70.0 [68.0, 72.0]} \\" in text
@@ -108,6 +118,17 @@ class TestCsv:
         assert row[["value", "low", "high", "seeds"]].tolist() == pytest.approx([0.7, 0.68, 0.72, 2])
         assert not table.duplicated(["variant", "measure", "au"]).any()
         assert list(dict.fromkeys(table["variant"])) == scores.variants
+
+    def test_is_the_same_from_run_folders_and_from_the_committed_summary(self, tmp_path):
+        write_small_study(tmp_path / "small")
+        for seed, f1 in enumerate((1 / 3, 0.123456789, 2 / 7)):
+            write_run(tmp_path / "small", "dann", seed, {"AU01": f1, "AU12": f1 / 7}, "dann")
+        summary = summarise_runs(tmp_path / "small")
+        write_summary(summary, tmp_path / "small.json")
+        again = tables.study_table(read_summary(tmp_path / "small.json"), "csv")
+        assert tables.study_table(summary, "csv") == again
+        measures = [line.split(",")[1] for line in again.splitlines() if line.startswith("dann,")]
+        assert measures == sorted(measures) and len(set(measures)) > 3
 
 
 class TestErrors:

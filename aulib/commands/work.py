@@ -83,7 +83,9 @@ def study(
     only: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="Runs of this variant; repeatable.")
     ] = None,
-    status: Annotated[bool, typer.Option("--status", help="Watch the runs, start none.")] = False,
+    status: Annotated[
+        bool, typer.Option("--status", help="Watch until all have ended or nothing ran for ten minutes.")
+    ] = False,
     workers: Annotated[int | None, typer.Option(min=1, help="One for each core or GPU if not given.")] = None,
     scheduler: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="A standing dask cluster, tcp://host:8786.")
@@ -104,7 +106,6 @@ def study(
     if scheduler is not None and slurm is not None:
         raise typer.BadParameter("give --scheduler or --slurm, not both", param_hint="--slurm")
     from aulib.study import expand, read_study, state_of
-    from aulib.study_engine import connected, render_sets, run_study
     from aulib.study_table import list_of_runs, live_table, watch_states
 
     runs = expand(read_study(file), out, only or [])
@@ -117,6 +118,9 @@ def study(
     states = {run.id: state_of(run) for run in runs}
     todo = [run for run in runs if states[run.id] != "done"]
     if todo:
+        from aulib.study_engine import render_sets, run_study
+        from aulib.study_workers import connected
+
         render_sets(todo)
         with live_table(runs) as tell, connected(len(todo), workers, scheduler, slurm) as client:
             states = run_study(runs, client, tell)

@@ -7,8 +7,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FormatStrFormatter
 
 from aulib.course.circle import Pulled, SmallEncoder, pulled, share_of_push
+from aulib.plots.idleness import SUPERVISOR_COLOURS
 from aulib.plots.looks import in_house_style
-from aulib.plots.supervision import SUPERVISOR_COLOURS
 
 FACES = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")  # Okabe & Ito 2008
 ARROW = 0.45  # length of the strongest pull, radii of the circle

@@ -19,19 +19,13 @@ from aulib.plots.attention import (
     draw_rollout,
 )
 from aulib.plots.faces import draw_best_and_worst, draw_faces, draw_strongest_faces
+from aulib.plots.idleness import draw_gradient_shares, draw_supervisor_losses, shares_of_terms
 from aulib.plots.insides import draw_attention, draw_first_screen, draw_reconstructions
 from aulib.plots.labels import draw_base_rates, draw_cooccurrence
 from aulib.plots.looks import save_figure
 from aulib.plots.reconstructions import draw_probes, draw_rounds, draw_runs, draw_texture_by_shape
 from aulib.plots.scores import draw_history, draw_methods, draw_per_au
-from aulib.plots.supervision import (
-    draw_costs,
-    draw_differences_per_au,
-    draw_gradient_shares,
-    draw_ladder,
-    draw_supervisor_losses,
-    shares_of_terms,
-)
+from aulib.plots.supervision import draw_costs, draw_differences_per_au, draw_ladder
 
 __all__ = [
     "draw_attention",

@@ -16,7 +16,6 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from aulib.synthetic.actions import AUS, OCCURS_AT
-from aulib.synthetic.domains import domain_called, number_of_subjects, picture, sample_face, split_of_subjects
 from aulib.synthetic.storage import cache_root
 
 VERSION = 4  # raise whenever the same seed would give other bytes
@@ -75,7 +74,8 @@ def cached_set(domain: str, **parameters: int) -> Path:
 
 
 def _cached_folder(domain: str, parameters: dict[str, int]) -> Path:
-    domain_called(domain)
+    if domain not in DEFAULTS:
+        raise ValueError(f"unknown domain {domain!r}; known: {', '.join(DEFAULTS)}")
     chosen = {**DEFAULTS[domain], **parameters}
     name = f"synthetic-v{VERSION}-{domain}-n{chosen['n']}-seed{chosen['seed']}-{chosen['size']}px"
     return cache_root() / name
@@ -102,6 +102,8 @@ def generate_set(
         FileExistsError: `out` holds something else.
         RuntimeError: a worker failed; the message ends with its error.
     """
+    from aulib.synthetic.domains import domain_called  # it draws, and takes a second to import
+
     domain_called(domain)
     if n < 1 or size < 32 or seed < 0:
         raise ValueError(f"need n >= 1, size >= 32 pixels, seed >= 0; found n={n}, size={size}, seed={seed}")
@@ -214,6 +216,14 @@ def _render_all(part: Path, about: dict, workers: int | None, progress: bool) ->
 
 def render_chunk(part: Path, about: dict, chunk: int) -> None:
     """Pictures of one chunk and, last, its rows (so that a chunk is there whole or not)."""
+    from aulib.synthetic.domains import (
+        domain_called,
+        number_of_subjects,
+        picture,
+        sample_face,
+        split_of_subjects,
+    )
+
     domain = domain_called(about["domain"])
     renderer = _renderer(about["size"])
     splits = split_of_subjects(domain, about["seed"], number_of_subjects(domain, about["n"]))
