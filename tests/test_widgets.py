@@ -297,6 +297,28 @@ class TestSwapExplorer:
         explorer = SwapExplorer(finished.source_only)
         assert "no separation" in explorer.state.value and explorer.swap is None
 
+    def test_the_button_fits_a_decoder_that_the_pictures_then_come_from(self, finished, tmp_path):
+        run = shutil.copytree(finished.full, tmp_path / "run")
+        explorer = SwapExplorer(run)
+        before = explorer.shown.value
+        assert "small R" in before and explorer.fitting.layout.display is None
+        explorer.fitting._steps = 2
+        explorer.fitting.button.click()
+        assert explorer.fitting.newest.wait(WAIT_S) and explorer.newest.wait(WAIT_S)
+        assert explorer.swap.fitted and explorer.fitting.layout.display == "none"
+        assert "small R" not in explorer.shown.value and explorer.shown.value != before
+        assert SwapExplorer(run).fitting.layout.display == "none"
+
+    def test_a_decoder_whose_faces_are_gone_is_a_state_and_the_button_stays(self, finished, tmp_path):
+        run = shutil.copytree(finished.full, tmp_path / "run")
+        config = json.loads((run / "config.json").read_text())
+        config["settings"]["source"] = str(tmp_path / "gone")
+        (run / "config.json").write_text(json.dumps(config))
+        explorer = SwapExplorer(run)
+        explorer.fitting.button.click()
+        assert explorer.fitting.newest.wait(WAIT_S)
+        assert "gone" in explorer.fitting.said.value and not explorer.fitting.button.disabled
+
     def test_symbols_are_set_with_tilde_and_hat(self):
         assert typeset("F~^t, F^^s, S^t") == "F\u0303<sup>t</sup>, F\u0302<sup>s</sup>, S<sup>t</sup>"
 
