@@ -192,6 +192,15 @@ class TestAUPlayground:
         with Image.open(file.with_suffix(".png")) as picture:
             assert np.array_equal(np.asarray(picture), playground.played.picture)
 
+    def test_no_kept_face_is_overwritten_once_another_was_deleted(self, playground):
+        for _ in range(2):
+            playground.keep.click()
+        first, *_, last = sorted(playground.out_dir.glob("face-*.json"))
+        first.unlink()
+        last.write_text("{}")
+        playground.keep.click()
+        assert last.read_text() == "{}"
+
     def test_a_failure_becomes_a_state_that_goes_when_it_is_over(self, playground, monkeypatch):
         from aulib.widgets import au_playground
 
@@ -279,6 +288,7 @@ class TestSwapExplorer:
 
         explorer.target.origin.value = FOLDER
         explorer.target.number.value = 5
+        assert explorer.target.newest.wait(WAIT_S)
         crops = crop_dataset(
             read_dataset(finished.target), crop_spec(explorer.run.model.config), progress=False
         )
@@ -287,7 +297,36 @@ class TestSwapExplorer:
     def test_a_folder_that_is_none_is_a_state(self, explorer):
         explorer.source.folder.value = "nowhere"
         explorer.source.origin.value = FOLDER
+        assert explorer.source.newest.wait(WAIT_S)
         assert "nowhere is not a folder" in explorer.source.said.value and explorer.source.crop is None
+
+    def test_a_slow_folder_does_not_block_and_comes_too_late_for_another_choice(self, explorer, monkeypatch):
+        ready, kept = threading.Event(), explorer.target.crop
+        crop_of = explorer.target._crop_of
+        monkeypatch.setattr(
+            explorer.target,
+            "_crop_of",
+            lambda origin: (origin != FOLDER or ready.wait(WAIT_S)) and crop_of(origin),
+        )
+        explorer.target.origin.value = FOLDER  # returns though the folder is not read yet
+        assert "Reading" in explorer.target.said.value and explorer.target.crop is kept
+        explorer.target.origin.value = "the run's target faces"
+        ready.set()
+        assert explorer.target.newest.wait(WAIT_S)
+        assert np.array_equal(explorer.target.crop, kept) and "kept" in explorer.target.said.value
+
+    def test_an_uploaded_face_is_swapped_and_a_bad_file_is_named(self, explorer, monkeypatch):
+        pytest.importorskip("dlib", reason="the landmarks extra is not installed")
+        from aulib.playing import Controls, render
+
+        explorer.source.origin.value = PHOTOGRAPH
+        explorer.source._uploaded({"new": [{"name": "a.jpg", "content": b"nothing"}]})
+        assert explorer.source.newest.wait(WAIT_S)
+        assert "a.jpg: unreadable" in explorer.source.said.value and explorer.shown.value == ""
+        face = png_bytes(render(Controls(), 256)[0])
+        explorer.source._uploaded({"new": [{"name": "<me>.png", "content": face}]})
+        assert explorer.source.newest.wait(WAIT_S) and explorer.newest.wait(WAIT_S)
+        assert "&lt;me&gt;.png" in explorer.source.said.value and "<figure>" in explorer.shown.value
 
     def test_a_photograph_that_is_not_there_yet_leaves_nothing_shown(self, explorer):
         explorer.source.origin.value = PHOTOGRAPH
