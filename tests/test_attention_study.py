@@ -130,6 +130,9 @@ class TestFigures:
         assert len(table) == 2 * 2 * 3 and set(table["map"]) == {"evidence", "gradients"}
         strongest = table[(table["au"] == "AU12") & (table["map"] == "evidence")]["probability"]
         assert strongest.is_monotonic_decreasing
+        np.testing.assert_allclose(1 / (1 + np.exp(-table["logit"])), table["probability"], rtol=1e-4)
+        gap = table["gap"].abs().groupby(table["map"])  # one map is exact, the other an integral in steps
+        assert gap.max()["evidence"] < 1e-5 < gap.max()["gradients"]
         with pytest.raises(ValueError, match="AU45"):
             plots.draw_evidence_beside_gradients(finished.full, faces, ["AU45"])
 
