@@ -23,8 +23,9 @@ test: $(STAMP)  ## the quick tests, some minutes
 test-all: $(STAMP)  ## every test, the slow and the browser ones too (gpu ones skip without a device)
 	@$(BIN)/python -m pytest -q
 
+# A photograph comes as one message, and tornado ends the connection at 10 MiB without a word.
 lab: $(STAMP)  ## open the notebooks in JupyterLab
-	@$(BIN)/jupyter lab notebooks
+	@$(BIN)/jupyter lab --ServerApp.tornado_settings='{"websocket_max_message_size": 104857600}' notebooks
 
 book: $(STAMP)  ## a static site in results/book/html: course, notebooks, method, datasets, API
 	@$(BIN)/python docs/book/build.py
@@ -32,7 +33,7 @@ book: $(STAMP)  ## a static site in results/book/html: course, notebooks, method
 readme: $(STAMP)  ## write the results in README.md and docs/ from those committed in results/
 	@$(BIN)/python -m aulib.readme
 
-figures: $(STAMP)  ## README's pictures of insides, of RUN=results/studio_to_wild/full-seed0
+figures: $(STAMP)  ## README's pictures of faces, of RUN=results/demo/full, with the numbers behind them
 	@$(BIN)/python benchmarks/pictures.py $(RUN)
 
 lint: $(STAMP)  ## ruff and codespell, as the commit hooks run them

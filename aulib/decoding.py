@@ -17,6 +17,7 @@ import hashlib
 import json
 import os
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -125,6 +126,7 @@ def fit_decoder(
     steps: int = STEPS,
     seed: int = 0,
     progress: bool = True,
+    told: Callable[[int], None] | None = None,
 ) -> FaceDecoder:
     """The decoder of a run: opened if it is there, else fitted and left in the run folder.
 
@@ -135,6 +137,7 @@ def fit_decoder(
     Args:
         datasets: dataset folders or `synthetic:...`; by default what the run was trained on, source and
         target.
+        told: called before every step with its number.
 
     Raises:
         FileNotFoundError: no finished run there, or its datasets are gone: give others.
@@ -158,6 +161,8 @@ def fit_decoder(
     optimizer = torch.optim.Adam(decoder.parameters(), lr=PEAK_RATE, betas=(0.9, 0.99))
     rate = torch.optim.lr_scheduler.OneCycleLR(optimizer, PEAK_RATE, total_steps=max(steps, 2), pct_start=0.1)
     for step in tqdm(range(steps), "fitting the decoder", unit="step", disable=not progress):
+        if told:
+            told(step)
         parts = [
             take_batch(train, step=step, seed=seed, batch_size=share, image_size=size, augment="crop-flip")[
                 "image"

@@ -1,5 +1,6 @@
 """Runs of a folder side by side: which there are, AU by AU against one of them, on the same faces."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,31 @@ def finished_below(folder: str | Path) -> list[str]:
         path.parent for depth in ("", "*/", "*/*/", "*/*/*/") for path in folder.glob(depth + "metrics.json")
     }
     return sorted(path.as_posix() for path in found if (path / "config.json").is_file())
+
+
+def runs_by_name(entries: list[str]) -> dict[str, str]:
+    """Run folders by a short name: runs, and folders such as a study's, which stand for all their runs.
+
+    A run of a study, `without-shape-source-seed0-537ad5e2`, is called by its variant, and by its seed too
+    where two would be called the same; any other run by its folder.
+
+    Raises:
+        FileNotFoundError: there is no finished run in an entry.
+        ValueError: two runs would still be called the same.
+    """
+    runs = []
+    for entry in entries:
+        if not (found := finished_below(entry)):
+            raise FileNotFoundError(
+                f"{entry} holds no finished run; `aulib run 02_train --out {entry}` makes one, and "
+                "`aulib study experiments/NAME.yml` those of a study in results/NAME"
+            )
+        runs += [run for run in found if run not in runs]
+    for called in (r"\1", r"\1-seed\2", r"\g<0>"):
+        names = [re.sub(r"(.+)-seed(\d+)-[0-9a-f]{8}", called, Path(run).name) for run in runs]
+        if len(set(names)) == len(names):
+            return dict(zip(names, runs, strict=True))
+    raise ValueError(f"several runs are called {max(names, key=names.count)}; give their folders other names")
 
 
 def run_names(runs: list[str]) -> dict[str, str]:

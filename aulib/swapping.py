@@ -1,5 +1,6 @@
 """Shapes exchanged between faces, and back: what texture and shape each keep, as features and as numbers."""
 
+import pandas as pd
 import torch
 from torch import Tensor
 
@@ -58,38 +59,33 @@ def read_grid(model: AUModel, grid: Tensor) -> tuple[Tensor, Tensor]:
     return probability.unflatten(0, grid.shape[:2]), points.unflatten(0, grid.shape[:2])
 
 
-def what_follows(grid: Tensor, points: Tensor, probability: Tensor) -> dict[str, float]:
-    """Numbers of a square grid whose texture face i and shape face i are the same.
+def each_exchange(grid: Tensor, points: Tensor, probability: Tensor) -> pd.DataFrame:
+    """What each exchange of a square grid changes, whose texture face i and shape face i are the same.
 
     Args:
         grid, points, probability: as `grid_of` and `read_grid` give them, T == N == n, n at least 2.
 
     Returns:
+        a row for each pair of two faces: texture, shape, which of the n each is from;
         `moves_with_shape`, `moves_with_texture`: mean change of G when only that is exchanged, in standard
-        deviations of G.  `nme_to_shape`, `nme_to_texture`: the landmarks read from an exchanged feature
+        deviations of G.  `nme_to_shape`, `nme_to_texture`: the landmarks read from the exchanged feature
         against those read from either parent, over the inter-ocular distance.  `au_of_shape`,
         `au_of_texture`: mean difference of AU probabilities from either parent. What is carried by the
         shape has the smaller number there.
     """
-    n = len(grid)
-    others = ~torch.eye(n, dtype=torch.bool)
-    own = torch.arange(n)
-    by_shape = (
-        (grid - grid[own, own][:, None]).abs().flatten(2).mean(-1)[others].mean()
-    )  # same texture, row i
-    by_texture = (
-        (grid - grid[own, own][None]).abs().flatten(2).mean(-1)[others].mean()
-    )  # same shape, column j
-    parents, chance = points[own, own], probability[own, own]
-    shape_parent, texture_parent = (
-        parents[None].expand_as(points)[others],
-        parents[:, None].expand_as(points)[others],
-    )
-    return {
-        "moves_with_shape": float(by_shape / grid.std()),
-        "moves_with_texture": float(by_texture / grid.std()),
-        "nme_to_shape": float(landmark_nme(points[others].numpy(), shape_parent.numpy()).mean()),
-        "nme_to_texture": float(landmark_nme(points[others].numpy(), texture_parent.numpy()).mean()),
-        "au_of_shape": float((probability - chance[None]).abs()[others].mean()),
-        "au_of_texture": float((probability - chance[:, None]).abs()[others].mean()),
-    }
+    texture, shape = (~torch.eye(len(grid), dtype=torch.bool)).nonzero(as_tuple=True)
+    of = {"texture": texture, "shape": shape}
+    crossed, read, said = (part[texture, shape] for part in (grid, points, probability))
+    table = {name: places.numpy() for name, places in of.items()}
+    for name, other in (("shape", "texture"), ("texture", "shape")):
+        kept = grid[of[other], of[other]]  # what the other gave stays, `name` is exchanged
+        table[f"moves_with_{name}"] = ((crossed - kept).abs().flatten(1).mean(1) / grid.std()).numpy()
+    for name, parent in of.items():
+        table[f"nme_to_{name}"] = landmark_nme(read.numpy(), points[parent, parent].numpy())
+        table[f"au_of_{name}"] = (said - probability[parent, parent]).abs().mean(1).numpy()
+    return pd.DataFrame(table)
+
+
+def what_follows(grid: Tensor, points: Tensor, probability: Tensor) -> dict[str, float]:
+    """The numbers of `each_exchange`, mean over the pairs."""
+    return each_exchange(grid, points, probability).drop(columns=["texture", "shape"]).mean().to_dict()

@@ -1,16 +1,13 @@
 """The main job over several seeds, as README shows it: `python benchmarks/studio_to_wild.py`.
 
 Collects the finished runs of experiments/studio_to_wild.yml, which `aulib study` makes with the methods and
-steps of `aulib demo`. Writes the source of README's table, results/studio_to_wild.json, and its figure,
-results/figures/first_screen.png (fits the decoder of the run it shows, if it has none yet).
+steps of `aulib demo`. Writes the source of README's table, results/studio_to_wild.json.
 """
 
 import argparse
 from pathlib import Path
 
-from aulib.decoding import fit_decoder
 from aulib.demo import STEPS
-from aulib.plots import draw_first_screen, save_figure
 from aulib.results import summarise_seeds
 from aulib.running import write_json
 from aulib.study import expand, is_done, read_study
@@ -37,11 +34,6 @@ def main() -> None:
         | {"steps": {name: values["steps"] for name, values in study.variants.items()}, "seeds": study.seeds},
     }
     write_json(arguments.out.with_suffix(".json"), summary)
-    shown = next(run.folder for run in runs if run.variant == "full")
-    fit_decoder(shown)
-    save_figure(
-        draw_first_screen(shown, domain="both", count=4), arguments.out.parent / "figures", "first_screen"
-    )
 
 
 if __name__ == "__main__":

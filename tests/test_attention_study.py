@@ -130,6 +130,9 @@ class TestFigures:
         assert len(table) == 2 * 2 * 3 and set(table["map"]) == {"evidence", "gradients"}
         strongest = table[(table["au"] == "AU12") & (table["map"] == "evidence")]["probability"]
         assert strongest.is_monotonic_decreasing
+        np.testing.assert_allclose(1 / (1 + np.exp(-table["logit"])), table["probability"], rtol=1e-4)
+        gap = table["gap"].abs().groupby(table["map"])  # one map is exact, the other an integral in steps
+        assert gap.max()["evidence"] < 1e-5 < gap.max()["gradients"]
         with pytest.raises(ValueError, match="AU45"):
             plots.draw_evidence_beside_gradients(finished.full, faces, ["AU45"])
 
@@ -159,10 +162,21 @@ class TestFigures:
         faces = [kept_faces(runs["full"], config, domain, 2) for domain in ("source", "target")]
         figure, table = plots.draw_runs(runs, *faces)
         assert len(figure.axes) == (2 + 2) * 2 and set(table["run"]) == set(runs)
+        figure, table = plots.draw_runs({"full-with-a-long-name": runs["full"]}, *faces, "rich2")
+        again = table[table["feature"] == "rich2"]
+        said = [text.get_text() for axis in figure.axes for text in axis.texts]
+        assert said[1:] == [
+            *(f"{one.psnr:.1f} dB  {one.ssim:.2f}" for one in again[:1].itertuples()),
+            "full-\nwith-a-long-name",
+            *(f"{one.psnr:.1f} dB  {one.ssim:.2f}" for one in again[1:].itertuples()),
+        ]
         fit_decoder(runs["source_only"], [str(finished.source)], steps=3, progress=False)
         with pytest.raises(ValueError, match="not fitted alike.*full.*source_only"):
             plots.draw_runs(runs, *faces)
         _, probed = plots.draw_probes(runs["full"], faces[1][:1])
         assert len(probed) == 6 and probed["AU12"].between(0, 1).all()
         figure, follows = plots.draw_texture_by_shape(runs["full"], faces[1])
-        assert len(figure.axes) == 9 and len(follows) == 1
+        assert len(figure.axes) == 9
+        names = list(faces[1].names)
+        pairs = [[one, other] for one in names for other in names if one != other]
+        assert follows[["texture", "shape"]].to_numpy().tolist() == pairs

@@ -2,9 +2,12 @@
 
 import importlib
 import json
+import re
+import shutil
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
@@ -12,6 +15,7 @@ sys.path.insert(0, str(BENCHMARKS))
 
 import notebook_times  # noqa: E402
 import peers  # noqa: E402
+import pictures  # noqa: E402
 import record  # noqa: E402
 
 
@@ -115,3 +119,27 @@ class TestNotebookTimes:
         with pytest.raises(SystemExit) as end:
             notebook_times.main()
         assert end.value.code == 2
+
+
+class TestPictures:
+    def test_every_picture_has_the_numbers_behind_it(self, finished, tmp_path, monkeypatch):
+        run = shutil.copytree(finished.full, tmp_path / "run")
+        fit = pictures.fit_decoder
+        sets = [str(finished.source), str(finished.target)]
+        monkeypatch.setattr(pictures, "fit_decoder", lambda run: fit(run, sets, steps=2, progress=False))
+        pictures.draw_insides(run, str(finished.target), tmp_path / "out")
+        names = ("attention", "first_screen", "reconstructions")
+        written = sorted(file.name for file in (tmp_path / "out").iterdir())
+        assert written == [f"{name}.{kind}" for name in names for kind in ("csv", "png")]
+        twin = shutil.copytree(run, tmp_path / "several" / "b-seed0-01234567")
+        shutil.copytree(twin, tmp_path / "several" / "a-seed0-01234567")
+        pictures.draw_beside(str(tmp_path / "several"), tmp_path / "out")
+        table = pd.read_csv(tmp_path / "out" / "switched_off.csv")
+        assert list(table["run"].unique()) == ["a", "b"]
+
+    def test_readme_s_pictures_of_faces_are_committed_with_theirs(self):
+        root = BENCHMARKS.parent
+        shown = re.findall(
+            r"\((results/figures/(?!supervisors_).*?)\.png\)", (root / "README.md").read_text()
+        )
+        assert len(shown) >= 3 and all((root / f"{name}.csv").is_file() for name in shown)

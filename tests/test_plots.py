@@ -206,11 +206,13 @@ class TestInsides:
         rest[first] = -1
         places = [first, int(rest.argmax())]
         table = pd.read_csv(finished.full / "predictions_target_test.csv").set_index("image")
-        colours = {"#117733": 0, "#b2182b": 0, "#999999": 0}
+        signs = {"✓": 0, "✗": 0, "–": 0}
+        colours = {}
         for axis in drawn["first_screen"].axes:
             for text in axis.texts:
-                if re.fullmatch(r"AU\d\d \d\.\d\d", text.get_text()):
-                    colours[to_hex(text.get_color())] += 1
+                if told := re.fullmatch(r"(.) AU\d\d \d\.\d\d", text.get_text()):
+                    signs[told[1]] += 1
+                    colours.setdefault(told[1], set()).add(to_hex(text.get_color()))
         hit = wrong = missed = 0
         for place in places:
             face = table.loc[kept.names[place]]
@@ -221,4 +223,5 @@ class TestInsides:
                     wrong + (found and not there),
                     missed + (there and not found),
                 )
-        assert list(colours.values()) == [hit, wrong, missed]
+        assert list(signs.values()) == [hit, wrong, missed] and hit + wrong + missed
+        assert all(len(own) == 1 for own in colours.values())

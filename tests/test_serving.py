@@ -68,3 +68,17 @@ def test_the_command_hands_run_and_its_neighbours_over(monkeypatch):
     assert not end.value.code
     assert (called["run"], called["runs_folder"]) == ("study/full-seed1", "study")
     assert (called["port"], called["open_browser"]) == (8123, False)
+
+
+def test_jupyterlab_takes_uploads_as_large_as_the_app_does(tmp_path, monkeypatch):
+    import re
+    import shlex
+    from pathlib import Path
+
+    from jupyter_server.serverapp import ServerApp
+
+    makefile = (Path(__file__).parent.parent / "Makefile").read_text()
+    options = shlex.split(re.search(r"jupyter lab (.*) notebooks$", makefile, re.M)[1])
+    server = ServerApp()
+    server.parse_command_line(options)
+    assert server.tornado_settings["websocket_max_message_size"] == serving.LARGEST_UPLOAD

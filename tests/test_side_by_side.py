@@ -9,7 +9,14 @@ import pytest
 
 from aulib.plots.side_by_side import curves_of, draw_au_differences, draw_curves, draw_same_faces
 from aulib.results import read_run, sample_predictions
-from aulib.side_by_side import differences, finished_below, kept_probabilities, per_au_of_runs, run_names
+from aulib.side_by_side import (
+    differences,
+    finished_below,
+    kept_probabilities,
+    per_au_of_runs,
+    run_names,
+    runs_by_name,
+)
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +36,27 @@ def test_names_are_methods_and_seeds_and_the_folder_where_two_are_alike(finished
     twin = shutil.copytree(finished.full, tmp_path / "twin").as_posix()
     assert run_names(runs) == {runs[0]: "full, seed 0", runs[1]: "source-only, seed 0"}
     assert run_names([runs[0], twin])[twin] == "full, seed 0 (twin)"
+
+
+def test_a_study_s_folder_stands_for_its_runs_by_variant(finished, runs, tmp_path):
+    for name in ("all-six-seed0-0123abcd", "none-seed0-4567abcd"):
+        shutil.copytree(finished.full, tmp_path / "study" / name)
+    study = (tmp_path / "study").as_posix()
+    assert list(runs_by_name([study]).items()) == [
+        ("all-six", f"{study}/all-six-seed0-0123abcd"),
+        ("none", f"{study}/none-seed0-4567abcd"),
+    ]
+    assert list(runs_by_name([runs[0], study, runs[0]])) == [finished.full.name, "all-six", "none"]
+    shutil.copytree(finished.full, tmp_path / "study" / "none-seed1-89abcdef")
+    assert list(runs_by_name([study])) == ["all-six-seed0", "none-seed0", "none-seed1"]
+
+
+def test_no_run_and_two_of_one_name_are_told(finished, runs, tmp_path):
+    with pytest.raises(FileNotFoundError, match="nothing holds no finished run.*aulib study"):
+        runs_by_name([(tmp_path / "nothing").as_posix()])
+    shutil.copytree(finished.full, tmp_path / finished.full.name)
+    with pytest.raises(ValueError, match=f"several runs are called {finished.full.name}"):
+        runs_by_name([runs[0], tmp_path.as_posix()])
 
 
 def test_the_table_has_what_the_runs_measured(runs):

@@ -5,7 +5,7 @@ import torch
 from tiny import SIZE, tiny_model
 
 from aulib.probes import OCCLUDER, probes_of
-from aulib.swapping import exchange, grid_of, read_grid, what_follows
+from aulib.swapping import each_exchange, exchange, grid_of, read_grid, what_follows
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +53,30 @@ def test_a_world_where_all_follows_the_shape():
     turned = what_follows(*(part.transpose(0, 1) for part in by_shape))
     for name in ("moves_with_{}", "nme_to_{}", "au_of_{}"):
         assert turned[name.format("shape")] == pytest.approx(follows[name.format("texture")])
+
+
+def test_each_exchange_by_hand():
+    """Two faces; G is 0 and 4 on the diagonal, 1 with texture 0 and shape 1, 6 the other way round."""
+    grid = torch.tensor([[0.0, 1.0], [6.0, 4.0]])[..., None, None, None].expand(2, 2, 3, 7, 7)
+    points = torch.zeros(2, 2, 68, 2)
+    points[..., 45, 0] = 10.0  # the outer eye corners are 10 apart
+    points[0, 1, :, 1] = 5.0  # all of one exchange are half an eye distance lower
+    probability = torch.tensor([[0.0, 0.2], [0.9, 1.0]])[..., None].expand(2, 2, 5)
+    table = each_exchange(grid, points, probability).set_index(["texture", "shape"])
+    spread = float(grid.std())
+    expected = {
+        "moves_with_shape": (1 / spread, 2 / spread),
+        "moves_with_texture": (3 / spread, 6 / spread),
+        "nme_to_shape": (0.5, 0),
+        "nme_to_texture": (0.5, 0),
+        "au_of_texture": (0.2, 0.1),
+        "au_of_shape": (0.8, 0.9),
+    }
+    for name, values in expected.items():
+        assert table[name].loc[[(0, 1), (1, 0)]].tolist() == pytest.approx(values, abs=1e-6), name
+    assert what_follows(grid, points, probability) == pytest.approx(
+        {name: sum(values) / 2 for name, values in expected.items()}, abs=1e-6
+    )
 
 
 def test_what_cannot_be_exchanged_says_so(model, faces):

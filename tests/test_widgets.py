@@ -192,6 +192,15 @@ class TestAUPlayground:
         with Image.open(file.with_suffix(".png")) as picture:
             assert np.array_equal(np.asarray(picture), playground.played.picture)
 
+    def test_no_kept_face_is_overwritten_once_another_was_deleted(self, playground):
+        for _ in range(2):
+            playground.keep.click()
+        first, *_, last = sorted(playground.out_dir.glob("face-*.json"))
+        first.unlink()
+        last.write_text("{}")
+        playground.keep.click()
+        assert last.read_text() == "{}"
+
     def test_a_failure_becomes_a_state_that_goes_when_it_is_over(self, playground, monkeypatch):
         from aulib.widgets import au_playground
 
@@ -281,6 +290,7 @@ class TestSwapExplorer:
 
         explorer.target.origin.value = FOLDER
         explorer.target.number.value = 5
+        assert explorer.target.newest.wait(WAIT_S)
         crops = crop_dataset(
             read_dataset(finished.target), crop_spec(explorer.run.model.config), progress=False
         )
@@ -289,7 +299,36 @@ class TestSwapExplorer:
     def test_a_folder_that_is_none_is_a_state(self, explorer):
         explorer.source.folder.value = "nowhere"
         explorer.source.origin.value = FOLDER
+        assert explorer.source.newest.wait(WAIT_S)
         assert "nowhere is not a folder" in explorer.source.said.value and explorer.source.crop is None
+
+    def test_a_slow_folder_does_not_block_and_comes_too_late_for_another_choice(self, explorer, monkeypatch):
+        ready, kept = threading.Event(), explorer.target.crop
+        crop_of = explorer.target._crop_of
+        monkeypatch.setattr(
+            explorer.target,
+            "_crop_of",
+            lambda origin: (origin != FOLDER or ready.wait(WAIT_S)) and crop_of(origin),
+        )
+        explorer.target.origin.value = FOLDER  # returns though the folder is not read yet
+        assert "Reading" in explorer.target.said.value and explorer.target.crop is kept
+        explorer.target.origin.value = "the run's target faces"
+        ready.set()
+        assert explorer.target.newest.wait(WAIT_S)
+        assert np.array_equal(explorer.target.crop, kept) and "kept" in explorer.target.said.value
+
+    def test_an_uploaded_face_is_swapped_and_a_bad_file_is_named(self, explorer, monkeypatch):
+        pytest.importorskip("dlib", reason="the landmarks extra is not installed")
+        from aulib.playing import Controls, render
+
+        explorer.source.origin.value = PHOTOGRAPH
+        explorer.source._uploaded({"new": [{"name": "a.jpg", "content": b"nothing"}]})
+        assert explorer.source.newest.wait(WAIT_S)
+        assert "a.jpg: unreadable" in explorer.source.said.value and explorer.shown.value == ""
+        face = png_bytes(render(Controls(), 256)[0])
+        explorer.source._uploaded({"new": [{"name": "<me>.png", "content": face}]})
+        assert explorer.source.newest.wait(WAIT_S) and explorer.newest.wait(WAIT_S)
+        assert "&lt;me&gt;.png" in explorer.source.said.value and "<figure>" in explorer.shown.value
 
     def test_a_photograph_that_is_not_there_yet_leaves_nothing_shown(self, explorer):
         explorer.source.origin.value = PHOTOGRAPH
@@ -298,6 +337,28 @@ class TestSwapExplorer:
     def test_a_method_that_does_not_separate_says_so(self, finished):
         explorer = SwapExplorer(finished.source_only)
         assert "no separation" in explorer.state.value and explorer.swap is None
+
+    def test_the_button_fits_a_decoder_that_the_pictures_then_come_from(self, finished, tmp_path):
+        run = shutil.copytree(finished.full, tmp_path / "run")
+        explorer = SwapExplorer(run)
+        before = explorer.shown.value
+        assert "small R" in before and explorer.fitting.layout.display is None
+        explorer.fitting._steps = 2
+        explorer.fitting.button.click()
+        assert explorer.fitting.newest.wait(WAIT_S) and explorer.newest.wait(WAIT_S)
+        assert explorer.swap.fitted and explorer.fitting.layout.display == "none"
+        assert "small R" not in explorer.shown.value and explorer.shown.value != before
+        assert SwapExplorer(run).fitting.layout.display == "none"
+
+    def test_a_decoder_whose_faces_are_gone_is_a_state_and_the_button_stays(self, finished, tmp_path):
+        run = shutil.copytree(finished.full, tmp_path / "run")
+        config = json.loads((run / "config.json").read_text())
+        config["settings"]["source"] = str(tmp_path / "gone")
+        (run / "config.json").write_text(json.dumps(config))
+        explorer = SwapExplorer(run)
+        explorer.fitting.button.click()
+        assert explorer.fitting.newest.wait(WAIT_S)
+        assert "gone" in explorer.fitting.said.value and not explorer.fitting.button.disabled
 
     def test_symbols_are_set_with_tilde_and_hat(self):
         assert typeset("F~^t, F^^s, S^t") == "F\u0303<sup>t</sup>, F\u0302<sup>s</sup>, S<sup>t</sup>"

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
 from matplotlib.figure import Figure
 
 from aulib.attention_measures import FRACTIONS, mass_inside
@@ -55,8 +56,9 @@ def draw_evidence_beside_gradients(
         regions: (n, A', H, W) bool of the n faces and the AUs named.
 
     Returns:
-        figure; table au, name, map ("evidence" or "gradients"), probability, inside, area (the region's
-        share of the picture), gap (what the gradients' sum leaves unexplained of the logit).
+        figure; table au, name, map ("evidence" or "gradients"), probability, logit, gap (what is missing of
+        the logit in the evidence's mean; in the gradients' sum, of its rise over a flat face's), inside, area
+        (the region's share of the picture).
     """
     model, settings = load_run(run)
     read_from, known = settings["read_target_from"], list(model.config.aus)
@@ -68,7 +70,10 @@ def draw_evidence_beside_gradients(
     for place, au in enumerate(aus):
         index = known.index(au)
         strongest = probability[:, index].argsort(descending=True)[:columns].tolist()
-        gradients, gaps = attribution_maps(model, faces.pictures[strongest], index, read_from)
+        gradients, unexplained = attribution_maps(model, faces.pictures[strongest], index, read_from)
+        with torch.no_grad():
+            logits = model.read(faces.pictures[strongest], read_from)["au_logits"][:, index]
+        gaps = {"evidence": logits - evidence[strongest, index].mean((1, 2)), "gradients": unexplained}
         maps = {
             "evidence": evidence[strongest, index].clamp(min=0).numpy(),
             "gradients": smoothed(gradients).clamp(min=0).numpy(),
@@ -81,7 +86,8 @@ def draw_evidence_beside_gradients(
                 axis = axes[2 * place + offset, column]
                 lay_over(axis, grey[face], found[column] / brightest)
                 row = {"au": au, "name": faces.names[face], "map": name}
-                row |= {"probability": float(probability[face, index]), "gap": float(gaps[column])}
+                row |= {"probability": float(probability[face, index]), "logit": float(logits[column])}
+                row |= {"gap": float(gaps[name][column])}
                 text = f"{row['probability']:.2f}"
                 if regions is not None:
                     outline(axis, regions[face, place])
@@ -177,14 +183,14 @@ def draw_mass_inside(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
         axis.barh(y, 100 * one_run["area"], height=0.8, color="#DDDDDD", label="chance: the region's area")
         if kind == "evidence":
             axis.scatter(
-                100 * one_run["best"], y, marker="|", s=60, c="black", label="best a 7 x 7 map can do"
+                100 * one_run["best"], y, marker="|", s=60, c="black", label="best that maps so coarse can do"
             )
         for place, name in enumerate(runs):
             own = some[some["run"] == name].set_index("au").reindex(aus)
             offset = (place - (len(runs) - 1) / 2) * 0.5 / max(1, len(runs) - 1)
             bars = 100 * np.abs(own[["low", "high"]].to_numpy().T - own["inside"].to_numpy())
             axis.errorbar(
-                100 * own["inside"], y + offset, xerr=bars, fmt="o", ms=3.5, lw=1,
+                100 * own["inside"], y + offset, xerr=bars, fmt="osD^v"[place % 5], ms=3.5, lw=1,
                 color=method_colour(name, runs), label=name,
             )  # fmt: skip
         axis.set_title({"evidence": "evidence maps", "gradients": "integrated gradients"}[kind])

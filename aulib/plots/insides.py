@@ -31,6 +31,8 @@ from aulib.plots.looks import (
 from aulib.results import read_samples
 
 LUMINANCE = (0.299, 0.587, 0.114)
+# A sign and a colour: the colour alone says nothing to some readers.
+RIGHT, WRONG, MISSED = ("✓", "#0072B2"), ("✗", "#D55E00"), ("–", "#666666")
 
 
 @in_house_style
@@ -148,9 +150,7 @@ def draw_first_screen(run: str | Path, au: str = "", count: int = 6, domain: str
             lay_over(column[2], face["input"], face["evidence"][index] / brightest[index])
             write_on(column[2], names[index])
         _answer(column[-1], face["probability"], face["occurrence"], names)
-    for axis, name in zip(
-        axes[:, 0], [*rows, "AUs found\n(green: rightly,\nred: wrongly,\ngrey: missed)"], strict=True
-    ):
+    for axis, name in zip(axes[:, 0], [*rows, "AUs found\n✓ rightly\n✗ wrongly\n– missed"], strict=True):
         name_row(axis, name)
     return figure
 
@@ -234,16 +234,15 @@ def lay_over(axis: Axes, face: np.ndarray, strength: np.ndarray) -> None:
 
 
 def _answer(axis: Axes, probability: np.ndarray, occurrence: np.ndarray, names: list[str]) -> None:
-    """The AUs found on a face, right or wrong where labels tell; missed ones in grey."""
+    """The AUs found on a face, right or wrong where labels tell, and those missed."""
     lines = []
     for au, value, truth in zip(names, probability, occurrence, strict=True):
-        found = value >= 0.5
-        if found:
-            lines.append(
-                (f"{au} {value:.2f}", "black" if np.isnan(truth) else "#117733" if truth == 1 else "#B2182B")
-            )
-        elif truth == 1:
-            lines.append((f"{au} {value:.2f}", "#999999"))
+        sign, colour = ("", "black") if np.isnan(truth) else RIGHT if truth == 1 else WRONG
+        if value < 0.5:
+            if truth != 1:
+                continue
+            sign, colour = MISSED
+        lines.append((f"{sign} {au} {value:.2f}".strip(), colour))
     for place, (text, colour) in enumerate(lines):
         column, line = divmod(place, 8)
         axis.text(

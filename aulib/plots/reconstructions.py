@@ -97,6 +97,8 @@ def draw_runs(
 ) -> tuple[Figure, pd.DataFrame]:
     """The same target faces as several runs rebuild them: a row for each run, every decoder fitted alike.
 
+    PSNR and SSIM are written on what should be the face again; a crossed picture has no original.
+
     Args:
         runs: name of the row -> run folder, every one with the same input size.
         step: of `swapping.exchange`: "swapped", "self" or "rich2". A run that does not separate shows
@@ -141,7 +143,10 @@ def draw_runs(
                 if f"target.{one}" in pictures:
                     numbers = compare(pictures[f"target.{one}"][face], originals[face])
                     rows.append({"run": name, "name": target.names[face], "feature": one} | numbers)
-        name_row(row[0], name if separates else f"{name}\n(decoded F: it\nexchanges nothing)")
+                    if f"target.{one}" == shown:
+                        write_on(row[face], f"{numbers['psnr']:.1f} dB  {numbers['ssim']:.2f}")
+        named = name.replace("-", "-\n", 1) if len(name) > 18 else name
+        name_row(row[0], named if separates else f"{named}\n(decoded F: it\nexchanges nothing)")
     head(figure, {"swapped": "target texture with the source's shape", "self": "self-reconstruction",
                   "rich2": "second round: crossed and crossed back"}.get(step, step))  # fmt: skip
     return figure, pd.DataFrame(rows)
@@ -194,7 +199,7 @@ def draw_texture_by_shape(run: str | Path, faces: ShownFaces) -> tuple[Figure, p
     column is in the texture, light and colour aside, which come from the side.
 
     Returns:
-        figure; table with one row of `swapping.what_follows`.
+        figure; table of `swapping.each_exchange`, faces by name: its means are `swapping.what_follows`.
     """
     model, _ = load_run(run)
     decoder = load_decoder(run, model)
@@ -213,7 +218,8 @@ def draw_texture_by_shape(run: str | Path, faces: ShownFaces) -> tuple[Figure, p
     corner = axes[0, 0]
     corner.text(0.95, 0.5, "shape of →", ha="right", va="center", fontsize=7.5, transform=corner.transAxes)
     corner.text(0.5, 0.08, "texture of ↓", ha="center", va="bottom", fontsize=7.5, transform=corner.transAxes)
-    return figure, pd.DataFrame([swapping.what_follows(grid, points, probability)])
+    table = swapping.each_exchange(grid, points, probability)
+    return figure, table.assign(**{part: faces.names[table[part]] for part in ("texture", "shape")})
 
 
 def refuse_unlike_decoders(runs: dict[str, str | Path]) -> None:

@@ -4,6 +4,7 @@ au_playground       sliders move a rendered face, a run's reading follows
 photograph_reader   an uploaded photograph, read
 swap_explorer       two faces exchange shape and texture, both rounds
 run_browser         runs of a folder side by side
+decoder_fitting     a button that fits a run's decoder, for pictures worth looking at
 face_picker         a face of a run, a dataset folder or an upload
 uploads             an uploaded file -> a face crop, or why not
 newest              work beside the kernel, the newest request wins

@@ -217,7 +217,8 @@ class AUPlayground(widgets.VBox):
         """Write the picture and the numbers of the face that is shown."""
         self.newest.wait(5)
         self.out_dir.mkdir(parents=True, exist_ok=True)
-        number = 1 + len(list(self.out_dir.glob("face-*.json")))
+        kept = [int(one.stem[5:]) for one in self.out_dir.glob("face-*.json") if one.stem[5:].isdigit()]
+        number = 1 + max(kept, default=0)  # not their count: some may have been deleted
         file = self.out_dir / f"face-{number:03d}.json"
         record = {"controls": asdict(self.controls)}
         if self.run:

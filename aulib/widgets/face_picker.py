@@ -1,7 +1,8 @@
 """Choosing one face: of those a run keeps, of a dataset folder, or of an uploaded photograph."""
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
+from html import escape
 
 import ipywidgets as widgets
 import numpy as np
@@ -12,6 +13,7 @@ from aulib.pictures import read_picture
 from aulib.playing import OpenRun
 from aulib.predicting import crop_spec
 from aulib.results import domains_with_faces, read_samples
+from aulib.widgets.newest import NewestWins
 from aulib.widgets.states import message
 from aulib.widgets.uploads import face_of_upload
 
@@ -30,6 +32,8 @@ class FacePicker(widgets.VBox):
 
     def __init__(self, run: OpenRun, title: str, start: str, folder: str, changed: Callable[[], None]):
         self._run, self._changed = run, changed
+        self._asked = 0  # an answer to an earlier question comes too late
+        self.newest = NewestWins(self._work, self._take, self._fail)
         self.crop: np.ndarray | None = None
         kept = {f"the run's {domain} faces": domain for domain in domains_with_faces(run.path)}
         options = [*kept, FOLDER, PHOTOGRAPH]
@@ -71,16 +75,41 @@ class FacePicker(widgets.VBox):
             (self.upload, origin == PHOTOGRAPH),
         ):
             control.layout.display = None if shown else "none"
-        try:
-            if origin == PHOTOGRAPH:
-                self.crop, state = None, message("No photograph yet.", "It stays on this machine.")
-            else:
-                self.crop, state = self._crop_of(origin)
-        except (OSError, ValueError) as error:
-            self.crop, state = None, message("No such face.", " ".join(str(error).split())[:300], "", "fault")
-        self.said.value = state
+        if origin == PHOTOGRAPH:
+            self._answer(lambda: (None, message("No photograph yet.", "It stays on this machine.")), tell)
+        elif origin == FOLDER and tell:  # a set may have to be rendered first
+            self._ask(lambda: self._crop_of(origin), message("Reading", f"{self.folder.value} ..."))
+        else:
+            self._answer(lambda: self._crop_of(origin), tell)
+
+    def _answer(self, choose, tell: bool) -> None:
+        """At once, for what is at hand."""
+        self._asked += 1
+        _, self.crop, self.said.value = self._work((self._asked, choose))
         if tell:
             self._changed()
+
+    def _ask(self, choose, meanwhile: str) -> None:
+        """Beside the kernel; the face that is shown stays until the answer is there."""
+        self._asked += 1
+        self.said.value = meanwhile
+        self.newest.ask((self._asked, choose))
+
+    def _work(self, request) -> tuple[int, np.ndarray | None, str]:
+        asked, choose = request
+        try:
+            return asked, *choose()
+        except (OSError, ValueError) as error:
+            return asked, None, message("No such face.", " ".join(str(error).split())[:300], "", "fault")
+
+    def _take(self, answer) -> None:
+        asked, crop, state = answer
+        if asked == self._asked:
+            self.crop, self.said.value = crop, state
+            self._changed()
+
+    def _fail(self, error: Exception) -> None:
+        self.said.value = message("No such face.", f"{type(error).__name__}: {error}"[:300], "", "fault")
 
     def _crop_of(self, origin: str) -> tuple[np.ndarray, str]:
         """The chosen face and a line about it; the number is kept within what there is."""
@@ -101,11 +130,12 @@ class FacePicker(widgets.VBox):
 
     def _uploaded(self, change) -> None:
         for file in change["new"]:
-            spec = crop_spec(self._run.model.config)
-            photograph, state = face_of_upload(file["name"], bytes(file["content"]), spec)
-            self.crop = photograph.found.crop if photograph else None
-            self.said.value = state or file["name"]
-            self._changed()
+            face_of = partial(self._face_of, file["name"], bytes(file["content"]))
+            self._ask(face_of, message("Looking for a face", f"in {file['name']} ..."))
+
+    def _face_of(self, name: str, content: bytes) -> tuple[np.ndarray | None, str]:
+        photograph, state = face_of_upload(name, content, crop_spec(self._run.model.config))
+        return (photograph.found.crop if photograph else None), state or escape(name)
 
 
 @lru_cache(maxsize=4)

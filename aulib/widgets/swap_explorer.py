@@ -10,6 +10,7 @@ import pandas as pd
 
 from aulib.two_rounds import Step, Swap, swap_faces, why_no_swap
 from aulib.widgets import drawing
+from aulib.widgets.decoder_fitting import DecoderFitting
 from aulib.widgets.face_picker import FacePicker
 from aulib.widgets.newest import NewestWins
 from aulib.widgets.states import message, opened
@@ -33,8 +34,8 @@ STYLE = """<style>
 </style>"""
 
 BLURRED = (
-    "Decoded by the run's own small R. <code>05_reconstructions</code> fits a sharper decoder and leaves it "
-    "in the run folder; it is then used here."
+    "Decoded by the run's own small R, blurred and without colour. A sharper decoder is left in the run "
+    "folder by the button below, or by <code>05_reconstructions</code>; it is then used here."
 )
 
 
@@ -64,7 +65,8 @@ class SwapExplorer(widgets.VBox):
             [self.source.add_class("swap-source"), self.target.add_class("swap-target")],
             layout=widgets.Layout(flex_flow="row wrap", display="flex"),
         )
-        self.children = [self.state, pickers, self.shown]
+        self.fitting = DecoderFitting(self.run, self._ask)
+        self.children = [self.state, pickers, self.shown, self.fitting]
         if self._ready():
             self._show(swap_faces(self.run, self.source.crop, self.target.crop))
 
