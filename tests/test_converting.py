@@ -384,6 +384,17 @@ def test_a_picture_fetched_later_is_found_and_other_faces_are_not_detected_again
     pd.testing.assert_frame_equal(more.table.set_index("image").loc[before.index], before)
 
 
+def test_faces_that_appear_where_there_was_none_are_looked_for(tmp_path, detector, monkeypatch):
+    find = frames.detect_landmarks
+    monkeypatch.setattr(frames, "detect_landmarks", lambda pixels: (None, 0))
+    with pytest.raises(ValueError, match="no frame of rafau could be used"):
+        converted("rafau", tmp_path)
+    monkeypatch.setattr(frames, "detect_landmarks", find)
+    raw_trees.picture(tmp_path / "raw/original/0013.jpg", 13)
+    data, _ = _again("rafau", tmp_path)
+    assert len(data) == 12 and "rows-0000/0013" not in skipped(tmp_path)
+
+
 def test_a_picture_repaired_in_place_is_read_again(tmp_path):
     raw = raw_trees.write_bp4d(tmp_path / "raw")
     path = raw / "2D+3D/M001/T1/644.jpg"
@@ -474,6 +485,39 @@ def whole_but(missing_au="", cut=0, without=""):
                 "frames": number - cut * (person == "SN002"),
                 "aus": aus,
             }
+
+
+def test_coverage_counts_coded_rows_whatever_became_of_their_pictures():
+    from aulib.converting.coverage import cover
+
+    rows = {
+        "frame": ["A/1", "A/2", "A/3", "A/4"],
+        "subject": ["p", "p", "q", "q"],
+        "reason": ["", "no picture"] * 2,
+    }
+    labels = {"AU01_c": [0.0, 1.0, np.nan, 1.0], "AU02_c": [np.nan] * 4}
+    found = cover(pd.DataFrame(rows | labels)).set_index("subject")
+    assert found["frames"].to_dict() == {"p": 2, "q": 1} and set(found["session"]) == {"A"}
+    assert found["aus"].tolist() == [{"AU01_c"}] * 2
+
+
+@pytest.mark.parametrize(
+    "name, file, content, number",
+    [
+        ("bp4d", "AUCoding/AU_OCC/F001_T1.csv", "0,1,2\n643,0,0\n644,0,0\n", 2),
+        ("bp4d", "AUCoding/AU_OCC/F001_T1.csv", "\0", None),
+        ("disfa", "ActionUnit_Labels/SN001/SN001_au1.txt", "\0", 6),
+        ("gft", "annotations/001A.csv", "frame,AU1\n1,1\n", 1),
+        ("ckplus", None, None, 1),
+    ],
+)
+def test_label_rows_of_a_session_that_cannot_be_read_are_counted(name, file, content, number, tmp_path):
+    from aulib.converting.label_tables import count_label_rows
+
+    raw = getattr(raw_trees, f"write_{name}")(tmp_path / "raw")
+    if file:
+        (raw / file).write_text(content)
+    assert count_label_rows(import_module(f"aulib.converting.{name}").find(Tree(raw))[0]) == number
 
 
 @pytest.mark.parametrize(

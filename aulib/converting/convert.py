@@ -98,7 +98,7 @@ def _write_dataset(
         if any(map(len, tables))
         else pd.DataFrame()
     )
-    coverage = pd.DataFrame([row for table in tables for row in cover(table)])
+    coverage = pd.concat([cover(table) for table in tables], ignore_index=True) if tables else None
     skipped = pd.DataFrame(
         [(one.name, one.reason, one.frames) for one in lost], columns=["frame", "reason", "frames"]
     )

@@ -14,16 +14,22 @@ from aulib.converting.sessions import Expected
 MOST = 8  # people or sessions named in one warning
 
 
-def cover(rows: pd.DataFrame) -> Iterator[dict]:
-    """session, subject, frames (rows with any label) and aus (those with any label) of a session's rows; one
-    dict a person where a session holds several."""
+def cover(rows: pd.DataFrame) -> pd.DataFrame:
+    """A session's people: columns session, subject, frames (rows with any label), and aus, the label columns
+    that the session knows anywhere."""
     labels = [column for column in rows.columns if column[:2] == "AU"]
-    known = rows[labels].notna()
-    coded = known.any(axis=1)
+    known = rows[labels].notna().to_numpy()
+    aus = frozenset(column for column, any_ in zip(labels, known.any(axis=0), strict=True) if any_)
     session = rows["frame"].iloc[0].rsplit("/", 1)[0] if len(rows) else ""
-    for subject, chosen in known[coded].groupby(rows.loc[coded, "subject"], sort=False):
-        aus = frozenset(column for column in labels if chosen[column].any())
-        yield {"session": session, "subject": str(subject), "frames": len(chosen), "aus": aus}
+    people = rows.loc[known.any(axis=1), "subject"].value_counts(sort=False)
+    return pd.DataFrame(
+        {
+            "session": session,
+            "subject": people.index.astype(str),
+            "frames": people.to_numpy(),
+            "aus": [aus] * len(people),
+        }
+    )
 
 
 def what_is_missing(coverage: pd.DataFrame, expected: Expected, kind: str) -> list[str]:
@@ -82,7 +88,7 @@ def _frames(coverage: pd.DataFrame, expected: Expected) -> Iterator[str]:
 
 def _aus(coverage: pd.DataFrame, expected: Expected, kind: str) -> Iterator[str]:
     """AUs without a label in sessions that have labels of most others."""
-    sessions = coverage.groupby("session")["aus"].agg(lambda all_: frozenset().union(*all_))
+    sessions = coverage.drop_duplicates("session").set_index("session")["aus"]
     for au in expected.aus:
         without = [name for name, known in sessions.items() if f"{au}_{kind}" not in known]
         if 0 < len(without) < len(sessions) / 2:

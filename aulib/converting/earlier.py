@@ -35,6 +35,8 @@ class Earlier:
         if len(self.rows) != len(session.frames):
             return {}
         columns = [f"{axis}_{k}" for k in range(sum(c[:2] == "x_" for c in self.rows)) for axis in "xy"]
+        if not columns:  # no face in any row
+            return {}
         faces = self.rows[columns].to_numpy(np.float32).reshape(len(self.rows), -1, 2)
         known = {}
         for row in np.flatnonzero(self.in_place & np.isfinite(faces).all(axis=(1, 2))):
@@ -66,15 +68,16 @@ def remember(
     path: Path, source: Source, session: Session, rows: pd.DataFrame, notes: tuple[str, ...]
 ) -> None:
     """Keep the rows of a session, and what to look at before they are taken again."""
-    spoilt = rows["reason"].str.startswith(OF_THE_PICTURE) & (rows["source"] != "")
-    watched = {str(file) for file in session.watched} | set(rows.loc[spoilt, "source"])
-    files = {name: stamp(Path(name)) for name in watched if "#" not in Path(name).name}  # no video's frames
-    kept = {"notes": notes, "listing": _listing(source), "watched": files}
+    spoilt = rows["reason"].str.startswith(OF_THE_PICTURE)
+    pictures = [p for p, bad in zip(session.pictures, spoilt, strict=True) if bad and p is not None]
+    watched = {str(file): stamp(file) for file in [*session.watched, *pictures]}
+    kept = {"notes": notes, "listing": _listing(source), "watched": watched}
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.with_suffix(".json").write_text(json.dumps(kept), encoding="utf-8")
     partial = path.with_name(f".{uuid.uuid4().hex}")
     rows.to_parquet(partial, index=False)
-    os.replace(partial, path)
+    os.replace(partial, path)  # first: rows without the note that belongs to them are not believed
+    partial.write_text(json.dumps(kept), encoding="utf-8")
+    os.replace(partial, path.with_suffix(".json"))
 
 
 def stamp(path: Path) -> tuple[int, int]:

@@ -53,14 +53,17 @@ def count_label_rows(source: Source) -> int | None:
         return source.rows[1] - source.rows[0]
     if "picture" in source.files:  # a label file a picture
         return 1
-    path = next((p for key, p in source.files.items() if p and key.startswith(("labels", "au ", "AU"))), None)
-    try:
-        rows = rows_of(path, None)
-    except (OSError, ValueError, AttributeError):
-        return None
-    header = [cell for cell in re.split(r"[,\s]+", " ".join(rows[0][1])) if cell]
-    named = any(re.fullmatch(r"[A-Za-z]+\d{0,2}", cell) for cell in header)
-    return len(rows) - (named or header[:3] == ["0", "1", "2"])
+    for key, path in source.files.items():
+        if path is None or not key.startswith(("labels", "au ", "AU")):
+            continue
+        try:
+            rows = rows_of(path, None)
+        except (OSError, ValueError):  # another AU's file may do
+            continue
+        header = [cell for cell in re.split(r"[,\s]+", " ".join(rows[0][1])) if cell]
+        named = any(re.fullmatch(r"[A-Za-z]+\d{0,2}", cell) for cell in header)
+        return len(rows) - (named or header[:3] == ["0", "1", "2"])
+    return None
 
 
 def whole_number(text: str, path: Path, line: int, what: str) -> int:
