@@ -35,7 +35,7 @@ class Earlier:
         if len(self.rows) != len(session.frames):
             return {}
         columns = [f"{axis}_{k}" for k in range(sum(c[:2] == "x_" for c in self.rows)) for axis in "xy"]
-        if not columns:  # no face in any row
+        if not columns:  # no row, or no face in any
             return {}
         faces = self.rows[columns].to_numpy(np.float32).reshape(len(self.rows), -1, 2)
         known = {}
