@@ -8,6 +8,7 @@ faces
     converting             raw downloads of licensed sets -> dataset folders, with a report
     interchange            files of OpenFace, py-feat, JAA-Net, ADLD and ME-GraphAU, read and written
     protocols              the field's folds and splits as named, frozen lists
+    protocol_counts        frames of a protocol's test people beside those of the field's lists
     datasets               the dataset folder: read, check, select a split
     manifest_checks        what a manifest must satisfy; each fault with its row
     cropping               faces aligned once into a memory-mapped array, landmarks carried along

@@ -189,11 +189,15 @@ def _read_csv(data: bytes, manifest: Path) -> pd.DataFrame:
     check_columns(columns, manifest)
 
     def read(types):
-        return arrow_csv.read_csv(
-            io.BytesIO(data),
-            read_options=arrow_csv.ReadOptions(column_names=columns, skip_rows=1),
-            convert_options=arrow_csv.ConvertOptions(column_types=types, strings_can_be_null=False),
-        ).to_pandas()
+        options = {
+            "read_options": arrow_csv.ReadOptions(column_names=columns, skip_rows=1),
+            "convert_options": arrow_csv.ConvertOptions(column_types=types, strings_can_be_null=False),
+        }
+        try:  # block by block, in half the memory, but the first block decides what other columns hold
+            table = arrow_csv.open_csv(pa.BufferReader(data), **options).read_all()
+        except pa.ArrowInvalid:
+            table = arrow_csv.read_csv(pa.BufferReader(data), **options)
+        return table.to_pandas(self_destruct=True)
 
     text = {column: pa.string() for column in columns if _is_text(column)}
     numbers = [column for column in columns if _is_number(column)]

@@ -2,11 +2,13 @@
 
 Makes trees of BP4D's form with noise pictures (one picture a session, under a name a frame), converts them as
 a user would, and looks at the memory of all processes together. Bounded means: not growing with the frames
-but for the table itself. Writes results/convert_memory.json.
+but for the table itself. Writes results/convert_memory.json, with what a
+further frame costs in time and memory. On an idle machine: `--frames 1000 15000 150000`.
 """
 
 import argparse
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -65,9 +67,29 @@ def family_mb(process: psutil.Process) -> tuple[float, float]:
     return (sizes or [0.0])[0], sum(sizes)
 
 
+def growth(runs: list[dict]) -> list[dict]:
+    """From each number of frames to the next: what a further frame costs, and that over the cost in the
+    step before (1: linear)."""
+    runs = sorted(runs, key=lambda run: run["frames"])
+    found, before = [], {}
+    for smaller, larger in zip(runs, runs[1:], strict=False):
+        more = larger["frames"] - smaller["frames"]
+        cost = {
+            "ms_per_frame": 1000 * (larger["seconds"] - smaller["seconds"]) / more,
+            "cpu_ms_per_frame": 1000 * (larger["cpu_seconds"] - smaller["cpu_seconds"]) / more,
+            "kb_per_frame": 1024 * (larger["peak_mb"] - smaller["peak_mb"]) / more,
+        }
+        ratios = {f"{name}_ratio": cost[name] / before[name] for name in cost if before.get(name)}
+        numbers = {name: round(value, 3) for name, value in (cost | ratios).items()}
+        found.append({"from": smaller["frames"], "to": larger["frames"]} | numbers)
+        before = cost
+    return found
+
+
 def convert(raw: Path, out: Path) -> dict:
     command = [sys.executable, "-m", "aulib.cli", "convert", "bp4d", "--raw", str(raw), "--out", str(out)]
     began, most, together = time.perf_counter(), 0.0, 0.0
+    cpu = resource.getrusage(resource.RUSAGE_CHILDREN)
     with (
         open(out.with_suffix(".log"), "w") as log,
         subprocess.Popen(command, stdout=log, stderr=log) as child,
@@ -80,27 +102,38 @@ def convert(raw: Path, out: Path) -> dict:
         raise RuntimeError(
             f"convert ended with {child.returncode}: {out.with_suffix('.log').read_text()[-500:]}"
         )
-    seconds = time.perf_counter() - began
-    return {"seconds": round(seconds, 1), "peak_mb": round(most), "peak_mb_with_workers": round(together)}
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return {
+        "seconds": round(time.perf_counter() - began, 1),
+        "cpu_seconds": round(used.ru_utime + used.ru_stime - cpu.ru_utime - cpu.ru_stime, 1),
+        "peak_mb": round(most, 1),
+        "peak_mb_with_workers": round(together, 1),
+    }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--frames", type=int, nargs="+", default=[15_000, 150_000])
+    parser.add_argument("--frames", type=int, nargs="+", default=[1_000, 15_000, 150_000])
     parser.add_argument("--json", type=Path, default=Path("results/convert_memory.json"))
     arguments = parser.parse_args()
     found = []
     for frames in arguments.frames:
         with tempfile.TemporaryDirectory(prefix="convert-") as name:
             folder = Path(name)
+            began = time.perf_counter()
             frames = write_tree(folder / "raw", frames)
+            print(f"{frames} frames written in {time.perf_counter() - began:.0f} s", flush=True)
             found.append({"frames": frames} | convert(folder / "raw", folder / "out"))
             rows = len(pd.read_csv(folder / "out" / "manifest.csv", usecols=["image"]))
             found[-1] |= {"rows": rows, "load": round(os.getloadavg()[0], 1)}
             print(found[-1], flush=True)
-    write_json(arguments.json, {"set": "bp4d, invented", "cores": os.cpu_count(), "runs": found})
+    print(growth(found), flush=True)
+    write_json(
+        arguments.json,
+        {"set": "bp4d, invented", "cores": os.cpu_count(), "runs": found, "growth": growth(found)},
+    )
 
 
 if __name__ == "__main__":

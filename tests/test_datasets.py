@@ -309,3 +309,14 @@ def test_a_synthetic_name_is_resolved_to_the_folder_of_that_set(tmp_path, monkey
     monkeypatch.setitem(sys.modules, "aulib.synthetic.sets", sets)
     assert len(read_dataset("synthetic:wild?n=24&seed=3")) == 24
     assert asked == ["synthetic:wild?n=24&seed=3"]
+
+
+def test_a_column_that_changes_its_kind_after_thousands_of_rows_is_read(tmp_path):
+    """Columns that aulib does not name are taken for what the first block of the file says, if that lasts."""
+    num = 30_000  # rows of 60 bytes: two blocks of 1 MiB
+    for row in range(num):
+        (tmp_path / f"{row:05d}.png").touch()
+    rows = [f"{row:05d}.png,{'someone':>40s},train,{row if row < num - 1 else 'late'}" for row in range(num)]
+    (tmp_path / "manifest.csv").write_text("\n".join(["image,subject,split,meta_note", *rows]) + "\n")
+    notes = read_dataset(tmp_path).table["meta_note"]
+    assert notes.iloc[-1] == "late" and notes.iloc[5] == "5"

@@ -10,6 +10,7 @@ from conftest import write_tiny_set
 
 from aulib.datasets import read_dataset
 from aulib.fold_scores import fold_table, mean_over_folds
+from aulib.protocol_counts import LISTED, count_frames
 from aulib.protocols import BP4D_PARTS, DISFA_PARTS, PROTOCOLS, apply_protocol, find_fold, split_name
 
 
@@ -39,7 +40,7 @@ def test_no_fold_has_a_person_twice_and_rotating_folds_test_everyone_once(name):
         people = Counter([*fold.train, *fold.val, *fold.test])
         assert not people or max(people.values()) == 1
         tested.update(fold.test)
-    if name.endswith("3fold"):
+    if "3fold" in name:
         assert tested == Counter(ALL_BP4D if name.startswith("bp4d") else ALL_DISFA)
         assert all(fold.val for fold in protocol.folds.values())
 
@@ -50,7 +51,9 @@ def test_adlds_split_and_the_aus_it_shares():
     assert set(fold.test) == {"F007", "F015", "F006", "F019", "M006", "M009"}
     assert set(fold.val) == {"F012", "M003", "F004", "F021", "F017", "M015", "F014"} and len(fold.train) == 28
     assert PROTOCOLS["bp4d-to-disfa"].aus == ("AU01", "AU02", "AU04", "AU06", "AU12", "AU15", "AU17")
-    assert PROTOCOLS["bp4d-to-gft"].aus == tuple("AU01 AU02 AU04 AU06 AU10 AU12 AU14 AU15 AU23 AU24".split())
+    assert PROTOCOLS["bp4d-to-gft-hashed"].aus == tuple(
+        "AU01 AU02 AU04 AU06 AU10 AU12 AU14 AU15 AU23 AU24".split()
+    )
 
 
 def test_applying_a_fold_sets_splits_drops_other_people_and_other_aus():
@@ -73,15 +76,38 @@ def test_intensity_counts_from_two_up_and_lower_case_names_fit():
     assert not [column for column in chosen if column.endswith("_r")]
 
 
-def test_thirds_depend_on_names_alone_and_test_everyone_once():
-    people = [f"{n:03d}{letter}" for n in range(8) for letter in "ABC"]
-    table = table_of(people, PROTOCOLS["bp4d-to-gft"].aus)
-    tested = []
+def gft_splits(people: list[str], fold: str) -> dict[str, str]:
+    table = table_of(people, PROTOCOLS["bp4d-to-gft-hashed"].aus).sample(frac=1, random_state=3)
+    chosen = apply_protocol(table, f"bp4d-to-gft-hashed/{fold}")
+    return dict(zip(chosen["subject"], chosen["split"], strict=True))
+
+
+GFT_PEOPLE = [f"{n:03d}{letter}" for n in range(1, 33) for letter in "ABC"]
+
+
+def test_thirds_test_everyone_once_and_have_all_splits():
+    tested = Counter()
     for fold in ("third1", "third2", "third3"):
-        chosen = apply_protocol(table.sample(frac=1, random_state=3), f"bp4d-to-gft/{fold}")
-        assert set(chosen["split"]) == {"train", "val", "test"} and len(chosen) == len(people)
-        tested += chosen.loc[chosen["split"] == "test", "subject"].tolist()
-    assert sorted(tested) == people
+        splits = gft_splits(GFT_PEOPLE, fold)
+        tested.update(name for name, split in splits.items() if split == "test")
+        sizes = Counter(splits.values())
+        assert 22 <= sizes["test"] <= 42 and 7 <= sizes["val"] <= 20 and len(splits) == 96
+    assert tested == Counter(GFT_PEOPLE)
+
+
+@pytest.mark.parametrize("gone", GFT_PEOPLE[::17])
+def test_a_person_who_is_missing_changes_nobody_elses_split(gone):
+    whole = gft_splits(GFT_PEOPLE, "third2")
+    assert gft_splits([name for name in GFT_PEOPLE if name != gone], "third2") == {
+        name: split for name, split in whole.items() if name != gone
+    }
+
+
+def test_the_thirds_of_gft_are_frozen():
+    """By hand: sha256 of the name as a number, % 3 the third, // 3 % 5 == 0 validates where it trains."""
+    splits = gft_splits(GFT_PEOPLE, "third1")
+    frozen = "train test test train train test val train train test train val test val test train"
+    assert [splits[name] for name in GFT_PEOPLE[:16]] == frozen.split()
 
 
 def test_the_target_of_adld_keeps_its_own_splits():
@@ -142,3 +168,26 @@ def test_the_mean_over_folds_by_hand_and_an_incomplete_one_says_so(tmp_path):
         fold_table("bp4d-to-disfa", [runs[0], runs[0]])
     with pytest.raises(ValueError, match="not of protocol disfa-3fold"):
         fold_table("disfa-3fold", runs)
+
+
+def test_a_folders_test_frames_stand_beside_those_of_the_lists(tmp_path):
+    counts = dict.fromkeys(BP4D_PARTS["part1"], 3600)
+    counts[BP4D_PARTS["part1"][0]] += 50_631 - 14 * 3600  # as in ME-GraphAU's list
+    counts[BP4D_PARTS["part2"][0]] = 7
+    rows = [name for name, number in counts.items() for _ in range(number)]
+    told = count_frames("bp4d-3fold", pd.DataFrame({"subject": rows, "split": "train"})).splitlines()
+    assert told[0] == (
+        "bp4d-3fold/part1: 14 of 14 people test, 50,631 frames; "
+        "lists: ME-GraphAU 50,631, JAA-Net 50,601, FG-Net 50,579"
+    )
+    assert told[1].startswith("bp4d-3fold/part2: 1 of 14 people test, 7 frames")
+    assert told[1].endswith("<- none of them")
+    everyone = pd.DataFrame({"subject": ALL_DISFA * 4845, "split": "train"})
+    assert "none of them" not in count_frames("disfa-3fold-12", everyone)
+
+
+def test_lists_of_frames_agree_with_what_a_conversion_expects():
+    from aulib.converting.bp4d import EXPECTED
+
+    for part, people in BP4D_PARTS.items():
+        assert sum(EXPECTED.frames_of[name] for name in people) == LISTED["BP4D"][part]["ME-GraphAU"]

@@ -239,10 +239,15 @@ def protocols(
         list[Path] | None,
         typer.Option("--run", metavar="RUN", exists=True, file_okay=False, help="A fold's run; repeatable."),
     ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", exists=True, file_okay=False, help="Count each fold's test frames here."),
+    ] = None,
 ):
-    """List the field's protocols, the folds of one, or the mean over the runs of its folds.
+    """List the field's protocols, the folds of one, what a dataset folder has of them, or the mean over the
+    runs of its folds.
 
-    Example: aulib protocols bp4d-3fold
+    Example: aulib protocols bp4d-3fold --data faces/bp4d
     """
     from aulib import protocols as module
 
@@ -250,6 +255,14 @@ def protocols(
         raise typer.BadParameter(f"{name!r} is none of {', '.join(module.PROTOCOLS)}", param_hint="NAME")
     if run and name is None:
         raise typer.BadParameter("--run needs the NAME of the protocol", param_hint="NAME")
+    if data and name is None:
+        raise typer.BadParameter("--data needs the NAME of the protocol", param_hint="NAME")
+    if data:
+        from aulib.datasets import read_dataset
+        from aulib.protocol_counts import count_frames
+
+        typer.echo(count_frames(name, read_dataset(data).table))
+        return
     if run:
         from aulib.fold_scores import fold_table
 

@@ -3,6 +3,8 @@
 convert       the whole way for any set: sessions in parallel, resumable, manifest and report
 sessions      what a converter reads a raw set as
 frames        one session -> pictures in place and manifest rows
+earlier       what was converted before, and whether it still stands
+coverage      people, sessions and AUs that labels are missing of
 report        what was found against what a whole download holds
 trees         folders wherever the download put them, frames whatever their padding
 label_tables  label files read strictly, every fault with file and line

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from aulib.converting.label_tables import au_number, occurrence_frame, rows_of, whole_number
 from aulib.converting.sessions import Expected, Session, Source
-from aulib.converting.trees import VIDEOS, Tree, files_in, numbered_pictures, pictures_in
+from aulib.converting.trees import Tree, first_of, told_apart, two_pictures
 
 AUS = (
     "AU01", "AU02", "AU04", "AU06", "AU07", "AU10", "AU12", "AU15", "AU23", "AU24", "AU25", "AU26",
@@ -26,7 +26,9 @@ SPLITS = {
     "validation_set": "test",
 }
 EXPECTED = Expected(
-    aus=AUS, sources="AUs and splits: OpenGraphAU; numbers differ between the challenges' years"
+    aus=AUS,
+    sources="AUs and splits: OpenGraphAU; numbers differ between the challenges' years; no base rates are "
+    "known to us",
 )
 
 
@@ -41,9 +43,9 @@ def find(raw: Tree) -> list[Source]:
         above = "/".join(folder.relative_to(raw.root).parts[:-1]).lower()
         if re.search(r"expr|va_|valence", above):
             continue
-        for path in files_in(folder):
-            if path.suffix.lower() == ".txt":
-                sources.append(_source(raw, path, SPLITS[folder.name.lower()]))
+        for name in raw.names_in(folder):
+            if name.lower().endswith(".txt"):
+                sources.append(_source(raw, folder / name, SPLITS[folder.name.lower()]))
     if not sources:
         raise FileNotFoundError(
             f"{raw.root} has no Train_Set/<video>.txt or Validation_Set, found {raw.top()}"
@@ -53,12 +55,12 @@ def find(raw: Tree) -> list[Source]:
 
 def _source(raw: Tree, path: Path, split: str) -> Source:
     video = path.stem
-    pictures = next((folder for folder in raw.find(re.escape(video)) if pictures_in(folder)), None)
-    films = (
-        [] if pictures or re.search(r"_(left|right)$", video) else raw.everywhere(rf"{re.escape(video)}\.\w+")
-    )
-    film = next((film for film in films if film.suffix.lower() in VIDEOS), None)
-    return Source(video, video, {"labels": path, "pictures": pictures, "video": film}, split)
+    folders = raw.with_pictures(raw.find(re.escape(video)))
+    folders.sort(key=lambda folder: "aligned" not in str(folder.relative_to(raw.root)).lower())
+    two_people = re.search(r"_(left|right)$", video)
+    film = None if folders or two_people else raw.video(re.escape(video))
+    files = {"labels": path, "pictures": next(iter(folders), None), "video": film}
+    return Source(video, video, files, split, notes=first_of(folders))
 
 
 def read(source: Source) -> Session:
@@ -72,13 +74,15 @@ def read(source: Source) -> Session:
     numbers = [au_number(name) for name in header]
     if None in numbers or not numbers:
         raise ValueError(f"{path} line {line}: {','.join(header)[:60]!r} is no header AU1,AU2,...")
+    if len(set(numbers)) < len(numbers):
+        raise ValueError(f"{path} line {line}: {','.join(header)[:60]!r} names an AU twice")
     values = {number: [] for number in numbers}
     for line, cells in rows:
         if len(cells) != len(numbers):
             raise ValueError(f"{path} line {line}: {len(cells)} codes, the header has {len(numbers)}")
         for number, cell in zip(numbers, cells, strict=True):
             values[number].append(whole_number(cell, path, line, f"AU{number:02d}"))
-    there = numbered_pictures(source.files["pictures"]) if source.files["pictures"] else {}
+    there, doubled = told_apart(source.files["pictures"])
     frames = range(1, len(rows) + 1)
     return Session(
         frames=[f"{frame:05d}" for frame in frames],
@@ -86,4 +90,5 @@ def read(source: Source) -> Session:
         labels=occurrence_frame(values, UNKNOWN, path),
         video=source.files["video"],
         video_frames=[frame - 1 for frame in frames],
+        faults=two_pictures(list(frames), 0, doubled),
     )

@@ -21,33 +21,33 @@ from aulib.converting.label_tables import (
 )
 from aulib.converting.mat_files import read_tracks
 from aulib.converting.sessions import Expected, Session, Source
-from aulib.converting.trees import VIDEOS, Tree, numbered_pictures, pictures_in, settle_offset
+from aulib.converting.trees import Tree, only, settle_offset, told_apart, two_pictures
 
 AUS = ("AU01", "AU02", "AU04", "AU06", "AU07", "AU10", "AU12", "AU14", "AU15", "AU17", "AU23", "AU24")
 UNKNOWN = (9,)
 PICTURE_OFFSET = 0  # picture number = coded frame + this [ME-GraphAU, JAA-Net]
 TRACK_OFFSET = 0  # picture number = tracked frame + this, unless the tree says otherwise
+_FRAMES_OF = (  # coded frames, counted in ME-GraphAU's lists
+    "F001 3934 F002 3937 F003 3700 F004 3737 F005 3915 F006 3576 F007 3573 F008 3695 F009 3297 "
+    "F010 3266 F011 3732 F012 3543 F013 3434 F014 3490 F015 3451 F016 3510 F017 3823 F018 3525 "
+    "F019 3489 F020 3646 F021 3447 F022 3593 F023 3726 M001 4153 M002 3833 M003 3379 M004 3521 "
+    "M005 3271 M006 3572 M007 3684 M008 3291 M009 3290 M010 3298 M011 3469 M012 3609 M013 3613 "
+    "M014 3483 M015 3664 M016 3648 M017 3542 M018 3488"
+).split()
 EXPECTED = Expected(
     subjects=41,
+    sessions=328,
     frames=146_847,
+    frames_of=dict(zip(_FRAMES_OF[::2], map(int, _FRAMES_OF[1::2]), strict=True)),
     aus=AUS,
-    relative={
-        "AU01": 0.376,
-        "AU02": 0.304,
-        "AU04": 0.361,
-        "AU06": 0.820,
-        "AU07": 0.977,
-        "AU10": 1.058,
-        "AU12": 1.0,
-        "AU14": 0.829,
-        "AU15": 0.302,
-        "AU17": 0.611,
-        "AU23": 0.294,
-        "AU24": 0.270,
-    },  # fmt: skip
-    relative_to="AU12",
-    sources="subjects, frames: ME-GraphAU's lists; relative base rates: its BP4D_weight_fold1-3.txt",
-)
+    rates={
+        "AU01": 0.211, "AU02": 0.170, "AU04": 0.203, "AU06": 0.461,
+        "AU07": 0.549, "AU10": 0.594, "AU12": 0.562, "AU14": 0.466,
+        "AU15": 0.169, "AU17": 0.344, "AU23": 0.165, "AU24": 0.151,
+    },
+    sources="subjects, sessions, frames: ME-GraphAU's lists; base rates: counted in FG-Net's test.csv of "
+    "three folds (146,423 frames)",
+)  # fmt: skip
 
 
 def find(raw: Tree) -> list[Source]:
@@ -55,6 +55,7 @@ def find(raw: Tree) -> list[Source]:
 
     Raises:
         FileNotFoundError: no label file is there, with what is there instead.
+        ValueError: a session has pictures in two folders (raw ones and aligned ones, say).
     """
     return find_sessions(raw, r"([FM]\d{3})_(T\d{1,2})\.csv")
 
@@ -67,28 +68,25 @@ def find_sessions(raw: Tree, pattern: str) -> list[Source]:
         raise FileNotFoundError(
             f"{raw.root} has no AUCoding/AU_OCC/F001_T1.csv or its like, found {raw.top()}{hint}"
         )
+    tracks = {path.stem.upper(): path for path in raw.files("2dfeatures", name=r"\w+\.mat")}
+    intensities: dict[str, dict[str, Path]] = {}
+    for path in raw.files("au_?int", r"au\d+", name=r"\w+_AU\d+\.csv"):
+        session, number = re.fullmatch(r"(\w+)_AU(\d+)", path.stem, re.IGNORECASE).groups()
+        intensities.setdefault(session.upper(), {})[f"intensity {int(number)}"] = path
     sources = []
     for path in labels:
         subject, task = (part.upper() for part in re.fullmatch(pattern, path.name, re.IGNORECASE).groups())
         short = f"{subject[0]}{int(subject[1:]):02d}"  # 2F01_T5.avi [FMAE-IAT]
-        videos = (
-            raw.everywhere(rf"({subject}|2?{short})_{task}\.\w+") if not _pictures(raw, subject, task) else []
-        )
+        pictures = only(raw.with_pictures(raw.find(subject, task)), f"{subject}/{task}")
         files = {
             "labels": path,
-            "pictures": _pictures(raw, subject, task),
-            "video": next((video for video in videos if video.suffix.lower() in VIDEOS), None),
-            "landmarks": next(iter(raw.files("2dfeatures", name=rf"{subject}_{task}\.mat")), None),
+            "pictures": pictures,
+            "video": None if pictures else raw.video(rf"({subject}|2?{short})_{task}"),
+            "landmarks": tracks.get(f"{subject}_{task}"),
         }
-        for intensity in raw.files("au_?int", r"au\d+", name=rf"{subject}_{task}_AU\d+\.csv"):
-            number = int(re.search(r"AU(\d+)$", intensity.stem, re.IGNORECASE)[1])
-            files[f"intensity {number}"] = intensity
+        files |= intensities.get(f"{subject}_{task}", {})
         sources.append(Source(f"{subject}/{task}", subject, files))
     return sources
-
-
-def _pictures(raw: Tree, subject: str, task: str) -> Path | None:
-    return next((folder for folder in raw.find(subject, task) if pictures_in(folder)), None)
 
 
 def read(source: Source) -> Session:
@@ -101,10 +99,10 @@ def read_session(source: Source, picture_offset: int, track_offset: int) -> Sess
     path = source.files["labels"]
     frames, values = coded_table(path)
     labels = pd.concat([occurrence_frame(values, UNKNOWN, path), *_intensities(source, frames)], axis=1)
-    there = numbered_pictures(source.files["pictures"]) if source.files["pictures"] else {}
+    there, doubled = told_apart(source.files["pictures"])
     notes = []
-    if there:
-        picture_offset, note = settle_offset(frames, list(there), picture_offset)
+    if there or doubled:
+        picture_offset, note = settle_offset(frames, [*there, *doubled], picture_offset)
         notes += [note] if note else []
     landmarks = None
     if source.files["landmarks"]:
@@ -123,6 +121,7 @@ def read_session(source: Source, picture_offset: int, track_offset: int) -> Sess
         landmarks=landmarks,
         video=source.files["video"],
         video_frames=[frame + picture_offset for frame in frames],
+        faults=two_pictures(frames, picture_offset, doubled),
         notes=notes,
     )
 

@@ -21,6 +21,7 @@ from aulib.converting.trees import PICTURES, Tree
 CODED = (1, 2, 4, 5, 6, 7, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 20, 22, 23, 24, 25, 26, 27)
 EXPECTED = Expected(
     subjects=123,
+    sessions=593,
     frames=593,
     aus=tuple(f"AU{number:02d}" for number in CODED),
     rates={
@@ -76,16 +77,21 @@ def read(source: Source) -> Session:
     """The one coded frame of a sequence.
 
     Raises:
-        ValueError: a line is not AU and intensity, or the landmarks are not 68 points.
+        ValueError: a line is not AU and intensity, an AU has two intensities, or the landmarks are not 68
+            points.
     """
     path = source.files["labels"]
     coded: dict[int, int] = {}
     for line, cells in rows_of(path, None) if read_text(path).strip() else []:
         if len(cells) != 2:
             raise ValueError(f"{path} line {line}: {len(cells)} numbers, expected AU and intensity")
-        coded[whole_number(cells[0], path, line, "the AU")] = whole_number(
-            cells[1], path, line, "the intensity"
-        )
+        number = whole_number(cells[0], path, line, "the AU")
+        strength = whole_number(cells[1], path, line, "the intensity")
+        if coded.setdefault(number, strength) != strength:
+            raise ValueError(
+                f"{path} line {line}: AU {number} has intensity {strength}, before it had {coded[number]}; "
+                f"expected each AU once"
+            )
     occurrence = occurrence_frame({number: [float(number in coded)] for number in CODED}, (), path)
     strengths = {n: [np.nan if coded.get(n) == 0 else coded.get(n, 0)] for n in CODED if known_au(n)}
     return Session(

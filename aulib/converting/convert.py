@@ -9,9 +9,10 @@ import pandas as pd
 from tqdm import tqdm
 
 from aulib.converting import CONVERTERS
-from aulib.converting.frames import Task, convert_session, crashed
+from aulib.converting.coverage import cover
+from aulib.converting.frames import Outcome, Task, convert_session, crashed
 from aulib.converting.report import Report, make_report
-from aulib.converting.sessions import Source
+from aulib.converting.sessions import Expected, Source
 from aulib.converting.trees import Tree
 from aulib.datasets import DatasetFolder, read_dataset, write_manifest
 from aulib.detector import require_detector
@@ -20,6 +21,7 @@ from aulib.surviving_pool import map_surviving
 
 WITH_LANDMARKS = ("bp4d", "bp4dplus", "disfa", "ckplus")  # sets that bring landmarks of their own pictures
 MARK = ".convert"
+SAME_NAME = "another frame has the same picture name"
 MIN_VIDEOS = 3  # fewer people are not divided
 
 
@@ -35,8 +37,9 @@ def convert(
     """Turn a raw download into a dataset folder.
 
     `out` gets images/ (links to the raw pictures, copies, or JPEG frames of videos), manifest.csv,
-    skipped.csv (frame, reason) and conversion.json (the report). Interrupted calls go on when repeated;
-    sessions whose files changed are redone. Memory holds one session a process, and at the end the table.
+    skipped.csv (frame or session, reason, frames) and conversion.json (the report). Interrupted calls go on
+    when repeated; sessions whose files changed, or whose pictures are gone, are redone. Memory holds one
+    session a process, and at the end the table.
 
     Args:
         name: one of CONVERTERS.
@@ -47,7 +50,8 @@ def convert(
         workers: processes; by default one for each core.
 
     Raises:
-        ValueError: unknown name or option, or no frame of use (the commonest reasons are named).
+        ValueError: unknown name or option, pictures of a session in two folders, or no frame of use (the
+            commonest reasons are named).
         FileNotFoundError: `raw` is no folder, or holds no label file of this set.
         FileExistsError: `out` holds something that was not made by this function.
         ModuleNotFoundError: the detector, or an extra that these files need, is not installed.
@@ -64,8 +68,9 @@ def convert(
     raw, out = Path(raw), Path(out)
     _refuse_foreign(raw, out)
     converter = importlib.import_module(f"aulib.converting.{name}")
-    sources = converter.find(Tree(raw))
+    sources = converter.find(Tree(raw, progress))
     _refuse_doubled_names(sources)
+    expected = converter.expected(sources) if hasattr(converter, "expected") else converter.EXPECTED
     if landmarks == "detect":
         require_detector()
     (out / MARK).mkdir(parents=True, exist_ok=True)
@@ -80,41 +85,47 @@ def convert(
         outcomes.append(outcome)
     order = {source.name: position for position, source in enumerate(sources)}
     outcomes.sort(key=lambda outcome: order[outcome.name])
-    return _write_dataset(name, converter.EXPECTED, out, outcomes)
+    return _write_dataset(name, expected, out, outcomes)
 
 
-def _write_dataset(name: str, expected, out: Path, outcomes: list) -> tuple[DatasetFolder, Report]:
-    lost = {outcome.name: outcome.reason for outcome in outcomes if outcome.reason}
+def _write_dataset(
+    name: str, expected: Expected, out: Path, outcomes: list[Outcome]
+) -> tuple[DatasetFolder, Report]:
+    lost = [outcome for outcome in outcomes if outcome.reason]
     tables = [pd.read_parquet(outcome.rows) for outcome in outcomes if outcome.rows]
     table = (
         pd.concat([t for t in tables if len(t)], ignore_index=True)
         if any(map(len, tables))
         else pd.DataFrame()
     )
-    skipped = pd.DataFrame({"frame": list(lost), "reason": list(lost.values())})
+    coverage = pd.concat([cover(table) for table in tables], ignore_index=True) if tables else None
+    skipped = pd.DataFrame(
+        [(one.name, one.reason, one.frames) for one in lost], columns=["frame", "reason", "frames"]
+    )
     used = pd.DataFrame()
     if len(table):
-        left_out = table.loc[table["reason"] != "", ["frame", "reason"]]
+        left_out = table.loc[table["reason"] != "", ["frame", "reason"]].assign(frames=1)
         skipped = pd.concat([skipped, left_out], ignore_index=True)
         used = table[table["reason"] == ""].reset_index(drop=True)
         doubled = used["image"].duplicated()
         skipped = pd.concat(
-            [skipped, used.loc[doubled, ["frame"]].assign(reason="another frame has the same picture name")],
-            ignore_index=True,
+            [skipped, used.loc[doubled, ["frame"]].assign(reason=SAME_NAME, frames=1)], ignore_index=True
         )
         used = used[~doubled].reset_index(drop=True)
+    skipped = skipped.astype({"frames": "Int64"})  # empty where a whole session's rows cannot be counted
     skipped.to_csv(out / "skipped.csv", index=False)
     if not len(used):
         reasons = "; ".join(skipped["reason"].value_counts().index[:3])
         raise ValueError(f"no frame of {name} could be used ({reasons}); see {out / 'skipped.csv'}")
-    used["split"] = _splits(used)
+    used = used.assign(split=_splits(used))
     notes = [note for outcome in outcomes for note in outcome.notes]
     columns = ["image", "subject", "split", *(c for c in used.columns if c[:2] in ("AU", "x_", "y_"))]
     empty = [c for c in columns if c[:2] == "AU" and used[c].isna().all()]
-    manifest = used[[c for c in columns if c not in empty]].assign(meta_source=used["source"].map(_printable))
-    write_manifest(out, manifest)
+    origin = used["source"].map(_printable).rename("meta_source")
+    write_manifest(out, pd.concat([used[[c for c in columns if c not in empty]], origin], axis=1))
+    del table, tables, used, origin
     data = read_dataset(out)
-    report = make_report(name, data, expected, skipped, lost, notes)
+    report = make_report(name, data, expected, coverage, skipped, {o.name: o.reason for o in lost}, notes)
     if empty:
         report.notes.append(f"{', '.join(sorted({c[:4] for c in empty}))} unknown in every frame, left out")
     report.write(out)

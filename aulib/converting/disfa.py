@@ -16,30 +16,24 @@ import numpy as np
 from aulib.converting.label_tables import intensity_frame, refuse_doubled, rows_of, whole_number
 from aulib.converting.mat_files import read_points, to_49_points
 from aulib.converting.sessions import Expected, Session, Source
-from aulib.converting.trees import VIDEOS, Tree, numbered_pictures, pictures_in, settle_offset
+from aulib.converting.trees import Tree, only, settle_offset, told_apart, two_pictures
 
 AUS = ("AU01", "AU02", "AU04", "AU05", "AU06", "AU09", "AU12", "AU15", "AU17", "AU20", "AU25", "AU26")
+PEOPLE = [n for n in range(1, 33) if n not in (14, 15, 19, 20, 22)]
+FRAMES = 4_845  # of each person
 EXPECTED = Expected(
     subjects=27,
+    sessions=27,
     frames=130_815,
+    frames_of={f"SN{number:03d}": FRAMES for number in PEOPLE},
     aus=AUS,
-    relative={
-        "AU01": 0.387,
-        "AU02": 0.333,
-        "AU04": 1.182,
-        "AU06": 0.611,
-        "AU09": 0.324,
-        "AU12": 1.0,
-        "AU25": 2.156,
-        "AU26": 0.692,
-    },  # fmt: skip
-    relative_to="AU12",
-    sources=(
-        "subjects: all lists; frames: 27 videos of 4,845 (lists have 126,144 to 130,814); relative base "
-        "rates "
-        "at intensity >= 2: ME-GraphAU's DISFA_weight_fold1-3.txt"
-    ),
-)
+    rates={
+        "AU01": 0.050, "AU02": 0.040, "AU04": 0.150, "AU06": 0.079,
+        "AU09": 0.042, "AU12": 0.129, "AU25": 0.278, "AU26": 0.089,
+    },
+    sources="subjects: all lists; frames: 27 videos of 4,845 (lists have 126,144 to 130,814); base rates at "
+    "intensity >= 2: counted in FG-Net's test.csv of three folds (130,311 frames, 8 of the 12 AUs)",
+)  # fmt: skip
 
 
 def find(raw: Tree) -> list[Source]:
@@ -64,57 +58,67 @@ def find(raw: Tree) -> list[Source]:
 
 def _views(raw: Tree, subject: str) -> dict[str, Path | None]:
     """Pictures, else the left camera's video (what most use), else the right one's; and the landmarks."""
-    named = [
-        f
-        for f in raw.find(rf"(.*left.*)?{subject}(_comp)?(\.avi)?") + raw.find(subject, ".*")
-        if pictures_in(f)
+    named = raw.find(rf"(.*left.*)?{subject}(_comp)?(\.avi)?") + raw.find(subject, ".*")
+    views = raw.with_pictures(list(dict.fromkeys(named)))
+    left = [view for view in views if "right" not in str(view.relative_to(raw.root)).lower()]
+    points = [
+        folder
+        for folder in raw.find(subject, "tmp_frame_lm") + raw.find(subject)
+        if any(name.endswith("_lm.mat") for name in raw.names_in(folder))
     ]
-    views = sorted(named, key=lambda folder: "right" in str(folder.relative_to(raw.root)).lower())
-    videos = [
-        video
-        for side in ("left", "right")
-        for video in raw.everywhere(rf"{side}video{subject}_comp\.\w+")
-        if video.suffix.lower() in VIDEOS
-    ]
-    points = [folder for folder in raw.find(subject, "tmp_frame_lm") if any(folder.glob("*_lm.mat"))]
-    points = points or [folder for folder in raw.find(subject) if any(folder.glob("*_lm.mat"))]
     return {
-        "pictures": next(iter(views), None),
-        "video": next(iter(videos), None),
+        "pictures": only(left or views, subject),
+        "video": raw.video(rf"leftvideo{subject}_comp", rf"rightvideo{subject}_comp"),
         "landmarks": next(iter(points), None),
     }
 
 
 def read(source: Source) -> Session:
-    """Intensities of all AUs over one list of frames.
+    """Intensities of all AUs over one list of frames; an unreadable landmark file loses its frame only.
 
     Raises:
-        ValueError: a file is damaged, or AUs are coded over different frames.
+        ValueError: a label file is damaged, or AUs are coded over different frames.
     """
-    columns, frames = {}, None
+    columns, frames, first = {}, None, None
     for key, path in source.files.items():
         if not key.startswith("au "):
             continue
         listed = _intensities(path)
-        if frames is not None and list(listed) != frames:
-            raise ValueError(
-                f"{path} codes {len(listed)} frames ({min(listed)} to {max(listed)}), another AU of "
-                f"{source.subject} "
-                f"{len(frames)} ({min(frames)} to {max(frames)})"
-            )
-        frames = list(listed)
+        if frames is None:
+            frames, first = list(listed), path
+        elif list(listed) != frames:
+            raise ValueError(_difference(path, list(listed), first, frames))
         columns[int(key.split()[1])] = list(listed.values())
-    labels = intensity_frame(columns, (), source.files[next(iter(source.files))])
-    there = numbered_pictures(source.files["pictures"]) if source.files["pictures"] else {}
-    offset, note = settle_offset(frames, list(there), 0) if there else (-1, "")
+    labels = intensity_frame(columns, (), first)
+    there, doubled = told_apart(source.files["pictures"])
+    offset, note = settle_offset(frames, [*there, *doubled], 0) if there or doubled else (-1, "")
+    landmarks, unreadable = _landmarks(source.files["landmarks"], source.subject, frames)
+    notes = [note] if note else []
+    if unreadable:
+        many = f"{len(unreadable)} landmark file{'s' if len(unreadable) > 1 else ''}"
+        notes.append(f"{many} unreadable: {unreadable[0].name}{', ...' if len(unreadable) > 1 else ''}")
     return Session(
         frames=[str(frame) for frame in frames],
         pictures=[there.get(frame + offset) for frame in frames],
         labels=labels,
-        landmarks=_landmarks(source.files["landmarks"], source.subject, frames),
+        landmarks=landmarks,
         video=None if there else source.files["video"],
         video_frames=[frame - 1 for frame in frames],
-        notes=[note] if note else [],
+        faults=two_pictures(frames, offset, doubled),
+        watched=unreadable,
+        notes=notes,
+    )
+
+
+def _difference(path: Path, found: list[int], first: Path, expected: list[int]) -> str:
+    """Where one AU's frames part from another's, in words."""
+    row = next((n for n, pair in enumerate(zip(found, expected, strict=False)) if pair[0] != pair[1]), None)
+    if row is None:
+        return f"{path} codes {len(found)} frames, {first.name} {len(expected)}; expected the same frames"
+    out_of_order = " (the same frames in another order)" if sorted(found) == sorted(expected) else ""
+    return (
+        f"{path} data row {row + 1}: frame {found[row]}, expected {expected[row]} as in "
+        f"{first.name}{out_of_order}"
     )
 
 
@@ -129,15 +133,21 @@ def _intensities(path: Path) -> dict[int, int]:
     return dict(zip(frames, values, strict=True))
 
 
-def _landmarks(folder: Path | None, subject: str, frames: list[int]) -> np.ndarray | None:
-    """(N, 49, 2), NaN where a frame's file is missing; pixels from (1, 1) as MATLAB's are, made to start at
-    0."""
+def _landmarks(folder: Path | None, subject: str, frames: list[int]) -> tuple[np.ndarray | None, list[Path]]:
+    """(N, 49, 2), NaN where a frame's file is missing or unreadable, and the unreadable files.
+
+    MATLAB's pixels start at (1, 1), ours at (0, 0).
+    """
+    unreadable: list[Path] = []
     if folder is None:
-        return None
+        return None, unreadable
     faces = np.full((len(frames), 49, 2), np.nan)
     for row, frame in enumerate(frames):
         for name in (f"{subject}_{frame - 1:04d}_lm.mat", f"l0{frame:04d}_lm.mat"):
             if (path := folder / name).is_file():
-                faces[row] = to_49_points(read_points(path), path) - 1
+                try:
+                    faces[row] = to_49_points(read_points(path), path) - 1
+                except (ValueError, OSError):
+                    unreadable.append(path)
                 break
-    return faces
+    return faces, unreadable

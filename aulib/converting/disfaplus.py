@@ -14,11 +14,12 @@ import numpy as np
 from aulib.converting import disfa
 from aulib.converting.label_tables import intensity_frame, refuse_doubled, rows_of, whole_number
 from aulib.converting.sessions import Expected, Session, Source
-from aulib.converting.trees import Tree, files_in, pictures_in
+from aulib.converting.trees import Tree, only, pictures_in
 
 EXPECTED = Expected(
     subjects=9,
     frames=57_150,
+    slack=0.05,
     aus=disfa.AUS,
     sources="subjects and frames: py-feat's loader and benchmark table; no base rates are known to us",
 )
@@ -32,11 +33,13 @@ def find(raw: Tree) -> list[Source]:
     """
     sources = []
     for trial in raw.find(r"sn\d{3}", r".*"):
-        labels = [path for path in files_in(trial) if re.fullmatch(r"AU\d+\.txt", path.name, re.IGNORECASE)]
-        if not labels:
+        names = [name for name in raw.names_in(trial) if re.fullmatch(r"AU\d+\.txt", name, re.IGNORECASE)]
+        if not names:
             continue
+        labels = [trial / name for name in names]
         subject = trial.parent.name.upper()
-        pictures = next((f for f in raw.find(subject, re.escape(trial.name)) if pictures_in(f)), None)
+        folders = raw.with_pictures(raw.find(subject, re.escape(trial.name)))
+        pictures = only(folders, f"{subject}/{trial.name}")
         files: dict[str, Path | None] = {path.stem.upper(): path for path in labels}
         sources.append(Source(f"{subject}/{trial.name}", subject, files | {"pictures": pictures}))
     if not sources:

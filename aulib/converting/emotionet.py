@@ -3,21 +3,23 @@
 Automatic labels: `dataFile_0001.txt` ..., TAB separated, no header: URL, original URL, then AU 1 to 60; 0, 1,
 999 for unknown [three independent public loaders]. By hand: `emotionet_facs*.xlsx`, a header with `URL` and
 `'AU 1'` ..., URLs that end in a stray quote [a public loader]. A picture is found by the file name in its
-URL, in a folder N_0000000001 or anywhere. Nobody knows which pictures show the same person, so each is its
-own subject. ADLD's `EmotioNet_{train,val,test}_path.txt`, put anywhere below RAW, give the splits.
+URL, in a folder N_0000000001 or anywhere; of two with one name the first is taken, and noted. Nobody knows
+which pictures show the same person, so each is its own subject. ADLD's `EmotioNet_{train,val,test}_path.txt`,
+put anywhere below RAW, give the splits.
 """
 
+import os
 import re
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
-import numpy as np
 import pandas as pd
 
 from aulib.converting.label_tables import au_number, occurrence_frame, read_text
 from aulib.converting.sessions import Expected, Session, Source, known_au
-from aulib.converting.trees import PICTURES, Tree, files_in
+from aulib.converting.trees import PICTURES, Tree
 
 UNKNOWN = (999, 9, -1)
 ROWS = 2000  # label rows a source
@@ -25,8 +27,14 @@ AU_COLUMNS = 60
 INSTALL = "pip install 'aulib[datasets]'"
 EXPECTED = Expected(
     aus=("AU01", "AU02", "AU04", "AU05", "AU06", "AU09", "AU12", "AU17", "AU20", "AU25", "AU26", "AU43"),
-    sources="AUs: a public loader of the manual set; ADLD's lists: 10,544 val and 10,544 test pictures",
+    sources="AUs: a public loader of the manual set; ADLD's lists: 10,544 val and 10,544 test pictures; base "
+    "rates: of labels by hand, counted in that loader's test lists (24,598 pictures of three folds); those "
+    "of automatic labels are not known to us",
 )
+BY_HAND = {  # lkq52110/au-recognition, EmotioNet_test_label_fold1-3.txt
+    "AU01": 0.059, "AU02": 0.028, "AU04": 0.116, "AU05": 0.035, "AU06": 0.186, "AU09": 0.020,
+    "AU12": 0.306, "AU17": 0.020, "AU20": 0.005, "AU25": 0.470, "AU26": 0.084, "AU43": 0.027,
+}  # fmt: skip
 
 
 def find(raw: Tree) -> list[Source]:
@@ -41,14 +49,24 @@ def find(raw: Tree) -> list[Source]:
             f"{raw.root} has no dataFile_0001.txt or emotionet_facs*.xlsx, found {raw.top()}"
         )
     lists = {f"list {kind}": path for kind in ("train", "val", "test") for path in _list(raw, kind)}
+    there, notes = _pictures(raw)
     sources = []
     for path in labels:
-        num_rows = len(_table(path, path.stat().st_mtime_ns))
-        for first in range(0, max(num_rows, 1), ROWS):
-            files = {"labels": path, "root": raw.root} | lists
-            name = path.stem if num_rows <= ROWS else f"{path.stem}-{first // ROWS:04d}"
-            sources.append(Source(name, "", files, rows=(first, min(first + ROWS, num_rows))))
+        table = _table(path, path.stat().st_mtime_ns)
+        pictures = [there.get(_file_name(url).lower()) for url in table["url"]]
+        for first in range(0, max(len(table), 1), ROWS):
+            name = path.stem if len(table) <= ROWS else f"{path.stem}-{first // ROWS:04d}"
+            rows = (first, min(first + ROWS, len(table)))
+            files = {"labels": path} | lists
+            sources.append(Source(name, "", files, "", rows, tuple(pictures[slice(*rows)]), notes))
+            notes = ()
     return sources
+
+
+def expected(sources: list[Source]) -> Expected:
+    """Base rates are known of the labels by hand only."""
+    by_hand = all(source.files["labels"].suffix.lower() != ".txt" for source in sources)
+    return replace(EXPECTED, rates=BY_HAND) if by_hand else EXPECTED
 
 
 def _list(raw: Tree, kind: str) -> list[Path]:
@@ -64,11 +82,10 @@ def read(source: Source) -> Session:
     path = source.files["labels"]
     table = _table(path, path.stat().st_mtime_ns).iloc[slice(*source.rows)].reset_index(drop=True)
     names = [_file_name(url) for url in table["url"]]
-    there = _pictures(source.files["root"])
     labels = {number: table[number].tolist() for number in table.columns if isinstance(number, int)}
     return Session(
         frames=[PurePosixPath(name).stem or f"row {row}" for row, name in enumerate(names)],
-        pictures=[there.get(name.lower()) for name in names],
+        pictures=list(source.pictures),
         labels=occurrence_frame(labels, UNKNOWN, path),
         subjects=[PurePosixPath(name).stem for name in names],
         splits=[_split(source, PurePosixPath(name).stem) for name in names],
@@ -90,15 +107,21 @@ def _listed(path: Path) -> frozenset[str]:
     )
 
 
-@lru_cache(maxsize=2)
-def _pictures(root: Path) -> dict[str, Path]:
-    """Lower-case file name -> picture, in all folders; the first of two that have one name."""
+def _pictures(raw: Tree) -> tuple[dict[str, Path], tuple[str, ...]]:
+    """Lower-case file name -> picture, in all folders; and a note if two folders have the same names."""
     found: dict[str, Path] = {}
-    for _, folder in Tree(root).folders:
-        for path in files_in(folder):
-            if path.suffix.lower() in PICTURES:
-                found.setdefault(path.name.lower(), path)
-    return found
+    doubled: list[tuple[Path, Path]] = []
+    for folder in raw.with_pictures([folder for _, folder in raw.folders]):
+        for name in raw.names_in(folder):
+            if os.path.splitext(name)[1].lower() in PICTURES:
+                path = folder / name
+                if (first := found.setdefault(name.lower(), path)) is not path:
+                    doubled.append((first.parent, folder))
+    if not doubled:
+        return found, ()
+    taken, other = doubled[0]
+    note = f"{len(doubled)} pictures are in two folders, such as {taken} and {other}; the first is taken"
+    return found, (note,)
 
 
 def _file_name(url: str) -> str:
@@ -153,8 +176,20 @@ def _manual(path: Path) -> pd.DataFrame:
     if url is None or not any(numbers.values()):
         raise ValueError(f"{path} has columns {', '.join(table.columns[:6])}, expected URL and 'AU 1' ...")
     values = {
-        number: pd.to_numeric(table[name], errors="coerce").fillna(np.nan)
+        number: [_cell(cell, path, row, name) for row, cell in enumerate(table[name], 2)]
         for name, number in numbers.items()
         if number is not None and known_au(number)
     }
     return pd.DataFrame({"url": table[url].fillna("").astype(str)} | values)
+
+
+def _cell(cell, path: Path, row: int, name: str) -> float:
+    """A label of the workbook, NaN where the cell is empty; rows counted as a spreadsheet does."""
+    if cell is None or cell != cell or not str(cell).strip():
+        return float("nan")
+    try:
+        return float(cell)
+    except (ValueError, TypeError):
+        raise ValueError(
+            f"{path} row {row}: {name} is {str(cell)[:40]!r}, expected 0, 1, 999 or nothing"
+        ) from None

@@ -19,13 +19,15 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from aulib.converting import earlier
+from aulib.converting.label_tables import count_label_rows
 from aulib.converting.sessions import Session, Source
 from aulib.converting.videos import read_frames
 from aulib.detector import detect_landmarks
 from aulib.landmarks import refuse_outside
 from aulib.pictures import read_picture, refuse_pipes, upright_size
 
-CODE_VERSION = 1  # raise it when a session's outcome would change; what was converted before is then redone
+CODE_VERSION = 2  # raise it when a session's outcome would change; what was converted before is then redone
 GLANCE = 200  # pixels; a picture is decoded at this size to see that it can be
 VIDEO_SUFFIX = ".jpg"
 
@@ -43,39 +45,43 @@ class Task:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a source: where its rows lie, or why it is skipped as a whole."""
+    """What became of a source: where its rows lie, or why it is skipped as a whole.
+
+    Attributes:
+        frames: label rows of a skipped source, None if they cannot be counted.
+    """
 
     name: str
     rows: Path | None = None
     notes: tuple[str, ...] = ()
     reason: str = ""
+    frames: int | None = None
 
 
 def convert_session(task: Task) -> Outcome:
     """Convert one source unless that was done before; only a failure to write is raised.
 
     The rows go to OUT/.convert/<name>-<key>.parquet, with a column `reason` that is empty for frames of use;
-    the key covers the files the session is read from, so that changed labels are read again.
+    the key covers the label files, so that changed labels are read again. What was converted before is taken
+    as `earlier.py` says.
     """
     path = task.out / ".convert" / f"{_safe(task.source.name)}-{_key(task)}.parquet"
-    if path.is_file():
-        return Outcome(task.source.name, path, tuple(json.loads(path.with_suffix(".json").read_text())))
+    before = earlier.recall(path, task.source, task.out)
+    if before is not None and before.whole:
+        return Outcome(task.source.name, path, before.notes)
     try:
         session = importlib.import_module(f"aulib.converting.{task.converter}").read(task.source)
     except ModuleNotFoundError:
         raise
     except Exception as error:  # whatever a damaged file makes a parser raise
-        return Outcome(task.source.name, reason=_one_line(error))
-    table = _convert(session, task)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.with_suffix(".json").write_text(json.dumps(session.notes), encoding="utf-8")
-    partial = path.with_name(f".{uuid.uuid4().hex}")
-    table.to_parquet(partial, index=False)
-    os.replace(partial, path)
-    return Outcome(task.source.name, path, tuple(session.notes))
+        return Outcome(task.source.name, reason=_one_line(error), frames=count_label_rows(task.source))
+    table = _convert(session, task, before)
+    notes = (*task.source.notes, *session.notes)
+    earlier.remember(path, task.source, session, table, notes)
+    return Outcome(task.source.name, path, notes)
 
 
-def _convert(session: Session, task: Task) -> pd.DataFrame:
+def _convert(session: Session, task: Task, before: earlier.Earlier | None = None) -> pd.DataFrame:
     num = len(session.frames)
     reasons, images, sources = [""] * num, [""] * num, [""] * num
     points: list[np.ndarray | None] = [None] * num
@@ -84,10 +90,15 @@ def _convert(session: Session, task: Task) -> pd.DataFrame:
     )
     waiting: dict[int, list[int]] = {}  # video frame -> rows
     wants_set = task.landmarks == "set"
+    found = before.detected(session) if before is not None and task.landmarks == "detect" else {}
     for row, picture in enumerate(session.pictures):
         given = _given(session, row) if wants_set else None
         if not coded[row]:
             reasons[row] = "not coded: every AU is unknown"
+        elif row in session.faults:
+            reasons[row] = session.faults[row]
+        elif row in found:
+            images[row], sources[row], points[row] = found[row]
         elif wants_set and given is None:
             reasons[row] = "no landmarks in the set for it (landmarks by detector: --landmarks detect)"
         elif picture is not None:
@@ -223,15 +234,12 @@ def _save(picture: Image.Image, path: Path) -> None:
 
 
 def _key(task: Task) -> str:
-    """Hash of what shapes the outcome: the files and their stamps, the rows, the settings."""
-    stamps = []
-    for name, path in sorted(task.source.files.items()):
-        if path is not None and path != task.source.files.get("root"):
-            try:
-                found = path.stat()
-            except OSError:  # gone since it was listed; reading it will say so
-                continue
-            stamps.append([name, str(path), found.st_size if path.is_file() else 0, found.st_mtime_ns])
+    """Hash of what shapes the labels and the rest: the files and their stamps, the rows, the settings."""
+    stamps = [
+        [name, str(path), *earlier.stamp(path)]
+        for name, path in sorted(task.source.files.items())
+        if path is not None and not path.is_dir()
+    ]
     shaped_by = [
         CODE_VERSION,
         task.converter,
@@ -245,7 +253,8 @@ def _key(task: Task) -> str:
 
 
 def crashed(task: Task) -> Outcome:
-    return Outcome(task.source.name, reason="the process that read it died (a crash or out of memory)")
+    reason = "the process that read it died (a crash or out of memory)"
+    return Outcome(task.source.name, reason=reason, frames=count_label_rows(task.source))
 
 
 def _one_line(error: Exception) -> str:

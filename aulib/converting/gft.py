@@ -10,14 +10,16 @@ import re
 
 from aulib.converting.label_tables import coded_table, occurrence_frame
 from aulib.converting.sessions import Expected, Session, Source
-from aulib.converting.trees import VIDEOS, Tree, numbered_pictures, pictures_in, settle_offset
+from aulib.converting.trees import Tree, first_of, settle_offset, told_apart, two_pictures
 
 UNKNOWN = (-999, 999, 9, -1)
 EXPECTED = Expected(
     subjects=96,
     frames=172_800,
+    slack=0.05,
     aus=("AU01", "AU02", "AU04", "AU06", "AU10", "AU12", "AU14", "AU15", "AU23", "AU24"),
-    sources="subjects and frames: Girard et al. 2017, abstract; AUs: the ten of JAA-Net's network.py",
+    sources="subjects and frames: Girard et al. 2017, abstract; AUs: the ten of JAA-Net's network.py; no "
+    "base rates are known to us",
 )
 _NAME = r"(\d{3}[A-Za-z]?)(_\w+)?\.csv"
 
@@ -39,15 +41,16 @@ def find(raw: Tree) -> list[Source]:
         subject = re.fullmatch(_NAME, path.name, re.IGNORECASE)[1].upper()
         if subject in sources:
             raise ValueError(f"{path} and {sources[subject].files['labels']} are both labels of {subject}")
-        videos = raw.everywhere(rf"{subject}(_\w+)?\.\w+")
+        folders = raw.with_pictures(raw.find(subject))
         sources[subject] = Source(
             subject,
             subject,
             {
                 "labels": path,
-                "pictures": next((f for f in raw.find(subject) if pictures_in(f)), None),
-                "video": next((v for v in videos if v.suffix.lower() in VIDEOS), None),
+                "pictures": next(iter(folders), None),
+                "video": raw.video(rf"{subject}(_\w+)?"),
             },
+            notes=first_of(folders),
         )
     return list(sources.values())
 
@@ -56,14 +59,15 @@ def read(source: Source) -> Session:
     """Occurrence of one person; see `coded_table` for what is refused."""
     path = source.files["labels"]
     frames, values = coded_table(path)
-    there = numbered_pictures(source.files["pictures"]) if source.files["pictures"] else {}
+    there, doubled = told_apart(source.files["pictures"])
     first = 0 if 0 in frames else 1
-    offset, note = settle_offset(frames, list(there), 0) if there else (0, "")
+    offset, note = settle_offset(frames, [*there, *doubled], 0) if there or doubled else (0, "")
     return Session(
         frames=[str(frame) for frame in frames],
         pictures=[there.get(frame + offset) for frame in frames],
         labels=occurrence_frame(values, UNKNOWN, path),
         video=source.files["video"],
         video_frames=[frame - first for frame in frames],
+        faults=two_pictures(frames, offset, doubled),
         notes=[note] if note else [],
     )

@@ -1,12 +1,13 @@
 """Label files as tables: text read strictly, every fault with file and line, codes for unknown become NaN."""
 
+import re
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from aulib.converting.sessions import au_name, known_au
+from aulib.converting.sessions import Source, au_name, known_au
 
 MAX_TEXT = 200_000_000  # bytes; no label file of these sets comes near
 
@@ -45,6 +46,26 @@ def rows_of(path: Path, separator: str | None) -> list[tuple[int, list[str]]]:
     return rows
 
 
+def count_label_rows(source: Source) -> int | None:
+    """Frames that a source's label file lists, for the report of one that cannot be read; None if that is not
+    to be told. A first line with letters, or of numbers that run on (BP4D's), is a header."""
+    if source.rows:
+        return source.rows[1] - source.rows[0]
+    if "picture" in source.files:  # a label file a picture
+        return 1
+    for key, path in source.files.items():
+        if path is None or not key.startswith(("labels", "au ", "AU")):
+            continue
+        try:
+            rows = rows_of(path, None)
+        except (OSError, ValueError):  # another AU's file may do
+            continue
+        header = [cell for cell in re.split(r"[,\s]+", " ".join(rows[0][1])) if cell]
+        named = any(re.fullmatch(r"[A-Za-z]+\d{0,2}", cell) for cell in header)
+        return len(rows) - (named or header[:3] == ["0", "1", "2"])
+    return None
+
+
 def whole_number(text: str, path: Path, line: int, what: str) -> int:
     """The cell as an int; 3.0 and 1.0000000e+00 are whole, NaN, inf and 3.5 are errors with file and line."""
     try:
@@ -72,8 +93,8 @@ def coded_table(path: Path, separator: str = ",") -> tuple[list[int], dict[int, 
     `AU01`; columns of another name (occlusion, say) are left out.
 
     Raises:
-        ValueError: no header of AUs, a row with too few or too many cells, a cell that is no number, a frame
-            twice.
+        ValueError: no header of AUs, a row with too few or too many cells, a cell that is no number, a
+            negative frame, a frame twice.
     """
     (line, header), *rows = rows_of(path, separator)
     while header and not header[-1]:  # a comma at the end of the line
@@ -97,6 +118,8 @@ def coded_table(path: Path, separator: str = ",") -> tuple[list[int], dict[int, 
         if len(cells) != len(header):
             raise ValueError(f"{path} line {line}: {len(cells)} cells, the header has {len(header)}")
         frames.append(whole_number(cells[0], path, line, "the frame"))
+        if frames[-1] < 0:
+            raise ValueError(f"{path} line {line}: the frame is {frames[-1]}, expected 0 or more")
         for index, number in wanted.items():
             values[number].append(whole_number(cells[index], path, line, au_name(number)))
     refuse_doubled(frames, path)

@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 
 from aulib.converting.label_tables import occurrence_frame, refuse_doubled, rows_of
 from aulib.converting.sessions import Expected, Session, Source, known_au
-from aulib.converting.trees import Tree, pictures_in
+from aulib.converting.trees import Tree, only, pictures_in
 
 ROWS = 500
 # Those of OpenGraphAU's list that aulib names.
@@ -20,7 +20,8 @@ EXPECTED = Expected(
     subjects=4_348,
     frames=4_348,
     aus=tuple(f"AU{number:02d}" for number in CODED),
-    sources="4,601 lines of which 253 null: counted in a public repository; AUs: OpenGraphAU",
+    sources="4,601 lines of which 253 null: counted in a public repository; AUs: OpenGraphAU; no "
+    "base rates are known to us",
 )
 
 
@@ -29,20 +30,19 @@ def find(raw: Tree) -> list[Source]:
 
     Raises:
         FileNotFoundError: no label file is there, with what is there instead.
+        ValueError: two folders of originals, or two of aligned pictures.
     """
     labels = raw.everywhere(r"RAF-?AU_label\.txt")
     if not labels:
         raise FileNotFoundError(f"{raw.root} has no RAFAU_label.txt, found {raw.top()}")
-    folders = [folder for _, folder in raw.folders if pictures_in(folder)]
-    folders.sort(key=lambda folder: "aligned" in folder.name.lower())
+    folders = raw.with_pictures([folder for _, folder in raw.folders])
+    aligned = [folder for folder in folders if "aligned" in folder.name.lower()]
+    originals = [folder for folder in folders if folder not in aligned]
+    kinds = [only(originals, "RAF-AU (originals)"), only(aligned, "RAF-AU (aligned)")]
+    files = {"labels": labels[0]} | {f"pictures {i}": folder for i, folder in enumerate(filter(None, kinds))}
     num_rows = len(rows_of(labels[0], None))
     return [
-        Source(
-            f"rows-{first:04d}",
-            "",
-            {"labels": labels[0]} | {f"pictures {i}": folder for i, folder in enumerate(folders[:2])},
-            rows=(first, first + ROWS),
-        )
+        Source(f"rows-{first:04d}", "", files, rows=(first, min(first + ROWS, num_rows)))
         for first in range(0, num_rows, ROWS)
     ]
 

@@ -20,6 +20,8 @@ class Source:
         files: what it is read from, by the converter's own keys (a folder stands for the pictures in it).
         split: the set's own split, "" if it has none.
         rows: which rows of a shared label file, (first, past the last).
+        pictures: the picture of each row where `find` looked them up, None where there is none.
+        notes: what `find` saw that is odd, for the report.
     """
 
     name: str
@@ -27,6 +29,8 @@ class Source:
     files: dict[str, Path | None]
     split: str = ""
     rows: tuple[int, int] | None = None
+    pictures: tuple[Path | None, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass
@@ -41,6 +45,8 @@ class Session:
         video, video_frames: where pictures are None: the file and N frame indices, counted from 0.
         subjects, splits: N names each if they differ within the source; a split may be "" where none is
             given.
+        faults: row -> why that frame cannot be used, known before its picture is opened.
+        watched: files that could not be read; the session is read again when one of them changes.
         notes: what is odd, for the report.
     """
 
@@ -52,6 +58,8 @@ class Session:
     video_frames: list[int] | None = None
     subjects: list[str] | None = None
     splits: list[str] | None = None
+    faults: dict[int, str] = field(default_factory=dict)
+    watched: list[Path] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
 
@@ -60,20 +68,23 @@ class Expected:
     """What a whole download should hold, as far as public sources say; None and {} where they do not.
 
     Attributes:
-        subjects, frames: counts of coded people and coded frames.
+        subjects, sessions, frames: counts of coded people, of their sessions, and of coded frames.
+        frames_of: person -> coded frames.
+        slack: share of `frames` that may be missing unsaid, where the figure is not one of coded frames.
         aus: AUs that the set codes.
-        rates: published base rate of AUs, in [0, 1].
-        relative: base rates relative to that of `relative_to`, where only AU weights are published.
+        rates: published base rate of AUs, in [0, 1]; others are unknown to us.
+        at_least: intensity from which `rates` count an AU as present.
         sources: where each figure is from.
     """
 
     subjects: int | None = None
+    sessions: int | None = None
     frames: int | None = None
+    frames_of: dict[str, int] = field(default_factory=dict)
+    slack: float = 0.0
     aus: tuple[str, ...] = ()
     rates: dict[str, float] = field(default_factory=dict)
-    relative: dict[str, float] = field(default_factory=dict)
-    relative_to: str = ""
-    at_least: float = 2  # intensity from which the figures above count an AU as present
+    at_least: float = 2
     sources: str = ""
 
 

@@ -7,7 +7,10 @@ ends.
 import os
 import re
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
+
+from tqdm import tqdm
 
 PICTURES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"}
 VIDEOS = {".avi", ".mp4", ".mov", ".mkv", ".mpg", ".mpeg", ".wmv", ".webm"}
@@ -15,31 +18,38 @@ MAX_DEPTH = 8
 
 
 class Tree:
-    """The folders below `root`, listed once.
+    """The folders and files below `root`, listed once: every question is answered from memory.
+
+    Attributes:
+        folders: (names from the root, lower case) and path of each folder, the shallowest first.
 
     Raises:
         FileNotFoundError: `root` is not a folder.
     """
 
-    def __init__(self, root: str | Path):
+    def __init__(self, root: str | Path, progress: bool = False):
         self.root = Path(root)
         if not self.root.is_dir():
             raise FileNotFoundError(f"{self.root} is not a folder, expected the raw download")
         self.folders: list[tuple[tuple[str, ...], Path]] = []
-        self._list(self.root, (), set())
+        self._names: dict[Path, list[str]] = {}
+        with tqdm(desc=f"listing {self.root.name}", unit=" files", disable=not progress) as bar:
+            self._list(self.root, (), set(), bar)
+        self.folders.sort(key=lambda folder: len(folder[0]))
+        self._called: dict[str, list[tuple[tuple[str, ...], Path]]] = {}  # by the last part
+        for folder in self.folders:
+            self._called.setdefault(folder[0][-1] if folder[0] else "", []).append(folder)
 
-    def _list(self, folder: Path, parts: tuple[str, ...], above: set[str]) -> None:
+    def _list(self, folder: Path, parts: tuple[str, ...], above: set[str], bar: tqdm) -> None:
         real = os.path.realpath(folder)
         if real in above or len(parts) > MAX_DEPTH:  # a link back to where we came from
             return
         self.folders.append((parts, folder))
-        try:
-            with os.scandir(folder) as entries:
-                below = sorted(e.name for e in entries if not e.name.startswith(".") and _is(e.is_dir))
-        except OSError:
-            return
+        below, names = _entries(folder)
+        self._names[folder] = names
+        bar.update(len(names))
         for name in below:
-            self._list(folder / name, (*parts, name.lower()), above | {real})
+            self._list(folder / name, (*parts, name.lower()), above | {real}, bar)
 
     def find(self, *tail: str) -> list[Path]:
         """Folders whose path ends with `tail`, the shallowest first; `tail` may hold regular expressions."""
@@ -49,19 +59,48 @@ class Tree:
             last = parts[len(parts) - len(patterns) :]
             return len(parts) >= len(patterns) and all(map(re.Pattern.fullmatch, patterns, last))
 
-        return [path for parts, path in sorted(self.folders, key=lambda f: len(f[0])) if fits(parts)]
+        last = tail[-1].replace("\\", "")  # a plain name, escaped or not, is looked up
+        plain = re.escape(last) == tail[-1]
+        folders = self._called.get(last.lower(), []) if plain else self.folders
+        return [path for parts, path in folders if fits(parts)]
+
+    def names_in(self, folder: Path) -> list[str]:
+        """Names of the visible files of a listed folder, sorted."""
+        return self._names.get(folder, [])
+
+    def with_pictures(self, folders: list[Path]) -> list[Path]:
+        """Those of `folders` that hold pictures."""
+        return [folder for folder in folders if any(map(_is_picture, self.names_in(folder)))]
 
     def files(self, *tail: str, name: str) -> list[Path]:
         """Files called `name` (a regular expression) in every folder that `find(*tail)` names, sorted."""
-        pattern = re.compile(name, re.IGNORECASE)
-        return [
-            path for folder in self.find(*tail) for path in files_in(folder) if pattern.fullmatch(path.name)
-        ]
+        fits = re.compile(name, re.IGNORECASE).fullmatch
+        return [folder / n for folder in self.find(*tail) for n in self.names_in(folder) if fits(n)]
 
     def everywhere(self, name: str) -> list[Path]:
-        """Files called `name` (a regular expression) in any folder, sorted by path."""
-        pattern = re.compile(name, re.IGNORECASE)
-        return sorted(p for _, folder in self.folders for p in files_in(folder) if pattern.fullmatch(p.name))
+        """Files called `name` (a regular expression) in any folder, sorted by path. Looks at every file, so
+        it is for once a set, not once a session."""
+        fits = re.compile(name, re.IGNORECASE).fullmatch
+        return sorted(folder / n for folder, names in self._names.items() for n in names if fits(n))
+
+    @cached_property
+    def videos(self) -> list[Path]:
+        """All videos, sorted by path."""
+        return sorted(
+            folder / name
+            for folder, names in self._names.items()
+            for name in names
+            if os.path.splitext(name)[1].lower() in VIDEOS
+        )
+
+    def video(self, *stems: str) -> Path | None:
+        """The first video whose name without suffix is the first of `stems` (regular expressions) that any
+        has."""
+        for stem in stems:
+            fits = re.compile(stem, re.IGNORECASE).fullmatch
+            if found := next((video for video in self.videos if fits(video.stem)), None):
+                return found
+        return None
 
     def top(self) -> str:
         """What lies directly below the root, for error messages."""
@@ -69,10 +108,46 @@ class Tree:
         return ", ".join(names[:8]) + (", ..." if len(names) > 8 else "") if names else "nothing"
 
 
+def only(folders: list[Path], what: str) -> Path | None:
+    """The one folder, None if there is none.
+
+    Raises:
+        ValueError: there are several, so that pictures of another kind might be taken; two are named.
+    """
+    if len(folders) > 1:
+        raise ValueError(
+            f"{what} has pictures in {len(folders)} folders, {folders[0]} and {folders[1]}; "
+            f"move those that do not count out of the raw download"
+        )
+    return folders[0] if folders else None
+
+
+def first_of(folders: list[Path]) -> tuple[str, ...]:
+    """A note where pictures lie in two folders and the first is taken, as a set's own tree may have it."""
+    if len(folders) < 2:
+        return ()
+    kinds = [folder.parent.name or str(folder.parent) for folder in folders[:2]]
+    if kinds[0] == kinds[1]:
+        kinds = [str(folder) for folder in folders[:2]]
+    return (f"pictures in two folders: those of {kinds[0]} are taken, not those of {kinds[1]}",)
+
+
 def files_in(folder: Path) -> list[Path]:
     """Visible files of a folder, sorted by name."""
+    return [folder / name for name in _entries(folder)[1]]
+
+
+def _entries(folder: Path) -> tuple[list[str], list[str]]:
+    """Names of the visible folders and of the visible files in a folder, sorted."""
+    folders, files = [], []
     with os.scandir(folder) as entries:
-        return sorted(folder / e.name for e in entries if not e.name.startswith(".") and _is(e.is_file))
+        for entry in entries:
+            if not entry.name.startswith("."):
+                if _is(entry.is_file):
+                    files.append(entry.name)
+                elif _is(entry.is_dir):
+                    folders.append(entry.name)
+    return sorted(folders), sorted(files)
 
 
 def _is(kind: Callable[[], bool]) -> bool:
@@ -82,8 +157,12 @@ def _is(kind: Callable[[], bool]) -> bool:
         return False
 
 
+def _is_picture(name: str) -> bool:
+    return os.path.splitext(name)[1].lower() in PICTURES
+
+
 def pictures_in(folder: Path) -> list[Path]:
-    return [path for path in files_in(folder) if path.suffix.lower() in PICTURES]
+    return [folder / name for name in _entries(folder)[1] if _is_picture(name)]
 
 
 def frame_number(stem: str) -> int | None:
@@ -99,15 +178,35 @@ def numbered_pictures(folder: Path) -> dict[int, Path]:
     Raises:
         ValueError: two files are the same frame.
     """
+    numbers, doubled = told_apart(folder)
+    for number, names in doubled.items():
+        raise ValueError(f"{folder}: {names} are both frame {number}")
+    return numbers
+
+
+def told_apart(folder: Path | None) -> tuple[dict[int, Path], dict[int, str]]:
+    """(frame number -> picture, frame number -> the two names that both are that frame); nothing without a
+    folder."""
     numbers: dict[int, Path] = {}
-    for path in pictures_in(folder):
+    doubled: dict[int, str] = {}
+    for path in pictures_in(folder) if folder else []:
         number = frame_number(path.stem)
         if number is None:
             continue
         if number in numbers:
-            raise ValueError(f"{folder}: {numbers[number].name} and {path.name} are both frame {number}")
-        numbers[number] = path
-    return numbers
+            doubled[number] = f"{numbers[number].name} and {path.name}"
+        else:
+            numbers[number] = path
+    return {number: path for number, path in numbers.items() if number not in doubled}, doubled
+
+
+def two_pictures(coded: list[int], offset: int, doubled: dict[int, str]) -> dict[int, str]:
+    """Row -> why it has no picture, for label frames whose picture `told_apart` could not tell."""
+    return {
+        row: f"two pictures of it: {doubled[frame + offset]}"
+        for row, frame in enumerate(coded)
+        if frame + offset in doubled
+    }
 
 
 def settle_offset(coded: list[int], pictures: list[int], usual: int) -> tuple[int, str]:
@@ -124,6 +223,14 @@ def settle_offset(coded: list[int], pictures: list[int], usual: int) -> tuple[in
     if not missing[usual]:
         return usual, ""
     whole = [offset for offset, count in missing.items() if count == 0]
-    if len(whole) == 1 and missing[usual] <= 2:  # a gap is no shift: only the ends tell
-        return whole[0], f"label frame + {whole[0]} is the picture's number here, usually + {usual}"
+    first, last = min(there, default=0), max(there, default=0)
+    gap = any(first <= frame + usual <= last and frame + usual not in there for frame in coded)
+    if len(whole) == 1 and missing[usual] <= 2 and not gap:  # a gap is no shift: only the ends tell
+        return whole[
+            0
+        ], f"frame n of the labels is picture {_shifted(whole[0])} here, usually {_shifted(usual)}"
     return usual, ""
+
+
+def _shifted(offset: int) -> str:
+    return "n" if offset == 0 else f"n {'+' if offset > 0 else '-'} {abs(offset)}"

@@ -1,0 +1,53 @@
+"""Frames of a protocol's test people in a dataset folder, beside what the field's lists have of them.
+
+A folder that has fewer or more frames than every list was converted from another tree, or with other frames
+left out; scores are then not those of the same test.
+"""
+
+import pandas as pd
+
+from aulib.protocols import BP4D_PARTS, DISFA_PARTS, PROTOCOLS
+
+# Frames of the test people, counted in the lists of these code bases.
+LISTED = {
+    "BP4D": {
+        "part1": {"ME-GraphAU": 50_631, "JAA-Net": 50_601, "FG-Net": 50_579},
+        "part2": {"ME-GraphAU": 50_182, "JAA-Net": 50_166, "FG-Net": 50_157},
+        "part3": {"ME-GraphAU": 46_034, "JAA-Net": 45_809, "FG-Net": 45_687},
+    },
+    "DISFA": {
+        "part1": {"ME-GraphAU": 43_604, "FG-Net": 43_545, "JAA-Net": 43_173},
+        "part2": {"ME-GraphAU": 43_605, "FG-Net": 43_605, "JAA-Net": 40_344},
+        "part3": {"ME-GraphAU": 43_605, "FG-Net": 43_161, "JAA-Net": 42_627},
+    },
+}
+WHOLE = {"BP4D": {}, "DISFA": {part: 9 * 4_845 for part in DISFA_PARTS}}  # as coded, where lists drop some
+
+
+def count_frames(name: str, table: pd.DataFrame) -> str:
+    """One line a fold of protocol `name`: people and frames that test in `table`, and what lists have.
+
+    Args:
+        table: a manifest, with the columns subject and split.
+    """
+    lines = []
+    for fold_name, fold in PROTOCOLS[name].folds.items():
+        splits = fold.splits(table["subject"].astype(str).tolist(), table["split"].tolist())
+        tests = table["subject"][[split == "test" for split in splits]]
+        people = f"{tests.nunique()} of {len(fold.test)} people" if fold.test else f"{tests.nunique()} people"
+        lines.append(
+            f"{name}/{fold_name}: {people} test, {len(tests):,} frames{_listed(fold.test, len(tests))}"
+        )
+    return "\n".join(lines)
+
+
+def _listed(people: tuple[str, ...], found: int) -> str:
+    """What the lists have of exactly these people, and whether `found` is within that."""
+    for set_name, parts in (("BP4D", BP4D_PARTS), ("DISFA", DISFA_PARTS)):
+        for part, names in parts.items():
+            if set(names) == set(people):
+                lists = LISTED[set_name][part]
+                counts = [*lists.values(), *([WHOLE[set_name][part]] if part in WHOLE[set_name] else [])]
+                odd = "" if min(counts) <= found <= max(counts) else "  <- none of them"
+                return f"; lists: {', '.join(f'{code} {number:,}' for code, number in lists.items())}{odd}"
+    return ""
