@@ -2,8 +2,8 @@
 
 A run is out of date when code that it computes with has changed, and only then. So the modules are followed
 import by import from where a notebook starts; comments and docstrings do not count. A notebook that trains
-starts at `aulib.runs` alone: figures can be drawn again, so an edit to a plot repeats no training. Any other
-notebook starts at everything its cells import.
+starts at `aulib.runs` and `aulib.folds` alone: figures can be drawn again, so an edit to a plot repeats no
+training. Any other notebook starts at everything its cells import.
 """
 
 import ast
@@ -15,6 +15,7 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parent
 TRAINING = "aulib.runs"
+FOLDS = "aulib.folds"  # trains too: each fold of a protocol
 NOT_FOLLOWED = {
     "aulib",  # the map and the version
     "aulib.running",  # how a run is carried out, not what it computes (`train_run` seeds itself)
@@ -35,7 +36,7 @@ def hash_of_modules(names: Iterable[str]) -> str:
 def shaping_modules(notebook: Path) -> list[str]:
     """Names of these modules, "aulib.runs" say, sorted."""
     first = {name for name in imports_of_notebook(notebook) if _file(name)}
-    return sorted(_followed({TRAINING} if TRAINING in first else first))
+    return sorted(_followed(first & {TRAINING, FOLDS} if TRAINING in first else first))
 
 
 def imports_of_notebook(notebook: Path) -> list[str]:

@@ -8,6 +8,17 @@ import numpy as np
 from aulib.protocols import PROTOCOLS, split_name
 
 
+def folds_of(protocol: str) -> list[str]:
+    """The folds of a protocol that test people: all but a `source` that others share.
+
+    Raises:
+        ValueError: no such protocol.
+    """
+    if protocol not in PROTOCOLS:
+        raise ValueError(f"no protocol {protocol!r}; there are {', '.join(PROTOCOLS)} (`aulib protocols`)")
+    return [fold for fold in PROTOCOLS[protocol].folds if fold != "source"]
+
+
 def mean_over_folds(scores: dict[str, dict]) -> dict[str, dict[str, float]]:
     """Mean and standard deviation (n - 1) of every score that all folds have.
 
@@ -25,6 +36,44 @@ def mean_over_folds(scores: dict[str, dict]) -> dict[str, dict[str, float]]:
             spread = float(np.std(values, ddof=1)) if len(values) > 1 else float("nan")
             table[key] = {"mean": float(np.mean(values)), "sd": spread, "folds": len(values)}
     return table
+
+
+def seeds_over_folds(measured: dict, protocol: str) -> tuple[list[tuple], list[str]]:
+    """Each seed's scores as the mean over its folds.
+
+    Args:
+        measured: (variant, seed) -> fold -> {(measure, AU): value}; the only fold is "" without a protocol.
+
+    Returns:
+        (variant, seed, measure, AU, value) rows of seeds that have all folds, finite values only; and of each
+        seed that lacks one what is missing, "full-seed0: no run of fold part2".
+    """
+    values, incomplete = [], []
+    for (variant, seed), by_fold in measured.items():
+        if protocol and (lacking := [fold for fold in folds_of(protocol) if fold not in by_fold]):
+            incomplete.append(f"{variant}-seed{seed}: no run of fold {', '.join(lacking)}")
+            continue
+        means = mean_over_folds(by_fold).items()
+        values += [(variant, seed, *key, row["mean"]) for key, row in means if np.isfinite(row["mean"])]
+    return values, incomplete
+
+
+def protocol_of(settings: dict) -> str:
+    """The protocol behind the data sets of a run in a fold."""
+    names = [split_name(str(settings.get(name, "")))[1] for name in ("target", "source")]
+    return next((name.partition("/")[0] for name in names if name), "")
+
+
+def in_any_fold(settings: dict) -> dict:
+    """A run's settings as the runs of all folds have them: `data/bp4d#bp4d-3fold` for `.../part1`."""
+    names = {name: _without_fold(settings[name]) for name in ("source", "target") if name in settings}
+    versions = {name: _without_fold(text) for name, text in settings["data_versions"].items()}
+    return settings | names | {"data_versions": versions}
+
+
+def _without_fold(name: str) -> str:
+    folder, protocol = split_name(name)
+    return f"{folder}#{protocol.partition('/')[0]}" if protocol else name
 
 
 def fold_table(name: str, runs: list[Path]) -> str:
@@ -50,8 +99,7 @@ def fold_table(name: str, runs: list[Path]) -> str:
     for key in measures:
         cells = "".join(f"{100 * one[key]:9.1f}" for one in scores.values())
         lines.append(f"{key:26s}{cells}{100 * table[key]['mean']:9.1f}{100 * table[key]['sd']:9.1f}")
-    expected = [fold for fold in PROTOCOLS[name].folds if fold != "source"]
-    if missing := [fold for fold in expected if fold not in scores]:
+    if missing := [fold for fold in folds_of(name) if fold not in scores]:
         lines.append(f"INCOMPLETE: no run of fold {', '.join(missing)}; the mean is over {len(scores)} folds")
     return "\n".join(lines)
 

@@ -182,6 +182,7 @@ def effective_parameters(notebook: Path, overrides: dict[str, Any], out_dir: Pat
     values = {n: fitting(p, overrides[n]) if n in overrides else p.default for n, p in declared.items()}
     if TRAINING in imports_of_notebook(notebook):
         _check_names(values)
+        _check_protocol(values.get("protocol", ""))
     return json.loads(json.dumps(values, allow_nan=False))
 
 
@@ -214,6 +215,16 @@ def _surely_align(values: dict[str, Any]) -> bool:
     return values["negatives"] != "queue" or values["alignment"] == "global"
 
 
+def _check_protocol(name: str) -> None:
+    from aulib.protocols import PROTOCOLS, find_fold
+
+    try:
+        if name and name not in PROTOCOLS:
+            find_fold(name)
+    except ValueError as error:
+        raise ParameterError(f"parameter protocol: {error}") from None
+
+
 def run_key(notebook: Path, values: dict[str, Any], library: str | None = None) -> str:
     """Hash of all that shapes a run: code cells, parameters but `out_dir`, library code, data it reads.
 
@@ -231,7 +242,7 @@ def run_key(notebook: Path, values: dict[str, Any], library: str | None = None) 
             digest.update(_rendered_folder(text).name.encode())
         elif text:
             for name in ("manifest.csv", "manifest.parquet", "result.json"):
-                digest.update(_hash_of_file(Path(text, name)).encode())
+                digest.update(_hash_of_file(_folder(text) / name).encode())
     return digest.hexdigest()[:16]
 
 
@@ -239,7 +250,7 @@ def data_versions(values: dict[str, Any]) -> dict[str, str]:
     """Version (short hash of the manifest, as `DatasetFolder.version`) of each data set among the values."""
     versions = {}
     for text in _texts(values):
-        folder = _rendered_folder(text) if text.startswith("synthetic:") else Path(text)
+        folder = _rendered_folder(text) if text.startswith("synthetic:") else _folder(text)
         found = [_hash_of_file(folder / name) for name in ("manifest.csv", "manifest.parquet")]
         if text and any(found):
             versions[text] = "".join(found)[:12]
@@ -249,6 +260,13 @@ def data_versions(values: dict[str, Any]) -> dict[str, str]:
 def _texts(values: dict[str, Any]) -> list[str]:
     several = [value if isinstance(value, list) else [value] for value in values.values()]
     return [one for value in several for one in value if isinstance(one, str)]
+
+
+def _folder(name: str) -> Path:
+    """The folder of `data/bp4d` and of `data/bp4d#bp4d-3fold/part1`, whose manifest shapes the run."""
+    from aulib.protocols import split_name
+
+    return Path(name) if "#" not in name or Path(name).is_dir() else Path(split_name(name)[0])
 
 
 def _rendered_folder(name: str) -> Path:

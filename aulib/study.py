@@ -7,10 +7,11 @@
       adld: {method: adld}
       full: {method: full}
     seeds: [0, 1, 2]
+    folds: bp4d-3fold  # if given, every run is one for each fold of the protocol, and their mean counts
 
-Every run has an id, `<variant>-seed<n>-<first digits of its key>`, and its folder below the study's. The key
-is a hash of all that shapes the run (`running.run_key`), so a run of other code or values is another run, and
-what is finished is never computed twice.
+Every run has an id, `<variant>-seed<n>-<first digits of its key>` (in a fold `<variant>-seed<n>.<fold>-...`),
+and its folder below the study's. The key is a hash of all that shapes the run (`running.run_key`), so a run
+of other code or values is another run, and what is finished is never computed twice.
 """
 
 import json
@@ -24,11 +25,16 @@ from typing import Any
 import yaml
 
 from aulib.code_version import code_version
+from aulib.fold_scores import folds_of
+from aulib.folds import parameters_in_fold
 from aulib.parameters import ParameterError
 from aulib.run_lock import is_held
 from aulib.running import effective_parameters, notebook_path, run_key
 
-KEYS = {"question": str, "notebook": str, "fixed": dict, "variants": dict, "grid": dict, "seeds": list}
+KEYS = {
+    "question": str, "notebook": str, "fixed": dict, "variants": dict, "grid": dict, "seeds": list,
+    "folds": str,
+}  # fmt: skip
 STATES = ("done", "running", "failed", "missing")
 NAME = re.compile(r"[A-Za-z0-9][\w.+-]*")
 
@@ -39,7 +45,11 @@ class StudyError(ParameterError):
 
 @dataclass(frozen=True)
 class Study:
-    """A checked study file. variants: parameters by name; a grid has become one variant per combination."""
+    """A checked study file.
+
+    variants: parameters by name; a grid has become one variant per combination.
+    folds: the protocol in whose folds every variant and seed runs; "" without one.
+    """
 
     file: Path
     question: str
@@ -47,6 +57,7 @@ class Study:
     fixed: dict[str, Any]
     variants: dict[str, dict[str, Any]]
     seeds: list[int]
+    folds: str = ""
 
     @property
     def name(self) -> str:
@@ -55,7 +66,7 @@ class Study:
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """One run of a study. index: its place among all runs of the study, from 0."""
+    """One run of a study. index: its place among all runs of the study, from 0. fold: "" without folds."""
 
     index: int
     id: str
@@ -65,6 +76,7 @@ class PlannedRun:
     parameters: dict[str, Any]
     folder: Path
     key: str
+    fold: str = ""
 
 
 def read_study(file: str | Path) -> Study:
@@ -102,13 +114,14 @@ def read_study(file: str | Path) -> Study:
             notebook = notebook_path(said["notebook"])
         except FileNotFoundError as error:
             raise StudyError(f"{file}: notebook: {error}") from None
-    study = Study(file, said["question"], notebook, fixed, variants, seeds)
+    study = Study(file, said["question"], notebook, fixed, variants, seeds, said.get("folds", ""))
     _check_parameters(study)
+    _check_folds(study)
     return study
 
 
 def expand(study: Study, out: str | Path | None = None, only: Iterable[str] = ()) -> list[PlannedRun]:
-    """All runs of a study, or those of some variants, variant by variant and in each seed by seed.
+    """All runs of a study, or those of some variants, variant by variant, in each seed by seed, fold by fold.
 
     Args:
         out: the study's folder; results/<study> if not given.
@@ -122,16 +135,19 @@ def expand(study: Study, out: str | Path | None = None, only: Iterable[str] = ()
     root = Path(out) if out is not None else Path("results", study.name)
     runs: list[PlannedRun] = []
     library = code_version(study.notebook)
-    for index, (name, seed) in enumerate(product(study.variants, study.seeds)):
+    folds = folds_of(study.folds) if study.folds else [""]
+    for index, (name, seed, fold) in enumerate(product(study.variants, study.seeds, folds)):
         if only and name not in only:
             continue
         given = study.fixed | study.variants[name] | {"seed": seed}
+        if fold:
+            given = parameters_in_fold(given, study.folds, fold)
         try:
             key = run_key(study.notebook, effective_parameters(study.notebook, given, root), library)
         except ParameterError as error:
             raise StudyError(f"{study.file}: variant {name!r}: {error}") from None
-        run_id = f"{name}-seed{seed}-{key[:8]}"
-        runs.append(PlannedRun(index, run_id, name, seed, study.notebook, given, root / run_id, key))
+        run_id = f"{name}-seed{seed}{f'.{fold}' if fold else ''}-{key[:8]}"
+        runs.append(PlannedRun(index, run_id, name, seed, study.notebook, given, root / run_id, key, fold))
     _refuse_twins(study, runs)
     return runs
 
@@ -238,6 +254,28 @@ def _check_parameters(study: Study) -> None:
                 )
     if "seed" not in declared:
         raise StudyError(f"{study.file}: notebook: {study.notebook.name} declares no parameter 'seed'")
+
+
+def _check_folds(study: Study) -> None:
+    """A protocol that there is, and in every variant a source and a target that it can stand behind."""
+    if not study.folds:
+        for name, values in study.variants.items():
+            protocol = (study.fixed | values).get("protocol", "")
+            if protocol and "/" not in str(protocol):
+                raise StudyError(
+                    f"{study.file}: variant {name!r}: protocol {protocol!r} is all folds in one run; write "
+                    f"`folds: {protocol}` beside the seeds, or one fold"
+                )
+        return
+    try:
+        fold = folds_of(study.folds)[0]
+    except ValueError as error:
+        raise StudyError(f"{study.file}: folds: {error}") from None
+    for name, values in study.variants.items():
+        try:
+            parameters_in_fold(study.fixed | values, study.folds, fold)
+        except ValueError as error:
+            raise StudyError(f"{study.file}: variant {name!r}: {error}") from None
 
 
 def _refuse_twins(study: Study, runs: list[PlannedRun]) -> None:

@@ -29,10 +29,13 @@ def summary_of(runs: list[PlannedRun], states: dict[str, str]) -> list[dict]:
         [{"variant", "states": [...], "score": mean of SCORE or None, "seconds": mean or None}, ...]
     """
     rows: dict[str, dict] = {}
+    unfinished = {
+        (run.variant, run.seed) for run in runs if states[run.id] != "done"
+    }  # with any of its folds
     for run in runs:
         row = rows.setdefault(run.variant, {"variant": run.variant, "states": [], "score": [], "seconds": []})
         row["states"].append(states[run.id])
-        if states[run.id] == "done":
+        if (run.variant, run.seed) not in unfinished:
             metrics = _metrics(run)
             row["score"].append(metrics.get(SCORE))
             row["seconds"].append(metrics.get("seconds"))

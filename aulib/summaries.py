@@ -14,10 +14,12 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from aulib.fold_scores import in_any_fold, protocol_of, seeds_over_folds
 from aulib.methods import METHODS
 from aulib.results import chance_of_supervisors, history_of, read_run
 from aulib.run_values import MEAN, curves_of, seconds_per_step, values_of_history, values_of_metrics
 
+RUN_NAME = re.compile(r"(.+)-seed\d+(?:\.(\w+))?(?:-[0-9a-f]+)?")
 DIGITS = 5  # significant, of what is committed
 
 
@@ -31,6 +33,8 @@ class Summary:
         `probing.look_inside` (per AU too), share.TERM (of the gradient), saturation.SUPERVISOR (end of its
         curve over chance), seconds, seconds_per_step, peak_memory_mb. What is undefined has no row.
     curves: variant, supervisor, step, value (nats, mean over seeds), chance (nats, log N).
+    missing: runs that are unfinished, and seeds that lack a fold, each with what is missing.
+    folds: the protocol over whose folds each seed's values are a mean; "" without one.
     """
 
     study: str
@@ -39,6 +43,7 @@ class Summary:
     curves: pd.DataFrame
     question: str = ""
     missing: list[str] = field(default_factory=list)
+    folds: str = ""
 
     @property
     def variants(self) -> list[str]:
@@ -68,7 +73,8 @@ def summarise_runs(
 ) -> Summary:
     """The finished runs directly below a study's folder, each named `<variant>-seed<n>...`.
 
-    Of several finished runs of a variant and seed (made by older code, say) the one started last counts.
+    Of several finished runs of a variant and seed (made by older code, say) the one started last counts. Runs
+    of folds, `<variant>-seed<n>.<fold>...`, become their mean; a seed that lacks a fold has no values.
 
     Args:
         order: variants in reading order; if not given, methods go up the ladder.
@@ -81,16 +87,20 @@ def summarise_runs(
     folder = Path(folder)
     below = sorted(path.parent for path in folder.glob("*/params.json"))
     below = [run for run in below if only is None or run.name in only]
-    latest: dict[tuple[str, int], Path] = {}
+    latest: dict[tuple[str, int, str], Path] = {}
     finished = [run for run in below if (run / "metrics.json").is_file() and (run / "result.json").is_file()]
     for run in sorted(finished, key=started):
-        latest[variant_of(run), how_it_was_made(run)["seed"]] = run
+        latest[variant_of(run), how_it_was_made(run)["seed"], fold_of(run)] = run
     if not latest:
         raise FileNotFoundError(f"{folder} holds no finished run: no folder with params.json and result.json")
     settings: dict[str, dict] = {}
-    values, curves, tested_on = [], [], {}
-    for (variant, seed), run in sorted(latest.items()):
+    measured: dict[tuple[str, int], dict[str, dict]] = {}  # of each fold
+    curves, tested_on, protocols = [], {}, set()
+    for (variant, seed, fold), run in sorted(latest.items()):
         own = how_it_was_made(run)
+        protocols.add(protocol_of(own) if fold else "")
+        if fold:
+            own = in_any_fold(own)
         tested_on.setdefault(json.dumps(own.pop("data_versions"), sort_keys=True), run.name)
         del own["seed"]
         if settings.setdefault(variant, own) != own:
@@ -99,13 +109,19 @@ def summarise_runs(
         history, chance = history_of(run), chance_of_supervisors(own)
         found = values_of_metrics(read_run(run)) | {("seconds_per_step", MEAN): seconds_per_step(history)}
         found |= values_of_history(history, chance)
-        values += [(variant, seed, *key, value) for key, value in found.items() if np.isfinite(value)]
+        measured.setdefault((variant, seed), {})[fold] = found
         curves += [(variant, *row, chance[row[0]]) for row in curves_of(history, list(chance))]
+    if len(protocols) > 1:
+        raise ValueError(f"runs of {folder} are of different folds and cannot be compared: {protocols}")
+    protocol = protocols.pop()
+    values, incomplete = seeds_over_folds(measured, protocol)
     if len(tested_on) > 1:
         raise ValueError(f"runs of {folder} read different data and cannot be compared: {tested_on}")
     table = pd.DataFrame(curves, columns=["variant", "supervisor", "step", "value", "chance"])
     table = table.groupby(["variant", "supervisor", "step"], sort=False, as_index=False).mean()
-    missing = [run.name for run in below if run not in finished]
+    missing = [run.name for run in below if run not in finished] + incomplete
+    if not values:
+        raise ValueError(f"{folder} has no seed with all folds of {protocol}: {'; '.join(incomplete)}")
     return Summary(
         folder.name,
         {name: settings[name] for name in sorted(settings, key=_place(order, settings))},
@@ -113,13 +129,20 @@ def summarise_runs(
         table,
         question,
         missing,
+        protocol,
     )
 
 
 def variant_of(run: Path) -> str:
-    """The variant in a run folder's name, `<variant>-seed<n>` with or without a key behind it."""
-    found = re.fullmatch(r"(.+)-seed\d+(-[0-9a-f]+)?", run.name)
+    """The variant in a run folder's name, `<variant>-seed<n>` with or without fold and key behind it."""
+    found = RUN_NAME.fullmatch(run.name)
     return found[1] if found else run.name
+
+
+def fold_of(run: Path) -> str:
+    """The fold in the name of a run of a study with `folds`, "" without one."""
+    found = RUN_NAME.fullmatch(run.name)
+    return found[2] or "" if found else ""
 
 
 def started(run: Path) -> str:
@@ -184,6 +207,7 @@ def summary_text(summary: Summary) -> str:
             "settings": summary.settings[name], "seeds": seeds, "scores": scores, "curves": curves,
         }  # fmt: skip
     about = {"study": summary.study, "question": summary.question, "missing": summary.missing}
+    about |= {"folds": summary.folds} if summary.folds else {}
     text = json.dumps(about | {"variants": variants}, indent=1, allow_nan=False)
     return re.sub(r"\[[^\[\]{}]*\]", lambda found: re.sub(r"\s+", " ", found[0]), text) + "\n"
 
@@ -213,6 +237,7 @@ def read_summary(file: str | Path) -> Summary:
         pd.DataFrame(curves, columns=["variant", "supervisor", "step", "value", "chance"]),
         kept.get("question", ""),
         kept.get("missing", []),
+        kept.get("folds", ""),
     )
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 
 from aulib.comparisons import against, paired_differences
 from aulib.equal_time import footing
+from aulib.fold_scores import folds_of
 from aulib.run_values import MEAN
 from aulib.summaries import Summary, is_bound, short
 from aulib.verdicts import starred
@@ -142,11 +143,20 @@ def caption(summary: Summary, per_au: str = "") -> str:
     count = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
     plural = "" if seeds[-1] == 1 else "s"
     what = f"{TITLES.get(per_au, per_au)} by AU: " if per_au else ""
-    text = f"Target test faces, x 100: {what}mean of {count} seed{plural}"
+    text = f"Target test faces, x 100: {what}mean of {count} seed{plural}{of_folds(summary)}"
     text += ", lowest and highest seed in brackets. " if seeds[-1] > 1 and not per_au else ". "
     text += "Best bold, second underlined"
     bounds = [name for name in summary.variants if is_bound(summary.settings[name])]
     return text + (f", {' and '.join(bounds)} apart." if bounds else ".")
+
+
+def of_folds(summary: Summary) -> str:
+    """That a seed's score is a mean over folds, and which seeds are left out for want of one."""
+    if not summary.folds:
+        return ""
+    lacking = [text for text in summary.missing if "no run of fold" in text]
+    left_out = f" ({'; '.join(lacking)}: left out)" if lacking else ""
+    return f", each the mean of the {len(folds_of(summary.folds))} folds of {summary.folds}{left_out}"
 
 
 def side_by_side(columns: dict[str, pd.Series], variants: list[str]) -> pd.DataFrame:

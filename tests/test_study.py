@@ -9,6 +9,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from aulib.fold_scores import folds_of
 from aulib.known_names import names_in
 from aulib.run_lock import run_lock
 from aulib.running import write_json
@@ -179,7 +180,8 @@ def test_the_committed_studies_are_sound():
     assert {"supervisors.yml", "tiny.yml"} <= {file.name for file in files}
     for file in files:
         study = read_study(file)
-        assert study.question.endswith("?") and len(expand(study)) == len(study.variants) * len(study.seeds)
+        times = len(study.seeds) * (len(folds_of(study.folds)) if study.folds else 1)
+        assert study.question.endswith("?") and len(expand(study)) == len(study.variants) * times
 
 
 def test_the_readmes_study_is_the_demo_with_more_steps():

@@ -1,0 +1,264 @@
+"""A protocol by name: its folds for one run, for a notebook and for a study, and their mean before seeds."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import raw_trees
+from fabricated import write_run
+from tiny import TINY_VALUES
+
+from aulib import summaries
+from aulib.converting.convert import convert
+from aulib.fold_scores import folds_of
+from aulib.folds import parameters_in_fold, sets_of_fold, train_folds
+from aulib.parameters import ParameterError
+from aulib.protocols import PROTOCOLS
+from aulib.running import effective_parameters, notebook_path, run_key
+from aulib.study import StudyError, expand, read_study
+from aulib.study_table import summary_of
+from aulib.tables import study_table
+
+STUDY = """question: why?
+notebook: 02_train
+fixed: {source: data/bp4d, target: data/bp4d, steps: 2, batch_size: 3, precision: 32-true}
+variants:
+  plain: {method: source-only}
+  more: {method: multitask}
+seeds: [3, 1]
+folds: bp4d-3fold
+"""
+
+
+def study(folder: Path, text: str = STUDY) -> Path:
+    (folder / "why.yml").write_text(text)
+    return folder / "why.yml"
+
+
+class TestSetsOfAFold:
+    def test_within_one_set_both_are_the_same_people(self):
+        both = ("data/bp4d#bp4d-3fold/part2", "data/bp4d#bp4d-3fold/part2")
+        assert sets_of_fold("data/bp4d", "data/bp4d", "bp4d-3fold/part2") == both
+
+    def test_between_sets_the_source_is_everyone(self):
+        source, target = sets_of_fold("b", "d", "bp4d-to-disfa/part3")
+        assert (source, target) == ("b#bp4d-to-disfa/source", "d#bp4d-to-disfa/part3")
+        assert folds_of("bp4d-to-disfa") == ["part1", "part2", "part3"] and folds_of("adld") == ["target"]
+
+    def test_rendered_faces_have_no_people_of_a_protocol(self):
+        sets = sets_of_fold("synthetic:studio", "data/bp4d", "bp4d-3fold/part1")
+        assert sets == ("synthetic:studio", "data/bp4d#bp4d-3fold/part1")
+
+    @pytest.mark.parametrize(
+        "source, fold, why",
+        [
+            ("b#bp4d-3fold/part1", "bp4d-3fold/part2", "names bp4d-3fold/part1 already, where bp4d-3fold"),
+            ("data/bp4d", "bp4d-3fold/part9", "no fold 'part9'"),
+            ("data/bp4d", "bp4d-9fold/part1", "no protocol 'bp4d-9fold'"),
+            ("data/bp4d", "bp4d-to-disfa/source", "tests nobody; write bp4d-to-disfa/part1 or"),
+        ],
+    )  # fmt: skip
+    def test_what_cannot_be_is_refused(self, source, fold, why):
+        with pytest.raises(ValueError, match=why):
+            sets_of_fold(source, "data/other", fold)
+
+
+def test_every_fold_is_trained_into_its_own_folder_and_the_mean_kept(tmp_path):
+    seen = []
+
+    def train(source, target, out_dir, **settings):
+        seen.append((source, target, out_dir, settings))
+        f1 = {"part1": 0.5, "part2": 0.6, "part3": 0.85}[target.rpartition("/")[2]]
+        return {"target.mean.f1": f1, "target.mean.f1_low": 0.1, "seconds": 10.0, "x": float("nan")}
+
+    metrics, folders = train_folds(train, "bp4d-3fold", "b", "b", str(tmp_path), seed=4)
+    assert folders == {fold: str(tmp_path / fold) for fold in ("part1", "part2", "part3")}
+    assert seen[1] == ("b#bp4d-3fold/part2", "b#bp4d-3fold/part2", folders["part2"], {"seed": 4})
+    assert metrics.pop("x") != metrics.get("x")  # NaN
+    assert metrics == {"target.mean.f1": pytest.approx(0.65), "seconds": 30.0, "folds": 3}
+    kept = json.loads((tmp_path / "metrics.json").read_text())
+    assert kept["target.mean.f1"] == pytest.approx(0.65) and kept["x"] is None
+    table = pd.read_csv(tmp_path / "folds.csv", index_col="score")
+    assert table.loc["target.mean.f1"].tolist() == pytest.approx([0.5, 0.6, 0.85, 0.65])
+
+    one, folders = train_folds(train, "bp4d-3fold/part3", "b", "b", "out")
+    assert one["target.mean.f1"] == 0.85 and folders == {"part3": "out"} and seen[-1][2] == "out"
+
+
+class TestStudy:
+    def test_a_study_runs_each_variant_and_seed_in_each_fold(self, tmp_path):
+        runs = expand(read_study(study(tmp_path)))
+        assert [(run.index, run.variant, run.seed, run.fold) for run in runs[:4]] == [
+            (0, "plain", 3, "part1"),
+            (1, "plain", 3, "part2"),
+            (2, "plain", 3, "part3"),
+            (3, "plain", 1, "part1"),
+        ]
+        assert len(runs) == 12 and runs[1].id == f"plain-seed3.part2-{runs[1].key[:8]}"
+        assert runs[1].parameters["source"] == runs[1].parameters["target"] == "data/bp4d#bp4d-3fold/part2"
+        assert (
+            summaries.variant_of(runs[1].folder) == "plain" and summaries.fold_of(runs[1].folder) == "part2"
+        )
+        assert summaries.fold_of(Path("plain-seed3-deadbeef")) == ""
+
+    @pytest.mark.parametrize(
+        "old, new, complaint",
+        [
+            ("folds: bp4d-3fold", "folds: bp4d-4fold", "folds: no protocol 'bp4d-4fold'; there are bp4d"),
+            ("source: data/bp4d", "source: b#adld/source", "variant 'plain': b#adld/source names adld"),
+            ("source: data/bp4d, target: data/bp4d, ", "", "variant 'plain': .* needs source and target"),
+            ("steps: 2", "steps: 2, protocol: adld/target", "protocol 'adld/target' stands beside folds"),
+            ("folds: bp4d-3fold", "", "no complaint"),
+            ("seeds: [3, 1]\nfolds: bp4d-3fold", "seeds: [3]", "no complaint"),
+        ],
+    )  # fmt: skip
+    def test_folds_that_cannot_be_are_refused_by_file_and_key(self, tmp_path, old, new, complaint):
+        assert old in STUDY
+        file = study(tmp_path, STUDY.replace(old, new))
+        if complaint == "no complaint":
+            assert not read_study(file).folds
+            return
+        with pytest.raises(StudyError, match=complaint) as refusal:
+            read_study(file)
+        assert str(file) in str(refusal.value)
+
+    def test_a_whole_protocol_in_one_run_of_a_study_is_said_to_be_folds(self, tmp_path):
+        text = STUDY.replace("folds: bp4d-3fold\n", "").replace("steps: 2", "steps: 2, protocol: bp4d-3fold")
+        with pytest.raises(StudyError, match="write `folds: bp4d-3fold` beside the seeds"):
+            read_study(study(tmp_path, text))
+
+    def test_a_manifest_behind_a_fold_counts_among_what_shapes_a_run(self, tmp_path):
+        (tmp_path / "manifest.csv").write_text("image,subject,split\n")
+        notebook, name = notebook_path("02_train"), f"{tmp_path}#bp4d-3fold/part1"
+        values = effective_parameters(notebook, {"source": name}, tmp_path / "out")
+        before = run_key(notebook, values)
+        (tmp_path / "manifest.csv").write_text("image,subject,split\na,b,train\n")
+        assert run_key(notebook, values) != before
+        with pytest.raises(ParameterError, match="parameter protocol: .* no fold 'p'"):
+            effective_parameters(notebook, {"protocol": "bp4d-3fold/p"}, tmp_path / "out")
+
+
+def runs_of_folds(folder: Path, scores: dict[tuple[str, int], list[float | None]]) -> Path:
+    for (variant, seed), of_folds in scores.items():
+        for number, f1 in enumerate(of_folds, 1):
+            if f1 is not None:
+                fold = f"bp4d-3fold/part{number}"
+                write_run(
+                    folder, variant, seed, {"AU01": f1}, "source-only", suffix=f".part{number}-0a1b",
+                    source=f"b#{fold}", target=f"b#{fold}", version=f"v1#{fold}",
+                )  # fmt: skip
+    return folder
+
+
+class TestSummary:
+    def test_folds_are_averaged_before_seeds(self, tmp_path):
+        scores = {("plain", 0): [0.5, 0.6, 0.7], ("plain", 1): [0.8, 0.8, 0.5]}
+        summary = summaries.summarise_runs(runs_of_folds(tmp_path / "s", scores))
+        assert summary.seeds_of("f1")["plain"].tolist() == pytest.approx([0.6, 0.7])
+        assert summary.folds == "bp4d-3fold" and summary.missing == []
+        assert summary.settings["plain"]["target"] == "b#bp4d-3fold"
+        told = study_table(summary)
+        assert "| plain | 65.0 [60.0, 70.0] |" in told  # two seeds, not six runs
+        assert "mean of 2 seeds, each the mean of the 3 folds of bp4d-3fold, lowest" in told
+        summaries.write_summary(summary, tmp_path / "s.json")
+        assert summaries.read_summary(tmp_path / "s.json").folds == "bp4d-3fold"
+
+    def test_a_seed_that_lacks_a_fold_is_left_out_and_said(self, tmp_path):
+        scores = {("plain", 0): [0.5, 0.6, 0.7], ("plain", 1): [0.9, None, 0.9]}
+        summary = summaries.summarise_runs(runs_of_folds(tmp_path / "s", scores))
+        assert summary.seeds_of("f1")["plain"].to_dict() == {0: pytest.approx(0.6)}
+        assert summary.missing == ["plain-seed1: no run of fold part2"]
+        assert "(plain-seed1: no run of fold part2: left out)" in study_table(summary)
+
+    def test_no_whole_seed_is_an_error_and_folds_of_two_protocols_are(self, tmp_path):
+        folder = runs_of_folds(tmp_path / "s", {("plain", 0): [0.5, None, 0.7]})
+        with pytest.raises(
+            ValueError, match="no seed with all folds of bp4d-3fold: plain-seed0: no run of fold part2"
+        ):
+            summaries.summarise_runs(folder)
+        write_run(
+            folder, "other", 0, {"AU01": 0.5}, "source-only", target="b#disfa-3fold/part1", suffix=".part1"
+        )
+        with pytest.raises(ValueError, match="different folds"):
+            summaries.summarise_runs(folder)
+
+    def test_the_table_of_a_study_at_work_counts_whole_seeds_only(self, tmp_path):
+        runs = [run for run in expand(read_study(study(tmp_path)), tmp_path) if run.variant == "plain"]
+        for run, f1 in zip(runs, (0.1, 0.2, 0.6, 0.9), strict=False):
+            run.folder.mkdir()
+            (run.folder / "metrics.json").write_text(json.dumps({"target.mean.f1": f1}))
+            (run.folder / "result.json").write_text(json.dumps({"key": run.key}))
+        states = {run.id: "done" if run.folder.is_dir() else "missing" for run in runs}
+        assert summary_of(runs, states)[0]["score"] == pytest.approx(0.3)
+
+
+def people_of_all_folds() -> list[str]:
+    """Two people of each part, one of them validating when others test."""
+    parts = [fold.test for fold in PROTOCOLS["bp4d-3fold"].folds.values()]
+    validating = {name for fold in PROTOCOLS["bp4d-3fold"].folds.values() for name in fold.val}
+    return [
+        name for people in parts for name in ([n for n in people if n in validating][:1] + list(people[:2]))
+    ]
+
+
+@pytest.fixture(scope="module")
+def bp4d(tmp_path_factory) -> Path:
+    """A converted miniature BP4D with people in every split of every fold."""
+    base = tmp_path_factory.mktemp("bp4d")
+    people = tuple(dict.fromkeys(people_of_all_folds()))
+    raw_trees.write_bp4d(base / "raw", subjects=people, frames_per_session=2)
+    convert("bp4d", base / "raw", base / "out", workers=1, progress=False)
+    return base / "out"
+
+
+def test_a_converted_bp4d_is_trained_in_all_its_folds(bp4d, tmp_path):
+    from aulib.runs import train_run
+
+    values = TINY_VALUES | {"num_landmarks": 49}
+    metrics, folders = train_folds(
+        train_run, "bp4d-3fold", str(bp4d), str(bp4d), str(tmp_path), method="source-only", steps=2,
+        batch_size=3, precision="32-true", progress=False, insides=False, **values,
+    )  # fmt: skip
+    each = {fold: json.loads(Path(folder, "metrics.json").read_text()) for fold, folder in folders.items()}
+    f1 = [one["target.mean.f1"] for one in each.values()]
+    assert metrics["target.mean.f1"] == pytest.approx(sum(f1) / 3) and metrics["folds"] == 3
+    tested = [set(pd.read_csv(Path(f, "predictions_target_test.csv"))["subject"]) for f in folders.values()]
+    for fold, people in zip(folders, tested, strict=True):
+        assert people and people <= set(PROTOCOLS["bp4d-3fold"].folds[fold].test)
+
+
+@pytest.mark.slow
+def test_a_study_of_a_converted_bp4d_ends_in_a_table_of_fold_means(bp4d, tmp_path, monkeypatch, capsys):
+    from aulib.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    file = study(tmp_path, STUDY.replace("data/bp4d", str(bp4d)).replace("[3, 1]", "[3]"))
+    with pytest.raises(SystemExit) as end:
+        main(["study", str(file), "--workers", "1"])
+    assert not end.value.code
+    with pytest.raises(SystemExit):
+        main(["table", "why"])
+    assert "each the mean of the 3 folds of bp4d-3fold" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_02_train_takes_a_whole_protocol_and_reports_its_mean(bp4d, tmp_path):
+    from aulib.running import run_notebook
+
+    values = {"source": str(bp4d), "target": str(bp4d), "protocol": "bp4d-3fold", "method": "source-only"}
+    values |= {"steps": 2, "batch_size": 3, "precision": "32-true"}
+    metrics = run_notebook("02_train", tmp_path / "run", values, progress=False)
+    assert metrics["folds"] == 3 and (tmp_path / "run/part3/model.safetensors").is_file()
+    assert "INCOMPLETE" not in (tmp_path / "run/notebook.ipynb").read_text()
+
+
+def test_a_folder_that_is_not_there_is_named_when_the_run_begins(tmp_path, monkeypatch):
+    from aulib.runs import train_run
+
+    monkeypatch.chdir(tmp_path)
+    expand(read_study(Path(__file__).parent.parent / "experiments/bp4d_3fold.yml"))  # a plan needs no data
+    with pytest.raises(FileNotFoundError, match="data/bp4d is not a folder"):
+        train_folds(train_run, "bp4d-3fold", "data/bp4d", "data/bp4d", str(tmp_path / "run"))
+    with pytest.raises(ValueError, match="needs source and target"):
+        parameters_in_fold({}, "bp4d-3fold", "part1")
