@@ -213,7 +213,7 @@ def test_a_study_is_listed_and_watched_without_importing_torch_or_the_renderer(t
     code = (
         "import sys; from aulib.cli import app\n"
         f"for how in ('--dry-run', '--status'): app(['study', {str(file)!r}, how], standalone_mode=False)\n"
-        "print('slow:', sorted({'torch', 'warp', 'distributed', 'pandas'} & set(sys.modules)))"
+        "print('\\nslow:', sorted({'torch', 'warp', 'distributed', 'pandas'} & set(sys.modules)))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=300, cwd=tmp_path
