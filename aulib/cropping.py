@@ -44,6 +44,30 @@ class CropSpec:
 # The crops of two code bases to the pixel (but for OpenCV's sampling, which rounds to 1/32 of a pixel).
 ADLD_CROP = CropSpec(size=200, box_enlarge=2.8, smooth=False)
 JAANET_CROP = CropSpec(size=200, box_enlarge=2.9, smooth=False)
+CROPS = {"adld": ADLD_CROP, "jaanet": JAANET_CROP}
+
+
+def crop_named(name: str, size: int) -> CropSpec:
+    """How a run cuts faces of `size` pixels: "smooth" [C], or as other code does, a key of CROPS.
+
+    Raises:
+        ValueError: unknown name, or another size than that code's.
+    """
+    if name == "smooth":
+        return CropSpec(size)
+    if name not in CROPS:
+        raise ValueError(f"unknown crop {name!r}; there are smooth, {', '.join(CROPS)}")
+    if CROPS[name].size != size:
+        raise ValueError(
+            f"crop {name!r} is {CROPS[name].size} pixels, the run's margin_size is {size}: take preset "
+            f"'paper', or margin_size {CROPS[name].size}"
+        )
+    return CROPS[name]
+
+
+def crop_of(config) -> CropSpec:
+    """How the faces of a run are cut; `config` is its `model.ModelConfig`."""
+    return CropSpec(config.margin_size, config.box_enlarge, config.smooth_crops)
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from aulib.checkpoints import WEIGHTS, load_run
-from aulib.cropping import CropSpec, crop_dataset
+from aulib.cropping import crop_dataset, crop_of
 from aulib.datasets import read_dataset
 from aulib.loaders import Faces, take_batch
 from aulib.model import AUModel
@@ -215,7 +215,7 @@ def _faces(name: str, model: AUModel) -> Faces:
     rows = data.rows("train")
     if not len(rows):
         raise ValueError(f"{data.root} has no row of split 'train', so no decoder can be fitted to it")
-    crops = crop_dataset(data, CropSpec(model.config.margin_size, model.config.box_enlarge))
+    crops = crop_dataset(data, crop_of(model.config))
     return Faces(crops.images, rows, crops.landmarks, None)
 
 

@@ -28,8 +28,12 @@ def sizes(domains: dict[str, DatasetFolder]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def base_rates(domains: dict[str, DatasetFolder]) -> pd.DataFrame:
-    """One row a domain and AU, in FACS order: base_rate, support (frames with it), frames (annotated)."""
+def base_rates(domains: dict[str, DatasetFolder], published: dict[str, float] | None = None) -> pd.DataFrame:
+    """One row a domain and AU, in FACS order: base_rate, support (frames with it), frames (annotated).
+
+    Args:
+        published: AU -> rate to compare with; gives a column `published`, NaN where there is none.
+    """
     rows = []
     for domain, data in domains.items():
         occurrence = data.occurrence if data.aus else np.empty((len(data), 0))
@@ -41,6 +45,8 @@ def base_rates(domains: dict[str, DatasetFolder]) -> pd.DataFrame:
                 {"domain": domain, "au": au, "base_rate": rate, "support": present, "frames": annotated}
             )
     table = pd.DataFrame(rows, columns=["domain", "au", "base_rate", "support", "frames"])
+    if published:
+        table["published"] = table["au"].map(published).astype(float)
     return table.sort_values(
         "au", key=lambda aus: aus.map(list(AU_NAMES).index), kind="stable", ignore_index=True
     )
@@ -63,8 +69,11 @@ def cooccurrence(data: DatasetFolder) -> pd.DataFrame:
     return pd.DataFrame({"given": [p[0] for p in pairs], "also": [p[1] for p in pairs], "rate": rate.ravel()})
 
 
-def some_faces(data: DatasetFolder, n: int, seed: int = 0) -> dict:
+def some_faces(data: DatasetFolder, n: int, seed: int = 0, among: np.ndarray | None = None) -> dict:
     """Up to n faces drawn by `seed` alone, cropped as training crops them; those without landmarks left out.
+
+    Args:
+        among: rows to draw from, by default all.
 
     Returns:
         images (n, S, S, 3) uint8, landmarks (n, K, 2) pixels of them, captions (the AUs present: "6 12 25"),
@@ -75,6 +84,7 @@ def some_faces(data: DatasetFolder, n: int, seed: int = 0) -> dict:
     """
     landmarks = data.landmarks
     usable = np.flatnonzero(~np.isnan(landmarks).any(axis=(1, 2))) if data.num_landmarks else np.empty(0, int)
+    usable = usable if among is None else np.intersect1d(usable, among)
     if not len(usable):
         raise ValueError(f"{data.root} has no landmarks; `aulib prepare` finds them")
     rows = np.sort(np.random.default_rng(seed).permutation(usable)[:n])
@@ -91,6 +101,11 @@ def some_faces(data: DatasetFolder, n: int, seed: int = 0) -> dict:
         "captions": [_caption(occurrence[row], data.aus) for row in rows],
         "names": data.table["image"].to_numpy()[rows].tolist(),
     }
+
+
+def listed(faces: dict) -> pd.DataFrame:
+    """What `some_faces` drew, as a table: image, aus present."""
+    return pd.DataFrame({"image": faces["names"], "aus": faces["captions"]})
 
 
 def _caption(occurrence: np.ndarray, aus: list[str]) -> str:

@@ -24,7 +24,7 @@ def require_detector() -> None:
         )
 
 
-def detect_landmarks(image: np.ndarray) -> tuple[np.ndarray | None, int]:
+def detect_landmarks(image: np.ndarray, max_upsample: int = MAX_UPSAMPLE) -> tuple[np.ndarray | None, int]:
     """Landmarks of the largest face, and how many faces there are.
 
     Faces are looked for at the picture's own size first, then, while none is found, at twice and four times
@@ -32,6 +32,7 @@ def detect_landmarks(image: np.ndarray) -> tuple[np.ndarray | None, int]:
 
     Args:
         image: (H, W, 3) uint8 RGB.
+        max_upsample: how often the picture is doubled at most.
 
     Returns:
         (68, 2) float32 pixels, x then y, or None if no face is found; and the number of faces.
@@ -45,7 +46,7 @@ def detect_landmarks(image: np.ndarray) -> tuple[np.ndarray | None, int]:
     detector, predictor = _models()
     image = np.ascontiguousarray(image)
     faces = []
-    for upsample in range(MAX_UPSAMPLE + 1):
+    for upsample in range(max_upsample + 1):
         if upsample and max(image.shape[:2]) * 2**upsample > UPSAMPLED_SIDE:
             break
         faces = list(detector(image, upsample))

@@ -76,7 +76,7 @@ def _without_fold(name: str) -> str:
     return f"{folder}#{protocol.partition('/')[0]}" if protocol else name
 
 
-def fold_table(name: str, runs: list[Path]) -> str:
+def fold_table(name: str, runs: list[Path] | list[str]) -> str:
     """Scores of the runs of a protocol's folds and their mean, as text.
 
     Raises:
@@ -84,7 +84,7 @@ def fold_table(name: str, runs: list[Path]) -> str:
         ValueError: a run is not of this protocol, or two are of one fold.
     """
     scores = {}
-    for run in runs:
+    for run in map(Path, runs):
         settings, metrics = run / "config.json", run / "metrics.json"
         if not (settings.is_file() and metrics.is_file()):
             raise FileNotFoundError(f"{run} is no finished run: no config.json and metrics.json")

@@ -92,6 +92,8 @@ METHODS = {
 class Preset:
     """Sizes and rates; `paper` is ADLD's published setting, `fast` is made for two CPU cores [C].
 
+    crop: "adld" and "jaanet" cut faces with those code bases' coordinates and one bilinear sample a pixel
+        (margin 200, of which the network sees 176); "smooth" averages what shrinks, with ADLD's box [C].
     image_size, margin_size: crop the network sees, and the larger crop it is cut from (pixels).
     separation_starts: share of the steps that run multi-task before the rounds begin; ramp: share
         over which their terms then grow to full weight.
@@ -118,6 +120,7 @@ class Preset:
     au_centres: bool
     num_landmarks: int
     gradient_clip: float = 5.0
+    crop: str = "smooth"  # or a key of `cropping.CROPS` that other code cuts with, to the pixel
 
 
 PRESETS = {

@@ -45,6 +45,7 @@ class ModelConfig:
     share_extraction: one E for landmarks and AUs [P]; False trains two of the same structure [C].
     au_centres: landmarks are moved to AU centres before the maps are made [A].
     alignment_dense: projectors read positions instead of faces.
+    smooth_crops: faces that shrink are averaged, see `cropping.CropSpec`.
     queues: each supervisor keeps faces of past batches as negatives.
     """
 
@@ -53,6 +54,7 @@ class ModelConfig:
     image_size: int = 112
     margin_size: int = 128
     box_enlarge: float = 2.8
+    smooth_crops: bool = True
     channels: int = 32
     colour: str = "luminance"
     backbone: str = ""

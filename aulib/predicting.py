@@ -13,7 +13,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from aulib.checkpoints import load_run
-from aulib.cropping import CropSpec, crop_dataset
+from aulib.cropping import CropSpec, crop_dataset, crop_of
 from aulib.datasets import DatasetFolder, manifest_path, read_dataset
 from aulib.face_finding import OK, FoundFace, Picture, crashed, find_face
 from aulib.landmarks import move_to_au_centres, to_49
@@ -122,7 +122,7 @@ def way_of_reading(settings: dict, name: str | Path, data: DatasetFolder) -> str
 
 
 def crop_spec(config: ModelConfig) -> CropSpec:
-    return CropSpec(config.margin_size, config.box_enlarge)
+    return crop_of(config)
 
 
 def _predict_dataset(

@@ -17,7 +17,7 @@ import torch
 
 from aulib import processes
 from aulib.checkpoints import save_run
-from aulib.cropping import CropSpec, crop_dataset
+from aulib.cropping import crop_dataset, crop_named, crop_of
 from aulib.datasets import DatasetFolder, read_dataset
 from aulib.labels import au_weights
 from aulib.landmark_classifier import fit_landmark_head
@@ -150,7 +150,7 @@ def train_run(
             f"{labelled.root} has no AU labels (columns AU01_c, ...), which method {method!r} learns from"
         )
     config = model_config(values, rung, labelled, sets, backbone, share_extraction, alignment, negatives)
-    spec = CropSpec(config.margin_size, config.box_enlarge)
+    spec = crop_of(config)
     with processes.first_alone():
         crops = {name: crop_dataset(data, spec) for name, data in sets.items()}
     faces = {}
@@ -236,9 +236,11 @@ def model_config(
     if not available:
         missing = [str(data.root) for data in sets.values() if not data.num_landmarks]
         raise ValueError(f"no landmarks in {missing}; run `aulib prepare` or add columns x_0, y_0, ...")
+    crop = crop_named(preset.crop, preset.margin_size)
     return ModelConfig(
         aus=tuple(labelled.aus), num_landmarks=min(available, preset.num_landmarks),
-        image_size=preset.image_size, margin_size=preset.margin_size, channels=preset.channels,
+        image_size=preset.image_size, margin_size=preset.margin_size, box_enlarge=crop.box_enlarge,
+        smooth_crops=crop.smooth, channels=preset.channels,
         colour=preset.colour, backbone=backbone, pretrained=False, separates=method.separates,
         adapts_by_domain=method.adapts_by_domain, au_from_landmarks=method.au_from_landmarks,
         share_extraction=share, au_centres=preset.au_centres, alignment_dense=alignment == "dense",

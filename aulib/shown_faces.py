@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from aulib.cropping import CropSpec, crop_dataset
+from aulib.cropping import crop_dataset, crop_of
 from aulib.datasets import DatasetFolder, read_dataset
 from aulib.landmarks import to_49
 from aulib.loaders import centre_crop
@@ -74,7 +74,7 @@ def faces_from(
         if not len(rows):
             raise ValueError(f"{data.root} has no row of split {split!r}, so there is no face to show")
         rows = rows[evenly(len(rows), count)]
-    crops = crop_dataset(data, CropSpec(config.margin_size, config.box_enlarge))
+    crops = crop_dataset(data, crop_of(config))
     points = crops.landmarks[rows]
     if points.shape[1] == 68 and config.num_landmarks == 49:
         points = to_49(points)

@@ -13,9 +13,11 @@ PEOPLE, EACH, SIDE = 30, 5, 128
 
 
 def draw_face(points: np.ndarray, rng, size: int = SIDE) -> Image.Image:
-    """A cartoon of a face at 68 points: skin, brows, eyes, nose, mouth over a shaded ground."""
+    """A cartoon of a face at 68 points: skin, brows, eyes, nose, mouth over a ground of its own."""
     top, bottom = rng.integers(60, 200, (2, 3))
     ramp = np.linspace(top, bottom, size)[:, None, :].repeat(size, axis=1) + rng.normal(0, 6, (size, size, 3))
+    blots = Image.fromarray(rng.integers(0, 160, (7, 7), dtype=np.uint8)).resize((size, size), Image.BICUBIC)
+    ramp += np.asarray(blots, float)[:, :, None] - 80  # light and shade that no other picture has
     picture = Image.fromarray(ramp.clip(0, 255).astype(np.uint8))
     pen = ImageDraw.Draw(picture)
     skin = tuple(int(v) for v in rng.integers(150, 230, 3))

@@ -1,16 +1,20 @@
 """The label doctor: a sound set is found sound, and each of thirty planted faults is found by itself."""
 
 import json
+import re
 
 import numpy as np
 import pandas as pd
 import pytest
 from conftest import write_tiny_set
-from planted_faults import EACH, PEOPLE, Clinic
+from PIL import Image
+from planted_faults import EACH, PEOPLE, SIDE, Clinic
 
+from aulib.checking import doctor
 from aulib.checking.doctor import check, worst_faces
-from aulib.checking.duplicates import find_duplicates
+from aulib.checking.duplicates import SAME, find_duplicates
 from aulib.checking.pictures import Look
+from aulib.landmarks import layout_of
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +75,30 @@ def test_the_report_names_rows_as_a_spreadsheet_does_and_is_kept_as_json(spoilt,
 def test_the_worst_crops_are_those_that_miss_the_face(spoilt):
     _, diagnosis = spoilt
     faces = worst_faces(diagnosis, 6)
-    assert f"row {9 * EACH + 2}" in faces["captions"] and faces["images"][0].shape == (128, 128, 3)
+    table, row = faces["table"], 9 * EACH + 2
+    assert row in set(table["row"]) and faces["images"][0].shape == (128, 128, 3)
+    assert table["likeness"].is_monotonic_increasing and table["likeness"].iloc[0] < 0.3
+    assert f"row {row} · {table.set_index('row')['likeness'][row]:.2f}" in faces["captions"]
+
+
+def test_every_error_fits_the_terminal_and_all_findings_can_be_asked_for(spoilt):
+    faults, diagnosis = spoilt
+    told = [line for line in diagnosis.text().splitlines() if line.startswith("  ")]
+    assert sum("... and" in line for line in told) == 0  # fourteen errors of one check
+    shown = doctor.SHOWN
+    try:
+        doctor.SHOWN = {"error": 2, "warning": 2, "note": 2}
+        assert "and 12 more: --all shows them" in diagnosis.text()
+        assert "more: --all" not in diagnosis.text(everything=True)
+    finally:
+        doctor.SHOWN = shown
+
+
+def test_no_name_is_empty_and_a_pair_of_pictures_is_said_once(spoilt):
+    _, diagnosis = spoilt
+    assert not any(", ," in f.text or ",  " in f.text for f in diagnosis.findings)
+    pairs = [f.rows for f in diagnosis.findings if f.check == "duplicates"]
+    assert len(pairs) == len(set(pairs)) == 2
 
 
 def test_landmarks_in_another_order_throughout_are_one_finding(tmp_path, sound):
@@ -149,18 +176,78 @@ def test_a_set_without_columns_or_rows_says_so(tmp_path):
 def test_duplicates_agree_with_comparing_all_pairs():
     rng = np.random.default_rng(0)
     thumbs = rng.integers(20, 236, (200, 32, 32), dtype=np.uint8)
-    for copy in range(20):  # noise of growing size; from 5 grey levels on it is another picture
-        noise = rng.normal(0, 1, (32, 32))
-        thumbs[180 + copy] = (thumbs[copy] + noise / noise.std() * copy / 2).round().astype(np.uint8)
+    for copy in range(20):  # noise of growing size, until it is another picture
+        noise = rng.normal(0, 1, (32, 32)) * copy
+        thumbs[180 + copy] = (thumbs[copy] + noise).round().clip(0, 255).astype(np.uint8)
     look = Look(np.arange(200), thumbs, np.zeros((200, 24, 24), np.uint8), np.zeros(200, bool))
     groups = np.array(["train"] * 180 + ["test"] * 20)
 
-    def apart(a, b):
-        return float(np.sqrt(((thumbs[a].astype(float) - thumbs[b]) ** 2).mean()))
+    def alike(a, b):
+        return float(np.corrcoef(thumbs[a].ravel(), thumbs[b].ravel())[0, 1])
 
-    slow = [(a, b) for a in range(180) for b in range(180, 200) if apart(a, b) <= 5]
-    assert find_duplicates(look, groups) == slow and 9 <= len(slow) <= 11
+    slow = [(a, b) for a in range(180) for b in range(180, 200) if alike(a, b) >= SAME]
+    assert find_duplicates(look, groups) == slow and 14 <= len(slow) < 20
     assert find_duplicates(look, np.array(["train"] * 200)) == []  # frames of one video look alike
+
+
+def altered(picture: Image.Image, how: str) -> Image.Image:
+    if how == "mirrored":
+        return picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    if how == "lighter":
+        return picture.point(lambda value: min(255, round(1.25 * value)))
+    if how == "cut":
+        return picture.crop((5, 5, SIDE - 5, SIDE - 5))
+    return picture.resize((60, 60)).resize((SIDE, SIDE))
+
+
+@pytest.mark.parametrize("how", ["mirrored", "lighter", "cut", "smaller"])
+def test_a_copy_is_found_however_it_was_altered(tmp_path, how):
+    clinic = Clinic(tmp_path)
+    copy, original = clinic.row(26), clinic.row(7)
+    with Image.open(clinic.picture(original)) as picture:
+        altered(picture.convert("RGB"), how).save(clinic.picture(copy))
+    points = clinic.points(original)
+    if how == "mirrored":
+        order = list(layout_of(68).flip_index)
+        points = (points * (-1, 1) + (SIDE - 1, 0))[order]
+    clinic.set_points(copy, points - 5 if how == "cut" else points)
+    clinic.write()
+    found = [f.rows for f in check(tmp_path, progress=False).findings if f.check == "duplicates"]
+    assert found == [(original, copy)]
+
+
+def test_an_au_that_the_whole_test_split_has_is_an_error(tmp_path):
+    clinic = Clinic(tmp_path)
+    clinic.table.loc[clinic.table["split"] == "test", "AU06_c"] = 1
+    clinic.write()
+    (found,) = matching(
+        check(tmp_path, pictures=0, progress=False), "AU06 is present in every one of 25 rows"
+    )
+    assert found.level == "error" and "of test, in" in found.text
+
+
+def test_a_stuck_track_is_one_finding_with_all_its_rows(tmp_path):
+    clinic = Clinic(tmp_path)
+    stuck = [clinic.row(11, n) for n in range(5)]
+    for row in stuck:
+        clinic.set_points(row, clinic.points(stuck[0]))
+    clinic.write()
+    (found,) = matching(check(tmp_path, pictures=0, progress=False), "have the very same landmarks")
+    assert list(found.rows) == stuck and found.level == "error"
+
+
+@pytest.mark.parametrize("move", [(14, 0), (0, -14)])
+def test_landmarks_beside_the_face_are_an_error_that_says_where_the_face_is(tmp_path, move, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)  # no detector has to be there
+    clinic = Clinic(tmp_path)
+    row = clinic.row(12)
+    clinic.set_points(row, clinic.points(row) + move)
+    clinic.write()
+    (found,) = [f for f in check(tmp_path, progress=False).findings if f.check == "crops"]
+    assert found.level == "error" and found.rows == (row,)
+    assert "pixels beside the face" in found.text and ("to the left" if move[0] else "below") in found.text
+    far = int(re.search(r"about (\d+) pixels", found.text)[1])
+    assert 9 <= far <= 19
 
 
 def test_a_set_of_many_pictures_is_sampled_and_says_so(tmp_path):

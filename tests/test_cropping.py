@@ -82,6 +82,40 @@ def test_adlds_and_jaanets_crops_of_a_turned_face_by_hand():
     assert matrix[:, :2] @ (100, 100) + matrix[:, 2] == pytest.approx((65.190, 65.190), abs=1e-3)
 
 
+def hand_face(side):
+    """49 points, level eyes; the box of eyes, nose and mouth is `side` wide and high around (60, 40)."""
+    points = np.full((49, 2), (60.0, 40.0))
+    points[19:25], points[25:31] = (60 - side / 2, 40 - side / 2), (60 + side / 2, 40 - side / 2)
+    points[31], points[37] = (60 - side / 4, 40 + side / 2), (60 + side / 4, 40 + side / 2)
+    return points
+
+
+def test_pixels_of_adlds_crop_by_hand():
+    """box 40: half = 0.5 * 2.8 * 40 = 56, scale = 199 / 2 / 56; pixel (c, r) of the crop shows the picture at
+    60 + (c - 99.5) * 112 / 199, 40 + (r - 99.5) * 112 / 199, bilinear; grey 128 outside."""
+    column, row = np.meshgrid(np.arange(130), np.arange(110))
+    pixels = np.stack([column, row, np.where(column < 60, 0, 200)], axis=-1).astype(np.uint8)
+    matrix = crop_matrix(hand_face(40), ADLD_CROP)
+    crop = crop_face(Image.fromarray(pixels), matrix, ADLD_CROP.size, ADLD_CROP.smooth).astype(int)
+    # (0, 99): x = 60 - 56 = 4, y = 40 - 0.5 * 112 / 199 = 39.72
+    assert abs(crop[99, 0] - (4, 39.72, 0)).max() <= 1
+    # (199, 120): x = 116, y = 40 + 20.5 * 112 / 199 = 51.54
+    assert abs(crop[120, 199] - (116, 51.54, 200)).max() <= 1
+    # (99, 99): x = 59.72 lies between columns 59 (0) and 60 (200): 0.72 * 200 = 143.7
+    assert abs(crop[99, 99] - (59.72, 39.72, 143.7)).max() <= 1
+    # (50, 0): y = 40 - 56 = -16, above the picture
+    assert crop[0, 50].tolist() == [128, 128, 128]
+    # every second pixel of a picture twice as fine is skipped, not averaged, as cv2.warpAffine does
+    fine = np.zeros((220, 260, 3), np.uint8)
+    fine[:, ::2] = 200
+    matrix = crop_matrix(hand_face(160), ADLD_CROP)
+    sampled, averaged = (
+        crop_face(Image.fromarray(fine), matrix, 200, smooth)[90:170, 80:160]
+        for smooth in (ADLD_CROP.smooth, True)
+    )
+    assert sampled.std() > 40 > 2 * averaged.std()
+
+
 @pytest.mark.parametrize("spec", [ADLD_CROP, JAANET_CROP])
 def test_their_crops_sample_a_large_picture_without_averaging(spec):
     pixels = np.random.default_rng(0).integers(

@@ -12,11 +12,13 @@ from safetensors.torch import load_file
 from tiny import TINY_VALUES
 
 from aulib.checkpoints import load_run
+from aulib.cropping import ADLD_CROP, crop_of
 from aulib.datasets import read_dataset
 from aulib.loaders import Faces
 from aulib.methods import METHODS, PRESETS
 from aulib.metrics import au_scores
 from aulib.reading import read_faces
+from aulib.results import read_samples
 from aulib.runs import label_weights, log_seconds, train_run
 
 SMALL = TINY_VALUES | {"separation_starts": 0.3, "average": 0.9}
@@ -270,3 +272,16 @@ class TestLabelWeights:
 def test_seconds_are_the_log_s_own_clock():
     assert log_seconds([{"seconds": 1.5}, {"seconds": 4.0}, {"validation_f1": 0.2}], 99) == 4.0
     assert log_seconds([], 99) == 99
+
+
+def test_a_run_trains_on_adlds_crops_and_is_read_with_them(tmp_path):
+    folder = str(write_tiny_set(tmp_path / "set"))
+    given = {"steps": 1, "batch_size": 3, "precision": "32-true", "progress": False, "insides": False}
+    values = TINY_VALUES | {"image_size": 176, "margin_size": 200, "crop": "adld"}
+    train_run(folder, folder, "source-only", out_dir=str(tmp_path / "run"), **given, **values)
+    assert crop_of(load_run(tmp_path / "run")[0].config) == ADLD_CROP
+    assert read_samples(tmp_path / "run").images.shape[1:] == (200, 200, 3)
+    with pytest.raises(ValueError, match="crop 'adld' is 200 pixels, the run's margin_size is 40"):
+        train_run(folder, folder, out_dir=str(tmp_path / "no"), **given, **(TINY_VALUES | {"crop": "adld"}))
+    with pytest.raises(ValueError, match="unknown crop 'dlib'; there are smooth, adld, jaanet"):
+        train_run(folder, folder, out_dir=str(tmp_path / "no"), **given, **(TINY_VALUES | {"crop": "dlib"}))

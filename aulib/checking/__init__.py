@@ -8,5 +8,6 @@ labels          AUs never or always present, contradictions, base rates against 
 splits          people and pictures that stand in two splits
 pictures        every picture opened once: readable, flat, too small, its fingerprints
 duplicates      one picture under two names
-landmark_shapes landmarks in another order, mirrored, lying, or far from the face
+landmark_shapes landmarks in another order, mirrored, lying, or stuck
+crops           crops whose eyes are not where they should be
 """

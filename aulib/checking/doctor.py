@@ -9,21 +9,23 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from aulib.checking.crops import check_crops, worst_crops
 from aulib.checking.duplicates import check_duplicates
 from aulib.checking.findings import LEVELS, Finding
 from aulib.checking.labels import check_labels
-from aulib.checking.landmark_shapes import check_crops, check_shapes, worst_crops
+from aulib.checking.landmark_shapes import check_shapes
 from aulib.checking.manifests import check_cells, read_leniently
 from aulib.checking.pictures import look_at_pictures
 from aulib.checking.splits import check_splits
 from aulib.converting import CONVERTERS
+from aulib.converting.report import compare_rates
 from aulib.converting.sessions import Expected
 from aulib.cropping import CropSpec, crop_face, crop_matrix
 from aulib.datasets import DatasetFolder
 from aulib.pictures import read_picture
 
 PICTURES = 20_000  # looked at, at most, unless asked otherwise
-SHOWN = 8  # findings of one check in the text
+SHOWN = {"error": 20, "warning": 8, "note": 8}  # findings of one check in the text, unless all are asked for
 
 
 @dataclass
@@ -31,13 +33,20 @@ class Diagnosis:
     """What the doctor found.
 
     Attributes:
-        data: the set as far as it could be read.  worst: rows of the crops least like the others.
+        data: the set as far as it could be read.
+        worst: rows of the crops least like the others, the worst first; likeness: theirs with the mean crop,
+            a correlation.
+        readable: rows whose pictures were opened and have landmarks.
+        published: AU -> base rate as published, of a known set.
     """
 
     root: Path
     data: DatasetFolder
     findings: list[Finding] = field(default_factory=list)
     worst: np.ndarray = field(default_factory=lambda: np.empty(0, int))
+    likeness: np.ndarray = field(default_factory=lambda: np.empty(0))
+    readable: np.ndarray = field(default_factory=lambda: np.empty(0, int))
+    published: dict[str, float] = field(default_factory=dict)
 
     def count(self, level: str) -> int:
         return sum(finding.level == level for finding in self.findings)
@@ -58,7 +67,8 @@ class Diagnosis:
             columns=["level", "check", "rows", "text"],
         )
 
-    def text(self) -> str:
+    def text(self, everything: bool = False) -> str:
+        """The report for a terminal; of each check at most SHOWN findings, or `everything`."""
         people = self.data.table["subject"].nunique() if "subject" in self.data.table else 0
         lines = [
             f"{self.root}: {len(self.data.table)} rows, {people} subjects, AUs "
@@ -71,11 +81,10 @@ class Diagnosis:
             for check in checks:
                 found = [f for f in self.findings if (f.level, f.check) == (level, check)]
                 lines.append(f"{level.upper()} {check}: {len(found)}")
-                lines += [
-                    f"  {finding.line()}" for finding in sorted(found, key=lambda f: f.rows[:1])[:SHOWN]
-                ]
-                if len(found) > SHOWN:
-                    lines.append(f"  ... and {len(found) - SHOWN} more")
+                most = len(found) if everything else SHOWN[level]
+                lines += [f"  {finding.line()}" for finding in sorted(found, key=lambda f: f.rows[:1])[:most]]
+                if len(found) > most:
+                    lines.append(f"  ... and {len(found) - most} more: --all shows them")
         counts = ", ".join(f"{self.count(level)} {level}s" for level in LEVELS)
         return "\n".join([*lines, f"{counts} (rows as in a spreadsheet: the header is row 1)"])
 
@@ -117,7 +126,11 @@ def check(
         return diagnosis
     findings += check_cells(table, root)
     findings += check_splits(table)
-    findings += check_labels(DatasetFolder(root, _in_range(table)), _expected(root, published))
+    labelled, expected = DatasetFolder(root, _in_range(table)), _expected(root, published)
+    findings += check_labels(labelled, expected)
+    if expected is not None:
+        rates = {au: row["expected"] for au, row in compare_rates(labelled, expected).items()}
+        diagnosis.published = {au: rate for au, rate in rates.items() if rate is not None}
     seen = _pixels(DatasetFolder(root, _without_escapes(table)))
     findings += check_shapes(seen)
     if pictures:
@@ -125,7 +138,8 @@ def check(
         findings += found
         findings += check_duplicates(look, table)
         findings += check_crops(look, seen)
-        diagnosis.worst = worst_crops(look)
+        diagnosis.worst, diagnosis.likeness = worst_crops(look)
+        diagnosis.readable = look.rows[look.has_face]
     return diagnosis
 
 
@@ -139,8 +153,11 @@ def folder_of(name: str | Path) -> Path:
 
 
 def worst_faces(diagnosis: Diagnosis, num: int = 24) -> dict:
-    """The crops least like the others, to be looked at: images, landmarks (pixels of them), captions
-    (manifest rows).
+    """The crops least like the others, to be looked at.
+
+    Returns:
+        images, landmarks (pixels of them), captions ("row 47 · 0.03", the likeness), table (a row a face: row
+        as in a spreadsheet, image, likeness).
 
     Raises:
         ValueError: no picture was looked at, or none has landmarks.
@@ -154,7 +171,11 @@ def worst_faces(diagnosis: Diagnosis, num: int = 24) -> dict:
         matrix = crop_matrix(landmarks[row], spec)
         images.append(crop_face(read_picture(paths[row]), matrix, spec.size))
         points.append(landmarks[row] @ matrix[:, :2].T + matrix[:, 2])
-    return {"images": images, "landmarks": np.array(points), "captions": [f"row {row + 2}" for row in rows]}
+    likeness = diagnosis.likeness[:num]
+    captions = [f"row {row + 2} · {like:.2f}" for row, like in zip(rows, likeness, strict=True)]
+    names = diagnosis.data.table["image"].to_numpy()[rows]
+    table = pd.DataFrame({"row": rows + 2, "image": names, "likeness": likeness.round(4)})
+    return {"images": images, "landmarks": np.array(points), "captions": captions, "table": table}
 
 
 def _expected(root: Path, published: str) -> Expected | None:

@@ -12,7 +12,7 @@ from aulib.converting.sessions import Expected
 from aulib.datasets import DatasetFolder
 
 FEW = 20  # rows; fewer say nothing of constancy
-SURE = 0.2  # base rate from which a split without one is odd
+SURE = 0.2  # base rate from which a split without one is odd; 1 - SURE, up to which one of nothing else is
 
 
 def check_labels(data: DatasetFolder, expected: Expected | None) -> list[Finding]:
@@ -74,6 +74,7 @@ def _twins(data: DatasetFolder) -> list[Finding]:
 
 
 def _between_splits(data: DatasetFolder) -> list[Finding]:
+    """AUs that val or test never or always has, and train sometimes."""
     findings = []
     train = data.occurrence[data.rows("train")]
     for split in ("val", "test"):
@@ -85,6 +86,10 @@ def _between_splits(data: DatasetFolder) -> list[Finding]:
             if np.nansum(here) == 0 and np.nanmean(there) >= SURE:
                 text = f"{au} is never present in {split}, in {100 * np.nanmean(there):.0f} % of train"
                 findings.append(Finding("labels", "warning", text))
+            if np.nanmean(here) == 1 and np.nanmean(there) <= 1 - SURE:
+                known, rate = int((~np.isnan(here)).sum()), 100 * np.nanmean(there)
+                text = f"{au} is present in every one of {known} rows of {split}, in {rate:.0f} % of train"
+                findings.append(Finding("labels", "error", text))
     return findings
 
 

@@ -49,10 +49,11 @@ def _shared_folders(table: pd.DataFrame) -> list[Finding]:
     if len(people) < 3 or np.median(people) > 1:  # pictures of everyone lie together
         return []
     findings = []
-    for folder, rows in table.groupby(folders, sort=False):
+    sound = table["split"].isin(SPLITS) & (table["subject"] != "")  # others are findings already
+    for folder, rows in table[sound].groupby(folders[sound], sort=False):
         if rows["split"].nunique() > 1:
-            names = ", ".join(rows["subject"].unique()[:4])
-            splits = ", ".join(sorted(set(rows["split"])))
+            names = " and ".join([name for name in rows["subject"].unique() if name][:4])
+            splits = " and ".join(sorted(set(rows["split"])))
             text = f"folder {folder} holds {names} in splits {splits}: one person, two names?"
             findings.append(Finding("splits", "warning", text, _first_of_each(rows, "subject")))
     return findings

@@ -113,6 +113,7 @@ def check(
     json: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", dir_okay=False, help="Write all findings here.")
     ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Show every finding, however many.")] = False,
 ):
     """Find what is wrong with a dataset folder: cells, labels, splits, pictures, duplicates, landmarks. Ends
     with status 1 if there are errors. Notebook 07_dataset_check shows the same with pictures.
@@ -126,7 +127,7 @@ def check(
     from aulib.checking.doctor import worst_faces
 
     diagnosis = check_folder(folder, published, pictures)
-    typer.echo(diagnosis.text())
+    typer.echo(diagnosis.text(everything))
     if json:
         diagnosis.write(json)
     if sheet and len(diagnosis.worst):
@@ -195,7 +196,7 @@ def import_(
     if kind in ("openface", "pyfeat"):
         data = folders.import_table(kind, table, pictures, out, keep)
     else:
-        named = [f"AU{int(number):02d}" for number in aus.split(",")] if aus else None
+        named = _named_aus(aus)
         data = folders.import_lists(
             folders.Lists(prefixes, lists, dataset, fold, named, first_pixel), pictures, out, keep
         )
@@ -211,6 +212,12 @@ def export(
     crop: Annotated[
         str, typer.Option(help="jaanet: adld or jaanet also cuts 200-pixel faces as that code does.")
     ] = "",
+    name: Annotated[str, typer.Option(help="What the files' names start with; else the folder's name.")] = "",
+    fold: Annotated[int, typer.Option(min=1, help="megraphau: number of the fold, in the files' names.")] = 1,
+    aus: Annotated[str, typer.Option(help="AUs to write, as in 1,2,4; else all.")] = "",
+    first_pixel: Annotated[
+        int, typer.Option(min=0, max=1, help="jaanet: 1 for landmarks of raw pictures, 0 of aligned ones.")
+    ] = 0,
 ):
     """Write a dataset folder as a CSV of OpenFace or py-feat, or as JAA-Net's, ADLD's or ME-GraphAU's lists.
 
@@ -226,8 +233,25 @@ def export(
     from aulib.interchange.folders import export as export_folder
 
     spec = {"adld": ADLD_CROP, "jaanet": JAANET_CROP}.get(crop)
-    for path in export_folder(dataset, kind, out, unknown, crop=spec):
+    written = export_folder(
+        dataset, kind, out, unknown, name, spec, first_pixel, fold, _named_aus(aus),
+        tell=lambda text: typer.echo(text, err=True),
+    )  # fmt: skip
+    for path in written:
         typer.echo(str(path))
+
+
+def _named_aus(text: str) -> list[str] | None:
+    """["AU01", "AU12"] of "1,12" or "AU01,AU12"; None of ""."""
+    from aulib.labels import AU_NAMES
+
+    numbers = [word.strip().upper().removeprefix("AU") for word in text.split(",")] if text else []
+    names = [f"AU{int(n):02d}" if n.isascii() and n.isdigit() else n for n in numbers]
+    if wrong := [n for n, name in zip(numbers, names, strict=True) if name not in AU_NAMES]:
+        raise typer.BadParameter(
+            f"{wrong[0]!r} is no AU; write their numbers, as in 1,2,4", param_hint="--aus"
+        )
+    return names or None
 
 
 @commands.command(short_help="List the field's protocols.")

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from aulib import probing
 from aulib.checkpoints import load_run
-from aulib.cropping import CropSpec, crop_dataset
+from aulib.cropping import crop_dataset, crop_of
 from aulib.datasets import read_dataset
 from aulib.loaders import Faces, centre_crop
 from aulib.losses import landmark_loss
@@ -74,7 +74,7 @@ def faces_by_split(source: str, target: str, config: ModelConfig, limit: int) ->
     found = {}
     for domain, name in (("source", source), ("target", target)):
         data = read_dataset(name)
-        crops = crop_dataset(data, CropSpec(config.margin_size, config.box_enlarge), progress=False)
+        crops = crop_dataset(data, crop_of(config), progress=False)
         every = faces_of(data, crops, "val", config)
         for split in ("val", "test"):
             found[domain, split] = probing.spread_out(replace(every, rows=data.rows(split)), limit)

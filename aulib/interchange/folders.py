@@ -1,6 +1,8 @@
 """Files of other code <-> dataset folders, pictures included."""
 
 import re
+import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -13,12 +15,15 @@ from aulib.converting.frames import link_picture
 from aulib.converting.trees import Tree, numbered_pictures, pictures_in, settle_offset
 from aulib.cropping import CropSpec, crop_face, crop_matrix
 from aulib.datasets import DatasetFolder, manifest_path, read_dataset, write_manifest
+from aulib.interchange import FORMATS
+from aulib.interchange.left_out import as_it_was, keep_left_out, kept_note, with_left_out
 from aulib.interchange.lists import read_jaanet, read_megraphau, write_jaanet, write_megraphau
 from aulib.interchange.tables import read_openface, read_pyfeat, write_openface, write_pyfeat
 from aulib.landmark_tables import NAME_COLUMNS
 from aulib.photographs import split_subjects, subjects_of
 from aulib.pictures import read_picture
 
+AT_LEAST = 2  # intensity that counts as present where a format holds occurrence only
 PEOPLE = re.compile(r"[FM]\d{3}|SN\d{3}|S\d{3}", re.IGNORECASE)  # folders of BP4D, DISFA, CK+
 
 
@@ -62,7 +67,8 @@ def import_lists(lists: Lists, pictures: str | Path, out: str | Path, keep: str 
     folders = [next((p for p in PurePosixPath(name).parts[:-1] if PEOPLE.fullmatch(p)), "") for name in names]
     guessed = subjects_of(names)
     table["subject"] = [folder.upper() or guess for folder, guess in zip(folders, guessed, strict=True)]
-    return _write_folder(table, Path(pictures), Path(out), keep)
+    kind, columns = ("jaanet" if lists.prefixes else "megraphau"), list(table.columns)
+    return _write_folder(table, Path(pictures), Path(out), keep, (kind, lists.dataset, columns))
 
 
 def import_table(
@@ -84,12 +90,15 @@ def import_table(
     if not files or not files[0].is_file():
         raise FileNotFoundError(f"{tables} is no CSV and holds none")
     read = {"openface": read_openface, "pyfeat": read_pyfeat}[kind]
-    parts = [_named(read(path), path, pictures) for path in files]
+    parts = [read(path) for path in files]
+    columns = list(parts[0].columns)
+    parts = [_named(part, path, pictures) for part, path in zip(parts, files, strict=True)]
     table = pd.concat(parts, ignore_index=True)
     table["subject"] = subjects_of(table["image"].tolist())
     shared = split_subjects(table["subject"].tolist())
     table["split"] = [shared[subject] for subject in table["subject"]]
-    return _write_folder(table, pictures, Path(out), keep)
+    name = files[0].stem if len(files) == 1 else ""
+    return _write_folder(table, pictures, Path(out), keep, (kind, name, columns))
 
 
 def export(
@@ -99,12 +108,22 @@ def export(
     unknown: int = 9,
     name: str = "",
     crop: CropSpec | None = None,
+    first_pixel: int = 0,
+    fold: int = 1,
+    aus: list[str] | None = None,
+    tell: Callable[[str], None] = lambda text: None,
 ) -> list[Path]:
     """Write a dataset folder as files of other code into `out`, every number as the manifest has it.
 
+    A folder that was imported from a file of the same kind gives back its rows that the manifest cannot hold
+    (no face, no picture), its columns in their order, and its name.
+
     Args:
         kind: one of FORMATS.  unknown: code for unknown labels in JAA-Net's lists (999 in ADLD's).
-        name: start of the lists' names; by default the folder's.
+        name: start of the files' names; by default that of the imported file, else the folder's.
+        first_pixel: 1 for landmarks that count from 1 as those of raw pictures do (jaanet).
+        fold: number in the lists' names (megraphau).  aus: labels to write, by default all.
+        tell: called with what a user should know: that occurrence was made of intensities, say.
         crop: also cut the faces (`ADLD_CROP`, `JAANET_CROP`) into out/imgs, and write landmarks of those
             crops
             (jaanet only).
@@ -113,28 +132,53 @@ def export(
         ValueError: unknown `kind`, or what that format cannot hold (see its writer).
     """
     data = data if isinstance(data, DatasetFolder) else read_dataset(data)
-    out, name, table = Path(out), name or data.root.name, _full(data)
-    if kind == "openface":
-        numbered = table if "frame" in table else table.assign(frame=np.arange(1, len(table) + 1), success=1)
-        return [write_openface(numbered, out / f"{name}.csv")]
-    if kind == "pyfeat":
-        return [
-            write_pyfeat(
-                table.drop(columns=[c for c in ("subject", "split") if c in table]), out / f"{name}.csv"
-            )
-        ]
+    if kind not in FORMATS:
+        raise ValueError(f"unknown format {kind!r}; there are {', '.join(FORMATS)}")
+    if crop and first_pixel:
+        raise ValueError("landmarks of crops count from 0, expected first_pixel 0 with a crop")
+    note, table = kept_note(data.root, kind), _only(_full(data), aus, data.root)
+    out, name = Path(out), name or note.get("name") or data.root.name
+    if kind in ("openface", "pyfeat"):
+        table = as_it_was(with_left_out(table, data, kind), note)
+        if kind == "openface":
+            numbers = {"frame": np.arange(1, len(table) + 1), "success": 1}
+            numbered = table if "frame" in table or note else table.assign(**numbers)
+            return [write_openface(numbered, out / f"{name}.csv")]
+        return [write_pyfeat(table.drop(columns=["subject", "split"], errors="ignore"), out / f"{name}.csv")]
     table["image"] = [image.removeprefix("images/") for image in table["image"]]
+    table = _with_occurrence(table, tell)
+    table = table if crop else with_left_out(table, data, kind)
     if kind == "megraphau":
-        return write_megraphau(table, out, name, 1)
-    if kind != "jaanet":
-        raise ValueError(f"unknown format {kind!r}; there are openface, pyfeat, jaanet, megraphau")
+        return write_megraphau(table, out, name, fold)
     if crop:
         table = _cut(data, table, out / "imgs", crop)
     written = []
     for split in ("train", "val", "test"):
         if (rows := table["split"] == split).any():
-            written += write_jaanet(table[rows], out / f"{name}_{split}", unknown)
+            written += write_jaanet(table[rows], out / f"{name}_{split}", unknown, first_pixel)
     return written
+
+
+def _only(table: pd.DataFrame, aus: list[str] | None, root: Path) -> pd.DataFrame:
+    """The table with labels of these AUs alone, in FACS order; all of them if None."""
+    if aus is None:
+        return table
+    if missing := [au for au in aus if not {f"{au}_c", f"{au}_r", f"{au}_p"} & set(table.columns)]:
+        raise ValueError(f"{root} has no labels of {', '.join(missing)}, which the export asks for")
+    return table[
+        [name for name in table if not re.fullmatch(r"AU\d\d_[crp]", name) or name[:4] in aus]
+    ].copy()
+
+
+def _with_occurrence(table: pd.DataFrame, tell: Callable[[str], None]) -> pd.DataFrame:
+    """Occurrence of AUs that have an intensity only, as the field counts it: present from 2 up."""
+    strengths = [name for name in table if re.fullmatch(r"AU\d\d_r", name) and f"{name[:4]}_c" not in table]
+    if strengths:
+        tell(f"occurrence of {', '.join(name[:4] for name in strengths)} is intensity >= {AT_LEAST}")
+    for name in strengths:
+        known = table[name].notna()
+        table[f"{name[:4]}_c"] = (table[name] >= AT_LEAST).astype(float).where(known)
+    return table
 
 
 def _full(data: DatasetFolder) -> pd.DataFrame:
@@ -219,27 +263,42 @@ def _below(name: str, pictures: Path) -> str:
     return parts[-1]
 
 
-def _write_folder(table: pd.DataFrame, pictures: Path, out: Path, keep: str) -> DatasetFolder:
+def _write_folder(
+    table: pd.DataFrame, pictures: Path, out: Path, keep: str, origin: tuple[str, str, list[str]]
+) -> DatasetFolder:
+    """The folder, made under another name and renamed when it is whole and has been read.
+
+    origin: kind, name and columns of the file, see `keep_left_out`.
+    """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise FileExistsError(f"{out} is not empty, expected a new folder")
     reasons = [_reason(row, pictures) for row in table.itertuples(index=False)]
-    doubled = table["image"].duplicated()
+    usable = table["image"].where([not why for why in reasons])
     reasons = [
         why or ("this picture has several rows" if two else "")
-        for why, two in zip(reasons, doubled, strict=True)
+        for why, two in zip(reasons, usable.notna() & usable.duplicated(), strict=True)
     ]
     used = table[[not why for why in reasons]].reset_index(drop=True)
     left_out = pd.DataFrame({"image": table["image"], "reason": reasons})
     if not len(used):
         raise ValueError(f"none of {len(table)} rows can be used: {left_out['reason'].iloc[0]}")
-    names = used["image"].tolist()
-    out.mkdir(parents=True, exist_ok=True)
-    left_out[left_out["reason"] != ""].to_csv(out / "skipped.csv", index=False)
-    for name in names:
-        link_picture(pictures / name, out / "images" / name, keep)
-    used["image"] = [f"images/{name}" for name in names]
-    first = ["image", "subject", "split"]
-    write_manifest(out, used[first + [column for column in used.columns if column not in first]])
+    partial = out.with_name(f"{out.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        left_out[left_out["reason"] != ""].to_csv(partial / "skipped.csv", index=False)
+        keep_left_out(partial, *origin, table, [not why for why in reasons])
+        for name in used["image"]:
+            link_picture(pictures / name, partial / "images" / name, keep)
+        used["image"] = [f"images/{name}" for name in used["image"]]
+        first = ["image", "subject", "split"]
+        write_manifest(partial, used[first + [column for column in used.columns if column not in first]])
+        read_dataset(partial)
+        if out.is_dir():
+            out.rmdir()  # it is empty
+        partial.rename(out)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
     return read_dataset(out)
 
 

@@ -39,7 +39,7 @@ def read_jaanet(prefix: str | Path, aus: list[str] | None = None, first_pixel: i
     """
     paths = _lines(Path(f"{prefix}_path.txt"))
     table = {"image": paths}
-    table |= _occurrence(Path(f"{prefix}_AUoccur.txt"), len(paths), aus)
+    table |= _occurrence(Path(f"{prefix}_AUoccur.txt"), len(paths), aus or _named_aus(f"{prefix}_AUs.txt"))
     land = Path(f"{prefix}_land.txt")
     if land.is_file():
         points = _numbers(land, len(paths), 98).reshape(-1, 49, 2) - first_pixel
@@ -71,6 +71,7 @@ def write_jaanet(
         _write_lines(f"{prefix}_AUoccur.txt", _coded(codes, unknown)),
         _write_lines(f"{prefix}_biocular.txt", [f"{d:f}" for d in ((left - right) ** 2).sum(axis=1)]),
         _write_lines(f"{prefix}_weight.txt", ["\t".join(f"{w:f}" for w in weights)]),
+        *_write_aus(f"{prefix}_AUs.txt", labels),
     ]
 
 
@@ -80,7 +81,7 @@ def read_megraphau(folder: str | Path, dataset: str, fold: int, aus: list[str] |
     Raises:
         FileNotFoundError: a list is missing.  ValueError: lists of different length, a code that is none.
     """
-    parts = []
+    parts, aus = [], aus or _named_aus(Path(folder) / f"{dataset}_AUs.txt")
     for split in ("train", "test"):
         paths = _lines(Path(folder) / f"{dataset}_{split}_img_path_fold{fold}.txt")
         labels = _occurrence(Path(folder) / f"{dataset}_{split}_label_fold{fold}.txt", len(paths), aus)
@@ -95,7 +96,7 @@ def write_megraphau(table: pd.DataFrame, folder: str | Path, dataset: str, fold:
         ValueError: an unknown label, since its evaluation fails on anything but 0 and 1.
     """
     labels = _label_columns(table)
-    written = []
+    written = _write_aus(Path(folder) / f"{dataset}_AUs.txt", labels)
     for split, rows in (("train", table["split"] != "test"), ("test", table["split"] == "test")):
         part = table[rows]
         codes = part[labels].to_numpy(np.float64)
@@ -115,6 +116,19 @@ def write_megraphau(table: pd.DataFrame, folder: str | Path, dataset: str, fold:
             weights = "\t".join(f"{w:f}" for w in inverse / max(inverse.sum(), 1e-12) * len(labels))
             written.append(_write_lines(base / f"{dataset}_weight_fold{fold}.txt", [weights]))
     return written
+
+
+def _named_aus(path: str | Path) -> list[str] | None:
+    """What `_write_aus` wrote; None without it."""
+    return " ".join(_lines(Path(path))).split() if Path(path).is_file() else None
+
+
+def _write_aus(path: str | Path, labels: list[str]) -> list[Path]:
+    """A list of ours, `X_AUs.txt`, where the number of columns does not tell which AUs they are."""
+    names = [label.removesuffix("_c") for label in labels]
+    if names == list(AUS_BY_NUMBER.get(len(names), ())):
+        return []
+    return [_write_lines(path, [" ".join(names)])]
 
 
 def _lines(path: Path) -> list[str]:

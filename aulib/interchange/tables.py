@@ -12,6 +12,13 @@ from aulib.manifest_checks import shown
 
 # py-feat has AU01 for a probability, a manifest AU01_p; what a manifest does not know becomes meta_pyfeat_...
 _KNOWN = re.compile(r"[xy]_\d+|frame|face_id|FaceRect\w+|FaceScore|input|timestamp|confidence|success")
+_PIXELS = (r"[xy]_\d+", -20_000, 20_000, "pixels of a picture")
+RANGES_OF_OPENFACE = (
+    (r"AU\d\d_r", 0, 5, "an intensity from 0 to 5"), (r"AU\d\d_c", 0, 1, "0 or 1"),
+    (r"success", 0, 1, "0 or 1"), (r"confidence", 0, 1, "0 to 1"), (r"frame", 0, 1e9, "a frame's number"),
+    _PIXELS,
+)  # fmt: skip
+RANGES_OF_PYFEAT = ((r"AU\d\d", 0, 1, "a probability"), _PIXELS)
 _OPENFACE_ORDER = (
     r"image", r"frame", r"face_id", r"timestamp", r"confidence", r"success", r"gaze_\w+", r"eye_lmk_\w+",
     r"pose_\w+", r"x_\d+", r"y_\d+", r"X_\d+", r"Y_\d+", r"Z_\d+", r"p_\w+", r"AU\d\d_r", r"AU\d\d_c", r".*",
@@ -30,6 +37,7 @@ def read_openface(path: str | Path) -> pd.DataFrame:
         shown = ", ".join(table.columns[:5])
         raise ValueError(f"{path} has columns {shown} ..., expected OpenFace's AU01_r, AU01_c or x_0")
     _refuse_text(table, Path(path), r"AU\d\d_[rc]|[xyXYZ]_\d+|confidence|success|frame")
+    _refuse_others(table, Path(path), RANGES_OF_OPENFACE)
     return table
 
 
@@ -64,6 +72,7 @@ def read_pyfeat(path: str | Path) -> pd.DataFrame:
         shown = ", ".join(table.columns[:5])
         raise ValueError(f"{path} has columns {shown} ..., expected py-feat's AU01 or x_0")
     _refuse_text(table, Path(path), r"AU\d\d|[xy]_\d+")
+    _refuse_others(table, Path(path), RANGES_OF_PYFEAT)
     return table.rename(columns=_from_pyfeat)
 
 
@@ -125,6 +134,19 @@ def _refuse_text(table: pd.DataFrame, path: Path, numeric: str) -> None:
                     f"{path} line {row + 2}: {name} is {shown(str(table[name].iloc[row]))}, expected a number"
                 )
             table[name] = values
+
+
+def _refuse_others(table: pd.DataFrame, path: Path, ranges: tuple) -> None:
+    """Refuse numbers that cannot be what their column says; an empty cell is unknown."""
+    for pattern, low, high, expected in ranges:
+        for name in (name for name in table.columns if re.fullmatch(pattern, name)):
+            values = table[name].to_numpy(np.float64)
+            wrong = ~np.isnan(values) & ~((values >= low) & (values <= high))
+            if "0 or 1" in expected:
+                wrong |= ~np.isnan(values) & ~np.isin(values, (0, 1))
+            if wrong.any():
+                row = int(np.flatnonzero(wrong)[0])
+                raise ValueError(f"{path} line {row + 2}: {name} is {values[row]:g}, expected {expected}")
 
 
 def _from_pyfeat(name: str) -> str:

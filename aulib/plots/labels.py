@@ -13,7 +13,8 @@ def draw_base_rates(table: pd.DataFrame) -> Figure:
     """Share of frames with each AU, the domains side by side.
 
     Args:
-        table: `describing.base_rates`; domains called source and target take their house colours.
+        table: `describing.base_rates`; domains called source and target take their house colours. Published
+            rates, where the table has them, are ticks across the bars.
     """
     aus = [au for au in AU_NAMES if au in set(table["au"])]
     domains = list(dict.fromkeys(table["domain"]))
@@ -25,6 +26,18 @@ def draw_base_rates(table: pd.DataFrame) -> Figure:
         places = np.arange(len(aus)) + (number - (len(domains) - 1) / 2) * height
         colour = DOMAIN_COLOURS.get(domain, SPARE[number % len(SPARE)])
         axis.barh(places, 100 * rates, height=0.9 * height, color=colour, label=domain)
+    if "published" in table:
+        rates = 100 * table.groupby("au")["published"].first().reindex(aus)
+        axis.scatter(
+            rates,
+            range(len(aus)),
+            marker="|",
+            s=160,
+            linewidths=2,
+            color="black",
+            zorder=3,
+            label="published",
+        )
     axis.set_yticks(range(len(aus)), [au_label(au) for au in aus])
     axis.invert_yaxis()
     axis.grid(axis="y", visible=False)
