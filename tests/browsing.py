@@ -27,6 +27,12 @@ RUN_ALL = """async () => {
     await app.commands.execute('notebook:run-all-cells');
 }"""
 
+ERRORS = """() => window.jupyterapp.shell.currentWidget.content.widgets.flatMap(cell =>
+    cell.model.type !== 'code' ? [] : cell.model.outputs.toJSON()
+        .filter(output => output.output_type === 'error')
+        .map(output => `${output.ename}: ${output.evalue}`))
+"""  # of the notebook's model: on the page they look like what a progress bar writes to stderr
+
 
 def chromium() -> str | None:
     """The browser's path, or None."""
@@ -153,7 +159,7 @@ def run_all_cells(page, address: str) -> list[str]:
     """Open a notebook in JupyterLab and run it; the errors its cells show."""
     open_notebook(page, address)
     page.evaluate(RUN_ALL)
-    return page.locator(".jp-RenderedText[data-mime-type*='error'] pre").all_inner_texts()
+    return page.evaluate(ERRORS)
 
 
 def source_of(page, selector: str) -> str:

@@ -226,6 +226,20 @@ def test_without_a_run_the_page_says_which_command_makes_one(lab):
         page.screenshot(path=SCREENSHOTS / "jupyterlab_no_run.png")
 
 
+def test_an_error_of_a_cell_would_be_seen(tmp_path):
+    (tmp_path / "notebooks").mkdir()
+    cells = [nbformat.v4.new_code_cell("import sys; print('fine', file=sys.stderr)"),
+             nbformat.v4.new_code_cell("1 / 0")]  # fmt: skip
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    notebook = nbformat.v4.new_notebook(cells=cells, metadata=kernel)  # else JupyterLab asks for a kernel
+    nbformat.write(notebook, tmp_path / "notebooks" / "broken.ipynb")
+    with browsing.jupyterlab(tmp_path / "notebooks", tmp_path / "server") as address:
+        with browsing.page_of_browser() as page:
+            assert browsing.run_all_cells(page, address("broken.ipynb")) == [
+                "ZeroDivisionError: division by zero"
+            ]
+
+
 @pytest.mark.parametrize("lesson", [path.stem for path in COURSE])
 def test_a_lesson_runs_and_its_instrument_fits_the_page(course, lesson):
     with browsing.page_of_browser() as page:

@@ -298,6 +298,15 @@ def test_levelled_thresholds_are_right_also_on_few_faces():
         assert lesson_8.check_thresholds(answer, absent, present).state == "right"
 
 
+def test_the_sentence_about_hits_follows_the_numbers():
+    absent = {age: np.linspace(0, 0.5, 50) for age in (0.45, 1.0)}
+    limits = dict.fromkeys(absent, 0.455)
+    level = lesson_8.check_thresholds(limits, absent, dict.fromkeys(absent, np.array([0.2, 0.9])))
+    assert level.state == "right" and "Hits are as well, this time: 50 % at 0.45, 50 % at 1" in level.message
+    uneven = lesson_8.check_thresholds(limits, absent, {0.45: np.array([0.9]), 1.0: np.array([0.2])})
+    assert "Hits are not: 100 % at 0.45, 0 % at 1" in uneven.message
+
+
 def test_rates_are_those_of_the_heads_compared_with():
     hits, alarms = lesson_8.rates(fabricated(0.3))
     assert hits > 0.85 and alarms < 0.15
