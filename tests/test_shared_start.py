@@ -35,23 +35,30 @@ def same(run, expected):
     )
 
 
+@pytest.fixture(scope="module")
+def first(tmp_path_factory):
+    """A first run of `full`: its log, and the folder in which it left its start."""
+    folder = tmp_path_factory.mktemp("first")
+    _, log, _ = sharing(folder / "run", folder / "starts", "full")
+    return log, folder / "starts"
+
+
 @pytest.mark.parametrize("method", ["separation", "adld", "contrastive", "full"])
-def test_a_run_from_anothers_start_equals_one_from_its_own_bit_for_bit(method, tmp_path, monkeypatch):
+def test_a_run_from_anothers_start_equals_one_from_its_own_bit_for_bit(method, first, tmp_path, monkeypatch):
     expected = sharing(tmp_path / "alone", None, method)
-    sharing(tmp_path / "first", tmp_path / "starts", "full")
     taken = count_steps(monkeypatch)
-    run = sharing(tmp_path / "second", tmp_path / "starts", method)
+    run = sharing(tmp_path / "second", first[1], method)
     assert taken == list(range(BEGIN, STEPS))
     assert same(run, expected)
 
 
-def test_what_the_shared_steps_cost_is_in_every_runs_clock(tmp_path):
-    _, first, _ = sharing(tmp_path / "first", tmp_path / "starts")
-    kept = torch.load(next((tmp_path / "starts").glob("*.ckpt")), weights_only=True)
-    _, second, _ = sharing(tmp_path / "second", tmp_path / "starts", "adld")
+def test_what_the_shared_steps_cost_is_in_every_runs_clock(first, tmp_path):
+    log, starts = first
+    kept = torch.load(next(starts.glob("*.ckpt")), weights_only=True)
+    _, second, _ = sharing(tmp_path / "second", starts, "adld")
     assert kept["spent"] > 0
     assert [row["seconds"] for row in second if "seconds" in row][-1] > kept["spent"]
-    assert first[0]["seconds"] == second[0]["seconds"]
+    assert log[0]["seconds"] == second[0]["seconds"]
 
 
 def test_a_resumed_run_neither_takes_nor_leaves_a_start_of_another_key(tmp_path):
