@@ -40,6 +40,24 @@ def rollout_maps(model: AUModel, pictures: Tensor) -> Tensor:
     return maps / maps.sum((1, 2), keepdim=True)
 
 
+def above_even(maps: Tensor) -> tuple[Tensor, Tensor]:
+    """What to show of maps that sum to 1: each place's excess over an even map, and how large it is at most.
+
+    The shortcuts keep rollout near an even map, so that its values themselves would all look bright.
+
+    Args:
+        maps: (n, H, W).
+
+    Returns:
+        excess (n, H, W) in [0, 1], 1 at the highest place and 0 wherever a map is not above even; peak (n,),
+        the highest value over the even one, at least 1.
+    """
+    times = maps * maps[0].numel()
+    peak = times.amax((1, 2))
+    excess = (times - 1).clamp(min=0) / (peak - 1).clamp(min=1e-6)[:, None, None]
+    return excess, peak
+
+
 def rollout(layers: list[Tensor]) -> Tensor:
     """Attention of all layers, first to last, each (n, heads, N, N), rows summing to 1 -> (n, N, N), same."""
     flow = torch.eye(layers[0].shape[-1]).expand(len(layers[0]), -1, -1)

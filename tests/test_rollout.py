@@ -5,7 +5,7 @@ import torch
 from tiny import tiny_config, tiny_model
 
 from aulib.model import AUModel
-from aulib.rollout import rollout, rollout_maps, seen_attention
+from aulib.rollout import above_even, rollout, rollout_maps, seen_attention
 
 VIT = "vit_tiny_patch16_224"  # made for 224 px: the model must tell it of 112
 
@@ -26,6 +26,14 @@ def test_heads_are_averaged_and_rows_still_sum_to_one():
     torch.testing.assert_close(flow.sum(-1), torch.ones(2, 5))
     one_head = [layer.mean(1, keepdim=True) for layer in layers]
     torch.testing.assert_close(rollout(one_head), flow)
+
+
+def test_only_what_is_above_an_even_map_is_shown():
+    """Four places: an even map, and one whose last place has twice its share."""
+    maps = torch.tensor([[[0.25, 0.25], [0.25, 0.25]], [[0.1, 0.15], [0.25, 0.5]]])
+    excess, peak = above_even(maps)
+    torch.testing.assert_close(peak, torch.tensor([1.0, 2.0]))
+    torch.testing.assert_close(excess, torch.tensor([[[0.0, 0], [0, 0]], [[0, 0], [0, 1]]]))
 
 
 def test_the_own_encoder_has_none():

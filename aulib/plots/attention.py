@@ -22,7 +22,7 @@ from aulib.plots.looks import (
     show_face,
     write_on,
 )
-from aulib.rollout import rollout_maps
+from aulib.rollout import above_even, rollout_maps
 from aulib.runs import finds_landmarks
 from aulib.shown_faces import ShownFaces, luminance
 
@@ -144,8 +144,10 @@ def draw_landmark_responses(run: str | Path, faces: ShownFaces) -> tuple[Figure,
 def draw_rollout(run: str | Path, faces: ShownFaces) -> tuple[Figure, pd.DataFrame]:
     """Attention rollout of a transformer encoder over each face, one map for all AUs.
 
+    Bright is where it is above an even map, of which the number says how many times at most.
+
     Returns:
-        figure; table name, entropy (nats: log of the number of pixels if attention is even).
+        figure; table name, peak (that number), entropy (nats: log of the number of pixels if it is even).
 
     Raises:
         ValueError: the encoder is no transformer that attends over the whole face; see
@@ -155,11 +157,13 @@ def draw_rollout(run: str | Path, faces: ShownFaces) -> tuple[Figure, pd.DataFra
     maps = rollout_maps(model, faces.pictures)
     grey = luminance(faces.pictures)
     figure, axes = face_grid(1, len(faces), side=1.2, top=0.3)
+    excess, peak = above_even(maps)
     for face, axis in enumerate(axes[0]):
-        lay_over(axis, grey[face], (maps[face] / maps[face].max()).numpy())
+        lay_over(axis, grey[face], excess[face].numpy())
+        write_on(axis, f"{peak[face]:.2f} x even")
     head(figure, f"attention rollout of {model.config.backbone}")
     entropy = -(maps * maps.clamp(min=1e-12).log()).sum((1, 2))
-    return figure, pd.DataFrame({"name": faces.names, "entropy": entropy.numpy()})
+    return figure, pd.DataFrame({"name": faces.names, "peak": peak.numpy(), "entropy": entropy.numpy()})
 
 
 @in_house_style
