@@ -65,6 +65,7 @@ use
     rounds_in_words        of the answer: do supervisors help reconstruction, do the rounds come nearer
     rivals_in_words        of the answer: the whole method against rivals, and with one choice changed
     idleness_in_words      of the answer: do the supervisors still pull at anything
+    side_studies           beside the study: positions as samples, learning curves
     tables                 a study's table: Markdown, LaTeX, CSV
     playing                controls -> rendered face -> what a run reads from it
     two_rounds             two faces exchange shapes, both rounds, and how well each supervisor aligns them

@@ -5,6 +5,7 @@ from pathlib import Path
 
 RESULTS = Path("results/studio_to_wild.json")
 STUDY, EQUAL_TIME = Path("results/supervisors.json"), Path("results/supervisors_equal_time.json")
+DENSE, CURVES = Path("results/supervisors_dense.json"), Path("results/learning_curves.json")
 FACTORS = Path("results/shift_factors.json")
 ATTENTION, LATENCY = Path("results/attention.json"), Path("results/playground_latency.json")
 MORE_STEPS, CYCLE = Path("results/more_steps.json"), Path("results/cycle_weight.json")
@@ -145,16 +146,17 @@ def _beside(difference: float, key: str) -> str:
     return "" if key == "none" else f" ({100 * difference:+.1f})"
 
 
-def study_block(study: Path, equal_time: Path) -> str:
-    """The study of the supervisors: its answer in words, and its ladder as a table.
+def study_block(study: Path, equal_time: Path, dense: Path, curves: Path) -> str:
+    """The study of the supervisors: its answer in words, what stands beside it, and its ladder as a table.
 
     Args:
-        study, equal_time: summaries, see `aulib.summaries`; the latter may be missing.
+        study, equal_time, dense, curves: summaries, see `aulib.summaries`; all but the first may be missing.
     """
     if not study.is_file():
         return f"The study has not been run to its end yet; `aulib study experiments/{study.stem}.yml` does."
-    from aulib.answers import answer
+    from aulib.answers import answer, the_claim
     from aulib.comparisons import usual_reference
+    from aulib.side_studies import learning_curves, over_positions
     from aulib.summaries import read_summary
     from aulib.tables import ladder
 
@@ -162,7 +164,13 @@ def study_block(study: Path, equal_time: Path) -> str:
     beside = read_summary(equal_time) if equal_time.is_file() else None
     table = ladder(summary, usual_reference(summary), beside).rstrip()
     folded = f"<details><summary>All {len(summary.variants)} variants</summary>\n\n{table}\n\n</details>"
-    return f"{answer(summary, beside)}\n\n{folded}"
+    parts = [answer(summary, beside)]
+    if dense.is_file():
+        positions = read_summary(dense)
+        parts.append(over_positions(positions, the_claim(positions)))
+    if curves.is_file():
+        parts.append(learning_curves(read_summary(curves)))
+    return "\n\n".join([*parts, folded])
 
 
 def with_block(text: str, name: str, block: str) -> str:
@@ -200,7 +208,7 @@ def pages(root: Path) -> dict[Path, dict[str, str]]:
     return {
         root / "README.md": {
             "results": results_block(root / RESULTS),
-            "study": study_block(root / STUDY, root / EQUAL_TIME),
+            "study": study_block(root / STUDY, root / EQUAL_TIME, root / DENSE, root / CURVES),
             "insides": insides_block(root / ATTENTION, root / LATENCY),
         },
         root / "docs" / "method.md": {"cycle": cycle_block(root / CYCLE)},

@@ -193,15 +193,15 @@ class TestAnswer:
 class TestReadme:
     def test_shows_the_answer_and_the_ladder_of_the_committed_summary(self, tmp_path):
         write_summary(summarise_runs(write_small_study(tmp_path / "small")), tmp_path / "small.json")
-        block = study_block(tmp_path / "small.json", tmp_path / "none.json")
+        block = study_block(tmp_path / "small.json", *[tmp_path / "none.json"] * 3)
         assert "`full` minus `contrastive`" in block and "| contrastive+shape_source |" in block
         assert "equal time" not in block
         for variant, steps, cost in (("contrastive", 480, 0.10), ("full", 400, 0.12)):
             for seed, f1 in enumerate((0.50, 0.52, 0.55)):
                 write_run(tmp_path / "time", variant, seed, {"AU01": f1}, variant, None, cost, steps=steps)
         write_summary(summarise_runs(tmp_path / "time"), tmp_path / "time.json")
-        both = study_block(tmp_path / "small.json", tmp_path / "time.json")
+        both = study_block(tmp_path / "small.json", tmp_path / "time.json", *[tmp_path / "none.json"] * 2)
         assert both.count("`full` minus `contrastive`") == 2 and "minus contrastive, equal time" in both
 
     def test_says_which_command_runs_a_study_that_has_not_been_run(self, tmp_path):
-        assert "aulib study experiments/none.yml" in study_block(tmp_path / "none.json", tmp_path / "x.json")
+        assert "aulib study experiments/none.yml" in study_block(*[tmp_path / "none.json"] * 4)

@@ -21,6 +21,8 @@ html_static_path = ["_static"]
 html_css_files = ["book.css"]
 nb_execution_mode = "off"  # `aulib run` has executed them, strictly
 nb_render_markdown_format = "myst"
+# a widget does nothing on a page without a kernel: its still picture stands there
+nb_mime_priority_overrides = [("html", "image/png", 5)]
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
 # a module's __all__ names what it hands on; that is described where it is defined, and there alone
