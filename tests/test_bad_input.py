@@ -161,6 +161,8 @@ def _openface(root: Path) -> Reader:
 
 def _pyfeat(root: Path) -> Reader:
     file = pyfeat_csv(root / "faces.csv", ["a.jpg", "b.jpg"])
+    table = pd.read_csv(file)
+    table[[name for name in table if name != "AU12"] + ["AU12"]].to_csv(file, index=False)  # a number last
     return Reader(file, lambda: read_pyfeat(file))
 
 
@@ -201,8 +203,10 @@ def test_spoilt_text_ends_in_a_named_error_or_is_read(name, readers):
 # Faults after which a file is sound and says something else: it must be read as it stands.
 OTHER_VALUE = {"negative", "half", "Arabic digits", "last line cut"}  # another number, within bounds
 SAYS_OTHERWISE = {
-    "manifest": OTHER_VALUE, "jaanet landmarks": OTHER_VALUE, "jaanet": set(), "megraphau": set(),
-    "openface": {"NaN", "first column gone"}, "pyfeat": {"first column gone"},
+    "manifest": OTHER_VALUE - {"Arabic digits"}, "jaanet landmarks": OTHER_VALUE,
+    "jaanet": set(), "megraphau": set(),
+    "openface": {"NaN", "first column gone"},
+    "pyfeat": {"NaN", "half", "last line cut", "first column gone"},
 }  # fmt: skip
 
 
