@@ -73,6 +73,7 @@ use
     side_by_side           runs of a folder side by side, AU by AU, on the same faces
     widgets                instruments for notebook and app: playground, photograph, swaps, runs
     serving                the playground as an app on this machine
+    folds                  a protocol by name: what source and target are in each fold, all folds trained
     fold_scores            runs of a protocol's folds -> their mean
     parameters             a notebook's parameters cell as a signature
     known_names            what the library's tables hold, without importing them

@@ -187,7 +187,7 @@ class TestEveryNotebook:
         assert "sys.path" not in code(path)
 
     def test_trains_only_if_that_is_its_job(self, path):
-        assert ("train_run(" in code(path)) == (path.stem == TRAINING) or path in COURSE
+        assert ("train_run" in code(path)) == (path.stem == TRAINING) or path in COURSE
         assert ".backward(" not in code(path) and "optimizer" not in code(path)
 
     def test_is_committed_without_outputs_and_without_traces_of_a_run(self, path):

@@ -14,6 +14,7 @@ from aulib.checking.pictures import FLAT, Look
 
 SAME = 0.975  # correlation of two thumbnails laid over each other; of 1,500 people no two reach 0.965
 NEAR = 0.7  # the same before they are laid over each other: below it nothing is tried
+SURELY = 0.99  # the same, from which faces need not agree: landmarks of one row may be those of another
 SAME_FACE = 0.9  # correlation of face crops, which tell people apart before one plain wall
 NEIGHBOURS = 8  # looked at for each picture
 CELLS, DIMENSIONS = 8, 16  # the fingerprint: means of 8 x 8 cells, its 16 main directions
@@ -86,13 +87,12 @@ def _fingerprints(thumbs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _is_one_picture(thumbs: np.ndarray, faces: np.ndarray, look: Look, one: int, other: int) -> bool:
+    both = look.has_face[one] and look.has_face[other]
     for flip in (slice(None), slice(None, None, -1)):
-        if look.has_face[one] and look.has_face[other]:
-            if (
-                likeness_laid_over(faces[one], faces[other][:, flip]) < SAME_FACE
-            ):  # their landmarks may differ
-                continue
-        if likeness_laid_over(thumbs[one], thumbs[other][:, flip]) >= SAME:
+        alike = likeness_laid_over(thumbs[one], thumbs[other][:, flip])
+        if alike >= (SURELY if both else SAME):
+            return True
+        if both and alike >= SAME and (faces[one] * faces[other][:, flip]).mean() >= SAME_FACE:
             return True
     return False
 
@@ -104,7 +104,7 @@ def likeness_laid_over(one: np.ndarray, other: np.ndarray) -> float:
     Gauss-Newton over two stretches, two shifts, light and contrast; only what both show is compared.
     """
     plain = float((one * other).mean())
-    if plain < NEAR or plain >= SAME:
+    if plain < NEAR or plain >= SURELY:
         return plain
     size = one.shape[0]
     grid = np.linspace(-0.5, 0.5, size)
@@ -123,7 +123,7 @@ def likeness_laid_over(one: np.ndarray, other: np.ndarray) -> float:
         design = np.stack([column[seen] for column in columns], axis=1)
         step, *_ = np.linalg.lstsq(design, (other - moved)[seen], rcond=None)
         stretch, shift = stretch + step[:2], shift + step[2:4]
-        if np.abs([*(stretch - 1), *shift]).max() > 2 * MAX_MOVE or best >= SAME:
+        if np.abs([*(stretch - 1), *shift]).max() > 2 * MAX_MOVE or best >= SURELY:
             break
     return best
 

@@ -15,6 +15,7 @@ import pandas as pd
 from aulib.converting.label_tables import read_text
 from aulib.labels import AU_NAMES
 from aulib.landmarks import to_49
+from aulib.manifest_checks import MAX_COORDINATE
 from aulib.protocols import BP4D_AUS, DISFA_8, GFT_AUS, PROTOCOLS
 
 CODES = (9, 999)  # JAA-Net's and ADLD's for unknown
@@ -43,6 +44,10 @@ def read_jaanet(prefix: str | Path, aus: list[str] | None = None, first_pixel: i
     land = Path(f"{prefix}_land.txt")
     if land.is_file():
         points = _numbers(land, len(paths), 98).reshape(-1, 49, 2) - first_pixel
+        far = np.flatnonzero(np.abs(points).max(axis=(1, 2)) > MAX_COORDINATE)
+        if len(far):
+            found = points[far[0]].flat[np.abs(points[far[0]]).argmax()]
+            raise ValueError(f"{land} line {far[0] + 1}: {found:g} is no pixel of a picture")
         table |= {f"{axis}_{k}": points[:, k, i] for i, axis in enumerate("xy") for k in range(49)}
     return pd.DataFrame(table)
 

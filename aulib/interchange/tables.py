@@ -38,6 +38,7 @@ def read_openface(path: str | Path) -> pd.DataFrame:
         raise ValueError(f"{path} has columns {shown} ..., expected OpenFace's AU01_r, AU01_c or x_0")
     _refuse_text(table, Path(path), r"AU\d\d_[rc]|[xyXYZ]_\d+|confidence|success|frame")
     _refuse_others(table, Path(path), RANGES_OF_OPENFACE)
+    _refuse_twice(table, Path(path))
     return table
 
 
@@ -73,6 +74,7 @@ def read_pyfeat(path: str | Path) -> pd.DataFrame:
         raise ValueError(f"{path} has columns {shown} ..., expected py-feat's AU01 or x_0")
     _refuse_text(table, Path(path), r"AU\d\d|[xy]_\d+")
     _refuse_others(table, Path(path), RANGES_OF_PYFEAT)
+    _refuse_twice(table, Path(path))
     return table.rename(columns=_from_pyfeat)
 
 
@@ -147,6 +149,13 @@ def _refuse_others(table: pd.DataFrame, path: Path, ranges: tuple) -> None:
             if wrong.any():
                 row = int(np.flatnonzero(wrong)[0])
                 raise ValueError(f"{path} line {row + 2}: {name} is {values[row]:g}, expected {expected}")
+
+
+def _refuse_twice(table: pd.DataFrame, path: Path) -> None:
+    """Refuse a row that stands in the file twice, cell by cell."""
+    again = np.flatnonzero(table.duplicated())
+    if len(again):
+        raise ValueError(f"{path} line {again[0] + 2} repeats an earlier line, expected each row once")
 
 
 def _from_pyfeat(name: str) -> str:
