@@ -81,11 +81,20 @@ def folders(tmp_path_factory) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def warmed() -> Iterator[None]:
-    """A process that has imported what any notebook imports; all are run in forks of it."""
-    warm_kernels.nursery_for(*NOTEBOOKS, *COURSE)
+def solved(tmp_path_factory) -> dict[str, tuple[Path, int]]:
+    """Lesson -> its copy with solutions put in, and how many exercises it has."""
+    folder = tmp_path_factory.mktemp("solved")
+    return {path.stem: (folder / path.name, with_solutions(path, folder / path.name)) for path in COURSE}
+
+
+@pytest.fixture(scope="module")
+def warmed(solved) -> Iterator[None]:
+    """A process that has imported what any notebook or solution imports; all are run in forks of it."""
+    nursery = warm_kernels.nursery_for(*NOTEBOOKS, *OTHERS, *(copy for copy, _ in solved.values()))
     yield
+    kept = warm_kernels.nursery_for(NOTEBOOKS[0])
     warm_kernels.close_nursery()
+    assert kept is nursery, "a notebook had to start a process of its own: all imports are to be in one"
 
 
 def run_tiny(path: Path, out: Path | str, values: dict) -> dict:
@@ -128,9 +137,11 @@ def with_solutions(path: Path, solved: Path) -> int:
 
 @pytest.mark.parametrize("path", COURSE, ids=lambda path: path.stem)
 class TestEveryLesson:
-    def test_runs_on_tiny_parameters_and_its_solutions_are_right(self, path, folders, warmed, tmp_path):
-        exercises = with_solutions(path, tmp_path / path.name)
-        run_tiny(tmp_path / path.name, tmp_path / "out", tiny_parameters(path.stem, folders))
+    def test_runs_on_tiny_parameters_and_its_solutions_are_right(
+        self, path, solved, folders, warmed, tmp_path
+    ):
+        copy, exercises = solved[path.stem]
+        run_tiny(copy, tmp_path / "out", tiny_parameters(path.stem, folders))
         said = [
             output["data"]["text/markdown"]
             for cell in read(tmp_path / "out" / "notebook.ipynb").cells
