@@ -141,15 +141,16 @@ def _intensities(source: Source, frames: list[int]) -> list[pd.DataFrame]:
         if not key.startswith("intensity "):
             continue
         rows = rows_of(path, ",")
-        if not rows[0][1][0].lstrip("-").isdigit():  # a header
+        if re.match(r"[A-Za-z]", rows[0][1][0]):  # a header
             rows = rows[1:]
         listed = {}
         for line, cells in rows:
             if len(cells) < 2:
                 raise ValueError(f"{path} line {line}: {len(cells)} cells, expected frame and intensity")
-            listed[whole_number(cells[0], path, line, "the frame")] = whole_number(
-                cells[1], path, line, "intensity"
-            )
+            frame = whole_number(cells[0], path, line, "the frame")
+            if frame in listed:
+                raise ValueError(f"{path} line {line}: frame {frame} occurs twice, expected each once")
+            listed[frame] = whole_number(cells[1], path, line, "intensity")
         values = [listed.get(frame, UNKNOWN[0]) for frame in frames]
         tables.append(intensity_frame({int(key.split()[1]): values}, UNKNOWN, path))
     return tables

@@ -27,7 +27,7 @@ from aulib.detector import detect_landmarks
 from aulib.landmarks import refuse_outside
 from aulib.pictures import read_picture, refuse_pipes, upright_size
 
-CODE_VERSION = 2  # raise it when a session's outcome would change; what was converted before is then redone
+CODE_VERSION = 3  # raise it when a session's outcome would change; what was converted before is then redone
 GLANCE = 200  # pixels; a picture is decoded at this size to see that it can be
 VIDEO_SUFFIX = ".jpg"
 

@@ -68,13 +68,19 @@ def count_label_rows(source: Source) -> int | None:
 
 def whole_number(text: str, path: Path, line: int, what: str) -> int:
     """The cell as an int; 3.0 and 1.0000000e+00 are whole, NaN, inf and 3.5 are errors with file and line."""
-    try:
-        number = float(text)
-    except ValueError:
-        number = float("nan")
+    number = plain_float(text)
     if not number == number or abs(number) > 1e9 or number != int(number):
         raise ValueError(f"{path} line {line}: {what} is {text[:40]!r}, expected a whole number")
     return int(number)
+
+
+def plain_float(text: str) -> float:
+    """The number that ASCII digits write, NaN of anything else: Python itself reads digits of every script,
+    and 1_0 as 10."""
+    try:
+        return float(text) if text.isascii() and "_" not in text else float("nan")
+    except ValueError:
+        return float("nan")
 
 
 def refuse_doubled(frames: list, path: Path) -> None:
@@ -93,8 +99,8 @@ def coded_table(path: Path, separator: str = ",") -> tuple[list[int], dict[int, 
     `AU01`; columns of another name (occlusion, say) are left out.
 
     Raises:
-        ValueError: no header of AUs, a row with too few or too many cells, a cell that is no number, a
-            negative frame, a frame twice.
+        ValueError: no header of AUs, no row below it, a row with too few or too many cells, a cell that is no
+            number, a negative frame, a frame twice.
     """
     (line, header), *rows = rows_of(path, separator)
     while header and not header[-1]:  # a comma at the end of the line
@@ -109,6 +115,8 @@ def coded_table(path: Path, separator: str = ",") -> tuple[list[int], dict[int, 
         )
     if len(set(columns.values())) < len(columns):
         raise ValueError(f"{path} line {line}: an AU occurs twice in the header")
+    if not rows:
+        raise ValueError(f"{path} holds no row below its header in line {line}, expected one a frame")
     wanted = {index: number for index, number in columns.items() if known_au(number)}
     frames: list[int] = []
     values: dict[int, list[int]] = {number: [] for number in wanted.values()}
