@@ -14,6 +14,20 @@ from PIL import Image
 INSTALL = "pip install 'aulib[datasets]'"
 
 
+def num_frames(path: Path) -> int | None:
+    """Frames of a video as its header counts them; None where it does not, or cannot be opened, or without
+    PyAV."""
+    try:
+        import av
+    except ModuleNotFoundError:  # read_frames says so
+        return None
+    try:
+        with av.open(str(path)) as container:
+            return container.streams.video[0].frames or None if container.streams.video else None
+    except (av.FFmpegError, OSError):  # as above
+        return None
+
+
 def read_frames(path: Path, wanted: Iterable[int]) -> Iterator[tuple[int, Image.Image]]:
     """(index, RGB picture) of the wanted frames, in ascending order, one in memory at a time.
 
