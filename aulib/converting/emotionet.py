@@ -6,6 +6,10 @@ Automatic labels: `dataFile_0001.txt` ..., TAB separated, no header: URL, origin
 URL, in a folder N_0000000001 or anywhere; of two with one name the first is taken, and noted. Nobody knows
 which pictures show the same person, so each is its own subject. ADLD's `EmotioNet_{train,val,test}_path.txt`,
 put anywhere below RAW, give the splits.
+
+A row whose URL names no picture is skipped, and so are rows that name one picture twice (all but the first
+where they agree). Automatic files have neither a header nor a known number of rows, so rows that are missing
+cannot be told.
 """
 
 import os
@@ -17,7 +21,7 @@ from urllib.parse import unquote, urlsplit
 
 import pandas as pd
 
-from aulib.converting.label_tables import au_number, occurrence_frame, read_text
+from aulib.converting.label_tables import au_number, occurrence_frame, plain_float, read_text
 from aulib.converting.sessions import Expected, Session, Source, known_au
 from aulib.converting.trees import PICTURES, Tree
 
@@ -52,9 +56,9 @@ def find(raw: Tree) -> list[Source]:
     there, notes = _pictures(raw)
     sources = []
     for path in labels:
-        table = _table(path, path.stat().st_mtime_ns)
+        table = _table(path, _stamp(path))
         pictures = [there.get(_file_name(url).lower()) for url in table["url"]]
-        for first in range(0, max(len(table), 1), ROWS):
+        for first in range(0, len(table), ROWS):
             name = path.stem if len(table) <= ROWS else f"{path.stem}-{first // ROWS:04d}"
             rows = (first, min(first + ROWS, len(table)))
             files = {"labels": path} | lists
@@ -77,18 +81,22 @@ def read(source: Source) -> Session:
     """Pictures by the names in their URLs.
 
     Raises:
-        ValueError: a row with too few cells, a label that is no code, a picture named twice.
+        ValueError: no row, a row with too few cells, a label that is no code.
     """
     path = source.files["labels"]
-    table = _table(path, path.stat().st_mtime_ns).iloc[slice(*source.rows)].reset_index(drop=True)
+    table = _table(path, _stamp(path)).iloc[slice(*source.rows)].reset_index(drop=True)
     names = [_file_name(url) for url in table["url"]]
     labels = {number: table[number].tolist() for number in table.columns if isinstance(number, int)}
     return Session(
-        frames=[PurePosixPath(name).stem or f"row {row}" for row, name in enumerate(names)],
+        frames=[
+            f"{PurePosixPath(name).stem} (row {row})".strip() if fault else PurePosixPath(name).stem
+            for row, (name, fault) in enumerate(zip(names, table["fault"], strict=True), source.rows[0] + 1)
+        ],
         pictures=list(source.pictures),
         labels=occurrence_frame(labels, UNKNOWN, path),
         subjects=[PurePosixPath(name).stem for name in names],
         splits=[_split(source, PurePosixPath(name).stem) for name in names],
+        faults={row: fault for row, fault in enumerate(table["fault"]) if fault},
     )
 
 
@@ -129,12 +137,39 @@ def _file_name(url: str) -> str:
     return PurePosixPath(unquote(urlsplit(url.strip().strip("'\"")).path).replace("\\", "/")).name
 
 
+def _stamp(path: Path) -> tuple[int, int]:
+    """What changes when the file does."""
+    return path.stat().st_mtime_ns, path.stat().st_size
+
+
 @lru_cache(maxsize=1)
-def _table(path: Path, _changed: int) -> pd.DataFrame:
-    """`url` and a column for each AU number that aulib names."""
-    if path.suffix.lower() == ".txt":
-        return _automatic(path)
-    return _manual(path)
+def _table(path: Path, _changed: tuple[int, int]) -> pd.DataFrame:
+    """`url`, a column for each AU number that aulib names, and `fault`, why a row cannot be used ("" if it
+    can)."""
+    table = _automatic(path) if path.suffix.lower() == ".txt" else _manual(path)
+    if not len(table):
+        raise ValueError(f"{path} holds no row, expected one a picture")
+    return table.assign(fault=_faults(table))
+
+
+def _faults(table: pd.DataFrame) -> list[str]:
+    names = [_file_name(url).lower() for url in table["url"]]
+    rows_of: dict[str, list[int]] = {}
+    for row, name in enumerate(names):
+        rows_of.setdefault(name, []).append(row)
+    faults = [""] * len(table)
+    for name, rows in rows_of.items():
+        if os.path.splitext(name)[1] not in PICTURES:
+            for row in rows:
+                faults[row] = f"row {row + 1} names no picture: its URL is {table['url'].iloc[row][:60]!r}"
+        elif len(rows) > 1:
+            labels = table.drop(columns="url").iloc[rows]
+            same = len(labels.drop_duplicates()) == 1
+            for row in rows[1:] if same else rows:
+                other = rows[0] if row != rows[0] else rows[1]
+                agree = "the same" if same else "other"
+                faults[row] = f"row {row + 1} names {name}, as row {other + 1} does with {agree} labels"
+    return faults
 
 
 def _automatic(path: Path) -> pd.DataFrame:
@@ -156,10 +191,9 @@ def _automatic(path: Path) -> pd.DataFrame:
 
 
 def _code(text: str, path: Path, line: int) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise ValueError(f"{path} line {line}: a label is {text[:40]!r}, expected 0, 1 or 999") from None
+    if (code := plain_float(text)) != code:
+        raise ValueError(f"{path} line {line}: a label is {text[:40]!r}, expected 0, 1 or 999")
+    return code
 
 
 def _manual(path: Path) -> pd.DataFrame:
@@ -187,9 +221,6 @@ def _cell(cell, path: Path, row: int, name: str) -> float:
     """A label of the workbook, NaN where the cell is empty; rows counted as a spreadsheet does."""
     if cell is None or cell != cell or not str(cell).strip():
         return float("nan")
-    try:
-        return float(cell)
-    except (ValueError, TypeError):
-        raise ValueError(
-            f"{path} row {row}: {name} is {str(cell)[:40]!r}, expected 0, 1, 999 or nothing"
-        ) from None
+    if (code := plain_float(str(cell))) != code:
+        raise ValueError(f"{path} row {row}: {name} is {str(cell)[:40]!r}, expected 0, 1, 999 or nothing")
+    return code
