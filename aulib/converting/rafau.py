@@ -3,15 +3,17 @@
 Tree: `RAFAU_label.txt`, lines `0001.jpg 1+4+25`, `0002.jpg L10+12` or `0003.jpg null`, some with spaces at
 the end; pictures `aligned/0001_aligned.jpg` or the originals `0001.jpg` [OpenGraphAU and other public
 loaders]. An AU on one side (L, R) counts as present; an AU that is not named is absent; `null` is skipped, as
-OpenGraphAU does. Nobody knows which pictures show the same person, so each is its own subject.
+OpenGraphAU does. A last line that no space or line end closes may have lost AUs and is skipped; lines that
+are missing show in the report, by their number. Nobody knows which pictures show the same person, so each is
+its own subject.
 """
 
 import re
 from pathlib import PurePosixPath
 
-from aulib.converting.label_tables import occurrence_frame, refuse_doubled, rows_of
+from aulib.converting.label_tables import occurrence_frame, read_text, refuse_doubled, rows_of
 from aulib.converting.sessions import Expected, Session, Source, known_au
-from aulib.converting.trees import Tree, only, pictures_in
+from aulib.converting.trees import PICTURES, Tree, only, pictures_in
 
 ROWS = 500
 # Those of OpenGraphAU's list that aulib names.
@@ -51,7 +53,8 @@ def read(source: Source) -> Session:
     """AUs as named; lines of `null` have no labels and are skipped later as not coded.
 
     Raises:
-        ValueError: a line without a picture and AUs, an AU that is no number, a picture named twice.
+        ValueError: a line without a picture and AUs, an AU that is no number, a picture named twice, a first
+            word that is no picture's name.
     """
     path = source.files["labels"]
     rows = rows_of(path, None)
@@ -63,6 +66,9 @@ def read(source: Source) -> Session:
             raise ValueError(
                 f"{path} line {line}: {len(cells)} words, expected a picture and AUs such as 1+4+25"
             )
+        suffix = PurePosixPath(cells[0]).suffix.lower()
+        if suffix not in PICTURES or not re.fullmatch(r"\w[\w.()-]*", cells[0]):
+            raise ValueError(f"{path} line {line}: {cells[0][:40]!r} is no picture, expected 0001.jpg")
         present = _present(cells[1], path, line)
         names.append(cells[0])
         for number in CODED:
@@ -70,12 +76,14 @@ def read(source: Source) -> Session:
     there = {}
     for key in sorted((key for key in source.files if key.startswith("pictures")), reverse=True):
         there |= {p.stem.lower().removesuffix("_aligned"): p for p in pictures_in(source.files[key])}
+    cut = not read_text(path)[-1].isspace() and source.rows[1] == len(rows)
     stems = [PurePosixPath(name).stem for name in names]
     return Session(
         frames=stems,
         pictures=[there.get(stem.lower()) or there.get(stem.zfill(4).lower()) for stem in stems],
         labels=occurrence_frame({n: v for n, v in values.items() if known_au(n)}, (), path),
         subjects=stems,
+        faults={len(names) - 1: f"{path.name} ends within its line: AUs may be cut off"} if cut else {},
     )
 
 
@@ -84,6 +92,6 @@ def _present(text: str, path, line: int) -> set[int] | None:
         return None
     parts = text.split("+")
     for part in parts:
-        if not re.fullmatch(r"[LRlr]?\d{1,2}[A-Ea-e]?", part):
+        if not re.fullmatch(r"[LRlr]?[0-9]{1,2}[A-Ea-e]?", part):
             raise ValueError(f"{path} line {line}: {part[:20]!r} is no AU, expected 12, L12 or R12")
     return {int(re.sub(r"\D", "", part)) for part in parts}
