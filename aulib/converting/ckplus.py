@@ -3,9 +3,10 @@
 Tree: `FACS/S005/001/S005_001_00000011_facs.txt`, lines `1.0000000e+00 3.0000000e+00` = AU and intensity, 0
 where the intensity was not coded; `cohn-kanade-images/S005/001/S005_001_00000011.png`;
 `Landmarks/.../..._landmarks.txt`, 68 lines of x and y [OpenGraphAU and several public loaders; Lucey et al.
-2010]. An AU that is not named is absent, a file with a blank
-line has none, a file of no bytes is an error. Here every AU that is named counts as present; OpenGraphAU
-counts it from intensity 2.
+2010]. An AU that is not named is absent, a file with a blank line has none (a note counts them), a file of
+no bytes is an error. Nothing says how many AUs a file should name, so lines that are missing cannot be told;
+a line that is cut can, as all numbers of a file in exponent notation are of one length. Here every AU that is
+named counts as present; OpenGraphAU counts it from intensity 2.
 """
 
 import re
@@ -77,14 +78,21 @@ def read(source: Source) -> Session:
     """The one coded frame of a sequence.
 
     Raises:
-        ValueError: a line is not AU and intensity, an AU has two intensities, or the landmarks are not 68
-            points.
+        ValueError: a line is not AU and intensity, or cut off, an AU has two intensities, or the landmarks
+            are not 68 points.
     """
     path = source.files["labels"]
     coded: dict[int, int] = {}
-    for line, cells in rows_of(path, None) if read_text(path).strip() else []:
+    rows = rows_of(path, None) if read_text(path).strip() else []
+    exponents = any("e" in cell.lower() for _, cells in rows for cell in cells)
+    for line, cells in rows:
         if len(cells) != 2:
             raise ValueError(f"{path} line {line}: {len(cells)} numbers, expected AU and intensity")
+        if exponents and len(cells[1]) != len(rows[0][1][0]):
+            raise ValueError(
+                f"{path} line {line}: the intensity is {cells[1][:40]!r}, expected it written as "
+                f"{rows[0][1][0][:40]!r} is (a file cut off?)"
+            )
         number = whole_number(cells[0], path, line, "the AU")
         strength = whole_number(cells[1], path, line, "the intensity")
         if coded.setdefault(number, strength) != strength:
@@ -99,6 +107,7 @@ def read(source: Source) -> Session:
         pictures=[source.files["picture"]],
         labels=pd.concat([occurrence, intensity_frame(strengths, (), path)], axis=1),
         landmarks=_landmarks(source.files["landmarks"]),
+        notes=[] if coded else ["no AU is named in the label file: all count as absent"],
     )
 
 
