@@ -26,6 +26,7 @@ from aulib.checking.doctor import check
 from aulib.converting import CONVERTERS
 from aulib.converting.convert import convert
 from aulib.converting.mat_files import read_points, read_tracks
+from aulib.converting.sessions import Session
 from aulib.converting.trees import Tree
 from aulib.converting.videos import read_frames
 from aulib.datasets import read_dataset
@@ -120,12 +121,24 @@ def _converter(name: str, root: Path) -> Reader:
     keys = [key for key in source.files if key.startswith(("labels", "au ", "AU"))]
     file = source.files[keys[0]]
 
-    def read():
-        for found in module.find(Tree(raw)):
-            if file in found.files.values():
-                module.read(found)
+    def read() -> pd.DataFrame:
+        if name == "emotionet":
+            module._table.cache_clear()  # a file may be spoilt twice within one tick of the clock
+        found = [module.read(one) for one in module.find(Tree(raw)) if file in one.files.values()]
+        assert found, "the spoilt file is looked for no more"
+        return pd.concat([_usable(session) for session in found], ignore_index=True)
 
     return Reader(file, read, (file.name, str(root)))
+
+
+def _usable(session: Session) -> pd.DataFrame:
+    """Rows that a conversion would take; the others land in skipped.csv, each with its reason."""
+    rows = session.labels.assign(frame=session.frames, picture=[str(p or "") for p in session.pictures])
+    if session.video and not any(session.pictures):
+        there = dict.fromkeys(index for index, _ in read_frames(session.video, session.video_frames))
+        rows["picture"] = [f"#{index}" if index in there else "" for index in session.video_frames]
+    sound = ~np.isin(np.arange(len(rows)), list(session.faults))
+    return rows[sound & (rows["picture"] != "") & session.labels.notna().any(axis=1)]
 
 
 def _manifest(root: Path) -> Reader:
@@ -207,6 +220,13 @@ SAYS_OTHERWISE = {
     "jaanet": set(), "megraphau": set(),
     "openface": {"NaN", "first column gone"},
     "pyfeat": {"NaN", "half", "last line cut", "first column gone"},
+    "bp4d": set(), "bp4dplus": set(), "disfa": set(), "disfaplus": set(), "affwild2": set(),
+    # Cut at a line's end, with no header or number of rows to tell it by: the whole set's number, which the
+    # report compares, tells it of gft and rafau, nothing of emotionet.
+    "gft": {"half of it"}, "rafau": {"half of it", "header alone", "no header"},
+    "emotionet": {"header alone", "no header"},
+    # A file of no lines says that no AU is there, one of fewer lines that fewer are.
+    "ckplus": {"blank", "first column gone", "half of it", "header alone", "no header"},
 }  # fmt: skip
 
 

@@ -615,6 +615,102 @@ def test_a_word_for_a_label_in_emotionets_workbook_is_an_error_with_its_row(tmp_
         _first("emotionet", raw)
 
 
+def test_rows_that_are_missing_or_cut_are_told_where_the_format_can_tell(tmp_path):
+    raw = raw_trees.write_bp4d(tmp_path / "bp4d")
+    raw_trees.text(raw / "AUCoding/AU_OCC/F001_T1.csv", "0,1,2\n")
+    with pytest.raises(ValueError, match="F001_T1.csv holds no row below its header in line 1"):
+        _first("bp4d", raw)
+
+    raw = raw_trees.write_rafau(tmp_path / "rafau")
+    labels = raw / "RAFAU_label.txt"
+    for text, cut in (("1+4+25\n", False), ("1+4+25 ", False), ("1+4+2", True)):
+        labels.write_text(f"0002.jpg 6\n0001.jpg {text}")
+        assert list(_first("rafau", raw).faults) == ([1] if cut else []), text
+    for row, told in (
+        ('"0001.jpg 1', "line 1: '\"0001.jpg' is no picture"),
+        ("0001.jpg 1+\u0662", "is no AU"),
+        ("12 1", "line 1: '12' is no picture"),
+    ):
+        labels.write_text(f"{row}\n")
+        with pytest.raises(ValueError, match=told):
+            _first("rafau", raw)
+
+    raw = raw_trees.write_ckplus(tmp_path / "ckplus")
+    path = next((raw / "FACS/S005/001").iterdir())
+    good = path.read_text().split("\n")
+    path.write_text(good[0] + "\n" + good[1][:-6])
+    with pytest.raises(ValueError, match="line 2: the intensity is '0.00000', expected it written as"):
+        _first("ckplus", raw)
+    path.write_text("\n")
+    assert _first("ckplus", raw).notes == ["no AU is named in the label file: all count as absent"]
+
+
+def test_affwild2s_header_is_one_of_two_and_its_rows_are_counted_against_the_video(tmp_path):
+    raw = raw_trees.write_affwild2(tmp_path / "raw")
+    affwild2 = import_module("aulib.converting.affwild2")
+    sources = {source.name: source for source in affwild2.find(Tree(raw))}
+    path = sources["46"].files["labels"]
+    good = path.read_text()
+    assert affwild2.read(sources["46"]).notes == []
+    path.write_text(good + good.splitlines()[-1] + "\n")
+    assert affwild2.read(sources["46"]).notes == [
+        "46 has 6 label rows, its video 5 frames: one may be shifted"
+    ]
+    path = sources["video 3"].files["labels"]
+    path.write_text("".join(good.splitlines(keepends=True)[:4]))
+    assert affwild2.read(sources["video 3"]).notes == [
+        "video 3 has 3 label rows, pictures up to frame 5: cut off?"
+    ]
+    path.write_text("\n".join(line.partition(",")[2] for line in good.splitlines()))
+    with pytest.raises(ValueError, match="video 3.txt line 1: the header is 'AU2,AU4.*expected AU1,AU2,AU4"):
+        affwild2.read(sources["video 3"])
+    path.write_text("AU1,AU2,AU4,AU6,AU12,AU15,AU20,AU25\n" + "0,0,1,0,0,0,0,1\n" * 5)
+    assert affwild2.read(sources["video 3"]).labels["AU20_c"].tolist() == [0] * 5
+
+
+def test_emotionets_rows_of_one_picture_or_of_none_are_skipped_with_their_reason(tmp_path, detector):
+    raw = raw_trees.write_emotionet(tmp_path / "raw")
+    path = raw / "dataFile_0001.txt"
+    rows = path.read_text().splitlines()
+    other = rows[2].split("\t")
+    other[3] = "1" if other[3] != "1" else "0"  # AU 2
+    page = ["http://host/index.php", *rows[3].split("\t")[1:]]
+    path.write_text("\n".join([*rows, rows[0], "\t".join(other), "\t".join(page)]) + "\n")
+    faults = _first("emotionet", raw).faults
+    assert faults == {
+        2: "row 3 names n_0000000001_00003.jpg, as row 14 does with other labels",
+        12: "row 13 names n_0000000001_00001.jpg, as row 1 does with the same labels",
+        13: "row 14 names n_0000000001_00003.jpg, as row 3 does with other labels",
+        14: "row 15 names no picture: its URL is 'http://host/index.php'",
+    }
+    data, _ = convert("emotionet", raw, tmp_path / "out", workers=1, progress=False)
+    assert len(data) == 11 + 6 - 1 and set(faults.values()) <= set(skipped(tmp_path).values())
+
+
+@pytest.mark.parametrize("digits", ["\u0661", "\uff11", "1_0"])
+def test_numbers_are_written_in_ascii_digits(digits, tmp_path):
+    raw = raw_trees.write_disfa(tmp_path / "raw")
+    path = raw / "ActionUnit_Labels/SN001/SN001_au4.txt"
+    rows = path.read_text().splitlines()
+    rows[1] = f"2,{digits}"
+    path.write_text("\n".join(rows) + "\n")
+    with pytest.raises(ValueError, match=f"SN001_au4.txt line 2: the intensity is '{digits}"):
+        _first("disfa", raw)
+
+
+def test_a_damaged_first_row_of_an_intensity_file_is_no_header(tmp_path):
+    raw = raw_trees.write_bp4d(tmp_path / "raw")
+    path = raw / "AUCoding/AU_INT/AU06/F001_T1_AU06.csv"
+    rows = path.read_text().splitlines()
+    for spoilt, told in (
+        ("\u0666" + rows[0], "line 1: the frame is"),
+        (rows[1], "line 2: frame 644 occurs twice"),
+    ):
+        path.write_text("\n".join([spoilt, *rows[1:]]) + "\n")
+        with pytest.raises(ValueError, match=f"F001_T1_AU06.csv {told}"):
+            _first("bp4d", raw)
+
+
 # Looking through a tree.
 
 
