@@ -20,6 +20,7 @@ html_title = "aulib"
 html_static_path = ["_static"]
 html_css_files = ["book.css"]
 nb_execution_mode = "off"  # `aulib run` has executed them, strictly
+nb_output_stderr = "remove"  # bars of progress, a line for each step of theirs
 nb_render_markdown_format = "myst"
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
