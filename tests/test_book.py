@@ -176,7 +176,7 @@ def test_the_book_is_built_without_a_warning_and_without_a_dead_link(book):
     assert book.status == 0, book.said[-2000:]
     method = (book.html / "docs" / "method.html").read_text()
     assert 'href="../api/aulib.networks.html#aulib.networks.AUHead"' in method
-    terms = method.split('id="terms-of-the-objective')[1].split("</section>")[0]
+    terms = method.split('id="terms-of-the-objective', 1)[1].split("</section>")[0]
     rows = re.findall(r"<tr.*?</tr>", terms.split("<tbody>")[1], re.S)
     assert len(rows) == len(rows_of_method("Terms of the objective"))
     assert not [row for row in rows if 'href="../api/aulib.' not in row]

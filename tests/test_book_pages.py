@@ -60,6 +60,12 @@ def test_a_lesson_shows_its_figures_and_tables(page, book):
     assert not page.get_by_text("Traceback (most recent call last)").count()
 
 
+def test_a_lesson_shows_neither_progress_nor_where_it_was_executed(page, book):
+    page.goto((book.html / "notebooks" / f"{SHOWN_LESSON}.html").as_uri())
+    text = page.locator("article").inner_text()
+    assert "seed: int = 0" in text and str(book.html.parent) not in text and "cropping:" not in text
+
+
 def test_a_term_of_the_objective_leads_to_its_loss(page, book):
     page.goto((book.html / "docs" / "method.html").as_uri())
     page.get_by_role("link", name="losses.landmark_loss").first.click()

@@ -71,6 +71,8 @@ def gather(source: Path, executed: Path, notebooks: list[Path]) -> None:
         page, copy = source / "notebooks" / notebook.name, executed / notebook.stem / "notebook.ipynb"
         original = notebook.relative_to(ROOT).as_posix()
         content = nbformat.read(copy if copy.is_file() else notebook, as_version=4)
+        # the values in place of the parameters are the same, but for where this machine keeps the copy
+        content.cells = [c for c in content.cells if "injected-parameters" not in c.metadata.get("tags", [])]
         for cell in content.cells:
             if cell.cell_type == "markdown":
                 cell.source = with_book_links(cell.source, page, source, original)

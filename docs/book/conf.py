@@ -20,6 +20,7 @@ html_title = "aulib"
 html_static_path = ["_static"]
 html_css_files = ["book.css"]
 nb_execution_mode = "off"  # `aulib run` has executed them, strictly
+nb_output_stderr = "remove"  # bars of progress, a line for each step of theirs
 nb_render_markdown_format = "myst"
 # a widget does nothing on a page without a kernel: its still picture stands there
 nb_mime_priority_overrides = [("html", "image/png", 5)]
