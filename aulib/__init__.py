@@ -91,6 +91,7 @@ use
     course                 what the course's notebooks use beside the rest: checks of exercises, own figures
     readme                 the results in README.md and docs/, written from committed ones
     commands               what the subcommands of `aulib` do, a module a group
+    __main__               `python -m aulib` is the command `aulib`
     cli                    the command `aulib`: its options, and the groups put together
     torchvision_operators  makes torchvision importable beside a CPU build of torch
 """

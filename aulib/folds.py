@@ -10,8 +10,6 @@ Rendered sets (`synthetic:...`) have none of a protocol's people and stay as the
 from collections.abc import Callable
 from pathlib import Path
 
-import pandas as pd
-
 from aulib.fold_scores import folds_of, mean_over_folds
 from aulib.protocols import PROTOCOLS, find_fold, split_name
 from aulib.running import write_json
@@ -88,6 +86,8 @@ def train_folds(
     if not all(scores.values()):
         return {}, folders  # another process of several writes
     metrics = mean_metrics(scores)
+    import pandas as pd
+
     table = pd.DataFrame(scores | {"mean": metrics}).reindex([key for key in metrics if key != "folds"])
     table.to_csv(Path(out_dir, "folds.csv"), index_label="score")
     write_json(Path(out_dir, "metrics.json"), metrics)

@@ -12,11 +12,14 @@ fifth training person, in the order of the lists, validates [C].
 
 import hashlib
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from aulib.labels import binarise
+
+if TYPE_CHECKING:
+    import pandas as pd  # who only lists a study need not wait for it
 
 BP4D_PARTS = {  # [A]
     "part1": "F001 M007 F018 F008 F002 M004 F010 F009 M012 M001 F016 M014 F023 M008".split(),
@@ -174,7 +177,7 @@ def find_fold(name: str) -> tuple[Protocol, Fold]:
     return protocol, protocol.folds[fold]
 
 
-def apply_protocol(table: pd.DataFrame, name: str) -> pd.DataFrame:
+def apply_protocol(table: "pd.DataFrame", name: str) -> "pd.DataFrame":
     """A manifest's rows of a fold: splits set, other people left out, occurrence of the protocol's AUs only.
 
     Raises:
@@ -200,6 +203,8 @@ def apply_protocol(table: pd.DataFrame, name: str) -> pd.DataFrame:
     if missing := [au for au in protocol.aus if f"{au}_c" not in labels]:
         raise ValueError(f"protocol {name} needs labels of {', '.join(missing)}, which the set does not have")
     others = kept[[column for column in kept.columns if not column.startswith("AU")]]
+    import pandas as pd
+
     return pd.concat([others, pd.DataFrame(labels, index=kept.index)], axis=1)
 
 
