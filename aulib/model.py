@@ -217,8 +217,9 @@ class AUModel(nn.Module):
         shape, texture = self.landmark_attention(landmark_logits), self.texture_encoder(rich)
         shape_s, shape_t = shape.split(n)
         texture_s, texture_t = texture.split(n)
-        both = self.reconstruction(
-            torch.cat([shape_s, shape_t, shape_t, shape_s]), torch.cat([texture, texture])
+        drawing_s, drawing_t = self.reconstruction.draw(shape).split(n)
+        both = self.reconstruction.from_drawings(
+            torch.cat([drawing_s, drawing_t, drawing_t, drawing_s]), texture
         )
         self_s, self_t, swapped_s, swapped_t = both.split(n)  # F~^s = G(S^t, Z^s), F~^t = G(S^s, Z^t)
 

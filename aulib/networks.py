@@ -141,8 +141,33 @@ class Reconstruction(nn.Module):
         )
 
     def forward(self, shape: Tensor, texture: Tensor) -> Tensor:
-        drawing = shape.sum(1, keepdim=True) * DRAWING_SCALE
-        return self.layers(torch.cat([drawing, texture], 1))
+        return self.from_drawings(self.draw(shape), texture)
+
+    def draw(self, shape: Tensor) -> Tensor:
+        """S (B, K, h, w) -> the drawing (B, 1, h, w)."""
+        return shape.sum(1, keepdim=True) * DRAWING_SCALE
+
+    def from_drawings(self, drawings: Tensor, texture: Tensor) -> Tensor:
+        """Several drawings for each texture, which is read once for all of them.
+
+        A convolution of drawing and texture together is the sum of one of each; so the first layer's larger
+        part is not repeated for every shape that a texture is given.
+
+        Args:
+            drawings: (R * B, 1, h, w), the first B for the B textures, then the next B, ...
+            texture: (B, C, h, w).
+
+        Returns:
+            (R * B, C, h, w) in the order of the drawings.
+        """
+        (convolution, *rest), last = self.layers
+        of_drawing, of_texture = convolution.weight.split([1, convolution.in_channels - 1], dim=1)
+        read = F.conv2d(texture, of_texture, padding=convolution.padding)
+        drawn = F.conv2d(drawings, of_drawing, padding=convolution.padding)
+        features = drawn + read.repeat(len(drawings) // len(texture), 1, 1, 1)
+        for layer in rest:
+            features = layer(features)
+        return last(features)
 
 
 DRAWING_SCALE = (

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 SELECT_FROM = 0.7  # the best of the evaluations in the last 30 % of the steps is kept
 EVALUATIONS = 4
-DECODED_FACES = 2  # of each domain and step; the image decoder is only there to look at
+DECODED_FACES = 1  # of each domain and step; the image decoder is only there to look at
 LOG_EVERY = 10
 
 

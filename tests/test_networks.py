@@ -155,6 +155,12 @@ class TestReconstruction:
         assert (part(shape.roll(3, -1), texture) - usual).abs().mean() > 1e-3
         assert (part(shape, features(1)) - usual).abs().mean() > 1e-3
 
+    def test_several_drawings_of_a_texture_give_what_each_gives_with_a_copy_of_it(self):
+        part, (shape, texture) = make("reconstruction")
+        drawings = torch.cat([part.draw(shape), part.draw(shape.roll(3, -1)), part.draw(shape.flip(0))])
+        copied = part.layers(torch.cat([drawings, texture.repeat(3, 1, 1, 1)], 1))  # one convolution of both
+        torch.testing.assert_close(part.from_drawings(drawings, texture), copied, rtol=1e-3, atol=1e-4)
+
 
 class TestAUHead:
     def test_logit_is_exactly_the_mean_of_its_evidence(self):
