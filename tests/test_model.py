@@ -24,6 +24,16 @@ class Part(nn.Module):
         return self.function(*inputs)
 
 
+class HandMadeG(Part):
+    """A drawing is the shape itself here, and a texture meets each of its drawings in turn."""
+
+    def draw(self, shape):
+        return shape
+
+    def from_drawings(self, drawings, texture):
+        return self(drawings, texture.repeat(len(drawings) // len(texture), 1, 1, 1))
+
+
 # Formulas whose results cannot be mistaken for one another; S, Z and F are all of one shape here.
 def extract(image):
     return image + 1
@@ -52,7 +62,7 @@ def wired() -> AUModel:
     model.encoder = Part(extract)
     model.landmark_head = Part(shape_of)
     model.texture_encoder = Part(texture_of)
-    model.reconstruction = Part(combine)
+    model.reconstruction = HandMadeG(combine)
     model.au_head = Part(lambda rich: (aus_of(rich), rich))
     model.standardise = lambda image: image
     model.landmark_attention = lambda logits: logits
