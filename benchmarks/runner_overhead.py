@@ -54,6 +54,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=8)
     parser.add_argument("--json", type=Path, default=Path("results/runner_overhead.json"))
     arguments = parser.parse_args()
+    os.environ["OMP_NUM_THREADS"] = "1"  # as workers of a study have it where runs share the cores
     with tempfile.TemporaryDirectory(prefix="overhead-") as name:
         folder = Path(name)
         cells = [nbformat.v4.new_code_cell(cell) for cell in (PARAMETERS, imports_of_training(), WORK)]
