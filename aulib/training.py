@@ -258,8 +258,10 @@ def fit(
         ]
 
     stop = schedule.steps if stop_after is None else min(schedule.steps, first + stop_after)
+    # on a CPU the thread would take from the step the cores that it computes with: a quarter slower, measured
+    ahead_until = stop if fabric.device.type != "cpu" else 0
     try:
-        with HeldInterrupt() as interrupt, MadeAhead(batches_of, stop) as batches:
+        with HeldInterrupt() as interrupt, MadeAhead(batches_of, ahead_until) as batches:
             while state.step < stop:
                 step, whole = state.step, False
                 logged = train_step(run, *batches(step), step, step in measured)
