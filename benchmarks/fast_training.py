@@ -5,7 +5,7 @@
 A short run of method `full` on the default faces, made as `make demo` makes it. A step is timed from one
 step's end to the next one's; the first steps of both parts (multi-task alone, then the two rounds as well)
 warm up and do not count. Both parts have half of the steps, so the seconds of a step are the mean of their
-medians. What is not computing is the wait for batches, which a thread makes while the step before computes.
+medians. What is not computing is the wait for batches.
 """
 
 import argparse
