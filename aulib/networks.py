@@ -141,7 +141,7 @@ class Reconstruction(nn.Module):
         )
 
     def forward(self, shape: Tensor, texture: Tensor) -> Tensor:
-        return self.from_drawings(self.draw(shape), texture)
+        return self.layers(torch.cat([self.draw(shape), texture], 1))
 
     def draw(self, shape: Tensor) -> Tensor:
         """S (B, K, h, w) -> the drawing (B, 1, h, w)."""
