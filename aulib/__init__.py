@@ -32,7 +32,6 @@ model
     methods                the rungs of the ladder as values
     landmark_classifier    the landmarks-only rival's small network, fitted to given landmarks
     interrupts             Ctrl-C waits for the end of a step
-    prefetching            the next step's batches, made while this step computes
     shared_start           the steps before the rounds, taken once by all runs that share them
     processes              several processes train as one
     training               step, validation on the source, checkpoint, resume

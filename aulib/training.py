@@ -22,7 +22,6 @@ from aulib.loaders import Faces, take_batch
 from aulib.methods import Method, Preset
 from aulib.model import ADVERSARIES, GENERATING, AUModel
 from aulib.objective import Objective, adversary_loss, loss_terms, weigh
-from aulib.prefetching import MadeAhead
 from aulib.reading import read_faces, score_faces
 from aulib.shared_start import SharedStart
 
@@ -250,21 +249,15 @@ def fit(
     wrapped.train()
     started = time.perf_counter()
     first, whole = state.step, True
-
-    def batches_of(step: int) -> list[dict | None]:
-        return [
-            None if faces is None else _take(faces, preset, schedule, step, salt, fabric.device)
-            for salt, faces in enumerate((source, target))
-        ]
-
-    stop = schedule.steps if stop_after is None else min(schedule.steps, first + stop_after)
-    # on a CPU the thread would take from the step the cores that it computes with: a quarter slower, measured
-    ahead_until = stop if fabric.device.type != "cpu" else 0
     try:
-        with HeldInterrupt() as interrupt, MadeAhead(batches_of, ahead_until) as batches:
-            while state.step < stop:
+        with HeldInterrupt() as interrupt:
+            while state.step < schedule.steps and (stop_after is None or state.step - first < stop_after):
                 step, whole = state.step, False
-                logged = train_step(run, *batches(step), step, step in measured)
+                batches = [
+                    None if faces is None else _take(faces, preset, schedule, step, salt, fabric.device)
+                    for salt, faces in enumerate((source, target))
+                ]
+                logged = train_step(run, *batches, step, step in measured)
                 state.step += 1
                 bar.update()
                 if step % LOG_EVERY == 0 or step in measured:

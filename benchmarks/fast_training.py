@@ -5,7 +5,7 @@
 A short run of method `full` on the default faces, made as `make demo` makes it. A step is timed from one
 step's end to the next one's; the first steps of both parts (multi-task alone, then the two rounds as well)
 warm up and do not count. Both parts have half of the steps, so the seconds of a step are the mean of their
-medians. What is not computing is the wait for batches.
+medians. What is not computing is the making of batches: cutting, turning and lighting the crops.
 """
 
 import argparse
@@ -15,7 +15,7 @@ import time
 
 from record import record
 
-from aulib import prefetching, training
+from aulib import training
 from aulib.methods import PRESETS
 from aulib.runs import train_run
 
@@ -31,27 +31,26 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--method", default="full")
     arguments = parser.parse_args()
-    waiting: list[float] = []
+    feeding: list[float] = []
     ends: list[float] = []
-    step = training.train_step
+    take, step = training._take, training.train_step
 
-    class Watched(prefetching.MadeAhead):
-        def __call__(self, number):
-            began = time.perf_counter()
-            made = super().__call__(number)
-            waiting.append(time.perf_counter() - began)
-            return made
+    def timed_take(*given):
+        began = time.perf_counter()
+        batch = take(*given)
+        feeding.append(time.perf_counter() - began)
+        return batch
 
     def timed_step(run, source, target, number, measure=False):  # gradients' shares are not measured
         logged = step(run, source, target, number)
         ends.append(time.perf_counter())
         return logged
 
-    training.MadeAhead, training.train_step = Watched, timed_step
+    training._take, training.train_step = timed_take, timed_step
     speeds, shares, parts = [], [], []
     first = time.time_ns() % 10**6  # a seed used before would find the first half of its steps done
     for turn in range(arguments.turns):
-        waiting.clear(), ends.clear()
+        feeding.clear(), ends.clear()
         with tempfile.TemporaryDirectory() as folder:
             train_run(
                 "synthetic:studio", "synthetic:wild", arguments.method, steps=arguments.steps,
@@ -62,8 +61,8 @@ def main() -> None:
         medians = [statistics.median(part[WARM:]) for part in (seconds[:half], seconds[half:])]
         parts.append(medians)
         speeds.append(FACES / statistics.mean(medians))
-        waited = sum(waiting[WARM:half]) + sum(waiting[half + WARM :])
-        shares.append(1 - waited / (sum(seconds[WARM - 1 : half - 1]) + sum(seconds[half + WARM - 1 :])))
+        fed = statistics.median(a + b for a, b in zip(feeding[::2], feeding[1::2], strict=True))
+        shares.append(1 - fed / statistics.mean(medians))
     record("fast_training", statistics.median(speeds), speeds, seconds_a_step=parts, method=arguments.method)
     record("feeding", statistics.median(shares), shares, method=arguments.method)
 
