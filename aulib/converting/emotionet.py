@@ -21,6 +21,7 @@ from urllib.parse import unquote, urlsplit
 
 import pandas as pd
 
+from aulib.converting.earlier import stamp
 from aulib.converting.label_tables import au_number, occurrence_frame, plain_float, read_text
 from aulib.converting.sessions import Expected, Session, Source, known_au
 from aulib.converting.trees import PICTURES, Tree
@@ -56,7 +57,7 @@ def find(raw: Tree) -> list[Source]:
     there, notes = _pictures(raw)
     sources = []
     for path in labels:
-        table = _table(path, _stamp(path))
+        table = _table(path, stamp(path))
         pictures = [there.get(_file_name(url).lower()) for url in table["url"]]
         for first in range(0, len(table), ROWS):
             name = path.stem if len(table) <= ROWS else f"{path.stem}-{first // ROWS:04d}"
@@ -84,7 +85,7 @@ def read(source: Source) -> Session:
         ValueError: no row, a row with too few cells, a label that is no code.
     """
     path = source.files["labels"]
-    table = _table(path, _stamp(path)).iloc[slice(*source.rows)].reset_index(drop=True)
+    table = _table(path, stamp(path)).iloc[slice(*source.rows)].reset_index(drop=True)
     names = [_file_name(url) for url in table["url"]]
     labels = {number: table[number].tolist() for number in table.columns if isinstance(number, int)}
     return Session(
@@ -135,11 +136,6 @@ def _pictures(raw: Tree) -> tuple[dict[str, Path], tuple[str, ...]]:
 def _file_name(url: str) -> str:
     """The last part of a URL's path: no folder can be left by it."""
     return PurePosixPath(unquote(urlsplit(url.strip().strip("'\"")).path).replace("\\", "/")).name
-
-
-def _stamp(path: Path) -> tuple[int, int]:
-    """What changes when the file does."""
-    return path.stat().st_mtime_ns, path.stat().st_size
 
 
 @lru_cache(maxsize=1)
