@@ -27,6 +27,7 @@ model
     model                  how the parts are wired; `forward` returns every named output
     losses                 losses with labels, reconstruction and adversarial losses: plain functions
     supervisors            the contrastive supervisors, one signature, one table
+    alignments             which alignments and negatives there are, and which go together
     objective              every unweighted term by name; the one place where weights are applied
     gradients              each term's share of the gradient of what all terms train
     methods                the rungs of the ladder as values

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import aulib
+from aulib.alignments import check_alignment
 from aulib.code_version import TRAINING, code_cells, code_version, imports_of_notebook
 from aulib.kernels import KERNEL_LOG, execute, true_cause
 from aulib.known_names import names_in
@@ -195,9 +196,7 @@ def _check_names(values: dict[str, Any]) -> None:
             if one not in known:
                 raise ParameterError(f"parameter {name}: {one!r} is none of {list(known)}")
     try:
-        if {"alignment", "negatives"} <= values.keys() and not _surely_align(values):
-            from aulib.supervisors import check_alignment
-
+        if {"alignment", "negatives"} <= values.keys():
             check_alignment(values["alignment"], values["negatives"])
         if values.get("weights"):
             from aulib.objective import check_weights
@@ -205,14 +204,6 @@ def _check_names(values: dict[str, Any]) -> None:
             check_weights(values["weights"])
     except (KeyError, ValueError) as error:
         raise ParameterError(error.args[0]) from None
-
-
-def _surely_align(values: dict[str, Any]) -> bool:
-    """Whether `supervisors.check_alignment` need not be asked, which would import torch."""
-    alignments, negatives = (names_in("aulib.supervisors", name) for name in ("ALIGNMENTS", "NEGATIVES"))
-    if values["alignment"] not in alignments or values["negatives"] not in negatives:
-        return False
-    return values["negatives"] != "queue" or values["alignment"] == "global"
 
 
 def _check_protocol(name: str) -> None:

@@ -16,6 +16,7 @@ import pandas as pd
 import torch
 
 from aulib import processes
+from aulib.alignments import check_alignment
 from aulib.checkpoints import save_run
 from aulib.cropping import crop_dataset, crop_named, crop_of
 from aulib.datasets import DatasetFolder, read_dataset
@@ -28,7 +29,6 @@ from aulib.objective import ROUND_TERMS, Objective, check_weights
 from aulib.probing import look_inside
 from aulib.reading import Reading, read_faces, score_faces
 from aulib.running import write_json
-from aulib.supervisors import check_alignment
 from aulib.synthetic.storage import cache_root
 from aulib.training import Schedule, fit
 

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from aulib import processes
+from aulib.alignments import check_alignment
 
 
 @dataclass(frozen=True)
@@ -45,10 +46,6 @@ SUPERVISORS = {
 }
 ALL_SIX = tuple(SUPERVISORS)
 RICH_TWO = ("rich_source", "rich_target")
-
-
-NEGATIVES = ("batch", "rivals", "queue")
-ALIGNMENTS = ("global", "dense", "l1")
 
 
 def info_nce(first: Tensor, second: Tensor, rivals: Tensor | None = None, temperature: float = 0.1) -> Tensor:
@@ -151,16 +148,6 @@ class Projections:
         if (projector, output) not in self.made:
             self.made[projector, output] = self.projectors[projector](self.outputs[output])
         return self.made[projector, output]
-
-
-def check_alignment(alignment: str, negatives: str) -> None:
-    """Raises ValueError for an unknown alignment or negatives, or a queue of anything but whole faces."""
-    if alignment not in ALIGNMENTS:
-        raise ValueError(f"alignment {alignment!r} is none of {', '.join(ALIGNMENTS)}")
-    if negatives not in NEGATIVES:
-        raise ValueError(f"negatives {negatives!r} is none of {', '.join(NEGATIVES)}")
-    if negatives == "queue" and alignment != "global":
-        raise ValueError(f"negatives 'queue' need alignment 'global', found {alignment!r}")
 
 
 def alignment_term(

@@ -3,6 +3,8 @@
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
+from importlib import import_module
 from io import StringIO
 from pathlib import Path
 
@@ -222,18 +224,18 @@ def test_a_study_is_listed_and_watched_without_importing_torch_or_the_renderer(t
 
 
 def test_what_is_known_without_importing_is_what_the_tables_hold():
-    from aulib import methods, running, supervisors
+    from aulib import alignments, running
 
-    for module, table in (*running.TABLES.values(), ("aulib.supervisors", "ALIGNMENTS")):
-        there = getattr({"aulib.methods": methods, "aulib.supervisors": supervisors}[module], table)
-        assert names_in(module, table) == tuple(there)
-    for alignment in (*supervisors.ALIGNMENTS, "none"):
-        for negatives in (*supervisors.NEGATIVES, "none"):
-            try:
-                supervisors.check_alignment(alignment, negatives)
-                fits = True
-            except ValueError:
-                fits = False
-            assert running._surely_align({"alignment": alignment, "negatives": negatives}) == fits
+    for module, table in (*running.TABLES.values(), ("aulib.alignments", "ALIGNMENTS")):
+        assert names_in(module, table) == tuple(getattr(import_module(module), table))
+    for alignment in (*alignments.ALIGNMENTS, "none"):
+        for negatives in (*alignments.NEGATIVES, "none"):
+            fits = (
+                alignment != "none"
+                and negatives != "none"
+                and (negatives != "queue" or alignment == "global")
+            )
+            with nullcontext() if fits else pytest.raises(running.ParameterError):
+                running._check_names({"alignment": alignment, "negatives": negatives})
     with pytest.raises(LookupError, match="assigns no literal NONE"):
         names_in("aulib.methods", "NONE")
