@@ -93,3 +93,18 @@ def test_lips_of_a_resting_face_are_closed(renderer):
 def test_a_picture_too_small_to_hold_a_face_is_refused():
     with pytest.raises(ValueError, match="found 8"):
         FaceRenderer(8)
+
+
+def test_a_nose_throws_its_shadow_away_from_the_light(renderer):
+    darkened = {}
+    for side in (-1, 1):
+        shot = Shot(key_direction=(0.8 * side, 0.15, 0.6), shadow=0.0)
+        lit, cast = (
+            Face(Person(), Expression(), one) for one in (shot, replace(shot, shadow=1.0))
+        )  # the key light once without shadows, once with
+        images, landmarks = renderer.render([lit, cast])
+        nose = int(landmarks[0, 30, 0].round())
+        lost = (images[0].astype(int) - images[1]).mean(-1)
+        darkened[side] = lost[:, :nose].sum(), lost[:, nose:].sum()
+    assert darkened[1][0] > 2 * darkened[1][1] and darkened[-1][1] > 2 * darkened[-1][0]
+    assert min(darkened[1][0], darkened[-1][1]) > 1000
