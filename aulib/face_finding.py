@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from aulib.cropping import CropSpec, crop_face, crop_matrix, refuse_outside
 from aulib.detector import detect_landmarks
 from aulib.photographs import MAX_SIDE, UNREAD_SUFFIXES
-from aulib.pictures import read_picture, refuse_pipes, upright_size
+from aulib.pictures import decode, open_picture, upright_size
 
 OK = "ok"
 
@@ -53,10 +52,9 @@ def find_face(task: Picture) -> FoundFace:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of large pictures and odd metadata
-            refuse_pipes(path)
-            with Image.open(path) as header:
-                full_size = upright_size(header)
-            picture = read_picture(path, at_most=MAX_SIDE)
+            with open_picture(path) as opened:
+                full_size = upright_size(opened)
+                picture = decode(opened, at_most=MAX_SIDE)
     except Exception as error:  # whatever a broken file makes a decoder raise
         return FoundFace(task.image, f"unreadable: {' '.join(str(error).split())[:200]}")
     landmarks, num_faces = detect_landmarks(np.asarray(picture))

@@ -8,7 +8,6 @@ import hashlib
 import json
 import os
 import re
-from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -77,7 +76,7 @@ def prepare(
         for outcome in tqdm(
             outcomes, "preparing", len(sources), initial=len(done), unit="picture", disable=not progress
         ):
-            log.write(json.dumps(asdict(outcome)) + "\n")
+            log.write(json.dumps(vars(outcome)) + "\n")
             log.flush()
             done[outcome.source] = outcome
     return _write_dataset(out, [done[source] for source in sources], split)
@@ -211,7 +210,7 @@ def _read_progress(out: Path, settings: dict) -> dict[str, Outcome]:
     header = json.dumps(settings)
     if not lines or lines[0] != header:
         outcomes = {}
-    records = [header, *(json.dumps(asdict(outcome)) for outcome in outcomes.values())]
+    records = [header, *(json.dumps(vars(outcome)) for outcome in outcomes.values())]
     partial = path.with_suffix(".partial")
     partial.write_text("\n".join(records) + "\n", encoding="utf-8")
     os.replace(partial, path)

@@ -23,26 +23,35 @@ def read_picture(path: str | Path, at_most: int | None = None) -> Image.Image:
         OSError: the file is missing, empty, truncated or no picture, or no file at all (a pipe, a folder).
         Image.DecompressionBombError: it has more than MAX_PIXELS pixels.
     """
-    refuse_pipes(path)
-    with Image.open(path) as picture:
-        size = upright_size(picture)
-        if size[0] * size[1] > MAX_PIXELS:
-            raise Image.DecompressionBombError(
-                f"{size[0]} x {size[1]} pixels, more than the limit of {MAX_PIXELS // 10**6} megapixels"
-            )
-        if at_most and max(size) > at_most:
-            size = tuple(max(1, round(side * at_most / max(size))) for side in size)
-            picture.draft(None, (max(size), max(size)))
-        picture.load()
-        shown = _to_rgb(ImageOps.exif_transpose(picture))
-        return shown if shown.size == size else shown.resize(size, Image.Resampling.BICUBIC)
+    with open_picture(path) as opened:
+        return decode(opened, at_most)
 
 
-def refuse_pipes(path: str | Path) -> None:
-    """OSError if there is something at `path` that is no file: opening a pipe would wait for ever."""
+def open_picture(path: str | Path) -> Image.Image:
+    """The picture file with its header read and nothing decoded; `with` closes it.
+
+    Raises:
+        OSError: as `read_picture`; a pipe is refused, since opening one would wait for ever.
+    """
     path = Path(path)
     if path.exists() and not path.is_file():
         raise OSError(f"{path} is no file (a pipe or a folder), expected a picture")
+    return Image.open(path)
+
+
+def decode(opened: Image.Image, at_most: int | None = None) -> Image.Image:
+    """`read_picture` of a picture that is open already."""
+    size = upright_size(opened)
+    if size[0] * size[1] > MAX_PIXELS:
+        raise Image.DecompressionBombError(
+            f"{size[0]} x {size[1]} pixels, more than the limit of {MAX_PIXELS // 10**6} megapixels"
+        )
+    if at_most and max(size) > at_most:
+        size = tuple(max(1, round(side * at_most / max(size))) for side in size)
+        opened.draft(None, (max(size), max(size)))
+    opened.load()
+    shown = _to_rgb(ImageOps.exif_transpose(opened))
+    return shown if shown.size == size else shown.resize(size, Image.Resampling.BICUBIC)
 
 
 def upright_size(picture: Image.Image) -> tuple[int, int]:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from aulib.detector import detect_landmarks
 from aulib.landmarks import refuse_outside
-from aulib.pictures import ORIENTATION, read_picture, refuse_pipes, upright_size
+from aulib.pictures import ORIENTATION, decode, open_picture, upright_size
 
 UNREAD_SUFFIXES = {".heic", ".heif", ".avif", ".dng", ".cr2", ".cr3", ".nef", ".arw"}  # said, not ignored
 MAX_SIDE = 1600  # pixels; larger pictures are stored reduced
@@ -53,10 +53,9 @@ def prepare_picture(task: Task) -> Outcome:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of large pictures and odd metadata
-            refuse_pipes(source)
-            with Image.open(source) as header:
-                full_size, as_it_is = upright_size(header), _can_be_copied(header, source.suffix.lower())
-            picture = read_picture(source, at_most=MAX_SIDE)
+            with open_picture(source) as opened:
+                full_size, as_it_is = upright_size(opened), _can_be_copied(opened, source.suffix.lower())
+                picture = decode(opened, at_most=MAX_SIDE)
     except Exception as error:  # whatever a broken file makes a decoder raise
         reason = f"unreadable: {_one_line(error)}".replace(str(source), task.source)
         return Outcome(task.source, task.stamp, reason=reason)

@@ -14,7 +14,7 @@ from aulib.checking.findings import Finding
 from aulib.cropping import CropSpec, crop_face, crop_matrix
 from aulib.datasets import DatasetFolder
 from aulib.landmarks import layout_of, refuse_outside
-from aulib.pictures import read_picture, refuse_pipes, upright_size
+from aulib.pictures import decode, open_picture, upright_size
 
 SMALL = 480  # pixels; pictures are looked at this small
 THUMB, FACE = 32, 24  # pixels of a whole picture's and of a face's fingerprint
@@ -76,10 +76,9 @@ def _look(path, landmarks) -> tuple[list[tuple[str, str]], tuple | None]:
             warnings.simplefilter("ignore")  # Pillow warns of large pictures and odd metadata
             if path.stat().st_size == 0:
                 return [("error", f"{path.name} is empty (0 bytes)")], None
-            refuse_pipes(path)
-            with Image.open(path) as header:
-                size = upright_size(header)
-            picture = read_picture(path, at_most=SMALL)
+            with open_picture(path) as opened:
+                size = upright_size(opened)
+                picture = decode(opened, at_most=SMALL)
     except FileNotFoundError:
         return [], None  # said by the checks of the manifest
     except Exception as error:  # whatever a broken file makes a decoder raise

@@ -25,7 +25,7 @@ from aulib.converting.sessions import Session, Source
 from aulib.converting.videos import read_frames
 from aulib.detector import detect_landmarks
 from aulib.landmarks import refuse_outside
-from aulib.pictures import read_picture, refuse_pipes, upright_size
+from aulib.pictures import decode, open_picture, upright_size
 
 CODE_VERSION = 3  # raise it when a session's outcome would change; what was converted before is then redone
 GLANCE = 200  # pixels; a picture is decoded at this size to see that it can be
@@ -128,11 +128,10 @@ def _take_picture(picture: Path, task: Task, name: str, given) -> tuple[str, np.
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of large pictures and odd metadata
-            refuse_pipes(picture)
-            with Image.open(picture) as header:
-                size = upright_size(header)
             detects = task.landmarks == "detect"
-            pixels = read_picture(picture, at_most=None if detects else GLANCE)
+            with open_picture(picture) as opened:
+                size = upright_size(opened)
+                pixels = decode(opened, at_most=None if detects else GLANCE)
     except Exception as error:  # whatever a broken file makes a decoder raise
         return f"unreadable: {_one_line(error)}".replace(str(picture), picture.name), None
     reason, points = _points(np.asarray(pixels) if detects else None, size, given)
