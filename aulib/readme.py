@@ -9,6 +9,7 @@ DENSE, CURVES = Path("results/supervisors_dense.json"), Path("results/learning_c
 FACTORS = Path("results/shift_factors.json")
 ATTENTION, LATENCY = Path("results/attention.json"), Path("results/playground_latency.json")
 MORE_STEPS, CYCLE = Path("results/more_steps.json"), Path("results/cycle_weight.json")
+CONVERSION = Path("results/convert_memory.json")
 MEASURES = {"f1": "F1-frame", "auc": "ROC AUC", "f1_norm": "F1, skew-normalised", "nme": "landmark NME"}
 
 
@@ -123,6 +124,24 @@ def cycle_block(study: Path) -> str:
     return "\n".join(lines)
 
 
+def conversion_block(conversion: Path) -> str:
+    """What it takes to convert a set: one row a number of frames.
+
+    Args:
+        conversion: JSON {"cores", "runs": [{"frames", "seconds", "peak_mb", "peak_mb_with_workers"}]}.
+    """
+    if not conversion.is_file():
+        return "Not measured yet; `python benchmarks/convert_memory.py` does."
+    found = json.loads(conversion.read_text(encoding="utf-8"))
+    lines = ["| frames | seconds | MB | MB, workers too |", "|---:|---:|---:|---:|"]
+    for run in found["runs"]:
+        memory = f"{run['peak_mb']:.0f} | {run['peak_mb_with_workers']:.0f}"
+        lines.append(f"| {run['frames']:,} | {run['seconds']:.0f} | {memory} |")
+    return "\n".join(
+        [*lines, "", f"{found['cores']} cores, landmarks of the set, pictures of noise in BP4D's tree."]
+    )
+
+
 def insides_block(attention: Path, latency: Path) -> str:
     """In words: how much of an AU's evidence lies where the AU is, and how fast the playground answers."""
     said = []
@@ -216,6 +235,7 @@ def pages(root: Path) -> dict[Path, dict[str, str]]:
             "factors": factors_block(root / FACTORS),
             "steps": steps_block(root / MORE_STEPS),
         },
+        root / "docs" / "datasets" / "README.md": {"conversion": conversion_block(root / CONVERSION)},
     }
 
 

@@ -13,6 +13,7 @@ import yaml
 
 from aulib.readme import (
     RESULTS,
+    conversion_block,
     cycle_block,
     factors_block,
     insides_block,
@@ -145,6 +146,14 @@ def test_weights_of_the_cycle_stand_with_their_source_validation(tmp_path):
     file = tmp_path / "cycle.json"
     file.write_text(json.dumps({"study": "cycle", "variants": {"cycle-2.5": one}}))
     assert cycle_block(file).splitlines()[2:] == ["| 2.5 | 75.0 (80.0, 70.0) |"]
+
+
+def test_what_a_conversion_takes_is_a_row_each_number_of_frames(tmp_path):
+    run = {"frames": 15000, "seconds": 19.6, "peak_mb": 218.7, "peak_mb_with_workers": 413.8}
+    file = tmp_path / "conversion.json"
+    file.write_text(json.dumps({"cores": 3, "runs": [run]}))
+    lines = conversion_block(file).splitlines()
+    assert lines[2] == "| 15,000 | 20 | 219 | 414 |" and lines[-1].startswith("3 cores")
 
 
 def test_a_readme_without_its_markers_is_an_error():
