@@ -17,6 +17,8 @@ from torch import Tensor
 from aulib import processes
 from aulib.landmarks import layout_of, move_to_au_centres, to_49
 
+LUMINANCE = (((0.299,),), ((0.587,),), ((0.114,),))
+
 
 @dataclass(frozen=True)
 class Faces:
@@ -81,18 +83,23 @@ def _order(num_faces: int, seed: int, epoch: int) -> np.ndarray:
 
 
 def take_batch(
-    faces: Faces, image_size: int, batch_size: int, seed: int, step: int, augment: str
+    faces: Faces, image_size: int, batch_size: int, seed: int, step: int, augment: str, grey: bool = False
 ) -> dict[str, Tensor]:
     """This process's share of batch `step` of a domain, augmented.
 
+    Args:
+        grey: the pictures' luminance alone, for a network that reads nothing else: a third of the work.
+
     Returns:
-        image (B, 3, H, H) in [0, 1]; landmarks (B, K, 2) pixels of it; occurrence (B, A), a key
-        that is absent when the domain is unlabelled.
+        image (B, 3, H, H) in [0, 1], (B, 1, H, H) if grey; landmarks (B, K, 2) pixels of it; occurrence
+        (B, A), a key that is absent when the domain is unlabelled.
     """
     share = processes.share_of(batch_size)
     rows = faces.rows[batch_rows(len(faces), batch_size, seed, step)][share.rows]
     generator = torch.Generator().manual_seed(hash((seed, step)) % 2**63)
     image = torch.from_numpy(faces.images[rows]).permute(0, 3, 1, 2).float().div_(255)
+    if grey:
+        image = luminance(image)
     landmarks = torch.from_numpy(faces.landmarks[rows]).float()
     image, landmarks = warp(image, landmarks, image_size, augment, generator, share)
     if augment == "slight":
@@ -101,6 +108,11 @@ def take_batch(
     if faces.occurrence is not None:
         batch["occurrence"] = torch.from_numpy(faces.occurrence[rows]).float()
     return batch
+
+
+def luminance(image: Tensor) -> Tensor:
+    """RGB (B, 3, H, W) -> (B, 1, H, W), as ITU-R BT.601 weighs the colours; what is grey already stays."""
+    return image if image.shape[1] == 1 else (image * image.new_tensor(LUMINANCE)).sum(1, keepdim=True)
 
 
 def centre_crop(images: np.ndarray, landmarks: np.ndarray, image_size: int) -> tuple[Tensor, Tensor]:
@@ -122,7 +134,7 @@ def warp(
     """A crop of `image_size` per face: shifted and mirrored, and turned and scaled if augment is "slight".
 
     Args:
-        image: (B, 3, S, S); landmarks: (B, K, 2) pixels of it, NaN kept.
+        image: (B, 3 or 1, S, S); landmarks: (B, K, 2) pixels of it, NaN kept.
         augment: "none" (centre crop), "crop-flip" (ADLD's: uniform shift within the margin, mirror
             with probability 1/2) or "slight" (shift at most 3 pixels, turn up to 4 degrees, scale 0.95 to
             1.05, mirror [C]: aligned faces move little, and preset `fast` has few steps).
@@ -166,7 +178,9 @@ def warp(
 
 
 def change_light(image: Tensor, generator: torch.Generator, share: processes.Share | None = None) -> Tensor:
-    """Gamma, contrast, a slanted light and noise of a face's own: (B, 3, H, H) in [0, 1] [C].
+    """Gamma, contrast, a slanted light and noise of a face's own: (B, 3 or 1, H, H) in [0, 1] [C].
+
+    Noise of a grey picture is as strong as the luminance of three colours' noise.
 
     share: as `warp` takes it.
     """
@@ -184,5 +198,7 @@ def change_light(image: Tensor, generator: torch.Generator, share: processes.Sha
     slant = ramp.view(1, 1, 1, -1) * angle.cos() + ramp.view(1, 1, -1, 1) * angle.sin()
     image = image * (1 + uniform(0, 0.4) * slant)
     strength = uniform(0, 0.02)
+    if image.shape[1] == 1:
+        strength = strength * torch.tensor(LUMINANCE).norm()
     noise = torch.randn(share.whole, *image.shape[1:], generator=generator)[share.rows]
     return (image + strength * noise).clamp(0, 1)

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 import torch
 from torch import Tensor, nn
 
+from aulib.loaders import luminance
 from aulib.networks import (
     EMBEDDING,
     AUHead,
@@ -119,12 +120,13 @@ class AUModel(nn.Module):
                 self.queues = nn.ModuleDict({name: PastFaces(EMBEDDING) for name in SUPERVISORS})
 
     def standardise(self, image: Tensor) -> Tensor:
-        """RGB (B, 3, H, W) in [0, 1] -> network input (B, I, H, W), mean 0 and variance 1 within each face.
+        """RGB, or luminance where nothing else is read, (B, 3 or 1, H, W) in [0, 1] -> network input
+        (B, I, H, W), mean 0 and variance 1 within each face.
 
         Removes most of the plain appearance gap between domains (seen in a first probe).
         """
         if self.config.colour == "luminance":
-            image = (image * image.new_tensor([0.299, 0.587, 0.114])[:, None, None]).sum(1, keepdim=True)
+            image = luminance(image)
         mean = image.mean((1, 2, 3), keepdim=True)
         return (image - mean) / image.std((1, 2, 3), keepdim=True).clamp(min=0.02)
 
@@ -181,7 +183,7 @@ class AUModel(nn.Module):
         """One training pass over both domains as one batch.
 
         Args:
-            image: (B_s + B_t, 3, H, W) RGB in [0, 1], source faces first; B_t may be 0.
+            image: (B_s + B_t, 3 or 1, H, W) in [0, 1] as `standardise` takes it, source first; B_t may be 0.
             num_source: B_s. With `separate`, B_s == B_t: faces are swapped pairwise.
             separate: run the two rounds of separation and reconstruction.
 

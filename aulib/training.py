@@ -289,7 +289,8 @@ def fit(
 
 def _take(faces: Faces, preset: Preset, schedule: Schedule, step: int, salt: int, device) -> dict:
     seed = 2 * schedule.seed + salt  # source and target draw differently
-    batch = take_batch(faces, preset.image_size, schedule.batch_size, seed, step, preset.augment)
+    grey = preset.colour == "luminance"
+    batch = take_batch(faces, preset.image_size, schedule.batch_size, seed, step, preset.augment, grey)
     return {name: value.to(device) for name, value in batch.items()}
 
 

@@ -9,7 +9,15 @@ from conftest import face_outline
 from tiny import MARGIN, SIZE, tiny_faces
 
 from aulib.landmarks import LAYOUT_49, LAYOUT_68, move_to_au_centres, to_49
-from aulib.loaders import batch_rows, centre_crop, change_light, take_batch, warp, with_landmarks
+from aulib.loaders import (
+    batch_rows,
+    centre_crop,
+    change_light,
+    luminance,
+    take_batch,
+    warp,
+    with_landmarks,
+)
 
 BIG, BIG_OUT = 120, 96  # sizes at which a dot can be found again to a fraction of a pixel
 
@@ -68,6 +76,13 @@ class TestTakeBatch:
         assert all(torch.equal(batch[name].nan_to_num(), again[name].nan_to_num()) for name in batch)
         for seed, step in ((1, 4), (2, 3), (3, 1)):
             assert not torch.equal(self.take(seed=seed, step=step)["image"], batch["image"])
+
+    @pytest.mark.parametrize("augment", ["none", "crop-flip"])
+    def test_grey_pictures_are_the_luminance_of_the_coloured_ones(self, augment):
+        coloured = self.take(augment=augment)
+        grey = take_batch(tiny_faces(), SIZE, 5, 0, 0, augment, grey=True)
+        torch.testing.assert_close(grey["image"], luminance(coloured["image"]))
+        assert torch.equal(grey["landmarks"], coloured["landmarks"])
 
     def test_labelled_batch_has_the_documented_shapes_and_ranges(self):
         batch = self.take()
@@ -207,6 +222,14 @@ class TestChangeLight:
         lit = change_light(image, generator())
         assert lit.shape == image.shape and lit.min() >= 0 and lit.max() <= 1
         assert lit.mean((1, 2, 3)).std() > 0.01
+
+    def test_noise_of_a_grey_picture_is_that_of_the_luminance_of_a_coloured_one(self):
+        def noise(image: torch.Tensor) -> torch.Tensor:
+            lit = luminance(change_light(image, generator()))
+            return (lit[..., 1:] - lit[..., :-1]).std((1, 2, 3))  # light and slant differ little next door
+
+        grey, coloured = (noise(torch.full((64, channels, 64, 64), 0.5)) for channels in (1, 3))
+        torch.testing.assert_close(grey, coloured, rtol=0.1, atol=2e-4)
 
 
 class TestWithLandmarks:

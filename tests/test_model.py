@@ -7,6 +7,7 @@ import torch
 from tiny import AUS, SIZE, tiny_config, tiny_model
 from torch import nn
 
+from aulib.loaders import luminance
 from aulib.methods import METHODS
 from aulib.model import AUModel, ModelConfig, cells_to_pixels, expected_cells
 
@@ -257,6 +258,10 @@ class TestStandardise:
         image[0, 0, 0, 0] = 1  # a red pixel beside a black one: luminance .299 and 0
         expected = torch.tensor([0.1495, -0.1495]) / (0.299 / 2**0.5)
         torch.testing.assert_close(tiny_model("source-only").standardise(image).flatten(), expected)
+
+    def test_a_grey_picture_is_taken_as_luminance(self):
+        model, image = tiny_model("source-only"), torch.rand(2, 3, SIZE, SIZE)
+        torch.testing.assert_close(model.standardise(luminance(image)), model.standardise(image))
 
     def test_an_even_picture_stays_finite(self):
         assert tiny_model("source-only").standardise(torch.full((1, 3, 8, 8), 0.5)).abs().max() < 1e-3
