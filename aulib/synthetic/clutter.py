@@ -33,7 +33,7 @@ def cluttered_background(rng: np.random.Generator, size: int) -> np.ndarray:
     along = np.arange(size, dtype=np.float32) / size - np.float32(0.5)
     ramp = 0.5 + (np.sin(angle) * along)[:, None] + np.cos(angle) * along
     shades = np.rint(np.linspace(*colours, 256) * 255).astype(np.uint8)
-    picture = Image.fromarray(shades[(np.clip(ramp, 0, 1) * 255).astype(np.uint8)])
+    picture = Image.fromarray(shades.take((np.clip(ramp, 0, 1) * 255).astype(np.uint8), axis=0))
     draw = ImageDraw.Draw(picture)
     for _ in range(rng.integers(2, 14)):
         fill = tuple(int(v) for v in rng.uniform(10, 245) * (1 - vivid) + rng.uniform(0, 255, 3) * vivid)
@@ -195,8 +195,7 @@ def spoil(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
     level = np.clip(0.5 + (level - 0.5) * rng.uniform(0.6, 1.3) + rng.normal(0, 0.06), 0, 1)
     level = level ** np.exp(rng.normal(0, 0.2))
     size = len(image)
-    levels = np.rint(level * 255).astype(np.uint8)  # (3, 256)
-    picture = Image.fromarray(levels[np.arange(3), image])
+    picture = Image.fromarray(image).point(np.rint(level * 255).astype(np.uint8).ravel().tolist())
     if rng.random() < 0.35:
         small = int(size * rng.uniform(0.35, 0.8))
         picture = picture.resize((small, small), Image.Resampling.BILINEAR).resize(

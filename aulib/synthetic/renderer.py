@@ -131,6 +131,7 @@ class FaceRenderer:
         self._light_map = wp.zeros((1, LIGHT_SIDE, LIGHT_SIDE), dtype=wp.uint64, **on)
         self._stride = max(1, round(0.38 * samples))
         self._image = wp.zeros((size, size), dtype=wp.vec4, **on)
+        self._shading: wp.Launch | None = None  # recorded with the first face
         self._draw_seen = self._rasteriser(self._screen.array, self._stride, self._nearest)
         self._draw_lit = self._rasteriser(self._light.array, 0, self._light_map)
 
@@ -183,28 +184,8 @@ class FaceRenderer:
             self._light.fill(light)
             self._light_map.zero_()
             self._draw_lit.launch()
-        wp.launch(
-            shading.shade,
-            dim=(size, size),
-            inputs=[
-                self._mesh.id,
-                self._scenes.fill(scene),
-                self._nearest,
-                self._light_map,
-                self._screen.array,
-                self._points.array,
-                self._triangles,
-                self.looks.normals(self._points.array),
-                self._canonical,
-                look.marks,
-                look.marks2,
-                self._part,
-                colour_paint,
-                relief_paint,
-            ],
-            outputs=[self._image],
-            device=self.device,
-        )
+        self._scenes.fill(scene)
+        self._shade(look.marks, look.marks2, colour_paint, relief_paint)
         points = (vertices[self._landmark_rows] * self._landmark_weights[..., None]).sum(1)
         return Rendering(
             self._image.numpy().copy(),
@@ -225,6 +206,38 @@ class FaceRenderer:
             device=self.device,
             record_cmd=True,
         )
+
+    def _shade(self, marks: wp.array, marks2: wp.array, colour: wp.array, relief: wp.array) -> None:
+        """Colour every pixel; all but what belongs to a person and an expression is handed over once."""
+        normals = self.looks.normals(self._points.array)
+        if self._shading is None:
+            self._shading = wp.launch(
+                shading.shade,
+                dim=(self.size, self.size),
+                inputs=[
+                    self._mesh.id,
+                    self._scenes.array,
+                    self._nearest,
+                    self._light_map,
+                    self._screen.array,
+                    self._points.array,
+                    self._triangles,
+                    normals,
+                    self._canonical,
+                    marks,
+                    marks2,
+                    self._part,
+                    colour,
+                    relief,
+                ],
+                outputs=[self._image],
+                device=self.device,
+                record_cmd=True,
+            )
+        own = {"marks": marks, "marks2": marks2, "colour_paint": colour, "relief_paint": relief}
+        for name, array in own.items():
+            self._shading.set_param_by_name(name, array)
+        self._shading.launch()
 
     def _scene(self, face: Face, turn: np.ndarray, eyes: np.ndarray, mouth_front: float) -> np.ndarray:
         """(1,) record of shading.Scene."""

@@ -169,8 +169,15 @@ def shade(
 ):
     """Display colour (not multiplied by alpha) and alpha of every pixel, the mean over its samples."""
     row, column = wp.tid()
-    s = scene[0]
     samples = nearest.shape[0]
+    seen = int(0)  # noqa: UP018 (a warp variable, not a constant)
+    for sub in range(samples):
+        if nearest[sub, row, column] != wp.uint64(EMPTY):
+            seen = 1
+    if seen == 0:
+        image[row, column] = wp.vec4(0.0, 0.0, 0.0, 0.0)
+        return
+    s = scene[0]
     total = wp.vec4(0.0, 0.0, 0.0, 0.0)
     lit = float(1.0)  # noqa: UP018 (a warp variable, not a constant)
     asked = int(0)  # noqa: UP018
