@@ -17,7 +17,7 @@ from torch import Tensor
 from aulib import processes
 from aulib.landmarks import layout_of, move_to_au_centres, to_49
 
-LUMINANCE = (((0.299,),), ((0.587,),), ((0.114,),))
+LUMINANCE = (0.299, 0.587, 0.114)
 
 
 @dataclass(frozen=True)
@@ -97,9 +97,8 @@ def take_batch(
     share = processes.share_of(batch_size)
     rows = faces.rows[batch_rows(len(faces), batch_size, seed, step)][share.rows]
     generator = torch.Generator().manual_seed(hash((seed, step)) % 2**63)
-    image = torch.from_numpy(faces.images[rows]).permute(0, 3, 1, 2).float().div_(255)
-    if grey:
-        image = luminance(image)
+    pixels = torch.from_numpy(faces.images[rows]).permute(0, 3, 1, 2)
+    image = (luminance(pixels) if grey else pixels.float()).div_(255)
     landmarks = torch.from_numpy(faces.landmarks[rows]).float()
     image, landmarks = warp(image, landmarks, image_size, augment, generator, share)
     if augment == "slight":
@@ -111,8 +110,11 @@ def take_batch(
 
 
 def luminance(image: Tensor) -> Tensor:
-    """RGB (B, 3, H, W) -> (B, 1, H, W), as ITU-R BT.601 weighs the colours; what is grey already stays."""
-    return image if image.shape[1] == 1 else (image * image.new_tensor(LUMINANCE)).sum(1, keepdim=True)
+    """RGB (B, 3, H, W) of any range -> float (B, 1, H, W), as ITU-R BT.601 weighs the colours; grey stays."""
+    if image.shape[1] == 1:
+        return image
+    red, green, blue = image.split(1, 1)
+    return (red * LUMINANCE[0]).add_(green, alpha=LUMINANCE[1]).add_(blue, alpha=LUMINANCE[2])
 
 
 def centre_crop(images: np.ndarray, landmarks: np.ndarray, image_size: int) -> tuple[Tensor, Tensor]:
@@ -191,14 +193,15 @@ def change_light(image: Tensor, generator: torch.Generator, share: processes.Sha
         drawn = torch.rand(share.whole, generator=generator)[share.rows]
         return (low + (high - low) * drawn).view(-1, 1, 1, 1)
 
-    image = image.clamp(1e-3, 1) ** torch.exp(uniform(-0.3, 0.3))
-    image = 0.5 + (image - 0.5) * uniform(0.7, 1.2)
+    # in place after the first: on a CPU, making an array of a batch costs more than the arithmetic
+    image = image.clamp(1e-3, 1).pow_(torch.exp(uniform(-0.3, 0.3)))
+    image.sub_(0.5).mul_(uniform(0.7, 1.2)).add_(0.5)
     ramp = torch.linspace(-1, 1, size)
     angle = uniform(0, 2 * torch.pi)
     slant = ramp.view(1, 1, 1, -1) * angle.cos() + ramp.view(1, 1, -1, 1) * angle.sin()
-    image = image * (1 + uniform(0, 0.4) * slant)
+    image.mul_((slant * uniform(0, 0.4)).add_(1))
     strength = uniform(0, 0.02)
     if image.shape[1] == 1:
         strength = strength * torch.tensor(LUMINANCE).norm()
     noise = torch.randn(share.whole, *image.shape[1:], generator=generator)[share.rows]
-    return (image + strength * noise).clamp(0, 1)
+    return image.add_(noise.mul_(strength)).clamp_(0, 1)

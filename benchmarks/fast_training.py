@@ -5,7 +5,9 @@
 A short run of method `full` on the default faces, made as `make demo` makes it. A step is timed from one
 step's end to the next one's; the first steps of both parts (multi-task alone, then the two rounds as well)
 warm up and do not count. Both parts have half of the steps, so the seconds of a step are the mean of their
-medians. What is not computing is the making of batches: cutting, turning and lighting the crops.
+medians. What is not computing is the making of batches: cutting, turning and lighting the crops. A short run
+more shows where a step of the rounds spends its time, and counts its arithmetic: at the rate at which this
+machine multiplies matrices, that alone would take `seconds_at_matrix_rate`.
 """
 
 import argparse
@@ -13,14 +15,64 @@ import statistics
 import tempfile
 import time
 
-from record import record
+import torch
+from record import in_turn, record
+from torch.profiler import ProfilerActivity, profile
+from torch.utils.flop_counter import FlopCounterMode
 
 from aulib import training
 from aulib.methods import PRESETS
 from aulib.runs import train_run
 
 WARM = 3
+PROFILED = 20  # steps of the run that is looked into; its second half has the rounds
+PARTS = {  # of a step, by what PyTorch calls its operators
+    "convolutions": ("convolution",),
+    "normalisation": ("batch_norm",),
+    "activations": ("leaky_relu",),
+    "softmax": ("softmax",),
+    "matrices": ("::mm", "::addmm", "::bmm"),
+    "moving": ("copy_", "::cat", "fill_", "zero_"),
+}
 FACES = 2 * PRESETS["fast"].batch_size  # of both domains, in a step
+
+
+def look_inside(method: str, folder: str) -> dict:
+    """Shares of a step's time by PARTS, its multiplications and additions, and the machine's rate of them."""
+    step, found = training.train_step, {}
+
+    def looked_at(run, source, target, number, measure=False):
+        if number == PROFILED - 2:
+            with FlopCounterMode(display=False) as counter:
+                logged = step(run, source, target, number)
+            found["gflop_a_step"] = counter.get_total_flops() / 1e9
+        elif number == PROFILED - 1:
+            with profile(activities=[ProfilerActivity.CPU]) as profiled:
+                logged = step(run, source, target, number)
+            times = {event.key: event.self_cpu_time_total for event in profiled.key_averages()}
+            whole = sum(times.values())
+            found["parts"] = {
+                part: sum(t for key, t in times.items() if any(name in key for name in names)) / whole
+                for part, names in PARTS.items()
+            }
+        else:
+            logged = step(run, source, target, number)
+        return logged
+
+    training.train_step = looked_at
+    try:
+        train_run(
+            "synthetic:studio", "synthetic:wild", method, steps=PROFILED,
+            seed=time.time_ns() % 10**6, out_dir=folder, progress=False, insides=False,
+        )  # fmt: skip
+    finally:
+        training.train_step = step
+    side = 2048
+    square = torch.rand(side, side)
+    seconds = min(in_turn({"product": lambda: square @ square}, 3, 5)["product"])
+    found["matrix_gflop_a_second"] = 2 * side**3 / seconds / 1e9
+    found["seconds_at_matrix_rate"] = found["gflop_a_step"] / found["matrix_gflop_a_second"]
+    return found
 
 
 def main() -> None:
@@ -63,7 +115,13 @@ def main() -> None:
         speeds.append(FACES / statistics.mean(medians))
         fed = statistics.median(a + b for a, b in zip(feeding[::2], feeding[1::2], strict=True))
         shares.append(1 - fed / statistics.mean(medians))
-    record("fast_training", statistics.median(speeds), speeds, seconds_a_step=parts, method=arguments.method)
+    training._take, training.train_step = take, step
+    with tempfile.TemporaryDirectory() as folder:
+        inside = look_inside(arguments.method, folder)
+    record(
+        "fast_training", statistics.median(speeds), speeds, seconds_a_step=parts, method=arguments.method,
+        **inside,
+    )  # fmt: skip
     record("feeding", statistics.median(shares), shares, method=arguments.method)
 
 

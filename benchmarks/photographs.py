@@ -1,7 +1,7 @@
 """What preparing photographs costs beside the detector: `python benchmarks/photographs.py PHOTOS`.
 
 One process takes pictures of a folder through everything between file and crop: finding, reading, landmarks,
-storing, the manifest, its checks, and the aligned crops. All of it is timed, and in it dlib. Writes
+storing, the manifest, its checks, and the aligned crops. All of it is timed, and in it dlib and PARTS. Writes
 benchmarks/results/photographs.json.
 """
 
@@ -12,31 +12,38 @@ import tempfile
 import time
 from pathlib import Path
 
+import pytest
 from record import record
 
 from aulib import prepared_pictures
 from aulib.cropping import CropSpec, crop_dataset
 from aulib.photographs import find_pictures, prepare
 
+PARTS = {"detector": "detect_landmarks", "reading": "decode", "storing": "_store"}  # of prepared_pictures
 
-def turn(photos: Path, out: Path) -> tuple[float, float, int]:
-    """Seconds of everything, of the detector in it, and how many faces were found."""
-    detecting, detect = [], prepared_pictures.detect_landmarks
 
-    def timed(image):
-        began = time.perf_counter()
-        found = detect(image)
-        detecting.append(time.perf_counter() - began)
-        return found
+def turn(photos: Path, out: Path) -> tuple[dict[str, float], int]:
+    """Seconds of "everything", of PARTS and of "cropping" in it; and how many faces were found."""
+    seconds = dict.fromkeys(PARTS, 0.0)
 
-    prepared_pictures.detect_landmarks = timed
-    try:
+    def timed(part: str, call):
+        def and_timed(*given, **named):
+            began = time.perf_counter()
+            found = call(*given, **named)
+            seconds[part] += time.perf_counter() - began
+            return found
+
+        return and_timed
+
+    with pytest.MonkeyPatch.context() as patch:
+        for part, name in PARTS.items():
+            patch.setattr(prepared_pictures, name, timed(part, getattr(prepared_pictures, name)))
         began = time.perf_counter()
         faces = prepare(photos, out, workers=1, progress=False)
+        prepared = time.perf_counter()
         crop_dataset(faces, CropSpec(128), workers=1, progress=False)
-        return time.perf_counter() - began, sum(detecting), len(faces)
-    finally:
-        prepared_pictures.detect_landmarks = detect
+        ended = time.perf_counter()
+    return seconds | {"cropping": ended - prepared, "everything": ended - began}, len(faces)
 
 
 def main() -> None:
@@ -56,10 +63,14 @@ def main() -> None:
             shutil.copyfile(arguments.photos / picture, folder / "photos" / picture)
         turn(folder / "photos", folder / "warm-up")
         turns = [turn(folder / "photos", folder / str(number)) for number in range(arguments.turns)]
-    shares = [1 - detector / whole for whole, detector, _ in turns]
+    shares = [1 - seconds["detector"] / seconds["everything"] for seconds, _ in turns]
+    parts = {
+        part: statistics.median(seconds[part] / seconds["everything"] for seconds, _ in turns)
+        for part in (*PARTS, "cropping")
+    }
     record(
-        "photographs", statistics.median(shares), shares, pictures=len(found), faces=turns[0][2],
-        seconds=[whole for whole, _, _ in turns], seconds_in_the_detector=[inside for _, inside, _ in turns],
+        "photographs", statistics.median(shares), shares, pictures=len(found), faces=turns[0][1],
+        seconds=[seconds["everything"] for seconds, _ in turns], parts=parts,
     )  # fmt: skip
 
 

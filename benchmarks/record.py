@@ -110,11 +110,32 @@ def table(results: Path) -> str:
     return "\n".join(lines)
 
 
+def where_time_goes(results: Path) -> str:
+    """Of each target missed whose parts were timed: their shares, the largest first, and what is left."""
+    lines = []
+    for name, target in TARGETS.items():
+        file = results / f"{name}.json"
+        found = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {"met": True}
+        if found["met"] or "parts" not in found:
+            continue
+        parts = sorted(found["parts"].items(), key=lambda part: -part[1])
+        parts.append(("the rest", 1 - sum(share for _, share in parts)))
+        lines.append(f"- {target.what}: " + ", ".join(f"{part} {100 * share:.0f} %" for part, share in parts))
+        if "gflop_a_step" in found:
+            count, ideal = found["gflop_a_step"], found["seconds_at_matrix_rate"]
+            lines[-1] += (
+                f". A step of the rounds has {count:.0f} billion operations: a product of large matrices has"
+                f" as many in {ideal:.2f} s here, the step takes {found['seconds_a_step'][0][1]:.2f} s"
+            )
+    return "\n".join(lines) or "Nothing missed was taken apart."
+
+
 def main() -> None:
     page = HERE / "README.md"
-    page.write_text(
-        with_block(page.read_text(encoding="utf-8"), "targets", table(HERE / "results")), encoding="utf-8"
-    )
+    text = page.read_text(encoding="utf-8")
+    for name, block in {"targets": table, "parts": where_time_goes}.items():
+        text = with_block(text, name, block(HERE / "results"))
+    page.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

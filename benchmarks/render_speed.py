@@ -15,22 +15,45 @@ import time
 
 from record import record
 
+from aulib.synthetic import clutter
+from aulib.synthetic.domains import domain_called, picture, sample_face
+from aulib.synthetic.renderer import FaceRenderer
+
+PARTS = {  # of a face, and the functions that make them
+    "drawing the head": (FaceRenderer, "_draw"),
+    "dressing a person": (FaceRenderer, "_look"),
+    "background": (clutter, "cluttered_background"),
+    "camera": (clutter, "spoil"),
+}
+
 
 def seconds_of(domain_name: str, size: int, faces: int) -> dict:
-    """Wall and CPU seconds for `faces` pictures in this process, after a warm-up."""
-    from aulib.synthetic.domains import domain_called, picture, sample_face
-    from aulib.synthetic.renderer import FaceRenderer
+    """Wall and CPU seconds for `faces` pictures in this process, after a warm-up, and those of PARTS."""
+    parts = dict.fromkeys(PARTS, 0.0)
+
+    def timed(part: str, call):
+        def and_timed(*given):
+            began = time.process_time()
+            made = call(*given)
+            parts[part] += time.process_time() - began
+            return made
+
+        return and_timed
+
+    for part, (owner, name) in PARTS.items():
+        setattr(owner, name, timed(part, getattr(owner, name)))
 
     domain, renderer = domain_called(domain_name), FaceRenderer(size)
     picture(domain, sample_face(domain, 1, 0, 4500), renderer)
+    parts.update(dict.fromkeys(PARTS, 0.0))
     wall, cpu = time.perf_counter(), time.process_time()
     for index in range(faces):
         picture(domain, sample_face(domain, 1, index, 4500), renderer)
-    return {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu}
+    return {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu, "parts": parts}
 
 
-def faces_a_second(domain: str, size: int, faces: int, workers: int) -> tuple[float, float]:
-    """Of all workers together, by the slowest of them; and CPU milliseconds a face."""
+def faces_a_second(domain: str, size: int, faces: int, workers: int) -> tuple[float, float, dict[str, float]]:
+    """Of all workers together, by the slowest of them; CPU milliseconds a face; and each part's share."""
     threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     command = [sys.executable, __file__, "--one", domain, "--size", str(size), "--faces", str(faces)]
     running = [
@@ -39,7 +62,8 @@ def faces_a_second(domain: str, size: int, faces: int, workers: int) -> tuple[fl
     ]
     found = [json.loads(worker.communicate()[0].splitlines()[-1]) for worker in running]
     cpu = sum(one["cpu"] for one in found)
-    return faces * workers / max(one["wall"] for one in found), 1000 * cpu / (faces * workers)
+    shares = {part: sum(one["parts"][part] for one in found) / cpu for part in PARTS}
+    return faces * workers / max(one["wall"] for one in found), 1000 * cpu / (faces * workers), shares
 
 
 def main() -> None:
@@ -55,17 +79,17 @@ def main() -> None:
     if options.one:
         print(json.dumps(seconds_of(options.one, options.size, options.faces)))
         return
-    speeds, costs = {}, {}
+    speeds, costs, parts = {}, {}, {}
     for _ in range(options.turns):
         for domain in ("wild", "studio"):
-            speed, cost = faces_a_second(domain, options.size, options.faces, options.workers)
+            speed, cost, parts[domain] = faces_a_second(domain, options.size, options.faces, options.workers)
             speeds.setdefault(domain, []).append(speed)
             costs.setdefault(domain, []).append(cost)
             print(f"{domain}: {speed:.0f} faces/s, {cost:.1f} ms of CPU a face", flush=True)
     record(
         "faces", statistics.median(speeds["wild"]), speeds["wild"], studio_faces_a_second=speeds["studio"],
         cpu_milliseconds_a_face={domain: statistics.median(cost) for domain, cost in costs.items()},
-        size=options.size, workers=options.workers,
+        size=options.size, workers=options.workers, parts=parts["wild"],
     )  # fmt: skip
 
 

@@ -23,6 +23,7 @@ class TestTable:
     def test_the_page_is_what_the_figures_say(self):
         page = (BENCHMARKS / "README.md").read_text(encoding="utf-8")
         assert record.table(BENCHMARKS / "results") in page
+        assert record.where_time_goes(BENCHMARKS / "results") in page
 
     @pytest.mark.parametrize(
         "name, value, met",
@@ -44,6 +45,14 @@ class TestTable:
 
     def test_what_nobody_measured_says_so(self, tmp_path):
         assert record.table(tmp_path).count("| not measured | – |") == len(record.TARGETS)
+
+    def test_what_is_missed_says_where_its_time_goes(self, tmp_path):
+        said = {"met": False, "parts": {"storing": 0.1, "reading": 0.3}}
+        (tmp_path / "photographs.json").write_text(json.dumps(said))
+        (tmp_path / "faces.json").write_text(json.dumps(said | {"met": True}))
+        (line,) = record.where_time_goes(tmp_path).splitlines()
+        assert line.startswith("- of preparing photographs")
+        assert line.endswith("reading 30 %, storing 10 %, the rest 60 %")
 
     def test_every_script_it_names_is_there(self):
         named = {target.by for target in record.TARGETS.values() if target.by}
