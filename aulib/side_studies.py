@@ -30,7 +30,8 @@ def learning_curves(summary: Summary) -> str:
         by_steps.setdefault(settings["steps"], {})[settings["method"]] = variant
     seeds = summary.seeds_of("f1")
     lines = [
-        "| steps | `contrastive`: source F1 | target F1 | `full`: source F1 | target F1 | `full` minus `contrastive` |",
+        "| steps | `contrastive`: source F1 | target F1 | `full`: source F1 | target F1 "
+        "| `full` minus `contrastive` |",
         "|---:|---:|---:|---:|---:|---:|",
     ]
     for steps, variants in sorted(by_steps.items()):
