@@ -55,6 +55,10 @@ class TestMeasures:
 
 
 class TestSentences:
+    def test_one_point_is_no_points(self):
+        assert lesson_2._points(0.012) == "1 point" and lesson_2._points(-0.012, "+") == "-1 point"
+        assert lesson_2._points(0.12) == "12 points" and lesson_2._points(-0.001, "+") == "+0 points"
+
     def test_a_run_that_loses_nothing_is_told_so(self):
         rows = [("source", "AU01", 0.5, 0.2), ("target", "AU01", 0.6, 0.2)]
         assert "nothing to explain" in lesson_2.domains_said(
@@ -240,7 +244,10 @@ class TestMix:
     @pytest.mark.parametrize(
         "factors, hint",
         [
-            ({"pose", "camera"}, "By itself camera costs 0 points"),
+            ({"pose"}, "It costs 10 points of the 50 that all 8 factors cost: not half. Add one"),
+            ({"pose", "camera"}, "These cost 10 points (their bars add up to 10) of the 50"),
+            ({"pose", "camera"}, "not half. Add one"),
+            ({"pose", "camera", "shade"}, "costs 0 points; exchange it"),
             (set(), "0 factors"),
             ({"pose", "camera", "light", "shade"}, "4 factors"),
             ("light", "A set is wanted"),
@@ -252,6 +259,14 @@ class TestMix:
     def test_a_mistake_gets_its_hint(self, factors, hint, weighed):
         verdict = lesson_2.check_mix(factors, "run", weighed)
         assert verdict.state == "wrong" and hint in verdict.message
+
+    def test_only_the_weakest_of_three_is_to_be_exchanged(self, weighed):
+        assert "exchange" not in lesson_2.check_mix({"camera"}, "run", weighed).message
+        assert "By itself pose" not in lesson_2.check_mix({"pose", "camera", "shade"}, "run", weighed).message
+
+    def test_bars_are_added_up_also_for_the_right_mix(self, weighed):
+        said = lesson_2.check_mix({"light", "pose", "camera"}, "run", weighed).message
+        assert "cost 50 points (their bars add up to 50)" in said
 
     def test_a_run_that_loses_nothing_asks_nothing(self, weighed):
         still = dict.fromkeys(weighed, weighed["none"])

@@ -84,7 +84,7 @@ def domains_said(table: pd.DataFrame) -> str:
     below = list(f1.index[target["f1"] < always])
     beaten = f" Worse than always saying present on the target: {', '.join(below)}." if below else ""
     return (
-        f"{said} {au_label(lost.idxmax())} loses most, {100 * lost.max():.0f} points, and "
+        f"{said} {au_label(lost.idxmax())} loses most, {_points(lost.max())}, and "
         f"{int((lost > 0.1).sum())} of {len(lost)} AUs lose more than ten.{beaten}"
     )
 
@@ -93,7 +93,7 @@ def factors_said(table: pd.DataFrame) -> str:
     """Which factors can be told from none, and whether the parts make the whole (`drops`)."""
     alone, whole = table[table["factor"] != "all"], table[table["factor"] == "all"].iloc[0]
     sure = alone[alone["low"] > 0].sort_values("lost", ascending=False)
-    names = ", ".join(f"{row.factor} ({100 * row.lost:.0f} points)" for row in sure.itertuples())
+    names = ", ".join(f"{row.factor} ({_points(row.lost)})" for row in sure.itertuples())
     text = (
         f"Told from no loss by themselves: {names}." if names else "No factor by itself is told from no loss."
     )
@@ -108,7 +108,7 @@ def factors_said(table: pd.DataFrame) -> str:
         else "about"
     )
     return (
-        f"{text} All together cost {100 * whole['lost']:.0f} points, {more} the {100 * total:.0f} that the "
+        f"{text} All together cost {_points(whole['lost'])}, {more} the {100 * total:.0f} that the "
         "single ones add up to."
     )
 
@@ -145,6 +145,12 @@ def thinned_said(table: pd.DataFrame) -> str:
     if change["f1"] < -0.1 and abs(change["auc"]) < 0.05:
         return f"{text} The detector is the same in every row: F1 fell because the AUs became rare."
     return f"{text} That is not the clean picture: with few faces left, chance moves every score."
+
+
+def _points(share: float, sign: str = "") -> str:
+    """In points of a hundred: "12 points", "1 point"; with the sign "+" also "-1 point", "+0 points"."""
+    number = round(100 * share)
+    return f"{number:{sign}d} point{'' if abs(number) == 1 else 's'}"
 
 
 # exercises
@@ -230,15 +236,15 @@ def check_broken(pair, changes: pd.DataFrame) -> Verdict:
     worst, in_f1 = (single.loc[single[name].idxmin()] for name in ("auc", "f1"))
     if mine["auc"] <= worst["auc"] + 1e-9:
         return right(
-            f"Under {factor} the AUC of {au_label(au)} changes by {100 * mine['auc']:+.0f} points: more "
+            f"Under {factor} the AUC of {au_label(au)} changes by {_points(mine['auc'], '+')}: more "
             "of the faces with it are ranked below faces without. No threshold and no base rate mends that."
         )
     if (factor, au) == (in_f1["factor"], in_f1["au"]):
         return wrong(
-            f"There F1 falls most, but AUC changes by {100 * mine['auc']:+.0f} points. Answers that "
+            f"There F1 falls most, but AUC changes by {_points(mine['auc'], '+')}. Answers that "
             "moved across 0.5, or a base rate that moved, lower F1 too; another *ranking* is more broken."
         )
-    return wrong(f"There AUC changes by {100 * mine['auc']:+.0f} points. Another cell has lost more.")
+    return wrong(f"There AUC changes by {_points(mine['auc'], '+')}. Another cell has lost more.")
 
 
 @exercise('a set of one to three factors, such as `{"pose", "camera"}`')
@@ -253,11 +259,15 @@ def check_mix(factors, run: str | Path, answers: dict[str, Answers], seed: int =
     whole = drop(answers["none"], answers["all"])
     mixed = answers_under(run, set(factors), len(answers["none"].probability), seed)
     lost = drop(answers["none"], mixed)[0]
-    said = f"These cost {100 * lost:.0f} points of the {100 * whole[0]:.0f} that all eight cost"
+    alone = {name: drop(answers["none"], answers[name])[0] for name in factors}
+    bars = f" (their bars add up to {100 * sum(alone.values()):.0f})" if len(alone) > 1 else ""
+    cost = "These cost" if len(alone) > 1 else "It costs"
+    said = f"{cost} {_points(lost)}{bars} of the {100 * whole[0]:.0f} that all {len(FACTORS)} factors cost"
     if whole[1] <= 0:
         return right(f"{said}; but on this run that is not told from nothing, so any mix will do.")
     if lost >= whole[0] / 2:
         return right(f"{said}. Mend these first.")
-    alone = {name: drop(answers["none"], answers[name])[0] for name in factors}
+    if len(alone) < 3:
+        return wrong(f"{said}: not half. Add one that attacks in another way.")
     least = min(alone, key=alone.get)
-    return wrong(f"{said}: not half. By itself {least} costs {100 * alone[least]:.0f} points; exchange it.")
+    return wrong(f"{said}: not half. By itself {least} costs {_points(alone[least])}; exchange it.")
