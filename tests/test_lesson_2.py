@@ -88,6 +88,11 @@ class TestSentences:
         said = lesson_2.factors_said(table)
         assert says in said and "light (15 points)." in said and "pose" not in said
 
+    def test_an_interval_that_is_seen_to_start_at_zero_is_not_told(self):
+        rows = [("light", 0.12, 0.08, 0.18), ("people", 0.05, 0.00009, 0.1), ("all", 0.2, 0.1, 0.3)]
+        table = pd.DataFrame(rows, columns=["factor", "lost", "low", "high"])
+        assert "people" not in lesson_2.factors_said(table)
+
     def test_a_run_too_weak_to_tell_says_so(self):
         table = pd.DataFrame(
             [("light", 0.1, -0.1, 0.2), ("all", 0.1, -0.1, 0.2)], columns=["factor", "lost", "low", "high"]
@@ -96,12 +101,14 @@ class TestSentences:
 
     def test_a_fall_of_f1_without_one_of_auc_is_told_apart(self):
         rows = [
-            ("light", "AU01", -0.2, -0.3),
-            ("expressions", "AU01", 0.0, -0.2),
-            ("all", "AU01", -0.4, -0.4),
+            ("light", "AU01", -0.2, -0.3, 0.0),
+            ("expressions", "AU01", 0.0, -0.2, -0.1),
+            ("all", "AU01", -0.4, -0.4, -0.1),
         ]
-        table = pd.DataFrame(rows, columns=["factor", "au", "auc", "f1"])
+        table = pd.DataFrame(rows, columns=["factor", "au", "auc", "f1", "base_rate"])
         said = lesson_2.changes_said(table)
+        assert "0.5, or base rates moved, and" in said
+        assert "slid across 0.5, and" in lesson_2.changes_said(table.assign(base_rate=0.0))
         assert "most under light" in said and "Under expressions F1 changes by -20.0" in said
         assert "No factor costs much" in lesson_2.changes_said(table[table["factor"] != "expressions"])
         assert "too few faces" in lesson_2.changes_said(table.assign(auc=np.nan))
@@ -204,6 +211,11 @@ class TestBroken:
 
     def test_the_deepest_fall_of_auc_is_right(self):
         assert lesson_2.check_broken(("light", "AU01"), self.changes).state == "right"
+
+    def test_base_rates_are_blamed_only_where_they_moved(self):
+        moved = self.changes.assign(base_rate=0.1)
+        said = (lesson_2.check_broken(("light", "AU12"), table).message for table in (moved, self.changes))
+        assert ["base rate" in message for message in said] == [True, False]
 
     @pytest.mark.parametrize(
         "pair, hint",

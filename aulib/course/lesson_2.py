@@ -14,6 +14,7 @@ from aulib.synthetic.factors import FACTORS
 
 SCORES = ("f1", "auc", "f1_norm", "base_rate")
 HARDLY = 0.02  # change of mean AUC that is called small
+TOLD = 0.005  # an interval of F1 lost that starts lower is seen to start at 0
 KEPT = (1.0, 0.5, 0.25, 0.125)  # shares of the faces with an AU that are kept
 
 
@@ -92,13 +93,13 @@ def domains_said(table: pd.DataFrame) -> str:
 def factors_said(table: pd.DataFrame) -> str:
     """Which factors can be told from none, and whether the parts make the whole (`drops`)."""
     alone, whole = table[table["factor"] != "all"], table[table["factor"] == "all"].iloc[0]
-    sure = alone[alone["low"] > 0].sort_values("lost", ascending=False)
+    sure = alone[alone["low"] > TOLD].sort_values("lost", ascending=False)
     names = ", ".join(f"{row.factor} ({_points(row.lost)})" for row in sure.itertuples())
     text = (
         f"Told from no loss by themselves: {names}." if names else "No factor by itself is told from no loss."
     )
     total = alone["lost"].sum()
-    if whole["low"] <= 0:
+    if whole["low"] <= TOLD:
         return f"{text} Nor are all of them together: the run is too weak or the faces too few."
     more = (
         "more than"
@@ -125,10 +126,11 @@ def changes_said(table: pd.DataFrame) -> str:
     )
     if len(fell) and fell.min() < -2 * HARDLY:
         name = fell.idxmin()
+        moved = table.loc[table["factor"] == name, "base_rate"].any()
         return (
             f"{text} Under {name} F1 changes by {100 * fell.min():+.1f}, but AUC by "
-            f"{100 * single.loc[name, 'auc']:+.1f} only: answers slid across 0.5, or base rates moved, and "
-            "the detector sees nearly as well as before."
+            f"{100 * single.loc[name, 'auc']:+.1f} only: answers slid across 0.5"
+            f"{', or base rates moved' if moved else ''}, and the detector sees nearly as well as before."
         )
     return f"{text} No factor costs much F1 and leaves the rankings alone."
 
@@ -240,9 +242,10 @@ def check_broken(pair, changes: pd.DataFrame) -> Verdict:
             "of the faces with it are ranked below faces without. No threshold and no base rate mends that."
         )
     if (factor, au) == (in_f1["factor"], in_f1["au"]):
+        why = "Answers that moved across 0.5" + (", or a base rate that moved," if mine["base_rate"] else "")
         return wrong(
-            f"There F1 falls most, but AUC changes by {_points(mine['auc'], '+')}. Answers that "
-            "moved across 0.5, or a base rate that moved, lower F1 too; another *ranking* is more broken."
+            f"There F1 falls most, but AUC changes by {_points(mine['auc'], '+')}. {why} lower F1 too; "
+            "another *ranking* is more broken."
         )
     return wrong(f"There AUC changes by {_points(mine['auc'], '+')}. Another cell has lost more.")
 
@@ -263,7 +266,7 @@ def check_mix(factors, run: str | Path, answers: dict[str, Answers], seed: int =
     bars = f" (their bars add up to {100 * sum(alone.values()):.0f})" if len(alone) > 1 else ""
     cost = "These cost" if len(alone) > 1 else "It costs"
     said = f"{cost} {_points(lost)}{bars} of the {100 * whole[0]:.0f} that all {len(FACTORS)} factors cost"
-    if whole[1] <= 0:
+    if whole[1] <= TOLD:
         return right(f"{said}; but on this run that is not told from nothing, so any mix will do.")
     if lost >= whole[0] / 2:
         return right(f"{said}. Mend these first.")
