@@ -105,13 +105,20 @@ class TestSentences:
             ("expressions", "AU01", 0.0, -0.2, -0.1),
             ("all", "AU01", -0.4, -0.4, -0.1),
         ]
-        table = pd.DataFrame(rows, columns=["factor", "au", "auc", "f1", "base_rate"])
+        table = pd.DataFrame(rows, columns=["factor", "au", "auc", "f1", "base_rate"]).assign(support=20)
         said = lesson_2.changes_said(table)
         assert "0.5, or base rates moved, and" in said
         assert "slid across 0.5, and" in lesson_2.changes_said(table.assign(base_rate=0.0))
         assert "most under light" in said and "Under expressions F1 changes by -20.0" in said
         assert "No factor costs much" in lesson_2.changes_said(table[table["factor"] != "expressions"])
         assert "too few faces" in lesson_2.changes_said(table.assign(auc=np.nan))
+
+    def test_a_single_cell_comes_with_how_far_one_face_moves_it(self):
+        rows = [("light", "AU01", -0.1, -0.1, 0.0, 20), ("light", "AU07", -0.1, -0.1, 0.0, 5)]
+        unseen = ("light", "AU12", np.nan, np.nan, 0.0, 0)
+        columns = ["factor", "au", "auc", "f1", "base_rate", "support"]
+        said = lesson_2.changes_said(pd.DataFrame([*rows, unseen], columns=columns))
+        assert "Fewest faces have AU07 lid tightener (5)" in said and "its AUC by 20 points" in said
 
     def test_f1_is_blamed_only_if_the_others_stay(self):
         rows = {"base_rate": [0.4, 0.1], "f1": [0.8, 0.5], "f1_norm": [0.8, 0.8], "auc": [0.9, 0.9]}
@@ -211,6 +218,16 @@ class TestBroken:
 
     def test_the_deepest_fall_of_auc_is_right(self):
         assert lesson_2.check_broken(("light", "AU01"), self.changes).state == "right"
+
+    def test_a_cell_within_chance_of_the_deepest_is_right_and_both_are_named(self):
+        close = pd.concat(
+            [self.changes, self.changes[:1].assign(factor="camera", auc=-0.29)], ignore_index=True
+        )
+        for pair, other in ((("camera", "AU01"), "AU01 under light (-30)"),
+                            (("light", "AU01"), "AU01 under camera (-29)")):  # fmt: skip
+            verdict = lesson_2.check_broken(pair, close)
+            assert verdict.state == "right" and other in verdict.message
+        assert "tell it from" not in lesson_2.check_broken(("light", "AU01"), self.changes).message
 
     def test_base_rates_are_blamed_only_where_they_moved(self):
         moved = self.changes.assign(base_rate=0.1)

@@ -14,6 +14,7 @@ from aulib.synthetic.factors import FACTORS
 
 SCORES = ("f1", "auc", "f1_norm", "base_rate")
 HARDLY = 0.02  # change of mean AUC that is called small
+CHANCE = 0.02  # between changes of AUC that so few faces do not tell apart
 TOLD = 0.005  # an interval of F1 lost that starts lower is seen to start at 0
 KEPT = (1.0, 0.5, 0.25, 0.125)  # shares of the faces with an AU that are kept
 
@@ -124,6 +125,11 @@ def changes_said(table: pd.DataFrame) -> str:
         f"Rankings suffer most under {blind}: mean AUC changes by {100 * single.loc[blind, 'auc']:+.1f} "
         f"points, F1 by {100 * single.loc[blind, 'f1']:+.1f}."
     )
+    rarest = table.loc[table["support"].where(table["auc"].notna()).idxmin()]
+    chance = (
+        f" Fewest faces have {au_label(rarest['au'])} ({rarest['support']:.0f}): one of them, ranked "
+        f"last instead of first, moves its AUC by {_points(1 / rarest['support'])}. Read a cell by that."
+    )
     if len(fell) and fell.min() < -2 * HARDLY:
         name = fell.idxmin()
         moved = table.loc[table["factor"] == name, "base_rate"].any()
@@ -131,8 +137,9 @@ def changes_said(table: pd.DataFrame) -> str:
             f"{text} Under {name} F1 changes by {100 * fell.min():+.1f}, but AUC by "
             f"{100 * single.loc[name, 'auc']:+.1f} only: answers slid across 0.5"
             f"{', or base rates moved' if moved else ''}, and the detector sees nearly as well as before."
+            f"{chance}"
         )
-    return f"{text} No factor costs much F1 and leaves the rankings alone."
+    return f"{text} No factor costs much F1 and leaves the rankings alone.{chance}"
 
 
 def thinned_said(table: pd.DataFrame) -> str:
@@ -145,7 +152,7 @@ def thinned_said(table: pd.DataFrame) -> str:
         f"{100 * table['base_rate'].iloc[-1]:.0f} %, scores change (points): {said}."
     )
     if change["f1"] < -0.1 and abs(change["auc"]) < 0.05:
-        return f"{text} The detector is the same in every row: F1 fell because the AUs became rare."
+        return f"{text} The detector is the same at every point: F1 fell because the AUs became rare."
     return f"{text} That is not the clean picture: with few faces left, chance moves every score."
 
 
@@ -218,7 +225,7 @@ def check_skew(answer) -> Verdict:
     )
 
 
-@exercise('a factor and an AU, such as `("light", "AU12")`')
+@exercise('a factor and an AU, such as `("camera", "AU12")`')
 def check_broken(pair, changes: pd.DataFrame) -> Verdict:
     """Exercise 3: where the ranking of faces breaks most under one factor."""
     factor, au = pair
@@ -236,10 +243,15 @@ def check_broken(pair, changes: pd.DataFrame) -> Verdict:
     if np.isnan(mine["auc"]):
         return wrong("There is no AUC there: the AU is on no face, or on all.")
     worst, in_f1 = (single.loc[single[name].idxmin()] for name in ("auc", "f1"))
-    if mine["auc"] <= worst["auc"] + 1e-9:
+    if mine["auc"] <= worst["auc"] + CHANCE:
+        near = single[(single["auc"] <= worst["auc"] + CHANCE) & (single.index != mine.name)]
+        names = " or ".join(
+            f"{row.au} under {row.factor} ({100 * row.auc:+.0f})" for row in near.itertuples()
+        )
         return right(
             f"Under {factor} the AUC of {au_label(au)} changes by {_points(mine['auc'], '+')}: more "
             "of the faces with it are ranked below faces without. No threshold and no base rate mends that."
+            + (f" So few faces do not tell it from {names}: each is right." if names else "")
         )
     if (factor, au) == (in_f1["factor"], in_f1["au"]):
         why = "Answers that moved across 0.5" + (", or a base rate that moved," if mine["base_rate"] else "")
