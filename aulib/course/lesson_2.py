@@ -2,6 +2,7 @@
 
 import inspect
 import json
+from itertools import permutations
 from pathlib import Path
 
 import numpy as np
@@ -200,6 +201,8 @@ def check_skew(answer) -> Verdict:
     tpr, fpr, rate = (part.ravel() for part in (tpr, fpr, rate))
     precision = rate * tpr / (rate * tpr + (1 - rate) * fpr)
     rivals = {
+        "That is hits over hits, false alarms and misses. F1 counts every hit twice, above and below.":
+            rate * tpr / (rate + (1 - rate) * fpr),
         "That is F1 as if every second frame had the AU: the base rate does nothing in it.":
             f1_expected(tpr, fpr, 0.5),
         "That is precision. What about the misses?": precision,
@@ -218,6 +221,10 @@ def check_skew(answer) -> Verdict:
     for hint, values in rivals.items():
         if np.allclose(found, values, atol=1e-6):
             return wrong(hint)
+    if any(np.allclose(found, f1_expected(*order), atol=1e-6) for order in permutations((tpr, fpr, rate))):
+        return wrong(
+            "That is F1, but of numbers in another order: first `tpr`, then `fpr`, then `base_rate`."
+        )
     place = places[0]
     return wrong(
         f"At rates {place[0]:g}, {place[1]:g} and a base rate of {place[2]:g} it gives {found[0]:.3f}. "
