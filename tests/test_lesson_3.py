@@ -85,9 +85,21 @@ class TestGains:
             "two copies": {"parameters": 1510, "multiply_adds": 150},
         }
         said = heatmaps.say_gains(self.compared(tmp_path, better=True), costs)
-        assert "F1-frame, target: sharing is better (+100.0" in said
+        assert "target: sharing is better (sharing's F1 is 100.0 points higher; the interval" in said
         assert "1.50 times the work and 1,500 more" in said
         assert "cannot be told apart" in said
+
+    def test_an_error_is_said_as_one_and_who_pays_is_named(self):
+        row = {"measure": "landmark NME", "domain": "source", "gain": -0.137, "low": -0.193, "high": -0.089}
+        table = pd.DataFrame([row, row | {"domain": "target", "gain": 0.2, "low": 0.1, "high": 0.3}])
+        costs = dict.fromkeys(("one extraction", "two copies"), {"parameters": 10, "multiply_adds": 100})
+        said = heatmaps.say_gains(table, costs)
+        worse = (
+            "two copies are better (sharing's error is 0.14 points higher; the interval is +0.09 to +0.19)"
+        )
+        assert worse in said and "sharing is better (sharing's error is 0.20 points lower" in said
+        assert "On the landmarks of source faces the copies win" in said
+        assert "copies win" not in heatmaps.say_gains(table[1:], costs)
 
     @pytest.mark.parametrize(
         ("source", "target", "said"),
