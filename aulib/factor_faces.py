@@ -105,7 +105,8 @@ def drops(answers: dict[str, Answers]) -> pd.DataFrame:
 
 
 def changes_per_au(answers: dict[str, Answers], aus) -> pd.DataFrame:
-    """One row a factor and AU: factor, au, change of auc, f1, base_rate against "none"; NaN if undefined."""
+    """One row a factor and AU: factor, au, change of auc, f1, base_rate against "none", NaN if undefined;
+    support, on how many faces the AU is under this factor."""
     scores = {name: scores_of(one, aus) for name, one in answers.items()}
     rows = []
     for factor in answers.keys() - {"none"}:
@@ -114,7 +115,8 @@ def changes_per_au(answers: dict[str, Answers], aus) -> pd.DataFrame:
                 measure: scores[factor][f"per_au.{au}.{measure}"] - scores["none"][f"per_au.{au}.{measure}"]
                 for measure in ("auc", "f1", "base_rate")
             }
-            rows.append({"factor": factor, "au": au} | change)
+            support = scores[factor][f"per_au.{au}.support"]
+            rows.append({"factor": factor, "au": au} | change | {"support": support})
     order = {name: place for place, name in enumerate(answers)}
     return pd.DataFrame(rows).sort_values("factor", key=lambda names: names.map(order), ignore_index=True)
 

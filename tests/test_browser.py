@@ -134,18 +134,19 @@ def a_photograph_gets_landmarks(page, photograph: Path) -> None:
     assert width == 400 and blue > 68  # each landmark is a dot of some pixels
 
 
-def nothing_is_cut_off(page) -> list[str]:
+def nothing_is_cut_off(page, names=INSTRUMENTS) -> list[str]:
     """Widgets whose text or box reaches beyond the instrument they belong to."""
     return page.evaluate(
         """names => names.flatMap(name => {
             const box = document.querySelector('.' + name), right = box.getBoundingClientRect().right + 1;
-            const kinds = 'img, button, .widget-label, .au-row, .widget-readout, table';
+            const labels = '.widget-label, .widget-label-basic, button';
+            const kinds = 'img, .au-row, .widget-readout, table, ' + labels;
             const parts = [...box.querySelectorAll(kinds)];
             return parts.filter(e => e.offsetParent && (e.getBoundingClientRect().right > right
-                || (e.matches('.widget-label, button') && e.scrollWidth > e.clientWidth + 1)))
+                || (e.matches(labels) && e.scrollWidth > e.clientWidth + 1)))
                 .map(e => name + ': ' + (e.innerText || e.className));
         })""",
-        list(INSTRUMENTS),
+        list(names),
     )
 
 
@@ -254,6 +255,8 @@ def test_a_lesson_runs_and_its_instrument_fits_the_page(course, lesson):
             instrument.screenshot(path=SCREENSHOTS / f"lesson_{lesson}_{width}.png")
             box = instrument.bounding_box()
             assert box["x"] + box["width"] <= width
+            if lesson == "2_in_the_wild":
+                assert nothing_is_cut_off(page, ["factor-mixer"]) == []
         touch_and_answer = {"1_action_units": a_brow_is_raised, "6_pulling_together": a_point_is_dragged}
         if lesson in touch_and_answer:
             touch_and_answer[lesson](page)

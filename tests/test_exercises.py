@@ -16,6 +16,19 @@ def test_an_answer_is_open_wrong_or_right():
     assert above_two(3).state == "right" and above_two(3, limit=5).state == "wrong"
 
 
+@exercise("a function that doubles")
+def doubles(answer):
+    return right("It does.") if float(answer(2)) == 4 else wrong("Not twice as much.")
+
+
+def test_a_function_without_return_is_told_so():
+    def answer_1(x):
+        2 * x
+
+    assert "`answer_1` returned nothing: is `return` missing?" in doubles(answer_1).message
+    assert doubles(lambda x: 2 * x).state == "right" and "Not twice" in doubles(lambda x: x).message
+
+
 class Hostile:
     def __repr__(self):
         raise RuntimeError("no words")

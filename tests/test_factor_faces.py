@@ -69,4 +69,5 @@ class TestDrops:
         assert list(drops(by_factor)["factor"]) == ["light", "all"]
         changes = changes_per_au(by_factor, ("AU01", "AU12"))
         assert list(changes["factor"]) == ["light", "light", "all", "all"]
+        assert changes["support"].tolist() == [24] * 4
         assert (changes["auc"] < 0).all() and changes["base_rate"].tolist() == pytest.approx([0] * 4)

@@ -55,6 +55,10 @@ class TestMeasures:
 
 
 class TestSentences:
+    def test_one_point_is_no_points(self):
+        assert lesson_2._points(0.012) == "1 point" and lesson_2._points(-0.012, "+") == "-1 point"
+        assert lesson_2._points(0.12) == "12 points" and lesson_2._points(-0.001, "+") == "+0 points"
+
     def test_a_run_that_loses_nothing_is_told_so(self):
         rows = [("source", "AU01", 0.5, 0.2), ("target", "AU01", 0.6, 0.2)]
         assert "nothing to explain" in lesson_2.domains_said(
@@ -84,6 +88,11 @@ class TestSentences:
         said = lesson_2.factors_said(table)
         assert says in said and "light (15 points)." in said and "pose" not in said
 
+    def test_an_interval_that_is_seen_to_start_at_zero_is_not_told(self):
+        rows = [("light", 0.12, 0.08, 0.18), ("people", 0.05, 0.00009, 0.1), ("all", 0.2, 0.1, 0.3)]
+        table = pd.DataFrame(rows, columns=["factor", "lost", "low", "high"])
+        assert "people" not in lesson_2.factors_said(table)
+
     def test_a_run_too_weak_to_tell_says_so(self):
         table = pd.DataFrame(
             [("light", 0.1, -0.1, 0.2), ("all", 0.1, -0.1, 0.2)], columns=["factor", "lost", "low", "high"]
@@ -92,15 +101,24 @@ class TestSentences:
 
     def test_a_fall_of_f1_without_one_of_auc_is_told_apart(self):
         rows = [
-            ("light", "AU01", -0.2, -0.3),
-            ("expressions", "AU01", 0.0, -0.2),
-            ("all", "AU01", -0.4, -0.4),
+            ("light", "AU01", -0.2, -0.3, 0.0),
+            ("expressions", "AU01", 0.0, -0.2, -0.1),
+            ("all", "AU01", -0.4, -0.4, -0.1),
         ]
-        table = pd.DataFrame(rows, columns=["factor", "au", "auc", "f1"])
+        table = pd.DataFrame(rows, columns=["factor", "au", "auc", "f1", "base_rate"]).assign(support=20)
         said = lesson_2.changes_said(table)
+        assert "0.5, or base rates moved, and" in said
+        assert "slid across 0.5, and" in lesson_2.changes_said(table.assign(base_rate=0.0))
         assert "most under light" in said and "Under expressions F1 changes by -20.0" in said
         assert "No factor costs much" in lesson_2.changes_said(table[table["factor"] != "expressions"])
         assert "too few faces" in lesson_2.changes_said(table.assign(auc=np.nan))
+
+    def test_a_single_cell_comes_with_how_far_one_face_moves_it(self):
+        rows = [("light", "AU01", -0.1, -0.1, 0.0, 20), ("light", "AU07", -0.1, -0.1, 0.0, 5)]
+        unseen = ("light", "AU12", np.nan, np.nan, 0.0, 0)
+        columns = ["factor", "au", "auc", "f1", "base_rate", "support"]
+        said = lesson_2.changes_said(pd.DataFrame([*rows, unseen], columns=columns))
+        assert "Fewest faces have AU07 lid tightener (5)" in said and "its AUC by 20 points" in said
 
     def test_f1_is_blamed_only_if_the_others_stay(self):
         rows = {"base_rate": [0.4, 0.1], "f1": [0.8, 0.5], "f1_norm": [0.8, 0.8], "auc": [0.9, 0.9]}
@@ -176,6 +194,10 @@ class TestSkew:
             (lambda t, f, r: (t + r * t / (r * t + (1 - r) * f)) / 2, "plain mean"),
             (lambda t, f, r: 2 * r * t / (2 * r * t + r * f + r * (1 - t)), "base rate does nothing"),
             (lambda t, f, r: 2 * r * t / (2 * r * t + f + r * (1 - t)), "here from all"),
+            (lambda t, f, r: r * t / (r + (1 - r) * f), "counts every hit twice"),
+            (lambda r, t, f: lesson_2.f1_expected(t, f, r), "another order"),
+            (lambda t, r, f: lesson_2.f1_expected(t, f, r), "another order"),
+            (lambda t, f, r: None, "is `return` missing?"),
             (lambda t, f, r: 0.5, "Count hits"),
             (lambda t, f: t, "three numbers"),
             (0.5, "Write a function"),
@@ -200,6 +222,21 @@ class TestBroken:
 
     def test_the_deepest_fall_of_auc_is_right(self):
         assert lesson_2.check_broken(("light", "AU01"), self.changes).state == "right"
+
+    def test_a_cell_within_chance_of_the_deepest_is_right_and_both_are_named(self):
+        close = pd.concat(
+            [self.changes, self.changes[:1].assign(factor="camera", auc=-0.29)], ignore_index=True
+        )
+        for pair, other in ((("camera", "AU01"), "AU01 under light (-30)"),
+                            (("light", "AU01"), "AU01 under camera (-29)")):  # fmt: skip
+            verdict = lesson_2.check_broken(pair, close)
+            assert verdict.state == "right" and other in verdict.message
+        assert "tell it from" not in lesson_2.check_broken(("light", "AU01"), self.changes).message
+
+    def test_base_rates_are_blamed_only_where_they_moved(self):
+        moved = self.changes.assign(base_rate=0.1)
+        said = (lesson_2.check_broken(("light", "AU12"), table).message for table in (moved, self.changes))
+        assert ["base rate" in message for message in said] == [True, False]
 
     @pytest.mark.parametrize(
         "pair, hint",
@@ -240,7 +277,10 @@ class TestMix:
     @pytest.mark.parametrize(
         "factors, hint",
         [
-            ({"pose", "camera"}, "By itself camera costs 0 points"),
+            ({"pose"}, "It costs 10 points of the 50 that all 8 factors cost: not half. Add one"),
+            ({"pose", "camera"}, "These cost 10 points (their bars add up to 10) of the 50"),
+            ({"pose", "camera"}, "not half. Add one"),
+            ({"pose", "camera", "shade"}, "costs 0 points; exchange it"),
             (set(), "0 factors"),
             ({"pose", "camera", "light", "shade"}, "4 factors"),
             ("light", "A set is wanted"),
@@ -252,6 +292,14 @@ class TestMix:
     def test_a_mistake_gets_its_hint(self, factors, hint, weighed):
         verdict = lesson_2.check_mix(factors, "run", weighed)
         assert verdict.state == "wrong" and hint in verdict.message
+
+    def test_only_the_weakest_of_three_is_to_be_exchanged(self, weighed):
+        assert "exchange" not in lesson_2.check_mix({"camera"}, "run", weighed).message
+        assert "By itself pose" not in lesson_2.check_mix({"pose", "camera", "shade"}, "run", weighed).message
+
+    def test_bars_are_added_up_also_for_the_right_mix(self, weighed):
+        said = lesson_2.check_mix({"light", "pose", "camera"}, "run", weighed).message
+        assert "cost 50 points (their bars add up to 50)" in said
 
     def test_a_run_that_loses_nothing_asks_nothing(self, weighed):
         still = dict.fromkeys(weighed, weighed["none"])

@@ -1,15 +1,18 @@
 """Lesson 3: places read from maps, two runs compared, what its exercises say to an answer."""
 
+import io
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from PIL import Image, ImageDraw
 from tiny import tiny_model
 from tried_exercises import TriedExercises
 
 from aulib.course import heatmaps, lesson_3
 from aulib.shown_faces import ShownFaces
-from aulib.widgets.heatmap_reader import HeatmapReader
+from aulib.widgets.heatmap_reader import HeatmapReader, _mark
 
 OTHER_KINDS = [None, "three", 7, {}, [[]], object(), float]
 
@@ -41,6 +44,18 @@ class TestPlaces:
     def test_spread_counts_cells(self):
         assert float(heatmaps.spread(peaked(1, 1)[0, 0])) == pytest.approx(1, abs=1e-3)
         assert float(heatmaps.spread(peaked(1, 1)[0, 0], sharpness=0)) == pytest.approx(64)
+
+    def test_a_flat_map_is_not_drawn_and_a_sharp_one_at_its_cell(self):
+        flat, sharp = torch.full((8, 8), 1 / 64), peaked(5, 2)[0, 0].flatten().softmax(0).view(8, 8)
+        assert heatmaps.strength(flat).abs().max() < 1e-6
+        drawn = heatmaps.strength(sharp)
+        assert drawn[2, 5] == pytest.approx(1 - 1 / 64) and drawn.sum() == pytest.approx(float(drawn[2, 5]))
+
+    def test_it_is_said_whether_the_jaw_is_a_smear(self):
+        maps = torch.zeros(2, 68, 8, 8)
+        maps[:, list(heatmaps.CORNERS)] = peaked(5, 2)
+        assert "64 against 1 on wild faces. A single face" in heatmaps.say_spread({"wild": maps})
+        assert "That is no smear" in heatmaps.say_spread({"wild": torch.zeros(2, 68, 8, 8)})
 
     def test_errors_are_relative_to_the_eyes(self):
         shown = faces(1)
@@ -85,9 +100,21 @@ class TestGains:
             "two copies": {"parameters": 1510, "multiply_adds": 150},
         }
         said = heatmaps.say_gains(self.compared(tmp_path, better=True), costs)
-        assert "F1-frame, target: sharing is better (+100.0" in said
+        assert "target: sharing is better (sharing's F1 is 100.0 points higher; the interval" in said
         assert "1.50 times the work and 1,500 more" in said
         assert "cannot be told apart" in said
+
+    def test_an_error_is_said_as_one_and_who_pays_is_named(self):
+        row = {"measure": "landmark NME", "domain": "source", "gain": -0.137, "low": -0.193, "high": -0.089}
+        table = pd.DataFrame([row, row | {"domain": "target", "gain": 0.2, "low": 0.1, "high": 0.3}])
+        costs = dict.fromkeys(("one extraction", "two copies"), {"parameters": 10, "multiply_adds": 100})
+        said = heatmaps.say_gains(table, costs)
+        worse = (
+            "two copies are better (sharing's error is 0.14 points higher; the interval is +0.09 to +0.19)"
+        )
+        assert worse in said and "sharing is better (sharing's error is 0.20 points lower" in said
+        assert "On the landmarks of source faces the copies win" in said
+        assert "copies win" not in heatmaps.say_gains(table[1:], costs)
 
     @pytest.mark.parametrize(
         ("source", "target", "said"),
@@ -124,7 +151,13 @@ EXERCISES = {
     "flat": (
         lambda answer: lesson_3.check_flat(answer, torch.zeros(1, 3, 28, 28)),
         [(13.5, 13.5), [13.5, 13.5], np.array([13.5, 13.5])],
-        {(14, 14): "counted from 0", (0, 0): "exp(0)", (55.5, 55.5): "pixels", (20, 9): "slider"},
+        {
+            (14, 14): "not at 14",
+            (13, 13): "not at 13",
+            (0, 0): "exp(0)",
+            (55.5, 55.5): "pixels",
+            (20, 9): "slider",
+        },
     ),
     "hardest": (
         lambda answer: lesson_3.check_hardest(answer, PARTS),
@@ -195,6 +228,21 @@ def test_figures_are_drawn():
     ]
     assert all(figure.axes for figure in figures)
     assert list(heatmaps.errors_by_part(off).index) == list(heatmaps.PARTS)
+
+
+def test_places_that_equal_cells_do_not_have_are_not_marked():
+    flat, sharp = lesson_3.draw_sharpness(faces(1), torch.randn(1, 68, 8, 8), 54, (0.0, 1.0)).axes
+    assert (len(flat.lines), len(sharp.lines)) == (1, 3)
+
+
+def test_a_flat_map_leaves_the_face_and_the_square_has_a_rim():
+    shown = {"source": faces(), "target": faces()}
+    seen = HeatmapReader(shown, {domain: torch.zeros(3, 68, 8, 8) for domain in shown}).picture.value
+    drawn = np.asarray(Image.open(io.BytesIO(seen)).convert("RGB")).astype(int)
+    assert np.abs(drawn - drawn.mean(2, keepdims=True)).mean() < 12  # grey: no heat over it
+    picture = Image.new("RGB", (40, 40), "#E69F00")
+    _mark(ImageDraw.Draw(picture), "□", "#E69F00", 20, 20)
+    assert picture.getpixel((13, 20)) == (0, 0, 0) != picture.getpixel((14, 20))
 
 
 def test_a_slider_redraws_the_map_at_once():

@@ -1,13 +1,16 @@
 """Pixels and landmarks must agree, and a picture must depend on its parameters alone."""
 
+import os
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import warp as wp
 
 from aulib.synthetic.actions import AUS, Expression
 from aulib.synthetic.people import Person, sample_person
 from aulib.synthetic.renderer import Face, FaceRenderer, Shot
+from aulib.synthetic.warp_start import NO_CARD, start_warp
 
 SIZE = 96
 
@@ -15,6 +18,17 @@ SIZE = 96
 @pytest.fixture(scope="module")
 def renderer():
     return FaceRenderer(SIZE)
+
+
+def test_a_missing_card_is_no_news_but_all_else_that_warp_says_is(monkeypatch, capfd):
+    def failing():
+        os.write(2, b"Warp CUDA warning: " + NO_CARD + b".\nWarp CUDA error: 7\n")  # past sys.stderr
+        raise RuntimeError("no start")
+
+    monkeypatch.setattr(wp, "init", failing)
+    with pytest.raises(RuntimeError, match="no start"):
+        start_warp.__wrapped__()
+    assert capfd.readouterr().err == "Warp CUDA error: 7\n"
 
 
 def test_landmarks_move_with_the_picture_to_the_pixel(renderer):

@@ -5,6 +5,7 @@ what the answer does, not at whether it equals a stored one, and never raises: w
 words. In a notebook an exercise is a cell `answer = ...` followed by its check as the cell's last line.
 """
 
+import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import wraps
@@ -36,6 +37,24 @@ def right(why: str) -> Verdict:
     return Verdict(RIGHT, why)
 
 
+class ReturnedNothing(Exception):
+    """A learner's function gave None, which no exercise asks for."""
+
+
+def _returning(answer: Any) -> Any:
+    """The answer; a function raises ReturnedNothing rather than give None to a check that counts on more."""
+    if not inspect.isfunction(answer):
+        return answer
+
+    @wraps(answer)
+    def asked(*values: Any, **named: Any) -> Any:
+        if (found := answer(*values, **named)) is None:
+            raise ReturnedNothing
+        return found
+
+    return asked
+
+
 def exercise(wanted: str) -> Callable:
     """Makes a check of a function `(answer, ...) -> Verdict`.
 
@@ -50,7 +69,9 @@ def exercise(wanted: str) -> Callable:
             if answer is ...:
                 return Verdict(OPEN, f"Wanted: {wanted}")
             try:
-                return check(answer, *measured, **named)
+                return check(_returning(answer), *measured, **named)
+            except ReturnedNothing:
+                return wrong(f"`{answer.__name__}` returned nothing: is `return` missing? Wanted: {wanted}")
             except Exception as error:  # a learner's answer may be anything
                 found = f"`{_short(answer)}` gave {type(error).__name__}: {_short(error)}"
                 return wrong(f"{found}. Wanted: {wanted}")

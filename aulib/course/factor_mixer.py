@@ -32,7 +32,7 @@ class FactorMixer(widgets.Box):
         self.run, self.count, self.seed = open_run(run), count, seed
         spec = crop_spec(self.run.model.config)
         self._spec, self._renderer = spec, FaceRenderer(spec.size)
-        wide = widgets.Layout(width="430px")  # the longest line is not cut
+        wide = widgets.Layout(width="max-content")  # a number of pixels cut the longest line
         self.boxes = {
             name: widgets.Checkbox(value=False, description=f"{name}: {says}", indent=False, layout=wide)
             for name, says in FACTORS.items()
@@ -46,7 +46,7 @@ class FactorMixer(widgets.Box):
         self.newest = NewestWins(self._work, self._show, self._fail)
         controls = widgets.VBox(
             [self.face, self.index, *self.boxes.values()],
-            layout=widgets.Layout(flex="0 0 440px", margin="0 12px 0 0"),
+            layout=widgets.Layout(flex="0 0 auto", margin="0 12px 0 0"),
         )
         super().__init__(
             [controls, self.bars],

@@ -17,8 +17,9 @@ POINTS = {  # five of the 68 landmarks, "right" being the person's
     "tip of\nthe nose": 30,
     "left corner\nof the mouth": 54,
     "chin": 8,
-    "jaw beside\nthe right ear": 0,
+    "left side\nof the jaw": 12,
 }
+CORNERS = (36, 39, 42, 45, 48, 54)  # of the eyes and of the mouth
 PARTS = {
     "jaw line": range(0, 17),
     "brows": range(17, 27),
@@ -63,6 +64,28 @@ def spread(logits: Tensor, sharpness: float = 1.0) -> Tensor:
     """Over how many cells a map lies: exp of its entropy, 1 to h * w. (..., h, w) -> (...)."""
     log_share = (sharpness * logits).flatten(-2).log_softmax(-1)
     return (-(log_share.exp() * log_share).sum(-1)).exp()
+
+
+def strength(shape: Tensor) -> Tensor:
+    """How strongly each cell of a map is drawn: its share above that of a flat map, by the highest share.
+
+    shape: (h, w) shares that sum to 1. Returns: (h, w) in [0, 1), 0 everywhere if the map is flat.
+    """
+    return (shape - 1 / shape.numel()).clamp(min=0) / shape.max()
+
+
+def say_spread(logits: dict[str, Tensor]) -> str:
+    """Whether the maps of a smooth edge are wider than those of corners, over all faces; domain -> maps."""
+    cells = {domain: spread(maps).mean(0) for domain, maps in logits.items()}
+    corner = {domain: float(one[list(CORNERS)].mean()) for domain, one in cells.items()}
+    jaw = {domain: float(one[list(PARTS["jaw line"])].mean()) for domain, one in cells.items()}
+    said = "; ".join(f"{jaw[domain]:.0f} against {corner[domain]:.0f} on {domain} faces" for domain in cells)
+    text = f"Over all faces, maps of the jaw line spread over more cells than maps of corners: {said}."
+    if all(jaw[domain] > 1.5 * corner[domain] for domain in cells):
+        return f"{text} A single face may be an exception, but the maps do tell how sure they are."
+    return (
+        f"Cells that a map of the jaw line spreads over, against one of a corner: {said}. That is no smear."
+    )
 
 
 def errors(logits: Tensor, faces: ShownFaces, way: str = WAYS[-1]) -> np.ndarray:
@@ -166,36 +189,55 @@ def told_apart(low: float, high: float) -> str:
 
 
 def _why(table: pd.DataFrame) -> str:
-    """What it means for the expected reason, that the shared E has seen wild faces; "" if it is open."""
-    f1 = table[table["measure"] == "F1-frame"]
-    found = {row.domain: told_apart(row.low, row.high) for row in f1.itertuples()}
-    if found.get("target") == "worse":
+    """What F1 means for the expected reason, that the shared E has seen wild faces; "" if it is open."""
+    found = {(row.measure, row.domain): told_apart(row.low, row.high) for row in table.itertuples()}
+    source, target = (found.get(("F1-frame", domain)) for domain in ("source", "target"))
+    if target == "worse":
         return "So the two tasks seem to fight over F."
-    if found.get("target") != "better":
-        return ""
-    if found.get("source") == "better":
+    if target == "better" and source == "better":
         return (
             "Source faces gain in F1 as well, so that E has seen wild faces is not the whole reason: "
             "landmarks seem to teach it about any face what AU labels alone have not yet, in so few steps."
         )
-    return "Only target faces gain in F1, as expected if what helps is that E has seen wild faces."
+    if target == "better":
+        return "Only target faces gain in F1, as expected if what helps is that E has seen wild faces."
+    return ""
 
 
-def say_gains(table: pd.DataFrame, costs: dict[str, dict]) -> str:
-    """The answer in words, Markdown, from this run's numbers alone."""
+def _give_way(table: pd.DataFrame) -> str:
+    """On whose landmarks the copies win; "" if on none that can be told."""
+    nme = table[table["measure"] == "landmark NME"]
+    paid = [row.domain for row in nme.itertuples() if told_apart(row.low, row.high) == "worse"]
+    if not paid:
+        return ""
+    return (
+        f"On the landmarks of {' and '.join(paid)} faces the copies win: there the two tasks do seem to "
+        "fight over F, and landmarks give way."
+    )
+
+
+def _side_by_side(row) -> str:
+    """A row of `gains` as what is seen: sharing's F1 higher or lower, sharing's error lower or higher."""
     words = {
         "better": "sharing is better",
         "worse": "two copies are better",
         "cannot tell": "the two cannot be told apart",
     }
-    units = {"F1-frame": "points of F1-frame", "landmark NME": "points of landmark NME"}
-    lines = [
-        f"- {row.measure}, {row.domain}: {words[told_apart(row.low, row.high)]} "
-        f"({row.gain:+.1f} {units[row.measure]}, from {row.low:+.1f} to {row.high:+.1f})."
-        for row in table.itertuples()
-    ]
-    if why := _why(table):
-        lines.append(f"- {why}")
+    if row.measure == "landmark NME":
+        what, (gain, low, high), places = "error", (-row.gain, -row.high, -row.low), 2
+    else:
+        what, (gain, low, high), places = "F1", (row.gain, row.low, row.high), 1
+    more = f"{abs(gain):.{places}f} points {'higher' if gain > 0 else 'lower'}"
+    return (
+        f"{words[told_apart(row.low, row.high)]} (sharing's {what} is {more}; "
+        f"the interval is {low:+.{places}f} to {high:+.{places}f})"
+    )
+
+
+def say_gains(table: pd.DataFrame, costs: dict[str, dict]) -> str:
+    """The answer in words, Markdown, from this run's numbers alone."""
+    lines = [f"- {row.measure}, {row.domain}: {_side_by_side(row)}." for row in table.itertuples()]
+    lines += [f"- {said}" for said in (_why(table), _give_way(table)) if said]
     one, two = costs["one extraction"], costs["two copies"]
     times = two["multiply_adds"] / one["multiply_adds"]
     more = two["parameters"] - one["parameters"]

@@ -2,6 +2,7 @@
 
 import inspect
 import json
+from itertools import permutations
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,8 @@ from aulib.synthetic.factors import FACTORS
 
 SCORES = ("f1", "auc", "f1_norm", "base_rate")
 HARDLY = 0.02  # change of mean AUC that is called small
+CHANCE = 0.02  # between changes of AUC that so few faces do not tell apart
+TOLD = 0.005  # an interval of F1 lost that starts lower is seen to start at 0
 KEPT = (1.0, 0.5, 0.25, 0.125)  # shares of the faces with an AU that are kept
 
 
@@ -84,7 +87,7 @@ def domains_said(table: pd.DataFrame) -> str:
     below = list(f1.index[target["f1"] < always])
     beaten = f" Worse than always saying present on the target: {', '.join(below)}." if below else ""
     return (
-        f"{said} {au_label(lost.idxmax())} loses most, {100 * lost.max():.0f} points, and "
+        f"{said} {au_label(lost.idxmax())} loses most, {_points(lost.max())}, and "
         f"{int((lost > 0.1).sum())} of {len(lost)} AUs lose more than ten.{beaten}"
     )
 
@@ -92,13 +95,13 @@ def domains_said(table: pd.DataFrame) -> str:
 def factors_said(table: pd.DataFrame) -> str:
     """Which factors can be told from none, and whether the parts make the whole (`drops`)."""
     alone, whole = table[table["factor"] != "all"], table[table["factor"] == "all"].iloc[0]
-    sure = alone[alone["low"] > 0].sort_values("lost", ascending=False)
-    names = ", ".join(f"{row.factor} ({100 * row.lost:.0f} points)" for row in sure.itertuples())
+    sure = alone[alone["low"] > TOLD].sort_values("lost", ascending=False)
+    names = ", ".join(f"{row.factor} ({_points(row.lost)})" for row in sure.itertuples())
     text = (
         f"Told from no loss by themselves: {names}." if names else "No factor by itself is told from no loss."
     )
     total = alone["lost"].sum()
-    if whole["low"] <= 0:
+    if whole["low"] <= TOLD:
         return f"{text} Nor are all of them together: the run is too weak or the faces too few."
     more = (
         "more than"
@@ -108,7 +111,7 @@ def factors_said(table: pd.DataFrame) -> str:
         else "about"
     )
     return (
-        f"{text} All together cost {100 * whole['lost']:.0f} points, {more} the {100 * total:.0f} that the "
+        f"{text} All together cost {_points(whole['lost'])}, {more} the {100 * total:.0f} that the "
         "single ones add up to."
     )
 
@@ -123,14 +126,21 @@ def changes_said(table: pd.DataFrame) -> str:
         f"Rankings suffer most under {blind}: mean AUC changes by {100 * single.loc[blind, 'auc']:+.1f} "
         f"points, F1 by {100 * single.loc[blind, 'f1']:+.1f}."
     )
+    rarest = table.loc[table["support"].where(table["auc"].notna()).idxmin()]
+    chance = (
+        f" Fewest faces have {au_label(rarest['au'])} ({rarest['support']:.0f}): one of them, ranked "
+        f"last instead of first, moves its AUC by {_points(1 / rarest['support'])}. Read a cell by that."
+    )
     if len(fell) and fell.min() < -2 * HARDLY:
         name = fell.idxmin()
+        moved = table.loc[table["factor"] == name, "base_rate"].any()
         return (
             f"{text} Under {name} F1 changes by {100 * fell.min():+.1f}, but AUC by "
-            f"{100 * single.loc[name, 'auc']:+.1f} only: answers slid across 0.5, or base rates moved, and "
-            "the detector sees nearly as well as before."
+            f"{100 * single.loc[name, 'auc']:+.1f} only: answers slid across 0.5"
+            f"{', or base rates moved' if moved else ''}, and the detector sees nearly as well as before."
+            f"{chance}"
         )
-    return f"{text} No factor costs much F1 and leaves the rankings alone."
+    return f"{text} No factor costs much F1 and leaves the rankings alone.{chance}"
 
 
 def thinned_said(table: pd.DataFrame) -> str:
@@ -143,8 +153,14 @@ def thinned_said(table: pd.DataFrame) -> str:
         f"{100 * table['base_rate'].iloc[-1]:.0f} %, scores change (points): {said}."
     )
     if change["f1"] < -0.1 and abs(change["auc"]) < 0.05:
-        return f"{text} The detector is the same in every row: F1 fell because the AUs became rare."
+        return f"{text} The detector is the same at every point: F1 fell because the AUs became rare."
     return f"{text} That is not the clean picture: with few faces left, chance moves every score."
+
+
+def _points(share: float, sign: str = "") -> str:
+    """In points of a hundred: "12 points", "1 point"; with the sign "+" also "-1 point", "+0 points"."""
+    number = round(100 * share)
+    return f"{number:{sign}d} point{'' if abs(number) == 1 else 's'}"
 
 
 # exercises
@@ -185,6 +201,8 @@ def check_skew(answer) -> Verdict:
     tpr, fpr, rate = (part.ravel() for part in (tpr, fpr, rate))
     precision = rate * tpr / (rate * tpr + (1 - rate) * fpr)
     rivals = {
+        "That is hits over hits, false alarms and misses. F1 counts every hit twice, above and below.":
+            rate * tpr / (rate + (1 - rate) * fpr),
         "That is F1 as if every second frame had the AU: the base rate does nothing in it.":
             f1_expected(tpr, fpr, 0.5),
         "That is precision. What about the misses?": precision,
@@ -203,6 +221,10 @@ def check_skew(answer) -> Verdict:
     for hint, values in rivals.items():
         if np.allclose(found, values, atol=1e-6):
             return wrong(hint)
+    if any(np.allclose(found, f1_expected(*order), atol=1e-6) for order in permutations((tpr, fpr, rate))):
+        return wrong(
+            "That is F1, but of numbers in another order: first `tpr`, then `fpr`, then `base_rate`."
+        )
     place = places[0]
     return wrong(
         f"At rates {place[0]:g}, {place[1]:g} and a base rate of {place[2]:g} it gives {found[0]:.3f}. "
@@ -210,7 +232,7 @@ def check_skew(answer) -> Verdict:
     )
 
 
-@exercise('a factor and an AU, such as `("light", "AU12")`')
+@exercise('a factor and an AU, such as `("camera", "AU12")`')
 def check_broken(pair, changes: pd.DataFrame) -> Verdict:
     """Exercise 3: where the ranking of faces breaks most under one factor."""
     factor, au = pair
@@ -228,17 +250,23 @@ def check_broken(pair, changes: pd.DataFrame) -> Verdict:
     if np.isnan(mine["auc"]):
         return wrong("There is no AUC there: the AU is on no face, or on all.")
     worst, in_f1 = (single.loc[single[name].idxmin()] for name in ("auc", "f1"))
-    if mine["auc"] <= worst["auc"] + 1e-9:
+    if mine["auc"] <= worst["auc"] + CHANCE:
+        near = single[(single["auc"] <= worst["auc"] + CHANCE) & (single.index != mine.name)]
+        names = " or ".join(
+            f"{row.au} under {row.factor} ({100 * row.auc:+.0f})" for row in near.itertuples()
+        )
         return right(
-            f"Under {factor} the AUC of {au_label(au)} changes by {100 * mine['auc']:+.0f} points: more "
+            f"Under {factor} the AUC of {au_label(au)} changes by {_points(mine['auc'], '+')}: more "
             "of the faces with it are ranked below faces without. No threshold and no base rate mends that."
+            + (f" So few faces do not tell it from {names}: each is right." if names else "")
         )
     if (factor, au) == (in_f1["factor"], in_f1["au"]):
+        why = "Answers that moved across 0.5" + (", or a base rate that moved," if mine["base_rate"] else "")
         return wrong(
-            f"There F1 falls most, but AUC changes by {100 * mine['auc']:+.0f} points. Answers that "
-            "moved across 0.5, or a base rate that moved, lower F1 too; another *ranking* is more broken."
+            f"There F1 falls most, but AUC changes by {_points(mine['auc'], '+')}. {why} lower F1 too; "
+            "another *ranking* is more broken."
         )
-    return wrong(f"There AUC changes by {100 * mine['auc']:+.0f} points. Another cell has lost more.")
+    return wrong(f"There AUC changes by {_points(mine['auc'], '+')}. Another cell has lost more.")
 
 
 @exercise('a set of one to three factors, such as `{"pose", "camera"}`')
@@ -253,11 +281,15 @@ def check_mix(factors, run: str | Path, answers: dict[str, Answers], seed: int =
     whole = drop(answers["none"], answers["all"])
     mixed = answers_under(run, set(factors), len(answers["none"].probability), seed)
     lost = drop(answers["none"], mixed)[0]
-    said = f"These cost {100 * lost:.0f} points of the {100 * whole[0]:.0f} that all eight cost"
-    if whole[1] <= 0:
+    alone = {name: drop(answers["none"], answers[name])[0] for name in factors}
+    bars = f" (their bars add up to {100 * sum(alone.values()):.0f})" if len(alone) > 1 else ""
+    cost = "These cost" if len(alone) > 1 else "It costs"
+    said = f"{cost} {_points(lost)}{bars} of the {100 * whole[0]:.0f} that all {len(FACTORS)} factors cost"
+    if whole[1] <= TOLD:
         return right(f"{said}; but on this run that is not told from nothing, so any mix will do.")
     if lost >= whole[0] / 2:
         return right(f"{said}. Mend these first.")
-    alone = {name: drop(answers["none"], answers[name])[0] for name in factors}
+    if len(alone) < 3:
+        return wrong(f"{said}: not half. Add one that attacks in another way.")
     least = min(alone, key=alone.get)
-    return wrong(f"{said}: not half. By itself {least} costs {100 * alone[least]:.0f} points; exchange it.")
+    return wrong(f"{said}: not half. By itself {least} costs {_points(alone[least])}; exchange it.")

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from aulib.course.exercises import Verdict, exercise, right, wrong
-from aulib.course.heatmaps import PARTS, POINTS, WAYS, places, spread, told_apart
+from aulib.course.heatmaps import PARTS, POINTS, WAYS, places, spread, strength, told_apart
 from aulib.losses import landmark_loss
 from aulib.model import cells_to_pixels, expected_cells
 from aulib.plots.looks import DOMAIN_COLOURS, face_grid, in_house_style, name_row, show_face, write_on
@@ -43,9 +43,9 @@ def draw_maps(faces: dict[str, ShownFaces], logits: dict[str, Tensor]) -> Figure
     return figure
 
 
-def _over(axis, face: np.ndarray, strength: np.ndarray) -> None:
+def _over(axis, face: np.ndarray, shown: np.ndarray) -> None:
     show_face(axis, 0.6 * face)
-    axis.imshow(strength, cmap="inferno", vmin=0, vmax=1, alpha=np.sqrt(strength.clip(0, 1)))
+    axis.imshow(shown, cmap="inferno", vmin=0, vmax=1, alpha=np.sqrt(shown.clip(0, 1)))
 
 
 @in_house_style
@@ -59,11 +59,14 @@ def draw_sharpness(face: ShownFaces, logits: Tensor, point: int, factors=(0.0, 0
     size, grey = face.pictures.shape[-1], luminance(face.pictures)[0]
     for axis, factor in zip(axes[0], factors, strict=True):
         shape = (factor * logits[0, point]).flatten().softmax(0).view(logits.shape[-2:])
-        strength = F.interpolate((shape / shape.max())[None, None], (size, size), mode="nearest")[0, 0]
-        _over(axis, grey, strength.numpy() if factor else 0.25 * strength.numpy())
+        _over(
+            axis, grey, F.interpolate(strength(shape)[None, None], (size, size), mode="nearest")[0, 0].numpy()
+        )
         for way, (mark, colour, large) in zip(WAYS, MARKS_OF_WAYS, strict=True):
+            if not factor and way != WAYS[1]:
+                continue  # no cell is the highest
             place = cells_to_pixels(places(logits, way, factor), logits.shape[-1], size)[0, point]
-            label = way if factor == factors[0] else None
+            label = way if factor == factors[-1] else None
             axis.plot(*place, mark, color=colour, ms=large, mec="black", mew=0.6, label=label)
         cells = float(spread(logits[0, point], factor))
         axis.set_title(
@@ -118,6 +121,7 @@ def draw_errors_on_face(errors_of: dict[str, np.ndarray], faces: dict[str, Shown
 def draw_gains(table: pd.DataFrame) -> Figure:
     """`gains`: one extraction against two copies, right of the line where sharing is better."""
     figure = Figure(figsize=(6.4, 1.5), layout="constrained")
+    figure.get_layout_engine().set(wspace=0.1)  # or numbers of neighbouring axes touch
     axes = figure.subplots(1, 2, sharey=True)
     for axis, (measure, rows) in zip(axes, table.groupby("measure"), strict=True):
         for height, row in enumerate(rows.sort_values("domain", ascending=False).itertuples()):
@@ -146,8 +150,8 @@ def check_flat(answer, logits: Tensor) -> Verdict:
     truth = places(torch.zeros(1, 1, h, w), WAYS[1])[0, 0].tolist()
     if np.allclose((x, y), truth, atol=0.01):
         return right(f"Every cell weighs 1/{h * w}: the mean of 0 to {w - 1} is {truth[0]:g}, in x and in y.")
-    if np.allclose((x, y), (w / 2, h / 2), atol=0.01):
-        return wrong(f"Nearly: cells are counted from 0 to {w - 1}, so the middle is not at {w / 2:g}.")
+    if any(np.allclose((x, y), (w / 2 - off, h / 2 - off), atol=0.01) for off in (0, 1)):
+        return wrong(f"Nearly: cells are counted from 0 to {w - 1}, so the middle is not at {x:g}.")
     if np.allclose((x, y), 0, atol=0.01):
         return wrong(
             "Logits of 0 are not shares of 0: exp(0) is 1 in every cell. Which cell weighs most then?"
@@ -164,15 +168,21 @@ def check_hardest(answer, table: pd.DataFrame) -> Verdict:
         return wrong(f"{answer!r} is no part of this table; it has {', '.join(table.index)}.")
     errors, worst = table["target"], table["target"].idxmax()
     if answer == worst:
-        return right(f"The {worst} is {errors[worst]:.1f} % off; the best part is {errors.min():.1f} % off.")
+        return right(
+            f"Landmarks of the {worst} are {errors[worst]:.1f} % off, of the best part {errors.min():.1f} %."
+        )
     if answer == errors.idxmin():
-        return wrong(f"The {answer} is found best of all, {errors[answer]:.1f} % off. Large means wrong.")
+        return wrong(
+            f"Landmarks of the {answer} are found best of all, {errors[answer]:.1f} % off. Large means wrong."
+        )
     if answer == table["source"].idxmax():
-        return wrong(f"The {answer} is worst on source faces. The question is about the other column.")
-    return wrong(f"The {answer} is {errors[answer]:.1f} % off; another part is further off.")
+        return wrong(
+            f"Landmarks of the {answer} are worst on source faces. The question is about the other column."
+        )
+    return wrong(f"Landmarks of the {answer} are {errors[answer]:.1f} % off; another part is further off.")
 
 
-@exercise("a function from logits (K, h, w) to shares (K, h, w), such as `lambda logits: logits.softmax(0)`")
+@exercise("a function from logits (K, h, w) to shares (K, h, w), of the form `lambda logits: ...`")
 def check_soft_max(answer: Callable, side: int = 6) -> Verdict:
     """A soft-max over positions, tried on maps of random logits and on very large ones."""
     logits = 2 * torch.randn(3, side, side + 1, generator=torch.Generator().manual_seed(0))

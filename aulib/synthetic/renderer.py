@@ -17,6 +17,7 @@ from aulib.synthetic.heads import EYE_LEFT, EYE_RIGHT, Head, load_head
 from aulib.synthetic.landmark_vertices import landmark_table
 from aulib.synthetic.people import Person
 from aulib.synthetic.storage import cache_root
+from aulib.synthetic.warp_start import start_warp
 
 EYE_RADIUS = 0.143
 MIDDLE = np.array([0.0, -0.28, -0.1])  # the head turns about a point inside it
@@ -108,7 +109,7 @@ class FaceRenderer:
         if size < 16:
             raise ValueError(f"size must be at least 16 pixels, found {size}")
         wp.config.kernel_cache_dir = str(cache_root() / "warp")
-        wp.init()
+        start_warp()
         device = device or ("cuda" if wp.is_cuda_available() else "cpu")
         self.size, self.samples, self.device, self.people_kept = size, samples, device, people_kept
         self.head: Head = load_head()

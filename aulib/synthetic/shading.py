@@ -6,7 +6,7 @@ from aulib.synthetic.visibility import EMPTY, NEARNESS_STEPS
 
 LIGHT_HEIGHT = 4.0  # keeps heights above the plane of the light positive
 
-# Warp announces every module it loads and every card it misses, in the middle of a progress bar
+# Warp announces every module it loads, in the middle of a progress bar
 wp.config.log_level = getattr(wp, "LOG_ERROR", wp.config.log_level)
 
 

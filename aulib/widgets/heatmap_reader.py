@@ -5,7 +5,7 @@ import torch
 from PIL import ImageDraw
 from torch import Tensor
 
-from aulib.course.heatmaps import POINTS, WAYS, places, spread
+from aulib.course.heatmaps import POINTS, WAYS, places, spread, strength
 from aulib.model import cells_to_pixels
 from aulib.shown_faces import ShownFaces
 from aulib.widgets import drawing
@@ -52,7 +52,7 @@ class HeatmapReader(widgets.VBox):
         logits = self._logits[self.domain.value][self.face.value, self.point.value][None, None]
         side, true = picture.shape[0], faces.landmarks[self.face.value, self.point.value]
         shape = (factor * logits).flatten(2).softmax(-1).view(logits.shape[-2:])
-        drawn = drawing.with_evidence(picture, (shape / shape.max()).numpy(), SIDE)
+        drawn = drawing.with_evidence(picture, strength(shape).numpy(), SIDE)
         draw, scale = ImageDraw.Draw(drawn), SIDE / side
         x, y = (true + 0.5) * scale
         draw.ellipse((x - 10, y - 10, x + 10, y + 10), outline="white", width=2)
@@ -72,7 +72,8 @@ class HeatmapReader(widgets.VBox):
 def _mark(draw: ImageDraw.ImageDraw, mark: str, colour: str, x: float, y: float) -> None:
     """Three marks that can lie on each other: a frame of about a cell, a cross, a dot."""
     if mark == "□":
-        draw.rectangle((x - 6, y - 6, x + 6, y + 6), outline=colour, width=2)
+        for far, width, ink in ((7, 4, "black"), (6, 2, colour)):  # a rim, or it drowns in a bright map
+            draw.rectangle((x - far, y - far, x + far, y + far), outline=ink, width=width)
     elif mark == "✕":
         for width, ink in ((5, "black"), (3, colour)):
             draw.line((x - 5, y - 5, x + 5, y + 5), ink, width)
