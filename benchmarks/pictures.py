@@ -20,7 +20,7 @@ from aulib.shown_faces import faces_from, kept_faces
 from aulib.side_by_side import runs_by_name
 
 AUS = ["AU04", "AU12", "AU26"]
-DPI = 100  # below 500 kB a picture
+DPI = 100  # a picture stays well below a megabyte
 
 
 def main() -> None:
