@@ -31,7 +31,7 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 OF_LESSON = 180  # seconds
 # What the line "Takes" of another notebook may say, and how many seconds that is; the first that fits counts.
 SAID = {
-    "two to five minutes": 300,
+    "three to six minutes": 360,
     "some minutes": 300,
     "a minute or two": 120,
     "under a minute": 60,
