@@ -15,6 +15,8 @@ from aulib.checking.doctor import check, worst_faces
 from aulib.checking.duplicates import SAME, find_duplicates
 from aulib.checking.pictures import Look
 from aulib.landmarks import layout_of
+from aulib.synthetic.domains import STUDIO, picture, sample_face
+from aulib.synthetic.renderer import FaceRenderer
 
 
 @pytest.fixture(scope="module")
@@ -214,6 +216,17 @@ def test_a_copy_is_found_however_it_was_altered(tmp_path, how):
     clinic.write()
     found = [f.rows for f in check(tmp_path, progress=False).findings if f.check == "duplicates"]
     assert found == [(original, copy)]
+
+
+def test_two_people_of_one_studio_are_no_copies(tmp_path):
+    shots = [picture(STUDIO, sample_face(STUDIO, 0, index, 3000), FaceRenderer(128)) for index in (275, 936)]
+    for number, (pixels, _) in enumerate(shots):
+        Image.fromarray(pixels).save(tmp_path / f"{number}.jpg", quality=95)
+    table = {"image": ["0.jpg", "1.jpg"], "subject": ["a", "b"], "split": ["train", "test"]}
+    for axis, name in enumerate("xy"):
+        table |= {f"{name}_{n}": [landmarks[n, axis] for _, landmarks in shots] for n in range(68)}
+    pd.DataFrame(table).to_csv(tmp_path / "manifest.csv", index=False)
+    assert not [f for f in check(tmp_path, progress=False).findings if f.check == "duplicates"]
 
 
 def test_an_au_that_the_whole_test_split_has_is_an_error(tmp_path):

@@ -6,7 +6,6 @@ candidates, as they are and mirrored; each is laid over the other by least squar
 
 import numpy as np
 import pandas as pd
-from scipy.ndimage import affine_transform
 from scipy.spatial import cKDTree
 
 from aulib.checking.findings import Finding
@@ -15,9 +14,11 @@ from aulib.checking.pictures import FLAT, Look
 SAME = 0.975  # correlation of two thumbnails laid over each other; of 1,500 people no two reach 0.965
 NEAR = 0.7  # the same before they are laid over each other: below it nothing is tried
 SURELY = 0.99  # the same, from which faces need not agree: landmarks of one row may be those of another
-SAME_FACE = 0.9  # correlation of face crops, which tell people apart before one plain wall
+SAME_FACE = 0.95  # correlation of face crops, which tell people apart before one plain wall; two had .93
 NEIGHBOURS = 8  # looked at for each picture
 CELLS, DIMENSIONS = 8, 16  # the fingerprint: means of 8 x 8 cells, its 16 main directions
+COARSE, COARSELY = 16, 0.97  # pixels of what is laid over first, and what it must reach: most fall there
+AT_ONCE = 2000  # pairs laid over together
 ROUNDS = 6  # of least squares; a crop of 5 in 128 pixels takes three
 MAX_MOVE = 0.15  # of the side: what is cut off more is not looked for
 SHOWN = 50  # pairs of a kind that become findings of their own
@@ -33,9 +34,14 @@ def find_duplicates(look: Look, groups: np.ndarray) -> list[tuple[int, int]]:
     if len(usable) < 2:
         return []
     thumbs, faces = normalised(look.thumbs), normalised(look.faces)
-    return sorted(
-        pair for pair in _candidates(thumbs, usable, groups) if _is_one_picture(thumbs, faces, look, *pair)
-    )
+    pairs = _candidates(thumbs, usable, groups)
+    pairs = pairs[_likeness(_coarse(look.thumbs), pairs) >= COARSELY]
+    alike = _likeness(thumbs, pairs)
+    one, other, flip = pairs.T
+    both = look.has_face[one] & look.has_face[other]
+    of_faces = (faces[one] * _turned(faces[other], flip)).mean(axis=(1, 2))
+    found = (alike >= np.where(both, SURELY, SAME)) | (both & (alike >= SAME) & (of_faces >= SAME_FACE))
+    return sorted({(int(a), int(b)) for a, b, _ in pairs[found]})
 
 
 def normalised(pictures: np.ndarray) -> np.ndarray:
@@ -45,31 +51,30 @@ def normalised(pictures: np.ndarray) -> np.ndarray:
     return pictures / np.maximum(pictures.std(axis=(1, 2), keepdims=True), 1.0)
 
 
-def _candidates(thumbs: np.ndarray, usable: np.ndarray, groups: np.ndarray) -> set[tuple[int, int]]:
-    """Pairs of different groups that are near neighbours, as they are or mirrored.
+def _candidates(thumbs: np.ndarray, usable: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """(P, 3) pairs of different groups that are near neighbours, and 1 where one of them is mirrored.
 
     Cells of two thumbnails with correlation NEAR are at most CELLS * sqrt(2 - 2 NEAR) apart, and projections
     no farther, so that the search misses none unless one has more than NEIGHBOURS.
     """
     prints, mirrored = _fingerprints(thumbs[usable])
-    pairs: set[tuple[int, int]] = set()
+    pairs = [np.zeros((0, 3), int)]
     for group in np.unique(groups[usable]):
         inside = np.flatnonzero(groups[usable] == group)
         outside = np.flatnonzero(groups[usable] != group)
         if not len(outside):
             continue
         tree = cKDTree(prints[inside])
-        for queries in (prints, mirrored):
+        for flip, queries in enumerate((prints, mirrored)):
             _, found = tree.query(
                 queries[outside],
-                k=min(NEIGHBOURS, len(inside)),
+                k=range(1, min(NEIGHBOURS, len(inside)) + 1),
                 distance_upper_bound=CELLS * np.sqrt(2 - 2 * NEAR) + 1e-3,
             )
-            for one, nearest in zip(outside, found.reshape(len(outside), -1), strict=True):
-                for other in nearest[nearest < len(inside)]:
-                    a, b = sorted((int(usable[one]), int(usable[inside[other]])))
-                    pairs.add((a, b))
-    return pairs
+            query, place = np.nonzero(found < len(inside))
+            both = usable[outside[query]], usable[inside[found[query, place]]]
+            pairs.append(np.stack([np.minimum(*both), np.maximum(*both), np.full(len(query), flip)], axis=1))
+    return np.unique(np.concatenate(pairs), axis=0)
 
 
 def _fingerprints(thumbs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -86,46 +91,76 @@ def _fingerprints(thumbs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return ((plain - middle) @ main).astype(np.float32), ((mirrored - middle) @ main).astype(np.float32)
 
 
-def _is_one_picture(thumbs: np.ndarray, faces: np.ndarray, look: Look, one: int, other: int) -> bool:
-    both = look.has_face[one] and look.has_face[other]
-    for flip in (slice(None), slice(None, None, -1)):
-        alike = likeness_laid_over(thumbs[one], thumbs[other][:, flip])
-        if alike >= (SURELY if both else SAME):
-            return True
-        if both and alike >= SAME and (faces[one] * faces[other][:, flip]).mean() >= SAME_FACE:
-            return True
-    return False
+def _coarse(thumbs: np.ndarray) -> np.ndarray:
+    """(M, COARSE, COARSE) normalised means of (M, S, S) thumbnails."""
+    side = thumbs.shape[1] // COARSE
+    return normalised(thumbs.reshape(-1, COARSE, side, COARSE, side).mean(axis=(2, 4)))
 
 
-def likeness_laid_over(one: np.ndarray, other: np.ndarray) -> float:
-    """Correlation of two normalised pictures after `one` is moved and stretched along both axes to lie over
-    `other`; without it where they are too unlike or the move is too large.
+def _turned(pictures: np.ndarray, flip: np.ndarray) -> np.ndarray:
+    return np.where(flip[:, None, None] == 1, pictures[:, :, ::-1], pictures)
+
+
+def _likeness(pictures: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+    """(P,) `likeness_laid_over` of (P, 3) pairs, some thousands at a time."""
+    parts = [np.zeros(0)]
+    for start in range(0, len(pairs), AT_ONCE):
+        one, other, flip = pairs[start : start + AT_ONCE].T
+        parts.append(likeness_laid_over(pictures[one], _turned(pictures[other], flip)))
+    return np.concatenate(parts)
+
+
+def likeness_laid_over(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Correlations of pairs of normalised pictures after each of `one` is moved and stretched along both axes
+    to lie over that of `other`; without it where they are too unlike or the move is too large.
 
     Gauss-Newton over two stretches, two shifts, light and contrast; only what both show is compared.
+
+    Args:
+        one, other: (P, S, S).
+
+    Returns:
+        (P,)
     """
-    plain = float((one * other).mean())
-    if plain < NEAR or plain >= SURELY:
-        return plain
-    size = one.shape[0]
-    grid = np.linspace(-0.5, 0.5, size)
-    stretch, shift, best = np.ones(2), np.zeros(2), plain
+    best = (one * other).mean(axis=(1, 2))
+    tried = np.flatnonzero((best >= NEAR) & (best < SURELY))
+    one, other = one[tried], other[tried]
+    size = one.shape[1]
+    grid, cells = np.linspace(-0.5, 0.5, size), np.arange(size)
+    stretch, shift = np.ones((len(tried), 2)), np.zeros((len(tried), 2))
     for _ in range(ROUNDS):
-        places = [grid * stretch[i] + shift[i] for i in (0, 1)]  # in `one`, of each row and column of `other`
-        offset = (shift - stretch / 2 + 0.5) * (size - 1)
-        moved = affine_transform(one, stretch, offset, order=1, mode="nearest")
-        down, right = np.gradient(moved, 1 / (size - 1))
-        seen = np.outer(np.abs(places[0]) <= 0.5, np.abs(places[1]) <= 0.5)
-        if seen.sum() < 0.5 * size**2:
-            return plain
-        best = max(best, float(np.corrcoef(moved[seen], other[seen])[0, 1]))
-        down, right = down / stretch[0], right / stretch[1]
-        columns = [down * grid[:, None], right * grid[None], down, right, moved, np.ones_like(moved)]
-        design = np.stack([column[seen] for column in columns], axis=1)
-        step, *_ = np.linalg.lstsq(design, (other - moved)[seen], rcond=None)
-        stretch, shift = stretch + step[:2], shift + step[2:4]
-        if np.abs([*(stretch - 1), *shift]).max() > 2 * MAX_MOVE or best >= SURELY:
+        if not len(tried):
             break
+        places = grid * stretch[..., None] + shift[..., None]  # (P, 2, S) in `one`, of rows and columns
+        position = ((places + 0.5) * (size - 1)).clip(0, size - 1)
+        down, across = (1 - np.abs(position[..., None] - cells)).clip(0).swapaxes(0, 1)  # (P, S, S) weights
+        moved = down @ one @ across.swapaxes(1, 2)
+        seen = np.einsum("pi,pj->pij", *(np.abs(places) <= 0.5).swapaxes(0, 1)).reshape(len(tried), -1)
+        kept = seen.mean(axis=1) >= 0.5
+        slopes = [
+            slope / stretch[:, axis, None, None]
+            for axis, slope in enumerate(np.gradient(moved, 1 / (size - 1), axis=(1, 2)))
+        ]
+        columns = [slopes[0] * grid[:, None], slopes[1] * grid, *slopes, moved, np.ones_like(moved)]
+        design = np.stack([column.reshape(len(tried), -1) for column in columns], axis=2) * seen[..., None]
+        left = (other - moved).reshape(len(tried), -1)
+        alike = _correlation(moved.reshape(len(tried), -1), other.reshape(len(tried), -1), seen)
+        best[tried[kept]] = np.maximum(best[tried[kept]], alike[kept])
+        normal = design.swapaxes(1, 2) @ design + 1e-6 * np.eye(6)
+        step = np.linalg.solve(normal, design.swapaxes(1, 2) @ left[..., None])[..., 0]
+        stretch, shift = stretch + step[:, :2], shift + step[:, 2:4]
+        far = np.abs(np.concatenate([stretch - 1, shift], axis=1)).max(axis=1) > 2 * MAX_MOVE
+        on = kept & ~far & (best[tried] < SURELY)
+        tried, one, other, stretch, shift = tried[on], one[on], other[on], stretch[on], shift[on]
     return best
+
+
+def _correlation(one: np.ndarray, other: np.ndarray, seen: np.ndarray) -> np.ndarray:
+    """(P,) Pearson's of (P, N) values where seen."""
+    count = seen.sum(axis=1, keepdims=True).clip(1)
+    one, other = ((x - (x * seen).sum(axis=1, keepdims=True) / count) * seen for x in (one, other))
+    spread = np.sqrt((one**2).sum(axis=1) * (other**2).sum(axis=1))
+    return (one * other).sum(axis=1) / np.maximum(spread, 1e-9)
 
 
 def check_duplicates(look: Look, table: pd.DataFrame) -> list[Finding]:
