@@ -2,4 +2,5 @@
 
 from aulib.cli import main
 
-main()
+if __name__ == "__main__":  # the book imports every module
+    main()

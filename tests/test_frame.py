@@ -1,5 +1,6 @@
 """The frame agrees with itself: what pyproject.toml, environment.yml, Makefile, README and the map say."""
 
+import importlib
 import json
 import re
 import shutil
@@ -236,3 +237,7 @@ def test_a_built_wheel_carries_the_notebooks_it_runs(tmp_path):
     missing = {f"aulib/{path.relative_to(ROOT)}" for path in (ROOT / "notebooks").rglob("*.ipynb")} - names
     modules = {path.relative_to(ROOT).as_posix() for path in (ROOT / "aulib").rglob("*.py")}
     assert not missing | (modules - names)
+
+
+def test_the_command_can_be_imported_without_being_run():
+    importlib.import_module("aulib.__main__")  # as the book does with every module
