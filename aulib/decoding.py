@@ -30,16 +30,16 @@ from tqdm.auto import tqdm
 from aulib.checkpoints import WEIGHTS, load_run
 from aulib.cropping import crop_dataset, crop_of
 from aulib.datasets import read_dataset
-from aulib.loaders import Faces, take_batch
+from aulib.loaders import Faces, luminance, take_batch
 from aulib.model import AUModel
 from aulib.networks import ConvBlock
+from aulib.pictures import LUMINANCE
 
 DECODER = "decoder.safetensors"
 ABOUT = "decoder.json"
 STEPS, BATCH, PEAK_RATE = 300, 16, 4e-3
 CELLS = 7  # the side's colour is known on CELLS x CELLS cells
 EDGE_WEIGHT = 1.0  # of the difference of gradients beside the difference of values
-LUMINANCE = (0.299, 0.587, 0.114)
 
 
 @dataclass(frozen=True)
@@ -68,14 +68,14 @@ def side_of(pictures: Tensor) -> Side:
 
 def split_colour(pictures: Tensor) -> Tensor:
     """RGB (B, 3, H, W) -> luminance, blue - luminance, red - luminance."""
-    luminance = (pictures * pictures.new_tensor(LUMINANCE)[:, None, None]).sum(1)
-    return torch.stack([luminance, pictures[:, 2] - luminance, pictures[:, 0] - luminance], 1)
+    grey = luminance(pictures)[:, 0]
+    return torch.stack([grey, pictures[:, 2] - grey, pictures[:, 0] - grey], 1)
 
 
 def join_colour(split: Tensor) -> Tensor:
     """The inverse of `split_colour`."""
-    luminance, blue, red = split[:, 0], split[:, 1] + split[:, 0], split[:, 2] + split[:, 0]
-    green = (luminance - LUMINANCE[0] * red - LUMINANCE[2] * blue) / LUMINANCE[1]
+    grey, blue, red = split[:, 0], split[:, 1] + split[:, 0], split[:, 2] + split[:, 0]
+    green = (grey - LUMINANCE[0] * red - LUMINANCE[2] * blue) / LUMINANCE[1]
     return torch.stack([red, green, blue], 1)
 
 

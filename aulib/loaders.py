@@ -16,8 +16,7 @@ from torch import Tensor
 
 from aulib import processes
 from aulib.landmarks import layout_of, move_to_au_centres, to_49
-
-LUMINANCE = (0.299, 0.587, 0.114)
+from aulib.pictures import LUMINANCE
 
 
 @dataclass(frozen=True)
@@ -110,7 +109,7 @@ def take_batch(
 
 
 def luminance(image: Tensor) -> Tensor:
-    """RGB (B, 3, H, W) of any range -> float (B, 1, H, W), as ITU-R BT.601 weighs the colours; grey stays."""
+    """RGB (B, 3, H, W) of any range -> float (B, 1, H, W), by LUMINANCE; grey stays."""
     if image.shape[1] == 1:
         return image
     red, green, blue = image.split(1, 1)

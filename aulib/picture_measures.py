@@ -11,6 +11,8 @@ import numpy as np
 from scipy.ndimage import convolve
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
+from aulib.pictures import LUMINANCE
+
 GMSD_CONSTANT = 170 / 255**2  # published for values 0-255
 
 
@@ -50,7 +52,7 @@ def gradient_magnitude(grey: np.ndarray) -> np.ndarray:
 
 def _grey(picture: np.ndarray) -> np.ndarray:
     picture = picture.astype(np.float64)
-    return picture @ [0.299, 0.587, 0.114] if picture.ndim == 3 else picture
+    return picture @ LUMINANCE if picture.ndim == 3 else picture
 
 
 def _halved(grey: np.ndarray) -> np.ndarray:

@@ -7,6 +7,7 @@ from PIL import Image, ImageOps
 
 BACKGROUND = (128, 128, 128)  # behind transparent pixels and outside the picture
 MAX_PIXELS = 100_000_000  # width x height; no face picture needs more, and a forged header asks for gigabytes
+LUMINANCE = (0.299, 0.587, 0.114)  # of red, green and blue (ITU-R BT.601)
 ORIENTATION = 0x0112  # EXIF tag; 1 is upright, 5 and more swap width and height
 
 

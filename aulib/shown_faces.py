@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from torch import Tensor
 
+from aulib import loaders
 from aulib.cropping import crop_dataset, crop_of
 from aulib.datasets import DatasetFolder, read_dataset
 from aulib.landmarks import to_49
@@ -103,4 +103,4 @@ def evenly(available: int, count: int) -> np.ndarray:
 
 def luminance(pictures: Tensor) -> np.ndarray:
     """(n, 3, H, W) -> (n, H, W) in [0, 1]: what a model sees that reads luminance."""
-    return (pictures * torch.tensor([0.299, 0.587, 0.114])[:, None, None]).sum(1).numpy()
+    return loaders.luminance(pictures)[:, 0].numpy()

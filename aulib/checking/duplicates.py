@@ -35,7 +35,7 @@ def find_duplicates(look: Look, groups: np.ndarray) -> list[tuple[int, int]]:
         return []
     thumbs, faces = normalised(look.thumbs), normalised(look.faces)
     pairs = _candidates(thumbs, usable, groups)
-    pairs = pairs[_likeness(_coarse(look.thumbs), pairs) >= COARSELY]
+    pairs = pairs[_likeness(normalised(_cells(look.thumbs, COARSE)), pairs) >= COARSELY]
     alike = _likeness(thumbs, pairs)
     one, other, flip = pairs.T
     both = look.has_face[one] & look.has_face[other]
@@ -79,22 +79,19 @@ def _candidates(thumbs: np.ndarray, usable: np.ndarray, groups: np.ndarray) -> n
 
 def _fingerprints(thumbs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(M, DIMENSIONS) float32 of (M, S, S) thumbnails, and of the thumbnails mirrored."""
-    side = thumbs.shape[1] // CELLS
-
-    def cells(pictures):
-        return pictures.reshape(-1, CELLS, side, CELLS, side).mean(axis=(2, 4)).reshape(len(thumbs), -1)
-
-    plain, mirrored = cells(thumbs), cells(thumbs[:, :, ::-1])
+    plain, mirrored = (
+        _cells(pictures, CELLS).reshape(len(thumbs), -1) for pictures in (thumbs, thumbs[:, :, ::-1])
+    )
     middle = plain.mean(axis=0)
     _, directions = np.linalg.eigh((plain - middle).T @ (plain - middle))
     main = directions[:, -DIMENSIONS:]
     return ((plain - middle) @ main).astype(np.float32), ((mirrored - middle) @ main).astype(np.float32)
 
 
-def _coarse(thumbs: np.ndarray) -> np.ndarray:
-    """(M, COARSE, COARSE) normalised means of (M, S, S) thumbnails."""
-    side = thumbs.shape[1] // COARSE
-    return normalised(thumbs.reshape(-1, COARSE, side, COARSE, side).mean(axis=(2, 4)))
+def _cells(pictures: np.ndarray, count: int) -> np.ndarray:
+    """(M, count, count) means of the cells of (M, S, S) pictures."""
+    side = pictures.shape[1] // count
+    return pictures.reshape(-1, count, side, count, side).mean(axis=(2, 4))
 
 
 def _turned(pictures: np.ndarray, flip: np.ndarray) -> np.ndarray:
