@@ -216,6 +216,13 @@ class TestWarp:
             warp(torch.zeros(1, 3, 8, 8), torch.zeros(1, 68, 2), 8, "mild", generator())
 
 
+def test_luminance_weighs_red_green_and_blue_and_leaves_grey():
+    primaries = torch.eye(3)[:, :, None, None]  # a red, a green and a blue picture of one pixel
+    torch.testing.assert_close(luminance(primaries).flatten(), torch.tensor([0.299, 0.587, 0.114]))
+    grey = torch.rand(2, 1, 4, 4)
+    assert luminance(grey) is grey
+
+
 class TestChangeLight:
     def test_stays_a_picture_and_differs_between_faces(self):
         image = torch.full((8, 3, 16, 16), 0.5)
