@@ -28,6 +28,7 @@ from aulib.code_version import imports_of_notebook, stamp_of_library
 
 MESSAGE = 1 << 20
 SHAPES_IMPORTS = ("OMP_", "MKL_", "OPENBLAS_", "CUDA_", "PYTHON", "MPL", "AULIB_", "HOME")
+IMPORTED_LATE = {"aulib.runs": ("lightning_fabric", "sklearn.linear_model")}  # within functions, 2 s in all
 HARMLESS_THREADS = ("jemalloc_bg_thd",)  # pyarrow's; jemalloc itself restarts it in a fork
 
 
@@ -91,7 +92,9 @@ def nursery_for(*notebooks: Path) -> Nursery | None:
     if sys.platform != "linux":
         return None
     env = {name: value for name, value in os.environ.items() if name.startswith(SHAPES_IMPORTS)}
-    modules = list(dict.fromkeys(name for notebook in notebooks for name in imports_of_notebook(notebook)))
+    named = [name for notebook in notebooks for name in imports_of_notebook(notebook)]
+    late = [late for name in named for late in IMPORTED_LATE.get(name, ())]
+    modules = list(dict.fromkeys(named + late))
     around = (stamp_of_library(), env)
     with _one_at_a_time:
         if _nursery is None or not _serves(*_nursery, modules, around):

@@ -75,6 +75,16 @@ def test_a_notebook_that_imports_less_is_served_and_one_that_imports_more_is_not
     assert of_one is not of_both and warm_kernels.nursery_for(more) is not of_one
 
 
+def test_what_training_imports_within_its_functions_is_imported_beforehand(notebook, monkeypatch):
+    asked = []
+    monkeypatch.setattr(warm_kernels, "_started", asked.extend)
+    warm_kernels.nursery_for(notebook)
+    assert "lightning_fabric" not in asked
+    notebook.write_text(notebook.read_text().replace("import colorsys", "import aulib.runs, colorsys"))
+    warm_kernels.nursery_for(notebook)
+    assert {"lightning_fabric", "sklearn.linear_model"} <= set(asked)
+
+
 @pytest.mark.slow
 def test_imports_that_start_threads_are_not_forked_but_run_in_a_fresh_kernel(notebook):
     (notebook.parent / "threaded.py").write_text(
