@@ -38,14 +38,14 @@ def au_occurrence_loss(
     return (per_label * known).sum() / _number_of(known)
 
 
-def landmark_loss(logits: Tensor, landmarks: Tensor, image_size: int) -> Tensor:
+def landmark_loss(log_attention: Tensor, landmarks: Tensor, image_size: int) -> Tensor:
     """Cross-entropy of each landmark map against the landmark's place (docs/method.md).
 
     ADLD's target is the one cell the landmark falls in [A]. Here its mass is shared between the
     four nearest cells, bilinearly, so that the expected position is exact below a cell [C].
 
     Args:
-        logits: (B, K, h, w).
+        log_attention: (B, K, h, w) log S, see `networks.log_attention`.
         landmarks: (B, K, 2) pixels of the picture, x then y, NaN where unknown; those outside it are left
             out.
         image_size: side of the picture in pixels.
@@ -53,7 +53,7 @@ def landmark_loss(logits: Tensor, landmarks: Tensor, image_size: int) -> Tensor:
     Returns:
         () mean over known landmarks, in nats; at least the entropy of the shared mass (up to log 4).
     """
-    w = logits.shape[-1]
+    w = log_attention.shape[-1]
     position = (landmarks + 0.5) * (w / image_size) - 0.5  # in cells; 0 is the first cell's centre
     known = (~position.isnan()).all(-1) & (position > -1).all(-1) & (position < w).all(-1)  # (B, K)
     position = torch.where(known[..., None], position, 0.0).clamp(0, w - 1)
@@ -63,7 +63,8 @@ def landmark_loss(logits: Tensor, landmarks: Tensor, image_size: int) -> Tensor:
     first = top * w + left
     cells = torch.stack([first, first + 1, first + w, first + w + 1], -1)  # (B, K, 4)
     share = torch.stack([(1 - x) * (1 - y), x * (1 - y), (1 - x) * y, x * y], -1)
-    per_landmark = -(share * _log_share(logits).gather(-1, cells)).sum(-1)
+    places = log_attention.permute(0, 2, 3, 1).flatten(1, 2)  # (B, h * w, K), as they lie in memory
+    per_landmark = -(share * places.gather(1, cells.transpose(1, 2)).transpose(1, 2)).sum(-1)
     return (per_landmark * known).sum() / _number_of(known)
 
 
@@ -72,20 +73,16 @@ def _number_of(known: Tensor) -> Tensor:
     return processes.total(known.sum()).clamp(min=1) / processes.count()
 
 
-def flatness_loss(logits: Tensor) -> Tensor:
-    """How far landmark maps are from uniform: KL(uniform || softmax), mean over faces and landmarks.
+def flatness_loss(log_attention: Tensor) -> Tensor:
+    """How far landmark maps are from uniform: KL(uniform || S), mean over faces and landmarks.
 
     T minimises it through A_lm (docs/method.md; ADLD uses a squared error on one-hot maps [A],
     the KL form is ours [C]). 0 exactly when every map is flat.
+
+    Args:
+        log_attention: (B, K, h, w) log S, see `networks.log_attention`.
     """
-    log_share = _log_share(logits)
-    return (-log_share.mean(-1) - math.log(log_share.shape[-1])).mean()
-
-
-def _log_share(logits: Tensor) -> Tensor:
-    """(B, K, h, w) -> (B, K, h*w) log softmax, in float32 at least: bfloat16 is too coarse for it."""
-    at_least_single = torch.promote_types(logits.dtype, torch.float32)
-    return logits.flatten(2).to(at_least_single).log_softmax(-1)
+    return -log_attention.mean() - math.log(log_attention[0, 0].numel())
 
 
 def real_fake_loss(real_score: Tensor, fake_score: Tensor) -> Tensor:

@@ -24,6 +24,7 @@ from aulib.networks import (
     Reconstruction,
     TextureEncoder,
     TimmEncoder,
+    log_attention,
 )
 from aulib.supervisors import SUPERVISORS, PastFaces
 
@@ -132,7 +133,7 @@ class AUModel(nn.Module):
 
     def landmark_attention(self, landmark_logits: Tensor) -> Tensor:
         """S: (B, K, h, w) logits -> attention that sums to 1 over h x w for each landmark."""
-        return landmark_logits.flatten(2).softmax(-1).view_as(landmark_logits)
+        return log_attention(landmark_logits).exp()
 
     def separate(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """F -> landmark logits, shape S, texture Z."""
@@ -179,31 +180,29 @@ class AUModel(nn.Module):
                 outputs["evidence"] = 0.5 * (outputs["evidence"] + evidence)
         return outputs
 
-    def forward(self, image: Tensor, num_source: int, separate: bool) -> dict[str, Tensor]:
+    def forward(
+        self, image: Tensor, num_source: int, separate: bool, landmarks: bool = True
+    ) -> dict[str, Tensor]:
         """One training pass over both domains as one batch.
 
         Args:
             image: (B_s + B_t, 3 or 1, H, W) in [0, 1] as `standardise` takes it, source first; B_t may be 0.
             num_source: B_s. With `separate`, B_s == B_t: faces are swapped pairwise.
             separate: run the two rounds of separation and reconstruction.
+            landmarks: read them even if nothing is separated; the rounds always do.
 
         Returns:
-            named outputs; see the module's docstring for the names.
+            named outputs, see the module's docstring for the names; `landmarks_*` are log S.
         """
         n = num_source
         inputs = self.standardise(image)
         rich = self.encoder(inputs)
-        landmark_logits = self.landmark_head(rich)
         halves = [n, len(rich) - n]
         rich_s, rich_t = rich.split(halves)  # split, not slices: its backward is one concatenation
-        landmarks_s, landmarks_t = landmark_logits.split(halves)
-        outputs = {
-            "inputs": inputs,
-            "rich_s": rich_s,
-            "rich_t": rich_t,
-            "landmarks_s": landmarks_s,
-            "landmarks_t": landmarks_t,
-        }
+        outputs = {"inputs": inputs, "rich_s": rich_s, "rich_t": rich_t}
+        if landmarks or separate:
+            log_shape = log_attention(self.landmark_head(rich))
+            outputs["landmarks_s"], outputs["landmarks_t"] = log_shape.split(halves)
         if self.config.adapts_by_domain:
             outputs["domain_s"], outputs["domain_t"] = self.domain_classifier(rich).split(halves)
         if self.config.au_from_landmarks:
@@ -216,7 +215,7 @@ class AUModel(nn.Module):
             raise ValueError(f"{n} source and {len(image) - n} target faces cannot be swapped pairwise")
 
         # first round: (source, target) halves; shapes are swapped by exchanging the halves
-        shape, texture = self.landmark_attention(landmark_logits), self.texture_encoder(rich)
+        shape, texture = log_shape.exp(), self.texture_encoder(rich)
         shape_s, shape_t = shape.split(n)
         texture_s, texture_t = texture.split(n)
         drawing_s, drawing_t = self.reconstruction.draw(shape).split(n)
@@ -226,11 +225,15 @@ class AUModel(nn.Module):
         self_s, self_t, swapped_s, swapped_t = both.split(n)  # F~^s = G(S^t, Z^s), F~^t = G(S^s, Z^t)
 
         # second round, of (F~^s, F~^t): swapped back
-        landmarks2, shape2, texture2 = self.separate(torch.cat([swapped_s, swapped_t]))
-        landmarks_swapped_s, landmarks_swapped_t = landmarks2.split(n)
+        swapped = torch.cat([swapped_s, swapped_t])
+        log_shape2, texture2 = log_attention(self.landmark_head(swapped)), self.texture_encoder(swapped)
+        shape2 = log_shape2.exp()
+        landmarks_swapped_s, landmarks_swapped_t = log_shape2.split(n)
         shape2_t, shape2_s = shape2.split(n)  # F~^s has the target's shape
         texture2_s, texture2_t = texture2.split(n)
-        rich2_s, rich2_t = self.reconstruction(torch.cat([shape2_s, shape2_t]), texture2).split(n)
+        drawing2_t, drawing2_s = self.reconstruction.draw(shape2).split(n)
+        drawings2 = torch.cat([drawing2_s, drawing2_t])
+        rich2_s, rich2_t = self.reconstruction.of_drawing(drawings2, texture2).split(n)
 
         au_logits, _ = self.au_head(torch.cat([au_inputs, swapped_t, self_s]))
         outputs["au_s"], outputs["au_swapped_t"], outputs["au_self_s"] = au_logits.split(n)

@@ -120,6 +120,17 @@ class LandmarkHead(nn.Module):
         return self.layers(features)
 
 
+def log_attention(logits: Tensor) -> Tensor:
+    """log S: (B, K, h, w) logits of D_lm -> log-soft-max over h x w of each map, in float32 at least.
+
+    Maps lie with their landmarks beside each other, as convolutions leave them, and stay so: gathering each
+    map in one piece would copy all of them, forwards and backwards. bfloat16 is too coarse for a log.
+    """
+    at_least_single = torch.promote_types(logits.dtype, torch.float32)
+    places = logits.permute(0, 2, 3, 1).flatten(1, 2)  # (B, h * w, K)
+    return places.to(at_least_single).log_softmax(1).transpose(1, 2).unflatten(2, logits.shape[2:])
+
+
 class TextureEncoder(nn.Sequential):
     """T: F (B, C, h, w) -> Z (B, C, h, w), meant to be free of landmarks and AUs."""
 
@@ -141,7 +152,11 @@ class Reconstruction(nn.Module):
         )
 
     def forward(self, shape: Tensor, texture: Tensor) -> Tensor:
-        return self.layers(torch.cat([self.draw(shape), texture], 1))
+        return self.of_drawing(self.draw(shape), texture)
+
+    def of_drawing(self, drawing: Tensor, texture: Tensor) -> Tensor:
+        """(B, 1, h, w) drawing of a shape, (B, C, h, w) texture -> (B, C, h, w)."""
+        return self.layers(torch.cat([drawing, texture], 1))
 
     def draw(self, shape: Tensor) -> Tensor:
         """S (B, K, h, w) -> the drawing (B, 1, h, w)."""

@@ -15,6 +15,7 @@ from aulib.losses import (
     real_fake_loss,
 )
 from aulib.model import AUModel
+from aulib.networks import log_attention
 from aulib.supervisors import SUPERVISORS, Projections, alignment_term
 
 
@@ -52,7 +53,8 @@ def _landmarks_swapped(model, objective, outputs, source, target):
 
 
 def _flatness(model, objective, outputs, source, target):
-    return flatness_loss(model.landmark_adversary(torch.cat([outputs["texture_s"], outputs["texture_t"]])))
+    texture = torch.cat([outputs["texture_s"], outputs["texture_t"]])
+    return flatness_loss(log_attention(model.landmark_adversary(texture)))
 
 
 def _fooling(model, objective, outputs, source, target):
@@ -113,6 +115,11 @@ def check_weights(weights: dict[str, float]) -> None:
         raise KeyError(f"weights name unknown terms {unknown}; there are {sorted(TERMS)}")
 
 
+def finds_landmarks(weights: dict[str, float]) -> bool:
+    """Whether a run with these weights learns landmarks; the head of one that does not points anywhere."""
+    return any(weights.get(name, 0) > 0 for name in ("landmarks_source", "landmarks_target"))
+
+
 def loss_terms(
     model: AUModel, objective: Objective, outputs: dict, source: dict, target: dict, separate: bool
 ) -> dict[str, Tensor]:
@@ -146,7 +153,7 @@ def adversary_loss(model: AUModel, outputs: dict, source: dict, target: dict) ->
     size = source["image"].shape[-1]
     texture = torch.cat([outputs["texture_s"], outputs["texture_t"]]).detach()
     landmarks = torch.cat([source["landmarks"], target["landmarks"]])
-    total = landmark_loss(model.landmark_adversary(texture), landmarks, size)
+    total = landmark_loss(log_attention(model.landmark_adversary(texture)), landmarks, size)
     for domain, adversary in (("s", model.source_adversary), ("t", model.target_adversary)):
         both = torch.cat([outputs[f"rich_{domain}"], outputs[f"swapped_{domain}"]]).detach()
         real, fake = adversary(both).chunk(2)

@@ -16,9 +16,9 @@ from aulib.checkpoints import WEIGHTS, load_run
 from aulib.cropping import crop_face, crop_matrix
 from aulib.loaders import centre_crop
 from aulib.model import AUModel, cells_to_pixels, expected_cells
+from aulib.objective import finds_landmarks
 from aulib.predicting import crop_spec, to_picture
 from aulib.results import domains_with_faces, read_samples
-from aulib.runs import finds_landmarks
 from aulib.synthetic.actions import AUS, OCCURS_AT, Expression
 from aulib.synthetic.domains import Sample, domain_called, picture, sample_face
 from aulib.synthetic.renderer import FaceRenderer

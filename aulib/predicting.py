@@ -19,9 +19,10 @@ from aulib.face_finding import OK, FoundFace, Picture, crashed, find_face
 from aulib.landmarks import move_to_au_centres, to_49
 from aulib.loaders import Faces
 from aulib.model import AUModel, ModelConfig
+from aulib.objective import finds_landmarks
 from aulib.photographs import find_pictures
 from aulib.reading import Reading, read_faces, score_faces
-from aulib.runs import faces_of, finds_landmarks
+from aulib.runs import faces_of
 from aulib.surviving_pool import map_surviving
 
 SQUARE = ("face_x", "face_y", "face_size", "face_roll")

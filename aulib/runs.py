@@ -25,7 +25,7 @@ from aulib.landmark_classifier import fit_landmark_head
 from aulib.loaders import Faces, with_landmarks
 from aulib.methods import CONTRASTIVE_WEIGHT, METHODS, PRESETS, Method, Preset
 from aulib.model import AUModel, ModelConfig
-from aulib.objective import ROUND_TERMS, Objective, check_weights
+from aulib.objective import ROUND_TERMS, Objective, check_weights, finds_landmarks
 from aulib.probing import look_inside
 from aulib.reading import Reading, read_faces, score_faces
 from aulib.running import write_json
@@ -214,11 +214,6 @@ def train_run(
         metrics |= look_inside(model, faces, finds_landmarks(rung.weights))
     write_json(out / "metrics.json", metrics)
     return metrics
-
-
-def finds_landmarks(weights: dict[str, float]) -> bool:
-    """Whether a run with these weights learned landmarks; the head of one that did not points anywhere."""
-    return any(weights.get(name, 0) > 0 for name in ("landmarks_source", "landmarks_target"))
 
 
 def model_config(

@@ -21,7 +21,7 @@ from aulib.interrupts import HeldInterrupt
 from aulib.loaders import Faces, take_batch
 from aulib.methods import Method, Preset
 from aulib.model import ADVERSARIES, GENERATING, AUModel
-from aulib.objective import Objective, adversary_loss, loss_terms, weigh
+from aulib.objective import Objective, adversary_loss, finds_landmarks, loss_terms, weigh
 from aulib.reading import read_faces, score_faces
 from aulib.shared_start import SharedStart
 
@@ -74,13 +74,13 @@ def make_optimizers(model: AUModel, preset: Preset) -> dict[str, torch.optim.Opt
     if generating:
         groups.append({"params": generating, "lr": preset.generator_rate, "betas": preset.generator_betas})
     optimizers = {
-        "networks": torch.optim.Adam(groups),
-        "decoder": torch.optim.Adam(model.decoder.parameters(), lr=preset.task_rate),
+        "networks": torch.optim.Adam(groups, fused=True),
+        "decoder": torch.optim.Adam(model.decoder.parameters(), lr=preset.task_rate, fused=True),
     }
     if model.config.separates:
         players = [p for name in ADVERSARIES for p in parts[name].parameters()]
         optimizers["adversaries"] = torch.optim.Adam(
-            players, lr=preset.adversary_rate, betas=preset.generator_betas
+            players, lr=preset.adversary_rate, betas=preset.generator_betas, fused=True
         )
     for optimizer in optimizers.values():
         for group in optimizer.param_groups:
@@ -127,7 +127,7 @@ def train_step(
     # what Fabric's wrapper returns refuses torch.autograd.grad where precision is mixed
     forward = run.networks if measure else run.model
     with run.fabric.autocast():
-        outputs = forward(images, len(source["image"]), separate=ramp > 0)
+        outputs = forward(images, len(source["image"]), ramp > 0, finds_landmarks(objective.weights))
         terms = loss_terms(model, objective, outputs, source, target, separate=ramp > 0)
     weighted = weigh(terms, objective.weights, ramp, step)
     shares = gradient_shares(model, weighted) if measure else {}

@@ -21,8 +21,8 @@ from aulib.supervisors import SUPERVISORS
 TENSORS = (  # key of the model's outputs, {own} and {other} being s and t; symbol; who makes it of what
     ("inputs", "X^{own}", "the face, in grey, with mean 0 and variance 1"),
     ("rich_{own}", "F^{own}", "E of X^{own}"),
-    ("landmarks_{own}", "logits", "D_lm of F^{own}"),
-    ("shape_{own}", "S^{own}", "soft-max over positions of the logits"),
+    ("landmarks_{own}", "log S^{own}", "log-soft-max over positions of D_lm of F^{own}"),
+    ("shape_{own}", "S^{own}", "its exponential: each map sums to 1"),
     ("texture_{own}", "Z^{own}", "T of F^{own}"),
     ("self_{own}", "G(S^{own}, Z^{own})", "put together again"),
     ("swapped_{own}", "F~^{own}", "G of S^{other} and Z^{own}: swapped"),

@@ -17,6 +17,7 @@ from aulib.losses import (
     landmark_loss,
     real_fake_loss,
 )
+from aulib.networks import log_attention
 
 NAN = float("nan")
 
@@ -91,14 +92,16 @@ class TestLandmarks:
         logits = torch.zeros(1, 1, 4, 4)
         logits[0, 0, 2, 1] = math.log(3)  # row 2, column 1: mass 3 of 18
         landmark = torch.tensor([[[5.5, 9.5]]])  # x = 1 * 4 + 1.5, y = 2 * 4 + 1.5
-        assert landmark_loss(logits, landmark, 16).item() == pytest.approx(math.log(18 / 3), rel=1e-5)
+        assert landmark_loss(log_attention(logits), landmark, 16).item() == pytest.approx(
+            math.log(18 / 3), rel=1e-5
+        )
 
     def test_worked_by_hand_between_two_cells(self):
         logits = torch.zeros(1, 1, 4, 4)
         logits[0, 0, 2, 1], logits[0, 0, 2, 2] = math.log(3), math.log(5)  # of 14 + 3 + 5 = 22
         landmark = torch.tensor([[[6.5, 9.5]]])  # a quarter of the way from column 1 to column 2
         expected = 0.75 * math.log(22 / 3) + 0.25 * math.log(22 / 5)
-        assert landmark_loss(logits, landmark, 16).item() == pytest.approx(expected, rel=1e-5)
+        assert landmark_loss(log_attention(logits), landmark, 16).item() == pytest.approx(expected, rel=1e-5)
 
     def test_agrees_with_cross_entropy_against_a_drawn_target(self):
         torch.manual_seed(0)
@@ -114,7 +117,9 @@ class TestLandmarks:
                 tent_y = (1 - (centres - cells[b, k, 1]).abs()).clamp(min=0)
                 drawn[b, k] = tent_y[:, None] * tent_x[None]
         expected = F.cross_entropy(logits.flatten(2).flatten(0, 1), drawn.flatten(2).flatten(0, 1))
-        assert landmark_loss(logits, landmarks, 24).item() == pytest.approx(expected.item(), rel=1e-9)
+        assert landmark_loss(log_attention(logits), landmarks, 24).item() == pytest.approx(
+            expected.item(), rel=1e-9
+        )
 
     def test_best_map_has_the_landmark_as_its_expected_position(self):
         landmark = torch.tensor([[[10.3, 21.8]]]).double()
@@ -123,7 +128,7 @@ class TestLandmarks:
 
         def closure():
             optimizer.zero_grad()
-            loss = landmark_loss(logits, landmark, 32)
+            loss = landmark_loss(log_attention(logits), landmark, 32)
             loss.backward()
             return loss
 
@@ -137,9 +142,9 @@ class TestLandmarks:
     def test_landmark_unknown_or_outside_adds_nothing(self, place):
         logits = torch.randn(1, 2, 4, 4, requires_grad=True)
         known = torch.tensor([5.5, 9.5])
-        both = landmark_loss(logits, torch.stack([known, torch.tensor(place)])[None], 16)
+        both = landmark_loss(log_attention(logits), torch.stack([known, torch.tensor(place)])[None], 16)
         both.backward()
-        alone = landmark_loss(logits[:, :1], known[None, None], 16)
+        alone = landmark_loss(log_attention(logits[:, :1]), known[None, None], 16)
         assert both.item() == pytest.approx(alone.item(), rel=1e-6)
         assert (logits.grad[:, 1] == 0).all() and logits.grad.isfinite().all()
 
@@ -147,40 +152,43 @@ class TestLandmarks:
         corners = torch.tensor([[[-0.5, -0.5], [15.4, 15.4], [0.0, 15.0]]])
         logits = torch.full((1, 3, 4, 4), -20.0)
         logits[0, 0, 0, 0] = logits[0, 1, 3, 3] = logits[0, 2, 3, 0] = 20.0
-        assert landmark_loss(logits, corners, 16).item() == pytest.approx(0, abs=1e-5)
+        assert landmark_loss(log_attention(logits), corners, 16).item() == pytest.approx(0, abs=1e-5)
 
     def test_no_landmark_known_costs_nothing(self):
-        assert landmark_loss(torch.randn(2, 3, 4, 4), torch.full((2, 3, 2), NAN), 16).item() == 0
+        assert (
+            landmark_loss(log_attention(torch.randn(2, 3, 4, 4)), torch.full((2, 3, 2), NAN), 16).item() == 0
+        )
 
     def test_gradient_is_right(self):
         torch.manual_seed(0)
         logits = torch.randn(2, 2, 3, 3, dtype=torch.float64, requires_grad=True)
         landmarks = 12 * torch.rand(2, 2, 2, dtype=torch.float64)
-        assert gradcheck(lambda x: landmark_loss(x, landmarks, 12), logits)
+        assert gradcheck(lambda x: landmark_loss(log_attention(x), landmarks, 12), logits)
 
 
 class TestFlatness:
     def test_worked_by_hand(self):
         logits = torch.tensor([0.0, 0.0, 0.0, math.log(5)]).view(1, 1, 2, 2)  # shares 1/8 1/8 1/8 5/8
         expected = sum(0.25 * math.log(0.25 / share) for share in (1 / 8, 1 / 8, 1 / 8, 5 / 8))
-        assert flatness_loss(logits).item() == pytest.approx(expected, rel=1e-5)
+        assert flatness_loss(log_attention(logits)).item() == pytest.approx(expected, rel=1e-5)
 
     def test_agrees_with_torch_s_divergence(self):
         torch.manual_seed(0)
         logits = torch.randn(2, 3, 4, 4).double()
         log_share = logits.flatten(2).flatten(0, 1).log_softmax(-1)
         expected = F.kl_div(log_share, torch.full_like(log_share, 1 / 16), reduction="batchmean")
-        assert flatness_loss(logits).item() == pytest.approx(expected.item(), rel=1e-9)
+        assert flatness_loss(log_attention(logits)).item() == pytest.approx(expected.item(), rel=1e-9)
 
     def test_is_zero_only_for_flat_maps_and_ignores_their_level(self):
         flat = torch.full((2, 3, 4, 4), 7.0)
         peaked = flat.clone()
         peaked[0, 0, 0, 0] += 1
-        assert flatness_loss(flat).item() == pytest.approx(0, abs=1e-6)
-        assert flatness_loss(peaked).item() > 1e-4
+        assert flatness_loss(log_attention(flat)).item() == pytest.approx(0, abs=1e-6)
+        assert flatness_loss(log_attention(peaked)).item() > 1e-4
 
     def test_gradient_is_right(self):
-        assert gradcheck(flatness_loss, torch.randn(1, 2, 3, 3, dtype=torch.float64, requires_grad=True))
+        logits = torch.randn(1, 2, 3, 3, dtype=torch.float64, requires_grad=True)
+        assert gradcheck(lambda x: flatness_loss(log_attention(x)), logits)
 
 
 class TestAdversaries:

@@ -16,6 +16,7 @@ from aulib.networks import (
     ReverseGradient,
     TextureEncoder,
     TimmEncoder,
+    log_attention,
 )
 
 B, C, K, A = 3, 8, 68, len(AUS)
@@ -229,3 +230,11 @@ class TestReverseGradient:
             for value in part.parameters():
                 value -= 0.01 * value.grad
             assert part(reads).mean() < loss
+
+
+def test_log_attention_is_the_log_of_a_soft_max_over_places_and_copies_no_maps():
+    logits = features().to(memory_format=torch.channels_last)  # as a convolution leaves them
+    maps = log_attention(logits)
+    assert maps.is_contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(maps, logits.flatten(2).log_softmax(2).view(logits.shape))
+    assert log_attention(logits.bfloat16()).dtype == torch.float32

@@ -218,6 +218,11 @@ class TestStep:
         logged = train_step(run, batch(), target, 0)
         assert logged.keys() - {"total", "decoder", "adversaries"} == METHODS[method].weights.keys()
 
+    def test_the_landmark_head_rests_where_no_term_reads_landmarks(self):
+        run = make_run("source-only")
+        run.networks.landmark_head.forward = None  # whoever calls it fails
+        assert np.isfinite(train_step(run, batch(), None, 0)["total"])
+
     @pytest.mark.parametrize("alignment", ["global", "dense", "l1"])
     def test_works_for_every_alignment(self, alignment):
         run = make_run(model=tiny_model("full", alignment_dense=alignment == "dense"))

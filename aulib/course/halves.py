@@ -21,7 +21,7 @@ from aulib.loaders import Faces, centre_crop
 from aulib.losses import landmark_loss
 from aulib.metrics import landmark_nme
 from aulib.model import AUModel, ModelConfig, cells_to_pixels, expected_cells
-from aulib.networks import LandmarkHead
+from aulib.networks import LandmarkHead, log_attention
 from aulib.runs import faces_of
 from aulib.swapping import refuse_without_separation
 
@@ -137,7 +137,7 @@ def trained_on(
     with torch.enable_grad():
         for _ in range(steps):
             some = torch.randint(len(texture), (min(16, len(texture)),), generator=drawn)
-            loss = landmark_loss(reader(texture[some]), points[some], model.config.image_size)
+            loss = landmark_loss(log_attention(reader(texture[some])), points[some], model.config.image_size)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

@@ -12,6 +12,7 @@ from aulib.course.exercises import Verdict, exercise, number, right, wrong
 from aulib.course.halves import ADVERSARY, HIDDEN_BY, NOBODY, PROBE, READERS, state_of, take_apart
 from aulib.losses import landmark_loss
 from aulib.model import AUModel
+from aulib.networks import log_attention
 from aulib.plots.looks import DOMAIN_COLOURS, face_grid, in_house_style, name_row, show_face
 from aulib.probing import fit_probe, probe_auc
 from aulib.shown_faces import ShownFaces
@@ -109,7 +110,7 @@ def check_fooled(answer, side: int = 28) -> Verdict:
     """The adversary's cross-entropy when all its maps are flat."""
     answer = number(answer)
     flat, cells = torch.zeros(1, 1, side, side), side * side
-    truth = float(landmark_loss(flat, torch.tensor([[[side / 2, side / 2]]]), side))
+    truth = float(landmark_loss(log_attention(flat), torch.tensor([[[side / 2, side / 2]]]), side))
     if abs(answer - truth) < 0.02:
         return right(f"Every cell has 1/{cells}: -log(1/{cells}) = {truth:.2f}. Above that it is misled.")
     for value, hint in (

@@ -11,6 +11,7 @@ from aulib.attention_measures import FRACTIONS, mass_inside
 from aulib.attention_study import region_means
 from aulib.checkpoints import load_run
 from aulib.explaining import attribution_maps, evidence_maps, landmark_maps, smoothed
+from aulib.objective import finds_landmarks
 from aulib.plots.insides import lay_over
 from aulib.plots.looks import (
     au_label,
@@ -23,7 +24,6 @@ from aulib.plots.looks import (
     write_on,
 )
 from aulib.rollout import above_even, rollout_maps
-from aulib.runs import finds_landmarks
 from aulib.shown_faces import ShownFaces, luminance
 
 REGION_COLOUR = "#56B4E9"
