@@ -1,0 +1,82 @@
+"""The main job beside its earlier self: `python benchmarks/main_job.py EARLIER`.
+
+EARLIER is a checkout of this repository at 9a10b4d, the last commit before the first one that was made for
+the main job's time:
+
+    git worktree add ../earlier 9a10b4d
+
+Both draw as many faces into an empty cache, train the methods of `aulib demo` with today's steps, preset and
+seed, and write the report; they take turns, each time in a new process. (What the faces look like and how
+much a step teaches has changed since, which is why the steps are given and not each side's own.)
+Writes benchmarks/results/main_job.json.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from record import record
+
+import aulib.demo
+
+NOW = Path(__file__).parent.parent
+JOB = """
+import json, sys, time
+import aulib.demo
+assert aulib.__file__.startswith(sys.argv[1]), aulib.__file__
+aulib.demo.STEPS.update(json.loads(sys.argv[3]))
+read, drawn = aulib.demo.read_dataset, []
+def timed(name):
+    began = time.perf_counter()
+    found = read(name)
+    drawn.append(time.perf_counter() - began)
+    return found
+aulib.demo.read_dataset = timed
+began = time.perf_counter()
+aulib.demo.main(out=sys.argv[2])
+whole = time.perf_counter() - began
+print(json.dumps({"whole": whole, "faces": sum(drawn)}))
+"""
+
+
+def run(checkout: Path, steps: dict[str, int]) -> dict[str, float]:
+    """Seconds of the main job as the code in `checkout` does it: whole, and of those drawing faces."""
+    with tempfile.TemporaryDirectory() as folder:
+        done = subprocess.run(
+            [sys.executable, "-c", JOB, str(checkout), f"{folder}/demo", json.dumps(steps)],
+            env=os.environ | {"AULIB_CACHE": f"{folder}/cache", "PYTHONPATH": str(checkout)},
+            cwd=checkout, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+    if done.returncode:
+        sys.exit(f"the main job of {checkout} ended with {done.returncode}; its error stands above")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("earlier", type=Path, help="a checkout of 9a10b4d")
+    parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--steps", type=int, help="of every method, for a quick look; nothing is recorded")
+    arguments = parser.parse_args()
+    steps = {name: arguments.steps or budget for name, budget in aulib.demo.STEPS.items()}
+    sides = {"earlier": arguments.earlier.resolve(), "now": NOW.resolve()}
+    seconds: dict[str, list[dict]] = {side: [] for side in sides}
+    for _ in range(arguments.turns):
+        for side, checkout in sides.items():
+            seconds[side].append(run(checkout, steps))
+            print(side, {part: round(found) for part, found in seconds[side][-1].items()}, flush=True)
+    if arguments.steps:
+        return
+    turns = [now["whole"] / then["whole"] for then, now in zip(*seconds.values(), strict=True)]
+    record("main_job", statistics.median(turns), turns, steps=steps, seconds=seconds)
+
+
+if __name__ == "__main__":
+    main()
