@@ -1,8 +1,9 @@
 """What preparing photographs costs beside the detector: `python benchmarks/photographs.py PHOTOS`.
 
 One process takes pictures of a folder through everything between file and crop: finding, reading, landmarks,
-storing, the manifest, its checks, and the aligned crops. All of it is timed, and in it dlib and PARTS. Writes
-benchmarks/results/photographs.json.
+storing, the manifest, its checks, and the aligned crops. All of it is timed, and in it dlib and PARTS. A
+camera takes larger pictures than most collections hold, so some are enlarged to ENLARGED pixels, timed too.
+Writes benchmarks/results/photographs.json.
 """
 
 import argparse
@@ -13,12 +14,15 @@ import time
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from record import record
 
 from aulib import prepared_pictures
 from aulib.cropping import CropSpec, crop_dataset
 from aulib.photographs import find_pictures, prepare
+from aulib.pictures import read_picture
 
+ENLARGED, FEW = 1200, 40  # longer side in pixels; how many pictures
 PARTS = {"detector": "detect_landmarks", "reading": "decode", "storing": "_store"}  # of prepared_pictures
 
 
@@ -46,6 +50,22 @@ def turn(photos: Path, out: Path) -> tuple[dict[str, float], int]:
     return seconds | {"cropping": ended - prepared, "everything": ended - began}, len(faces)
 
 
+def enlarge(photos: Path, out: Path) -> None:
+    """Some of the pictures, evenly taken, with ENLARGED pixels on the longer side."""
+    found = find_pictures(photos)
+    for name in found[:: max(1, len(found) // FEW)][:FEW]:
+        picture = read_picture(photos / name)
+        size = [round(side * ENLARGED / max(picture.size)) for side in picture.size]
+        path = (out / name).with_suffix(".jpg")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        picture.resize(size, Image.Resampling.BICUBIC).save(path, quality=90)
+
+
+def beside_the_detector(seconds: dict[str, float]) -> float:
+    """The share of a turn that is not the detector's."""
+    return 1 - seconds["detector"] / seconds["everything"]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -63,7 +83,9 @@ def main() -> None:
             shutil.copyfile(arguments.photos / picture, folder / "photos" / picture)
         turn(folder / "photos", folder / "warm-up")
         turns = [turn(folder / "photos", folder / str(number)) for number in range(arguments.turns)]
-    shares = [1 - seconds["detector"] / seconds["everything"] for seconds, _ in turns]
+        enlarge(folder / "photos", folder / "large")
+        large, _ = turn(folder / "large", folder / "of-large")
+    shares = [beside_the_detector(seconds) for seconds, _ in turns]
     parts = {
         part: statistics.median(seconds[part] / seconds["everything"] for seconds, _ in turns)
         for part in (*PARTS, "cropping")
@@ -71,6 +93,7 @@ def main() -> None:
     record(
         "photographs", statistics.median(shares), shares, pictures=len(found), faces=turns[0][1],
         seconds=[seconds["everything"] for seconds, _ in turns], parts=parts,
+        enlarged={"side": ENLARGED, "share": beside_the_detector(large)},
     )  # fmt: skip
 
 

@@ -128,6 +128,9 @@ def where_time_goes(results: Path) -> str:
                 f". A step of the rounds has {count:.0f} billion operations: a product of large matrices has"
                 f" as many in {ideal:.2f} s here, the step takes {real:.2f} s"
             )
+        if "enlarged" in found:
+            side, share = found["enlarged"]["side"], found["enlarged"]["share"]
+            lines[-1] += f". Of such pictures enlarged to {side} pixels it is {100 * share:.0f} %"
     return "\n".join(lines) or "Nothing missed was taken apart."
 
 
