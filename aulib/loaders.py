@@ -111,7 +111,7 @@ def take_batch(
 def luminance(image: Tensor) -> Tensor:
     """RGB (B, 3, H, W) of any range -> float (B, 1, H, W), by LUMINANCE; grey stays."""
     if image.shape[1] == 1:
-        return image
+        return image.float()
     red, green, blue = image.split(1, 1)
     return (red * LUMINANCE[0]).add_(green, alpha=LUMINANCE[1]).add_(blue, alpha=LUMINANCE[2])
 

@@ -28,6 +28,9 @@ from aulib.code_version import imports_of_notebook, stamp_of_library
 
 MESSAGE = 1 << 20
 SHAPES_IMPORTS = ("OMP_", "MKL_", "OPENBLAS_", "CUDA_", "PYTHON", "MPL", "AULIB_", "HOME")
+KEEP_MEMORY = {  # glibc would give a training step's memory back, and clear it anew page by page for the next
+    "MALLOC_TRIM_THRESHOLD_": str(1 << 30), "MALLOC_MMAP_THRESHOLD_": str(1 << 25),
+}  # fmt: skip
 IMPORTED_LATE = {"aulib.runs": ("lightning_fabric", "sklearn.linear_model")}  # within functions, 2 s in all
 HARMLESS_THREADS = ("jemalloc_bg_thd",)  # pyarrow's; jemalloc itself restarts it in a fork
 
@@ -40,6 +43,7 @@ class Nursery:
         command = [sys.executable, "-m", "aulib.warm_kernels", str(theirs.fileno()), *modules]
         # a bar of tqdm that is not in a widget would fill the executed copy with lines
         env = {"TQDM_MININTERVAL": "10", "MPLBACKEND": "module://matplotlib_inline.backend_inline"}
+        env |= KEEP_MEMORY
         with theirs:
             self.process = subprocess.Popen(
                 command,

@@ -24,7 +24,7 @@ from record import record
 
 import aulib.demo
 
-NOW = Path(__file__).parent.parent
+NOW, EARLIER = Path(__file__).parent.parent, "9a10b4d"
 JOB = """
 import json, sys, time
 import aulib.demo
@@ -68,6 +68,9 @@ def main() -> None:
     parser.add_argument("--steps", type=int, help="of every method, for a quick look; nothing is recorded")
     arguments = parser.parse_args()
     steps = {name: arguments.steps or budget for name, budget in aulib.demo.STEPS.items()}
+    head = subprocess.check_output(["git", "rev-parse", "HEAD"], cwd=arguments.earlier, text=True)
+    if not head.startswith(EARLIER):
+        parser.error(f"{arguments.earlier} is at {head[:7]}, expected {EARLIER}")
     sides = {"earlier": arguments.earlier.resolve(), "now": NOW.resolve()}
     seconds: dict[str, list[dict]] = {side: [] for side in sides}
     for _ in range(arguments.turns):

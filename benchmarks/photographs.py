@@ -2,7 +2,7 @@
 
 One process takes pictures of a folder through everything between file and crop: finding, reading, landmarks,
 storing, the manifest, its checks, and the aligned crops. All of it is timed, and in it dlib and PARTS. A
-camera takes larger pictures than most collections hold, so some are enlarged to ENLARGED pixels, timed too.
+camera takes larger pictures than most collections hold, so some are enlarged to ENLARGED and timed as well.
 Writes benchmarks/results/photographs.json.
 """
 
@@ -22,7 +22,7 @@ from aulib.cropping import CropSpec, crop_dataset
 from aulib.photographs import find_pictures, prepare
 from aulib.pictures import read_picture
 
-ENLARGED, FEW = 1200, 40  # longer side in pixels; how many pictures
+ENLARGED, FEW = (1200, 4000), 40  # longer sides in pixels, below and above `MAX_SIDE`; how many pictures
 PARTS = {"detector": "detect_landmarks", "reading": "decode", "storing": "_store"}  # of prepared_pictures
 
 
@@ -50,12 +50,12 @@ def turn(photos: Path, out: Path) -> tuple[dict[str, float], int]:
     return seconds | {"cropping": ended - prepared, "everything": ended - began}, len(faces)
 
 
-def enlarge(photos: Path, out: Path) -> None:
-    """Some of the pictures, evenly taken, with ENLARGED pixels on the longer side."""
+def enlarge(photos: Path, out: Path, longer: int) -> None:
+    """Some of the pictures, evenly taken, with `longer` pixels on the longer side."""
     found = find_pictures(photos)
     for name in found[:: max(1, len(found) // FEW)][:FEW]:
         picture = read_picture(photos / name)
-        size = [round(side * ENLARGED / max(picture.size)) for side in picture.size]
+        size = [round(side * longer / max(picture.size)) for side in picture.size]
         path = (out / name).with_suffix(".jpg")
         path.parent.mkdir(parents=True, exist_ok=True)
         picture.resize(size, Image.Resampling.BICUBIC).save(path, quality=90)
@@ -83,8 +83,11 @@ def main() -> None:
             shutil.copyfile(arguments.photos / picture, folder / "photos" / picture)
         turn(folder / "photos", folder / "warm-up")
         turns = [turn(folder / "photos", folder / str(number)) for number in range(arguments.turns)]
-        enlarge(folder / "photos", folder / "large")
-        large, _ = turn(folder / "large", folder / "of-large")
+        enlarged = {}
+        for side in ENLARGED:
+            enlarge(folder / "photos", folder / f"of {side}", side)
+            seconds, _ = turn(folder / f"of {side}", folder / f"prepared {side}")
+            enlarged[side] = beside_the_detector(seconds)
     shares = [beside_the_detector(seconds) for seconds, _ in turns]
     parts = {
         part: statistics.median(seconds[part] / seconds["everything"] for seconds, _ in turns)
@@ -93,7 +96,7 @@ def main() -> None:
     record(
         "photographs", statistics.median(shares), shares, pictures=len(found), faces=turns[0][1],
         seconds=[seconds["everything"] for seconds, _ in turns], parts=parts,
-        enlarged={"side": ENLARGED, "share": beside_the_detector(large)},
+        enlarged=enlarged,
     )  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import yaml
 
 from aulib.readme import with_block
-from aulib.running import write_json
+from aulib.running import commit_of_library, write_json
 
 HERE = Path(__file__).parent
 
@@ -47,7 +47,7 @@ def record(name: str, value: float, turns: list[float], **details) -> dict:
     """
     import torch
 
-    target = TARGETS[name]
+    target, commit = TARGETS[name], commit_of_library() or {}
     met = value <= target.bound if target.at_most else value >= target.bound
     said = {
         "what": target.what, "value": value, "unit": target.unit, "target": target.bound,
@@ -57,6 +57,7 @@ def record(name: str, value: float, turns: list[float], **details) -> dict:
             "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",
             "torch": torch.__version__, "python": platform.python_version(),
             "load": round(os.getloadavg()[0], 1),
+            "commit": commit.get("commit"), "edited": commit.get("dirty"),
         },
     }  # fmt: skip
     write_json(HERE / "results" / f"{name}.json", said)
@@ -129,8 +130,8 @@ def where_time_goes(results: Path) -> str:
                 f" as many in {ideal:.2f} s here, the step takes {real:.2f} s"
             )
         if "enlarged" in found:
-            side, share = found["enlarged"]["side"], found["enlarged"]["share"]
-            lines[-1] += f". Of such pictures enlarged to {side} pixels it is {100 * share:.0f} %"
+            shares = [f"{100 * share:.0f} % at {side} pixels" for side, share in found["enlarged"].items()]
+            lines[-1] += f". With such pictures enlarged it is {' and '.join(shares)}"
     return "\n".join(lines) or "Nothing missed was taken apart."
 
 

@@ -82,14 +82,16 @@ def main() -> None:
     speeds, costs, parts = {}, {}, {}
     for _ in range(options.turns):
         for domain in ("wild", "studio"):
-            speed, cost, parts[domain] = faces_a_second(domain, options.size, options.faces, options.workers)
+            speed, cost, shares = faces_a_second(domain, options.size, options.faces, options.workers)
+            parts.setdefault(domain, []).append(shares)
             speeds.setdefault(domain, []).append(speed)
             costs.setdefault(domain, []).append(cost)
             print(f"{domain}: {speed:.0f} faces/s, {cost:.1f} ms of CPU a face", flush=True)
     record(
         "faces", statistics.median(speeds["wild"]), speeds["wild"], studio_faces_a_second=speeds["studio"],
         cpu_milliseconds_a_face={domain: statistics.median(cost) for domain, cost in costs.items()},
-        size=options.size, workers=options.workers, parts=parts["wild"],
+        size=options.size, workers=options.workers,
+        parts={part: statistics.median(shares[part] for shares in parts["wild"]) for part in PARTS},
     )  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """Whether what was made faster learns as well: `python benchmarks/score_after.py RUNS`.
 
-RUNS holds the runs of `aulib study experiments/studio_to_wild.yml --only full`, of now; the table in README
-(results/studio_to_wild.json) was made before the work on speed. The mean over seeds should lie within the
+RUNS holds the runs of `aulib study experiments/studio_to_wild.yml --only full`, of now; the scores before the
+work on speed are those of the study as it was committed at BEFORE. The mean over seeds should lie within the
 seeds of before: what counts is how far it is above the least of them. Writes
 benchmarks/results/score_after.json.
 """
@@ -9,6 +9,7 @@ benchmarks/results/score_after.json.
 import argparse
 import json
 import statistics
+import subprocess
 from pathlib import Path
 
 from record import record
@@ -16,7 +17,7 @@ from record import record
 from aulib.results import summarise_seeds
 from aulib.side_by_side import runs_by_name
 
-BEFORE = Path(__file__).parent.parent / "results" / "studio_to_wild.json"
+BEFORE = "eb00840:results/studio_to_wild.json"
 METHOD = "full"
 
 
@@ -26,7 +27,8 @@ def main() -> None:
     )
     parser.add_argument("runs", help="the study's folder")
     arguments = parser.parse_args()
-    before = json.loads(BEFORE.read_text(encoding="utf-8"))["methods"][METHOD]["f1"]["seeds"]
+    said = subprocess.check_output(["git", "show", BEFORE], cwd=Path(__file__).parent, text=True)
+    before = json.loads(said)["methods"][METHOD]["f1"]["seeds"]
     folders = [str(run) for run in runs_by_name([arguments.runs]).values()]
     after = summarise_seeds(folders)[METHOD]["f1"]["seeds"]
     above = [100 * (score - min(before)) for score in after]

@@ -53,9 +53,9 @@ class TestTable:
         (line,) = record.where_time_goes(tmp_path).splitlines()
         assert line.startswith("- of preparing photographs")
         assert line.endswith("reading 30 %, storing 10 %, the rest 60 %")
-        said["enlarged"] = {"side": 1200, "share": 0.04}
+        said["enlarged"] = {1200: 0.04, 4000: 0.2}
         (tmp_path / "photographs.json").write_text(json.dumps(said))
-        assert record.where_time_goes(tmp_path).endswith("Of such pictures enlarged to 1200 pixels it is 4 %")
+        assert record.where_time_goes(tmp_path).endswith("it is 4 % at 1200 pixels and 20 % at 4000 pixels")
 
     def test_every_script_it_names_is_there(self):
         named = {target.by for target in record.TARGETS.values() if target.by}

@@ -241,7 +241,8 @@ def check_shares(answer) -> Verdict:
     def loss(four: Tensor) -> float:
         maps = rest.clone()
         maps[0, 0, y0 : y0 + 2, x0 : x0 + 2] = four
-        return float(landmark_loss(maps.clamp(min=1e-9).log(), torch.tensor([[BETWEEN]]), side))
+        maps = maps.clamp(min=1e-9)
+        return float(landmark_loss((maps / maps.sum()).log(), torch.tensor([[BETWEEN]]), side))
 
     best = torch.tensor([[(1 - x) * (1 - y), x * (1 - y)], [(1 - x) * y, x * y]])
     if loss(share) < loss(best) + 2e-3:

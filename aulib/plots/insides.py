@@ -16,7 +16,7 @@ from torch import Tensor
 
 from aulib.checkpoints import load_run
 from aulib.decoding import FaceDecoder, about_decoder, decode_faces, load_decoder, side_of
-from aulib.loaders import centre_crop, luminance
+from aulib.loaders import centre_crop
 from aulib.model import AUModel
 from aulib.plots.looks import (
     DOMAIN_COLOURS,
@@ -29,6 +29,7 @@ from aulib.plots.looks import (
     write_on,
 )
 from aulib.results import read_samples
+from aulib.shown_faces import luminance
 
 # A sign and a colour: the colour alone says nothing to some readers.
 RIGHT, WRONG, MISSED = ("✓", "#0072B2"), ("✗", "#D55E00"), ("–", "#666666")
@@ -192,7 +193,7 @@ def sample_pictures(run: str | Path, model: AUModel, domain: str) -> Tensor:
 def shown_input(model: AUModel, pictures: Tensor) -> np.ndarray:
     """What the network sees of (n, 3, H, H) pictures: (n, H, H) luminance or (n, H, H, 3), in [0, 1]."""
     if model.config.colour == "luminance":
-        return luminance(pictures)[:, 0].numpy()
+        return luminance(pictures)
     return pictures.permute(0, 2, 3, 1).numpy()
 
 
