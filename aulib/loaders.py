@@ -169,13 +169,23 @@ def warp(
     linear = torch.stack([cos * sign, -sin, sin * sign, cos], 1).view(batch, 2, 2)
     middle = (size - 1) / 2
     theta = torch.cat([linear * (image_size / size), (shift * 2 / size)[..., None]], 2)
-    grid = F.affine_grid(theta, [batch, image.shape[1], image_size, image_size], align_corners=False)
+    grid = affine_grid(theta, image_size)
     warped = F.grid_sample(image, grid, mode="bilinear", padding_mode="border", align_corners=False)
 
     back = torch.linalg.inv(linear)  # input -> output
     moved = torch.einsum("bij,bkj->bki", back, landmarks - middle - shift[:, None]) + (image_size - 1) / 2
     flip = list(layout_of(landmarks.shape[1]).flip_index)
     return warped, torch.where(mirror[:, None, None], moved[:, flip], moved)
+
+
+def affine_grid(theta: Tensor, size: int) -> Tensor:
+    """`F.affine_grid` of (B, 2, 3) for square pictures, as sums of a row and a column: (B, size, size, 2).
+
+    PyTorch's multiplies matrices of two columns, which a CPU is slow at.
+    """
+    centres = (2 * torch.arange(size) + 1) / size - 1
+    of_x, of_y, shift = theta[:, None, None].unbind(-1)  # (B, 1, 1, 2) each
+    return of_x * centres[:, None] + (of_y * centres[:, None, None] + shift)
 
 
 def change_light(image: Tensor, generator: torch.Generator, share: processes.Share | None = None) -> Tensor:

@@ -10,6 +10,7 @@ from tiny import MARGIN, SIZE, tiny_faces
 
 from aulib.landmarks import LAYOUT_49, LAYOUT_68, move_to_au_centres, to_49
 from aulib.loaders import (
+    affine_grid,
     batch_rows,
     centre_crop,
     change_light,
@@ -38,6 +39,12 @@ def found_dots(image: torch.Tensor) -> torch.Tensor:
     mass = image[:, 0] / image[:, 0].sum((1, 2), keepdim=True)
     pixel = torch.arange(image.shape[-1]).float()
     return torch.stack([(mass.sum(1) * pixel).sum(1), (mass.sum(2) * pixel).sum(1)], 1)
+
+
+def test_grid_is_torch_s():
+    theta = torch.randn(3, 2, 3, generator=generator())
+    expected = torch.nn.functional.affine_grid(theta, [3, 1, 7, 7], align_corners=False)
+    torch.testing.assert_close(affine_grid(theta, 7), expected)
 
 
 class TestBatchRows:
