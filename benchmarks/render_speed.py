@@ -1,8 +1,9 @@
 """Synthetic faces a second: `python benchmarks/render_speed.py`.
 
 Two processes draw faces of 112 px at once, as `aulib synth` does, background, camera and JPEG round trip
-included; the start of the processes is not counted. The target is held by wild faces, which are dearer.
-Writes benchmarks/results/faces.json.
+included; the start of the processes is not counted. The target is held by wild faces, which are dearer. Where
+there is a GPU all processes draw on it, one for each core, and the target is the GPU's.
+Writes benchmarks/results/faces.json, or faces_gpu.json.
 """
 
 import argparse
@@ -13,11 +14,13 @@ import subprocess
 import sys
 import time
 
+import warp as wp
 from record import record
 
 from aulib.synthetic import clutter
 from aulib.synthetic.domains import domain_called, picture, sample_face
 from aulib.synthetic.renderer import FaceRenderer
+from aulib.synthetic.warp_start import start_warp
 
 PARTS = {  # of a face, and the functions that make them
     "drawing the head": (FaceRenderer, "_draw"),
@@ -43,7 +46,7 @@ def seconds_of(domain_name: str, size: int, faces: int) -> dict:
     for part, (owner, name) in PARTS.items():
         setattr(owner, name, timed(part, getattr(owner, name)))
 
-    domain, renderer = domain_called(domain_name), FaceRenderer(size)
+    domain, renderer = domain_called(domain_name), FaceRenderer(size, device=None)
     picture(domain, sample_face(domain, 1, 0, 4500), renderer)
     parts.update(dict.fromkeys(PARTS, 0.0))
     wall, cpu = time.perf_counter(), time.process_time()
@@ -72,25 +75,29 @@ def main() -> None:
     )
     parser.add_argument("--size", type=int, default=112)
     parser.add_argument("--faces", type=int, default=300, help="of a worker in a turn")
-    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--workers", type=int, help="processes at once (default: 2; with a GPU one a core)")
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--one", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
         print(json.dumps(seconds_of(options.one, options.size, options.faces)))
         return
+    start_warp()
+    on_gpu = wp.is_cuda_available()
+    workers = options.workers or (os.cpu_count() if on_gpu else 2)
     speeds, costs, parts = {}, {}, {}
     for _ in range(options.turns):
         for domain in ("wild", "studio"):
-            speed, cost, shares = faces_a_second(domain, options.size, options.faces, options.workers)
+            speed, cost, shares = faces_a_second(domain, options.size, options.faces, workers)
             parts.setdefault(domain, []).append(shares)
             speeds.setdefault(domain, []).append(speed)
             costs.setdefault(domain, []).append(cost)
             print(f"{domain}: {speed:.0f} faces/s, {cost:.1f} ms of CPU a face", flush=True)
     record(
-        "faces", statistics.median(speeds["wild"]), speeds["wild"], studio_faces_a_second=speeds["studio"],
+        "faces_gpu" if on_gpu else "faces",
+        statistics.median(speeds["wild"]), speeds["wild"], studio_faces_a_second=speeds["studio"],
         cpu_milliseconds_a_face={domain: statistics.median(cost) for domain, cost in costs.items()},
-        size=options.size, workers=options.workers,
+        size=options.size, workers=workers,
         parts={part: statistics.median(shares[part] for shares in parts["wild"]) for part in PARTS},
     )  # fmt: skip
 
