@@ -16,7 +16,7 @@ import tempfile
 import time
 
 import torch
-from record import in_turn, record
+from record import as_promised, in_turn, record
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -99,7 +99,7 @@ def main() -> None:
         return logged
 
     training._take, training.train_step = timed_take, timed_step
-    speeds, shares, parts = [], [], []
+    speeds, shares, halves, parts = [], [], [], []
     first = time.time_ns() % 10**6  # a seed used before would find the first half of its steps done
     for turn in range(arguments.turns):
         feeding.clear(), ends.clear()
@@ -115,14 +115,16 @@ def main() -> None:
         speeds.append(FACES / statistics.mean(medians))
         fed = statistics.median(a + b for a, b in zip(feeding[::2], feeding[1::2], strict=True))
         shares.append(1 - fed / statistics.mean(medians))
+        halves.append([1 - fed / median for median in medians])
     training._take, training.train_step = take, step
     with tempfile.TemporaryDirectory() as folder:
         inside = look_inside(arguments.method, folder)
+    keep = as_promised(parser, arguments)
     record(
-        "fast_training", statistics.median(speeds), speeds, seconds_a_step=parts, method=arguments.method,
-        **inside,
+        "fast_training", statistics.median(speeds), speeds, keep, seconds_a_step=parts,
+        method=arguments.method, **inside,
     )  # fmt: skip
-    record("feeding", statistics.median(shares), shares, method=arguments.method)
+    record("feeding", statistics.median(shares), shares, keep, method=arguments.method, halves=halves)
 
 
 if __name__ == "__main__":

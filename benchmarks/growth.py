@@ -23,7 +23,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from record import record
+from record import as_promised, record
 from train_beside_adld import StepClock
 
 CROP, SIDE = 64, 128  # pixels: 200,000 stored crops take 2.5 GB of disk
@@ -183,18 +183,24 @@ def main() -> None:
     for size in sizes:
         print(size, flush=True)
     time_ratio = many["microseconds_an_image"] / few["microseconds_an_image"]
-    record("growth_time", time_ratio, [time_ratio], sizes=sizes)
+    keep = as_promised(parser, arguments)
+    record("growth_time", time_ratio, [time_ratio], keep, sizes=sizes)
     further = [
         1024 * (b["memory_mb"] - a["memory_mb"]) / (b["images"] - a["images"])
         for a, b in ((few, middle), (middle, many))
     ]
     record(
-        "growth_memory", further[1] / further[0], [further[1] / further[0]], kb_an_image=further, sizes=sizes
+        "growth_memory",
+        further[1] / further[0],
+        [further[1] / further[0]],
+        keep,
+        kb_an_image=further,
+        sizes=sizes,
     )
     seconds_a_run(arguments.runs[0])
     turns = [[seconds_a_run(runs) for runs in arguments.runs] for _ in range(arguments.turns)]
     ratios = [many / few for few, many in turns]
-    record("growth_study", statistics.median(ratios), ratios, runs=arguments.runs, seconds_a_run=turns)
+    record("growth_study", statistics.median(ratios), ratios, keep, runs=arguments.runs, seconds_a_run=turns)
 
 
 if __name__ == "__main__":

@@ -75,6 +75,9 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=7)
     parser.add_argument("--repeat", type=int, default=3, help="calls a turn, whose median counts")
     arguments = parser.parse_args()
+    for checkout, file in ((arguments.adld, "network.py"), (arguments.megraphau, "model/MEFL.py")):
+        if not (checkout / file).is_file():
+            parser.error(f"{checkout} holds no {file}, expected a checkout of its code")
     define_missing_operators()
     torch.manual_seed(0)
     detector = Detector().eval().to(memory_format=torch.channels_last)

@@ -68,9 +68,10 @@ def main() -> None:
     parser.add_argument("--steps", type=int, help="of every method, for a quick look; nothing is recorded")
     arguments = parser.parse_args()
     steps = {name: arguments.steps or budget for name, budget in aulib.demo.STEPS.items()}
-    head = subprocess.check_output(["git", "rev-parse", "HEAD"], cwd=arguments.earlier, text=True)
+    asked = ["git", "-C", str(arguments.earlier), "rev-parse", "HEAD"]
+    head = subprocess.run(asked, capture_output=True, text=True).stdout
     if not head.startswith(EARLIER):
-        parser.error(f"{arguments.earlier} is at {head[:7]}, expected {EARLIER}")
+        parser.error(f"{arguments.earlier} is at {head[:7] or 'no commit'}, expected a checkout of {EARLIER}")
     sides = {"earlier": arguments.earlier.resolve(), "now": NOW.resolve()}
     seconds: dict[str, list[dict]] = {side: [] for side in sides}
     for _ in range(arguments.turns):

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from record import record
+from record import as_promised, record
 
 from aulib import prepared_pictures
 from aulib.cropping import CropSpec, crop_dataset
@@ -93,8 +93,9 @@ def main() -> None:
         part: statistics.median(seconds[part] / seconds["everything"] for seconds, _ in turns)
         for part in (*PARTS, "cropping")
     }
+    keep = as_promised(parser, arguments, "photos")
     record(
-        "photographs", statistics.median(shares), shares, pictures=len(found), faces=turns[0][1],
+        "photographs", statistics.median(shares), shares, keep, pictures=len(found), faces=turns[0][1],
         seconds=[seconds["everything"] for seconds, _ in turns], parts=parts,
         enlarged=enlarged,
     )  # fmt: skip

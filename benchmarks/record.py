@@ -5,6 +5,7 @@
 writes benchmarks/README.md of targets.yml and of benchmarks/results/. What nobody measured says so.
 """
 
+import argparse
 import json
 import os
 import platform
@@ -19,6 +20,7 @@ from aulib.readme import with_block
 from aulib.running import commit_of_library, write_json
 
 HERE = Path(__file__).parent
+TURNS = ("turns", "rounds", "repeat")  # options that change how well a figure is known, not what it is
 
 
 @dataclass(frozen=True)
@@ -37,12 +39,19 @@ TARGETS = {
 }
 
 
-def record(name: str, value: float, turns: list[float], **details) -> dict:
+def as_promised(parser: argparse.ArgumentParser, arguments: argparse.Namespace, *given: str) -> bool:
+    """Whether every option is what it is by default, but for the number of turns and what has to be given."""
+    values = {name: value for name, value in vars(arguments).items() if name not in (*given, *TURNS)}
+    return all(value == parser.get_default(name) for name, value in values.items())
+
+
+def record(name: str, value: float, turns: list[float], keep: bool = True, **details) -> dict:
     """Keep a figure as benchmarks/results/NAME.json: what, value, unit, target, met, spread, conditions.
 
     Args:
         name: of TARGETS.
         turns: the same figure of each turn alone, whose least and greatest are the spread.
+        keep: False only prints it: a quick look with other options is not what was promised.
         details: whatever else a reader may want.
     """
     import torch
@@ -60,7 +69,8 @@ def record(name: str, value: float, turns: list[float], **details) -> dict:
             "commit": commit.get("commit"), "edited": commit.get("dirty"),
         },
     }  # fmt: skip
-    write_json(HERE / "results" / f"{name}.json", said)
+    if keep:
+        write_json(HERE / "results" / f"{name}.json", said)
     print(
         f"{target.what}: {value:.2f} {target.unit}, target {target.bound:.2f}, {'met' if met else 'missed'}"
     )
@@ -111,6 +121,13 @@ def table(results: Path) -> str:
     return "\n".join(lines)
 
 
+def training_at_matrix_rate(found: dict) -> float:
+    """Faces a second of fast_training.json, were the rounds' convolutions as fast as products of matrices."""
+    before, rounds = (statistics.median(seconds) for seconds in zip(*found["seconds_a_step"], strict=True))
+    spared = found["parts"]["convolutions"] * rounds - found["seconds_at_matrix_rate"]
+    return found["value"] * (before + rounds) / (before + rounds - spared)
+
+
 def where_time_goes(results: Path) -> str:
     """Of each target missed whose parts were timed: their shares, the largest first, and what is left."""
     lines = []
@@ -125,13 +142,28 @@ def where_time_goes(results: Path) -> str:
         if "gflop_a_step" in found:
             count, ideal = found["gflop_a_step"], found["seconds_at_matrix_rate"]
             real = statistics.median(rounds for _, rounds in found["seconds_a_step"])
+            convolving, reached = found["parts"]["convolutions"] * real, training_at_matrix_rate(found)
             lines[-1] += (
-                f". A step of the rounds has {count:.0f} billion operations: a product of large matrices has"
-                f" as many in {ideal:.2f} s here, the step takes {real:.2f} s"
+                f". A step of the rounds takes {real:.2f} s and its convolutions {convolving:.2f} s,"
+                f" for at most {count:.0f} billion operations: a product of large matrices has as many"
+                f" in {ideal:.2f} s here. Were they as fast, training would reach {reached:.0f} faces/s"
             )
+        if name == "main_job" and (training := results / "fast_training.json").is_file():
+            training = json.loads(training.read_text(encoding="utf-8"))
+            spared = found["parts"]["training and scoring"] * (
+                1 - training["value"] / training_at_matrix_rate(training)
+            )
+            lines[-1] += f". With training at that rate it would take {found['value'] * (1 - spared):.2f}"
         if "enlarged" in found:
             shares = [f"{100 * share:.0f} % at {side} pixels" for side, share in found["enlarged"].items()]
             lines[-1] += f". With such pictures enlarged it is {' and '.join(shares)}"
+    if (feeding := results / "feeding.json").is_file():
+        halves = zip(*json.loads(feeding.read_text(encoding="utf-8"))["halves"], strict=True)
+        before, rounds = map(statistics.median, halves)
+        lines.append(
+            f"- waiting for batches: the share that computes is {before:.3f} in the half before the rounds,"
+            f" whose steps are short, and {rounds:.3f} in the half with them"
+        )
     return "\n".join(lines) or "Nothing missed was taken apart."
 
 

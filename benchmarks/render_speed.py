@@ -15,7 +15,7 @@ import sys
 import time
 
 import warp as wp
-from record import record
+from record import as_promised, record
 
 from aulib.synthetic import clutter
 from aulib.synthetic.domains import domain_called, picture, sample_face
@@ -95,7 +95,8 @@ def main() -> None:
             print(f"{domain}: {speed:.0f} faces/s, {cost:.1f} ms of CPU a face", flush=True)
     record(
         "faces_gpu" if on_gpu else "faces",
-        statistics.median(speeds["wild"]), speeds["wild"], studio_faces_a_second=speeds["studio"],
+        statistics.median(speeds["wild"]), speeds["wild"], as_promised(parser, options),
+        studio_faces_a_second=speeds["studio"],
         cpu_milliseconds_a_face={domain: statistics.median(cost) for domain, cost in costs.items()},
         size=options.size, workers=workers,
         parts={part: statistics.median(shares[part] for shares in parts["wild"]) for part in PARTS},

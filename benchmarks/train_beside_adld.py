@@ -22,7 +22,7 @@ import time
 from pathlib import Path
 
 from peers import modules_of
-from record import record
+from record import as_promised, record
 
 SIDES = ("theirs", "ours")
 
@@ -124,6 +124,8 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     arguments.checkout = arguments.checkout.resolve()
+    if not (arguments.checkout / "train.py").is_file():
+        parser.error(f"{arguments.checkout} holds no train.py, expected a checkout of ADLD")
     if arguments.side:
         if arguments.side == "theirs":
             seconds = train_theirs(arguments.checkout, arguments.folder, arguments.batch, arguments.steps)
@@ -139,10 +141,10 @@ def main() -> None:
             for side in SIDES:
                 turns[side].append(one_turn(side, arguments, Path(name)))
                 print(number, side, turns[side][-1], flush=True)
-    write_result(arguments, turns)
+    write_result(turns, as_promised(parser, arguments, "checkout"), arguments.batch)
 
 
-def write_result(arguments: argparse.Namespace, turns: dict[str, list[dict]]) -> None:
+def write_result(turns: dict[str, list[dict]], keep: bool, batch: int) -> None:
     import torch
 
     steps = {side: [one for turn in turns[side] for one in turn["seconds"]] for side in SIDES}
@@ -150,15 +152,16 @@ def write_result(arguments: argparse.Namespace, turns: dict[str, list[dict]]) ->
     pairs = list(zip(turns["theirs"], turns["ours"], strict=True))
     speeds = [statistics.median(a["seconds"]) / statistics.median(b["seconds"]) for a, b in pairs]
     memories = [b["peak_mb"] / a["peak_mb"] for a, b in pairs]
-    details = {"faces_of_a_domain": arguments.batch, "seconds_a_step": steps}
+    details = {"faces_of_a_domain": batch, "seconds_a_step": steps}
     if torch.cuda.is_available():
-        record("train_speed_gpu", medians["theirs"] / medians["ours"], speeds, **details)
+        record("train_speed_gpu", medians["theirs"] / medians["ours"], speeds, keep, **details)
         return
-    record("train_speed", medians["theirs"] / medians["ours"], speeds, **details)
+    record("train_speed", medians["theirs"] / medians["ours"], speeds, keep, **details)
     record(
         "train_memory",
         statistics.median(memories),
         memories,
+        keep,
         peak_mb=[turn["peak_mb"] for turn in turns["ours"]],
     )
 

@@ -1,5 +1,6 @@
 """The page of benchmarks is made of what was measured, and checkouts of others are imported as they are."""
 
+import argparse
 import importlib
 import json
 import re
@@ -42,6 +43,19 @@ class TestTable:
         assert {"what", "value", "unit", "target", "conditions"} <= said.keys()
         (row,) = [line for line in record.table(tmp_path / "results").splitlines() if said["what"] in line]
         assert ("| yes |" in row) == met and f"{value:.3g} [" in row
+
+    def test_a_quick_look_with_other_options_is_not_kept(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(record, "HERE", tmp_path)
+        parser = argparse.ArgumentParser()
+        parser.add_argument("photos")
+        parser.add_argument("--size", type=int, default=112)
+        parser.add_argument("--turns", type=int, default=3)
+        asked = {"": True, "--turns 1": True, "--size 32": False}
+        for options, kept in asked.items():
+            arguments = parser.parse_args(["here", *options.split()])
+            assert record.as_promised(parser, arguments, "photos") == kept
+        record.record("feeding", 0.9, [0.9], keep=False)
+        assert not (tmp_path / "results").exists()
 
     def test_what_nobody_measured_says_so(self, tmp_path):
         assert record.table(tmp_path).count("| not measured | – |") == len(record.TARGETS)
