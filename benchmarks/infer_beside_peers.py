@@ -11,6 +11,7 @@ counts. Writes benchmarks/results/infer_PEER_BATCH.json.
 import argparse
 import io
 import statistics
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from aulib.onnx_export import onnx_model
 from aulib.protocols import PROTOCOLS
 from aulib.torchvision_operators import define_missing_operators
 
+PACKAGES = ("torch", "onnxruntime", "openvino")  # behind what `runtimes` finds, in its order
 TOLERANCE = 1e-4  # of probabilities, between torch and what it was exported to
 
 
@@ -84,6 +86,7 @@ def main() -> None:
     size = detector.model.config.image_size
     ours = runtimes(detector, size, torch.get_num_threads())
     peers = {"adld": adld_target_path(arguments.adld), "megraphau": megraphau_resnet50(arguments.megraphau)}
+    versions = {package: version(package) for package in PACKAGES[: len(ours)]}
     with torch.inference_mode():
         for batch in (1, 16):
             image = torch.rand(batch, 3, size, size)
@@ -102,7 +105,7 @@ def main() -> None:
                 record(
                     f"infer_{peer}_{batch}", medians[peer] / medians[best], turns, runtime=best,
                     faces_a_second={name: batch / value for name, value in medians.items()},
-                    largest_difference_from_torch=apart,
+                    largest_difference_from_torch=apart, tolerance=TOLERANCE, versions=versions,
                 )  # fmt: skip
 
 
