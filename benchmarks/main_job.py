@@ -20,7 +20,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from record import record
+from record import as_promised, record
 
 import aulib.demo
 
@@ -78,14 +78,13 @@ def main() -> None:
         for side, checkout in sides.items():
             seconds[side].append(run(checkout, steps))
             print(side, {part: round(found) for part, found in seconds[side][-1].items()}, flush=True)
-    if arguments.steps:
-        return
     turns = [now["whole"] / then["whole"] for then, now in zip(*seconds.values(), strict=True)]
     parts = {
         part: statistics.median(now[part] / now["whole"] for now in seconds["now"])
         for part in ("drawing faces", "training and scoring")
     }
-    record("main_job", statistics.median(turns), turns, steps=steps, seconds=seconds, parts=parts)
+    keep = as_promised(parser, arguments, "earlier")
+    record("main_job", statistics.median(turns), turns, keep, steps=steps, seconds=seconds, parts=parts)
 
 
 if __name__ == "__main__":
