@@ -31,7 +31,7 @@ book: $(STAMP)  ## a static site in results/book/html: course, notebooks, method
 	@$(BIN)/python docs/book/build.py
 
 readme: $(STAMP)  ## write the results in README.md and docs/ from those committed in results/
-	@$(BIN)/python -m aulib.readme
+	@$(BIN)/python -m aubench.report.readme
 
 figures: $(STAMP)  ## README's pictures of faces, of RUN=results/demo/full, with the numbers behind them
 	@$(BIN)/python benchmarks/pictures.py $(RUN)

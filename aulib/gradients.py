@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from aulib import processes
+from aulib import distributed
 from aulib.model import AUModel
 
 MEASUREMENTS = 3  # of a run, evenly over the steps in which all its terms count; one costs two steps or so
@@ -45,7 +45,7 @@ def gradient_shares(model: AUModel, weighted: dict[str, Tensor]) -> dict[str, fl
         gradients = [None]
         if term.requires_grad:
             gradients = torch.autograd.grad(term, parameters, retain_graph=True, allow_unused=True)
-        squares = [processes.mean(g).float().square().sum() for g in gradients if g is not None]
+        squares = [distributed.mean(g).float().square().sum() for g in gradients if g is not None]
         norms[name] = float(torch.stack(squares).sum().sqrt()) if squares else 0.0
     total = sum(norms.values())
     return {f"share.{name}": norm / total if total else 0.0 for name, norm in norms.items()}

@@ -6,8 +6,8 @@ its first step; at test time it reads the landmarks that detector finds. All of 
 
 import torch
 
+from aulib.batches import Faces
 from aulib.landmarks import layout_of
-from aulib.loaders import Faces
 from aulib.networks import LandmarkAUHead
 from aulib.objective import Objective
 

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from aulib import processes
+from aulib import distributed
 
 
 def au_occurrence_loss(
@@ -70,7 +70,7 @@ def landmark_loss(log_attention: Tensor, landmarks: Tensor, image_size: int) -> 
 
 def _number_of(known: Tensor) -> Tensor:
     """How many are known, at least 1; of several processes, their mean."""
-    return processes.total(known.sum()).clamp(min=1) / processes.count()
+    return distributed.total(known.sum()).clamp(min=1) / distributed.count()
 
 
 def flatness_loss(log_attention: Tensor) -> Tensor:

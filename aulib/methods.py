@@ -6,7 +6,7 @@ exist for `oracle` only. Marks as in docs/method.md: [P] paper, [A] ADLD, [C] ou
 
 from dataclasses import dataclass, replace
 
-from aulib.supervisors import ALL_SIX, RICH_TWO, SUPERVISORS
+from aulib.contrastive import ALL_SIX, RICH_TWO, SUPERVISORS
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ from dataclasses import asdict, dataclass
 import torch
 from torch import Tensor, nn
 
-from aulib.loaders import luminance
+from aulib.batches import luminance
+from aulib.contrastive import SUPERVISORS, PastFaces
 from aulib.networks import (
     EMBEDDING,
     AUHead,
@@ -26,7 +27,6 @@ from aulib.networks import (
     TimmEncoder,
     log_attention,
 )
-from aulib.supervisors import SUPERVISORS, PastFaces
 
 # the parts that only the two rounds use, by who trains them
 ADVERSARIES = ("landmark_adversary", "source_adversary", "target_adversary")

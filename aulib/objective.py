@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from aulib.contrastive import SUPERVISORS, Projections, alignment_term
 from aulib.losses import (
     au_occurrence_loss,
     domain_loss,
@@ -16,7 +17,6 @@ from aulib.losses import (
 )
 from aulib.model import AUModel
 from aulib.networks import log_attention
-from aulib.supervisors import SUPERVISORS, Projections, alignment_term
 
 
 @dataclass(frozen=True)

@@ -15,15 +15,15 @@ import torch
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm.auto import tqdm
 
-from aulib import processes
+from aulib import distributed
+from aulib.batches import Faces, take_batch
+from aulib.evaluate import read_faces, score_faces
 from aulib.gradients import gradient_shares, measured_at
 from aulib.interrupts import HeldInterrupt
-from aulib.loaders import Faces, take_batch
 from aulib.methods import Method, Preset
 from aulib.model import ADVERSARIES, GENERATING, AUModel
 from aulib.objective import Objective, adversary_loss, finds_landmarks, loss_terms, weigh
-from aulib.reading import read_faces, score_faces
-from aulib.shared_start import SharedStart
+from aulib.warm_start import SharedStart
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -114,7 +114,7 @@ def train_step(
     """
     model, objective, preset = run.networks, run.objective, run.preset
     # dropout: a function of (seed, step), and another in each process
-    torch.manual_seed((run.schedule.seed * 1_000_003 + step) * processes.count() + processes.number())
+    torch.manual_seed((run.schedule.seed * 1_000_003 + step) * distributed.count() + distributed.number())
     factor = run.schedule.rate_factor(step, preset.schedule)
     for optimizer in run.optimizers.values():
         for group in optimizer.param_groups:
@@ -155,7 +155,7 @@ def train_step(
     if run.average is not None:
         run.average.update_parameters(model)
     terms["total"] = total
-    values = processes.mean(torch.stack([term.detach().float() for term in terms.values()])).tolist()
+    values = distributed.mean(torch.stack([term.detach().float() for term in terms.values()])).tolist()
     return dict(zip(terms, values, strict=True)) | shares
 
 
@@ -170,7 +170,7 @@ def _update(run: Run, player: str, loss: torch.Tensor) -> None:
     optimizer.zero_grad()
     run.fabric.backward(loss)
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
-    processes.average_gradients(parameters)
+    distributed.average_gradients(parameters)
     if player == "networks":
         torch.nn.utils.clip_grad_norm_(parameters, run.preset.gradient_clip)
     optimizer.step()
@@ -209,16 +209,16 @@ def fit(
     """
     if target is not None and target.occurrence is not None:
         raise KeyError("target faces carry AU labels; training must not see them")
-    fabric = processes.start(precision)
+    fabric = distributed.start(precision)
     average = (
         AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(preset.average)) if preset.average else None
     )
     optimizers = make_optimizers(model, preset)
-    if processes.count() == 1:
+    if distributed.count() == 1:
         wrapped, *_ = fabric.setup(model, *optimizers.values(), move_to_device=True)
     else:  # DistributedDataParallel knows of one backward pass a step and one forward, we have three players
         wrapped = fabric.to_device(model)
-        processes.share_statistics(model)
+        distributed.share_statistics(model)
         shared_starts = None  # another run could make one between two processes' looks
     if average is not None:
         average.to(fabric.device)
@@ -244,7 +244,7 @@ def fit(
     state.load(run)
     shared.take_up(run, state)
     epoch = max(1, round(len(source) / schedule.batch_size))
-    progress = progress and processes.number() == 0
+    progress = progress and distributed.number() == 0
     bar = tqdm(total=schedule.steps, initial=state.step, desc="training", disable=not progress, mininterval=1)
     wrapped.train()
     started = time.perf_counter()
@@ -337,7 +337,7 @@ class Progress:
 
     def save(self, run: Run, seconds: float) -> None:
         """Atomic: a killed save leaves the previous checkpoint whole. The first process saves for all."""
-        if processes.number():
+        if distributed.number():
             return
         self.file.parent.mkdir(parents=True, exist_ok=True)
         state = {

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from aulib.attention_study import (
+from aubench.inspection.attention_study import (
     curve_areas,
     curve_table,
     explain,
@@ -20,9 +20,9 @@ from aulib.attention_study import (
     region_table,
     true_regions,
 )
-from aulib.checkpoints import load_run
-from aulib.running import write_json
-from aulib.synthetic.moved_regions import SHARE_OF_PEAK
+from aubench.study.notebook_runner import write_json
+from aufaces.moved_regions import SHARE_OF_PEAK
+from aulib.run import load_run
 
 
 def main() -> None:

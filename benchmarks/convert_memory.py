@@ -21,7 +21,7 @@ import psutil
 from PIL import Image
 from scipy.io import savemat
 
-from aulib.running import write_json
+from aubench.study.notebook_runner import write_json
 
 SUBJECTS, TASKS, SIDE, FIRST = 41, 8, 128, 600
 AUS = (1, 2, 4, 6, 7, 10, 12, 14, 15, 17, 23, 24)
@@ -87,7 +87,17 @@ def growth(runs: list[dict]) -> list[dict]:
 
 
 def convert(raw: Path, out: Path) -> dict:
-    command = [sys.executable, "-m", "aulib.cli", "convert", "bp4d", "--raw", str(raw), "--out", str(out)]
+    command = [
+        sys.executable,
+        "-m",
+        "aubench.cli.main",
+        "convert",
+        "bp4d",
+        "--raw",
+        str(raw),
+        "--out",
+        str(out),
+    ]
     began, most, together = time.perf_counter(), 0.0, 0.0
     cpu = resource.getrusage(resource.RUSAGE_CHILDREN)
     with (

@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from aulib.cropping import CropSpec, crop_dataset
-from aulib.datasets import read_dataset, write_manifest
+from aulib.crops import CropSpec, crop_dataset
+from aulib.dataset import read_dataset, write_manifest
 
 FIVE = {36: (0.33, 0.4), 42: (0.57, 0.38), 30: (0.46, 0.55), 48: (0.36, 0.72), 54: (0.58, 0.71)}
 

@@ -22,7 +22,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from aulib import training
 from aulib.methods import PRESETS
-from aulib.runs import train_run
+from aulib.train_run import train_run
 
 WARM = 3
 PROFILED = 20  # steps of the run that is looked into; its second half has the rounds

@@ -37,9 +37,9 @@ def write_folder(root: Path, images: int) -> None:
     """`images` names of one face's picture; landmarks that differ a little, people of 50 pictures."""
     from PIL import Image
 
-    from aulib.datasets import write_manifest
-    from aulib.synthetic.domains import STUDIO, picture, sample_face
-    from aulib.synthetic.renderer import FaceRenderer
+    from aufaces.domains import STUDIO, picture, sample_face
+    from aufaces.renderer import FaceRenderer
+    from aulib.dataset import write_manifest
 
     pixels, landmarks = picture(STUDIO, sample_face(STUDIO, 0, 0, 3000), FaceRenderer(SIDE))
     (root / "images").mkdir(parents=True)
@@ -87,7 +87,7 @@ class Peak:
 
 
 def train(root: Path, out: Path, steps: int) -> None:
-    from aulib.runs import train_run
+    from aulib.train_run import train_run
 
     train_run(
         str(root),
@@ -103,8 +103,8 @@ def train(root: Path, out: Path, steps: int) -> None:
 
 def use(root: Path) -> dict:
     """What a folder costs this process, which has imported and tried everything before."""
-    from aulib.cropping import CropSpec, crop_dataset
-    from aulib.datasets import read_dataset
+    from aulib.crops import CropSpec, crop_dataset
+    from aulib.dataset import read_dataset
 
     with tempfile.TemporaryDirectory(prefix="growth-warm-") as name:
         write_folder(Path(name, "set"), 300)
@@ -141,11 +141,10 @@ def grown(images: int) -> dict:
 def seconds_a_run(runs: int) -> float:
     """To expand a study of that many finished runs, to collect and to summarise them, for each run."""
     sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-    from fabricated import write_run
-
+    from aubench.report.summaries import summarise_runs
+    from aubench.study.plan import collect, expand, read_study
     from aulib.labels import SYNTHETIC_AUS
-    from aulib.study import collect, expand, read_study
-    from aulib.summaries import summarise_runs
+    from fabricated import write_run
 
     rng = np.random.default_rng(0)
     with tempfile.TemporaryDirectory(prefix="growth-study-") as name:

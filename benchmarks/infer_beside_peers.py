@@ -20,9 +20,9 @@ from peers import adld_target_path, megraphau_resnet50
 from record import in_turn, record
 from torch import nn
 
+from aubench.inference.onnx_export import onnx_model
 from aulib.methods import PRESETS
 from aulib.model import AUModel, ModelConfig
-from aulib.onnx_export import onnx_model
 from aulib.protocols import PROTOCOLS
 from aulib.torchvision_operators import define_missing_operators
 

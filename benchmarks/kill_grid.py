@@ -19,8 +19,8 @@ from pathlib import Path
 
 import psutil
 
-from aulib.running import write_json
-from aulib.study import expand, read_study, state_of
+from aubench.study.notebook_runner import write_json
+from aubench.study.plan import expand, read_study, state_of
 
 STUDY = Path(__file__).parent.parent / "experiments" / "tiny.yml"
 VICTIMS = ("driver", "worker", "kernel", "nursery")
@@ -31,12 +31,18 @@ def role_of(process: psutil.Process) -> str:
     """What a process below the driver is for: driver, worker, nursery (forks kernels), kernel or other."""
     try:
         command = " ".join(process.cmdline())
-        if "study" in process.cmdline() and "aulib.cli" in command:
+        if "study" in process.cmdline() and "aubench.cli.main" in command:
             return "driver"
         if "ipykernel_launcher" in command:
             return "kernel"
-        if "aulib.warm_kernels" in command:  # a forked kernel keeps the command line of what forked it
-            return "kernel" if "aulib.warm_kernels" in " ".join(process.parent().cmdline()) else "nursery"
+        if (
+            "aubench.study.warm_kernels" in command
+        ):  # a forked kernel keeps the command line of what forked it
+            return (
+                "kernel"
+                if "aubench.study.warm_kernels" in " ".join(process.parent().cmdline())
+                else "nursery"
+            )
         return "worker" if "spawn_main" in command else "other"
     except (psutil.Error, AttributeError):
         return "other"
@@ -66,7 +72,7 @@ def marked(mark: str) -> list[psutil.Process]:
 
 
 def start(out: Path, workers: int, mark: str) -> subprocess.Popen:
-    command = [sys.executable, "-m", "aulib.cli", "study", str(STUDY), "--out", str(out)]
+    command = [sys.executable, "-m", "aubench.cli.main", "study", str(STUDY), "--out", str(out)]
     return subprocess.Popen(
         [*command, "--workers", str(workers)],
         env=os.environ | {"KILL_GRID": mark},

@@ -47,9 +47,9 @@ def main() -> None:
 
     import dlib
 
-    from aulib.synthetic.actions import Expression
-    from aulib.synthetic.people import sample_person
-    from aulib.synthetic.renderer import Face, FaceRenderer, Shot
+    from aufaces.actions import Expression
+    from aufaces.people import sample_person
+    from aufaces.renderer import Face, FaceRenderer, Shot
 
     models = (
         Path(importlib.util.find_spec("face_recognition_models").submodule_search_locations[0]) / "models"

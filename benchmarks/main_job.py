@@ -22,14 +22,14 @@ from pathlib import Path
 
 from record import as_promised, record
 
-import aulib.demo
+import aubench.cli.demo
 
 NOW, EARLIER = Path(__file__).parent.parent, "9a10b4d"
 JOB = """
 import json, sys, time
-import aulib.demo
+import aubench.cli.demo
 assert aulib.__file__.startswith(sys.argv[1]), aulib.__file__
-aulib.demo.STEPS.update(json.loads(sys.argv[3]))
+aubench.cli.demo.STEPS.update(json.loads(sys.argv[3]))
 seconds = {"drawing faces": 0.0, "training and scoring": 0.0}
 def timed(part, call):
     def and_timed(*given):
@@ -38,10 +38,10 @@ def timed(part, call):
         seconds[part] += time.perf_counter() - began
         return found
     return and_timed
-aulib.demo.read_dataset = timed("drawing faces", aulib.demo.read_dataset)
-aulib.demo.train = timed("training and scoring", aulib.demo.train)
+aubench.cli.demo.read_dataset = timed("drawing faces", aubench.cli.demo.read_dataset)
+aubench.cli.demo.train = timed("training and scoring", aubench.cli.demo.train)
 began = time.perf_counter()
-aulib.demo.main(out=sys.argv[2])
+aubench.cli.demo.main(out=sys.argv[2])
 print(json.dumps(seconds | {"whole": time.perf_counter() - began}))
 """
 
@@ -67,7 +67,7 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--steps", type=int, help="of every method, for a quick look; nothing is recorded")
     arguments = parser.parse_args()
-    steps = {name: arguments.steps or budget for name, budget in aulib.demo.STEPS.items()}
+    steps = {name: arguments.steps or budget for name, budget in aubench.cli.demo.STEPS.items()}
     asked = ["git", "-C", str(arguments.earlier), "rev-parse", "HEAD"]
     head = subprocess.run(asked, capture_output=True, text=True).stdout
     if not head.startswith(EARLIER):

@@ -6,8 +6,8 @@ Writes results/more_steps.json, which docs/synthetic.md shows: target F1 of each
 import argparse
 from pathlib import Path
 
-from aulib.results import read_run, read_settings
-from aulib.running import write_json
+from aubench.report.results import read_run, read_settings
+from aubench.study.notebook_runner import write_json
 
 
 def main() -> None:

@@ -23,7 +23,7 @@ from pathlib import Path
 
 import nbformat
 
-from aulib.running import commit_of_library, write_json
+from aubench.study.notebook_runner import commit_of_library, write_json
 
 ROOT = Path(__file__).parent.parent
 LESSONS = sorted((ROOT / "notebooks" / "course").glob("*.ipynb"))
@@ -74,19 +74,17 @@ def called(folder: Path, *arguments: str) -> float:
 
 def seconds_of(notebook: Path, folder: Path) -> float:
     """Seconds of one notebook, run as a reader would; what it leaves stays in `folder` for the next one."""
-    return called(folder, "-m", "aulib.cli", "run", str(notebook), "--out", f"results/{notebook.stem}")
+    return called(folder, "-m", "aubench.cli.main", "run", str(notebook), "--out", f"results/{notebook.stem}")
 
 
 def leave_what_is_read(folder: Path) -> None:
     """What 00 to 07 need beside themselves: rendered sets, small finished runs, a study's summary."""
-    rendering = (
-        "import sys; from aulib.synthetic.sets import resolve; [resolve(name) for name in sys.argv[1:]]"
-    )
+    rendering = "import sys; from aufaces.sets import resolve; [resolve(name) for name in sys.argv[1:]]"
     called(folder, "-c", rendering, *SETS)
     for method in READ_RUNS:
         values = {"source": SMALL["studio"], "target": SMALL["wild"], "method": method, "steps": STEPS}
         given = [word for name, value in values.items() for word in ("-p", name, str(value))]
-        called(folder, "-m", "aulib.cli", "run", "02_train", *given, "--out", f"results/demo/{method}")
+        called(folder, "-m", "aubench.cli.main", "run", "02_train", *given, "--out", f"results/demo/{method}")
     shutil.copy(ROOT / "results" / "supervisors.json", folder / "results")
 
 

@@ -17,10 +17,10 @@ import pytest
 from PIL import Image
 from record import as_promised, record
 
-from aulib import prepared_pictures
-from aulib.cropping import CropSpec, crop_dataset
-from aulib.photographs import find_pictures, prepare
-from aulib.pictures import read_picture
+from aubench.datasets import prepared_photographs
+from aubench.datasets.photographs import find_pictures, prepare
+from aulib.crops import CropSpec, crop_dataset
+from aulib.images import read_picture
 
 ENLARGED, FEW = (1200, 4000), 40  # longer sides in pixels, below and above `MAX_SIDE`; how many pictures
 PARTS = {"detector": "detect_landmarks", "reading": "decode", "storing": "_store"}  # of prepared_pictures
@@ -41,7 +41,7 @@ def turn(photos: Path, out: Path) -> tuple[dict[str, float], int]:
 
     with pytest.MonkeyPatch.context() as patch:
         for part, name in PARTS.items():
-            patch.setattr(prepared_pictures, name, timed(part, getattr(prepared_pictures, name)))
+            patch.setattr(prepared_photographs, name, timed(part, getattr(prepared_photographs, name)))
         began = time.perf_counter()
         faces = prepare(photos, out, workers=1, progress=False)
         prepared = time.perf_counter()

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from aulib import plots
-from aulib.attention_study import faces_and_regions
-from aulib.checkpoints import load_run
-from aulib.decoding import fit_decoder
-from aulib.results import sample_predictions
-from aulib.shown_faces import faces_from, kept_faces
-from aulib.side_by_side import runs_by_name
+from aubench import plots
+from aubench.inspection.attention_study import faces_and_regions
+from aubench.inspection.decoding import fit_decoder
+from aubench.inspection.shown_faces import faces_from, kept_faces
+from aubench.inspection.side_by_side import runs_by_name
+from aubench.report.results import sample_predictions
+from aulib.run import load_run
 
 AUS = ["AU04", "AU12", "AU26"]
 DPI = 100  # a picture stays well below a megabyte

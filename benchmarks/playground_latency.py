@@ -32,7 +32,7 @@ LISTEN = """() => {
 
 def in_kernel(run: str) -> dict:
     """Milliseconds from a slider to the answer, by domain: wall-clock and processor time."""
-    from aulib.widgets import AUPlayground
+    from aubench.widgets import AUPlayground
 
     playground, found = AUPlayground(run), {}
     for domain in ("studio", "wild"):
@@ -55,8 +55,7 @@ def in_browser(run: str) -> dict | None:
     """Milliseconds from a key on AU12's slider to the new picture, in JupyterLab; None without Chromium."""
     sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
     import browsing
-
-    from aulib.serving import write_app_notebook
+    from aubench.app import write_app_notebook
 
     if browsing.chromium() is None:
         return None
@@ -91,7 +90,7 @@ def summary(milliseconds: list[float]) -> dict:
 def main(run: str) -> None:
     import torch
 
-    from aulib.checkpoints import load_run
+    from aulib.run import load_run
 
     model, settings = load_run(run)
     load_before = os.getloadavg()[0]

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from aulib.datasets import read_dataset, write_manifest
+from aulib.dataset import read_dataset, write_manifest
 from aulib.labels import SYNTHETIC_AUS
 
 

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import yaml
 
-from aulib.readme import with_block
-from aulib.running import commit_of_library, write_json
+from aubench.report.readme import with_block
+from aubench.study.notebook_runner import commit_of_library, write_json
 
 HERE = Path(__file__).parent
 TURNS = ("turns", "rounds", "repeat")  # options that change how well a figure is known, not what it is

@@ -17,10 +17,10 @@ import time
 import warp as wp
 from record import as_promised, record
 
-from aulib.synthetic import clutter
-from aulib.synthetic.domains import domain_called, picture, sample_face
-from aulib.synthetic.renderer import FaceRenderer
-from aulib.synthetic.warp_start import start_warp
+from aufaces import clutter
+from aufaces.domains import domain_called, picture, sample_face
+from aufaces.renderer import FaceRenderer
+from aufaces.warp_start import start_warp
 
 PARTS = {  # of a face, and the functions that make them
     "drawing the head": (FaceRenderer, "_draw"),

@@ -15,13 +15,13 @@ from pathlib import Path
 import nbformat
 import psutil
 
-from aulib.parameters import declared_parameters
-from aulib.running import notebook_path, run_notebook, write_json
-from aulib.study import collect, expand, read_study
-from aulib.warm_kernels import close_nursery
+from aubench.study.notebook_runner import notebook_path, run_notebook, write_json
+from aubench.study.parameters import declared_parameters
+from aubench.study.plan import collect, expand, read_study
+from aubench.study.warm_kernels import close_nursery
 
 PARAMETERS = 'number: int = 0  # written\nseed: int = 0  # seed\nout_dir: str = "x"  # run folder'
-WORK = "from aulib.running import write_json\nwrite_json(f'{out_dir}/metrics.json', {'number': number})"
+WORK = "from aubench.study.notebook_runner import write_json\nwrite_json(f'{out_dir}/metrics.json', {'number': number})"
 STUDY = "question: how long?\nnotebook: n.ipynb\ngrid: {number: [%s]}\nseeds: [0]\n"
 
 

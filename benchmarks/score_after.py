@@ -14,8 +14,8 @@ from pathlib import Path
 
 from record import record
 
-from aulib.results import summarise_seeds
-from aulib.side_by_side import runs_by_name
+from aubench.inspection.side_by_side import runs_by_name
+from aubench.report.results import summarise_seeds
 
 BEFORE = "eb00840:results/studio_to_wild.json"
 METHOD = "full"

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
-from aulib.checkpoints import load_run
-from aulib.factor_faces import CONDITIONS, SEED, faces_with
-from aulib.predicting import crop_spec
-from aulib.reading import read_faces, score_faces
-from aulib.running import write_json
-from aulib.synthetic.factors import FACTORS
+from aubench.inference.predict import crop_spec
+from aubench.inspection.factor_faces import CONDITIONS, SEED, faces_with
+from aubench.study.notebook_runner import write_json
+from aufaces.factors import FACTORS
+from aulib.evaluate import read_faces, score_faces
+from aulib.run import load_run
 
 
 def main() -> None:

@@ -7,10 +7,10 @@ steps of `aulib demo`. Writes the source of README's table, results/studio_to_wi
 import argparse
 from pathlib import Path
 
-from aulib.demo import STEPS
-from aulib.results import summarise_seeds
-from aulib.running import write_json
-from aulib.study import expand, is_done, read_study
+from aubench.cli.demo import STEPS
+from aubench.report.results import summarise_seeds
+from aubench.study.notebook_runner import write_json
+from aubench.study.plan import expand, is_done, read_study
 
 STUDY = Path(__file__).parent.parent / "experiments" / "studio_to_wild.yml"
 

@@ -49,11 +49,11 @@ def write_faces(folder: Path, faces: int) -> None:
     """Both domains twice: as dataset folders with ADLD's six AUs, and cut as ADLD's lists."""
     import pandas as pd
 
-    from aulib.cropping import ADLD_CROP
-    from aulib.datasets import write_manifest
-    from aulib.interchange.folders import export
+    from aubench.datasets.interchange.folders import export
+    from aufaces.sets import generate_set
+    from aulib.crops import ADLD_CROP
+    from aulib.dataset import write_manifest
     from aulib.protocols import PROTOCOLS
-    from aulib.synthetic.sets import generate_set
 
     kept = [f"{au}_c" for au in PROTOCOLS["adld"].aus]
     for domain, name in (("studio", "source"), ("wild", "target")):
@@ -91,7 +91,7 @@ def train_theirs(checkout: Path, folder: Path, batch: int, steps: int) -> list[f
 
 def train_ours(folder: Path, batch: int, steps: int) -> list[float]:
     from aulib import training
-    from aulib.runs import train_run
+    from aulib.train_run import train_run
 
     training.measured_at = lambda *_: set()  # gradients' shares: at a few of 60,000 steps, at half of these
     clock = StepClock()

@@ -127,7 +127,7 @@ def app(run: Path, home: Path):
     """`aulib app` on a run; gives its address without and its token."""
     port = free_port()
     code = (
-        "import sys; from aulib.serving import serve; run, runs, kept, port, token = sys.argv[1:]; "
+        "import sys; from aubench.app import serve; run, runs, kept, port, token = sys.argv[1:]; "
         "serve({'run': run, 'runs_folder': runs}, kept, int(port), False, token)"
     )
     arguments = [str(run), str(run.parent), str(home / "kept"), str(port), TOKEN]

@@ -89,9 +89,8 @@ def finished(tmp_path_factory) -> SimpleNamespace:
 
     Shared by all tests: read them, and copy them before you change anything.
     """
+    from aulib.train_run import train_run
     from tiny import TINY_VALUES
-
-    from aulib.runs import train_run
 
     root = tmp_path_factory.mktemp("finished")
     sets = {name: write_tiny_set(root / name, seed=seed) for seed, name in enumerate(("source", "target"))}
@@ -116,9 +115,8 @@ def book(tmp_path_factory) -> SimpleNamespace:
     """
     for name in ("furo", "myst_nb"):
         pytest.importorskip(name, reason="the extra book is not installed: pip install -e '.[book]'")
+    from aubench.study.notebook_runner import run_notebook
     from test_notebooks import COURSE, tiny_parameters
-
-    from aulib.running import run_notebook
 
     out = tmp_path_factory.mktemp("book")
     sets = {name: str(write_tiny_set(out / name, seed=i)) for i, name in enumerate(("source", "target"))}

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from aulib.contrastive import RICH_TWO, SUPERVISORS
 from aulib.methods import METHODS
-from aulib.supervisors import RICH_TWO, SUPERVISORS
 
 
 def write_run(

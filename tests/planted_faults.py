@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from conftest import face_outline
 from PIL import Image, ImageDraw
+
+from conftest import face_outline
 
 AUS = ("AU01", "AU02", "AU04", "AU06", "AU12", "AU25")
 PEOPLE, EACH, SIDE = 30, 5, 128

@@ -4,11 +4,11 @@ labels."""
 from pathlib import Path
 
 import numpy as np
-from conftest import face_outline
 from PIL import Image
 from scipy.io import savemat
 
 from aulib.landmarks import to_49
+from conftest import face_outline
 
 SIDE = 64
 BP4D_HEADER = list(range(0, 29))  # 0 is the frame, column k is AU k

@@ -6,8 +6,7 @@ import tempfile
 from pathlib import Path
 
 import raw_trees
-
-from aulib.converting.convert import convert
+from aubench.datasets.converters.convert import convert
 
 PAGE = Path(__file__).resolve().parents[1] / "docs/datasets/report.md"
 BEGIN, END = "<!-- report:begin -->\n```\n", "```\n<!-- report:end -->"

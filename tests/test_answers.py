@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from fabricated import write_run, write_small_study
 
-from aulib import answers, idleness_in_words, rivals_in_words, rounds_in_words, verdicts
-from aulib.readme import study_block
-from aulib.summaries import summarise_runs, write_summary
-from aulib.supervisors import ALL_SIX, RICH_TWO
+from aubench.report import answers, idleness_in_words, rivals_in_words, rounds_in_words, verdicts
+from aubench.report.readme import study_block
+from aubench.report.summaries import summarise_runs, write_summary
+from aulib.contrastive import ALL_SIX, RICH_TWO
+from fabricated import write_run, write_small_study
 
 
 def row(difference, low, high, p_holm) -> dict:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from aulib.attention_measures import (
+from aubench.inspection.attention_measures import (
     FRACTIONS,
     area_under,
     best_mass,

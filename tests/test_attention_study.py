@@ -7,11 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from conftest import write_tiny_set
 
-from aulib import plots
-from aulib.attention_measures import FRACTIONS, mass_inside
-from aulib.attention_study import (
+from aubench import plots
+from aubench.inspection.attention_measures import FRACTIONS, mass_inside
+from aubench.inspection.attention_study import (
     curve_areas,
     curve_table,
     explain,
@@ -20,9 +19,10 @@ from aulib.attention_study import (
     region_table,
     true_regions,
 )  # fmt: skip
-from aulib.checkpoints import load_run
-from aulib.decoding import fit_decoder
-from aulib.shown_faces import faces_from, faces_to_show, kept_faces
+from aubench.inspection.decoding import fit_decoder
+from aubench.inspection.shown_faces import faces_from, faces_to_show, kept_faces
+from aulib.run import load_run
+from conftest import write_tiny_set
 
 AUS = ["AU01", "AU12"]  # of the tiny sets' labels
 

@@ -13,28 +13,28 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import raw_trees
-from conftest import face_outline, write_tiny_set
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
+
+import aubench.datasets.converters as converting
+import raw_trees
+from aubench.datasets.converters import CONVERTERS
+from aubench.datasets.converters.convert import convert
+from aubench.datasets.converters.mat_files import read_points, read_tracks
+from aubench.datasets.converters.sessions import Session
+from aubench.datasets.converters.trees import Tree
+from aubench.datasets.converters.videos import read_frames
+from aubench.datasets.doctor.examine import check
+from aubench.datasets.interchange.lists import read_jaanet, read_megraphau
+from aubench.datasets.interchange.tables import read_openface, read_pyfeat
+from aubench.datasets.landmark_tables import read_landmarks
+from aubench.datasets.photographs import prepare
+from aulib.dataset import read_dataset
+from aulib.images import read_picture
+from conftest import face_outline, write_tiny_set
 from test_interchange import jaanet_lists, megraphau_lists, openface_csv, pyfeat_csv
 from test_landmark_tables import landmark_csv
-
-import aulib.converting as converting
-from aulib.checking.doctor import check
-from aulib.converting import CONVERTERS
-from aulib.converting.convert import convert
-from aulib.converting.mat_files import read_points, read_tracks
-from aulib.converting.sessions import Session
-from aulib.converting.trees import Tree
-from aulib.converting.videos import read_frames
-from aulib.datasets import read_dataset
-from aulib.interchange.lists import read_jaanet, read_megraphau
-from aulib.interchange.tables import read_openface, read_pyfeat
-from aulib.landmark_tables import read_landmarks
-from aulib.photographs import prepare
-from aulib.pictures import read_picture
 
 CASES: Counter = Counter()  # how each case ended
 NAMED = (ValueError, FileNotFoundError, FileExistsError, OSError, Image.DecompressionBombError)
@@ -116,7 +116,7 @@ class Reader:
 
 def _converter(name: str, root: Path) -> Reader:
     raw = getattr(raw_trees, f"write_{name}")(root)
-    module = __import__(f"aulib.converting.{name}", fromlist=["find"])
+    module = __import__(f"aubench.datasets.converters.{name}", fromlist=["find"])
     source = module.find(Tree(raw))[0]
     keys = [key for key in source.files if key.startswith(("labels", "au ", "AU"))]
     file = source.files[keys[0]]

@@ -5,8 +5,9 @@ Screenshots of the last run lie in results/screenshots, to be opened and judged.
 
 from pathlib import Path
 
-import browsing
 import pytest
+
+import browsing
 from conftest import SHOWN_LESSON
 
 SCREENSHOTS = browsing.ROOT / "results" / "screenshots"

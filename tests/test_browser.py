@@ -6,13 +6,14 @@ Screenshots of the last run lie in results/screenshots, to be opened and judged.
 import os
 from pathlib import Path
 
-import browsing
 import nbformat
 import pytest
-from conftest import write_tiny_set
 from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 from PIL import Image
+
+import browsing
+from conftest import write_tiny_set
 from test_notebooks import COURSE, tiny_parameters
 
 SCREENSHOTS = browsing.ROOT / "results" / "screenshots"
@@ -38,7 +39,7 @@ def run(tmp_path_factory) -> Path:
     """
     if own := os.environ.get("AULIB_BROWSER_RUN"):
         return Path(own).absolute()
-    from aulib.runs import train_run
+    from aulib.train_run import train_run
 
     folder = tmp_path_factory.mktemp("runs") / "full"
     train_run(
@@ -53,7 +54,7 @@ def run(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def photograph(tmp_path_factory) -> Path:
     """A face rendered large, as the only one to be had without licence."""
-    from aulib.playing import Controls, render
+    from aubench.inspection.playground import Controls, render
 
     file = tmp_path_factory.mktemp("photographs") / "a face.png"
     Image.fromarray(render(Controls(seed=3), 256)[0]).save(file)
@@ -63,7 +64,7 @@ def photograph(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def lab(run, tmp_path_factory):
     """JupyterLab over a folder with the playground of that run, and one of a run that is not there."""
-    from aulib.serving import write_app_notebook
+    from aubench.app import write_app_notebook
 
     home = tmp_path_factory.mktemp("lab")
     (home / "notebooks").mkdir()

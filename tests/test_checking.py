@@ -6,17 +6,17 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import write_tiny_set
 from PIL import Image
-from planted_faults import EACH, PEOPLE, SIDE, Clinic
 
-from aulib.checking import doctor
-from aulib.checking.doctor import check, worst_faces
-from aulib.checking.duplicates import SAME, find_duplicates
-from aulib.checking.pictures import Look
+from aubench.datasets.doctor import examine
+from aubench.datasets.doctor.duplicates import SAME, find_duplicates
+from aubench.datasets.doctor.examine import check, worst_faces
+from aubench.datasets.doctor.pictures import Look
+from aufaces.domains import STUDIO, picture, sample_face
+from aufaces.renderer import FaceRenderer
 from aulib.landmarks import layout_of
-from aulib.synthetic.domains import STUDIO, picture, sample_face
-from aulib.synthetic.renderer import FaceRenderer
+from conftest import write_tiny_set
+from planted_faults import EACH, PEOPLE, SIDE, Clinic
 
 
 @pytest.fixture(scope="module")
@@ -87,13 +87,13 @@ def test_every_error_fits_the_terminal_and_all_findings_can_be_asked_for(spoilt)
     faults, diagnosis = spoilt
     told = [line for line in diagnosis.text().splitlines() if line.startswith("  ")]
     assert sum("... and" in line for line in told) == 0  # fourteen errors of one check
-    shown = doctor.SHOWN
+    shown = examine.SHOWN
     try:
-        doctor.SHOWN = {"error": 2, "warning": 2, "note": 2}
+        examine.SHOWN = {"error": 2, "warning": 2, "note": 2}
         assert "and 12 more: --all shows them" in diagnosis.text()
         assert "more: --all" not in diagnosis.text(everything=True)
     finally:
-        doctor.SHOWN = shown
+        examine.SHOWN = shown
 
 
 def test_no_name_is_empty_and_a_pair_of_pictures_is_said_once(spoilt):

@@ -5,10 +5,10 @@ import shutil
 
 import pytest
 import torch
-from tiny import SIZE, tiny_model
 
-from aulib.checkpoints import CONFIG, WEIGHTS, load_run, save_run
 from aulib.methods import METHODS
+from aulib.run import CONFIG, WEIGHTS, load_run, save_run
+from tiny import SIZE, tiny_model
 
 SETTINGS = {"method": "full", "read_target_from": "reconstruction", "weights": {"au_source": 1.0}}
 

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 import aulib
-from aulib import cli
+from aubench.cli import main
 
 COMMANDS = [
     "synth", "prepare", "convert", "check", "import", "export", "protocols", "run", "study", "run-one",
@@ -17,7 +17,7 @@ COMMANDS = [
 
 def call(capsys, *arguments) -> tuple[int, str, str]:
     with pytest.raises(SystemExit) as end:
-        cli.main([str(argument) for argument in arguments])
+        main.main([str(argument) for argument in arguments])
     told = capsys.readouterr()
     return end.value.code or 0, told.out, told.err
 
@@ -33,13 +33,13 @@ def notebook(tmp_path):
 @pytest.fixture
 def failing_run(monkeypatch):
     """`run` finds a runner that raises what the test puts here."""
-    from aulib import running
+    from aubench.study import notebook_runner
 
     def raising(error):
         def run_notebook(*arguments, **options):
             raise error
 
-        monkeypatch.setattr(running, "run_notebook", run_notebook)
+        monkeypatch.setattr(notebook_runner, "run_notebook", run_notebook)
 
     return raising
 
@@ -95,10 +95,10 @@ def test_a_parameter_that_does_not_fit_exits_with_2_and_says_which(capsys, noteb
 
 
 def test_parameters_reach_the_runner_with_their_declared_type(capsys, notebook, monkeypatch):
-    from aulib import running
+    from aubench.study import notebook_runner
 
     seen, scores = [], {"source.mean.f1": 0.8, "target.mean.f1": 0.5}  # the keys that 02_train writes
-    monkeypatch.setattr(running, "run_notebook", lambda *a, **k: seen.append(a[2]) or scores)
+    monkeypatch.setattr(notebook_runner, "run_notebook", lambda *a, **k: seen.append(a[2]) or scores)
     for words in (["-p", "steps", "-3"], ["-p", "steps=4"], ["--parameter", "steps", "5"]):
         status, out, _ = call(capsys, "run", notebook, *words, "--out", "x")
         assert status == 0 and "source.mean.f1        0.800\ntarget.mean.f1        0.500" in out
@@ -161,5 +161,5 @@ def test_the_installed_command_answers_at_most_six_times_slower_than_python_star
         return min(times)
 
     bare = best_of_three(sys.executable, "-c", "import json, argparse, inspect, typing")
-    told = best_of_three(sys.executable, "-m", "aulib.cli", "--help")
+    told = best_of_three(sys.executable, "-m", "aubench.cli.main", "--help")
     assert told < 6 * bare, f"help took {told:.2f} s, a bare start {bare:.2f} s"

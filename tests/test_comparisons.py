@@ -2,14 +2,14 @@
 
 import numpy as np
 import pytest
-from fabricated import write_run
 from scipy import stats
 
-from aulib import comparisons
-from aulib.comparisons import Contrast
-from aulib.run_values import MEAN
-from aulib.summaries import summarise_runs
-from aulib.supervisors import ALL_SIX, RICH_TWO, SUPERVISORS
+from aubench.report import statistics
+from aubench.report.run_values import MEAN
+from aubench.report.statistics import Contrast
+from aubench.report.summaries import summarise_runs
+from aulib.contrastive import ALL_SIX, RICH_TWO, SUPERVISORS
+from fabricated import write_run
 
 FOUR = [name for name in SUPERVISORS if name not in RICH_TWO]
 
@@ -24,59 +24,59 @@ def differences_of(folder, scores: dict[str, list[float]], **settings) -> dict:
 class TestInterval:
     def test_worked_by_hand(self):
         # mean 2, s 1, standard error 1 / sqrt(3); t with 2 degrees of freedom: 4.303
-        mean, low, high, p = comparisons.t_interval(np.array([1.0, 2.0, 3.0]))
+        mean, low, high, p = statistics.t_interval(np.array([1.0, 2.0, 3.0]))
         assert (mean, low, high) == pytest.approx((2, 2 - 4.303 / 3**0.5, 2 + 4.303 / 3**0.5), abs=1e-3)
         assert p == pytest.approx(stats.ttest_1samp([1, 2, 3], 0).pvalue)
 
     def test_covers_the_truth_as_often_as_it_says(self):
         rng = np.random.default_rng(0)
-        intervals = [comparisons.t_interval(values) for values in rng.normal(0.3, 1, (2000, 5))]
+        intervals = [statistics.t_interval(values) for values in rng.normal(0.3, 1, (2000, 5))]
         hits = [low <= 0.3 <= high for _, low, high, _ in intervals]
         assert np.mean(hits) == pytest.approx(0.95, abs=0.015)
 
     def test_one_seed_has_no_interval_and_no_seed_no_mean(self):
-        mean, *rest = comparisons.t_interval(np.array([0.4]))
+        mean, *rest = statistics.t_interval(np.array([0.4]))
         assert mean == 0.4 and np.isnan(rest).all()
-        assert np.isnan(comparisons.t_interval(np.array([]))).all()
+        assert np.isnan(statistics.t_interval(np.array([]))).all()
 
     def test_differences_without_spread_are_certain(self):
-        assert comparisons.t_interval(np.full(3, 0.2)) == pytest.approx((0.2, 0.2, 0.2, 0))
-        assert comparisons.t_interval(np.zeros(3)) == (0, 0, 0, 1)
+        assert statistics.t_interval(np.full(3, 0.2)) == pytest.approx((0.2, 0.2, 0.2, 0))
+        assert statistics.t_interval(np.zeros(3)) == (0, 0, 0, 1)
 
 
 class TestDetectable:
     def test_is_found_as_often_as_it_says(self):
-        low, high = comparisons.student_interval(0.0, 0.5, 4)[1:3]
+        low, high = statistics.student_interval(0.0, 0.5, 4)[1:3]
         for tests in (1, 4):
-            effect = comparisons.detectable(low, high, 5, tests)
+            effect = statistics.detectable(low, high, 5, tests)
             power = stats.nct.sf(stats.t.isf(0.025 / tests, 4), 4, effect / 0.5)  # SciPy's own noncentral t
             assert power == pytest.approx(0.8, abs=0.002)
 
     def test_needs_an_interval(self):
-        assert np.isnan(comparisons.detectable(np.nan, np.nan, 1))
-        assert comparisons.detectable(0.2, 0.2, 3) == 0
+        assert np.isnan(statistics.detectable(np.nan, np.nan, 1))
+        assert statistics.detectable(0.2, 0.2, 3) == 0
 
 
 class TestHolm:
     def test_worked_by_hand(self):
         # sorted .01 .02 .03 .04 times 4 3 2 1: .04 .06 .06 .04, never below the one before
         p = np.array([0.04, 0.01, 0.03, 0.02])
-        assert comparisons.holm(p) == pytest.approx([0.06, 0.04, 0.06, 0.06])
+        assert statistics.holm(p) == pytest.approx([0.06, 0.04, 0.06, 0.06])
 
     def test_never_exceeds_one_and_does_not_count_what_is_unknown(self):
-        corrected = comparisons.holm(np.array([0.6, np.nan, 0.02, 0.9]))
+        corrected = statistics.holm(np.array([0.6, np.nan, 0.02, 0.9]))
         assert corrected[[0, 2, 3]] == pytest.approx([1, 0.06, 1]) and np.isnan(corrected[1])
 
     def test_what_changes_inside_is_one_family_of_measures(self, tmp_path):
         summary = differences_of(tmp_path, {"full": [0.6, 0.7, 0.65], "contrastive": [0.5, 0.55, 0.53]})
-        table = comparisons.changes_inside(summary, ["f1", "auc"]).set_index("measure")
+        table = statistics.changes_inside(summary, ["f1", "auc"]).set_index("measure")
         assert set(table["au"]) == {MEAN} and len(table) == 2
-        assert list(table["p_holm"]) == pytest.approx(comparisons.holm(table["p"].to_numpy()))
+        assert list(table["p_holm"]) == pytest.approx(statistics.holm(table["p"].to_numpy()))
         assert table["p_holm"].min() == pytest.approx(2 * table["p"].min())
 
     def test_means_and_aus_are_families_of_their_own(self, tmp_path):
         summary = differences_of(tmp_path, {"full": [0.6, 0.7, 0.65], "adld": [0.5, 0.55, 0.53]})
-        table = comparisons.paired_differences(summary, [Contrast("full", "adld")], ["f1", "auc"])
+        table = statistics.paired_differences(summary, [Contrast("full", "adld")], ["f1", "auc"])
         assert len(table) == 4  # mean and AU01 of both measures
         np.testing.assert_allclose(table["p_holm"], table["p"])
 
@@ -85,29 +85,29 @@ class TestPairedDifferences:
     def test_are_taken_seed_by_seed(self, tmp_path):
         # +.10 in every seed, whatever the seeds do to both
         summary = differences_of(tmp_path, {"full": [0.4, 0.6, 0.8], "adld": [0.3, 0.5, 0.7]})
-        row = comparisons.paired_differences(summary, [Contrast("full", "adld", "x")], ["f1"]).iloc[0]
+        row = statistics.paired_differences(summary, [Contrast("full", "adld", "x")], ["f1"]).iloc[0]
         assert row[["difference", "low", "high"]].tolist() == pytest.approx([0.1] * 3)
         assert row["au"] == MEAN and row["seeds"] == 3 and row["about"] == "x"
 
     def test_seeds_that_only_one_variant_has_do_not_count(self, tmp_path):
         summary = differences_of(tmp_path, {"full": [0.4, 0.6, 0.9], "adld": [0.3, 0.4]})
-        row = comparisons.paired_differences(summary, [Contrast("full", "adld")], ["f1"]).iloc[0]
+        row = statistics.paired_differences(summary, [Contrast("full", "adld")], ["f1"]).iloc[0]
         assert row["seeds"] == 2 and row["difference"] == pytest.approx(0.15)
 
     def test_against_leaves_the_oracle_and_the_reference_out(self, tmp_path):
         summary = differences_of(tmp_path, {name: [0.5] for name in ("source-only", "adld", "oracle")})
-        assert [c.variant for c in comparisons.against(summary, "source-only")] == ["adld"]
+        assert [c.variant for c in statistics.against(summary, "source-only")] == ["adld"]
         with pytest.raises(ValueError, match="no variant 'nobody'; it has"):
-            comparisons.against(summary, "nobody")
+            statistics.against(summary, "nobody")
 
     def test_the_usual_reference_is_the_two_plain_supervisors(self, tmp_path):
         names = ["source-only", "adld", "contrastive"]
         for last in ("contrastive", "source-only"):
             summary = differences_of(tmp_path / last, {name: [0.5] for name in names})
-            assert comparisons.usual_reference(summary) == last
+            assert statistics.usual_reference(summary) == last
             names.remove(last)
         with pytest.raises(ValueError, match="name one of"):
-            comparisons.usual_reference(differences_of(tmp_path / "none", {"adld": [0.5]}))
+            statistics.usual_reference(differences_of(tmp_path / "none", {"adld": [0.5]}))
 
 
 class TestSupervisors:
@@ -127,11 +127,11 @@ class TestSupervisors:
         return tmp_path
 
     def test_are_compared_where_variants_differ_in_them_alone(self, ladder):
-        pairs = comparisons.supervisor_contrasts(summarise_runs(ladder))
+        pairs = statistics.supervisor_contrasts(summarise_runs(ladder))
         assert {(c.variant, c.reference, c.about) for c in pairs} == {
             ("plus", "contrastive", "shape_source"), ("full", "without", "shape_source"),
         }  # fmt: skip
-        four = comparisons.the_four(summarise_runs(ladder))
+        four = statistics.the_four(summarise_runs(ladder))
         assert [(c.variant, c.reference) for c in four] == [("full", "contrastive")]
 
     def test_variants_that_differ_in_something_else_too_are_not(self, ladder):
@@ -140,17 +140,17 @@ class TestSupervisors:
                   weights={"au_source": 2.0})  # fmt: skip
         write_run(ladder, "dense", 0, {"AU01": 0.5}, "contrastive", (*RICH_TWO, "texture_source"),
                   alignment="dense")  # fmt: skip
-        about = {c.about for c in comparisons.supervisor_contrasts(summarise_runs(ladder))}
+        about = {c.about for c in statistics.supervisor_contrasts(summarise_runs(ladder))}
         assert about == {"shape_source"}
 
     def test_an_effect_is_the_mean_of_its_contrasts_seed_by_seed(self, ladder):
-        row = comparisons.effects_of_supervisors(summarise_runs(ladder), ["f1"]).iloc[0]
+        row = statistics.effects_of_supervisors(summarise_runs(ladder), ["f1"]).iloc[0]
         # seed 0: (.02 + .06) / 2 = .04, seed 1: (.04 + .08) / 2 = .06
-        expected = comparisons.t_interval(np.array([0.04, 0.06]))
+        expected = statistics.t_interval(np.array([0.04, 0.06]))
         assert row[["difference", "low", "high", "p"]].tolist() == pytest.approx(expected)
         assert row["contrasts"] == 2 and row["seeds"] == 2
 
     def test_without_such_pairs_there_is_an_empty_table(self, tmp_path):
         summary = differences_of(tmp_path, {"full": [0.5, 0.6]})
-        assert comparisons.effects_of_supervisors(summary, ["f1"]).empty
-        assert comparisons.paired_differences(summary, [], ["f1"]).empty
+        assert statistics.effects_of_supervisors(summary, ["f1"]).empty
+        assert statistics.paired_differences(summary, [], ["f1"]).empty

@@ -8,18 +8,18 @@ from importlib import import_module
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
+
 import raw_trees
 import sample_report
-from conftest import face_outline
-from PIL import Image
-from tiny import TINY_VALUES
-
-from aulib.converting import CONVERTERS, frames
-from aulib.converting.convert import convert
-from aulib.converting.trees import Tree
-from aulib.datasets import read_dataset
-from aulib.fold_scores import fold_table
+from aubench.datasets.converters import CONVERTERS, frames
+from aubench.datasets.converters.convert import convert
+from aubench.datasets.converters.trees import Tree
+from aubench.report.fold_scores import fold_table
+from aulib.dataset import read_dataset
 from aulib.landmarks import to_49
+from conftest import face_outline
+from tiny import TINY_VALUES
 
 NO_LANDMARKS = "no landmarks in the set for it (landmarks by detector: --landmarks detect)"
 
@@ -30,7 +30,7 @@ def detector(monkeypatch):
     monkeypatch.setattr(
         frames, "detect_landmarks", lambda pixels: (face_outline(len(pixels)).astype(np.float32), 1)
     )
-    monkeypatch.setattr("aulib.converting.convert.require_detector", lambda: None)
+    monkeypatch.setattr("aubench.datasets.converters.convert.require_detector", lambda: None)
 
 
 def converted(name, tmp_path, **options):
@@ -194,7 +194,7 @@ def test_ckplus_named_aus_are_present_and_intensity_0_is_unknown(tmp_path):
 
 
 def _train(source, target, out):
-    from aulib.runs import train_run
+    from aulib.train_run import train_run
 
     metrics = train_run(
         str(source), str(target), "full", steps=2, batch_size=3, precision="32-true", out_dir=str(out),
@@ -299,9 +299,9 @@ def test_what_must_not_be_overwritten_is_not(tmp_path):
 
 
 def test_base_rates_far_from_the_published_ones_are_marked(tmp_path):
-    from aulib.converting.bp4d import EXPECTED
-    from aulib.converting.report import compare_rates
-    from aulib.datasets import DatasetFolder
+    from aubench.datasets.converters.bp4d import EXPECTED
+    from aubench.datasets.converters.report import compare_rates
+    from aulib.dataset import DatasetFolder
 
     rng = np.random.default_rng(0)
     rates = EXPECTED.rates | {"AU15": 0.5}
@@ -315,7 +315,7 @@ def test_base_rates_far_from_the_published_ones_are_marked(tmp_path):
 
 @pytest.mark.parametrize("name", CONVERTERS)
 def test_expected_figures_agree_among_themselves(name):
-    expected = import_module(f"aulib.converting.{name}").EXPECTED
+    expected = import_module(f"aubench.datasets.converters.{name}").EXPECTED
     assert all(0 < rate < 1 for rate in expected.rates.values()) and set(expected.rates) <= set(expected.aus)
     assert expected.sources
     if expected.frames_of:
@@ -474,7 +474,7 @@ def test_where_two_folders_are_common_the_choice_is_noted(set_, folder, elsewher
 
 def whole_but(missing_au="", cut=0, without=""):
     """Coverage of a whole DISFA but for what is named, of person SN002."""
-    from aulib.converting.disfa import EXPECTED
+    from aubench.datasets.converters.disfa import EXPECTED
 
     for person, number in EXPECTED.frames_of.items():
         aus = {f"{au}_r" for au in EXPECTED.aus} - ({f"{missing_au}_r"} if person == "SN002" else set())
@@ -488,7 +488,7 @@ def whole_but(missing_au="", cut=0, without=""):
 
 
 def test_coverage_counts_coded_rows_whatever_became_of_their_pictures():
-    from aulib.converting.coverage import cover
+    from aubench.datasets.converters.coverage import cover
 
     rows = {
         "frame": ["A/1", "A/2", "A/3", "A/4"],
@@ -512,12 +512,12 @@ def test_coverage_counts_coded_rows_whatever_became_of_their_pictures():
     ],
 )
 def test_label_rows_of_a_session_that_cannot_be_read_are_counted(name, file, content, number, tmp_path):
-    from aulib.converting.label_tables import count_label_rows
+    from aubench.datasets.converters.label_tables import count_label_rows
 
     raw = getattr(raw_trees, f"write_{name}")(tmp_path / "raw")
     if file:
         (raw / file).write_text(content)
-    assert count_label_rows(import_module(f"aulib.converting.{name}").find(Tree(raw))[0]) == number
+    assert count_label_rows(import_module(f"aubench.datasets.converters.{name}").find(Tree(raw))[0]) == number
 
 
 @pytest.mark.parametrize(
@@ -536,8 +536,8 @@ def test_label_rows_of_a_session_that_cannot_be_read_are_counted(name, file, con
     ],
 )
 def test_labels_that_are_not_there_are_named_with_their_person(faults, told):
-    from aulib.converting.coverage import what_is_missing
-    from aulib.converting.disfa import EXPECTED
+    from aubench.datasets.converters.coverage import what_is_missing
+    from aubench.datasets.converters.disfa import EXPECTED
 
     warnings = what_is_missing(pd.DataFrame(list(whole_but(**faults))), EXPECTED, "r")
     assert all(any(words in warning for warning in warnings) for words in told)
@@ -566,7 +566,7 @@ def test_a_missing_au_file_is_warned_of(tmp_path):
 
 
 def _first(set_, raw):
-    module = import_module(f"aulib.converting.{set_}")
+    module = import_module(f"aubench.datasets.converters.{set_}")
     return module.read(module.find(Tree(raw))[0])
 
 
@@ -647,7 +647,7 @@ def test_rows_that_are_missing_or_cut_are_told_where_the_format_can_tell(tmp_pat
 
 def test_affwild2s_header_is_one_of_two_and_its_rows_are_counted_against_the_video(tmp_path):
     raw = raw_trees.write_affwild2(tmp_path / "raw")
-    affwild2 = import_module("aulib.converting.affwild2")
+    affwild2 = import_module("aubench.datasets.converters.affwild2")
     sources = {source.name: source for source in affwild2.find(Tree(raw))}
     path = sources["46"].files["labels"]
     good = path.read_text()
@@ -715,7 +715,7 @@ def test_a_damaged_first_row_of_an_intensity_file_is_no_header(tmp_path):
 
 
 def test_a_tree_is_listed_once_however_many_sessions_it_has(tmp_path, monkeypatch):
-    from aulib.converting import trees
+    from aubench.datasets.converters import trees
 
     listed = []
     entries = trees._entries
@@ -723,7 +723,7 @@ def test_a_tree_is_listed_once_however_many_sessions_it_has(tmp_path, monkeypatc
     for set_ in CONVERTERS:
         listed.clear()
         raw = getattr(raw_trees, f"write_{set_}")(tmp_path / set_)
-        assert import_module(f"aulib.converting.{set_}").find(Tree(raw))
+        assert import_module(f"aubench.datasets.converters.{set_}").find(Tree(raw))
         assert len(listed) == len(set(listed)), set_
 
 

@@ -8,14 +8,14 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import face_outline
 from PIL import Image
 from scipy.ndimage import map_coordinates
 
-import aulib.cropping as cropping
-from aulib.cropping import ADLD_CROP, JAANET_CROP, CropSpec, crop_dataset, crop_face, crop_matrix
-from aulib.datasets import read_dataset, write_manifest
+import aulib.crops as cropping
+from aulib.crops import ADLD_CROP, JAANET_CROP, CropSpec, crop_dataset, crop_face, crop_matrix
+from aulib.dataset import read_dataset, write_manifest
 from aulib.landmarks import LAYOUT_49, LAYOUT_68, to_49
+from conftest import face_outline
 
 
 def face_of_five(right_eye, left_eye, nose, right_mouth, left_mouth, layout=LAYOUT_68):

@@ -6,9 +6,9 @@ import types
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import TINY_AUS, face_outline, write_tiny_set
 
-from aulib.datasets import DatasetFolder, read_dataset, write_manifest
+from aulib.dataset import DatasetFolder, read_dataset, write_manifest
+from conftest import TINY_AUS, face_outline, write_tiny_set
 
 
 def make_set(folder, n=6, landmarks=68, **columns):
@@ -304,9 +304,9 @@ def test_a_set_made_in_memory_has_no_version(tmp_path):
 
 def test_a_synthetic_name_is_resolved_to_the_folder_of_that_set(tmp_path, monkeypatch):
     asked = []
-    sets = types.ModuleType("aulib.synthetic.sets")  # stands in for the renderer
+    sets = types.ModuleType("aufaces.sets")  # stands in for the renderer
     sets.resolve = lambda name: asked.append(name) or write_tiny_set(tmp_path / "rendered")
-    monkeypatch.setitem(sys.modules, "aulib.synthetic.sets", sets)
+    monkeypatch.setitem(sys.modules, "aufaces.sets", sets)
     assert len(read_dataset("synthetic:wild?n=24&seed=3")) == 24
     assert asked == ["synthetic:wild?n=24&seed=3"]
 

@@ -6,11 +6,9 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from conftest import write_tiny_set
 from PIL import Image
 
-from aulib.checkpoints import load_run
-from aulib.decoding import (
+from aubench.inspection.decoding import (
     ABOUT,
     CELLS,
     DECODER,
@@ -25,6 +23,8 @@ from aulib.decoding import (
     side_of,
     split_colour,
 )  # fmt: skip
+from aulib.run import load_run
+from conftest import write_tiny_set
 
 
 @pytest.fixture
@@ -109,7 +109,7 @@ def test_a_fitted_decoder_is_opened_and_one_of_other_weights_or_steps_is_fitted_
 @pytest.mark.slow
 def test_a_decoder_learns_what_features_hold(run, tmp_path):
     """Pictures of one stripe, in another place each, so that its place is all that there is to learn."""
-    from aulib.shown_faces import faces_from
+    from aubench.inspection.shown_faces import faces_from
 
     stripes = write_tiny_set(tmp_path / "stripes")
     for index, file in enumerate(sorted((stripes / "images").iterdir())):

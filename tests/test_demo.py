@@ -5,9 +5,9 @@ from contextlib import nullcontext
 
 import pytest
 
-from aulib import demo
-from aulib.running import NotebookFailed, write_json
-from aulib.study import is_done
+from aubench.cli import demo
+from aubench.study.notebook_runner import NotebookFailed, write_json
+from aubench.study.plan import is_done
 
 
 @pytest.fixture

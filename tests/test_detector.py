@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from aulib.detector import detect_landmarks, require_detector
+from aubench.datasets.landmark_detector import detect_landmarks, require_detector
 
 
 @pytest.fixture

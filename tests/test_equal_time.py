@@ -2,10 +2,10 @@
 
 import pytest
 import yaml
-from fabricated import write_run
 
-from aulib import equal_time
-from aulib.summaries import summarise_runs, write_summary
+from aubench.report import equal_time
+from aubench.report.summaries import summarise_runs, write_summary
+from fabricated import write_run
 
 
 @pytest.fixture

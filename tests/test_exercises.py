@@ -2,7 +2,7 @@
 
 import pytest
 
-from aulib.course.exercises import exercise, right, wrong
+from exercises import exercise, right, wrong
 
 
 @exercise("a number above 2, such as 3")

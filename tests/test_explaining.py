@@ -2,9 +2,16 @@
 
 import pytest
 import torch
-from tiny import AUS, SIZE, tiny_model
 
-from aulib.explaining import answers, attribution_maps, enlarged, evidence_maps, landmark_maps, smoothed
+from aubench.inspection.attention_maps import (
+    answers,
+    attribution_maps,
+    enlarged,
+    evidence_maps,
+    landmark_maps,
+    smoothed,
+)
+from tiny import AUS, SIZE, tiny_model
 
 
 @pytest.fixture(scope="module")

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from aulib.cropping import CropSpec
-from aulib.factor_faces import (
+from aubench.inspection.factor_faces import (
     CONDITIONS,
     Answers,
     changes_per_au,
@@ -14,6 +13,7 @@ from aulib.factor_faces import (
     mean_f1,
     people_of,
 )
+from aulib.crops import CropSpec
 
 AUS = ("AU01", "AU12", "AU99")
 

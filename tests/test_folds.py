@@ -5,20 +5,20 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+
 import raw_trees
+from aubench.datasets.converters.convert import convert
+from aubench.report import summaries
+from aubench.report.fold_scores import folds_of
+from aubench.report.tables import study_table
+from aubench.study.folds import parameters_in_fold, sets_of_fold, train_folds
+from aubench.study.notebook_runner import effective_parameters, notebook_path, run_key
+from aubench.study.parameters import ParameterError
+from aubench.study.plan import StudyError, expand, read_study
+from aubench.study.status import summary_of
+from aulib.protocols import PROTOCOLS
 from fabricated import write_run
 from tiny import TINY_VALUES
-
-from aulib import summaries
-from aulib.converting.convert import convert
-from aulib.fold_scores import folds_of
-from aulib.folds import parameters_in_fold, sets_of_fold, train_folds
-from aulib.parameters import ParameterError
-from aulib.protocols import PROTOCOLS
-from aulib.running import effective_parameters, notebook_path, run_key
-from aulib.study import StudyError, expand, read_study
-from aulib.study_table import summary_of
-from aulib.tables import study_table
 
 STUDY = """question: why?
 notebook: 02_train
@@ -213,7 +213,7 @@ def bp4d(tmp_path_factory) -> Path:
 
 
 def test_a_converted_bp4d_is_trained_in_all_its_folds(bp4d, tmp_path):
-    from aulib.runs import train_run
+    from aulib.train_run import train_run
 
     values = TINY_VALUES | {"num_landmarks": 49}
     metrics, folders = train_folds(
@@ -230,7 +230,7 @@ def test_a_converted_bp4d_is_trained_in_all_its_folds(bp4d, tmp_path):
 
 @pytest.mark.slow
 def test_a_study_of_a_converted_bp4d_ends_in_a_table_of_fold_means(bp4d, tmp_path, monkeypatch, capsys):
-    from aulib.cli import main
+    from aubench.cli.main import main
 
     monkeypatch.chdir(tmp_path)
     file = study(tmp_path, STUDY.replace("data/bp4d", str(bp4d)).replace("[3, 1]", "[3]"))
@@ -244,7 +244,7 @@ def test_a_study_of_a_converted_bp4d_ends_in_a_table_of_fold_means(bp4d, tmp_pat
 
 @pytest.mark.slow
 def test_02_train_takes_a_whole_protocol_and_reports_its_mean(bp4d, tmp_path):
-    from aulib.running import run_notebook
+    from aubench.study.notebook_runner import run_notebook
 
     values = {"source": str(bp4d), "target": str(bp4d), "protocol": "bp4d-3fold", "method": "source-only"}
     values |= {"steps": 2, "batch_size": 3, "precision": "32-true"}
@@ -254,7 +254,7 @@ def test_02_train_takes_a_whole_protocol_and_reports_its_mean(bp4d, tmp_path):
 
 
 def test_a_folder_that_is_not_there_is_named_when_the_run_begins(tmp_path, monkeypatch):
-    from aulib.runs import train_run
+    from aulib.train_run import train_run
 
     monkeypatch.chdir(tmp_path)
     expand(read_study(Path(__file__).parent.parent / "experiments/bp4d_3fold.yml"))  # a plan needs no data

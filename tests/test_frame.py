@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from aulib.readme import (
+from aubench.report.readme import (
     RESULTS,
     conversion_block,
     cycle_block,
@@ -80,7 +80,7 @@ def test_the_results_table_shows_mean_and_range_times_100(tmp_path):
 
 
 def test_the_readmes_results_are_of_the_study_it_names():
-    from aulib.study import read_study
+    from aubench.study.plan import read_study
 
     study = read_study(ROOT / "experiments" / "studio_to_wild.yml")
     settings = json.loads((ROOT / RESULTS).read_text())["settings"]
@@ -182,7 +182,7 @@ def test_the_map_names_every_module():
 
 
 def test_importing_the_package_or_the_command_line_imports_nothing_heavy():
-    code = "import sys, aulib, aulib.cli; print(' '.join(sys.modules))"
+    code = "import sys, aulib, aubench.cli.main; print(' '.join(sys.modules))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     heavy = {
         "torch",
@@ -240,4 +240,4 @@ def test_a_built_wheel_carries_the_notebooks_it_runs(tmp_path):
 
 
 def test_the_command_can_be_imported_without_being_run():
-    importlib.import_module("aulib.__main__")  # as the book does with every module
+    importlib.import_module("aubench.__main__")  # as the book does with every module

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from tiny import tiny_model
 
 from aulib.gradients import MEASUREMENTS, gradient_shares, measured_at, shared_parameters
+from tiny import tiny_model
 
 
 @pytest.fixture

@@ -3,16 +3,16 @@
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import face_outline, write_tiny_set
 from PIL import Image
 
-from aulib.cropping import ADLD_CROP, crop_matrix
-from aulib.datasets import read_dataset
-from aulib.interchange.folders import Lists, export, import_lists, import_table
-from aulib.interchange.lists import read_jaanet, read_megraphau, write_jaanet, write_megraphau
-from aulib.interchange.tables import read_openface, read_pyfeat, write_openface, write_pyfeat
+from aubench.datasets.interchange.folders import Lists, export, import_lists, import_table
+from aubench.datasets.interchange.lists import read_jaanet, read_megraphau, write_jaanet, write_megraphau
+from aubench.datasets.interchange.tables import read_openface, read_pyfeat, write_openface, write_pyfeat
+from aulib.crops import ADLD_CROP, crop_matrix
+from aulib.dataset import read_dataset
 from aulib.landmarks import to_49
 from aulib.protocols import BP4D_AUS, DISFA_8
+from conftest import face_outline, write_tiny_set
 
 OPENFACE_AUS = "01 02 04 05 06 07 09 10 12 14 15 17 20 23 25 26 45".split()
 
@@ -313,7 +313,7 @@ def test_a_failed_import_leaves_nothing_and_names_the_line_of_the_csv(tmp_path):
 def test_aus_that_are_none_are_refused_by_name(aus, wrong):
     import typer
 
-    from aulib.commands.data import _named_aus
+    from aubench.cli.data import _named_aus
 
     assert _named_aus("1,AU12, 4") == ["AU01", "AU12", "AU04"] and _named_aus("") is None
     with pytest.raises(typer.BadParameter, match=f"'{wrong}' is no AU; write their numbers"):

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 import torch
-from tiny import AUS
 
+from aulib.batches import Faces
 from aulib.landmark_classifier import fit_landmark_head
 from aulib.landmarks import LAYOUT_68
-from aulib.loaders import Faces
 from aulib.networks import LandmarkAUHead
 from aulib.objective import Objective
+from tiny import AUS
 
 
 @pytest.fixture(scope="module")

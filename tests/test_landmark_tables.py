@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import face_outline
 
-from aulib.landmark_tables import read_landmarks
+from aubench.datasets.landmark_tables import read_landmarks
+from conftest import face_outline
 
 
 def landmark_csv(path: Path, named: list[tuple[str, float]], column="image", **columns) -> Path:

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from conftest import face_outline
 
 from aulib.landmarks import (
     LAYOUT_49,
@@ -14,6 +13,7 @@ from aulib.landmarks import (
     refuse_outside,
     to_49,
 )
+from conftest import face_outline
 
 # 1-based flip order of the 49 points as ADLD and JAA-Net ship it (reflect_49.txt).
 PUBLISHED_FLIP_49 = (

@@ -3,13 +3,15 @@
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import TINY_AUS, write_tiny_set
 
-from aulib.course import acting, lesson_1, lesson_1_figures
-from aulib.course.au_sheet import AUSheet
-from aulib.datasets import DatasetFolder, read_dataset
+import acting
+import lesson_1
+import lesson_1_figures
+from au_sheet import AUSheet
+from aufaces.actions import AUS, PROTOTYPES
+from aulib.dataset import DatasetFolder, read_dataset
 from aulib.labels import binarise
-from aulib.synthetic.actions import AUS, PROTOTYPES
+from conftest import TINY_AUS, write_tiny_set
 
 NONSENSE = [None, 7, "`x`", [1, 2], {1: 2}, {"AU12": "much"}, float, {"AU12": float("nan")}, object()]
 

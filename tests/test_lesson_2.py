@@ -6,11 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from aulib.course import lesson_2, lesson_2_figures
-from aulib.course.factor_mixer import FactorMixer
-from aulib.factor_faces import CONDITIONS, Answers, answers_by_factor, changes_per_au, drops
+import lesson_2
+import lesson_2_figures
+from aubench.inspection.factor_faces import CONDITIONS, Answers, answers_by_factor, changes_per_au, drops
+from aubench.inspection.playground import open_run
 from aulib.metrics import f1_normalised
-from aulib.playing import open_run
+from factor_mixer import FactorMixer
 
 COUNT = 8
 NONSENSE = [None, "seven", [1, 2], {1: 2}, float("nan"), object()]

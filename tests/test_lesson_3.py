@@ -7,12 +7,13 @@ import pandas as pd
 import pytest
 import torch
 from PIL import Image, ImageDraw
+
+import heatmaps
+import lesson_3
+from aubench.inspection.shown_faces import ShownFaces
+from heatmap_reader import HeatmapReader, _mark
 from tiny import tiny_model
 from tried_exercises import TriedExercises
-
-from aulib.course import heatmaps, lesson_3
-from aulib.shown_faces import ShownFaces
-from aulib.widgets.heatmap_reader import HeatmapReader, _mark
 
 OTHER_KINDS = [None, "three", 7, {}, [[]], object(), float]
 

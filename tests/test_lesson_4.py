@@ -4,13 +4,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+
+import halves
+import lesson_4
+from aubench.inspection.shown_faces import ShownFaces
 from conftest import face_outline
+from taking_apart import TakingApart
 from tiny import AUS, SIZE, lively_model, tiny_model
 from tried_exercises import TriedExercises
-
-from aulib.course import halves, lesson_4
-from aulib.shown_faces import ShownFaces
-from aulib.widgets.taking_apart import TakingApart
 
 OTHER_KINDS = [None, "three", {}, [[]], object()]
 
@@ -29,7 +30,7 @@ def model():
 
 @pytest.fixture(scope="module")
 def measured(finished):
-    from aulib.checkpoints import load_run
+    from aulib.run import load_run
 
     config = load_run(finished.full)[0].config
     faces = halves.faces_by_split(str(finished.source), str(finished.target), config, limit=8)

@@ -4,13 +4,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+
+import lesson_5
+import rounds
+from aubench.inspection import two_rounds
+from aubench.inspection.decoding import FaceDecoder
+from aubench.inspection.shown_faces import ShownFaces
 from tiny import SIZE, lively_model, tiny_model
 from tried_exercises import TriedExercises
-
-from aulib import two_rounds
-from aulib.course import lesson_5, rounds
-from aulib.decoding import FaceDecoder
-from aulib.shown_faces import ShownFaces
 
 OTHER_KINDS = [None, "three", 7, {}, [[]], object()]
 MODEL = lively_model("full")

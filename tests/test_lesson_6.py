@@ -7,9 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from aulib.course import circle, circle_figures, lesson_6
-from aulib.course.circle_instrument import Circle
-from aulib.supervisors import SUPERVISORS
+import circle
+import circle_figures
+import lesson_6
+from aulib.contrastive import SUPERVISORS
+from circle_instrument import Circle
 
 EVEN = [0, 90, 180, 270]
 RIVALS = (90, 115, [150, 200, 300])

@@ -10,15 +10,16 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from aulib.course import lesson_7, small_study
-from aulib.course.own_supervisor import check_own, faces_of_noise, function_in, source_of
-from aulib.course.own_supervisor import tried as tried_function
-from aulib.course.seeds import StudySimulator, draw_luck, power, relative_width, simulate
+import lesson_7
+import small_study
+from aubench.report.summaries import Summary
+from aubench.study.parameters import declared_parameters
+from aubench.study.plan import StudyError, expand, read_study
+from aulib.contrastive import SUPERVISORS, Projections, Supervisor, info_nce
 from aulib.objective import ROUND_TERMS, TERMS
-from aulib.parameters import declared_parameters
-from aulib.study import StudyError, expand, read_study
-from aulib.summaries import Summary
-from aulib.supervisors import SUPERVISORS, Projections, Supervisor, info_nce
+from own_supervisor import check_own, faces_of_noise, function_in, source_of
+from own_supervisor import tried as tried_function
+from seeds import StudySimulator, draw_luck, power, relative_width, simulate
 
 
 def own(outputs, project, temperature):

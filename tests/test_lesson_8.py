@@ -5,11 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import write_tiny_set
 
-from aulib.course import equal_figures, equal_heads, equal_words, lesson_8, stand_ins
-from aulib.course.equal_heads import AGES, SAME_AGE, SAME_TONE, Read, at_age, at_tone, crossed_interval
-from aulib.synthetic.people import sample_person, skin_tone
+import equal_figures
+import equal_heads
+import equal_words
+import lesson_8
+import stand_ins
+from aufaces.people import sample_person, skin_tone
+from conftest import write_tiny_set
+from equal_heads import AGES, SAME_AGE, SAME_TONE, Read, at_age, at_tone, crossed_interval
 
 PERSON = sample_person(5, (0.62, 0.85))
 
@@ -313,8 +317,8 @@ def test_rates_are_those_of_the_heads_compared_with():
 
 
 def test_a_run_reads_equal_heads_and_the_instrument_follows_its_sliders(tmp_path):
-    from aulib.course.head_instrument import SameHead
-    from aulib.course.practice import practice_run
+    from head_instrument import SameHead
+    from practice import practice_run
 
     sets = [str(write_tiny_set(tmp_path / name, seed=k)) for k, name in enumerate("ab")]
     run = practice_run(tmp_path, "multitask", steps=2, source=sets[0], target=sets[1], progress=False)

@@ -5,11 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from conftest import face_outline
-from tiny import MARGIN, SIZE, tiny_faces
 
-from aulib.landmarks import LAYOUT_49, LAYOUT_68, move_to_au_centres, to_49
-from aulib.loaders import (
+from aulib.batches import (
     affine_grid,
     batch_rows,
     centre_crop,
@@ -19,6 +16,9 @@ from aulib.loaders import (
     warp,
     with_landmarks,
 )
+from aulib.landmarks import LAYOUT_49, LAYOUT_68, move_to_au_centres, to_49
+from conftest import face_outline
+from tiny import MARGIN, SIZE, tiny_faces
 
 BIG, BIG_OUT = 120, 96  # sizes at which a dot can be found again to a fraction of a pixel
 

@@ -4,10 +4,10 @@ from dataclasses import fields
 
 import pytest
 
+from aulib.contrastive import ALL_SIX, RICH_TWO, SUPERVISORS
 from aulib.methods import METHODS, PRESETS, Preset
 from aulib.objective import ROUND_TERMS, check_weights
-from aulib.runs import can_compute, chosen_method
-from aulib.supervisors import ALL_SIX, RICH_TWO, SUPERVISORS
+from aulib.train_run import can_compute, chosen_method
 
 LADDER = {
     "landmarks-only", "source-only", "multitask", "dann",

@@ -4,12 +4,12 @@ import itertools
 
 import pytest
 import torch
-from tiny import AUS, SIZE, tiny_config, tiny_model
 from torch import nn
 
-from aulib.loaders import luminance
+from aulib.batches import luminance
 from aulib.methods import METHODS
 from aulib.model import AUModel, ModelConfig, cells_to_pixels, expected_cells
+from tiny import AUS, SIZE, tiny_config, tiny_model
 
 SEPARATING = [name for name, method in METHODS.items() if method.separates]
 

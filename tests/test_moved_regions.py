@@ -2,11 +2,9 @@
 
 import numpy as np
 import pytest
-from conftest import write_tiny_set
 
-from aulib.datasets import read_dataset
-from aulib.synthetic.actions import AUS, Expression
-from aulib.synthetic.moved_regions import (
+from aufaces.actions import AUS, Expression
+from aufaces.moved_regions import (
     OVERSAMPLING,
     SurfaceMotion,
     front_triangles,
@@ -14,9 +12,11 @@ from aulib.synthetic.moved_regions import (
     rendered_faces,
     with_au,
 )  # fmt: skip
-from aulib.synthetic.people import Person
-from aulib.synthetic.renderer import Face, FaceRenderer, Shot
-from aulib.synthetic.sets import generate_set
+from aufaces.people import Person
+from aufaces.renderer import Face, FaceRenderer, Shot
+from aufaces.sets import generate_set
+from aulib.dataset import read_dataset
+from conftest import write_tiny_set
 
 SIZE = 64
 AS_STORED = np.array([[1.0, 0, 0], [0, 1, 0]])

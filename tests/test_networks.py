@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from tiny import AUS, tiny_model
 
 from aulib.networks import (
     DomainClassifier,
@@ -18,6 +17,7 @@ from aulib.networks import (
     TimmEncoder,
     log_attention,
 )
+from tiny import AUS, tiny_model
 
 B, C, K, A = 3, 8, 68, len(AUS)
 SMALL_BACKBONES = ("mobilenetv3_small_050", "resnet10t")

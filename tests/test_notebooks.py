@@ -6,13 +6,13 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from conftest import write_tiny_set
-from fabricated import write_small_study
 
-from aulib import warm_kernels
-from aulib.course.exercises import MARKS, RIGHT
-from aulib.parameters import declared_parameters
-from aulib.running import run_notebook
+from aubench.study import warm_kernels
+from aubench.study.notebook_runner import run_notebook
+from aubench.study.parameters import declared_parameters
+from conftest import write_tiny_set
+from exercises import MARKS, RIGHT
+from fabricated import write_small_study
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tiny import AUS, SIZE, tiny_faces, tiny_model
 
-from aulib.loaders import take_batch
+from aulib.batches import take_batch
+from aulib.contrastive import SUPERVISORS, Projections
 from aulib.losses import au_occurrence_loss, flatness_loss, fooling_loss, landmark_loss, real_fake_loss
 from aulib.methods import METHODS
 from aulib.networks import log_attention
@@ -20,7 +20,7 @@ from aulib.objective import (
     loss_terms,
     weigh,
 )
-from aulib.supervisors import SUPERVISORS, Projections
+from tiny import AUS, SIZE, tiny_faces, tiny_model
 
 ADVERSARIES = {"landmark_adversary", "source_adversary", "target_adversary"}
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from aulib import onnx_export
-from aulib.checkpoints import load_run
+from aubench.inference import onnx_export
+from aulib.run import load_run
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from aulib.parameters import Parameter, ParameterError, declared_parameters, fitting, value_from_text
+from aubench.study.parameters import Parameter, ParameterError, declared_parameters, fitting, value_from_text
 
 
 def notebook_with(tmp_path, cell: str) -> Path:

@@ -7,16 +7,16 @@ import os
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import face_outline
 from PIL import Image
+
+import aubench.datasets.photographs as photographs
+import aubench.datasets.prepared_photographs as prepared_pictures
+from aubench.datasets.photographs import find_pictures, prepare, split_subjects, subjects_of, what_was_found
+from aulib.crops import CropSpec, crop_dataset
+from aulib.dataset import read_dataset
+from conftest import face_outline
 from test_landmark_tables import landmark_csv
 from test_pictures import save, turned_by_exif, two_colours
-
-import aulib.photographs as photographs
-import aulib.prepared_pictures as prepared_pictures
-from aulib.cropping import CropSpec, crop_dataset
-from aulib.datasets import read_dataset
-from aulib.photographs import find_pictures, prepare, split_subjects, subjects_of, what_was_found
 
 
 @pytest.fixture
@@ -301,7 +301,7 @@ def test_changed_landmarks_start_over(tmp_path):
 
 def test_without_the_extra_the_error_says_how_to_install_it(tmp_path, monkeypatch):
     save(two_colours(), tmp_path / "photos" / "a.jpg")
-    monkeypatch.setattr("aulib.detector.importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("aubench.datasets.landmark_detector.importlib.util.find_spec", lambda name: None)
     with pytest.raises(ModuleNotFoundError, match=r"pip install 'aulib\[landmarks\]'.*--landmarks FILE"):
         prepare(tmp_path / "photos", tmp_path / "out")
     assert not (tmp_path / "out").exists()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from aulib.pictures import read_picture
+from aulib.images import read_picture
 
 RED, BLUE = (250, 10, 10), (10, 10, 250)
 

@@ -6,11 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tiny import tiny_model
 
-from aulib.cropping import crop_face, crop_matrix
-from aulib.loaders import Faces
-from aulib.playing import (
+from aubench.inference.predict import crop_spec
+from aubench.inspection.playground import (
     Controls,
     OpenRun,
     Played,
@@ -20,10 +18,12 @@ from aulib.playing import (
     render,
     render_and_read,
 )
-from aulib.predicting import crop_spec
-from aulib.reading import read_faces
-from aulib.synthetic.actions import AUS
-from aulib.synthetic.domains import DOMAINS, sample_face
+from aufaces.actions import AUS
+from aufaces.domains import DOMAINS, sample_face
+from aulib.batches import Faces
+from aulib.crops import crop_face, crop_matrix
+from aulib.evaluate import read_faces
+from tiny import tiny_model
 
 SIZE = 64
 BROWS, MOUTH_CORNERS = range(17, 27), [48, 54]

@@ -8,16 +8,19 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from conftest import TINY_AUS, write_tiny_set
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
-from tiny import tiny_model
 
-from aulib import describing, plots, predicting, results
-from aulib.datasets import read_dataset
-from aulib.plots import faces as faces_module
-from aulib.plots import insides
-from aulib.plots.looks import DOMAIN_COLOURS, METHOD_COLOURS, au_label, method_colour
+from aubench import plots
+from aubench.datasets import label_statistics
+from aubench.inference import predict
+from aubench.plots import faces as faces_module
+from aubench.plots import insides
+from aubench.plots.style import DOMAIN_COLOURS, METHOD_COLOURS, au_label, method_colour
+from aubench.report import results
+from aulib.dataset import read_dataset
+from conftest import TINY_AUS, write_tiny_set
+from tiny import tiny_model
 
 
 def texts(figure: Figure) -> list[str]:
@@ -36,8 +39,8 @@ def drawn(finished, domains) -> dict[str, Figure]:
     runs = [finished.full, finished.source_only]
     chance = results.chance_of_supervisors(results.read_settings(finished.full))
     figures = {
-        "rates": plots.draw_base_rates(describing.base_rates(domains)),
-        "pairs": plots.draw_cooccurrence({name: describing.cooccurrence(it) for name, it in domains.items()}),
+        "rates": plots.draw_base_rates(label_statistics.base_rates(domains)),
+        "pairs": plots.draw_cooccurrence({name: label_statistics.cooccurrence(it) for name, it in domains.items()}),
         "history": plots.draw_history(results.history_of(finished.full), chance),
         "methods": plots.draw_methods(results.table_of_methods(runs)),
         "per_au": plots.draw_per_au(results.table_per_au(runs)),
@@ -59,7 +62,7 @@ def test_every_figure_is_returned_and_none_is_shown(drawn):
 
 
 def test_a_figure_is_saved_with_the_numbers_behind_it(drawn, domains, tmp_path):
-    table = describing.base_rates(domains)
+    table = label_statistics.base_rates(domains)
     same = plots.save_figure(drawn["rates"], tmp_path / "new", "rates", table)
     assert same is drawn["rates"] and (tmp_path / "new" / "rates.png").stat().st_size > 1000
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "new" / "rates.csv"), table)
@@ -74,7 +77,7 @@ class TestBaseRates:
             assert {to_hex(bar.get_facecolor()) for bar in bars} == {DOMAIN_COLOURS[domain].lower()}
 
     def test_aus_stand_in_facs_order_with_their_names(self, domains):
-        shuffled = describing.base_rates(domains).sample(frac=1, random_state=0)
+        shuffled = label_statistics.base_rates(domains).sample(frac=1, random_state=0)
         axis = plots.draw_base_rates(shuffled).axes[0]
         assert [label.get_text() for label in axis.get_yticklabels()] == [au_label(au) for au in TINY_AUS]
         assert au_label("AU12") == "AU12 lip corner puller"
@@ -83,7 +86,7 @@ class TestBaseRates:
         folder = write_tiny_set(tmp_path / "set")
         table = pd.read_csv(folder / "manifest.csv").assign(AU12_c=[1] * 3 + [0] * 9 + [np.nan] * 12)
         table.to_csv(folder / "manifest.csv", index=False)
-        row = describing.base_rates({"it": read_dataset(folder)}).set_index("au").loc["AU12"]
+        row = label_statistics.base_rates({"it": read_dataset(folder)}).set_index("au").loc["AU12"]
         assert (row["base_rate"], row["support"], row["frames"]) == (0.25, 3, 12)
 
 
@@ -91,7 +94,7 @@ def test_cooccurrence_is_a_share_of_the_frames_with_the_first_au(tmp_path):
     folder = write_tiny_set(tmp_path / "set", n=4)
     table = pd.read_csv(folder / "manifest.csv").assign(AU06_c=[1, 1, 1, 0], AU12_c=[1, 0, np.nan, 1])
     table.to_csv(folder / "manifest.csv", index=False)
-    rates = describing.cooccurrence(read_dataset(folder)).set_index(["given", "also"])["rate"]
+    rates = label_statistics.cooccurrence(read_dataset(folder)).set_index(["given", "also"])["rate"]
     assert rates["AU06", "AU12"] == pytest.approx(1 / 2)  # of two frames with AU06 where AU12 is known
     assert rates["AU12", "AU06"] == pytest.approx(1 / 2)
     assert rates["AU12", "AU12"] == 1
@@ -123,7 +126,7 @@ class TestScores:
 
 class TestFaces:
     def test_the_strongest_faces_of_an_au_come_first(self, finished, tmp_path):
-        table = predicting.predict(finished.full, finished.target, tmp_path / "out.csv")
+        table = predict.predict(finished.full, finished.target, tmp_path / "out.csv")
         table["AU12_p"], table["AU26_p"] = np.arange(24) / 100, np.arange(24)[::-1] / 50
         table.to_csv(tmp_path / "told.csv", index=False)
         figure = plots.draw_strongest_faces(tmp_path / "told.csv", finished.target, 3, ["AU12", "AU26"])
@@ -131,7 +134,7 @@ class TestFaces:
         assert shown == ["0.23", "0.22", "0.21", "0.46", "0.44", "0.42"]
 
     def test_pictures_without_a_face_are_passed_over(self, finished, tmp_path):
-        table = predicting.predict(finished.full, finished.target, tmp_path / "out.csv")
+        table = predict.predict(finished.full, finished.target, tmp_path / "out.csv")
         table.loc[5:, "status"] = "no face found"
         table.to_csv(tmp_path / "few.csv", index=False)
         figure = plots.draw_strongest_faces(tmp_path / "few.csv", finished.target, aus=["AU12"])
@@ -165,7 +168,7 @@ class TestFaces:
             plots.draw_best_and_worst(run)
 
     def test_some_faces_depend_on_the_seed_alone(self, domains):
-        first, again, other = (describing.some_faces(domains["target"], 5, seed) for seed in (0, 0, 1))
+        first, again, other = (label_statistics.some_faces(domains["target"], 5, seed) for seed in (0, 0, 1))
         assert first["names"] == again["names"] != other["names"]
         np.testing.assert_array_equal(first["images"], again["images"])
         assert first["images"].shape[0] == 5 and np.isfinite(first["landmarks"]).all()

@@ -1,9 +1,8 @@
 """A lesson's small run is trained once."""
 
+from aubench.report.results import read_settings
 from conftest import write_tiny_set
-
-from aulib.course.practice import practice_run
-from aulib.results import read_settings
+from practice import practice_run
 
 
 def test_a_run_is_found_again_and_another_question_makes_another(tmp_path):

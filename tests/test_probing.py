@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from tiny import AUS, tiny_faces, tiny_model
 
-from aulib import probing
-from aulib.results import read_run
-from aulib.supervisors import SUPERVISORS
+from aubench.report.results import read_run
+from aulib import linear_probes
+from aulib.contrastive import SUPERVISORS
+from tiny import AUS, tiny_faces, tiny_model
 
 RNG = np.random.default_rng(0)
 LABELS = np.tile([0.0, 1.0], 30)
@@ -24,49 +24,54 @@ class TestProbe:
     def test_finds_what_is_linear_and_only_that(self):
         noise = RNG.normal(size=(60, 20))
         holds = np.concatenate([noise, 3 * LABELS[:, None]], axis=1)
-        assert probing.probe_auc(probing.fit_probe(holds, LABELS), holds, LABELS) == 1
-        read = probing.fit_probe(noise, LABELS)
+        assert linear_probes.probe_auc(linear_probes.fit_probe(holds, LABELS), holds, LABELS) == 1
+        read = linear_probes.fit_probe(noise, LABELS)
         fresh = RNG.normal(size=(400, 20))
-        assert probing.probe_auc(read, fresh, np.tile([0.0, 1.0], 200)) == pytest.approx(0.5, abs=0.1)
+        assert linear_probes.probe_auc(read, fresh, np.tile([0.0, 1.0], 200)) == pytest.approx(0.5, abs=0.1)
 
     def test_unknown_labels_are_left_out_of_fitting_and_of_scoring(self):
         features = np.concatenate([LABELS[:, None], RNG.normal(size=(60, 3))], axis=1)
         with_unknown = np.concatenate([LABELS, [np.nan, np.nan]])
         wild = np.concatenate([features, np.full((2, 4), 1e6)])
-        read, read_plain = probing.fit_probe(wild, with_unknown), probing.fit_probe(features, LABELS)
+        read, read_plain = (
+            linear_probes.fit_probe(wild, with_unknown),
+            linear_probes.fit_probe(features, LABELS),
+        )
         np.testing.assert_allclose(read(features), read_plain(features))
-        assert probing.probe_auc(read, wild, with_unknown) == probing.probe_auc(read, features, LABELS)
+        assert linear_probes.probe_auc(read, wild, with_unknown) == linear_probes.probe_auc(
+            read, features, LABELS
+        )
 
     def test_one_class_alone_is_not_judged(self):
         features = RNG.normal(size=(60, 3))
-        assert probing.fit_probe(features, np.ones(60)) is None
-        read = probing.fit_probe(features, LABELS)
-        assert np.isnan(probing.probe_auc(read, features, np.zeros(60)))
-        assert np.isnan(probing.probe_auc(None, features, LABELS))
+        assert linear_probes.fit_probe(features, np.ones(60)) is None
+        read = linear_probes.fit_probe(features, LABELS)
+        assert np.isnan(linear_probes.probe_auc(read, features, np.zeros(60)))
+        assert np.isnan(linear_probes.probe_auc(None, features, LABELS))
 
     def test_of_the_domain_tells_shifted_features_apart(self):
         near, far = RNG.normal(size=(4, 30, 5)), RNG.normal(size=(4, 30, 5))
         places = [(domain, split) for domain in ("source", "target") for split in ("val", "test")]
         apart = {place: some + 9 * (place[0] == "target") for place, some in zip(places, near, strict=True)}
-        assert probing.domain_probe(apart) == 1
-        assert probing.domain_probe(dict(zip(places, far, strict=True))) < 0.75
-        assert np.isnan(probing.domain_probe(apart | {("target", "val"): np.empty((0, 0))}))
+        assert linear_probes.domain_probe(apart) == 1
+        assert linear_probes.domain_probe(dict(zip(places, far, strict=True))) < 0.75
+        assert np.isnan(linear_probes.domain_probe(apart | {("target", "val"): np.empty((0, 0))}))
 
 
 class TestAgreement:
     @pytest.fixture
     def outputs(self, monkeypatch):
         """Two faces, features of one channel on the grid; both rounds equal until a test changes that."""
-        first = torch.zeros(2, 1, probing.GRID, probing.GRID)
+        first = torch.zeros(2, 1, linear_probes.GRID, linear_probes.GRID)
         first[0, 0, 0, 0] = first[1, 0, 1, 1] = 1.0  # orthogonal faces
         keys = {key for row in SUPERVISORS.values() for key in (row.first, row.second)}
         keys |= {f"{name}_{domain}" for name in ("self", "swapped") for domain in "st"}
         made = {key: first.clone() for key in keys}
-        monkeypatch.setattr(probing, "paired_outputs", lambda *_: made)
+        monkeypatch.setattr(linear_probes, "paired_outputs", lambda *_: made)
         return made
 
     def measured(self) -> dict:
-        return probing.agreement(None, tiny_faces(2), tiny_faces(2))
+        return linear_probes.agreement(None, tiny_faces(2), tiny_faces(2))
 
     def test_equal_rounds_are_at_distance_zero_and_know_their_face(self, outputs):
         found = self.measured()
@@ -84,7 +89,7 @@ class TestAgreement:
 
     def test_errors_are_in_units_of_the_spread_of_faces(self, outputs):
         # each face is 1/2 away from the mean face in its own cell and in the other's: mean |.| = 2 (1/2) / 49
-        spread = 1 / probing.GRID**2
+        spread = 1 / linear_probes.GRID**2
         outputs["rich2_s"] = outputs["rich2_s"] + 0.1
         assert self.measured()["insides.reconstruction.second"] == pytest.approx(0.05 / spread, rel=1e-4)
         assert self.measured()["insides.reconstruction.self"] == 0
@@ -100,23 +105,23 @@ class TestAgreement:
     def test_errors_of_a_single_face_have_no_unit(self, outputs):
         for key, feature in outputs.items():
             outputs[key] = feature[:1]
-        found = probing.agreement(None, tiny_faces(1), tiny_faces(1))
+        found = linear_probes.agreement(None, tiny_faces(1), tiny_faces(1))
         assert np.isnan(found["insides.reconstruction.second"]) and np.isnan(found["insides.moves.shape"])
 
     def test_without_faces_is_not_known(self):
         none = replace(tiny_faces(2), rows=np.arange(0))
-        assert all(np.isnan(value) for value in probing.agreement(None, none, tiny_faces(2)).values())
+        assert all(np.isnan(value) for value in linear_probes.agreement(None, none, tiny_faces(2)).values())
 
 
 class TestLookInside:
     def test_target_labels_score_and_shape_nothing_else(self):
         model = tiny_model("full").eval()
         sets = four_sets()
-        found = probing.look_inside(model, sets)
+        found = linear_probes.look_inside(model, sets)
         for split in ("val", "test"):
             faces = sets["target", split]
             sets["target", split] = replace(faces, occurrence=1 - faces.occurrence)
-        turned = probing.look_inside(model, sets)
+        turned = linear_probes.look_inside(model, sets)
         for key in found:
             if key.endswith(".target"):  # AUC of turned labels is what is left to 1
                 assert turned[key] == pytest.approx(1 - found[key], nan_ok=True), key
@@ -124,25 +129,25 @@ class TestLookInside:
                 assert turned[key] == pytest.approx(found[key], nan_ok=True), key
 
     def test_names_every_au_and_feature(self):
-        found = probing.look_inside(tiny_model("full").eval(), four_sets())
+        found = linear_probes.look_inside(tiny_model("full").eval(), four_sets())
         for name in ("rich", "shape", "texture"):
             aucs = [found[f"insides.per_au.{au}.{name}.source"] for au in AUS]
             assert found[f"insides.au_probe.{name}.source"] == pytest.approx(np.nanmean(aucs))
 
     def test_knows_nothing_without_validation_faces(self):
         empty = replace(tiny_faces(4), rows=np.arange(0))
-        found = probing.look_inside(tiny_model("full").eval(), four_sets() | {("source", "val"): empty})
+        found = linear_probes.look_inside(tiny_model("full").eval(), four_sets() | {("source", "val"): empty})
         assert np.isnan(found["insides.au_probe.rich.source"])
         assert np.isnan(found["insides.domain_probe.rich"])
 
     def test_takes_faces_from_the_whole_split(self):
-        assert probing.spread_out(tiny_faces(9), 3).rows.tolist() == [0, 4, 8]
-        assert len(probing.spread_out(tiny_faces(9), 20)) == 9
+        assert linear_probes.spread_out(tiny_faces(9), 3).rows.tolist() == [0, 4, 8]
+        assert len(linear_probes.spread_out(tiny_faces(9), 20)) == 9
 
     def test_paired_outputs_are_the_models_own(self):
         model, faces = tiny_model("full").eval(), tiny_faces(3)
-        made = probing.paired_outputs(model, faces, faces, size=2)  # a batch of two and one of one
-        image = torch.cat(list(probing.batches(model, faces)))
+        made = linear_probes.paired_outputs(model, faces, faces, size=2)  # a batch of two and one of one
+        image = torch.cat(list(linear_probes.batches(model, faces)))
         with torch.no_grad():
             whole = model(torch.cat([image, image]), 3, separate=True)
         torch.testing.assert_close(made["rich2_t"], whole["rich2_t"], rtol=1e-4, atol=1e-5)

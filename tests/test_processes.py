@@ -9,12 +9,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
-from tiny import SIZE, tiny_faces
 from torch import nn
-from trained_together import CASES, STEPS, train
 
-from aulib import processes
-from aulib.loaders import take_batch
+from aulib import distributed
+from aulib.batches import take_batch
+from tiny import SIZE, tiny_faces
+from trained_together import CASES, STEPS, train
 
 HERE = Path(__file__).parent
 
@@ -61,26 +61,26 @@ class TestShares:
             return take_batch(tiny_faces(), SIZE, 4, 0, 3, "slight")
 
         whole = batch()
-        monkeypatch.setattr(processes, "count", lambda: 2)
+        monkeypatch.setattr(distributed, "count", lambda: 2)
         parts = []
         for number in (0, 1):
-            monkeypatch.setattr(processes, "number", lambda number=number: number)
+            monkeypatch.setattr(distributed, "number", lambda number=number: number)
             parts.append(batch())
         for name, value in whole.items():
             both = torch.cat([part[name] for part in parts])
             torch.testing.assert_close(both, value, rtol=0, atol=1e-6, equal_nan=True)
 
     def test_a_batch_that_cannot_be_dealt_out_evenly(self, monkeypatch):
-        monkeypatch.setattr(processes, "count", lambda: 3)
+        monkeypatch.setattr(distributed, "count", lambda: 3)
         with pytest.raises(ValueError, match="batch_size 16 cannot be dealt out evenly to 3 processes"):
-            processes.share_of(16)
+            distributed.share_of(16)
 
 
 class TestSharedBatchNorm:
     @pytest.mark.parametrize("affine", [True, False])
     def test_alone_it_is_torchs(self, affine):
         torch.manual_seed(0)
-        theirs, ours = nn.BatchNorm2d(5, affine=affine), processes.SharedBatchNorm(5, affine=affine)
+        theirs, ours = nn.BatchNorm2d(5, affine=affine), distributed.SharedBatchNorm(5, affine=affine)
         features = 3 + 2 * torch.randn(4, 5, 6, 6)
         inputs = [features.clone().requires_grad_() for _ in range(2)]
         outputs = [norm(x) for norm, x in zip((theirs, ours), inputs, strict=True)]

@@ -6,12 +6,12 @@ from collections import Counter
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import write_tiny_set
 
-from aulib.datasets import read_dataset
-from aulib.fold_scores import fold_table, mean_over_folds
-from aulib.protocol_counts import LISTED, count_frames
+from aubench.datasets.protocol_counts import LISTED, count_frames
+from aubench.report.fold_scores import fold_table, mean_over_folds
+from aulib.dataset import read_dataset
 from aulib.protocols import BP4D_PARTS, DISFA_PARTS, PROTOCOLS, apply_protocol, find_fold, split_name
+from conftest import write_tiny_set
 
 
 def table_of(people, aus=("AU01",), split="train", kind="c") -> pd.DataFrame:
@@ -187,7 +187,7 @@ def test_a_folders_test_frames_stand_beside_those_of_the_lists(tmp_path):
 
 
 def test_lists_of_frames_agree_with_what_a_conversion_expects():
-    from aulib.converting.bp4d import EXPECTED
+    from aubench.datasets.converters.bp4d import EXPECTED
 
     for part, people in BP4D_PARTS.items():
         assert sum(EXPECTED.frames_of[name] for name in people) == LISTED["BP4D"][part]["ME-GraphAU"]

@@ -5,12 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+
+from aulib.batches import centre_crop
+from aulib.evaluate import Reading, read_faces, score_faces
+from aulib.metrics import au_scores, landmark_scores
 from conftest import face_outline
 from tiny import AUS, MARGIN, SIZE, tiny_faces, tiny_model
-
-from aulib.loaders import centre_crop
-from aulib.metrics import au_scores, landmark_scores
-from aulib.reading import Reading, read_faces, score_faces
 
 
 @pytest.fixture(scope="module")

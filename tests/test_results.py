@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from aulib import results
+from aubench.report import results
+from aubench.report.readme import results_block
 from aulib.networks import Projector
-from aulib.readme import results_block
 
 
 @pytest.fixture

@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from tiny import tiny_config, tiny_model
 
+from aubench.inspection.rollout import above_even, rollout, rollout_maps, seen_attention
 from aulib.model import AUModel
-from aulib.rollout import above_even, rollout, rollout_maps, seen_attention
+from tiny import tiny_config, tiny_model
 
 VIT = "vit_tiny_patch16_224"  # made for 224 px: the model must tell it of 112
 

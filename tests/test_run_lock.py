@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from aulib.run_lock import RunIsHeld, holder, is_held, run_lock
+from aubench.study.run_lock import RunIsHeld, holder, is_held, run_lock
 
 HOLD = """import sys, time
-from aulib.run_lock import run_lock
+from aubench.study.run_lock import run_lock
 with run_lock(sys.argv[1]):
     print("held", flush=True)
     time.sleep(60)"""
@@ -58,7 +58,7 @@ def test_looking_at_a_free_folder_does_not_turn_its_runner_away(tmp_path):
     with run_lock(tmp_path / "run"):
         pass
     looks = subprocess.Popen(
-        [sys.executable, "-c", "import sys; from aulib.run_lock import is_held\nprint(1, flush=True)\n"
+        [sys.executable, "-c", "import sys; from aubench.study.run_lock import is_held\nprint(1, flush=True)\n"
          "while True: is_held(sys.argv[1])", str(tmp_path / "run")],
         stdout=subprocess.PIPE,
     )  # fmt: skip

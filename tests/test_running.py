@@ -7,9 +7,8 @@ import nbformat
 import papermill
 import pytest
 
-from aulib import kernels
-from aulib.parameters import ParameterError
-from aulib.running import (
+from aubench.study import kernels
+from aubench.study.notebook_runner import (
     NotebookFailed,
     notebook_path,
     run_key,
@@ -17,6 +16,7 @@ from aulib.running import (
     start_notebook,
     write_json,
 )
+from aubench.study.parameters import ParameterError
 
 PARAMETERS = (
     'steps: int = 2  # steps\nfaces: str = ""  # folder\nseed: int = 0  # seed\nout_dir: str = "x"  # folder'

@@ -7,19 +7,19 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from conftest import TINY_AUS, write_tiny_set
 from safetensors.torch import load_file
-from tiny import TINY_VALUES
 
-from aulib.checkpoints import load_run
-from aulib.cropping import ADLD_CROP, crop_of
-from aulib.datasets import read_dataset
-from aulib.loaders import Faces
+from aubench.report.results import read_samples
+from aulib.batches import Faces
+from aulib.crops import ADLD_CROP, crop_of
+from aulib.dataset import read_dataset
+from aulib.evaluate import read_faces
 from aulib.methods import METHODS, PRESETS
 from aulib.metrics import au_scores
-from aulib.reading import read_faces
-from aulib.results import read_samples
-from aulib.runs import label_weights, log_seconds, train_run
+from aulib.run import load_run
+from aulib.train_run import label_weights, log_seconds, train_run
+from conftest import TINY_AUS, write_tiny_set
+from tiny import TINY_VALUES
 
 SMALL = TINY_VALUES | {"separation_starts": 0.3, "average": 0.9}
 

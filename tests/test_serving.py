@@ -5,13 +5,14 @@ import socket
 import nbformat
 import pytest
 
-from aulib import cli, serving
-from aulib.parameters import ParameterError
-from aulib.running import notebook_path
+from aubench import app
+from aubench.cli import main
+from aubench.study.notebook_runner import notebook_path
+from aubench.study.parameters import ParameterError
 
 
 def test_voila_is_told_this_machine_a_token_and_one_port(tmp_path):
-    told = serving.voila_arguments(tmp_path / "n.ipynb", 8123, "secret", open_browser=False)
+    told = app.voila_arguments(tmp_path / "n.ipynb", 8123, "secret", open_browser=False)
     assert "--Voila.ip=127.0.0.1" in told and "--Voila.token=secret" in told
     assert "--Voila.port=8123" in told and "--Voila.port_retries=0" in told
 
@@ -21,7 +22,7 @@ def test_the_notebook_is_a_copy_with_absolute_paths_and_the_source_stays(tmp_pat
     source = notebook_path("00_playground")
     before = source.read_bytes()
     values = {"run": "some/run", "faces": "synthetic:wild?n=8"}
-    copy = serving.write_app_notebook(tmp_path, values, tmp_path / "kept")
+    copy = app.write_app_notebook(tmp_path, values, tmp_path / "kept")
     cells = [cell.source for cell in nbformat.read(copy, as_version=4).cells]
     injected = next(source for source in cells if source.startswith("# Parameters"))
     assert (
@@ -33,17 +34,17 @@ def test_the_notebook_is_a_copy_with_absolute_paths_and_the_source_stays(tmp_pat
 
 def test_a_parameter_that_the_notebook_has_not_is_refused(tmp_path):
     with pytest.raises(ParameterError, match="glasses"):
-        serving.write_app_notebook(tmp_path, {"glasses": "on"}, tmp_path)
+        app.write_app_notebook(tmp_path, {"glasses": "on"}, tmp_path)
 
 
 def test_a_port_that_is_taken_is_named():
     with socket.socket() as taken:
-        taken.bind((serving.HOST, 0))
+        taken.bind((app.HOST, 0))
         taken.listen()
         port = taken.getsockname()[1]
         with pytest.raises(OSError, match=str(port)):
-            serving.free_port(port)
-    assert serving.free_port(0) > 0
+            app.free_port(port)
+    assert app.free_port(0) > 0
 
 
 def test_every_call_draws_another_token_and_prints_the_address(tmp_path, monkeypatch, capsys):
@@ -51,7 +52,7 @@ def test_every_call_draws_another_token_and_prints_the_address(tmp_path, monkeyp
     launched = []
     monkeypatch.setattr(voila.Voila, "launch_instance", lambda argv, config: launched.append(argv))
     for _ in range(2):
-        serving.serve({"run": str(tmp_path)}, tmp_path, open_browser=False)
+        app.serve({"run": str(tmp_path)}, tmp_path, open_browser=False)
     printed = [line for line in capsys.readouterr().out.splitlines() if line.startswith("http://127.0.0.1:")]
     tokens = [next(word for word in argv if "token" in word).split("=")[1] for argv in launched]
     assert len(set(tokens)) == 2 and all(len(token) >= 32 for token in tokens)
@@ -64,7 +65,7 @@ def test_the_command_hands_run_and_its_neighbours_over(monkeypatch):
         serving, "serve", lambda values, out, **options: called.update(values, out=out, **options)
     )
     with pytest.raises(SystemExit) as end:
-        cli.main(["app", "study/full-seed1", "--port", "8123", "--no-browser"])
+        main.main(["app", "study/full-seed1", "--port", "8123", "--no-browser"])
     assert not end.value.code
     assert (called["run"], called["runs_folder"]) == ("study/full-seed1", "study")
     assert (called["port"], called["open_browser"]) == (8123, False)
@@ -81,4 +82,4 @@ def test_jupyterlab_takes_uploads_as_large_as_the_app_does(tmp_path, monkeypatch
     options = shlex.split(re.search(r"jupyter lab (.*) notebooks$", makefile, re.M)[1])
     server = ServerApp()
     server.parse_command_line(options)
-    assert server.tornado_settings["websocket_max_message_size"] == serving.LARGEST_UPLOAD
+    assert server.tornado_settings["websocket_max_message_size"] == app.LARGEST_UPLOAD

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 import torch
+
+from aulib import training, warm_start
 from test_training import STEPS, copy_of, make_objective, moved_parts, train, without_clock
 from tiny import tiny_faces, tiny_preset
-
-from aulib import shared_start, training
 
 BEGIN = 4  # of STEPS: separation_starts 0.5
 
@@ -99,7 +99,7 @@ def test_methods_without_rounds_and_late_rounds_share_nothing(tmp_path):
 
 
 def test_old_starts_go(tmp_path, monkeypatch):
-    monkeypatch.setattr(shared_start, "KEPT", 2)
+    monkeypatch.setattr(warm_start, "KEPT", 2)
     for seed in range(4):
         sharing(tmp_path / str(seed), tmp_path / "starts", seed=seed)
     assert len(list((tmp_path / "starts").glob("*.ckpt"))) == 2
@@ -114,5 +114,5 @@ def test_everything_that_rests_is_told_from_what_trains(tmp_path):
         for name, value in model.state_dict().items()
         if not torch.equal(value, before[name])
     }
-    assert moved and not moved & set(shared_start.RESTING)
-    assert {name for name, _ in model.named_children()} - moved <= set(shared_start.RESTING)
+    assert moved and not moved & set(warm_start.RESTING)
+    assert {name for name, _ in model.named_children()} - moved <= set(warm_start.RESTING)

@@ -7,9 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from aulib.plots.side_by_side import curves_of, draw_au_differences, draw_curves, draw_same_faces
-from aulib.results import read_run, sample_predictions
-from aulib.side_by_side import (
+from aubench.inspection.side_by_side import (
     differences,
     finished_below,
     kept_probabilities,
@@ -17,6 +15,8 @@ from aulib.side_by_side import (
     run_names,
     runs_by_name,
 )
+from aubench.plots.side_by_side import curves_of, draw_au_differences, draw_curves, draw_same_faces
+from aubench.report.results import read_run, sample_predictions
 
 
 @pytest.fixture(scope="module")

@@ -1,10 +1,9 @@
 """What stands beside the study says the numbers of its own runs."""
 
+from aubench.report.answers import the_claim
+from aubench.report.side_studies import learning_curves, over_positions
+from aubench.report.summaries import summarise_runs
 from fabricated import write_run
-
-from aulib.answers import the_claim
-from aulib.side_studies import learning_curves, over_positions
-from aulib.summaries import summarise_runs
 
 AUS = ("AU01", "AU12")
 

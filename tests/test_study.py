@@ -11,12 +11,12 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from aulib.fold_scores import folds_of
+from aubench.report.fold_scores import folds_of
+from aubench.study.notebook_runner import write_json
+from aubench.study.plan import StudyError, collect, expand, read_study, state_of, why_failed
+from aubench.study.run_lock import run_lock
+from aubench.study.status import list_of_runs, summary_of, terminal_table
 from aulib.known_names import names_in
-from aulib.run_lock import run_lock
-from aulib.running import write_json
-from aulib.study import StudyError, collect, expand, read_study, state_of, why_failed
-from aulib.study_table import list_of_runs, summary_of, terminal_table
 
 ROOT = Path(__file__).parent.parent
 PARAMETERS = (
@@ -187,7 +187,7 @@ def test_the_committed_studies_are_sound():
 
 
 def test_the_readmes_study_is_the_demo_with_more_steps():
-    from aulib.demo import PRESET, SOURCE, STEPS, TARGET
+    from aubench.cli.demo import PRESET, SOURCE, STEPS, TARGET
 
     study = read_study(ROOT / "experiments" / "studio_to_wild.yml")
     assert study.fixed == {"source": SOURCE, "target": TARGET, "preset": PRESET}
@@ -200,7 +200,7 @@ def test_the_readmes_study_is_the_demo_with_more_steps():
 def test_the_ladder_has_every_rung_that_the_question_needs():
     study = read_study(ROOT / "experiments" / "supervisors.yml")
     four = ["shape-source", "shape-target", "texture-source", "texture-target"]
-    from aulib.supervisors import ALL_SIX, RICH_TWO
+    from aulib.contrastive import ALL_SIX, RICH_TWO
 
     for name in four:
         alone, left_out = study.variants[f"plus-{name}"], study.variants[f"without-{name}"]
@@ -213,7 +213,7 @@ def test_a_study_is_listed_and_watched_without_importing_torch_or_the_renderer(t
     """What a value may name is checked all the same, see the next test."""
     file = Path(__file__).parents[1] / "experiments" / "supervisors.yml"
     code = (
-        "import sys; from aulib.cli import app\n"
+        "import sys; from aubench.cli.main import app\n"
         f"for how in ('--dry-run', '--status'): app(['study', {str(file)!r}, how], standalone_mode=False)\n"
         "print('\\nslow:', sorted({'torch', 'warp', 'distributed', 'pandas'} & set(sys.modules)))"
     )
@@ -224,9 +224,10 @@ def test_a_study_is_listed_and_watched_without_importing_torch_or_the_renderer(t
 
 
 def test_what_is_known_without_importing_is_what_the_tables_hold():
-    from aulib import alignments, running
+    from aubench.study import notebook_runner
+    from aulib import alignments
 
-    for module, table in (*running.TABLES.values(), ("aulib.alignments", "ALIGNMENTS")):
+    for module, table in (*notebook_runner.TABLES.values(), ("aulib.alignments", "ALIGNMENTS")):
         assert names_in(module, table) == tuple(getattr(import_module(module), table))
     for alignment in (*alignments.ALIGNMENTS, "none"):
         for negatives in (*alignments.NEGATIVES, "none"):
@@ -235,7 +236,7 @@ def test_what_is_known_without_importing_is_what_the_tables_hold():
                 and negatives != "none"
                 and (negatives != "queue" or alignment == "global")
             )
-            with nullcontext() if fits else pytest.raises(running.ParameterError):
-                running._check_names({"alignment": alignment, "negatives": negatives})
+            with nullcontext() if fits else pytest.raises(notebook_runner.ParameterError):
+                notebook_runner._check_names({"alignment": alignment, "negatives": negatives})
     with pytest.raises(LookupError, match="assigns no literal NONE"):
         names_in("aulib.methods", "NONE")

@@ -15,11 +15,11 @@ import nbformat
 import psutil
 import pytest
 
-from aulib.run_lock import run_lock
-from aulib.study import expand, read_study, state_of, why_failed
-from aulib.study_engine import _keep_error, do_run, run_study
-from aulib.study_table import looks
-from aulib.study_workers import SchedulerLost, connected, visible_gpus
+from aubench.study.grid import _keep_error, do_run, run_study
+from aubench.study.plan import expand, read_study, state_of, why_failed
+from aubench.study.run_lock import run_lock
+from aubench.study.status import looks
+from aubench.study.workers import SchedulerLost, connected, visible_gpus
 
 GPUS = ["7", "9"]  # names that no machine has to have: nothing here computes
 CELLS = (
@@ -132,7 +132,7 @@ def test_all_variants_of_a_seed_come_before_the_next_seed(folder):
 def test_a_run_whose_holder_dies_is_taken_over(folder, client):
     runs = planned(folder, "taken", [1])
     code = (
-        "import sys, time; from aulib.run_lock import run_lock\n"
+        "import sys, time; from aubench.study.run_lock import run_lock\n"
         "with run_lock(sys.argv[1]): print(1, flush=True); time.sleep(60)"
     )
     other = subprocess.Popen([sys.executable, "-c", code, str(runs[0].folder)], stdout=subprocess.PIPE)
@@ -164,25 +164,25 @@ def test_stopping_leaves_the_rest_missing(folder, client):
 
 
 def test_a_study_is_started_and_watched_from_a_notebook_cell(folder, client, monkeypatch):
-    from aulib import study_watch
+    from aubench.study import watch
 
-    monkeypatch.setattr(study_watch, "connected", lambda most, **options: nullcontext(client))
+    monkeypatch.setattr(watch, "connected", lambda most, **options: nullcontext(client))
     planned(folder, "watched", [1, -1])
-    shown = study_watch.watch("watched.yml", workers=2)
+    shown = watch.watch("watched.yml", workers=2)
     assert list(shown.wait(120).values()) == ["done", "failed"]
     assert (shown.bar.value, shown.bar.max, shown.bar.bar_style) == (1, 2, "danger")
     assert shown.said.value == "1 done, 0 running, 1 failed, 0 missing"
     assert "<td>number1</td>" in shown.table.value and "below zero: -1" in shown.table.value
     begun = [times_begun(run) for run in shown.runs]
-    looking_on = study_watch.watch("watched.yml", start=False)
+    looking_on = watch.watch("watched.yml", start=False)
     assert looking_on.wait(30) == shown.states and [times_begun(run) for run in shown.runs] == begun
 
 
 def test_who_looks_on_waits_for_a_driver_that_comes_later_until_told_to_stop(folder):
-    from aulib import study_watch
+    from aubench.study import watch
 
     runs = planned(folder, "later", [1, 2])
-    shown = study_watch.watch("later.yml", start=False)
+    shown = watch.watch("later.yml", start=False)
     assert list(shown.wait(1.5).values()) == ["missing", "missing"] and not shown.stop_button.disabled
     assert do_run(runs[0], time.time(), os.getcwd()) == "done"
     end = time.monotonic() + 20
@@ -195,10 +195,10 @@ def test_who_looks_on_waits_for_a_driver_that_comes_later_until_told_to_stop(fol
 
 
 def test_looking_ends_when_nothing_ran_or_changed_for_long(folder, monkeypatch):
-    from aulib import study_table
+    from aubench.study import status
 
     runs, clock = planned(folder, "silent", [1]), [0.0]
-    monkeypatch.setattr(study_table.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(status.time, "monotonic", lambda: clock[0])
 
     def wait(seconds: float) -> bool:
         clock[0] += 10
@@ -254,9 +254,9 @@ def test_a_lost_scheduler_is_named_and_nothing_done_is_lost(folder, client):
 
 
 def test_says_that_it_waits_for_workers(folder, monkeypatch):
-    from aulib import study_workers
+    from aubench.study import workers
 
-    monkeypatch.setattr(study_workers, "PATIENCE", 1.0)
+    monkeypatch.setattr(workers, "PATIENCE", 1.0)
     runs, said, stop = planned(folder, "lonely", [1]), [], Event()
     file = folder / "lonely.json"
     scheduler = start_dask("scheduler", file, "--host", "127.0.0.1", "--port", "0")
@@ -371,7 +371,7 @@ def test_runs_go_through_slurm_where_sbatch_is_one(folder, tmp_path, monkeypatch
 def test_a_study_from_the_command_line_interrupted_and_resumed(folder):
     """Ctrl-C ends everything within seconds, and the same command goes on; a failure is exit status 1."""
     planned(folder, "command", [1, 2, -3], seconds=1.0)
-    command = [sys.executable, "-m", "aulib.cli", "study", "command.yml", "--workers", "2"]
+    command = [sys.executable, "-m", "aubench.cli.main", "study", "command.yml", "--workers", "2"]
     driver = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
     told = driver.stderr.readline()
     assert told.startswith("[1/3] done: number1-") or told.startswith("[2/3] done: number")
@@ -384,5 +384,5 @@ def test_a_study_from_the_command_line_interrupted_and_resumed(folder):
     assert done.returncode == 1 and "2 of 3 runs done" in done.stdout
     assert "failed: number-3-seed0" in done.stderr and "below zero: -3" in done.stderr
     for index, status in ((1, 0), (2, 1)):
-        one = [sys.executable, "-m", "aulib.cli", "run-one", "command.yml", "--index", str(index)]
+        one = [sys.executable, "-m", "aubench.cli.main", "run-one", "command.yml", "--index", str(index)]
         assert subprocess.run(one, capture_output=True, timeout=300).returncode == status

@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from fabricated import write_run, write_small_study
 
-from aulib import run_values, summaries
-from aulib.run_values import MEAN
+from aubench.report import run_values, summaries
+from aubench.report.run_values import MEAN
+from fabricated import write_run, write_small_study
 
 
 @pytest.fixture(scope="module")

@@ -6,16 +6,17 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
-from fabricated import write_run, write_small_study
 from matplotlib.collections import PathCollection
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from aulib import comparisons, plots, results
-from aulib.plots import idleness, supervision
-from aulib.plots.looks import au_label
-from aulib.summaries import summarise_runs
-from aulib.supervisors import SUPERVISORS
+from aubench import plots
+from aubench.plots import idleness, supervision
+from aubench.plots.style import au_label
+from aubench.report import results, statistics
+from aubench.report.summaries import summarise_runs
+from aulib.contrastive import SUPERVISORS
+from fabricated import write_run, write_small_study
 
 
 @pytest.fixture(scope="module")
@@ -25,8 +26,8 @@ def summary(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def differences(summary):
-    contrasts = comparisons.against(summary, "contrastive")
-    return comparisons.paired_differences(summary, contrasts, ["f1"])
+    contrasts = statistics.against(summary, "contrastive")
+    return statistics.paired_differences(summary, contrasts, ["f1"])
 
 
 def test_figures_are_returned_and_leave_nothing_changed(summary, differences):
@@ -62,8 +63,8 @@ class TestLadder:
             for seed in (0, 1):
                 write_run(tmp_path, variant, seed, {"AU01": value + 0.01 * seed}, variant)
         summary = summarise_runs(tmp_path)
-        contrasts = comparisons.against(summary, "source-only")
-        figure = plots.draw_ladder(summary, comparisons.paired_differences(summary, contrasts, ["f1"]))
+        contrasts = statistics.against(summary, "source-only")
+        figure = plots.draw_ladder(summary, statistics.paired_differences(summary, contrasts, ["f1"]))
         left, right = figure.axes
         assert left.get_xlim()[0] > 50 and right.get_xlim()[0] > -10
         texts = [text.get_text() for axis in figure.axes for text in axis.texts]

@@ -5,11 +5,10 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
-from tiny import tiny_model
 from torch.autograd import gradcheck
 
-from aulib.results import chance_of_supervisors
-from aulib.supervisors import (
+from aubench.report.results import chance_of_supervisors
+from aulib.contrastive import (
     ALL_SIX,
     QUEUE_LENGTH,
     RICH_TWO,
@@ -19,6 +18,7 @@ from aulib.supervisors import (
     alignment_term,
     info_nce,
 )
+from tiny import tiny_model
 
 ALIGNMENTS = ("global", "dense", "l1")
 

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from aulib.surviving_pool import map_surviving
+from aubench.datasets.crash_tolerant import map_surviving
 
 
 def times_ten_or_die(task: int) -> int:

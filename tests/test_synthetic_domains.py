@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from aulib.synthetic import clutter
-from aulib.synthetic.domains import (
+from aufaces import clutter
+from aufaces.domains import (
     STUDIO,
     WILD,
     domain_called,

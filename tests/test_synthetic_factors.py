@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from aulib.synthetic.domains import STUDIO, WILD, sample_face
-from aulib.synthetic.factors import FACTORS, face_with
-from aulib.synthetic.renderer import FaceRenderer
+from aufaces.domains import STUDIO, WILD, sample_face
+from aufaces.factors import FACTORS, face_with
+from aufaces.renderer import FaceRenderer
 
 
 @pytest.fixture(scope="module")

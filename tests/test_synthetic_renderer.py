@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import warp as wp
 
-from aulib.synthetic.actions import AUS, Expression
-from aulib.synthetic.people import Person, sample_person
-from aulib.synthetic.renderer import Face, FaceRenderer, Shot
-from aulib.synthetic.warp_start import NO_CARD, start_warp
+from aufaces.actions import AUS, Expression
+from aufaces.people import Person, sample_person
+from aufaces.renderer import Face, FaceRenderer, Shot
+from aufaces.warp_start import NO_CARD, start_warp
 
 SIZE = 96
 

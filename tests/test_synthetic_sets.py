@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from aulib.datasets import read_dataset
-from aulib.synthetic import sets
-from aulib.synthetic.actions import AUS, OCCURS_AT
+from aufaces import sets
+from aufaces.actions import AUS, OCCURS_AT
+from aulib.dataset import read_dataset
 
 
 def fingerprint(folder) -> dict[str, str]:
@@ -96,7 +96,7 @@ def test_workers_stop_when_their_caller_is_gone(tmp_path):
     command = [
         sys.executable,
         "-m",
-        "aulib.synthetic.sets",
+        "aufaces.sets",
         str(part),
         "0",
         "1",

@@ -3,7 +3,7 @@
 import numpy as np
 import warp as wp
 
-from aulib.synthetic.visibility import Normals, rasterise
+from aufaces.visibility import Normals, rasterise
 
 
 def nearest_triangles(screen, triangles, side, offsets):

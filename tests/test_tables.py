@@ -5,10 +5,10 @@ import re
 
 import pandas as pd
 import pytest
-from fabricated import write_run, write_small_study
 
-from aulib import tables
-from aulib.summaries import read_summary, summarise_runs, write_summary
+from aubench.report import tables
+from aubench.report.summaries import read_summary, summarise_runs, write_summary
+from fabricated import write_run, write_small_study
 
 
 @pytest.fixture(scope="module")
@@ -145,7 +145,7 @@ class TestErrors:
 
 class TestCommand:
     def test_prints_or_writes_the_table_of_a_folder(self, tmp_path, capsys, monkeypatch):
-        from aulib.cli import app
+        from aubench.cli.main import app
 
         monkeypatch.chdir(tmp_path)
         write_small_study(tmp_path / "results" / "small")

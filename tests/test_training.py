@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 import torch
 from lightning_fabric import Fabric
-from tiny import AUS, SIZE, tiny_faces, tiny_model, tiny_preset
 
 from aulib import training
-from aulib.loaders import take_batch
+from aulib.batches import take_batch
 from aulib.methods import METHODS, PRESETS
 from aulib.metrics import landmark_nme
 from aulib.model import cells_to_pixels, expected_cells
@@ -28,6 +27,7 @@ from aulib.training import (
     train_step,
     validation_f1,
 )
+from tiny import AUS, SIZE, tiny_faces, tiny_model, tiny_preset
 
 STEPS = 8
 

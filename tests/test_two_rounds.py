@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 import torch
 
-from aulib.playing import open_run
-from aulib.supervisors import SUPERVISORS
-from aulib.two_rounds import TENSORS, alignment_of, swap_faces, why_no_swap
+from aubench.inspection.playground import open_run
+from aubench.inspection.two_rounds import TENSORS, alignment_of, swap_faces, why_no_swap
+from aulib.contrastive import SUPERVISORS
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +113,7 @@ def test_a_method_without_separation_says_so(finished):
 
 
 def test_a_fitted_decoder_is_used_where_the_run_has_one(full, finished, tmp_path):
-    from aulib.decoding import decode_faces, fit_decoder, side_of
+    from aubench.inspection.decoding import decode_faces, fit_decoder, side_of
 
     assert not swap_faces(full, crop(0), crop(1)).fitted
     folder = shutil.copytree(finished.full, tmp_path / "run")

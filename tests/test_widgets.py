@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from aulib.side_by_side import finished_below
-from aulib.synthetic.actions import AUS
-from aulib.widgets import AUPlayground, PhotographReader, RunBrowser, SwapExplorer, drawing
-from aulib.widgets.bars import bars, verdict
-from aulib.widgets.face_picker import FOLDER, PHOTOGRAPH
-from aulib.widgets.newest import NewestWins
-from aulib.widgets.states import message, opened
-from aulib.widgets.swap_explorer import typeset
+from aubench.inspection.side_by_side import finished_below
+from aubench.widgets import AUPlayground, PhotographReader, RunBrowser, SwapExplorer, drawing
+from aubench.widgets.bars import bars, verdict
+from aubench.widgets.face_picker import FOLDER, PHOTOGRAPH
+from aubench.widgets.newest import NewestWins
+from aubench.widgets.states import message, opened
+from aubench.widgets.swap_explorer import typeset
+from aufaces.actions import AUS
 
 WAIT_S = 60
 
@@ -202,7 +202,7 @@ class TestAUPlayground:
         assert last.read_text() == "{}"
 
     def test_a_failure_becomes_a_state_that_goes_when_it_is_over(self, playground, monkeypatch):
-        from aulib.widgets import au_playground
+        from aubench.widgets import au_playground
 
         def broken(*arguments):
             raise RuntimeError("no light")
@@ -250,7 +250,7 @@ class TestPhotographReader:
         def missing(*arguments):
             raise ModuleNotFoundError("pip install 'aulib[landmarks]'")
 
-        monkeypatch.setattr("aulib.widgets.uploads.find_face", missing)
+        monkeypatch.setattr("aubench.widgets.uploads.find_face", missing)
         reader = PhotographReader(finished.full)
         reader.read("face.png", png_bytes(np.zeros((20, 20, 3), np.uint8)))
         assert reader.newest.wait(WAIT_S)
@@ -258,7 +258,7 @@ class TestPhotographReader:
 
     def test_a_face_gets_landmarks_and_bars(self, finished):
         pytest.importorskip("dlib", reason="the landmarks extra is not installed")
-        from aulib.playing import Controls, render
+        from aubench.inspection.playground import Controls, render
 
         reader = PhotographReader(finished.full)
         reader.read("rendered.png", png_bytes(render(Controls(), 256)[0]))
@@ -284,9 +284,9 @@ class TestSwapExplorer:
         assert explorer.shown.value != before
 
     def test_a_face_of_a_dataset_folder_is_the_crop_that_training_would_cut(self, explorer, finished):
-        from aulib.cropping import crop_dataset
-        from aulib.datasets import read_dataset
-        from aulib.predicting import crop_spec
+        from aubench.inference.predict import crop_spec
+        from aulib.crops import crop_dataset
+        from aulib.dataset import read_dataset
 
         explorer.target.origin.value = FOLDER
         explorer.target.number.value = 5
@@ -319,7 +319,7 @@ class TestSwapExplorer:
 
     def test_an_uploaded_face_is_swapped_and_a_bad_file_is_named(self, explorer, monkeypatch):
         pytest.importorskip("dlib", reason="the landmarks extra is not installed")
-        from aulib.playing import Controls, render
+        from aubench.inspection.playground import Controls, render
 
         explorer.source.origin.value = PHOTOGRAPH
         explorer.source._uploaded({"new": [{"name": "a.jpg", "content": b"nothing"}]})

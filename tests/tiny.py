@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from conftest import face_outline
 
-from aulib.loaders import Faces
+from aulib.batches import Faces
 from aulib.methods import METHODS, PRESETS, Method, Preset
 from aulib.model import AUModel, ModelConfig
+from conftest import face_outline
 
 AUS = ("AU01", "AU04", "AU06", "AU12", "AU26")
 SIZE, MARGIN = 32, 40

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from tiny import AUS, tiny_faces, tiny_model, tiny_preset
 
-from aulib import processes
+from aulib import distributed
 from aulib.methods import METHODS
 from aulib.objective import Objective
 from aulib.training import Schedule, fit
+from tiny import AUS, tiny_faces, tiny_model, tiny_preset
 
 CASES = {
     "multitask": ("multitask", "global", "rivals"),
@@ -47,6 +47,6 @@ if __name__ == "__main__":
     out = Path(sys.argv[1])
     for case in CASES:
         log, weights = train(case, out)
-        torch.save(weights, out / f"{case}-{processes.number()}.pt")
-        if processes.number() == 0:
+        torch.save(weights, out / f"{case}-{distributed.number()}.pt")
+        if distributed.number() == 0:
             (out / f"{case}.json").write_text(json.dumps(log))

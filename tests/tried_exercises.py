@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from aulib.course.exercises import OPEN, RIGHT, WRONG
+from exercises import OPEN, RIGHT, WRONG
 
 
 class TriedExercises:

@@ -20,7 +20,7 @@ from pathlib import Path
 import nbformat
 from links import dead_links
 
-from aulib.running import NotebookFailed, run_notebook
+from aubench.study.notebook_runner import NotebookFailed, run_notebook
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent

@@ -1,0 +1,84 @@
+"""The playground as an app: voila shows the notebook's widgets without its code, to this machine only."""
+
+import secrets
+import socket
+import tempfile
+from pathlib import Path
+
+import nbformat
+from papermill.iorw import load_notebook_node
+from papermill.parameterize import parameterize_notebook
+from traitlets.config import Config
+
+from aubench.study.notebook_runner import effective_parameters, notebook_path
+
+HOST = "127.0.0.1"
+NOTEBOOK = "00_playground"
+LARGEST_UPLOAD = 100 * 2**20  # bytes of one websocket message; tornado's own limit is a tenth of that
+
+
+def serve(
+    values: dict, out_dir: str | Path, port: int = 0, open_browser: bool = True, token: str = ""
+) -> None:
+    """Serve the playground until it is interrupted; prints its address.
+
+    Args:
+        values: parameters of the notebook.
+        port: 0 takes a free one.
+        token: what the address must carry; by default one drawn for this call.
+
+    Raises:
+        ModuleNotFoundError: voila is not installed.
+        OSError: the port is taken.
+    """
+    try:
+        from voila.app import Voila
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError("the app needs voila: pip install 'aulib[app]'") from error
+    port, token = free_port(port), token or secrets.token_urlsafe(24)
+    with tempfile.TemporaryDirectory(prefix="aulib-app-") as folder:
+        notebook = write_app_notebook(Path(folder), values, Path(out_dir))
+        print(f"http://{HOST}:{port}/?token={token}\nCtrl-C ends it.", flush=True)
+        uploads = {"Voila": {"tornado_settings": {"websocket_max_message_size": LARGEST_UPLOAD}}}
+        Voila.launch_instance(
+            argv=voila_arguments(notebook, port, token, open_browser), config=Config(uploads)
+        )
+
+
+def voila_arguments(notebook: Path, port: int, token: str, open_browser: bool) -> list[str]:
+    """Of a voila that answers this machine alone and asks for the token, which `ps` does not show."""
+    return [
+        str(notebook),
+        f"--Voila.ip={HOST}",
+        f"--Voila.port={port}",
+        "--Voila.port_retries=0",
+        f"--Voila.token={token}",
+        f"--Voila.open_browser={open_browser}",
+        "--Voila.log_level=WARN",
+    ]
+
+
+def write_app_notebook(folder: Path, values: dict, out_dir: Path) -> Path:
+    """A copy of the playground with its parameters filled in and paths made absolute."""
+    path = notebook_path(NOTEBOOK)
+    absolute = dict(values)
+    for name in ("run", "runs_folder", "faces"):
+        if absolute.get(name) and not absolute[name].startswith("synthetic:"):
+            absolute[name] = str(Path(absolute[name]).absolute())
+    values = effective_parameters(path, absolute, out_dir.absolute())
+    notebook = parameterize_notebook(load_notebook_node(str(path)), values)
+    notebook.metadata["title"] = "aulib playground"
+    copy = folder / "playground.ipynb"
+    nbformat.write(notebook, copy)
+    return copy
+
+
+def free_port(port: int = 0) -> int:
+    """`port` if nobody has it, or any free one for 0."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError as error:
+            raise OSError(f"port {port} of {HOST} cannot be used: {error.strerror}; choose another") from None
+        return probe.getsockname()[1]

@@ -1,0 +1,295 @@
+"""Commands that make, check and exchange dataset folders."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from aubench.cli.cli_errors import ended, one_of
+
+commands = typer.Typer()
+
+
+@commands.command(short_help="Render faces with AU labels.")
+def synth(
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to write; becomes a dataset folder.")],
+    domain: Annotated[str, typer.Option(help="studio or wild.")] = "studio",
+    n: Annotated[int, typer.Option("--n", min=1, help="How many faces.")] = 1000,
+    seed: Annotated[int, typer.Option(min=0, help="Same seed, same bytes (CPU).")] = 0,
+    size: Annotated[int, typer.Option(min=16, max=2048, help="Pixels of a side.")] = 112,
+):
+    """Render faces with AU labels and landmarks.
+
+    Example: aulib synth --domain wild --n 500 --seed 1 --size 128 faces/wild
+    """
+    if domain not in ("studio", "wild"):
+        raise typer.BadParameter(f"{domain!r} is neither studio nor wild", param_hint="--domain")
+    from aufaces.sets import generate_set
+
+    typer.echo(f"{n} faces in {generate_set(domain, n, seed, size, out)}")
+
+
+@commands.command(short_help="Make a dataset folder of pictures.")
+def prepare(
+    photos: Annotated[
+        Path, typer.Argument(metavar="PHOTOS", exists=True, file_okay=False, help="Any folder of pictures.")
+    ],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Dataset folder to write.")],
+    landmarks: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            exists=True,
+            help="Landmarks from an OpenFace CSV (or a folder of them), not a detector.",
+        ),
+    ] = None,
+    split: Annotated[
+        str, typer.Option(help="auto (people shared 80/10/10), or train, val, test for every picture.")
+    ] = "auto",
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes; all cores if not given.")] = None,
+):
+    """Make a dataset folder of any folder of pictures; what cannot be used is listed in OUT/skipped.csv.
+
+    Example: aulib prepare holiday_pictures faces/holiday
+    """
+    one_of("--split", split, ("auto", "train", "val", "test"))
+    from aubench.datasets.photographs import prepare as prepare_photographs
+    from aubench.datasets.photographs import what_was_found
+
+    faces = prepare_photographs(photos, out, landmarks=landmarks, workers=workers, split=split)
+    typer.echo(f"dataset folder: {out}; pictures left out are listed in skipped.csv\n{what_was_found(faces)}")
+
+
+@commands.command(short_help="Make a dataset folder of a licensed set's raw download.")
+def convert(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="bp4d, bp4dplus, disfa, ...; see docs/datasets.")
+    ],
+    raw: Annotated[
+        Path, typer.Option(metavar="DIR", exists=True, file_okay=False, help="The unpacked download.")
+    ],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Dataset folder to write.")],
+    keep: Annotated[str, typer.Option(help="link or copy the pictures.")] = "link",
+    landmarks: Annotated[
+        str, typer.Option(help="set, detect or none; the set's own where it has some, else detect.")
+    ] = "",
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes; all cores if not given.")] = None,
+):
+    """Make a dataset folder of the raw download of BP4D, DISFA and others, and report what was found against
+    what should be there. What cannot be used is listed in OUT/skipped.csv; repeated, it goes on where it
+    stopped.
+
+    Example: aulib convert bp4d --raw downloads/BP4D --out faces/bp4d
+    """
+    from aubench.datasets.converters import CONVERTERS
+
+    if name not in CONVERTERS:
+        raise typer.BadParameter(f"{name!r} is none of {', '.join(CONVERTERS)}", param_hint="NAME")
+    one_of("--keep", keep, ("link", "copy"))
+    one_of("--landmarks", landmarks, ("set", "detect", "none", ""))
+    from aubench.datasets.converters.convert import convert as convert_raw
+
+    _, report = convert_raw(name, raw, out, keep=keep, landmarks=landmarks, workers=workers)
+    typer.echo(report.text())
+    typer.echo(f"dataset folder: {out}")
+
+
+@commands.command(short_help="Find what is wrong with a dataset folder.")
+def check(
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", exists=True, file_okay=False, help="A dataset folder.")
+    ],
+    published: Annotated[
+        str,
+        typer.Option(
+            "--as", metavar="NAME", help="Compare base rates with those published of bp4d, disfa, ..."
+        ),
+    ] = "",
+    pictures: Annotated[int, typer.Option(min=0, help="How many to open at most; 0 opens none.")] = 20_000,
+    sheet: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.png", dir_okay=False, help="Draw the crops least like the others."),
+    ] = None,
+    json: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", dir_okay=False, help="Write all findings here.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Show every finding, however many.")] = False,
+):
+    """Find what is wrong with a dataset folder: cells, labels, splits, pictures, duplicates, landmarks. Ends
+    with status 1 if there are errors. Notebook 07_dataset_check shows the same with pictures.
+
+    Example: aulib check faces/bp4d --sheet worst.png
+    """
+    from aubench.datasets.converters import CONVERTERS
+
+    one_of("--as", published, (*CONVERTERS, ""))
+    from aubench.datasets.doctor.examine import check as check_folder
+    from aubench.datasets.doctor.examine import worst_faces
+
+    diagnosis = check_folder(folder, published, pictures)
+    typer.echo(diagnosis.text(everything))
+    if json:
+        diagnosis.write(json)
+    if sheet and len(diagnosis.worst):
+        from aubench import plots
+
+        shown = worst_faces(diagnosis)
+        title = "crops least like the set's mean crop, worst first"
+        figure = plots.draw_faces(shown["images"], shown["landmarks"], shown["captions"], title=title)
+        sheet.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(sheet)
+        typer.echo(f"contact sheet: {sheet}")
+    if errors := diagnosis.count("error"):
+        raise ended(f"{errors} errors in {folder}", 1)
+
+
+@commands.command("import", short_help="Make a dataset folder of other code's files.")
+def import_(
+    kind: Annotated[
+        str, typer.Argument(metavar="KIND", help="openface, pyfeat, jaanet (ADLD too) or megraphau.")
+    ],
+    pictures: Annotated[
+        Path,
+        typer.Option(metavar="DIR", exists=True, file_okay=False, help="The pictures that the files name."),
+    ],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Dataset folder to write.")],
+    table: Annotated[
+        Path | None,
+        typer.Option(metavar="CSV", exists=True, help="openface, pyfeat: a CSV, or a folder of them."),
+    ] = None,
+    train: Annotated[
+        str, typer.Option(metavar="PREFIX", help="jaanet: lists of train, without _path.txt.")
+    ] = "",
+    val: Annotated[str, typer.Option(metavar="PREFIX", help="jaanet: lists of val.")] = "",
+    test: Annotated[str, typer.Option(metavar="PREFIX", help="jaanet: lists of test.")] = "",
+    lists: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", exists=True, file_okay=False, help="megraphau: folder of lists."),
+    ] = None,
+    dataset: Annotated[str, typer.Option(help="megraphau: what the lists' names start with.")] = "BP4D",
+    fold: Annotated[int, typer.Option(min=1, help="megraphau: which fold.")] = 1,
+    aus: Annotated[
+        str, typer.Option(help="What the label columns are, as in 1,2,4; else their number tells.")
+    ] = "",
+    first_pixel: Annotated[
+        int, typer.Option(min=0, max=1, help="jaanet: 1 for landmarks of raw pictures, 0 of aligned ones.")
+    ] = 0,
+    keep: Annotated[str, typer.Option(help="link or copy the pictures.")] = "link",
+):
+    """Make a dataset folder of CSV files of OpenFace or py-feat, or of JAA-Net's, ADLD's or ME-GraphAU's
+    lists.
+
+    Example: aulib import jaanet --train data/list/BP4D_combine_1_2 --test data/list/BP4D_part3 --pictures
+    data/imgs --out faces/bp4d
+    """
+    from aubench.datasets.interchange import FORMATS
+
+    one_of("KIND", kind, FORMATS)
+    one_of("--keep", keep, ("link", "copy"))
+    prefixes = {split: prefix for split, prefix in (("train", train), ("val", val), ("test", test)) if prefix}
+    needed = {"jaanet": prefixes, "megraphau": lists}.get(kind, table)
+    if not needed:
+        option = {"jaanet": "--train, --val or --test", "megraphau": "--lists"}.get(kind, "--table")
+        raise typer.BadParameter(f"{kind} needs {option}", param_hint="KIND")
+    from aubench.datasets.interchange import folders
+
+    if kind in ("openface", "pyfeat"):
+        data = folders.import_table(kind, table, pictures, out, keep)
+    else:
+        named = _named_aus(aus)
+        data = folders.import_lists(
+            folders.Lists(prefixes, lists, dataset, fold, named, first_pixel), pictures, out, keep
+        )
+    typer.echo(f"dataset folder: {out}, {len(data)} faces; rows left out are listed in skipped.csv")
+
+
+@commands.command(short_help="Write a dataset folder as other code's files.")
+def export(
+    dataset: Annotated[str, typer.Argument(metavar="DATASET", help="Dataset folder.")],
+    kind: Annotated[str, typer.Option("--as", metavar="KIND", help="openface, pyfeat, jaanet or megraphau.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where to write.")],
+    unknown: Annotated[int, typer.Option(help="jaanet: code of unknown labels, 9 there, 999 in ADLD.")] = 9,
+    crop: Annotated[
+        str, typer.Option(help="jaanet: adld or jaanet also cuts 200-pixel faces as that code does.")
+    ] = "",
+    name: Annotated[str, typer.Option(help="What the files' names start with; else the folder's name.")] = "",
+    fold: Annotated[int, typer.Option(min=1, help="megraphau: number of the fold, in the files' names.")] = 1,
+    aus: Annotated[str, typer.Option(help="AUs to write, as in 1,2,4; else all.")] = "",
+    first_pixel: Annotated[
+        int, typer.Option(min=0, max=1, help="jaanet: 1 for landmarks of raw pictures, 0 of aligned ones.")
+    ] = 0,
+):
+    """Write a dataset folder as a CSV of OpenFace or py-feat, or as JAA-Net's, ADLD's or ME-GraphAU's lists.
+
+    Example: aulib export faces/bp4d#bp4d-3fold/part3 --as jaanet --crop jaanet --out jaanet/data
+    """
+    from aubench.datasets.interchange import FORMATS
+
+    one_of("--as", kind, FORMATS)
+    one_of("--crop", crop, ("adld", "jaanet", ""))
+    if crop and kind != "jaanet":
+        raise typer.BadParameter("only jaanet has crops", param_hint="--crop")
+    from aubench.datasets.interchange.folders import export as export_folder
+    from aulib.crops import ADLD_CROP, JAANET_CROP
+
+    spec = {"adld": ADLD_CROP, "jaanet": JAANET_CROP}.get(crop)
+    written = export_folder(
+        dataset, kind, out, unknown, name, spec, first_pixel, fold, _named_aus(aus),
+        tell=lambda text: typer.echo(text, err=True),
+    )  # fmt: skip
+    for path in written:
+        typer.echo(str(path))
+
+
+def _named_aus(text: str) -> list[str] | None:
+    """["AU01", "AU12"] of "1,12" or "AU01,AU12"; None of ""."""
+    from aulib.labels import AU_NAMES
+
+    numbers = [word.strip().upper().removeprefix("AU") for word in text.split(",")] if text else []
+    names = [f"AU{int(n):02d}" if n.isascii() and n.isdigit() else n for n in numbers]
+    if wrong := [n for n, name in zip(numbers, names, strict=True) if name not in AU_NAMES]:
+        raise typer.BadParameter(
+            f"{wrong[0]!r} is no AU; write their numbers, as in 1,2,4", param_hint="--aus"
+        )
+    return names or None
+
+
+@commands.command(short_help="List the field's protocols.")
+def protocols(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="Show the people of each fold of this one.")
+    ] = None,
+    run: Annotated[
+        list[Path] | None,
+        typer.Option("--run", metavar="RUN", exists=True, file_okay=False, help="A fold's run; repeatable."),
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", exists=True, file_okay=False, help="Count each fold's test frames here."),
+    ] = None,
+):
+    """List the field's protocols, the folds of one, what a dataset folder has of them, or the mean over the
+    runs of its folds.
+
+    Example: aulib protocols bp4d-3fold --data faces/bp4d
+    """
+    from aulib import protocols as module
+
+    if name is not None and name not in module.PROTOCOLS:
+        raise typer.BadParameter(f"{name!r} is none of {', '.join(module.PROTOCOLS)}", param_hint="NAME")
+    if run and name is None:
+        raise typer.BadParameter("--run needs the NAME of the protocol", param_hint="NAME")
+    if data and name is None:
+        raise typer.BadParameter("--data needs the NAME of the protocol", param_hint="NAME")
+    if data:
+        from aubench.datasets.protocol_counts import count_frames
+        from aulib.dataset import read_dataset
+
+        typer.echo(count_frames(name, read_dataset(data).table))
+        return
+    if run:
+        from aubench.report.fold_scores import fold_table
+
+        typer.echo(fold_table(name, run))
+    else:
+        typer.echo(module.describe(name) if name else module.overview())

@@ -1,0 +1,178 @@
+"""The main job: AU labels of studio faces carried to unlabelled wild faces, by five methods, on a laptop.
+
+Each method is one run of `02_train`, as many at a time as there are cores; then `03_report` reads them all.
+Finished runs are kept: the same command goes on where it stopped, and runs again only what other settings,
+inputs or code put out of date.
+"""
+
+import json
+import time
+from pathlib import Path
+
+from aubench.study.grid import run_study
+from aubench.study.notebook_runner import (
+    NotebookFailed,
+    effective_parameters,
+    notebook_path,
+    run_key,
+    run_notebook,
+    write_json,
+)
+from aubench.study.plan import PlannedRun, is_done, why_failed
+from aubench.study.status import live_table
+from aubench.study.workers import connected
+from aulib.dataset import read_dataset
+
+SOURCE, TARGET, PRESET = "synthetic:studio", "synthetic:wild", "fast"
+
+# Optimiser steps of each method: a third to a half of those behind README's table, see
+# experiments/studio_to_wild.yml, so that a quarter of an hour is enough. In the second half of its steps
+# `adld` or `full` costs several times a step of `source-only`. The oracle learns from harder faces.
+STEPS = {
+    "landmarks-only": 330,
+    "source-only": 530,
+    "adld": 400,
+    "full": 400,
+    "oracle": 1600,
+}
+STEPS_ON_PHOTOGRAPHS = 400
+DEAR_FIRST = ("oracle", "full", "adld", "source-only", "landmarks-only")  # no core waits long at the end
+
+COLUMNS = [  # heading, key of `evaluate`, factor
+    ("F1", "mean.f1", 100),
+    ("AUC", "mean.auc", 100),
+    ("F1-norm", "mean.f1_norm", 100),
+    ("NME", "landmarks.nme", 100),
+]
+
+
+def main(
+    target: str | Path | None = None,
+    out: str | Path = "results/demo",
+    steps: int | None = None,
+    seed: int = 0,
+    source: str = SOURCE,
+    wild: str = TARGET,
+) -> dict:
+    """Train and compare the five methods, write `out`/summary.json, print the table and the figures' place.
+
+    Args:
+        target: a folder of photographs; adds a run of `full` that adapts to them and predicts on them.
+        steps: in place of every entry of STEPS, for a quick look.
+        source, wild: dataset folders or names in place of the synthetic sets.
+
+    Returns:
+        what summary.json holds: {"methods": {method: {evaluate's keys, seconds, peak_memory_mb}},
+        "settings": {...}}.
+    """
+    out, began = Path(out), time.monotonic()
+    if target is not None:
+        check_photographs(Path(target))  # before anything is trained
+    for name in (source, wild):
+        print(f"faces: {name}", flush=True)
+        read_dataset(name)  # renders a synthetic set on first use, where its progress can be seen
+    shared = {"source": source, "target": wild, "preset": PRESET, "seed": seed}
+    budgets = {method: steps or budget for method, budget in STEPS.items()}
+    train({out / method: shared | {"method": method, "steps": budget} for method, budget in budgets.items()})
+    methods = {
+        method: on_target(json.loads((out / method / "metrics.json").read_text())) for method in budgets
+    }
+    print("report", flush=True)
+    runs = [(out / method).as_posix() for method in methods]
+    run_notebook(notebook_path("03_report"), out / "report", {"runs": runs, "faces": wild}, replace=True)
+    summary = {
+        "methods": methods,
+        "settings": shared | {"steps": budgets},
+    }
+    write_json(out / "summary.json", summary)
+    print(f"\n{table(methods)}\n\nfigures: {out / 'report'}   scores: {out / 'summary.json'}", flush=True)
+    if target is not None:
+        adapt_to_photographs(Path(target), out, steps or STEPS_ON_PHOTOGRAPHS, shared)
+    print(f"{(time.monotonic() - began) / 60:.1f} minutes; what was finished before is not counted")
+    return summary
+
+
+def train(wanted: dict[Path, dict]) -> None:
+    """Runs of `02_train` by folder, several at a time; those that are finished and up to date are kept.
+
+    Raises:
+        NotebookFailed: any of them failed; the others are finished nevertheless.
+    """
+    notebook = notebook_path("02_train")
+    runs = []
+    for index, (folder, values) in enumerate(wanted.items()):
+        key = run_key(notebook, effective_parameters(notebook, values, folder))
+        method = values["method"]
+        runs.append(PlannedRun(index, method, method, values["seed"], notebook, values, folder, key))
+        kept = "finished before" if is_done(runs[-1]) else f"{values['steps']} steps"
+        print(f"[{index + 1}/{len(wanted)}] {method}: {kept}", flush=True)
+    missing = [run for run in runs if not is_done(run)]
+    if missing:
+        missing.sort(key=lambda run: DEAR_FIRST.index(run.id))
+        with live_table(missing) as tell, connected(len(missing)) as client:
+            states = run_study(missing, client, tell)
+        for run in missing:
+            if states[run.id] != "done":
+                raise NotebookFailed(f"{run.id}: {why_failed(run)} (more in {run.folder / 'error.txt'})")
+
+
+def on_target(metrics: dict) -> dict:
+    """What a run says of the target's test faces, under the keys of `evaluate`, with its cost."""
+    scores = {key: value for key, value in metrics.items() if not key.startswith("source.")}
+    return {key.removeprefix("target."): value for key, value in scores.items()}
+
+
+def check_photographs(photographs: Path) -> None:
+    """Raises FileNotFoundError for a folder without pictures, ImportError where the detector is missing."""
+    from aubench.datasets.landmark_detector import require_detector
+    from aubench.datasets.photographs import find_pictures
+
+    find_pictures(photographs)
+    require_detector()
+
+
+def adapt_to_photographs(photographs: Path, out: Path, steps: int, shared: dict) -> Path:
+    """Prepare the photographs, train `full` with them as unlabelled target, predict, draw the strongest.
+
+    Returns:
+        the contact sheet, `out`/photographs/strongest_faces.png.
+    """
+    from aubench import plots
+    from aubench.datasets import photographs as pictures
+    from aubench.inference import predict
+
+    faces, folder = out / "photographs" / "faces", out / "photographs"
+    print(f"photographs: {photographs}", flush=True)
+    pictures.prepare(photographs, faces)
+    run = folder / "full"
+    print(f"full, adapted to them: {steps} steps", flush=True)
+    settings = shared | {"target": faces.as_posix(), "method": "full", "steps": steps}
+    train({run: settings})
+    predict.predict(run, faces, folder / "predictions.csv")
+    sheet = folder / "strongest_faces.png"
+    plots.save_figure(plots.draw_strongest_faces(folder / "predictions.csv", faces), folder, sheet.stem)
+    print(f"predictions: {folder / 'predictions.csv'}   strongest faces of each AU: {sheet}")
+    return sheet
+
+
+def table(methods: dict[str, dict]) -> str:
+    """Methods by scores x 100, 95 % intervals over subjects in brackets; a dash where undefined."""
+    rows = [["", *(heading for heading, _, _ in COLUMNS), "seconds", "MB"]]
+    for method, scores in methods.items():
+        cells = [_score(scores, key, factor) for _, key, factor in COLUMNS]
+        rows.append([method, *cells, _whole(scores.get("seconds")), _whole(scores.get("peak_memory_mb"))])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _whole(number: float | None) -> str:
+    return "-" if number is None else f"{number:.0f}"
+
+
+def _score(scores: dict, key: str, factor: float) -> str:
+    if scores.get(key) is None:
+        return "-"
+    low, high = scores.get(f"{key}_low"), scores.get(f"{key}_high")
+    interval = "" if low is None or high is None else f" [{factor * low:.1f}, {factor * high:.1f}]"
+    return f"{factor * scores[key]:.1f}{interval}"

@@ -1,0 +1,77 @@
+"""The command `aulib`: parses, calls, prints. What is heavy is imported inside the command that needs it.
+
+Exit status: 0 done, 1 failed (one line says why; `--debug` adds the traceback), 2 bad arguments,
+130 interrupted.
+"""
+
+import sys
+from typing import Annotated
+
+import typer
+
+import aulib
+from aubench.cli import data, scores, work
+from aubench.cli.cli_errors import OneLineErrors, ended
+
+app = typer.Typer(
+    cls=OneLineErrors,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"aulib {aulib.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of a failure.")] = False,
+):
+    """Facial action units in the wild, learnt from labelled faces of another domain.
+
+    `aulib demo` runs everything once. Where a data set is asked for, give a folder with manifest.csv, or
+    synthetic:studio or synthetic:wild.
+    """
+    OneLineErrors.debug = debug
+
+
+for group in (work, data, scores):
+    app.add_typer(group.commands)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Entry point. `--debug` may stand anywhere, and `-p NAME VALUE` is read as `-p NAME=VALUE`."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if "--debug" in words:
+        words.remove("--debug")
+        words.insert(0, "--debug")
+    app(args=_join_parameters(words), prog_name="aulib")
+
+
+def _join_parameters(words: list[str]) -> list[str]:
+    """Typer's list options take one word each, a parameter is two."""
+    joined, rest = [], iter(words)
+    for word in rest:
+        joined.append(word)
+        if word in ("-p", "--parameter"):
+            name, value = next(rest, None), None
+            if name is not None and "=" not in name:
+                value = next(rest, None)
+            if name is None or ("=" not in name and value is None):
+                ended("-p needs a name and a value, as in -p steps 200", 2)
+                raise SystemExit(2)
+            joined.append(name if value is None else f"{name}={value}")
+    return joined
+
+
+if __name__ == "__main__":
+    main()

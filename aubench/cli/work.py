@@ -1,0 +1,192 @@
+"""Commands that compute: the main job, a notebook, a study, the playground."""
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from aubench.cli.cli_errors import print_scores
+
+commands = typer.Typer()
+
+
+@commands.command(short_help="The main job, studio to wild.")
+def demo(
+    target: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            exists=True,
+            file_okay=False,
+            help="Photographs to adapt to and predict as well.",
+        ),
+    ] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Steps of every method, for a quick look.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of every run.")] = 0,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where runs, figures and summary.json go.")] = Path(
+        "results/demo"
+    ),
+):
+    """The main job: labelled studio faces to unlabelled wild ones, five methods, one table.
+
+    Example: aulib demo --target holiday_pictures
+    """
+    from aubench.cli.demo import main as run_demo
+
+    run_demo(target=target, out=out, steps=steps, seed=seed)
+
+
+@commands.command(short_help="Execute a notebook strictly.")
+def run(
+    notebook: Annotated[str, typer.Argument(metavar="NOTEBOOK", help="A file, or a name such as 02_train.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Run folder.")],
+    parameter: Annotated[
+        list[str] | None,
+        typer.Option("-p", "--parameter", metavar="NAME VALUE", help="Override one parameter; repeatable."),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Run anew; a finished run in DIR is set aside.")
+    ] = False,
+):
+    """Execute a notebook strictly: a parameter it does not declare, or of another type, is an error.
+
+    Example: aulib run 02_train -p method full -p steps 200 -p seed 1 --out results/scratch
+    """
+    from aubench.study.notebook_runner import notebook_path, run_notebook
+    from aubench.study.parameters import ParameterError, declared_parameters, value_from_text
+
+    try:
+        path = notebook_path(notebook)
+    except FileNotFoundError as error:
+        raise typer.BadParameter(str(error), param_hint="NOTEBOOK") from None
+    declared = declared_parameters(path)
+    values = {}
+    for name, text in (item.split("=", 1) for item in parameter or []):
+        if name not in declared:
+            raise ParameterError(f"{path.name} declares no parameter {name!r}; it has {list(declared)}")
+        if name in values:
+            raise ParameterError(f"parameter {name!r} is given twice")
+        values[name] = value_from_text(declared[name], text)
+    metrics = run_notebook(path, out, values, reuse=not force, replace=force)
+    for domain in ("source.", "target."):
+        print_scores(metrics, domain)
+    typer.echo(f"run folder: {out}")
+
+
+@commands.command(short_help="Do the runs of a study that are missing.")
+def study(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, help="YAML, see experiments/.")
+    ],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="List the runs with their ids and end.")] = False,
+    only: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Runs of this variant; repeatable.")
+    ] = None,
+    status: Annotated[
+        bool, typer.Option("--status", help="Watch until all have ended or nothing ran for ten minutes.")
+    ] = False,
+    workers: Annotated[int | None, typer.Option(min=1, help="One for each core or GPU if not given.")] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="A standing dask cluster, tcp://host:8786.")
+    ] = None,
+    slurm: Annotated[
+        Path | None, typer.Option(metavar="FILE", exists=True, help="YAML for a SLURM cluster.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder of the runs; results/<study> if not given.")
+    ] = None,
+):
+    """Do the runs of a study that are missing; the same command goes on where it stopped.
+
+    Runs that failed before are tried again. Exit status 1 if any failed.
+
+    Example: aulib study experiments/supervisors.yml --only full --only adld --workers 2
+    """
+    if scheduler is not None and slurm is not None:
+        raise typer.BadParameter("give --scheduler or --slurm, not both", param_hint="--slurm")
+    from aubench.study.plan import expand, read_study, state_of
+    from aubench.study.status import list_of_runs, live_table, watch_states
+
+    runs = expand(read_study(file), out, only or [])
+    if dry_run:
+        typer.echo(list_of_runs(runs))
+        return
+    if status:
+        watch_states(runs)
+        return
+    states = {run.id: state_of(run) for run in runs}
+    todo = [run for run in runs if states[run.id] != "done"]
+    if todo:
+        from aubench.study.grid import render_sets, run_study
+        from aubench.study.workers import connected
+
+        render_sets(todo)
+        with live_table(runs) as tell, connected(len(todo), workers, scheduler, slurm) as client:
+            states = run_study(runs, client, tell)
+    _end_of_study(runs, states)
+
+
+@commands.command("run-one", short_help="Do one run of a study here, for job arrays.")
+def run_one(
+    file: Annotated[
+        Path, typer.Argument(metavar="STUDY", exists=True, dir_okay=False, help="YAML, see experiments/.")
+    ],
+    index: Annotated[int, typer.Option(min=0, help="Which run, counted from 0 as --dry-run lists them.")],
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder of the runs; results/<study> if not given.")
+    ] = None,
+):
+    """Do one run of a study in this process: what a job of an array does.
+
+    Example: aulib run-one experiments/supervisors.yml --index $SLURM_ARRAY_TASK_ID
+    """
+    from aubench.study.grid import do_run
+    from aubench.study.plan import expand, read_study
+    from aubench.study.run_lock import holder
+
+    runs = expand(read_study(file), out)
+    if index >= len(runs):
+        raise typer.BadParameter(f"{index}: the study has runs 0 to {len(runs) - 1}", param_hint="--index")
+    run = runs[index]
+    outcome = do_run(run, time.time(), str(Path.cwd()))
+    if outcome == "held":
+        raise RuntimeError(f"{run.folder} is being run by {holder(run.folder)}")
+    _end_of_study([run], {run.id: outcome})
+
+
+@commands.command("app", short_help="The playground in a browser.")
+def playground(
+    run: Annotated[
+        str, typer.Argument(metavar="[RUN]", help="A finished run's folder.")
+    ] = "results/demo/full",
+    faces: Annotated[
+        str, typer.Option(metavar="FOLDER", help="Dataset folder offered to the swap explorer.")
+    ] = "",
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where faces go that are kept.")] = Path(
+        "results/playground"
+    ),
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 0,
+    browser: Annotated[bool, typer.Option(help="Open it.")] = True,
+):
+    """Move a rendered face and see what a run reads; to this machine only, with a token.
+
+    Example: aulib app results/demo/full
+    """
+    from aubench.app import serve
+
+    values = {"run": run, "runs_folder": str(Path(run).parent), "faces": faces}
+    serve(values, out, port=port, open_browser=browser)
+
+
+def _end_of_study(runs: list, states: dict[str, str]) -> None:
+    """Say what was done, name each failure with its cause, and end with 1 if there is any."""
+    from aubench.study.plan import why_failed
+
+    failed = [run for run in runs if states[run.id] == "failed"]
+    for run in failed:
+        typer.echo(f"failed: {run.id}: {why_failed(run)}", err=True)
+    done = sum(state == "done" for state in states.values())
+    typer.echo(f"{done} of {len(runs)} runs done: {runs[0].folder.parent}")
+    if done < len(runs):
+        raise typer.Exit(1)

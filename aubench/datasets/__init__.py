@@ -1,0 +1,1 @@
+"""Photographs, raw downloads, files of other tools and checks: how a dataset folder comes about."""

@@ -1,0 +1,265 @@
+"""Any folder of pictures -> a dataset folder with landmarks.
+
+One picture that cannot be used never stops the others: it is listed in skipped.csv with the reason.
+"""
+
+import csv
+import hashlib
+import json
+import os
+import re
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from aubench.datasets.crash_tolerant import map_surviving
+from aubench.datasets.landmark_detector import detect_landmarks, require_detector
+from aubench.datasets.landmark_tables import read_landmarks
+from aubench.datasets.prepared_photographs import (
+    CODE_VERSION,
+    MAX_SIDE,
+    UNREAD_SUFFIXES,
+    Outcome,
+    Task,
+    prepare_picture,
+)
+from aulib.dataset import DatasetFolder, read_dataset, write_manifest
+from aulib.manifest import SPLITS
+
+__all__ = ["detect_landmarks", "find_pictures", "prepare", "split_subjects", "subjects_of"]
+
+READ_SUFFIXES = {".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"}
+PROGRESS = ".prepare.jsonl"
+
+
+def prepare(
+    photos: str | Path,
+    out: str | Path,
+    landmarks: str | Path | None = None,
+    workers: int | None = None,
+    progress: bool = True,
+    split: str = "auto",
+) -> DatasetFolder:
+    """Turn a folder of pictures, nested or not, into a dataset folder.
+
+    `out` holds copies (upright, RGB, at most MAX_SIDE pixels), manifest.csv, skipped.csv (image, reason) and
+    notes.csv (image, note). An interrupted call goes on when repeated; a finished one takes up changes.
+
+    Args:
+        landmarks: a CSV (or folder of CSVs) with landmarks instead of the detector; see `read_landmarks`.
+        workers: processes; by default one for each core.
+        split: "auto" divides the subjects 80/10/10 by a hash of their names; train, val or test takes all.
+
+    Raises:
+        FileNotFoundError: no such folder, or no pictures in it.
+        FileExistsError: `out` holds something that was not made by this function.
+        ModuleNotFoundError: no `landmarks` given and the `landmarks` extra is not installed.
+        ValueError: not one picture could be used, or faults in `landmarks`.
+    """
+    photos, out = Path(photos), Path(out)
+    if split not in ("auto", *SPLITS):
+        raise ValueError(f"split is {split!r}, expected auto, {', '.join(SPLITS)}")
+    sources = find_pictures(photos, out)
+    _refuse_foreign(photos, out)
+    if landmarks is None:
+        require_detector()
+        given = None
+    else:
+        given = read_landmarks(landmarks, sources)
+    out.mkdir(parents=True, exist_ok=True)
+    stamps = {source: _stamp(photos / source) for source in sources}
+    settings = {"code_version": CODE_VERSION, "max_side": MAX_SIDE, "landmarks": _digest(given)}
+    done = {s: o for s, o in _read_progress(out, settings).items() if stamps.get(s) == o.stamp}
+    names = _stored_names(sources)
+    tasks = [
+        Task(photos, out, source, stamps[source], names[source], given and given.get(source, (None, 0)))
+        for source in sources
+        if source not in done
+    ]
+    with open(out / PROGRESS, "a", encoding="utf-8") as log:
+        outcomes = map_surviving(prepare_picture, tasks, workers, crashed=_crashed)
+        for outcome in tqdm(
+            outcomes, "preparing", len(sources), initial=len(done), unit="picture", disable=not progress
+        ):
+            log.write(json.dumps(vars(outcome)) + "\n")
+            log.flush()
+            done[outcome.source] = outcome
+    return _write_dataset(out, [done[source] for source in sources], split)
+
+
+def find_pictures(photos: str | Path, out: str | Path | None = None) -> list[str]:
+    """Sorted relative paths of the pictures under a folder; hidden files and the folder `out` left out."""
+    photos = Path(photos)
+    if not photos.is_dir():
+        raise FileNotFoundError(f"{photos} is not a folder, expected a folder of pictures")
+    leave_out = Path(out).resolve() if out else None
+    found = []
+    for folder, subfolders, files in os.walk(photos):
+        subfolders[:] = [
+            name
+            for name in subfolders
+            if not name.startswith(".") and (Path(folder) / name).resolve() != leave_out
+        ]
+        for name in files:
+            if not name.startswith(".") and Path(name).suffix.lower() in READ_SUFFIXES | UNREAD_SUFFIXES:
+                found.append((Path(folder) / name).relative_to(photos).as_posix())
+    if not found:
+        raise FileNotFoundError(f"{photos} holds no picture ({', '.join(sorted(READ_SUFFIXES))})")
+    return sorted(found)
+
+
+def subjects_of(sources: list[str]) -> list[str]:
+    """The person behind each picture, as far as folders tell.
+
+    The top folder below what all pictures share (so that nobody is cut in two); a picture directly in the
+    shared folder is its own subject, named by its stem.
+    """
+    parts = [PurePosixPath(source).parts for source in sources]
+    shared = len(os.path.commonprefix([part[:-1] for part in parts]))
+    names = [part[shared] if len(part) > shared + 1 else PurePosixPath(part[-1]).stem for part in parts]
+    return [_printable(name).strip() or "unnamed" for name in names]
+
+
+def split_subjects(subjects: list[str]) -> dict[str, str]:
+    """Split of each subject: a tenth (at least one) to test and to val, the rest to train.
+
+    Subjects are taken in the order of a hash of their names, so the split depends on nothing else. With
+    fewer than three subjects all are in train.
+    """
+    order = sorted(set(subjects), key=lambda subject: hashlib.sha256(subject.encode()).hexdigest())
+    held_out = max(1, round(len(order) / 10)) if len(order) >= 3 else 0
+    kinds = ["test"] * held_out + ["val"] * held_out + ["train"] * (len(order) - 2 * held_out)
+    return dict(zip(order, kinds, strict=True))
+
+
+def what_was_found(faces: DatasetFolder) -> str:
+    """Faces and people in all and in each split; and a warning where one person has most of the faces."""
+    people = pd.Series(faces.subjects).value_counts()
+    shares = ", ".join(f"{split} {len(faces.rows(split))}" for split in SPLITS)
+    said = f"{len(faces)} faces of {len(people)} people, as far as folders tell: {shares}"
+    if len(people) > 1 and people.iloc[0] > len(faces) / 2:
+        said += (
+            f"\nwarning: {people.iloc[0]} of them are taken for one person, {people.index[0]!r}, and stay in"
+            " one split; if that folder holds many people, prepare it by itself"
+        )
+    return said
+
+
+def _write_dataset(out: Path, outcomes: list[Outcome], split: str) -> DatasetFolder:
+    used = [outcome for outcome in outcomes if outcome.image]
+    skipped = [outcome for outcome in outcomes if not outcome.image]
+    _write_csv(out / "skipped.csv", ("image", "reason"), [(o.source, o.reason) for o in skipped])
+    _write_csv(out / "notes.csv", ("image", "note"), [(o.source, o.note) for o in used if o.note])
+    if not used:
+        reasons = ", ".join(sorted({outcome.reason for outcome in skipped})[:3])
+        raise ValueError(
+            f"none of {len(skipped)} pictures could be used ({reasons}); see {out / 'skipped.csv'}"
+        )
+    subjects = subjects_of([outcome.source for outcome in used])
+    splits = split_subjects(subjects) if split == "auto" else dict.fromkeys(subjects, split)
+    landmarks = np.array([outcome.landmarks for outcome in used], dtype=np.float32)  # (N, K, 2)
+    table = {
+        "image": [outcome.image for outcome in used],
+        "subject": subjects,
+        "split": [splits[subject] for subject in subjects],
+        "meta_source": [_printable(outcome.source) for outcome in used],
+    }
+    for axis, name in enumerate("xy"):
+        table |= {f"{name}_{point}": landmarks[:, point, axis] for point in range(landmarks.shape[1])}
+    write_manifest(out, pd.DataFrame(table))
+    _remove_unlisted(out, {outcome.image for outcome in used})
+    return read_dataset(out)
+
+
+def _stored_names(sources: list[str]) -> dict[str, str]:
+    """images/<source>, with .jpg behind what is stored as JPEG under another suffix."""
+    names: dict[str, str] = {}
+    taken = set()
+    for source in sources:
+        parts = [_printable(part).strip().replace("\\", "_") or "_" for part in source.split("/")]
+        name = "/".join(["images", *parts])
+        if PurePosixPath(name).suffix.lower() not in (".jpg", ".jpeg", ".png"):
+            name += ".jpg"
+        while name.lower() in taken:
+            name = str(PurePosixPath(name).with_stem(PurePosixPath(name).stem + "-2"))
+        taken.add(name.lower())
+        names[source] = name
+    return names
+
+
+def _crashed(task: Task) -> Outcome:
+    return Outcome(task.source, task.stamp, reason="the process that read it died (a crash or out of memory)")
+
+
+def _refuse_foreign(photos: Path, out: Path) -> None:
+    if out.resolve() == photos.resolve():
+        raise FileExistsError(f"{out} is the folder of photographs itself, expected another one")
+    if out.exists() and not out.is_dir():
+        raise FileExistsError(f"{out} is a file, expected a new folder")
+    if out.is_dir() and any(out.iterdir()) and not (out / PROGRESS).is_file():
+        raise FileExistsError(f"{out} holds files not made by `aulib prepare`, expected a new folder")
+
+
+def _read_progress(out: Path, settings: dict) -> dict[str, Outcome]:
+    """Outcomes of an earlier call with the same settings; the file is (re)started otherwise."""
+    path = out / PROGRESS
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    outcomes: dict[str, Outcome] = {}
+    for line in lines[1:]:
+        try:
+            outcome = Outcome(**json.loads(line))
+        except (ValueError, TypeError):  # cut off when the process was killed
+            continue
+        if not outcome.image or (out / outcome.image).is_file():
+            outcomes[outcome.source] = outcome
+    header = json.dumps(settings)
+    if not lines or lines[0] != header:
+        outcomes = {}
+    records = [header, *(json.dumps(vars(outcome)) for outcome in outcomes.values())]
+    partial = path.with_suffix(".partial")
+    partial.write_text("\n".join(records) + "\n", encoding="utf-8")
+    os.replace(partial, path)
+    return outcomes
+
+
+def _remove_unlisted(out: Path, listed: set[str]) -> None:
+    """Remove stored pictures that the manifest no longer names."""
+    for folder, _, files in os.walk(out / "images"):
+        for name in files:
+            path = Path(folder) / name
+            if path.relative_to(out).as_posix() not in listed:
+                path.unlink()
+
+
+def _write_csv(path: Path, header: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    partial = path.with_suffix(".partial")
+    with open(partial, "w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(header)
+        writer.writerows([_printable(cell) for cell in row] for row in rows)
+    os.replace(partial, path)
+
+
+def _stamp(path: Path) -> str:
+    try:
+        found = path.stat()
+    except OSError:  # a dangling link, say; reading it will give the reason
+        return ""
+    return f"{found.st_size}-{found.st_mtime_ns}"
+
+
+def _digest(given: dict | None) -> str:
+    if given is None:
+        return "detector"
+    digest = hashlib.blake2b(digest_size=8)
+    for source in sorted(given):
+        digest.update(json.dumps([source, given[source][1]]).encode() + given[source][0].tobytes())
+    return digest.hexdigest()
+
+
+def _printable(text: str) -> str:
+    """The text without control characters and without bytes that are no UTF-8, both as escapes."""
+    text = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return re.sub(r"[\x00-\x1f\x7f]", lambda found: f"\\x{ord(found[0]):02x}", text)

@@ -1,0 +1,1 @@
+"""A trained run used: probabilities and landmarks of faces, and its export."""

@@ -1,0 +1,113 @@
+"""A run's detector as one ONNX file, for programs that have neither torch nor this library [C].
+
+ONNX, since ONNX Runtime and OpenVINO both read it, on every system; what each gains is measured by
+benchmarks/infer_beside_peers.py. The file says in its metadata what it needs to be given.
+"""
+
+import json
+import warnings
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from aubench.report.results import domains_with_faces, read_samples
+from aufaces.storage import atomic_file
+from aulib.batches import centre_crop
+from aulib.model import AUModel, cells_to_pixels, expected_cells
+from aulib.run import load_run
+
+TOLERANCE = {"probability": 1e-4, "landmarks": 0.01}  # largest difference from torch; the second in pixels
+
+
+class Detector(nn.Module):
+    """What a run does with a crop at test time, and no more.
+
+    Args:
+        read_from: as `AUModel.read`.
+    """
+
+    def __init__(self, model: AUModel, read_from: str):
+        super().__init__()
+        self.model, self.read_from = model, read_from
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, 3, H, H) RGB in [0, 1] -> probability (B, A) in [0, 1], landmarks (B, K, 2) in its pixels."""
+        outputs = self.model.read(image, self.read_from)
+        shape = outputs["shape"]
+        points = cells_to_pixels(expected_cells(shape), shape.shape[-1], self.model.config.image_size)
+        return outputs["au_logits"].sigmoid(), points
+
+
+def export_onnx(run: str | Path, file: str | Path, read_from: str | None = None) -> dict[str, float]:
+    """Write `file`, then hold it against torch on faces.
+
+    Its input is `image`, (batch, 3, H, H) float32 RGB in [0, 1] with any batch; its outputs are `probability`
+    and `landmarks` (`Detector.forward`). Metadata, each as JSON: `aus`, `image_size`, `num_landmarks`,
+    `read_from`, and `box_enlarge`, how much wider than the face box a crop is (`cropping.CropSpec`).
+
+    Args:
+        run: a finished run.
+        read_from: None takes the run's own way of reading targets.
+
+    Returns:
+        the largest differences from torch, `probability` and `landmarks` (pixels).
+
+    Raises:
+        ImportError: the extra is not installed.  FileNotFoundError: no finished run.  ValueError: a run that
+            keeps no faces to check by.  ArithmeticError: the answers differ from torch's by more than
+            TOLERANCE; nothing is written.
+    """
+    try:
+        import onnx
+        import onnxruntime
+        import onnxscript  # noqa: F401  (torch's exporter wants it)
+    except ImportError as error:
+        raise ImportError(f"{error.name} is missing: pip install 'aulib[onnx]'") from None
+    model, settings = load_run(run)
+    config, read_from = model.config, read_from or settings["read_target_from"]
+    detector = Detector(model, read_from).eval()
+    faces = kept_faces(run, config.image_size)
+    made = onnx_model(detector, config.image_size, list(TOLERANCE))
+    said = {
+        "aus": list(config.aus), "image_size": config.image_size, "num_landmarks": config.num_landmarks,
+        "read_from": read_from, "box_enlarge": config.box_enlarge * config.image_size / config.margin_size,
+    }  # fmt: skip
+    onnx.helper.set_model_props(made, {name: json.dumps(value) for name, value in said.items()})
+    content = made.SerializeToString()
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    answers = dict(zip(TOLERANCE, session.run(list(TOLERANCE), {"image": faces.numpy()}), strict=True))
+    with torch.no_grad():
+        expected = dict(zip(TOLERANCE, detector(faces), strict=True))
+    apart = {name: float(np.abs(answers[name] - expected[name].numpy()).max()) for name in TOLERANCE}
+    if too_far := {name: value for name, value in apart.items() if not value <= TOLERANCE[name]}:
+        raise ArithmeticError(
+            f"{file}: not written, ONNX Runtime and torch differ by {too_far}, expected at most {TOLERANCE}"
+        )
+    with atomic_file(Path(file)) as partial:
+        partial.write_bytes(content)
+    return apart
+
+
+def onnx_model(module: nn.Module, image_size: int, outputs: list[str]):
+    """`module` of one argument, `image` (batch, 3, H, H), as an onnx.ModelProto that takes any batch."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of torch's own making
+        program = torch.onnx.export(
+            module, (torch.rand(2, 3, image_size, image_size),), dynamo=True, verbose=False,
+            input_names=["image"], output_names=outputs, dynamic_shapes={"image": {0: "batch"}},
+        )  # fmt: skip
+    return program.model_proto
+
+
+def kept_faces(run: str | Path, image_size: int) -> Tensor:
+    """(B, 3, H, H) RGB in [0, 1]: the faces of both domains that a run keeps, as it sees them.
+
+    Raises:
+        ValueError: it keeps none.
+    """
+    samples = [read_samples(run, domain) for domain in domains_with_faces(run)]
+    if not samples:
+        raise ValueError(f"{run} keeps no faces to check by: its sets had no test split")
+    return torch.cat([centre_crop(some.images, some.landmarks, image_size)[0] for some in samples])

@@ -1,0 +1,246 @@
+"""A finished run and faces in; scores, or a table in OpenFace's columns, out.
+
+Of the run nothing but its folder is needed.
+"""
+
+import os
+import uuid
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from aubench.datasets.crash_tolerant import map_surviving
+from aubench.datasets.face_finding import OK, FoundFace, Picture, crashed, find_face
+from aubench.datasets.photographs import find_pictures
+from aulib.batches import Faces
+from aulib.crops import CropSpec, crop_dataset, crop_of
+from aulib.dataset import DatasetFolder, manifest_path, read_dataset
+from aulib.evaluate import Reading, read_faces, score_faces
+from aulib.landmarks import move_to_au_centres, to_49
+from aulib.model import AUModel, ModelConfig
+from aulib.objective import finds_landmarks
+from aulib.run import load_run
+from aulib.train_run import faces_of
+
+SQUARE = ("face_x", "face_y", "face_size", "face_roll")
+FACES_AT_ONCE = 256  # crops of photographs held in memory
+
+
+def evaluate(run: str | Path, dataset: str | Path, split: str = "test", read_from: str | None = None) -> dict:
+    """Scores of a run on a labelled split, with 95 % intervals by bootstrap over subjects.
+
+    The set may label other AUs than the run knows: those both have are scored, the run's others are NaN (null
+    in JSON), and the means are over the scored ones (`mean.aus` of them).
+
+    Args:
+        dataset: dataset folder or `synthetic:...`.
+        read_from: "features", "reconstruction" or "both". None takes the run's own way of reading its source,
+            if `dataset` is what it was trained on, and else its way of reading a target.
+
+    Returns:
+        `mean.f1`, `mean.auc`, `mean.f1_norm` (each with `_low`, `_high`), `per_au.AU01.f1`, ...,
+        `landmarks.nme`, `landmarks.failure_rate` (NaN for a run trained without landmarks), `n` (frames),
+        `read_from`.
+
+    Raises:
+        ValueError: the split is empty, has no AU the run knows, or none of its frames is labelled.
+    """
+    model, settings = load_run(run)
+    config, data = model.config, read_dataset(dataset)
+    rows = data.rows(split)
+    if not len(rows):
+        raise ValueError(
+            f"{data.root} has no row in split {split!r}; it has {', '.join(sorted(set(data.splits)))}"
+        )
+    common = [au for au in config.aus if au in data.aus]
+    if not common:
+        labels = f"labels {', '.join(data.aus)}" if data.aus else "has no AU labels (columns AU01_c, ...)"
+        raise ValueError(
+            f"{data.root} {labels}; the run knows {', '.join(config.aus)}: nothing to score. "
+            "`aulib predict` needs no labels"
+        )
+    known = ~np.isnan(data.occurrence[rows][:, [data.aus.index(au) for au in common]])
+    if not known.any():
+        raise ValueError(f"{data.root}: no row of split {split!r} has a label of {', '.join(common)}")
+    read_from = read_from or way_of_reading(settings, dataset, data)
+    points = min(
+        data.num_landmarks, config.num_landmarks
+    )  # a 68-point run is scored on 49 where a set has 49
+    crops = crop_dataset(data, crop_spec(config))
+    faces = faces_of(data, crops, split, replace(config, num_landmarks=points))
+    reading = read_faces(model, faces, read_from)
+    if points != config.num_landmarks:
+        reading = Reading(reading.probability, to_49(reading.landmarks))
+    scores = score_faces(reading, faces, data.subjects[rows], config.aus)
+    if not finds_landmarks(settings["weights"]):
+        scores |= dict.fromkeys(("landmarks.nme", "landmarks.failure_rate"), float("nan"))
+    return scores | {"read_from": read_from}
+
+
+def predict(
+    run: str | Path, photos_or_dataset: str | Path, out: str | Path, workers: int | None = None
+) -> pd.DataFrame:
+    """AU probabilities and landmarks of every picture, as a table and a CSV in OpenFace's column names.
+
+    Columns: `image` (relative to the folder); `status`, "ok" or why there is no reading (no face found,
+    unreadable, no landmarks), the other cells then being empty; `note`; the square that was read, by its
+    centre `face_x`, `face_y`, its side `face_size` (pixels) and how far it is turned, `face_roll` (degrees,
+    clockwise); for each AU of the run `AU01_c` (0 or 1, probability at least 0.5) and `AU01_p` (0 to 1, not
+    an intensity); the model's landmarks x_0 ..., y_0 ..., 68 or 49 as the run was trained, empty if it was
+    trained without (`source-only`, say). All in pixels of the picture as shown.
+
+    Args:
+        photos_or_dataset: a dataset folder (all its splits; pictures that `aulib prepare` skipped keep a
+            row), `synthetic:...`, or any folder of pictures; the `landmarks` extra then finds the faces.
+        out: the CSV, written in one step.
+        workers: processes that look for faces; by default one for each core.
+
+    Raises:
+        FileNotFoundError: no such folder, no picture in it, or no finished run.
+        ValueError: a dataset folder of which no row has landmarks.
+        ModuleNotFoundError: photographs are given and the `landmarks` extra is not installed.
+    """
+    model, settings = load_run(run)
+    if str(photos_or_dataset).startswith("synthetic:") or _has_manifest(photos_or_dataset):
+        data = read_dataset(photos_or_dataset)
+        read_from = way_of_reading(settings, photos_or_dataset, data)
+        table = _predict_dataset(model, data, read_from, workers)
+    else:
+        table = _predict_photographs(model, Path(photos_or_dataset), settings["read_target_from"], workers)
+    if not finds_landmarks(settings["weights"]):
+        table.loc[:, [name for name in table if name[:2] in ("x_", "y_")]] = np.nan
+    _write_csv(Path(out), table)
+    return table
+
+
+def way_of_reading(settings: dict, name: str | Path, data: DatasetFolder) -> str:
+    """How the run reads its source, for that set; how it reads a target, for any other."""
+    is_source = str(name) == settings["source"] or data.version == settings["data_versions"]["source"]
+    return settings["read_source_from" if is_source else "read_target_from"]
+
+
+def crop_spec(config: ModelConfig) -> CropSpec:
+    return crop_of(config)
+
+
+def _predict_dataset(
+    model: AUModel, data: DatasetFolder, read_from: str, workers: int | None
+) -> pd.DataFrame:
+    has_landmarks = np.zeros(len(data), dtype=bool)
+    if data.num_landmarks:
+        has_landmarks = ~np.isnan(data.landmarks).any(axis=(1, 2))
+    if not has_landmarks.any():
+        raise ValueError(
+            f"{data.root} has no landmarks to cut faces by; `aulib prepare` on its pictures finds them"
+        )
+    statuses = np.where(has_landmarks, OK, "no landmarks")
+    faces = [FoundFace(*pair) for pair in zip(data.table["image"], statuses, strict=True)]
+    usable = DatasetFolder(data.root, data.table[has_landmarks].reset_index(drop=True), data.version)
+    crops = crop_dataset(usable, crop_spec(model.config), workers=workers)
+    readings, matrices = [_read(model, crops.images, read_from)], [crops.matrices]
+    skipped = data.root / "skipped.csv"
+    if skipped.is_file():  # what `aulib prepare` could not use
+        for row in pd.read_csv(skipped, dtype=str).itertuples():
+            faces.append(FoundFace(row.image, row.reason))
+    return _table(faces, readings, matrices, model.config)
+
+
+def _predict_photographs(model: AUModel, photos: Path, read_from: str, workers: int | None) -> pd.DataFrame:
+    tasks = [Picture(photos, image, crop_spec(model.config)) for image in find_pictures(photos)]
+    faces, readings, matrices, waiting = [], [], [], []
+
+    def read_waiting():
+        if waiting:
+            readings.append(_read(model, np.stack([face.crop for face in waiting]), read_from))
+            matrices.append(np.stack([face.matrix for face in waiting]))
+            waiting.clear()
+
+    found = map_surviving(find_face, tasks, workers, crashed=crashed)
+    for face in tqdm(found, "finding faces", len(tasks), unit="picture"):
+        faces.append(FoundFace(face.image, face.status, face.note))
+        if face.crop is not None:
+            waiting.append(face)
+        if len(waiting) == FACES_AT_ONCE:
+            read_waiting()
+    read_waiting()
+    return _table(faces, readings, matrices, model.config).sort_values("image", ignore_index=True)
+
+
+def _read(model: AUModel, crops: np.ndarray, read_from: str) -> Reading:
+    """Reading of margin crops (N, S, S, 3); no landmarks go in."""
+    nowhere = np.full((len(crops), model.config.num_landmarks, 2), np.nan, dtype=np.float32)
+    return read_faces(model, Faces(crops, np.arange(len(crops)), nowhere, None), read_from)
+
+
+def _table(
+    faces: list[FoundFace], readings: list[Reading], matrices: list[np.ndarray], config: ModelConfig
+) -> pd.DataFrame:
+    """One row a picture; the readings belong to those with status "ok", in their order."""
+    read = np.array([face.status == OK for face in faces])
+    probability = np.full((len(faces), len(config.aus)), np.nan)
+    points = np.full((len(faces), config.num_landmarks, 2), np.nan)
+    squares = np.full((len(faces), len(SQUARE)), np.nan)
+    if readings:
+        probability[read] = np.concatenate([reading.probability for reading in readings])
+        landmarks = np.concatenate([reading.landmarks for reading in readings])
+        points[read] = to_picture(landmarks, np.concatenate(matrices), config.au_centres)
+        squares[read] = squares_read(np.concatenate(matrices), config.margin_size)
+    columns: dict[str, object] = {
+        "image": [face.image for face in faces],
+        "status": [face.status for face in faces],
+        "note": [face.note for face in faces],
+    }
+    columns |= {name: squares[:, index].round(2) for index, name in enumerate(SQUARE)}
+    for index, au in enumerate(config.aus):
+        present = pd.array(np.where(read, probability[:, index] >= 0.5, 0), dtype="Int64")
+        present[~read] = pd.NA
+        columns[f"{au}_c"], columns[f"{au}_p"] = present, probability[:, index].round(4)
+    for axis, letter in enumerate("xy"):
+        columns |= {f"{letter}_{k}": points[:, k, axis].round(2) for k in range(config.num_landmarks)}
+    return pd.DataFrame(columns)
+
+
+def to_picture(landmarks: np.ndarray, matrices: np.ndarray, au_centres: bool = False) -> np.ndarray:
+    """Landmarks of margin crops, (N, K, 2), in pixels of the pictures the crops were cut from.
+
+    Args:
+        matrices: (N, 2, 3) from picture to crop.
+        au_centres: the model's landmarks are moved to AU centres; they are moved back first, exactly, as the
+            inner eye corners that measure the move do not move.
+    """
+    if au_centres:
+        landmarks = 2 * landmarks - move_to_au_centres(landmarks)
+    inverse = np.linalg.inv(matrices[:, :, :2])
+    return np.einsum("nij,nkj->nki", inverse, landmarks - matrices[:, None, :, 2])
+
+
+def squares_read(matrices: np.ndarray, size: int) -> np.ndarray:
+    """Where crops of `size` pixels lie in their pictures, (N, 4): the columns SQUARE of the table."""
+    scale = np.hypot(matrices[:, 0, 0], matrices[:, 0, 1])
+    middle = to_picture(np.full((len(matrices), 1, 2), (size - 1) / 2), matrices)[:, 0]
+    roll = np.degrees(np.arctan2(matrices[:, 0, 1], matrices[:, 0, 0]))
+    return np.column_stack([middle, (size - 1) / scale, roll])
+
+
+def _has_manifest(folder: str | Path) -> bool:
+    if not Path(folder).is_dir():
+        raise FileNotFoundError(
+            f"{folder} is not a folder, expected a dataset folder or a folder of pictures"
+        )
+    try:
+        return bool(manifest_path(Path(folder)))
+    except FileNotFoundError:
+        return False
+
+
+def _write_csv(out: Path, table: pd.DataFrame) -> None:
+    out.parent.mkdir(parents=True, exist_ok=True)
+    partial = out.with_name(f".{out.name}.{uuid.uuid4().hex[:8]}")
+    try:
+        table.to_csv(partial, index=False)
+        os.replace(partial, out)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -1,0 +1,231 @@
+"""A face under one's hands, and what a run says of it: controls -> picture -> reading. No widgets here.
+
+The rendered face is cropped by its own true landmarks, as the sets a run is trained on are; a photograph by
+the detector's. The run then sees pixels only.
+"""
+
+import copy
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from aubench.inference.predict import crop_spec, to_picture
+from aubench.report.results import domains_with_faces, read_samples
+from aufaces.actions import AUS, OCCURS_AT, Expression
+from aufaces.domains import Sample, domain_called, picture, sample_face
+from aufaces.renderer import FaceRenderer
+from aulib.batches import centre_crop
+from aulib.crops import crop_face, crop_matrix
+from aulib.model import AUModel, cells_to_pixels, expected_cells
+from aulib.objective import finds_landmarks
+from aulib.run import WEIGHTS, load_run
+
+PICTURE_SIZE = 128  # pixels; what `synthetic:studio` and `synthetic:wild` are rendered at
+BRIGHT = 0.995  # quantile of an AU's evidence over a run's own faces that is drawn at full strength
+
+
+@dataclass(frozen=True)
+class Controls:
+    """Everything that can be moved about a rendered face.
+
+    intensity: (16,) of synthetic.actions.AUS, 0-5.  yaw, pitch, roll: degrees, signs as in renderer.Shot.
+    light_side, light_height: where the main light is, degrees; side > 0 is the picture's right, 0 and 0 the
+    camera.  soft_light: all other light, as a share of what the domain gives.  domain: studio or wild, which
+    decides background, occluders, camera and colours.  seed: who it is, and those things' chance.
+    """
+
+    intensity: tuple[float, ...] = (0.0,) * len(AUS)
+    yaw: float = 0.0
+    pitch: float = 0.0
+    roll: float = 0.0
+    light_side: float = -33.0
+    light_height: float = 33.0
+    soft_light: float = 1.0
+    domain: str = "studio"
+    seed: int = 1
+
+    @property
+    def occurrence(self) -> dict[str, bool]:
+        """Which AUs count as present, by the rule the rendered sets are labelled with."""
+        return {au: level >= OCCURS_AT for au, level in zip(AUS, self.intensity, strict=True)}
+
+
+@dataclass(frozen=True)
+class OpenRun:
+    """A finished run in memory.
+
+    brightest: (A,) evidence drawn at full strength, or None if the run has no evidence maps.
+    """
+
+    path: str
+    model: AUModel
+    settings: dict
+    brightest: np.ndarray | None
+
+    @property
+    def aus(self) -> tuple[str, ...]:
+        return self.model.config.aus
+
+    @property
+    def finds_landmarks(self) -> bool:
+        return finds_landmarks(self.settings["weights"])
+
+    def read_from(self, domain: str) -> str:
+        """How the run reads a rendered domain: its source's way if it was trained on it, else a target's."""
+        own = str(self.settings["source"]).partition("?")[0] == f"synthetic:{domain}"
+        return self.settings["read_source_from" if own else "read_target_from"]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a run says of one margin crop.
+
+    crop: (H, H, 3) uint8, the pixels it sees.  probability: (A,) in [0, 1].  landmarks: (K, 2) pixels of the
+    margin crop, None if the run learned none.  evidence: (A, h, w), an AU's logit is its mean; None if the
+    run reads AUs from landmark coordinates.
+    """
+
+    crop: np.ndarray
+    probability: np.ndarray
+    landmarks: np.ndarray | None
+    evidence: np.ndarray | None
+    read_from: str
+
+
+@dataclass(frozen=True)
+class Played:
+    """One position of the controls.
+
+    picture: (S, S, 3) uint8.  true_landmarks, landmarks: (K, 2) pixels of the picture; the run's are None
+    without a run that finds some.  reading: None without a run.
+    """
+
+    picture: np.ndarray
+    true_landmarks: np.ndarray
+    landmarks: np.ndarray | None = None
+    reading: Reading | None = None
+
+    @property
+    def landmark_error(self) -> float:
+        """Mean distance of 68 landmarks over that of the outer eye corners; NaN where there are none."""
+        if self.landmarks is None or self.landmarks.shape != self.true_landmarks.shape:
+            return float("nan")
+        eyes = np.linalg.norm(self.true_landmarks[36] - self.true_landmarks[45])
+        return float(np.linalg.norm(self.landmarks - self.true_landmarks, axis=1).mean() / eyes)
+
+
+def open_run(run: str | Path) -> OpenRun:
+    """Load a finished run; one that is loaded already and has not changed on disk is given again.
+
+    Raises:
+        FileNotFoundError: no finished run there; names the command that makes one.
+    """
+    weights = Path(run) / WEIGHTS
+    return _open(str(run), weights.stat().st_mtime_ns if weights.is_file() else 0)
+
+
+@lru_cache(maxsize=16)
+def _open(run: str, written: int) -> OpenRun:
+    model, settings = load_run(run)
+    model.requires_grad_(False)
+    brightest = None
+    if not model.config.au_from_landmarks:
+        brightest = np.full(len(model.config.aus), 1e-6)
+        for domain in domains_with_faces(run):
+            samples = read_samples(run, domain)
+            pictures, _ = centre_crop(samples.images, samples.landmarks, model.config.image_size)
+            with torch.inference_mode():
+                maps = model.read(pictures, settings[f"read_{domain}_from"])["evidence"].numpy()
+            strongest = np.quantile(maps.clip(min=0), BRIGHT, axis=(0, 2, 3))
+            brightest = np.maximum(brightest, strongest)
+    return OpenRun(str(run), model, settings, brightest)
+
+
+def read_crop(run: OpenRun, crop: np.ndarray, read_from: str) -> Reading:
+    """A run's reading of one margin crop (S, S, 3) uint8."""
+    config = run.model.config
+    nowhere = np.zeros((1, 1, 2))
+    image, _ = centre_crop(crop[None], nowhere, config.image_size)
+    with torch.inference_mode():
+        outputs = run.model.read(image, read_from)
+        probability = outputs["au_logits"].sigmoid()[0].numpy()
+        evidence = outputs["evidence"][0].numpy() if "evidence" in outputs else None
+        landmarks = None
+        if run.finds_landmarks:
+            cells = expected_cells(outputs["shape"])
+            points = cells_to_pixels(cells, outputs["shape"].shape[-1], config.image_size)
+            landmarks = points[0].numpy() + (crop.shape[0] - config.image_size) // 2
+    seen = np.rint(image[0].permute(1, 2, 0).numpy() * 255).astype(np.uint8)
+    return Reading(seen, probability, landmarks, evidence, read_from)
+
+
+def render(controls: Controls, size: int = PICTURE_SIZE) -> tuple[np.ndarray, np.ndarray]:
+    """The picture (S, S, 3) uint8 and its true landmarks (68, 2); the same controls, the same bytes."""
+    scene = _scene(controls.domain, controls.seed)
+    level = tuple(map(float, controls.intensity))
+    face = replace(scene.face, expression=Expression(level, level), shot=_shot(scene, controls))
+    moved = replace(scene, face=face, rng=copy.deepcopy(scene.rng))  # its chance starts anew every time
+    return picture(domain_called(controls.domain), moved, _renderer(size))
+
+
+def render_and_read(run: OpenRun | None, controls: Controls, size: int = PICTURE_SIZE) -> Played:
+    """The face as the controls say, and the run's reading of it (none without a run)."""
+    image, truth = render(controls, size)
+    if run is None:
+        return Played(image, truth)
+    config = run.model.config
+    matrix = crop_matrix(truth, crop_spec(config))
+    crop = crop_face(_pillow(image), matrix, config.margin_size)
+    reading = read_crop(run, crop, run.read_from(controls.domain))
+    return Played(image, truth, in_picture(run, reading, matrix), reading)
+
+
+def in_picture(run: OpenRun, reading: Reading, matrix: np.ndarray) -> np.ndarray | None:
+    """A reading's landmarks, (K, 2), in pixels of the picture that `matrix` (2, 3) cropped."""
+    if reading.landmarks is None:
+        return None
+    return to_picture(reading.landmarks[None], matrix[None], run.model.config.au_centres)[0]
+
+
+def drawn_controls(domain: str, seed: int) -> Controls:
+    """Where the controls stand for a face as the domain draws it: its AUs, pose and light."""
+    scene = _scene(domain, seed)
+    shot, degrees = scene.face.shot, 180 / np.pi
+    x, y, z = np.array(shot.key_direction) / np.linalg.norm(shot.key_direction)
+    return Controls(
+        intensity=tuple(round(float(level), 1) for level in scene.face.expression.intensity),
+        yaw=shot.yaw * degrees, pitch=shot.pitch * degrees, roll=shot.roll * degrees,
+        light_side=float(np.arctan2(x, z)) * degrees, light_height=float(np.arcsin(y)) * degrees,
+        domain=domain, seed=seed,
+    )  # fmt: skip
+
+
+def _shot(scene: Sample, controls: Controls):
+    shot, radians, soft = scene.face.shot, np.pi / 180, controls.soft_light
+    side, height = controls.light_side * radians, controls.light_height * radians
+    dimmed = {name: tuple(soft * np.array(getattr(shot, name))) for name in ("fill", "sky", "ground")}
+    return replace(
+        shot,
+        yaw=controls.yaw * radians, pitch=controls.pitch * radians, roll=controls.roll * radians,
+        key_direction=(np.sin(side) * np.cos(height), np.sin(height), np.cos(side) * np.cos(height)),
+        **dimmed,
+    )  # fmt: skip
+
+
+@lru_cache(maxsize=64)
+def _scene(domain: str, seed: int) -> Sample:
+    return sample_face(domain_called(domain), seed, 0, 1)
+
+
+@lru_cache(maxsize=2)
+def _renderer(size: int) -> FaceRenderer:
+    return FaceRenderer(size)
+
+
+def _pillow(image: np.ndarray):
+    from PIL import Image
+
+    return Image.fromarray(image)

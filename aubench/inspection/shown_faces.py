@@ -1,0 +1,106 @@
+"""Which faces a figure shows: a few that the run keeps, or some of a dataset, cut as the model reads them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+
+from aubench.report.results import read_samples
+from aulib import batches
+from aulib.batches import centre_crop
+from aulib.crops import crop_dataset, crop_of
+from aulib.dataset import DatasetFolder, read_dataset
+from aulib.landmarks import to_49
+from aulib.model import ModelConfig
+
+
+@dataclass(frozen=True)
+class ShownFaces:
+    """n faces as a model is shown them at test time.
+
+    pictures: (n, 3, H, H) RGB in [0, 1].  landmarks: (n, K, 2) pixels of them.  occurrence: (n, A) in {0,
+    1} of the model's AUs, NaN unknown.  names: (n,) as in the dataset.  data, rows, matrices: the dataset,
+    the n rows of it, and (n, 2, 3) from pixels of the stored picture to pixels of `pictures`; None for
+    faces a run keeps.
+    """
+
+    pictures: Tensor
+    landmarks: Tensor
+    occurrence: np.ndarray
+    names: np.ndarray
+    data: DatasetFolder | None = None
+    rows: np.ndarray | None = None
+    matrices: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    def __getitem__(self, chosen) -> "ShownFaces":
+        """Some of the faces: a slice, a mask or a list of places."""
+        chosen = np.arange(len(self))[chosen]
+        some = [part[chosen] for part in (self.pictures, self.landmarks, self.occurrence, self.names)]
+        if self.data is None:
+            return ShownFaces(*some)
+        return ShownFaces(*some, self.data, self.rows[chosen], self.matrices[chosen])
+
+
+def kept_faces(run: str | Path, config: ModelConfig, domain: str = "target", count: int = 6) -> ShownFaces:
+    """The first of the faces that a run keeps, evenly spaced; the data are not needed."""
+    samples = read_samples(run, domain)
+    places = evenly(len(samples), count)
+    pictures, landmarks = centre_crop(samples.images[places], samples.landmarks[places], config.image_size)
+    return ShownFaces(pictures, landmarks, samples.occurrence[places], samples.names[places])
+
+
+def faces_from(
+    dataset: str | Path,
+    config: ModelConfig,
+    count: int = 6,
+    split: str = "test",
+    rows: np.ndarray | None = None,
+) -> ShownFaces:
+    """Evenly spaced faces of a dataset's split, or those of the rows given.
+
+    Args:
+        dataset: dataset folder or `synthetic:...`.
+
+    Raises:
+        ValueError: the split is empty.
+    """
+    data = read_dataset(dataset)
+    if rows is None:
+        rows = data.rows(split)
+        if not len(rows):
+            raise ValueError(f"{data.root} has no row of split {split!r}, so there is no face to show")
+        rows = rows[evenly(len(rows), count)]
+    crops = crop_dataset(data, crop_of(config))
+    points = crops.landmarks[rows]
+    if points.shape[1] == 68 and config.num_landmarks == 49:
+        points = to_49(points)
+    pictures, landmarks = centre_crop(np.asarray(crops.images[rows]), points, config.image_size)
+    occurrence = np.full((len(rows), len(config.aus)), np.nan, dtype=np.float32)
+    labels = data.occurrence[rows]
+    for place, au in enumerate(config.aus):
+        if au in data.aus:
+            occurrence[:, place] = labels[:, data.aus.index(au)]
+    matrices = crops.matrices[rows].copy()
+    matrices[:, :, 2] -= (config.margin_size - config.image_size) // 2
+    return ShownFaces(
+        pictures, landmarks, occurrence, data.table["image"].to_numpy(str)[rows], data, rows, matrices
+    )
+
+
+def faces_to_show(run: str | Path, config: ModelConfig, faces: str, domain: str, count: int) -> ShownFaces:
+    """A notebook's parameter `faces`: "" for the run's own of `domain`, else a dataset for its test faces."""
+    return faces_from(faces, config, count) if faces else kept_faces(run, config, domain, count)
+
+
+def evenly(available: int, count: int) -> np.ndarray:
+    """`count` places, or all, evenly spaced over 0 .. available - 1."""
+    return np.linspace(0, available - 1, min(count, available)).astype(int)
+
+
+def luminance(pictures: Tensor) -> np.ndarray:
+    """(n, 3, H, W) -> (n, H, W) in [0, 1]: what a model sees that reads luminance."""
+    return batches.luminance(pictures)[:, 0].numpy()

@@ -1,0 +1,107 @@
+"""Runs of a folder side by side: which there are, AU by AU against one of them, on the same faces."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from aubench.report.results import read_run, read_settings, sample_predictions
+from aulib.metrics import MEASURES
+
+
+def finished_below(folder: str | Path) -> list[str]:
+    """Finished runs in a folder or up to three folders below it, sorted."""
+    folder = Path(folder)
+    found = {
+        path.parent for depth in ("", "*/", "*/*/", "*/*/*/") for path in folder.glob(depth + "metrics.json")
+    }
+    return sorted(path.as_posix() for path in found if (path / "config.json").is_file())
+
+
+def runs_by_name(entries: list[str]) -> dict[str, str]:
+    """Run folders by a short name: runs, and folders such as a study's, which stand for all their runs.
+
+    A run of a study, `without-shape-source-seed0-537ad5e2`, is called by its variant, and by its seed too
+    where two would be called the same; any other run by its folder.
+
+    Raises:
+        FileNotFoundError: there is no finished run in an entry.
+        ValueError: two runs would still be called the same.
+    """
+    runs = []
+    for entry in entries:
+        if not (found := finished_below(entry)):
+            raise FileNotFoundError(
+                f"{entry} holds no finished run; `aulib run 02_train --out {entry}` makes one, and "
+                "`aulib study experiments/NAME.yml` those of a study in results/NAME"
+            )
+        runs += [run for run in found if run not in runs]
+    for called in (r"\1", r"\1-seed\2", r"\g<0>"):
+        names = [re.sub(r"(.+)-seed(\d+)-[0-9a-f]{8}", called, Path(run).name) for run in runs]
+        if len(set(names)) == len(names):
+            return dict(zip(names, runs, strict=True))
+    raise ValueError(f"several runs are called {max(names, key=names.count)}; give their folders other names")
+
+
+def run_names(runs: list[str]) -> dict[str, str]:
+    """A short name of each run: "full, seed 0", and its folder too where two would be called the same."""
+    settings = {run: read_settings(run) for run in runs}
+    names = {run: f"{each['method']}, seed {each['seed']}" for run, each in settings.items()}
+    taken = list(names.values())
+    return {
+        run: name if taken.count(name) == 1 else f"{name} ({Path(run).name})" for run, name in names.items()
+    }
+
+
+def per_au_of_runs(runs: list[str], measure: str = "f1", domain: str = "target") -> pd.DataFrame:
+    """Rows are AUs in the runs' order, columns the runs; NaN where a run has no score of an AU.
+
+    Raises:
+        ValueError: unknown measure, or runs tested on different sets.
+    """
+    if measure not in MEASURES:
+        raise ValueError(f"measure {measure!r} is none of {', '.join(MEASURES)}")
+    versions = {run: read_settings(run)["data_versions"][domain] for run in runs}
+    if len(set(versions.values())) > 1:
+        raise ValueError(
+            f"the runs were tested on different {domain} sets and cannot be compared: {versions}"
+        )
+    start, columns = f"{domain}.per_au.", {}
+    for run in runs:
+        scores = {key: value for key, value in read_run(run).items() if key.startswith(start)}
+        columns[run] = {
+            key.removeprefix(start).split(".")[0]: value
+            for key, value in scores.items()
+            if key.endswith(f".{measure}")
+        }
+    return pd.DataFrame(columns)
+
+
+def differences(table: pd.DataFrame, against: str) -> pd.DataFrame:
+    """`per_au_of_runs` less the column `against`, which is left out."""
+    return table.drop(columns=against).sub(table[against], axis=0)
+
+
+def kept_probabilities(runs: list[str], au: str, domain: str = "target") -> pd.DataFrame:
+    """What each run says of one AU on the faces that all of them keep.
+
+    Returns:
+        index: the face's name in its set; columns: `true` (0, 1, NaN unknown) and each run's probability (NaN
+        if it does not know the AU); faces in the first run's order.
+
+    Raises:
+        ValueError: the runs keep no face in common.
+    """
+    tables = {run: sample_predictions(run, domain).set_index("image") for run in runs}
+    common = [name for name in tables[runs[0]].index if all(name in table.index for table in tables.values())]
+    if not common:
+        raise ValueError(f"the runs keep no {domain} face in common; were they tested on the same set?")
+
+    def column(table: pd.DataFrame, kind: str) -> np.ndarray:
+        name = f"{au}_{kind}"
+        return table.loc[common, name].to_numpy(float) if name in table else np.full(len(common), np.nan)
+
+    truths = [column(table, "true") for table in tables.values()]
+    values = {"true": np.fmax.reduce(truths)} | {run: column(table, "p") for run, table in tables.items()}
+    return pd.DataFrame(values, index=pd.Index(common, name="image"))

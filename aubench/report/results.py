@@ -1,0 +1,285 @@
+"""Run folders -> tables: scores of methods with their spread, per AU, and the faces a run keeps.
+
+Nothing here needs the data the runs were trained on.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from aulib.contrastive import SUPERVISORS, chance_level
+from aulib.metrics import MEASURES
+
+SCORES = {"f1": "mean.f1", "auc": "mean.auc", "f1_norm": "mean.f1_norm", "nme": "landmarks.nme"}
+GRID_CELLS = 7 * 7  # positions of a dense projector: `grid` of networks.Projector, squared
+
+
+@dataclass(frozen=True)
+class Samples:
+    """The fixed few test faces of one domain that a run keeps.
+
+    images: (n, S, S, 3) uint8 margin crops.  landmarks: (n, K, 2) pixels of them, NaN where unknown.
+    occurrence: (n, A) in {0, 1}, NaN unknown.  names: (n,) as in the dataset.
+    """
+
+    images: np.ndarray
+    landmarks: np.ndarray
+    occurrence: np.ndarray
+    names: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+def read_run(run: str | Path) -> dict:
+    """What `train_run` measured: `target.mean.f1`, `source.mean.f1`, `seconds`, ...; undefined is NaN.
+
+    Raises:
+        FileNotFoundError: no finished run there.
+    """
+    path = Path(run) / "metrics.json"
+    if not path.is_file():
+        raise FileNotFoundError(f"{run} holds no finished run: metrics.json is missing")
+    metrics = json.loads(path.read_text(encoding="utf-8"))
+    return {key: np.nan if value is None else value for key, value in metrics.items()}
+
+
+def read_settings(run: str | Path) -> dict:
+    """How a run was made: method, seed, steps, weights, source, target, ..."""
+    path = Path(run) / "config.json"
+    if not path.is_file():
+        raise FileNotFoundError(f"{run} holds no finished run: config.json is missing")
+    return json.loads(path.read_text(encoding="utf-8"))["settings"]
+
+
+def read_samples(run: str | Path, domain: str = "target") -> Samples:
+    """The faces of `domain` ("source" or "target") that the run keeps to be looked at.
+
+    Raises:
+        ValueError: the run keeps none of that domain (its test split was empty).
+    """
+    with np.load(Path(run) / "samples.npz", allow_pickle=False) as kept:
+        samples = Samples(
+            *(kept[f"{domain}_{part}"] for part in ("images", "landmarks", "occurrence", "names"))
+        )
+    if not len(samples):
+        raise ValueError(f"{run} keeps no faces of its {domain}: the set had no test split")
+    return samples
+
+
+def domains_with_faces(run: str | Path) -> list[str]:
+    """Which of source and target the run keeps test faces of, in this order."""
+    with np.load(Path(run) / "samples.npz", allow_pickle=False) as kept:
+        return [domain for domain in ("source", "target") if len(kept[f"{domain}_names"])]
+
+
+def scores_of_runs(runs: list[str | Path], domain: str = "target") -> pd.DataFrame:
+    """One row a run: run, method, seed, each of SCORES (`_low`, `_high`: its 95 % interval), seconds, ...
+
+    Raises:
+        ValueError: no runs, or runs whose test sets differ.
+    """
+    if not runs:
+        raise ValueError("no runs given, expected run folders")
+    rows, tested_on = [], {}
+    for run in runs:
+        metrics, settings = read_run(run), read_settings(run)
+        tested_on.setdefault(settings["data_versions"][domain], []).append(str(run))
+        row = {"run": str(run), "method": settings["method"], "seed": settings["seed"]}
+        for name, key in SCORES.items():
+            for suffix in ("", "_low", "_high"):
+                row[name + suffix] = metrics.get(f"{domain}.{key}{suffix}", np.nan)
+        row |= {"n": metrics.get(f"{domain}.n", np.nan), "steps": settings["steps"]}
+        rows.append(row | {name: metrics.get(name, np.nan) for name in ("seconds", "peak_memory_mb")})
+    if len(tested_on) > 1:
+        first = {version: names[0] for version, names in tested_on.items()}
+        raise ValueError(f"the runs were tested on different {domain} sets and cannot be compared: {first}")
+    return pd.DataFrame(rows)
+
+
+def finished_runs(runs: list[str | Path]) -> tuple[list[str], list[str]]:
+    """Those of the folders that hold a finished run, and those that do not; order kept."""
+    done = [str(run) for run in runs if (Path(run) / "metrics.json").is_file()]
+    return done, [str(run) for run in runs if str(run) not in done]
+
+
+def table_of_domains(run: str | Path) -> pd.DataFrame:
+    """One run on its two domains: a row each for source and target test, with SCORES and their intervals."""
+    metrics, rows = read_run(run), []
+    for domain in ("source", "target"):
+        row = {"domain": domain, "n": metrics.get(f"{domain}.n", np.nan)}
+        for name, key in SCORES.items():
+            for suffix in ("", "_low", "_high"):
+                row[name + suffix] = metrics.get(f"{domain}.{key}{suffix}", np.nan)
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def with_intervals(table: pd.DataFrame) -> pd.DataFrame:
+    """A table of scores for the eye: x 100, "61.2 [58.0, 64.1]" a score, a dash where undefined."""
+    shown = table[[name for name in ("method", "domain", "seeds") if name in table]].copy()
+    for name in SCORES:
+        ends = [table[f"{name}{suffix}"] for suffix in ("", "_low", "_high")]
+        shown[name] = [_cell(*values) for values in zip(*ends, strict=True)]
+    for name in ("seconds", "peak_memory_mb"):
+        if name in table:
+            shown[name] = [f"{value:.0f}" if np.isfinite(value) else "–" for value in table[name]]
+    return shown
+
+
+def recovered(table: pd.DataFrame, method: str = "full", score: str = "f1") -> float:
+    """Share of the way from source-only to oracle that a method goes; NaN if one of the three is missing.
+
+    Args:
+        table: `table_of_methods`.
+    """
+    scores = table.set_index("method")[score]
+    if not {"source-only", "oracle", method} <= set(scores.index):
+        return float("nan")
+    way = scores["oracle"] - scores["source-only"]
+    return float((scores[method] - scores["source-only"]) / way) if way else float("nan")
+
+
+def run_to_show(runs: list[str | Path]) -> str:
+    """The run whose insides are worth a figure: `full`, else the last that separates, else the last."""
+    settings = {str(run): read_settings(run) for run in runs}
+    for wanted in (
+        lambda s: s["method"] == "full",
+        lambda s: s["read_target_from"] != "features",
+        lambda s: s["method"] != "landmarks-only",
+    ):
+        if fitting := [run for run, setting in settings.items() if wanted(setting)]:
+            return fitting[-1]
+    return str(runs[-1])
+
+
+def table_of_methods(runs: list[str | Path], domain: str = "target") -> pd.DataFrame:
+    """One row a method: mean score over its seeds, with what varies as `_low` and `_high`.
+
+    With several seeds `_low` and `_high` are the lowest and the highest seed; with one seed they are the
+    run's own 95 % interval over subjects. `spread` says which.
+
+    Returns:
+        method, seeds (how many), spread, f1, f1_low, f1_high, auc ..., f1_norm ..., nme ..., steps, seconds,
+        peak_memory_mb; methods in the order of `runs`.
+    """
+    rows = []
+    for method, table in scores_of_runs(runs, domain).groupby("method", sort=False):
+        several = len(table) > 1
+        row = {"method": method, "seeds": len(table), "spread": "seeds" if several else "subjects, 95 %"}
+        for name in SCORES:
+            row[name] = table[name].mean()
+            row[f"{name}_low"] = table[name].min() if several else table[f"{name}_low"].iloc[0]
+            row[f"{name}_high"] = table[name].max() if several else table[f"{name}_high"].iloc[0]
+        rows.append(row | {name: table[name].mean() for name in ("steps", "seconds", "peak_memory_mb")})
+    return pd.DataFrame(rows)
+
+
+def table_per_au(runs: list[str | Path], domain: str = "target") -> pd.DataFrame:
+    """One row a method and AU: f1, auc, f1_norm, and the test split's base_rate and support.
+
+    Means over seeds; `_low` and `_high` as in `table_of_methods`.
+    """
+    settings = [read_settings(run) for run in runs]
+    metrics = [read_run(run) for run in runs]
+    rows = []
+    for method in dict.fromkeys(setting["method"] for setting in settings):
+        own = [m for m, setting in zip(metrics, settings, strict=True) if setting["method"] == method]
+        prefix = f"{domain}.per_au."
+        aus = [
+            key.removeprefix(prefix).split(".")[0]
+            for key in own[0]
+            if key.startswith(prefix) and key.endswith(".f1")
+        ]
+        for au in aus:
+            row = {"method": method, "au": au, "seeds": len(own)}
+            for measure in MEASURES:
+                values = np.array([m[f"{prefix}{au}.{measure}"] for m in own], dtype=float)
+                ends = [values, values] if len(own) > 1 else [
+                    np.array([own[0].get(f"{prefix}{au}.{measure}_{end}", np.nan)]) for end in ("low", "high")
+                ]  # fmt: skip
+                row[measure] = _or_nan(np.nanmean, values)
+                row[f"{measure}_low"], row[f"{measure}_high"] = (
+                    _or_nan(np.nanmin, ends[0]),
+                    _or_nan(np.nanmax, ends[1]),
+                )
+            row["base_rate"], row["support"] = (
+                own[0][f"{prefix}{au}.base_rate"],
+                own[0][f"{prefix}{au}.support"],
+            )
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def summarise_seeds(runs: list[str | Path], domain: str = "target") -> dict:
+    """Per method and score: mean, low and high (lowest and highest seed) and the value of each seed.
+
+    Returns:
+        {method: {"f1": {"mean", "low", "high", "seeds": [...]}, "auc": ..., "f1_norm": ..., "nme": ...}},
+        as `aubench.report.readme` prints it. A score that no seed has is left out.
+    """
+    summary: dict = {}
+    for method, table in scores_of_runs(runs, domain).groupby("method", sort=False):
+        table = table.sort_values("seed")
+        if (repeated := table["seed"].duplicated()).any():
+            raise ValueError(f"method {method!r} has seed {table['seed'][repeated].iloc[0]} twice")
+        summary[method] = {}
+        for name in SCORES:
+            values = [float(value) for value in table[name].dropna()]
+            if values:
+                mean = float(np.mean(values))
+                summary[method][name] = {
+                    "mean": mean,
+                    "low": min(values),
+                    "high": max(values),
+                    "seeds": values,
+                }
+    return summary
+
+
+def sample_predictions(run: str | Path, domain: str = "target") -> pd.DataFrame:
+    """Predictions on the faces a run keeps: image, subject, and AUxx_c, AUxx_p, AUxx_true of each AU."""
+    table = pd.read_csv(Path(run) / f"predictions_{domain}_test.csv")
+    return table[table["image"].isin(read_samples(run, domain).names)].reset_index(drop=True)
+
+
+def faces_by_loss(run: str | Path) -> pd.DataFrame:
+    """Labelled target test faces of a run, lowest `loss` first: cross-entropy, mean over their known AUs."""
+    table = pd.read_csv(Path(run) / "predictions_target_test.csv")
+    aus = [column.removesuffix("_true") for column in table if column.endswith("_true")]
+    truth = table[[f"{au}_true" for au in aus]].to_numpy(dtype=float)
+    probability = table[[f"{au}_p" for au in aus]].to_numpy(dtype=float).clip(1e-4, 1 - 1e-4)
+    loss = -np.where(truth == 1, np.log(probability), np.log(1 - probability))
+    known = ~np.isnan(truth)
+    mean = np.where(known, loss, 0).sum(axis=1) / np.where(known.any(axis=1), known.sum(axis=1), np.nan)
+    return table.assign(loss=mean).dropna(subset="loss").sort_values("loss", kind="stable")
+
+
+def history_of(run: str | Path) -> pd.DataFrame:
+    """The learning curves of a run: step, seconds, every unweighted term, total, share.*, validation_f1."""
+    return pd.read_csv(Path(run) / "history.csv")
+
+
+def chance_of_supervisors(settings: dict) -> dict[str, float]:
+    """What each supervisor of a run scores by guessing: log N of its N candidates, nats; empty for L1."""
+    if settings["alignment"] == "l1":
+        return {}
+    how = settings["alignment"], settings["negatives"]
+    return {
+        name: chance_level(*how, SUPERVISORS[name], settings["batch_size"], GRID_CELLS)
+        for name in settings["supervisors"]
+    }
+
+
+def _cell(value: float, low: float, high: float) -> str:
+    if not np.isfinite(value):
+        return "–"
+    interval = f" [{100 * low:.1f}, {100 * high:.1f}]" if np.isfinite(low) and np.isfinite(high) else ""
+    return f"{100 * value:.1f}{interval}"
+
+
+def _or_nan(reduce, values: np.ndarray) -> float:
+    return float(reduce(values)) if (~np.isnan(values)).any() else float("nan")

@@ -1,0 +1,230 @@
+"""Paired differences between variants of a study: same seed, same data, one thing changed.
+
+What is assumed: seeds are independent and their differences about normal, so that with n seeds
+Student's t with n - 1 degrees of freedom holds; with five seeds this cannot be checked and intervals
+are wide. The intervals speak of other seeds on these very faces, not of other people: runs share
+their test set. All p-values are two-sided; Holm (1979) corrects them within a family.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy import optimize, stats
+
+from aubench.report.equal_time import UNEQUAL, footing
+from aubench.report.run_values import MEAN
+from aubench.report.summaries import Summary, is_bound
+from aulib.contrastive import RICH_TWO, SUPERVISORS
+
+LEVEL = 0.95
+COLUMNS = ("variant", "reference", "measure", "au", "difference", "low", "high", "p", "seeds")
+INTERMEDIATE = tuple(name for name in SUPERVISORS if name not in RICH_TWO)  # the four additional ones [P]
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """variant minus reference; about: what the difference is the effect of."""
+
+    variant: str
+    reference: str
+    about: str = ""
+
+
+def against(summary: Summary, reference: str) -> list[Contrast]:
+    """Every variant against one, bounds that saw target labels (oracle) left out.
+
+    Raises:
+        ValueError: the study has no such variant.
+    """
+    if reference not in summary.variants:
+        raise ValueError(f"study {summary.study!r} has no variant {reference!r}; it has {summary.variants}")
+    return [
+        Contrast(name, reference, name)
+        for name in summary.variants
+        if name != reference and not is_bound(summary.settings[name])
+    ]
+
+
+def usual_reference(summary: Summary) -> str:
+    """What variants are measured against unless told: the two plain supervisors, else the lower bound.
+
+    Raises:
+        ValueError: the study has none of them.
+    """
+    for name in ("contrastive", "source-only"):
+        if name in summary.variants:
+            return name
+    raise ValueError(f"study {summary.study!r} has no usual reference, name one of {summary.variants}")
+
+
+def supervisor_contrasts(summary: Summary) -> list[Contrast]:
+    """Pairs of variants, at equal steps or time, that differ in one supervisor alone, with it minus without.
+
+    For the ladder: each of the four on top of the two, and all six against those that leave it out.
+    """
+    found = []
+    for name in SUPERVISORS:
+        for variant, reference in _differing_by(summary, {name}):
+            found.append(Contrast(variant, reference, name))
+    return found
+
+
+def the_four(summary: Summary) -> list[Contrast]:
+    """The paper's claim as a contrast: the four intermediate supervisors together, six against two."""
+    return [
+        Contrast(variant, reference, "the four together")
+        for variant, reference in _differing_by(summary, set(INTERMEDIATE))
+    ]
+
+
+def _differing_by(summary: Summary, supervisors: set[str]) -> list[tuple[str, str]]:
+    own = {name: set(settings.get("supervisors", ())) for name, settings in summary.settings.items()}
+    rest = {name: _without_supervisors(settings) for name, settings in summary.settings.items()}
+    return [
+        (variant, reference)
+        for variant in own
+        for reference in own
+        if own[variant] - own[reference] == supervisors
+        and own[reference] <= own[variant]
+        and rest[variant] == rest[reference]
+        and footing(summary, {variant, reference}) != UNEQUAL
+    ]
+
+
+def _without_supervisors(settings: dict) -> dict:
+    """Everything else that made the runs; a method's name is only a name for it, steps are `footing`'s."""
+    rest = {key: value for key, value in settings.items() if key not in ("method", "supervisors", "steps")}
+    rest["weights"] = {key: value for key, value in rest.get("weights", {}).items() if key not in SUPERVISORS}
+    return rest
+
+
+def paired_differences(summary: Summary, contrasts: list[Contrast], measures: list[str]) -> pd.DataFrame:
+    """Each contrast on each measure, mean and per AU, over the seeds that both variants have.
+
+    Returns:
+        variant, reference, about, measure, au, difference (in the measure's unit), low, high (95 %
+        interval, not corrected), p, seeds (how many), p_holm. The family of p_holm is all contrasts
+        on the mean of one measure, and apart from it all contrasts on all AUs of one measure. With
+        fewer than two common seeds low, high and p are NaN.
+    """
+    rows = []
+    for measure in measures:
+        own = summary.values[summary.values["measure"] == measure]
+        for au in sorted(own["au"].unique(), key=lambda name: (name != MEAN, name)):
+            table = summary.seeds_of(measure, au)
+            for contrast in contrasts:
+                if {contrast.variant, contrast.reference} <= set(table.columns):
+                    differences = (table[contrast.variant] - table[contrast.reference]).dropna()
+                    row = {"about": contrast.about, **_row(contrast, measure, au, differences)}
+                    rows.append(row)
+    return with_holm(pd.DataFrame(rows, columns=[*COLUMNS, "about"]))
+
+
+def effects_of_supervisors(summary: Summary, measures: list[str]) -> pd.DataFrame:
+    """What each supervisor adds, averaged over the contrasts that differ in it alone, seed by seed.
+
+    Averaging "alone on top of the two" with "left out of the six" uses every run that speaks of the
+    supervisor; the interval is over seeds, as in `paired_differences`.
+
+    Returns:
+        its columns, with the supervisor as `about`, and `contrasts`, how many were averaged.
+    """
+    rows = []
+    by_supervisor: dict[str, list[Contrast]] = {}
+    for contrast in supervisor_contrasts(summary):
+        by_supervisor.setdefault(contrast.about, []).append(contrast)
+    for measure in measures:
+        own = summary.values[summary.values["measure"] == measure]
+        for au in sorted(own["au"].unique(), key=lambda name: (name != MEAN, name)):
+            table = summary.seeds_of(measure, au)
+            for name, contrasts in by_supervisor.items():
+                known = [c for c in contrasts if {c.variant, c.reference} <= set(table.columns)]
+                if known:
+                    each = pd.concat([table[c.variant] - table[c.reference] for c in known], axis=1)
+                    differences = each.dropna().mean(axis=1)
+                    contrast = Contrast(f"with {name}", f"without {name}", name)
+                    row = {"about": name, "contrasts": len(known)}
+                    rows.append(row | _row(contrast, measure, au, differences))
+    return with_holm(pd.DataFrame(rows, columns=[*COLUMNS, "about", "contrasts"]))
+
+
+def one_family(summary: Summary, contrasts: list[Contrast], measures: list[str]) -> pd.DataFrame:
+    """`paired_differences` of means alone, in which all contrasts on all measures are one family."""
+    table = paired_differences(summary, contrasts, measures)
+    table = table[table["au"] == MEAN]
+    return table.assign(p_holm=holm(table["p"].to_numpy(dtype=float)))
+
+
+def changes_inside(summary: Summary, measures: list[str]) -> pd.DataFrame:
+    """What the four together change in each of some measures, without AUs; the measures are one family."""
+    return one_family(summary, the_four(summary), measures)
+
+
+def detectable(low: float, high: float, seeds: int, comparisons: int = 1, power: float = 0.8) -> float:
+    """The effect that would be found with this probability, by the spread behind an interval of `t_interval`.
+
+    Found is p < 0.05 / comparisons, two-sided: what Holm asks of the least of so many p-values. By the
+    noncentral t with seeds - 1 degrees of freedom; in the interval's unit, NaN without an interval.
+    """
+    if not high > low:
+        return 0.0 if high == low else np.nan
+    freedom = seeds - 1
+    error = (high - low) / 2 / stats.t.ppf(0.5 + LEVEL / 2, freedom)
+    bound = stats.t.isf((1 - LEVEL) / 2 / comparisons, freedom)
+
+    # a noncentral t is (z + effect) / spread; summed over its spread's quantiles, as SciPy's is NaN far out
+    spread = np.sqrt(stats.chi2.ppf((np.arange(4000) + 0.5) / 4000, freedom) / freedom)
+
+    def too_often(effect: float) -> float:
+        found = stats.norm.sf(bound * spread - effect) + stats.norm.cdf(-bound * spread - effect)
+        return float(found.mean()) - power
+
+    return error * optimize.brentq(too_often, 0.0, 20 * bound)
+
+
+def _row(contrast: Contrast, measure: str, au: str, differences: pd.Series) -> dict:
+    mean, low, high, p = t_interval(differences.to_numpy(dtype=float))
+    return {
+        "variant": contrast.variant, "reference": contrast.reference, "measure": measure, "au": au,
+        "difference": mean, "low": low, "high": high, "p": p, "seeds": len(differences),
+    }  # fmt: skip
+
+
+def t_interval(values: np.ndarray, level: float = LEVEL) -> tuple[float, float, float, float]:
+    """Mean of (n,) values, its interval by Student's t with n - 1 degrees of freedom, and p of "it is 0".
+
+    NaN for what one value alone, or none, cannot say. Values that are all equal give an interval of width 0.
+    """
+    n = len(values)
+    if n < 2:
+        return (float(values[0]) if n else np.nan), np.nan, np.nan, np.nan
+    return student_interval(float(values.mean()), float(values.std(ddof=1) / np.sqrt(n)), n - 1, level)
+
+
+def student_interval(
+    mean: float, error: float, freedom: float, level: float = LEVEL
+) -> tuple[float, float, float, float]:
+    """A mean of that standard error, its interval by Student's t, and p of "it is 0"; no error, no width."""
+    if error == 0:
+        return mean, mean, mean, float(mean == 0)
+    half = stats.t.ppf(0.5 + level / 2, freedom) * error
+    return mean, float(mean - half), float(mean + half), float(2 * stats.t.sf(abs(mean) / error, freedom))
+
+
+def with_holm(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with `p_holm`, corrected within each measure's means and within each measure's AUs."""
+    table = table.assign(p_holm=np.nan)
+    for _, family in table.groupby(["measure", table["au"] == MEAN]):
+        table.loc[family.index, "p_holm"] = holm(family["p"].to_numpy(dtype=float))
+    return table
+
+
+def holm(p: np.ndarray) -> np.ndarray:
+    """Holm's step-down correction (1979): (M,) p-values, NaN kept and not counted -> corrected, at most 1."""
+    corrected = np.full(len(p), np.nan)
+    known = np.flatnonzero(~np.isnan(p))
+    order = known[np.argsort(p[known], kind="stable")]
+    factors = np.arange(len(order), 0, -1)
+    corrected[order] = np.minimum(1, np.maximum.accumulate(factors * p[order]))
+    return corrected

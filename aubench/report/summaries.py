@@ -1,0 +1,272 @@
+"""A study's finished runs -> one small summary: every score of every seed, curves and cost; and back.
+
+The summary is what tables, figures and the answer are made from, and what is committed: a fresh clone
+reads `results/NAME.json` where the machine that ran the study reads the run folders.
+"""
+
+import json
+import re
+from collections.abc import Container
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from aubench.report.fold_scores import in_any_fold, protocol_of, seeds_over_folds
+from aubench.report.results import chance_of_supervisors, history_of, read_run
+from aubench.report.run_values import MEAN, curves_of, seconds_per_step, values_of_history, values_of_metrics
+from aulib.methods import METHODS
+
+RUN_NAME = re.compile(r"(.+)-seed\d+(?:\.(\w+))?(?:-[0-9a-f]+)?")
+DIGITS = 5  # significant, of what is committed
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a study measured.
+
+    settings: variant -> how its runs were made (method, supervisors, steps, ...), variants in reading order.
+    values: variant, seed, measure, au, value; au is AU01, ... or "mean". Scores in [0, 1]; measures
+        are f1, auc, f1_norm, nme, failure_rate (target test), source_f1, source_auc, the keys of
+        `probing.look_inside` (per AU too), share.TERM (of the gradient), saturation.SUPERVISOR (end of its
+        curve over chance), seconds, seconds_per_step, peak_memory_mb. What is undefined has no row.
+    curves: variant, supervisor, step, value (nats, mean over seeds), chance (nats, log N).
+    missing: runs that are unfinished, and seeds that lack a fold, each with what is missing.
+    folds: the protocol over whose folds each seed's values are a mean; "" without one.
+    """
+
+    study: str
+    settings: dict[str, dict]
+    values: pd.DataFrame
+    curves: pd.DataFrame
+    question: str = ""
+    missing: list[str] = field(default_factory=list)
+    folds: str = ""
+
+    @property
+    def variants(self) -> list[str]:
+        return list(self.settings)
+
+    @property
+    def aus(self) -> list[str]:
+        """AUs that were scored, in FACS order."""
+        return sorted(set(self.values["au"]) - {MEAN})
+
+    def measures(self, start: str = "") -> list[str]:
+        """What was measured of any variant, of those names that start so."""
+        return [name for name in dict.fromkeys(self.values["measure"]) if name.startswith(start)]
+
+    def seeds_of(self, measure: str, au: str = MEAN) -> pd.DataFrame:
+        """One measure as a table: a row a seed, a column a variant, NaN where there is no value."""
+        rows = self.values[(self.values["measure"] == measure) & (self.values["au"] == au)]
+        table = rows.pivot(index="seed", columns="variant", values="value")
+        return table.reindex(columns=[name for name in self.variants if name in table])
+
+
+def summarise_runs(
+    folder: str | Path,
+    order: list[str] | None = None,
+    question: str = "",
+    only: Container[str] | None = None,
+) -> Summary:
+    """The finished runs directly below a study's folder, each named `<variant>-seed<n>...`.
+
+    Of several finished runs of a variant and seed (made by older code, say) the one started last counts. Runs
+    of folds, `<variant>-seed<n>.<fold>...`, become their mean; a seed that lacks a fold has no values.
+
+    Args:
+        order: variants in reading order; if not given, methods go up the ladder.
+        only: names of the runs that count; None for all.
+
+    Raises:
+        FileNotFoundError: no finished run there.  ValueError: the runs of a variant differ in more than the
+            seed, or runs were tested on different sets.
+    """
+    folder = Path(folder)
+    below = sorted(path.parent for path in folder.glob("*/params.json"))
+    below = [run for run in below if only is None or run.name in only]
+    latest: dict[tuple[str, int, str], Path] = {}
+    finished = [run for run in below if (run / "metrics.json").is_file() and (run / "result.json").is_file()]
+    for run in sorted(finished, key=started):
+        latest[variant_of(run), how_it_was_made(run)["seed"], fold_of(run)] = run
+    if not latest:
+        raise FileNotFoundError(f"{folder} holds no finished run: no folder with params.json and result.json")
+    settings: dict[str, dict] = {}
+    measured: dict[tuple[str, int], dict[str, dict]] = {}  # of each fold
+    curves, tested_on, protocols = [], {}, set()
+    for (variant, seed, fold), run in sorted(latest.items()):
+        own = how_it_was_made(run)
+        protocols.add(protocol_of(own) if fold else "")
+        if fold:
+            own = in_any_fold(own)
+        tested_on.setdefault(json.dumps(own.pop("data_versions"), sort_keys=True), run.name)
+        del own["seed"]
+        if settings.setdefault(variant, own) != own:
+            differing = [key for key in own if settings[variant].get(key) != own[key]]
+            raise ValueError(f"runs of variant {variant!r} differ in {differing}: see {run.name}")
+        history, chance = history_of(run), chance_of_supervisors(own)
+        found = values_of_metrics(read_run(run)) | {("seconds_per_step", MEAN): seconds_per_step(history)}
+        found |= values_of_history(history, chance)
+        measured.setdefault((variant, seed), {})[fold] = found
+        curves += [(variant, *row, chance[row[0]]) for row in curves_of(history, list(chance))]
+    if len(protocols) > 1:
+        raise ValueError(f"runs of {folder} are of different folds and cannot be compared: {protocols}")
+    protocol = protocols.pop()
+    values, incomplete = seeds_over_folds(measured, protocol)
+    if len(tested_on) > 1:
+        raise ValueError(f"runs of {folder} read different data and cannot be compared: {tested_on}")
+    table = pd.DataFrame(curves, columns=["variant", "supervisor", "step", "value", "chance"])
+    table = table.groupby(["variant", "supervisor", "step"], sort=False, as_index=False).mean()
+    missing = [run.name for run in below if run not in finished] + incomplete
+    if not values:
+        raise ValueError(f"{folder} has no seed with all folds of {protocol}: {'; '.join(incomplete)}")
+    return Summary(
+        folder.name,
+        {name: settings[name] for name in sorted(settings, key=_place(order, settings))},
+        pd.DataFrame(values, columns=["variant", "seed", "measure", "au", "value"]),
+        table,
+        question,
+        missing,
+        protocol,
+    )
+
+
+def variant_of(run: Path) -> str:
+    """The variant in a run folder's name, `<variant>-seed<n>` with or without fold and key behind it."""
+    found = RUN_NAME.fullmatch(run.name)
+    return found[1] if found else run.name
+
+
+def fold_of(run: Path) -> str:
+    """The fold in the name of a run of a study with `folds`, "" without one."""
+    found = RUN_NAME.fullmatch(run.name)
+    return found[2] or "" if found else ""
+
+
+def started(run: Path) -> str:
+    """When a run was started, as text that sorts by time."""
+    return json.loads((run / "params.json").read_text(encoding="utf-8")).get("started", "")
+
+
+def how_it_was_made(run: Path) -> dict:
+    """A run's settings, the sizes of its networks among them ("model")."""
+    config = json.loads((run / "config.json").read_text(encoding="utf-8"))
+    return config["settings"] | {"model": config.get("model", {})}
+
+
+def is_bound(settings: dict) -> bool:
+    """Whether a variant learned from target labels: it bounds the others and does not compete."""
+    method = METHODS.get(settings.get("method", ""))
+    return method is not None and method.labels_from_target
+
+
+def _place(order: list[str] | None, settings: dict[str, dict]):
+    """Sort key of variants: the given order, else up the ladder of methods, else by name."""
+    order, ladder = order or [], list(METHODS)
+
+    def place(name: str) -> tuple:
+        method = settings[name]["method"]
+        return (
+            order.index(name) if name in order else len(order),
+            ladder.index(method) if method in ladder else len(ladder),
+            name != method,
+            name,
+        )
+
+    return place
+
+
+def write_summary(summary: Summary, file: str | Path) -> None:
+    """Write what `read_summary` reads."""
+    Path(file).parent.mkdir(parents=True, exist_ok=True)
+    Path(file).write_text(summary_text(summary), encoding="utf-8")
+
+
+def summary_text(summary: Summary) -> str:
+    """The summary as JSON that reads well in a diff: the seeds of a score, or a curve, on one line."""
+    variants = {}
+    for name in summary.variants:
+        own = summary.values[summary.values["variant"] == name]
+        seeds = sorted(int(seed) for seed in own["seed"].unique())
+        table = own.pivot(index=["measure", "au"], columns="seed", values="value")[seeds]
+        scores: dict[str, dict] = {}
+        for (measure, au), row in table.iterrows():
+            scores.setdefault(measure, {})[au] = [short(value) for value in row]
+        curves = {}
+        for supervisor, rows in summary.curves[summary.curves["variant"] == name].groupby(
+            "supervisor", sort=False
+        ):
+            curves[supervisor] = {
+                "chance": short(rows["chance"].iloc[0]),
+                "step": [int(step) for step in rows["step"]],
+                "value": [short(value) for value in rows["value"]],
+            }
+        variants[name] = {
+            "settings": summary.settings[name], "seeds": seeds, "scores": scores, "curves": curves,
+        }  # fmt: skip
+    about = {"study": summary.study, "question": summary.question, "missing": summary.missing}
+    about |= {"folds": summary.folds} if summary.folds else {}
+    text = json.dumps(about | {"variants": variants}, indent=1, allow_nan=False)
+    return re.sub(r"\[[^\[\]{}]*\]", lambda found: re.sub(r"\s+", " ", found[0]), text) + "\n"
+
+
+def read_summary(file: str | Path) -> Summary:
+    """What `write_summary` wrote.
+
+    Raises:
+        ValueError: the file is no summary of a study.
+    """
+    kept = json.loads(Path(file).read_text(encoding="utf-8"))
+    if not isinstance(kept, dict) or "variants" not in kept:
+        raise ValueError(f"{file} is no summary of a study: found no key 'variants'")
+    values, curves = [], []
+    for name, one in kept["variants"].items():
+        for measure, by_au in one["scores"].items():
+            for au, of_seeds in by_au.items():
+                pairs = zip(one["seeds"], of_seeds, strict=True)
+                values += [(name, seed, measure, au, value) for seed, value in pairs if value is not None]
+        for supervisor, curve in one["curves"].items():
+            points = zip(curve["step"], curve["value"], strict=True)
+            curves += [(name, supervisor, step, value, curve["chance"]) for step, value in points]
+    return Summary(
+        kept["study"],
+        {name: one["settings"] for name, one in kept["variants"].items()},
+        pd.DataFrame(values, columns=["variant", "seed", "measure", "au", "value"]),
+        pd.DataFrame(curves, columns=["variant", "supervisor", "step", "value", "chance"]),
+        kept.get("question", ""),
+        kept.get("missing", []),
+        kept.get("folds", ""),
+    )
+
+
+def find_summary(study: str | Path, results: str | Path = "results") -> Summary:
+    """A study's summary from its run folders where they are, else from the committed JSON.
+
+    Args:
+        study: a name such as "supervisors", its YAML in experiments/, the folder of its runs, or a summary.
+
+    Raises:
+        FileNotFoundError: none of these is there; says where it was looked for.
+    """
+    study, results = Path(study), Path(results)
+    if study.suffix == ".json" and study.is_file():
+        return read_summary(study)
+    name = study.name if study.is_dir() else study.stem
+    folder, committed = (study if study.is_dir() else results / name), results / f"{name}.json"
+    said = Path("experiments", f"{name}.yml") if study.suffix not in (".yml", ".yaml") else study
+    if any(folder.glob("*/result.json")):
+        plan = yaml.safe_load(said.read_text(encoding="utf-8")) if said.is_file() else {}
+        return summarise_runs(folder, list(plan.get("variants") or ()), plan.get("question", ""))
+    if committed.is_file():
+        return read_summary(committed)
+    raise FileNotFoundError(
+        f"no results of study {str(study)!r}: neither runs in {folder} nor {committed}; "
+        f"`aulib study {said.as_posix()}` makes them"
+    )
+
+
+def short(value: float, digits: int = DIGITS) -> float | None:
+    """A value as it is committed, with so many significant digits; None where it is not finite."""
+    return None if not np.isfinite(value) else float(f"{value:.{digits}g}")

@@ -1,0 +1,354 @@
+"""Run a notebook as a strict function of its declared parameters.
+
+A run folder holds `notebook.ipynb` (the executed copy), `params.json` (parameters, versions, commit), what
+the notebook wrote (`metrics.json` among it), and at the end either `result.json`, written last and
+atomically, or `error.txt` with the true cause. Only `result.json` decides whether a run is done.
+"""
+
+import hashlib
+import json
+import math
+import os
+import subprocess
+import sys
+import time
+from functools import lru_cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import aulib
+from aubench.study.kernels import KERNEL_LOG, execute, true_cause
+from aubench.study.parameters import ParameterError, declared_parameters, fitting
+from aubench.study.run_lock import run_lock
+from aulib.alignments import check_alignment
+from aulib.code_version import TRAINING, code_cells, code_version, imports_of_notebook
+from aulib.known_names import names_in
+
+RECORDED_LIBRARIES = "torch torchvision timm lightning-fabric numpy pandas anny warp-lang papermill ipykernel"
+PACKAGE = Path(__file__).parent
+TABLES = {  # parameter: where what it may name is written
+    "method": ("aulib.methods", "METHODS"),
+    "preset": ("aulib.methods", "PRESETS"),
+    "supervisors": ("aulib.contrastive", "SUPERVISORS"),
+}
+
+
+class NotebookFailed(RuntimeError):
+    """A notebook did not reach its end; the message is the cause on one line, `error.txt` the whole."""
+
+
+def notebook_path(name: str | Path) -> Path:
+    """Find a notebook: a file, or a name such as "02_train" or "course/1_action_units" among the own ones."""
+    if Path(name).is_file():
+        return Path(name)
+    shelves = [PACKAGE.parent / "notebooks", PACKAGE / "notebooks"]
+    for shelf in shelves:
+        for place in ("", "course"):
+            candidate = shelf / place / Path(name).with_suffix(".ipynb").name
+            if candidate.is_file():
+                return candidate
+    known = sorted({path.stem for shelf in shelves for path in shelf.glob("**/*.ipynb")})
+    raise FileNotFoundError(f"no notebook {str(name)!r}; there are {known} and any .ipynb file")
+
+
+def run_notebook(
+    notebook: str | Path,
+    out_dir: str | Path,
+    parameters: dict[str, Any] | None = None,
+    kernel_name: str = "python3",
+    *,
+    reuse: bool = True,
+    replace: bool = False,
+    timeout: float | None = None,
+    progress: bool = True,
+    warm: bool = False,
+    expected_key: str | None = None,
+    failed_since: float | None = None,
+) -> dict:
+    """Execute `notebook` into `out_dir`/notebook.ipynb and return the metrics it wrote.
+
+    An unfinished run of the same parameters goes on in its folder, so that the notebook finds its
+    checkpoints; any other run found there is set aside as `<out_dir>.before-<n>`, never deleted. The folder
+    is locked meanwhile, so that no second process runs in it.
+
+    Args:
+        notebook: file or name, see `notebook_path`.
+        parameters: overrides of the parameters cell; `out_dir` is filled in where the notebook declares it.
+        reuse: return the metrics of a finished run of the same notebook, parameters, inputs and code.
+        replace: set a finished run with other ones aside instead of refusing to start.
+        timeout: seconds a single cell may take; None for no limit.
+        progress: show a bar of cells with the last line printed, if stderr is a terminal.
+        warm: keep a process that has imported what the notebook imports, for the next runs of this process.
+        failed_since: seconds since 1970; a run that failed later, at whoever's hands, is not tried again.
+        expected_key: what `run_key` was when the run was planned; None to take it as it is now.
+
+    Returns:
+        the contents of `metrics.json`; empty if the notebook writes none.
+
+    Raises:
+        ParameterError: unknown or ill-typed parameter, before anything is written.
+        FileExistsError: `out_dir` holds a finished run with other settings and `replace` is off.
+        NotebookFailed: a cell raised, a cell timed out, the kernel died or did not start; notebook, library
+            or inputs are no longer those that `expected_key` was made of.
+        RunIsHeld: another process is busy with the folder.
+    """
+    notebook, out_dir = notebook_path(notebook), Path(out_dir)
+    values = effective_parameters(notebook, parameters or {}, out_dir)
+    key = run_key(notebook, values)
+    if reuse and _read(out_dir / "result.json").get("key") == key:
+        return _read(out_dir / "metrics.json")
+    with run_lock(out_dir) as lock:
+        if reuse and _read(out_dir / "result.json").get("key") == key:  # finished by whom we waited for
+            return _read(out_dir / "metrics.json")
+        error = out_dir / "error.txt"
+        if failed_since is not None and error.is_file() and error.stat().st_mtime > failed_since:
+            raise NotebookFailed(error.read_text(encoding="utf-8").partition("\n")[0])
+        if expected_key not in (key, None):
+            changed = "notebook, library or inputs were edited since the run was planned; plan it again"
+            out_dir.mkdir(parents=True, exist_ok=True)
+            raise _failed(out_dir, notebook, changed, "")
+        _make_room(out_dir, key, values, replace)
+        write_json(out_dir / "params.json", _record(notebook, values, key))
+        start = time.monotonic()
+        try:
+            copy = out_dir / "notebook.ipynb"
+            execute(notebook, copy, values, kernel_name, timeout, progress, warm=warm, kept_open=(lock,))
+        except BaseException as error:
+            failure = _failed(out_dir, notebook, *true_cause(error, out_dir / "notebook.ipynb"))
+            if not isinstance(error, Exception):  # an interrupt stays one
+                raise
+            raise failure from error
+        seconds = round(time.monotonic() - start, 2)
+        record = _read(out_dir / "params.json") | {"data_versions": data_versions(values)}  # rendered by now
+        write_json(out_dir / "params.json", record)
+        finish = {"key": key, "notebook": notebook.name, "notebook_seconds": seconds}
+        write_json(out_dir / "result.json", _read(out_dir / "result.json") | finish)
+        (out_dir / "error.txt").unlink(missing_ok=True)  # of a driver that took this run for lost
+        return _read(out_dir / "metrics.json")
+
+
+def _make_room(out_dir: Path, key: str, values: dict, replace: bool) -> None:
+    """Leave in `out_dir` an unfinished run of the same values or nothing; what else is there is set aside."""
+    result = _read(out_dir / "result.json")
+    if "key" in result and not replace:
+        found = "the same settings" if result["key"] == key else _what_differs(out_dir, values)
+        raise FileExistsError(
+            f"{out_dir} holds a finished run with {found}; choose another folder or replace it"
+        )
+    if "key" in result or _what_differs(out_dir, values, unfinished=True):
+        _set_aside(out_dir)
+    out_dir.mkdir(parents=True, exist_ok=True)
+    for stale in ("notebook.ipynb", "error.txt", "metrics.json", KERNEL_LOG):
+        (out_dir / stale).unlink(missing_ok=True)
+
+
+def _failed(out_dir: Path, notebook: Path, cause: str, detail: str) -> NotebookFailed:
+    """Keep the cause beside the run; the error to raise."""
+    told = f"{notebook.name}: {cause}\n\n{detail}".rstrip()
+    (out_dir / "error.txt").write_text(told + "\n", encoding="utf-8")
+    return NotebookFailed(f"{notebook.name}: {cause} (more in {out_dir / 'error.txt'})")
+
+
+def start_notebook(seed: int) -> str:
+    """What every notebook does first: seed torch and NumPy, and stand where relative paths are meant from.
+
+    Jupyter starts a kernel in the notebook's own folder, a run as a function where it was called; in a
+    checkout both then work from its root.
+
+    Returns:
+        one line with versions, device and commit.
+    """
+    import numpy
+    import torch
+
+    for folder in (Path.cwd(), Path.cwd().parent):  # the course lies one deeper
+        if folder.name == "notebooks" and (folder.parent / "pyproject.toml").is_file():
+            os.chdir(folder.parent)
+    torch.manual_seed(seed)
+    numpy.random.seed(seed)
+    code = commit_of_library()
+    commit = f", commit {code['commit'][:8]}{' and edits' if code['dirty'] else ''}" if code else ""
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
+    return f"aulib {aulib.__version__}, torch {torch.__version__}, {device}, seed {seed}{commit}"
+
+
+def effective_parameters(notebook: Path, overrides: dict[str, Any], out_dir: Path) -> dict[str, Any]:
+    """Defaults overridden by `overrides`, each checked against its type, after a trip through JSON."""
+    declared = declared_parameters(notebook)
+    if unknown := sorted(overrides.keys() - declared.keys()):
+        raise ParameterError(f"{notebook.name} declares no parameter {unknown}; it has {list(declared)}")
+    if "out_dir" in declared:
+        overrides = overrides | {"out_dir": out_dir.as_posix()}
+    values = {n: fitting(p, overrides[n]) if n in overrides else p.default for n, p in declared.items()}
+    if TRAINING in imports_of_notebook(notebook):
+        _check_names(values)
+        _check_protocol(values.get("protocol", ""))
+    return json.loads(json.dumps(values, allow_nan=False))
+
+
+def _check_names(values: dict[str, Any]) -> None:
+    """Refuse, before any kernel starts, a value that names no row of the library's tables."""
+    for name, (module, table) in TABLES.items():
+        given = values.get(name, [])
+        known = names_in(module, table)
+        for one in [given] if isinstance(given, str) else given:
+            if one not in known:
+                raise ParameterError(f"parameter {name}: {one!r} is none of {list(known)}")
+    try:
+        if {"alignment", "negatives"} <= values.keys():
+            check_alignment(values["alignment"], values["negatives"])
+        if values.get("weights"):
+            from aulib.objective import check_weights
+
+            check_weights(values["weights"])
+    except (KeyError, ValueError) as error:
+        raise ParameterError(error.args[0]) from None
+
+
+def _check_protocol(name: str) -> None:
+    from aulib.protocols import PROTOCOLS, find_fold
+
+    try:
+        if name and name not in PROTOCOLS:
+            find_fold(name)
+    except ValueError as error:
+        raise ParameterError(f"parameter protocol: {error}") from None
+
+
+def run_key(notebook: Path, values: dict[str, Any], library: str | None = None) -> str:
+    """Hash of all that shapes a run: code cells, parameters but `out_dir`, library code, data it reads.
+
+    Library code counts as far as the notebook computes with it, see `code_version`. Rendered sets count by
+    the name of their folder, which has their version, so that a key can be made before they are rendered.
+
+    Args:
+        library: `code_version(notebook)`, if the caller knows it already.
+    """
+    shaping = {name: value for name, value in values.items() if name != "out_dir"}
+    digest = hashlib.sha256(json.dumps([code_cells(notebook), shaping], sort_keys=True).encode())
+    digest.update((library or code_version(notebook)).encode())
+    for text in _texts(shaping):
+        if text.startswith("synthetic:"):
+            digest.update(_rendered_folder(text).name.encode())
+        elif text:
+            for name in ("manifest.csv", "manifest.parquet", "result.json"):
+                digest.update(_hash_of_file(_folder(text) / name).encode())
+    return digest.hexdigest()[:16]
+
+
+def data_versions(values: dict[str, Any]) -> dict[str, str]:
+    """Version (short hash of the manifest, as `DatasetFolder.version`) of each data set among the values."""
+    versions = {}
+    for text in _texts(values):
+        folder = _rendered_folder(text) if text.startswith("synthetic:") else _folder(text)
+        found = [_hash_of_file(folder / name) for name in ("manifest.csv", "manifest.parquet")]
+        if text and any(found):
+            versions[text] = "".join(found)[:12]
+    return versions
+
+
+def _texts(values: dict[str, Any]) -> list[str]:
+    several = [value if isinstance(value, list) else [value] for value in values.values()]
+    return [one for value in several for one in value if isinstance(one, str)]
+
+
+def _folder(name: str) -> Path:
+    """The folder of `data/bp4d` and of `data/bp4d#bp4d-3fold/part1`, whose manifest shapes the run."""
+    from aulib.protocols import split_name
+
+    return Path(name) if "#" not in name or Path(name).is_dir() else Path(split_name(name)[0])
+
+
+def _rendered_folder(name: str) -> Path:
+    from aufaces.sets import folder_of
+
+    return folder_of(name)
+
+
+def _hash_of_file(path: Path) -> str:
+    """Of its bytes, read again only when the file changed; "" if there is none."""
+    try:
+        about = path.stat()
+    except (OSError, ValueError):  # not there, or no path at all
+        return ""
+    return _hash_of_bytes(str(path.absolute()), about.st_mtime_ns, about.st_size)
+
+
+@lru_cache(maxsize=256)
+def _hash_of_bytes(path: str, *_stamp: int) -> str:
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Write a file that is either whole or not there; NaN and infinity, which JSON lacks, become null."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial.write_text(json.dumps(_finite(value), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    os.replace(partial, path)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _what_differs(out_dir: Path, values: dict, unfinished: bool = False) -> str:
+    """Say how the run found in `out_dir` differs; an unfinished one may go on after the code was mended."""
+    before = _read(out_dir / "params.json").get("parameters")
+    if before is None:
+        return "" if unfinished else "unknown parameters"
+    names = sorted((before.keys() | values.keys()) - {"out_dir"})
+    names = [name for name in names if before.get(name) != values.get(name)]
+    changes = ", ".join(f"{name} {before.get(name)!r} (now {values.get(name)!r})" for name in names)
+    return changes or ("" if unfinished else "other code or inputs")
+
+
+def _set_aside(out_dir: Path) -> None:
+    out_dir = out_dir.resolve()
+    if Path.cwd().is_relative_to(out_dir):
+        raise FileExistsError(f"{out_dir} holds another run and you work inside it: take another folder")
+    number = 1
+    while (aside := out_dir.with_name(f"{out_dir.name}.before-{number}")).exists():
+        number += 1
+    out_dir.rename(aside)
+
+
+def _record(notebook: Path, values: dict, key: str) -> dict:
+    versions = {"python": sys.version.split()[0], "aulib": aulib.__version__}
+    for library in RECORDED_LIBRARIES.split():
+        try:
+            versions[library] = metadata.version(library)
+        except metadata.PackageNotFoundError:
+            versions[library] = None
+    seeds = {name: value for name, value in values.items() if name == "seed" or name.endswith("_seed")}
+    about = {"notebook": notebook.name, "parameters": values, "seeds": seeds, "versions": versions}
+    about["data_versions"] = data_versions(values)
+    started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    return about | {"code": commit_of_library(), "key": key, "started": started}
+
+
+def commit_of_library() -> dict | None:
+    """Commit of the checkout the library runs from and whether it was edited since; None outside one."""
+    root = PACKAGE.parent
+    if not (root / ".git").exists():
+        return None
+    try:
+        head = _git(root, "rev-parse", "HEAD")
+        edited = _git(root, "status", "--porcelain", "--", "aulib", "notebooks")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return {"commit": head, "dirty": bool(edited)}
+
+
+def _git(root: Path, *command: str) -> str:
+    done = subprocess.run(["git", "-C", str(root), *command], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def _read(path: Path) -> dict:
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}

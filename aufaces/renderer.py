@@ -1,0 +1,289 @@
+"""From face parameters to pixels and landmarks.
+
+A `Face` is a person (people.Person), an expression (actions.Expression) and a `Shot`. The
+renderer keeps one head mesh, moves its vertices, rasterises it from the camera and from the key light, and
+shades what is seen.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import warp as wp
+
+from aufaces import actions, appearance, painting, shading, visibility
+from aufaces.heads import EYE_LEFT, EYE_RIGHT, Head, load_head
+from aufaces.landmark_vertices import landmark_table
+from aufaces.people import Person
+from aufaces.storage import cache_root
+from aufaces.warp_start import start_warp
+
+EYE_RADIUS = 0.143
+MIDDLE = np.array([0.0, -0.28, -0.1])  # the head turns about a point inside it
+LIT_MIDDLE, LIT_RADIUS = np.array([0.0, 0.0, -0.3]), 1.7  # the ball whose shadows are seen, decimetres
+PERSONAL = ("skin", "lips", "hair", "cloth", "iris", "teeth", "gloss", "pupil", "iris_size", "strands")
+SCENE = np.dtype(shading.Scene.numpy_dtype())
+LIGHT_SIDE = 144  # texels of the shadow map: as fine as pixels at 112 px
+
+
+@dataclass(frozen=True)
+class Shot:
+    """Where the camera and the lights are.
+
+    yaw, pitch, roll: head rotation in radians (yaw > 0 turns to the subject's left, pitch > 0 nods down,
+    roll > 0 tilts towards the subject's left shoulder). zoom: face height (2.0 dm) as a share of the
+    picture. shift: (x, y) of the face centre from the picture's centre, as shares of its side. distance:
+    camera distance in decimetres. Directions are in the camera frame (x right, y up, z towards the camera);
+    colours are linear RGB.
+    """
+
+    yaw: float = 0.0
+    pitch: float = 0.0
+    roll: float = 0.0
+    zoom: float = 0.66
+    shift: tuple[float, float] = (0.0, 0.0)
+    distance: float = 14.0
+    key_direction: tuple[float, float, float] = (-0.45, 0.55, 0.7)
+    key: tuple[float, float, float] = (0.78, 0.75, 0.71)
+    fill_direction: tuple[float, float, float] = (0.6, 0.15, 0.75)
+    fill: tuple[float, float, float] = (0.26, 0.27, 0.29)
+    rim_direction: tuple[float, float, float] = (0.5, 0.5, -0.7)
+    rim: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    sky: tuple[float, float, float] = (0.26, 0.27, 0.29)
+    ground: tuple[float, float, float] = (0.15, 0.14, 0.13)
+    shadow: float = 0.45
+
+
+@dataclass(frozen=True)
+class Face:
+    """One picture's parameters."""
+
+    person: Person
+    expression: actions.Expression
+    shot: Shot
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """rgba (H, W, 4) float32, colour in [0, 1] display values (not multiplied by alpha); landmarks (68, 2)
+    pixels (the centre of pixel (0, 0) is (0, 0)); vertices (V, 3) head frame; `project` maps (M, 3) points
+    of the head frame to (M, 2) pixels; eye_centres (2, 3) left, right; pixels_per_dm at the middle of the
+    head."""
+
+    rgba: np.ndarray
+    landmarks: np.ndarray
+    vertices: np.ndarray
+    project: Callable[[np.ndarray], np.ndarray]
+    eye_centres: np.ndarray
+    pixels_per_dm: float
+
+
+def rotation(yaw: float, pitch: float, roll: float) -> np.ndarray:
+    """(3, 3) head frame -> camera frame: pitch first, then yaw, then roll."""
+    cy, sy, cp, sn, cr, sr = (
+        np.cos(yaw),
+        np.sin(yaw),
+        np.cos(pitch),
+        np.sin(pitch),
+        np.cos(roll),
+        np.sin(roll),
+    )
+    turn = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
+    nod = np.array([[1, 0, 0], [0, cp, -sn], [0, sn, cp]])
+    tilt = np.array([[cr, sr, 0], [-sr, cr, 0], [0, 0, 1]])
+    return tilt @ turn @ nod
+
+
+class FaceRenderer:
+    """Renders faces at one size. Holds the mesh and the paint of recently seen people.
+
+    Args:
+        size: side of the square picture, pixels.
+        samples: seen per pixel, and averaged.
+        device: "cpu" or "cuda"; None takes CUDA where there is a card. Bytes are reproducible on "cpu".
+        people_kept: whose paint is kept for their next picture.
+    """
+
+    def __init__(self, size: int = 112, samples: int = 2, device: str | None = "cpu", people_kept: int = 64):
+        if size < 16:
+            raise ValueError(f"size must be at least 16 pixels, found {size}")
+        wp.config.kernel_cache_dir = str(cache_root() / "warp")
+        start_warp()
+        device = device or ("cuda" if wp.is_cuda_available() else "cpu")
+        self.size, self.samples, self.device, self.people_kept = size, samples, device, people_kept
+        self.head: Head = load_head()
+        self.looks = appearance.Wardrobe(self.head, device)
+        self.actions = actions.ActionShapes(self.head)
+        self.people: OrderedDict = OrderedDict()
+        head = self.head
+        self._eyes = [np.flatnonzero(head.part == eye) for eye in (EYE_LEFT, EYE_RIGHT)]
+        self._landmark_rows, self._landmark_weights = landmark_table(head)
+        on = dict(device=device)
+        self._points, self._screen, self._light = (
+            visibility.Refilled(head.vertices, wp.vec3, device) for _ in range(3)
+        )
+        self._scenes = visibility.Refilled(np.zeros(1, SCENE), shading.Scene, device)
+        self._mesh = wp.Mesh(self._points.array, wp.array(head.triangles.ravel(), dtype=int, **on))
+        self._triangles = wp.array(head.triangles, dtype=int, **on)
+        self._canonical = wp.array(head.vertices, dtype=wp.vec3, **on)
+        self._part = wp.array(head.part, dtype=int, **on)
+        self._nearest = wp.zeros((samples, size, size), dtype=wp.uint64, **on)
+        self._light_map = wp.zeros((1, LIGHT_SIDE, LIGHT_SIDE), dtype=wp.uint64, **on)
+        self._stride = max(1, round(0.38 * samples))
+        self._image = wp.zeros((size, size), dtype=wp.vec4, **on)
+        self._shading: wp.Launch | None = None  # recorded with the first face
+        self._draw_seen = self._rasteriser(self._screen.array, self._stride, self._nearest)
+        self._draw_lit = self._rasteriser(self._light.array, 0, self._light_map)
+
+    def render(self, faces: list[Face]) -> tuple[np.ndarray, np.ndarray]:
+        """Pictures (B, S, S, 3) uint8 on mid grey and landmarks (B, 68, 2) float32 pixels."""
+        shots = [self.render_one(face) for face in faces]
+        images = [composite(shot.rgba, np.full(3, 0.5, np.float32)) for shot in shots]
+        return np.stack(images), np.stack([shot.landmarks for shot in shots])
+
+    def render_one(self, face: Face) -> Rendering:
+        look = self._look(face.person)
+        vertices = look.vertices + self.actions.displacement(face.expression)
+        colour_paint, relief_paint = look.paint(face.expression)
+        return self._draw(face, look, vertices.astype(np.float32), colour_paint, relief_paint)
+
+    def _look(self, person: Person) -> appearance.Look:
+        if person not in self.people:
+            self.people[person] = self.looks.dress(person)
+            while len(self.people) > self.people_kept:
+                self.people.popitem(last=False)
+        self.people.move_to_end(person)
+        return self.people[person]
+
+    def _draw(self, face, look, vertices, colour_paint, relief_paint) -> Rendering:
+        shot, size = face.shot, self.size
+        turn = rotation(shot.yaw, shot.pitch, shot.roll)
+        focal = shot.zoom * size * shot.distance / 2.0  # pixels: 2 dm of face fill `zoom` of the picture
+        middle = (size - 1) / 2
+
+        def seen(points: np.ndarray) -> np.ndarray:
+            """Column, row and 1 / depth of points (M, 3)."""
+            camera = (points - MIDDLE) @ turn.T
+            nearness = 1 / (shot.distance - camera[:, 2])
+            x = middle + shot.shift[0] * size + focal * camera[:, 0] * nearness
+            y = middle + shot.shift[1] * size - focal * camera[:, 1] * nearness
+            return np.stack([x, y, nearness], 1)
+
+        eyes = np.stack([vertices[rows].mean(0) for rows in self._eyes])
+        scene = self._scene(face, turn, eyes, float(vertices[self.looks.lip_front, 2].mean()))
+        self._points.fill(vertices)
+        self._mesh.refit()
+        self._screen.fill(seen(vertices))
+        self._nearest.zero_()
+        self._draw_seen.launch()
+        if shot.shadow > 0:
+            axes = np.concatenate([scene["light_right"], -scene["light_up"], scene["key_direction"]])
+            light = vertices @ axes.T
+            light += np.float32([(LIGHT_SIDE - 1) / 2, (LIGHT_SIDE - 1) / 2, shading.LIGHT_HEIGHT])
+            light -= axes @ np.float32(LIT_MIDDLE)
+            self._light.fill(light)
+            self._light_map.zero_()
+            self._draw_lit.launch()
+        self._scenes.fill(scene)
+        self._shade(look.marks, look.marks2, colour_paint, relief_paint)
+        points = (vertices[self._landmark_rows] * self._landmark_weights[..., None]).sum(1)
+        return Rendering(
+            self._image.numpy().copy(),
+            seen(points)[:, :2].astype(np.float32),
+            vertices,
+            lambda points: seen(points)[:, :2],
+            eyes,
+            focal / shot.distance,
+        )
+
+    def _rasteriser(self, screen: wp.array, stride: int, nearest: wp.array) -> wp.Launch:
+        """The launch that draws whatever `screen` then holds: its arguments are handed over once."""
+        return wp.launch(
+            visibility.rasterise,
+            dim=len(self._triangles),
+            inputs=[screen, self._triangles, stride],
+            outputs=[nearest],
+            device=self.device,
+            record_cmd=True,
+        )
+
+    def _shade(self, marks: wp.array, marks2: wp.array, colour: wp.array, relief: wp.array) -> None:
+        """Colour every pixel; all but what belongs to a person and an expression is handed over once."""
+        normals = self.looks.normals(self._points.array)
+        if self._shading is None:
+            self._shading = wp.launch(
+                shading.shade,
+                dim=(self.size, self.size),
+                inputs=[
+                    self._mesh.id,
+                    self._scenes.array,
+                    self._nearest,
+                    self._light_map,
+                    self._screen.array,
+                    self._points.array,
+                    self._triangles,
+                    normals,
+                    self._canonical,
+                    marks,
+                    marks2,
+                    self._part,
+                    colour,
+                    relief,
+                ],
+                outputs=[self._image],
+                device=self.device,
+                record_cmd=True,
+            )
+        own = {"marks": marks, "marks2": marks2, "colour_paint": colour, "relief_paint": relief}
+        for name, array in own.items():
+            self._shading.set_param_by_name(name, array)
+        self._shading.launch()
+
+    def _scene(self, face: Face, turn: np.ndarray, eyes: np.ndarray, mouth_front: float) -> np.ndarray:
+        """(1,) record of shading.Scene."""
+        shot, person = face.shot, face.person
+
+        def to_head(direction) -> np.ndarray:
+            direction = np.asarray(direction, float) @ turn
+            return direction / max(np.linalg.norm(direction), 1e-9)
+
+        key = to_head(shot.key_direction)
+        across = np.cross((0.0, 1.0, 0.0) if abs(key[1]) < 0.9 else (0.0, 0.0, 1.0), key)
+        across *= LIGHT_SIDE / (2 * LIT_RADIUS) / np.linalg.norm(across)
+        gaze_left, gaze_right = face.expression.gaze_vectors()
+        values = dict(
+            eye=np.array([0, 0, shot.distance]) @ turn + MIDDLE,
+            up=to_head((0, 1, 0.35)),
+            key_direction=key,
+            fill_direction=to_head(shot.fill_direction),
+            rim_direction=to_head(shot.rim_direction),
+            lit_middle=LIT_MIDDLE,
+            light_right=across,
+            light_up=np.cross(key, across),
+            gaze_left=gaze_left,
+            gaze_right=gaze_right,
+            centre_left=eyes[0],
+            centre_right=eyes[1],
+            eye_radius=EYE_RADIUS,
+            mouth_front=mouth_front,
+            stride=self._stride,
+            paint_left=painting.PAINT_LEFT,
+            paint_top=painting.PAINT_TOP,
+            paint_scale=painting.PAINT_SCALE,
+            **{name: getattr(shot, name) for name in ("key", "fill", "rim", "sky", "ground", "shadow")},
+            **{name: getattr(person, name) for name in PERSONAL},
+        )
+        scene = np.zeros(1, SCENE)
+        for name, value in values.items():
+            scene[name] = value
+        return scene
+
+
+def composite(rgba: np.ndarray, background: np.ndarray) -> np.ndarray:
+    """uint8 picture of a rendering over a background (H, W, 3) or (3,) in [0, 1]."""
+    alpha = rgba[..., 3:]
+    mixed = background + (rgba[..., :3] - background) * alpha
+    mixed *= 255
+    mixed += 0.5  # rounds, since the cast cuts off
+    return np.clip(mixed, 0, 255, out=mixed).astype(np.uint8)

@@ -1,6 +1,0 @@
-"""`python -m aulib` is the command `aulib`."""
-
-from aulib.cli import main
-
-if __name__ == "__main__":  # the book imports every module
-    main()

@@ -1,0 +1,216 @@
+"""Batches of paired domains, and augmentation that moves picture and landmarks together.
+
+A batch is a function of (seed, step) alone, so a resumed run sees exactly the batches an
+uninterrupted one would have seen. torchvision's v2 transforms draw one set of parameters per
+call; a batch needs one per face, so the warp is a single `grid_sample` over the batch here.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from aulib import distributed
+from aulib.images import LUMINANCE
+from aulib.landmarks import layout_of, move_to_au_centres, to_49
+
+
+@dataclass(frozen=True)
+class Faces:
+    """Crops of one domain's split, held as one array.
+
+    images: (N, S, S, 3) uint8 RGB, possibly memory-mapped, with all rows of the set.
+    rows: (M,) which of the N rows belong to the split.
+    landmarks: (N, K, 2) pixels of the S crop.
+    occurrence: (N, A) in {0, 1}, NaN unknown; None for the unlabelled domain.
+    """
+
+    images: np.ndarray
+    rows: np.ndarray
+    landmarks: np.ndarray
+    occurrence: np.ndarray | None
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def fingerprint(self) -> str:
+        """Short hash of which faces these are: rows, landmarks and labels (pictures by their number)."""
+        digest = hashlib.sha256(repr(self.images.shape).encode())
+        for array in (self.rows, self.landmarks, self.occurrence):
+            digest.update(b"none" if array is None else np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()[:12]
+
+    def without_labels(self) -> "Faces":
+        """The same faces with no AU labels to reach for."""
+        return Faces(self.images, self.rows, self.landmarks, None)
+
+
+def with_landmarks(landmarks: np.ndarray, num_landmarks: int, au_centres: bool) -> np.ndarray:
+    """(N, 68 or 49, 2) -> (N, num_landmarks, 2), moved to AU centres on request [A].
+
+    Raises:
+        ValueError: 68 points asked of a 49-point set.
+    """
+    if landmarks.shape[1] != num_landmarks:
+        if num_landmarks != 49:
+            raise ValueError(f"the set has {landmarks.shape[1]} landmarks, the model needs {num_landmarks}")
+        landmarks = to_49(landmarks)
+    return move_to_au_centres(landmarks, layout_of(num_landmarks)) if au_centres else landmarks
+
+
+def batch_rows(num_faces: int, batch_size: int, seed: int, step: int) -> np.ndarray:
+    """Which faces make batch `step`: every face once per epoch, in an order drawn from (seed, epoch).
+
+    Batches run on over the end of an epoch, so none is short, even if the set is smaller than a batch.
+    """
+    first = step * batch_size
+    positions = np.arange(first, first + batch_size)
+    rows = np.empty(batch_size, dtype=np.int64)
+    for epoch in np.unique(positions // num_faces):
+        here = positions // num_faces == epoch
+        rows[here] = _order(num_faces, seed, int(epoch))[positions[here] % num_faces]
+    return rows
+
+
+@lru_cache(maxsize=4)  # two domains, at the turn of an epoch: a set of 200,000 is not shuffled at each step
+def _order(num_faces: int, seed: int, epoch: int) -> np.ndarray:
+    return np.random.default_rng([seed, epoch]).permutation(num_faces)
+
+
+def take_batch(
+    faces: Faces, image_size: int, batch_size: int, seed: int, step: int, augment: str, grey: bool = False
+) -> dict[str, Tensor]:
+    """This process's share of batch `step` of a domain, augmented.
+
+    Args:
+        grey: the pictures' luminance alone, for a network that reads nothing else: a third of the work.
+
+    Returns:
+        image (B, 3, H, H) in [0, 1], (B, 1, H, H) if grey; landmarks (B, K, 2) pixels of it; occurrence
+        (B, A), a key that is absent when the domain is unlabelled.
+    """
+    share = distributed.share_of(batch_size)
+    rows = faces.rows[batch_rows(len(faces), batch_size, seed, step)][share.rows]
+    generator = torch.Generator().manual_seed(hash((seed, step)) % 2**63)
+    pixels = torch.from_numpy(faces.images[rows]).permute(0, 3, 1, 2)
+    image = (luminance(pixels) if grey else pixels.float()).div_(255)
+    landmarks = torch.from_numpy(faces.landmarks[rows]).float()
+    image, landmarks = warp(image, landmarks, image_size, augment, generator, share)
+    if augment == "slight":
+        image = change_light(image, generator, share)
+    batch = {"image": image, "landmarks": landmarks}
+    if faces.occurrence is not None:
+        batch["occurrence"] = torch.from_numpy(faces.occurrence[rows]).float()
+    return batch
+
+
+def luminance(image: Tensor) -> Tensor:
+    """RGB (B, 3, H, W) of any range -> float (B, 1, H, W), by LUMINANCE; grey stays."""
+    if image.shape[1] == 1:
+        return image.float()
+    red, green, blue = image.split(1, 1)
+    return (red * LUMINANCE[0]).add_(green, alpha=LUMINANCE[1]).add_(blue, alpha=LUMINANCE[2])
+
+
+def centre_crop(images: np.ndarray, landmarks: np.ndarray, image_size: int) -> tuple[Tensor, Tensor]:
+    """The test-time crop: (B, S, S, 3) uint8 -> (B, 3, H, H) in [0, 1], with its landmarks."""
+    offset = (images.shape[1] - image_size) // 2
+    cut = images[:, offset : offset + image_size, offset : offset + image_size]
+    image = torch.from_numpy(np.ascontiguousarray(cut)).permute(0, 3, 1, 2).float().div_(255)
+    return image, torch.from_numpy(landmarks).float() - offset
+
+
+def warp(
+    image: Tensor,
+    landmarks: Tensor,
+    image_size: int,
+    augment: str,
+    generator: torch.Generator,
+    share: distributed.Share | None = None,
+) -> tuple[Tensor, Tensor]:
+    """A crop of `image_size` per face: shifted and mirrored, and turned and scaled if augment is "slight".
+
+    Args:
+        image: (B, 3 or 1, S, S); landmarks: (B, K, 2) pixels of it, NaN kept.
+        augment: "none" (centre crop), "crop-flip" (ADLD's: uniform shift within the margin, mirror
+            with probability 1/2) or "slight" (shift at most 3 pixels, turn up to 4 degrees, scale 0.95 to
+            1.05, mirror [C]: aligned faces move little, and preset `fast` has few steps).
+        share: which rows of the batch that numbers are drawn for these faces are; None: all.
+
+    Raises:
+        ValueError: unknown `augment`.
+    """
+    if augment not in ("none", "crop-flip", "slight"):
+        raise ValueError(f"augment {augment!r} is none of none, crop-flip, slight")
+    size = image.shape[-1]
+    batch = len(image)
+    share = share or distributed.Share(batch, slice(None))
+
+    def uniform(low: float, high: float) -> Tensor:
+        return low + (high - low) * torch.rand(share.whole, generator=generator)[share.rows]
+
+    margin = (size - image_size) / 2 if augment == "crop-flip" else min(3.0, (size - image_size) / 2)
+    angle, scale, mirror = torch.zeros(batch), torch.ones(batch), torch.zeros(batch, dtype=torch.bool)
+    shift = torch.zeros(batch, 2)
+    if augment != "none":
+        shift = torch.stack([uniform(-margin, margin), uniform(-margin, margin)], 1)
+        if augment == "crop-flip":
+            shift = (shift + margin).round() - margin  # whole pixels, as ADLD crops
+        mirror = uniform(0, 1) < 0.5
+    if augment == "slight":
+        angle, scale = uniform(-0.07, 0.07), uniform(0.95, 1.05)
+    # output pixel p -> input pixel: centre + shift + R(angle) (p - output centre) / scale, x mirrored first
+    sign = torch.where(mirror, -1.0, 1.0)
+    cos, sin = angle.cos() / scale, angle.sin() / scale
+    linear = torch.stack([cos * sign, -sin, sin * sign, cos], 1).view(batch, 2, 2)
+    middle = (size - 1) / 2
+    theta = torch.cat([linear * (image_size / size), (shift * 2 / size)[..., None]], 2)
+    grid = affine_grid(theta, image_size)
+    warped = F.grid_sample(image, grid, mode="bilinear", padding_mode="border", align_corners=False)
+
+    back = torch.linalg.inv(linear)  # input -> output
+    moved = torch.einsum("bij,bkj->bki", back, landmarks - middle - shift[:, None]) + (image_size - 1) / 2
+    flip = list(layout_of(landmarks.shape[1]).flip_index)
+    return warped, torch.where(mirror[:, None, None], moved[:, flip], moved)
+
+
+def affine_grid(theta: Tensor, size: int) -> Tensor:
+    """`F.affine_grid` of (B, 2, 3) for square pictures, as sums of a row and a column: (B, size, size, 2).
+
+    PyTorch's multiplies matrices of two columns, which a CPU is slow at.
+    """
+    centres = (2 * torch.arange(size) + 1) / size - 1
+    of_x, of_y, shift = theta[:, None, None].unbind(-1)  # (B, 1, 1, 2) each
+    return of_x * centres[:, None] + (of_y * centres[:, None, None] + shift)
+
+
+def change_light(image: Tensor, generator: torch.Generator, share: distributed.Share | None = None) -> Tensor:
+    """Gamma, contrast, a slanted light and noise of a face's own: (B, 3 or 1, H, H) in [0, 1] [C].
+
+    Noise of a grey picture is as strong as the luminance of three colours' noise.
+
+    share: as `warp` takes it.
+    """
+    size = image.shape[-1]
+    share = share or distributed.Share(len(image), slice(None))
+
+    def uniform(low: float, high: float) -> Tensor:
+        drawn = torch.rand(share.whole, generator=generator)[share.rows]
+        return (low + (high - low) * drawn).view(-1, 1, 1, 1)
+
+    # in place after the first: on a CPU, making an array of a batch costs more than the arithmetic
+    image = image.clamp(1e-3, 1).pow_(torch.exp(uniform(-0.3, 0.3)))
+    image.sub_(0.5).mul_(uniform(0.7, 1.2)).add_(0.5)
+    ramp = torch.linspace(-1, 1, size)
+    angle = uniform(0, 2 * torch.pi)
+    slant = ramp.view(1, 1, 1, -1) * angle.cos() + ramp.view(1, 1, -1, 1) * angle.sin()
+    image.mul_((slant * uniform(0, 0.4)).add_(1))
+    strength = uniform(0, 0.02)
+    if image.shape[1] == 1:
+        strength = strength * torch.tensor(LUMINANCE).norm()
+    noise = torch.randn(share.whole, *image.shape[1:], generator=generator)[share.rows]
+    return image.add_(noise.mul_(strength)).clamp_(0, 1)

@@ -1,0 +1,187 @@
+"""The contrastive supervisors under study: which two features are aligned, against which rivals.
+
+Every supervisor is one row of SUPERVISORS: a positive pair of named outputs of the model (first
+and second round of one face) and the hard rivals built from the same face. To add one, add its
+row; the alignment itself is `info_nce`, the same for all.
+
+Marks: [P] paper, [A] ADLD, [C] ours; the page docs/method.md has the table.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from aulib import distributed
+from aulib.alignments import check_alignment
+
+
+@dataclass(frozen=True)
+class Supervisor:
+    """One alignment of first and second round.
+
+    first, second: keys of the model's outputs that should agree, face by face.
+    projector: which of p_F, p_S, p_Z reads both.
+    rivals: keys of outputs that share one half (shape or texture) with the face and so must not be
+        taken for it: hard negatives "same texture with another shape" and the reverse [C].
+    """
+
+    first: str
+    second: str
+    projector: str
+    rivals: tuple[str, ...]
+
+
+SUPERVISORS = {
+    # the plain contrastive loss: rich features, source and target [P]
+    "rich_source": Supervisor("rich_s", "rich2_s", "rich", ("swapped_t", "swapped_s")),
+    "rich_target": Supervisor("rich_t", "rich2_t", "rich", ("swapped_s", "swapped_t")),
+    # the four additional intermediate supervisors [P]; what they align is our reading [C]
+    "shape_source": Supervisor("shape_s", "shape2_s", "shape", ("shape_t",)),
+    "shape_target": Supervisor("shape_t", "shape2_t", "shape", ("shape_s",)),
+    "texture_source": Supervisor("texture_s", "texture2_s", "texture", ("texture_t",)),
+    "texture_target": Supervisor("texture_t", "texture2_t", "texture", ("texture_s",)),
+}
+ALL_SIX = tuple(SUPERVISORS)
+RICH_TWO = ("rich_source", "rich_target")
+
+
+def info_nce(first: Tensor, second: Tensor, rivals: Tensor | None = None, temperature: float = 0.1) -> Tensor:
+    """Symmetric InfoNCE: each face should find its other round among all faces of the batch (and its rivals).
+
+    mean_i -log softmax_j(<u_i, v_j> / temperature)[i], both directions averaged (van den Oord et
+    al. 2018, eq. 4, with cosine similarity). Rivals of face i join the candidates of u_i and of
+    v_i only.
+
+    Args:
+        first, second: (B, D) of length 1; row i of both is the same face. Dense: (B, P, D), then the
+            candidates of a position are the P positions of its own face and the same position of the
+            other faces [C].
+        rivals: (B, M, D), dense (B, P, M, D), of length 1; or None.
+        temperature: > 0.
+
+    Returns:
+        () nats; log(candidates) is chance.
+    """
+    forward = _candidates(first, second, rivals) / temperature
+    backward = _candidates(second, first, rivals) / temperature
+    samples = first.shape[-2]  # faces, or positions of a face
+    positive = torch.arange(samples, device=first.device).expand(first.shape[:-1]).flatten()
+    if first.dim() == 2:
+        positive = positive + distributed.number() * samples
+    return 0.5 * (
+        F.cross_entropy(forward.flatten(0, -2), positive) + F.cross_entropy(backward.flatten(0, -2), positive)
+    )
+
+
+def _candidates(anchors: Tensor, others: Tensor, rivals: Tensor | None) -> Tensor:
+    """Cosines of every anchor with its candidates: (B, .) with all faces first, or (B, P, .) with its own."""
+    everyone = distributed.gather(others)
+    if anchors.dim() == 2:
+        cosines = [anchors @ everyone.mT]
+    else:
+        same_place = torch.einsum("ipd,jpd->ipj", anchors, everyone)  # (B, P, all faces)
+        own = torch.arange(len(anchors), device=anchors.device) + distributed.number() * len(anchors)
+        own = F.one_hot(own, len(everyone)).bool()  # is among its own positions
+        cosines = [anchors @ others.mT, same_place.masked_fill(own[:, None], -torch.inf)]
+    if rivals is not None:
+        cosines.append((anchors.unsqueeze(-2) @ rivals.mT).squeeze(-2))
+    return torch.cat(cosines, -1)
+
+
+def chance_level(alignment: str, negatives: str, supervisor: Supervisor, batch: int, cells: int) -> float:
+    """log N of a supervisor's N candidates: what it scores by guessing, nats.
+
+    Args:
+        batch: faces a domain and step.  cells: positions a face is projected at, if dense.
+    """
+    candidates = batch + (cells - 1 if alignment == "dense" else 0)
+    if negatives != "batch":
+        candidates += len(supervisor.rivals)
+    if negatives == "queue":
+        candidates += QUEUE_LENGTH
+    return math.log(candidates)
+
+
+QUEUE_LENGTH = 256
+
+
+class PastFaces(nn.Module):
+    """The last QUEUE_LENGTH projections of one supervisor's first round: negatives beyond the batch.
+
+    A queue as in MoCo (He et al. 2020), without its slow encoder: features age some dozens of steps [C].
+    Without more, telling now from then is the easiest way to lose past faces: all projections run the same
+    way until they are one. So each set of projections loses its batch's mean
+    before it is compared or kept. It starts with random directions: candidates are always as many.
+    """
+
+    def __init__(self, dim: int):
+        super().__init__()
+        self.register_buffer("vectors", F.normalize(torch.randn(QUEUE_LENGTH, dim), dim=-1))
+
+    @torch.no_grad()
+    def take_in(self, vectors: Tensor) -> None:
+        """(B, D): the oldest B leave."""
+        self.vectors = torch.cat([self.vectors[len(vectors) :], vectors.detach().to(self.vectors.dtype)])
+
+
+def _centred(vectors: Tensor) -> Tensor:
+    """(B, ..., D) without the mean over the batch, of length 1 again."""
+    return F.normalize(vectors - distributed.mean(vectors.mean(0)), dim=-1)
+
+
+class Projections:
+    """The outputs of one step through their projectors, each projected once however many supervisors read it.
+
+    Args:
+        outputs: named features, each (B, ., h, w).
+        projectors: mapping "rich" | "shape" | "texture" -> module giving vectors of length 1.
+    """
+
+    def __init__(self, outputs: dict[str, Tensor], projectors):
+        self.outputs, self.projectors = outputs, projectors
+        self.made: dict[tuple[str, str], Tensor] = {}
+
+    def __call__(self, projector: str, output: str) -> Tensor:
+        if (projector, output) not in self.made:
+            self.made[projector, output] = self.projectors[projector](self.outputs[output])
+        return self.made[projector, output]
+
+
+def alignment_term(
+    supervisor: Supervisor,
+    project: Projections,
+    alignment: str = "global",
+    negatives: str = "rivals",
+    temperature: float = 0.1,
+    queue: PastFaces | None = None,
+) -> Tensor:
+    """One supervisor's unweighted loss on the model's outputs.
+
+    Args:
+        project: the step's outputs and projectors.
+        alignment: "global" (a face is a sample), "dense" (a position is), or "l1" (ADLD's cycle,
+            the first round detached as its target).
+        negatives: "batch" (other faces only), "rivals" (and recombinations of this face) or "queue" (and
+            faces of past batches, which `queue` holds and this step's faces then join; global only).
+
+    Raises:
+        ValueError: unknown alignment or negatives, or a queue with another alignment than global.
+    """
+    check_alignment(alignment, negatives)
+    if alignment == "l1":
+        first, second = project.outputs[supervisor.first], project.outputs[supervisor.second]
+        return (second - first.detach()).abs().mean()
+    first, second = (project(supervisor.projector, name) for name in (supervisor.first, supervisor.second))
+    rivals = None
+    if negatives != "batch":
+        rivals = torch.stack([project(supervisor.projector, name) for name in supervisor.rivals], -2)
+    if negatives == "queue":
+        first, second, rivals = (_centred(vectors) for vectors in (first, second, rivals))
+        rivals = torch.cat([rivals, queue.vectors.expand(len(first), -1, -1)], 1)
+    loss = info_nce(first, second, rivals, temperature)
+    if negatives == "queue" and queue.training:
+        queue.take_in(distributed.gather(first.detach()))
+    return loss

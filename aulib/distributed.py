@@ -1,0 +1,147 @@
+"""Several processes train as one: each takes its share of every batch [C].
+
+    torchrun --standalone --nproc-per-node 2 my_run.py      # which calls aulib.train_run.train_run
+
+What a batch shares, all processes share: BatchNorm's statistics, contrastive candidates, how many labels are
+known, gradients. So losses are those of one process up to rounding, but for dropout, which draws in each, and
+for the image decoder (there to look at), which learns from some faces of each. Alone, a process gets back
+what it gave.
+"""
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, distributed, nn
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+
+def count() -> int:
+    """How many processes train together."""
+    return distributed.get_world_size() if distributed.is_available() and distributed.is_initialized() else 1
+
+
+def number() -> int:
+    """Which of them this is, from 0; number 0 writes files and shows progress."""
+    return distributed.get_rank() if count() > 1 else 0
+
+
+def start(precision: str) -> "Fabric":
+    """Fabric on this process's device; started by torchrun, the processes have found each other on return."""
+    from lightning_fabric import Fabric  # seconds to import, and reading a run does not need it
+
+    here, everywhere = (int(os.environ.get(name, 1)) for name in ("LOCAL_WORLD_SIZE", "WORLD_SIZE"))
+    if everywhere == 1:
+        return Fabric(accelerator="auto", devices=1, precision=precision)
+    fabric = Fabric(
+        accelerator="auto", strategy="ddp", devices=here, num_nodes=everywhere // here, precision=precision
+    )
+    fabric.launch()
+    return fabric
+
+
+@contextmanager
+def first_alone() -> Iterator[None]:
+    """The first process does what follows, then the others do: they find what it made."""
+    if number():
+        distributed.barrier()
+    yield
+    if count() > 1 and not number():
+        distributed.barrier()
+
+
+@dataclass(frozen=True)
+class Share:
+    """A process's rows of a batch of `whole` faces."""
+
+    whole: int
+    rows: slice
+
+
+def share_of(batch: int) -> Share:
+    """This process's rows of a batch: as many as every other's, in the order of their numbers.
+
+    Raises:
+        ValueError: the batch cannot be dealt out evenly.
+    """
+    if batch % count():
+        raise ValueError(f"batch_size {batch} cannot be dealt out evenly to {count()} processes")
+    each = batch // count()
+    return Share(batch, slice(number() * each, (number() + 1) * each))
+
+
+class _Total(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, tensor: Tensor) -> Tensor:
+        tensor = tensor.clone(memory_format=torch.contiguous_format)
+        distributed.all_reduce(tensor)
+        return tensor
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> Tensor:
+        return _Total.apply(gradient)
+
+
+def total(tensor: Tensor) -> Tensor:
+    """Sum over the processes, as each of them sees it; gradients flow back to all."""
+    return tensor if count() == 1 else _Total.apply(tensor)
+
+
+def mean(tensor: Tensor) -> Tensor:
+    """Mean over the processes; gradients flow back to all."""
+    return tensor if count() == 1 else total(tensor) / count()
+
+
+def gather(tensor: Tensor) -> Tensor:
+    """(B, ...) of every process -> (processes * B, ...), in their order; gradients flow back to all."""
+    if count() == 1:
+        return tensor
+    before, after = number() * len(tensor), (count() - number() - 1) * len(tensor)
+    rest = tensor.shape[1:]
+    return total(torch.cat([tensor.new_zeros(before, *rest), tensor, tensor.new_zeros(after, *rest)]))
+
+
+def average_gradients(parameters: Iterable[Tensor]) -> None:
+    """After a backward pass: every process has the mean of all gradients."""
+    if count() == 1:
+        return
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    means = mean(torch.cat([gradient.flatten() for gradient in gradients]))
+    for gradient, values in zip(gradients, means.split([g.numel() for g in gradients]), strict=True):
+        gradient.copy_(values.view(gradient.shape))
+
+
+class SharedBatchNorm(nn.BatchNorm2d):
+    """BatchNorm over the faces of all processes; torch's SyncBatchNorm is for CUDA devices alone."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        if not self.training:
+            return super().forward(features)
+        values = features.to(torch.promote_types(features.dtype, torch.float32))
+        centre = mean(values.mean((0, 2, 3)))
+        offset = values - centre[:, None, None]
+        variance = mean(offset.square().mean((0, 2, 3)))
+        with torch.no_grad():
+            faces = count() * features.numel() // features.shape[1]
+            self.num_batches_tracked += 1
+            self.running_mean.lerp_(centre, self.momentum)
+            self.running_var.lerp_(variance * faces / (faces - 1), self.momentum)
+        scale = (variance + self.eps).rsqrt()
+        if self.affine:
+            scale = scale * self.weight
+        normed = offset * scale[:, None, None]
+        return (normed if not self.affine else normed + self.bias[:, None, None]).to(features.dtype)
+
+
+def share_statistics(model: nn.Module) -> None:
+    """Let the model's BatchNorm layers be SharedBatchNorm, with the weights and names that they have."""
+    if count() == 1:
+        return
+    for part in model.modules():
+        if type(part) is nn.BatchNorm2d:
+            part.__class__ = SharedBatchNorm

@@ -1,0 +1,49 @@
+"""A model reads faces: probabilities and landmarks, batch by batch, and their scores."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from aulib.batches import Faces, centre_crop
+from aulib.metrics import au_scores, landmark_scores
+from aulib.model import AUModel, cells_to_pixels, expected_cells
+
+
+@dataclass(frozen=True)
+class Reading:
+    """probability: (M, A) in [0, 1]; landmarks: (M, K, 2) pixels of the margin crop, x then y."""
+
+    probability: np.ndarray
+    landmarks: np.ndarray
+
+
+@torch.no_grad()
+def read_faces(model: AUModel, faces: Faces, read_from: str, batch_size: int = 64) -> Reading:
+    """AU probabilities and landmarks of every face of the split, in its order; labels are not looked at."""
+    config = model.config
+    device = next(model.parameters()).device
+    offset = (faces.images.shape[1] - config.image_size) // 2
+    probabilities, points = [], []
+    for first in range(0, len(faces), batch_size):
+        rows = faces.rows[first : first + batch_size]
+        image, _ = centre_crop(faces.images[rows], faces.landmarks[rows], config.image_size)
+        outputs = model.read(image.to(device), read_from)
+        probabilities.append(outputs["au_logits"].sigmoid().float().cpu())
+        cells = expected_cells(outputs["shape"])
+        points.append(cells_to_pixels(cells, outputs["shape"].shape[-1], config.image_size).cpu() + offset)
+    return Reading(torch.cat(probabilities).numpy(), torch.cat(points).numpy())
+
+
+def score_faces(
+    reading: Reading, faces: Faces, subjects: np.ndarray, aus, resamples: int = 500
+) -> dict[str, float]:
+    """AU and landmark scores of a reading against the labels of its faces; see `metrics.au_scores`.
+
+    Args:
+        subjects: (M,) of the same rows.
+    """
+    scores = landmark_scores(reading.landmarks, faces.landmarks[faces.rows])
+    if faces.occurrence is not None:
+        scores |= au_scores(reading.probability, faces.occurrence[faces.rows], subjects, list(aus), resamples)
+    return scores

@@ -1,0 +1,220 @@
+"""What is left inside a trained model: AUs and domain in F, S and Z, and how well the two rounds agree.
+
+Nothing is trained but linear probes, and those only on validation subjects, whom the networks' weights never
+saw; they are judged on test subjects. AU labels of the target are used for scoring alone. All of it is
+ours [C].
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from aulib.batches import Faces, centre_crop
+from aulib.contrastive import SUPERVISORS
+from aulib.metrics import auc_weighted
+from aulib.model import AUModel
+
+GRID = 7  # maps are pooled to GRID x GRID cells, as the projectors pool them: one cell would make S constant
+FACES = 256  # of each domain and split, evenly spaced over its rows
+ALPHAS = np.logspace(-3, 1, 5)  # of the ridge, for features of mean squared length 1
+FEATURES = {"rich": "F", "shape": "S", "texture": "Z"}
+
+
+def look_inside(
+    model: AUModel, faces: dict[tuple[str, str], Faces], knows_landmarks: bool = True, limit: int = FACES
+) -> dict[str, float]:
+    """Every number of this page for one trained model, under flat keys `insides.…`.
+
+    Args:
+        faces: (domain, split) -> faces, "val" and "test" of "source" and "target"; a split may be empty.
+        knows_landmarks: whether the model learned landmarks; S of one that did not means nothing.
+        limit: faces of each domain and split.
+
+    Returns:
+        `insides.au_probe.texture.source` (AUC on source test, mean over AUs; `.target` likewise, by the same
+        probe; behind `insides.per_au.AU01.` for one AU), `insides.domain_probe.shape` (AUC of telling the
+        domains apart), and of a model that separates the keys of `agreement`. What cannot be judged, for
+        want of faces or labels, is NaN.
+    """
+    few = {place: spread_out(some, limit) for place, some in faces.items()}
+    names = [name for name in FEATURES if hasattr(model, "texture_encoder") or name != "texture"]
+    names = [name for name in names if knows_landmarks or name != "shape"]
+    pooled = {
+        place: pooled_features(model, some, names)
+        for place, some in few.items()
+        if place[1] in ("val", "test")
+    }
+    found: dict[str, float] = {}
+    for name in names:
+        parts = {place: features[name] for place, features in pooled.items()}
+        found |= au_probe(name, parts, few, model.config.aus)
+        found[f"insides.domain_probe.{name}"] = domain_probe(parts)
+    if model.config.separates:
+        found |= agreement(model, few["source", "test"], few["target", "test"])
+    return found
+
+
+def spread_out(faces: Faces, limit: int) -> Faces:
+    """At most `limit` faces, evenly spaced over the rows, so that all subjects stay in."""
+    if len(faces) <= limit:
+        return faces
+    return replace(faces, rows=faces.rows[np.linspace(0, len(faces) - 1, limit).astype(int)])
+
+
+@torch.no_grad()
+def pooled_features(model: AUModel, faces: Faces, names: list[str]) -> dict[str, np.ndarray]:
+    """F, S, Z of each face, (M, C * GRID * GRID) float32 each, as the test path makes them."""
+    found: dict[str, list[np.ndarray]] = {name: [] for name in names}
+    for image in batches(model, faces):
+        outputs = {"rich": model.encoder(model.standardise(image))}
+        if "shape" in names:
+            outputs["shape"] = model.landmark_attention(model.landmark_head(outputs["rich"]))
+        if "texture" in names:
+            outputs["texture"] = model.texture_encoder(outputs["rich"])
+        for name in names:
+            found[name].append(F.adaptive_avg_pool2d(outputs[name], GRID).flatten(1).cpu().numpy())
+    return {name: np.concatenate(parts) if parts else np.empty((0, 0)) for name, parts in found.items()}
+
+
+def batches(model: AUModel, faces: Faces, size: int = 64):
+    """The faces as the test path crops them, (B, 3, H, H) in [0, 1], on the model's device."""
+    device = next(model.parameters()).device
+    for first in range(0, len(faces), size):
+        rows = faces.rows[first : first + size]
+        yield centre_crop(faces.images[rows], faces.landmarks[rows], model.config.image_size)[0].to(device)
+
+
+def au_probe(name: str, features: dict, faces: dict[tuple[str, str], Faces], aus) -> dict[str, float]:
+    """One probe an AU, fitted on source validation; AUC on the test faces of each domain, and means."""
+    labels = {place: labels_of(some, len(aus)) for place, some in faces.items() if place in features}
+    scores: dict[str, list[float]] = {"source": [], "target": []}
+    for index in range(len(aus)):
+        read = fit_probe(features["source", "val"], labels["source", "val"][:, index])
+        for domain, found in scores.items():
+            test = domain, "test"
+            found.append(probe_auc(read, features[test], labels[test][:, index]))
+    found = {f"insides.au_probe.{name}.{domain}": _mean(aucs) for domain, aucs in scores.items()}
+    for domain, aucs in scores.items():
+        found |= {f"insides.per_au.{au}.{name}.{domain}": auc for au, auc in zip(aus, aucs, strict=True)}
+    return found
+
+
+def domain_probe(features: dict[tuple[str, str], np.ndarray]) -> float:
+    """AUC of telling target from source test faces by a probe fitted on the validation faces of both."""
+    sets = []
+    for split in ("val", "test"):
+        parts = [features[domain, split] for domain in ("source", "target")]
+        if not all(len(part) for part in parts):
+            return float("nan")
+        sets.append((np.concatenate(parts), np.repeat([0.0, 1.0], [len(part) for part in parts])))
+    return probe_auc(fit_probe(*sets[0]), *sets[1])
+
+
+def fit_probe(features: np.ndarray, labels: np.ndarray) -> Callable[[np.ndarray], np.ndarray] | None:
+    """A linear probe: ridge regression of labels -1 and 1 on standardised features.
+
+    The ridge's strength is chosen by leave-one-out error.
+
+    Args:
+        features: (M, D).  labels: (M,) in {0, 1}, NaN unknown (left out).
+
+    Returns:
+        features (N, D) -> scores (N,), unbounded; None where the labels lack one of the two classes.
+    """
+    from sklearn.linear_model import RidgeCV
+
+    known = ~np.isnan(labels)
+    if len(np.unique(labels[known])) < 2:
+        return None
+    features = features[known].astype(float)
+    centre, scale = features.mean(0), np.maximum(features.std(0), 1e-6) * np.sqrt(features.shape[1])
+    ridge = RidgeCV(ALPHAS).fit((features - centre) / scale, 2 * labels[known] - 1)
+    return lambda others: ridge.predict((others - centre) / scale)
+
+
+def probe_auc(read: Callable | None, features: np.ndarray, labels: np.ndarray) -> float:
+    """ROC AUC in [0, 1] of a probe on (N, D) features; NaN without a probe, or where a class is missing."""
+    known = ~np.isnan(labels)
+    if read is None or len(np.unique(labels[known])) < 2:
+        return float("nan")
+    return float(auc_weighted(read(features[known]), labels[known] == 1, np.ones((1, known.sum())))[0])
+
+
+@torch.no_grad()
+def agreement(model: AUModel, source: Faces, target: Faces, pairs: int = 128) -> dict[str, float]:
+    """How well the two rounds agree, on pairs of a source and a target face.
+
+    Returns:
+        `insides.distance.NAME`, the cosine distance of first and second round of supervisor NAME's pair of
+        features, pooled (0 the same, 1 unrelated), and `insides.own_face.NAME`, the share of faces whose
+        second round is nearer to their own first round than to that of any other face of the domain;
+        `insides.reconstruction.self` and `.second`: L1 distance of G(S, Z) and of the second round from F,
+        over that of F from the mean face's F (1 is no better than the mean face);
+        `insides.moves.shape` and `.texture`: how far G moves when S (or Z) is taken from the other domain's
+        face, on the same scale.
+        NaN for all where a domain has no faces.
+    """
+    count = min(len(source), len(target), pairs)
+    names = [f"distance.{name}" for name in SUPERVISORS] + [f"own_face.{name}" for name in SUPERVISORS]
+    names += ["reconstruction.self", "reconstruction.second", "moves.shape", "moves.texture"]
+    if not count:
+        return {f"insides.{name}": float("nan") for name in names}
+    outputs = paired_outputs(model, spread_out(source, count), spread_out(target, count))
+    found = {}
+    for name, supervisor in SUPERVISORS.items():
+        first, second = (_unit(outputs[key]) for key in (supervisor.first, supervisor.second))
+        cosines = first @ second.T  # (M, M)
+        found[f"distance.{name}"] = 1 - float(cosines.diagonal().mean())
+        nearest = cosines.argmax(0) == torch.arange(len(cosines), device=cosines.device)
+        found[f"own_face.{name}"] = float(nearest.float().mean())
+    spread = _mean([_far(outputs[f"rich_{d}"], outputs[f"rich_{d}"].mean(0)) for d in "st"])
+    spread = spread or float("nan")  # of a single face there is none
+    for name, key in (("self", "self"), ("second", "rich2")):
+        error = _mean([_far(outputs[f"{key}_{d}"], outputs[f"rich_{d}"]) for d in "st"])
+        found[f"reconstruction.{name}"] = error / spread
+    # swapped_t = G(S^s, Z^t): beside self_t only the shape was exchanged, beside self_s only the texture
+    for name, other in (("shape", {"s": "s", "t": "t"}), ("texture", {"s": "t", "t": "s"})):
+        moved = _mean([_far(outputs[f"swapped_{d}"], outputs[f"self_{other[d]}"]) for d in "st"])
+        found[f"moves.{name}"] = moved / spread
+    return {f"insides.{name}": value for name, value in found.items()}
+
+
+def paired_outputs(model: AUModel, source: Faces, target: Faces, size: int = 32) -> dict[str, Tensor]:
+    """The named features of both rounds for as many pairs as both have faces, (M, ., h, w) each."""
+    keys = {key for supervisor in SUPERVISORS.values() for key in (supervisor.first, supervisor.second)}
+    keys |= {f"{name}_{domain}" for name in ("self", "swapped", "rich", "rich2") for domain in "st"}
+    found: dict[str, list[Tensor]] = {key: [] for key in keys}
+    for images in zip(batches(model, source, size), batches(model, target, size), strict=True):
+        outputs = model(torch.cat(images), len(images[0]), separate=True)
+        for key in keys:
+            feature = outputs[
+                key
+            ]  # of S, whose maps are many, only the pooled grid is compared: keep no more
+            found[key].append(F.adaptive_avg_pool2d(feature, GRID) if key.startswith("shape") else feature)
+    return {key: torch.cat(parts) for key, parts in found.items()}
+
+
+def labels_of(faces: Faces, num_aus: int) -> np.ndarray:
+    """(M, A) in {0, 1}, NaN unknown; all NaN where the set labels nothing."""
+    if faces.occurrence is None:
+        return np.full((len(faces), num_aus), np.nan)
+    return faces.occurrence[faces.rows]
+
+
+def _unit(features: Tensor) -> Tensor:
+    """Pooled to the grid as one vector of length 1 a face."""
+    return F.normalize(F.adaptive_avg_pool2d(features, GRID).flatten(1), dim=1)
+
+
+def _far(features: Tensor, others: Tensor) -> float:
+    return float((features - others).abs().mean())
+
+
+def _mean(values: list[float]) -> float:
+    """Mean of those that are defined; NaN if none is."""
+    defined = [value for value in values if not np.isnan(value)]
+    return float(np.mean(defined)) if defined else float("nan")

@@ -1,0 +1,46 @@
+"""Small sets and small runs for lessons: a minute of training, done once and found again [C].
+
+They learn from fewer faces in fewer steps than the demo's, so they are worse; what a lesson shows on them is
+how things work, not how well.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from aulib.code_version import hash_of_modules
+
+STUDIO = "synthetic:studio?n=800&seed=0"
+WILD = "synthetic:wild?n=800&seed=0"
+STEPS = 240
+
+
+def practice_run(
+    folder: str | Path,
+    method: str = "full",
+    *,
+    steps: int = STEPS,
+    seed: int = 0,
+    source: str = STUDIO,
+    target: str = WILD,
+    progress: bool = True,
+    **changes: Any,
+) -> Path:
+    """The run folder of one small run below `folder`: found if it was finished, resumed or trained if not.
+
+    Args:
+        folder: lessons that name the same one share their runs.
+        changes: anything else that `runs.train_run` takes.
+
+    Raises:
+        ValueError: what `runs.train_run` refuses.
+    """
+    values = {"method": method, "steps": steps, "seed": seed, "source": source, "target": target} | changes
+    made_by = json.dumps([values, hash_of_modules(["aulib.train_run"])], sort_keys=True)
+    run = Path(folder) / f"{method}-seed{seed}-{hashlib.sha256(made_by.encode()).hexdigest()[:8]}"
+    if not (run / "metrics.json").is_file():
+        from aulib.train_run import train_run
+
+        train_run(out_dir=str(run), progress=progress, insides=False, **values)
+    return run
