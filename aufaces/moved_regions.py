@@ -8,6 +8,7 @@ Shadows that an AU throws are not in it either, and glasses or a hand before the
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -19,7 +20,6 @@ from aufaces.domains import domain_called, sample_face
 from aufaces.heads import SKIN
 from aufaces.renderer import Face, FaceRenderer, rotation
 from aufaces.sets import VERSION
-from aulib.dataset import DatasetFolder
 
 SHARE_OF_PEAK = 0.25  # in the region: what changes at least this share of what the AU changes most
 FOLD_REACH = 7  # paint is dilated so far (pixels of the chart) that no fold falls between triangles
@@ -132,21 +132,20 @@ def region(changed: np.ndarray, share: float = SHARE_OF_PEAK) -> np.ndarray:
     return (changed >= share * peak) & (peak > 0)
 
 
-def rendered_faces(data: DatasetFolder, rows: np.ndarray) -> list[Face]:
-    """The parameters behind rows of a rendered set.
+def rendered_faces(root: Path, images: list[str]) -> list[Face]:
+    """The parameters behind pictures of a rendered set, each named as in its manifest's column `image`.
 
     Raises:
         ValueError: the folder is no rendered set, or one of another version of the renderer.
     """
-    about_file = data.root / "set.json"
+    about_file = root / "set.json"
     if not about_file.is_file():
         raise ValueError(
-            f"{data.root} is not a rendered set (set.json is missing): it has no ground truth regions"
+            f"{root} is not a rendered set (set.json is missing): it has no ground truth regions"
         )
     about = json.loads(about_file.read_text())
     if about.get("version") != VERSION:
-        raise ValueError(f"{data.root} was rendered by version {about.get('version')}, this is {VERSION}")
+        raise ValueError(f"{root} was rendered by version {about.get('version')}, this is {VERSION}")
     domain = domain_called(about["domain"])
-    names = data.table["image"].tolist()
-    indices = [int(names[row].removeprefix("images/").removesuffix(".jpg")) for row in rows]
+    indices = [int(name.removeprefix("images/").removesuffix(".jpg")) for name in images]
     return [sample_face(domain, about["seed"], index, about["n"]).face for index in indices]

@@ -17,8 +17,8 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from aufaces.storage import cache_root
 from aulib.dataset import DatasetFolder
+from aulib.files import cache_root
 from aulib.images import BACKGROUND, read_picture
 from aulib.landmarks import layout_of, refuse_outside
 

@@ -15,14 +15,13 @@ import numpy as np
 import pandas as pd
 import torch
 
-from aubench.study.notebook_runner import write_json
-from aufaces.storage import cache_root
 from aulib import distributed
 from aulib.alignments import check_alignment
 from aulib.batches import Faces, with_landmarks
 from aulib.crops import crop_dataset, crop_named, crop_of
 from aulib.dataset import DatasetFolder, read_dataset
 from aulib.evaluate import Reading, read_faces, score_faces
+from aulib.files import cache_root, write_json
 from aulib.labels import au_weights
 from aulib.landmark_classifier import fit_landmark_head
 from aulib.linear_probes import look_inside

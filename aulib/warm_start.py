@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from aufaces.storage import atomic_file
 from aulib.batches import Faces
-from aulib.code_version import hash_of_modules
+from aulib.files import atomic_file, code_version
 from aulib.model import ADVERSARIES, GENERATING
 from aulib.objective import PLAIN_TERMS
 
@@ -79,7 +78,7 @@ def key_of(run: "Run", settings: str, faces: list[Faces | None]) -> str:
     del said["read_target_from"]
     digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode())
     digest.update(f"{torch.__version__} {torch.get_num_threads()} {run.fabric.device.type}".encode())
-    digest.update(hash_of_modules(["aulib.training"]).encode())
+    digest.update(code_version().encode())
     for some in faces:
         if some is not None:
             digest.update(some.images[some.rows[:: max(1, len(some) // PICTURES)]].tobytes())

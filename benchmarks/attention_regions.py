@@ -20,8 +20,8 @@ from aubench.inspection.attention_study import (
     region_table,
     true_regions,
 )
-from aubench.study.notebook_runner import write_json
 from aufaces.moved_regions import SHARE_OF_PEAK
+from aulib.files import write_json
 from aulib.run import load_run
 
 

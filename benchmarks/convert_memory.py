@@ -21,7 +21,7 @@ import psutil
 from PIL import Image
 from scipy.io import savemat
 
-from aubench.study.notebook_runner import write_json
+from aulib.files import write_json
 
 SUBJECTS, TASKS, SIDE, FIRST = 41, 8, 128, 600
 AUS = (1, 2, 4, 6, 7, 10, 12, 14, 15, 17, 23, 24)

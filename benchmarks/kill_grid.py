@@ -19,30 +19,22 @@ from pathlib import Path
 
 import psutil
 
-from aubench.study.notebook_runner import write_json
 from aubench.study.plan import expand, read_study, state_of
+from aulib.files import write_json
 
 STUDY = Path(__file__).parent.parent / "experiments" / "tiny.yml"
-VICTIMS = ("driver", "worker", "kernel", "nursery")
+VICTIMS = ("driver", "worker", "kernel")
 LEFTOVERS_AFTER = 15.0  # seconds that what a killed driver started has to be gone
 
 
 def role_of(process: psutil.Process) -> str:
-    """What a process below the driver is for: driver, worker, nursery (forks kernels), kernel or other."""
+    """What a process below the driver is for: driver, worker, kernel or other."""
     try:
         command = " ".join(process.cmdline())
         if "study" in process.cmdline() and "aubench.cli.main" in command:
             return "driver"
         if "ipykernel_launcher" in command:
             return "kernel"
-        if (
-            "aubench.study.warm_kernels" in command
-        ):  # a forked kernel keeps the command line of what forked it
-            return (
-                "kernel"
-                if "aubench.study.warm_kernels" in " ".join(process.parent().cmdline())
-                else "nursery"
-            )
         return "worker" if "spawn_main" in command else "other"
     except (psutil.Error, AttributeError):
         return "other"

@@ -7,7 +7,7 @@ import argparse
 from pathlib import Path
 
 from aubench.report.results import read_run, read_settings
-from aubench.study.notebook_runner import write_json
+from aulib.files import write_json
 
 
 def main() -> None:

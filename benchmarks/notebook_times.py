@@ -23,7 +23,8 @@ from pathlib import Path
 
 import nbformat
 
-from aubench.study.notebook_runner import commit_of_library, write_json
+from aubench.study.notebook_runner import commit_of_library
+from aulib.files import write_json
 
 ROOT = Path(__file__).parent.parent
 LESSONS = sorted((ROOT / "notebooks" / "course").glob("*.ipynb"))

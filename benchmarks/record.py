@@ -17,7 +17,8 @@ from pathlib import Path
 import yaml
 
 from aubench.report.readme import with_block
-from aubench.study.notebook_runner import commit_of_library, write_json
+from aubench.study.notebook_runner import commit_of_library
+from aulib.files import write_json
 
 HERE = Path(__file__).parent
 TURNS = ("turns", "rounds", "repeat")  # options that change how well a figure is known, not what it is

@@ -1,7 +1,7 @@
 """What a run costs beyond what its notebook computes: `python benchmarks/runner_overhead.py`.
 
-The notebook has the imports of 02_train and then writes one number, which a warm process does in no time:
-what is measured is all overhead. CPU seconds count runner, forking process and kernel; they hold on a busy
+The notebook has the imports of 02_train and then writes one number, which takes no time:
+what is measured is all overhead. CPU seconds count runner and kernel; they hold on a busy
 machine. Seconds on the clock do not, so the load is written beside them. Writes results/runner_overhead.json.
 """
 
@@ -15,13 +15,13 @@ from pathlib import Path
 import nbformat
 import psutil
 
-from aubench.study.notebook_runner import notebook_path, run_notebook, write_json
+from aubench.study.notebook_runner import notebook_path, run_notebook
 from aubench.study.parameters import declared_parameters
 from aubench.study.plan import collect, expand, read_study
-from aubench.study.warm_kernels import close_nursery
+from aulib.files import write_json
 
 PARAMETERS = 'number: int = 0  # written\nseed: int = 0  # seed\nout_dir: str = "x"  # run folder'
-WORK = "from aubench.study.notebook_runner import write_json\nwrite_json(f'{out_dir}/metrics.json', {'number': number})"
+WORK = "from aulib.files import write_json\nwrite_json(f'{out_dir}/metrics.json', {'number': number})"
 STUDY = "question: how long?\nnotebook: n.ipynb\ngrid: {number: [%s]}\nseeds: [0]\n"
 
 
@@ -36,13 +36,12 @@ def cpu_seconds() -> float:
     return sum(sum(process.cpu_times()[:4]) for process in family)
 
 
-def costs_of_runs(notebook: Path, out: Path, warm: bool, runs: int) -> list[dict]:
+def costs_of_runs(notebook: Path, out: Path, runs: int) -> list[dict]:
     costs = []
     for number in range(runs):
         cpu, clock = cpu_seconds(), time.perf_counter()
-        run_notebook(notebook, out / f"{warm}{number}", {"number": number}, progress=False, warm=warm)
-        time.sleep(0.5)  # until the forking process has noticed that its kernel ended
-        elapsed = time.perf_counter() - clock - 0.5
+        run_notebook(notebook, out / str(number), {"number": number}, progress=False)
+        elapsed = time.perf_counter() - clock
         costs.append({"cpu": round(cpu_seconds() - cpu, 2), "clock": round(elapsed, 2)})
     return costs
 
@@ -61,17 +60,13 @@ def main() -> None:
         cells[0].metadata["tags"] = ["parameters"]
         nbformat.write(nbformat.v4.new_notebook(cells=cells), folder / "n.ipynb")
         assert "number" in declared_parameters(folder / "n.ipynb")
-        fresh = costs_of_runs(folder / "n.ipynb", folder, False, 3)
-        forked = costs_of_runs(folder / "n.ipynb", folder, True, arguments.runs)
-        close_nursery()
+        fresh = costs_of_runs(folder / "n.ipynb", folder, arguments.runs)
         collecting = seconds_to_collect(folder)
-    later = {what: statistics.median(cost[what] for cost in forked[1:]) for what in ("cpu", "clock")}
+    medians = {what: statistics.median(cost[what] for cost in fresh) for what in ("cpu", "clock")}
     report = {
-        "overhead_cpu_seconds": later["cpu"],
-        "overhead_clock_seconds": later["clock"],
-        "first_run_of_a_worker": forked[0],
-        "fresh_kernels": fresh,
-        "forked_kernels": forked,
+        "overhead_cpu_seconds": medians["cpu"],
+        "overhead_clock_seconds": medians["clock"],
+        "runs": fresh,
         "expand_and_collect_1000_runs_cpu_seconds": collecting,
         "load_average": os.getloadavg()[0],
     }

@@ -12,9 +12,9 @@ import numpy as np
 
 from aubench.inference.predict import crop_spec
 from aubench.inspection.factor_faces import CONDITIONS, SEED, faces_with
-from aubench.study.notebook_runner import write_json
 from aufaces.factors import FACTORS
 from aulib.evaluate import read_faces, score_faces
+from aulib.files import write_json
 from aulib.run import load_run
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from aubench.cli.demo import STEPS
 from aubench.report.results import summarise_seeds
-from aubench.study.notebook_runner import write_json
 from aubench.study.plan import expand, is_done, read_study
+from aulib.files import write_json
 
 STUDY = Path(__file__).parent.parent / "experiments" / "studio_to_wild.yml"
 

@@ -33,7 +33,7 @@ SHOWN = 15  # differences of a group
 # All that is imported or called by a name of the library: after a rename, edit here.
 
 
-COMMAND = [sys.executable, "-m", "aulib"]
+COMMAND = [sys.executable, "-m", "aubench"]
 METHODS = (
     "landmarks-only", "source-only", "multitask", "dann", "separation", "adld", "contrastive", "full",
     "oracle",
@@ -61,7 +61,7 @@ RUNS = {name: {"method": name} for name in METHODS} | {
 
 
 def _train(source: Path, target: Path, out: Path, steps: int = 4, **changes) -> None:
-    from aulib.runs import train_run
+    from aulib.train_run import train_run
 
     values = {"method": "full", "batch_size": 3, "precision": "32-true"} | TINY_VALUES | changes
     train_run(str(source), str(target), steps=steps, out_dir=str(out), progress=False, **values)
@@ -70,21 +70,21 @@ def _train(source: Path, target: Path, out: Path, steps: int = 4, **changes) -> 
 def _cli_command():
     import typer
 
-    from aulib.cli import app
+    from aubench.cli.main import app
 
     return typer.main.get_command(app)
 
 
 def _paired_differences(file: Path, pairs: list[tuple[str, str]], measures: list[str]) -> pd.DataFrame:
-    from aulib.comparisons import Contrast, paired_differences
-    from aulib.summaries import read_summary
+    from aubench.report.statistics import Contrast, paired_differences
+    from aubench.report.summaries import read_summary
 
     return paired_differences(read_summary(file), [Contrast(*pair) for pair in pairs], measures)
 
 
 def _effects_of_supervisors(file: Path, measures: list[str]) -> pd.DataFrame:
-    from aulib.comparisons import effects_of_supervisors
-    from aulib.summaries import read_summary
+    from aubench.report.statistics import effects_of_supervisors
+    from aubench.report.summaries import read_summary
 
     return effects_of_supervisors(read_summary(file), measures)
 

@@ -6,8 +6,9 @@ from contextlib import nullcontext
 import pytest
 
 from aubench.cli import demo
-from aubench.study.notebook_runner import NotebookFailed, write_json
+from aubench.study.notebook_runner import NotebookFailed
 from aubench.study.plan import is_done
+from aulib.files import write_json
 
 
 @pytest.fixture

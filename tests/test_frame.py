@@ -1,5 +1,6 @@
 """The frame agrees with itself: what pyproject.toml, environment.yml, Makefile, README and the map say."""
 
+import ast
 import importlib
 import json
 import re
@@ -26,6 +27,7 @@ from aubench.report.readme import (
 
 ROOT = Path(__file__).parent.parent
 PYPROJECT = (ROOT / "pyproject.toml").read_text()
+PACKAGES = ("aulib", "aufaces", "aubench")
 
 
 def listed(key: str) -> list[str]:
@@ -168,17 +170,30 @@ def test_links_and_files_named_in_the_readme_exist():
     assert sum(link.endswith(".png") for link in links) >= 3
     missing = [link for link in links if not (ROOT / link).exists()]
     assert not missing
-    named = re.findall(r"`(aulib/[\w/]+(?:\.py)?)/?`", readme)
+    named = re.findall(r"`((?:aulib|aubench|aufaces|notebooks)/[\w/]+(?:\.py)?)/?`", readme)
     assert named and not [name for name in named if not (ROOT / name).exists()]
 
 
 def test_the_map_names_every_module():
-    import aulib
+    for package in PACKAGES:
+        named = set(re.findall(r"^ *(\w+)  +\S", importlib.import_module(package).__doc__, re.M))
+        there = {path.stem for path in (ROOT / package).glob("*.py")} - {"__init__", "__main__"}
+        there |= {path.parent.name for path in (ROOT / package).glob("*/__init__.py")}
+        assert there == named, f"{package}/__init__.py: {sorted(there ^ named)}"
 
-    named = set(re.findall(r"^    (\w+)  ", aulib.__doc__, re.M))
-    there = {path.stem for path in (ROOT / "aulib").glob("*.py")} - {"__init__"}
-    there |= {path.parent.name for path in (ROOT / "aulib").glob("*/__init__.py")}
-    assert there <= named, f"aulib/__init__.py does not name {sorted(there - named)}"
+
+def test_imports_go_one_way():
+    allowed = {"aulib": {"aulib"}, "aufaces": {"aufaces"}, "aubench": {"aulib", "aufaces", "aubench"}}
+    upward = set()
+    for package, below in allowed.items():
+        for path in (ROOT / package).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+                names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+                for name in names:
+                    if name.split(".")[0] in {*PACKAGES, "notebooks"} - below:
+                        upward.add((path.relative_to(ROOT).as_posix(), name))
+    assert upward == {("aulib/dataset.py", "aufaces.sets")}  # opens synthetic:...
 
 
 def test_importing_the_package_or_the_command_line_imports_nothing_heavy():
@@ -201,7 +216,7 @@ def test_importing_the_package_or_the_command_line_imports_nothing_heavy():
 
 def test_no_file_is_called_after_nothing():
     names = {"utils", "helpers", "common", "misc"}
-    assert not [path for path in (ROOT / "aulib").rglob("*.py") if path.stem in names]
+    assert not [path for package in PACKAGES for path in (ROOT / package).rglob("*.py") if path.stem in names]
 
 
 @pytest.mark.parametrize("marker", ["slow", "gpu", "browser"])
@@ -218,8 +233,10 @@ def test_make_help_names_every_target_that_a_person_calls():
 
 def test_every_folder_of_the_library_is_packaged():
     packaged = set(re.findall(r'"([\w.]+)"', re.search(r"^packages = \[(.+?)\]", PYPROJECT, re.M | re.S)[1]))
-    folders = {path.parent.relative_to(ROOT).as_posix() for path in (ROOT / "aulib").rglob("*.py")}
-    assert packaged == {folder.replace("/", ".") for folder in folders} | {"aulib.notebooks"}
+    folders = {
+        path.parent.relative_to(ROOT).as_posix() for name in PACKAGES for path in (ROOT / name).rglob("*.py")
+    }
+    assert packaged == {folder.replace("/", ".") for folder in folders} | {"aubench.notebooks"}
 
 
 @pytest.mark.slow
@@ -227,15 +244,15 @@ def test_a_built_wheel_carries_the_notebooks_it_runs(tmp_path):
     pytest.importorskip("setuptools", minversion="77", reason="builds without network")
     source = tmp_path / "source"
     source.mkdir()
-    for name in ("aulib", "notebooks"):
+    for name in (*PACKAGES, "notebooks"):
         shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source / name)
     pip = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation"]
     subprocess.run([*pip, "-w", str(tmp_path), str(source)], check=True, capture_output=True)
     names = set(zipfile.ZipFile(next(tmp_path.glob("*.whl"))).namelist())
-    missing = {f"aulib/{path.relative_to(ROOT)}" for path in (ROOT / "notebooks").rglob("*.ipynb")} - names
-    modules = {path.relative_to(ROOT).as_posix() for path in (ROOT / "aulib").rglob("*.py")}
+    missing = {f"aubench/{path.relative_to(ROOT)}" for path in (ROOT / "notebooks").rglob("*.ipynb")} - names
+    modules = {path.relative_to(ROOT).as_posix() for name in PACKAGES for path in (ROOT / name).rglob("*.py")}
     assert not missing | (modules - names)
 
 

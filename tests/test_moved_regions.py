@@ -100,7 +100,7 @@ def test_it_is_computed_where_the_crop_is(motion):
 def test_only_a_rendered_set_has_regions(tmp_path, motion):
     data = read_dataset(write_tiny_set(tmp_path / "noise"))
     with pytest.raises(ValueError, match="not a rendered set"):
-        rendered_faces(data, np.arange(2))
+        rendered_faces(data.root, list(data.table["image"][:2]))
     with pytest.raises(ValueError, match="AU45"):
         motion(Face(Person(), Expression(), Shot()), ["AU45"], AS_STORED, SIZE)
 
@@ -110,6 +110,8 @@ def test_the_parameters_behind_a_stored_picture_are_found_again(motion, tmp_path
     folder = generate_set("wild", n=4, seed=5, size=96, out=tmp_path / "wild", workers=1, progress=False)
     data = read_dataset(folder)
     rows = np.array([0, 3])
-    for row, face in zip(rows, rendered_faces(data, rows), strict=True):
+    for row, face in zip(
+        rows, rendered_faces(data.root, data.table["image"].iloc[rows].tolist()), strict=True
+    ):
         landmarks = SurfaceMotion(96).to_crop(motion.renderer.render_one(face).landmarks, AS_STORED)
         np.testing.assert_allclose(landmarks, data.landmarks[row], atol=0.01)

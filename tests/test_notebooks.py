@@ -7,7 +7,6 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from aubench.study import warm_kernels
 from aubench.study.notebook_runner import run_notebook
 from aubench.study.parameters import declared_parameters
 from conftest import write_tiny_set
@@ -87,24 +86,22 @@ def solved(tmp_path_factory) -> dict[str, tuple[Path, int]]:
     return {path.stem: (folder / path.name, with_solutions(path, folder / path.name)) for path in COURSE}
 
 
-@pytest.fixture(scope="module")
-def warmed(solved) -> Iterator[None]:
-    """A process that has imported what any notebook or solution imports; all are run in forks of it."""
-    nursery = warm_kernels.nursery_for(*NOTEBOOKS, *OTHERS, *(copy for copy, _ in solved.values()))
-    yield
-    kept = warm_kernels.nursery_for(NOTEBOOKS[0])
-    warm_kernels.close_nursery()
-    assert kept is nursery, "a notebook had to start a process of its own: all imports are to be in one"
+@pytest.fixture(autouse=True, scope="module")
+def modules_of_lessons() -> Iterator[None]:
+    """Copies of lessons find the modules that lie next to the originals."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(ROOT / "notebooks" / "course"))
+        yield
 
 
 def run_tiny(path: Path, out: Path | str, values: dict) -> dict:
-    metrics = run_notebook(path, out, values, progress=False, warm=True)
+    metrics = run_notebook(path, out, values, progress=False)
     assert Path(out, "result.json").is_file()
     return metrics
 
 
 @pytest.fixture(scope="module")
-def tiny_run(folders, warmed) -> dict:
+def tiny_run(folders) -> dict:
     """The metrics of one tiny 02_train, made once for all that read runs."""
     path = ROOT / "notebooks" / f"{TRAINING}.ipynb"
     return run_tiny(path, folders["run"], tiny_parameters(TRAINING, folders))
@@ -137,9 +134,7 @@ def with_solutions(path: Path, solved: Path) -> int:
 
 @pytest.mark.parametrize("path", COURSE, ids=lambda path: path.stem)
 class TestEveryLesson:
-    def test_runs_on_tiny_parameters_and_its_solutions_are_right(
-        self, path, solved, folders, warmed, tmp_path
-    ):
+    def test_runs_on_tiny_parameters_and_its_solutions_are_right(self, path, solved, folders, tmp_path):
         copy, exercises = solved[path.stem]
         run_tiny(copy, tmp_path / "out", tiny_parameters(path.stem, folders))
         said = [

@@ -40,7 +40,9 @@ def drawn(finished, domains) -> dict[str, Figure]:
     chance = results.chance_of_supervisors(results.read_settings(finished.full))
     figures = {
         "rates": plots.draw_base_rates(label_statistics.base_rates(domains)),
-        "pairs": plots.draw_cooccurrence({name: label_statistics.cooccurrence(it) for name, it in domains.items()}),
+        "pairs": plots.draw_cooccurrence(
+            {name: label_statistics.cooccurrence(it) for name, it in domains.items()}
+        ),
         "history": plots.draw_history(results.history_of(finished.full), chance),
         "methods": plots.draw_methods(results.table_of_methods(runs)),
         "per_au": plots.draw_per_au(results.table_per_au(runs)),

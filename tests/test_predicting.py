@@ -9,13 +9,12 @@ import pytest
 from PIL import Image
 
 from aubench.datasets import face_finding
-from aubench.inference import predict
-from aubench.inference.predict import evaluate, predict, squares_read, to_picture
+from aubench.inference.predict import crop_spec, evaluate, predict, squares_read, to_picture
 from aubench.report.results import read_run
-from aubench.study.notebook_runner import write_json
 from aulib.crops import crop_dataset, crop_matrix
 from aulib.dataset import read_dataset
 from aulib.evaluate import Reading
+from aulib.files import write_json
 from aulib.landmarks import POINTS_49_IN_68, move_to_au_centres
 from aulib.run import load_run
 from conftest import TINY_AUS, face_outline
@@ -108,9 +107,9 @@ class TestPredictOnADataset:
     def test_undoes_the_crop(self, finished, tmp_path, monkeypatch):
         data = read_dataset(finished.target)
         config = load_run(finished.full)[0].config
-        crops = crop_dataset(data, predict.crop_spec(config), progress=False)
+        crops = crop_dataset(data, crop_spec(config), progress=False)
         exact = Reading(np.full((len(data), len(config.aus)), 0.5), crops.landmarks)
-        monkeypatch.setattr(predict, "read_faces", lambda *arguments: exact)
+        monkeypatch.setattr("aubench.inference.predict.read_faces", lambda *arguments: exact)
         table = predict(finished.full, finished.target, tmp_path / "out.csv")
         found = np.stack([table[[f"{axis}_{k}" for k in range(68)]] for axis in "xy"], axis=-1)
         np.testing.assert_allclose(found, data.landmarks, atol=0.02)
@@ -190,7 +189,7 @@ class TestPredictOnPhotographs:
         def last_first(work, tasks, workers, crashed):  # workers finish in any order
             return map(work, tasks[::-1])
 
-        monkeypatch.setattr(predict, "map_surviving", last_first)
+        monkeypatch.setattr("aubench.inference.predict.map_surviving", last_first)
         predict(finished.full, photographs, tmp_path / "out.csv")
         table = pd.read_csv(tmp_path / "out.csv").set_index("image")
         assert table.index.tolist() == ["black.png", "broken.jpg", "trip/grey.png", "white.png"]
@@ -200,7 +199,7 @@ class TestPredictOnPhotographs:
 
     def test_coordinates_are_those_of_the_whole_picture(self, photographs, finished, tmp_path):
         table = predict(finished.full, photographs, tmp_path / "out.csv", workers=1).set_index("image")
-        spec = predict.crop_spec(load_run(finished.full)[0].config)
+        spec = crop_spec(load_run(finished.full)[0].config)
         as_shown = (
             face_outline(1600) + 0.5
         ) * 2000 / 1600 - 0.5  # it was reduced to 1600 pixels to be searched

@@ -58,8 +58,8 @@ def test_looking_at_a_free_folder_does_not_turn_its_runner_away(tmp_path):
     with run_lock(tmp_path / "run"):
         pass
     looks = subprocess.Popen(
-        [sys.executable, "-c", "import sys; from aubench.study.run_lock import is_held\nprint(1, flush=True)\n"
-         "while True: is_held(sys.argv[1])", str(tmp_path / "run")],
+        [sys.executable, "-c", "import sys\nfrom aubench.study.run_lock import is_held\n"
+         "print(1, flush=True)\nwhile True: is_held(sys.argv[1])", str(tmp_path / "run")],
         stdout=subprocess.PIPE,
     )  # fmt: skip
     looks.stdout.readline()

@@ -62,7 +62,7 @@ def test_every_call_draws_another_token_and_prints_the_address(tmp_path, monkeyp
 def test_the_command_hands_run_and_its_neighbours_over(monkeypatch):
     called = {}
     monkeypatch.setattr(
-        serving, "serve", lambda values, out, **options: called.update(values, out=out, **options)
+        app, "serve", lambda values, out, **options: called.update(values, out=out, **options)
     )
     with pytest.raises(SystemExit) as end:
         main.main(["app", "study/full-seed1", "--port", "8123", "--no-browser"])

@@ -12,10 +12,10 @@ import nbformat
 import pytest
 
 from aubench.report.fold_scores import folds_of
-from aubench.study.notebook_runner import write_json
 from aubench.study.plan import StudyError, collect, expand, read_study, state_of, why_failed
 from aubench.study.run_lock import run_lock
 from aubench.study.status import list_of_runs, summary_of, terminal_table
+from aulib.files import write_json
 from aulib.known_names import names_in
 
 ROOT = Path(__file__).parent.parent

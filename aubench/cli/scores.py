@@ -31,7 +31,7 @@ def evaluate(
     one_of("--split", split, ("train", "val", "test"))
     one_of("--read-from", read_from, ("features", "reconstruction", "both", None))
     from aubench.inference import predict
-    from aubench.study.notebook_runner import write_json
+    from aulib.files import write_json
 
     scores = predict.evaluate(run, dataset, split, read_from=read_from)
     print_scores(scores)

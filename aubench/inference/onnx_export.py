@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from aubench.report.results import domains_with_faces, read_samples
-from aufaces.storage import atomic_file
 from aulib.batches import centre_crop
+from aulib.files import atomic_file
 from aulib.model import AUModel, cells_to_pixels, expected_cells
 from aulib.run import load_run
 

@@ -70,7 +70,7 @@ def true_regions(faces: ShownFaces, aus: list[str], config: ModelConfig, progres
 
     if faces.data is None:
         raise ValueError("faces that a run keeps have no ground truth regions; give a rendered set")
-    people = rendered_faces(faces.data, faces.rows)
+    people = rendered_faces(faces.data.root, faces.data.table["image"].iloc[faces.rows].tolist())
     motion = SurfaceMotion(json.loads((faces.data.root / "set.json").read_text())["size"])
     pairs = tqdm(zip(people, faces.matrices, strict=True), "true regions", len(people), disable=not progress)
     return np.stack([region(motion(face, aus, matrix, config.image_size)) for face, matrix in pairs])

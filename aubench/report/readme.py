@@ -169,7 +169,7 @@ def study_block(study: Path, equal_time: Path, dense: Path, curves: Path) -> str
     """The study of the supervisors: its answer in words, what stands beside it, and its ladder as a table.
 
     Args:
-        study, equal_time, dense, curves: summaries, see `aubench.report.summaries`; all but the first may be missing.
+        study, equal_time, dense, curves: summaries, see `summaries`; all but the first may be missing.
     """
     if not study.is_file():
         return f"The study has not been run to its end yet; `aulib study experiments/{study.stem}.yml` does."

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from aubench.report.fold_scores import folds_of, mean_over_folds
-from aubench.study.notebook_runner import write_json
+from aulib.files import write_json
 from aulib.protocols import PROTOCOLS, find_fold, split_name
 
 NO_MEAN = ("_low", "_high")  # ends of an interval over the people of one fold

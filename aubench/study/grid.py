@@ -108,7 +108,7 @@ def do_run(run: PlannedRun, began: float, started_in: str) -> str:
                 raise NotebookFailed(f"{here}: start workers there")
             if os.environ.get("MALLOC_TRIM_THRESHOLD_") == TRIM_OF_DASK:
                 os.environ.update(MEMORY_OF_KERNELS)
-            how = {"replace": True, "progress": False, "warm": True}
+            how = {"replace": True, "progress": False}
             how |= {"expected_key": run.key, "failed_since": began}
             run_notebook(run.notebook, run.folder, run.parameters, **how)
         except RunIsHeld:

@@ -7,6 +7,7 @@ interrupt it marks every cell "completed". `true_cause` mends the copy and puts 
 import gc
 import json
 import logging
+import os
 import re
 import sys
 import tempfile
@@ -25,7 +26,6 @@ def execute(
     kernel_name: str,
     timeout: float | None = None,
     progress: bool = True,
-    warm: bool = False,
     kept_open: tuple[int, ...] = (),
 ) -> None:
     """Run every cell of `notebook` with `values` in place of its parameters, saving `copy` cell by cell.
@@ -35,7 +35,6 @@ def execute(
     Args:
         timeout: seconds a single cell may take; None for no limit.
         progress: show a bar of cells and the last line printed, if stderr is a terminal.
-        warm: fork the kernel from a process that has the notebook's imports, see `warm_kernels`.
         kept_open: file descriptors the kernel inherits, such as the lock of its run.
 
     Raises:
@@ -46,9 +45,8 @@ def execute(
     from papermill.clientwrap import PapermillNotebookClient
     from papermill.engines import Engine, papermill_engines
 
-    from aubench.study.warm_kernels import manager_of, nursery_for
-
-    nursery = nursery_for(notebook) if warm and kernel_name == "python3" else None
+    paths = [str(notebook.resolve().parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths)}  # as in Jupyter, its folder's modules
     inherited = {"pass_fds": kept_open} if kept_open and sys.platform != "win32" else {}
 
     class ShowLastLine(Engine):
@@ -60,8 +58,6 @@ def execute(
         ):
             live = _LastLine(nb_man.pbar)
             settings = {"stdout_file": live, "stderr_file": live} | ({"config": config} if config else {})
-            if nursery is not None:
-                settings["kernel_manager_class"] = manager_of(nursery)
             client = PapermillNotebookClient(
                 nb_man,
                 kernel_name=kernel_name,
@@ -71,7 +67,7 @@ def execute(
             )
             file = copy.with_name(KERNEL_LOG)
             with open(file, "a") as log:
-                client.execute(stdout=log, stderr=log, **inherited)
+                client.execute(env=environment, stdout=log, stderr=log, **inherited)
             if not file.stat().st_size:
                 file.unlink()
 

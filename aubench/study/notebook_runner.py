@@ -7,7 +7,6 @@ atomically, or `error.txt` with the true cause. Only `result.json` decides wheth
 
 import hashlib
 import json
-import math
 import os
 import subprocess
 import sys
@@ -22,11 +21,11 @@ from aubench.study.kernels import KERNEL_LOG, execute, true_cause
 from aubench.study.parameters import ParameterError, declared_parameters, fitting
 from aubench.study.run_lock import run_lock
 from aulib.alignments import check_alignment
-from aulib.code_version import TRAINING, code_cells, code_version, imports_of_notebook
+from aulib.files import code_version, write_json
 from aulib.known_names import names_in
 
 RECORDED_LIBRARIES = "torch torchvision timm lightning-fabric numpy pandas anny warp-lang papermill ipykernel"
-PACKAGE = Path(__file__).parent
+PACKAGE = Path(__file__).parents[1]
 TABLES = {  # parameter: where what it may name is written
     "method": ("aulib.methods", "METHODS"),
     "preset": ("aulib.methods", "PRESETS"),
@@ -62,7 +61,6 @@ def run_notebook(
     replace: bool = False,
     timeout: float | None = None,
     progress: bool = True,
-    warm: bool = False,
     expected_key: str | None = None,
     failed_since: float | None = None,
 ) -> dict:
@@ -79,7 +77,6 @@ def run_notebook(
         replace: set a finished run with other ones aside instead of refusing to start.
         timeout: seconds a single cell may take; None for no limit.
         progress: show a bar of cells with the last line printed, if stderr is a terminal.
-        warm: keep a process that has imported what the notebook imports, for the next runs of this process.
         failed_since: seconds since 1970; a run that failed later, at whoever's hands, is not tried again.
         expected_key: what `run_key` was when the run was planned; None to take it as it is now.
 
@@ -113,7 +110,7 @@ def run_notebook(
         start = time.monotonic()
         try:
             copy = out_dir / "notebook.ipynb"
-            execute(notebook, copy, values, kernel_name, timeout, progress, warm=warm, kept_open=(lock,))
+            execute(notebook, copy, values, kernel_name, timeout, progress, kept_open=(lock,))
         except BaseException as error:
             failure = _failed(out_dir, notebook, *true_cause(error, out_dir / "notebook.ipynb"))
             if not isinstance(error, Exception):  # an interrupt stays one
@@ -181,7 +178,7 @@ def effective_parameters(notebook: Path, overrides: dict[str, Any], out_dir: Pat
     if "out_dir" in declared:
         overrides = overrides | {"out_dir": out_dir.as_posix()}
     values = {n: fitting(p, overrides[n]) if n in overrides else p.default for n, p in declared.items()}
-    if TRAINING in imports_of_notebook(notebook):
+    if any("train_run" in cell for cell in code_cells(notebook)):
         _check_names(values)
         _check_protocol(values.get("protocol", ""))
     return json.loads(json.dumps(values, allow_nan=False))
@@ -216,18 +213,24 @@ def _check_protocol(name: str) -> None:
         raise ParameterError(f"parameter protocol: {error}") from None
 
 
+def code_cells(notebook: Path) -> list[str]:
+    """Sources of the code cells."""
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    return ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+
+
 def run_key(notebook: Path, values: dict[str, Any], library: str | None = None) -> str:
     """Hash of all that shapes a run: code cells, parameters but `out_dir`, library code, data it reads.
 
-    Library code counts as far as the notebook computes with it, see `code_version`. Rendered sets count by
+    Rendered sets count by
     the name of their folder, which has their version, so that a key can be made before they are rendered.
 
     Args:
-        library: `code_version(notebook)`, if the caller knows it already.
+        library: `code_version()`, if the caller knows it already.
     """
     shaping = {name: value for name, value in values.items() if name != "out_dir"}
     digest = hashlib.sha256(json.dumps([code_cells(notebook), shaping], sort_keys=True).encode())
-    digest.update((library or code_version(notebook)).encode())
+    digest.update((library or code_version()).encode())
     for text in _texts(shaping):
         if text.startswith("synthetic:"):
             digest.update(_rendered_folder(text).name.encode())
@@ -278,23 +281,6 @@ def _hash_of_file(path: Path) -> str:
 @lru_cache(maxsize=256)
 def _hash_of_bytes(path: str, *_stamp: int) -> str:
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()
-
-
-def write_json(path: str | Path, value: Any) -> None:
-    """Write a file that is either whole or not there; NaN and infinity, which JSON lacks, become null."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_text(json.dumps(_finite(value), indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    os.replace(partial, path)
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _finite(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(one) for one in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _what_differs(out_dir: Path, values: dict, unfinished: bool = False) -> str:

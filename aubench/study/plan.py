@@ -29,7 +29,7 @@ from aubench.study.folds import parameters_in_fold
 from aubench.study.notebook_runner import effective_parameters, notebook_path, run_key
 from aubench.study.parameters import ParameterError
 from aubench.study.run_lock import is_held
-from aulib.code_version import code_version
+from aulib.files import code_version
 
 KEYS = {
     "question": str, "notebook": str, "fixed": dict, "variants": dict, "grid": dict, "seeds": list,
@@ -134,7 +134,7 @@ def expand(study: Study, out: str | Path | None = None, only: Iterable[str] = ()
         raise StudyError(f"{study.file}: no variant {unknown}; there are {list(study.variants)}")
     root = Path(out) if out is not None else Path("results", study.name)
     runs: list[PlannedRun] = []
-    library = code_version(study.notebook)
+    library = code_version()
     folds = folds_of(study.folds) if study.folds else [""]
     for index, (name, seed, fold) in enumerate(product(study.variants, study.seeds, folds)):
         if only and name not in only:

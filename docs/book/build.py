@@ -138,14 +138,17 @@ def write_api(folder: Path) -> None:
     folder.mkdir()
     modules = sorted(
         path.relative_to(ROOT).with_suffix("").as_posix().replace("/", ".").removesuffix(".__init__")
-        for path in (ROOT / "aulib").rglob("*.py")
+        for package in ("aulib", "aufaces", "aubench")
+        for path in (ROOT / package).rglob("*.py")
     )
     for module in modules:
         line = "=" * len(module)
         text = f"{module}\n{line}\n\n.. automodule:: {module}\n"
         (folder / f"{module}.rst").write_text(text, encoding="utf-8")
     listed = "\n".join(f"   {module}" for module in modules)
-    heading = "API\n===\n\nMade from the docstrings; ``aulib`` itself holds the map, one line a module.\n"
+    heading = (
+        "API\n===\n\nMade from the docstrings; ``aulib``, ``aufaces`` and ``aubench`` each open with a map.\n"
+    )
     (folder / "index.rst").write_text(
         f"{heading}\n.. toctree::\n   :maxdepth: 1\n\n{listed}\n", encoding="utf-8"
     )

@@ -70,8 +70,8 @@ def link_symbols(app, doctree, docname):
     for literal in list(doctree.findall(nodes.literal)):
         if isinstance(literal.parent, nodes.reference):
             continue
-        text = literal.astext().removesuffix(".py").replace("aulib/", "").replace("/", ".")
-        if SYMBOL.fullmatch(text) and (name := symbol_called(text.removeprefix("aulib."), domain)):
+        text = literal.astext().removesuffix(".py").replace("/", ".")
+        if SYMBOL.fullmatch(text) and (name := symbol_called(text, domain)):
             role = "mod" if name in domain.modules else "obj"
             node = domain.resolve_xref(app.env, docname, app.builder, role, name, literal, literal.deepcopy())
             if node is not None:
@@ -83,9 +83,10 @@ def symbol_called(text, domain):
 
     An attribute that is not documented by itself stands for its class.
     """
-    if f"aulib.{text}" in domain.modules or f"aulib.{text}" in domain.objects:
-        return f"aulib.{text}"
-    ends = [name for name in domain.objects if name.endswith(f".{text}") and name.startswith("aulib.")]
+    for name in (text, f"aulib.{text}"):
+        if name in domain.modules or name in domain.objects:
+            return name
+    ends = [name for name in domain.objects if name.endswith(f".{text}")]
     if len(ends) == 1 and (text[0].isupper() or "." in text):
         return ends[0]
     return symbol_called(text.rpartition(".")[0], domain) if "." in text else None

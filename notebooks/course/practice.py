@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from aulib.code_version import hash_of_modules
+from aulib.files import code_version
 
 STUDIO = "synthetic:studio?n=800&seed=0"
 WILD = "synthetic:wild?n=800&seed=0"
@@ -37,7 +37,7 @@ def practice_run(
         ValueError: what `runs.train_run` refuses.
     """
     values = {"method": method, "steps": steps, "seed": seed, "source": source, "target": target} | changes
-    made_by = json.dumps([values, hash_of_modules(["aulib.train_run"])], sort_keys=True)
+    made_by = json.dumps([values, code_version()], sort_keys=True)
     run = Path(folder) / f"{method}-seed{seed}-{hashlib.sha256(made_by.encode()).hexdigest()[:8]}"
     if not (run / "metrics.json").is_file():
         from aulib.train_run import train_run
