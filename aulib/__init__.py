@@ -18,10 +18,9 @@ model
     landmark_classifier    the landmarks-only rival's small network, fitted to given landmarks
 losses
     losses                 losses with labels, reconstruction and adversarial losses: plain functions
-    alignments             the names of alignments and negatives, and which go together
-    contrastive            the contrastive supervisors, one signature, one table
+    contrastive            InfoNCE between the two rounds of a face; queues of past faces
     objective              every unweighted term by name; the one place where weights are applied
-    methods                the rungs of the ladder and the presets as values
+    methods                METHODS, SUPERVISORS and PRESETS as data; imports no torch
 training
     training               step, validation on the source, checkpoint, resume
     warm_start             the steps before the rounds, taken once by all runs that share them
@@ -36,7 +35,6 @@ results
     linear_probes          what a trained model holds inside: AUs and domain in F, S, Z; do the rounds agree
 files
     files                  atomic writes, the cache, the version of this code
-    known_names            what the library's tables hold, without importing them
     torchvision_operators  makes torchvision importable next to a CPU build of torch
 """
 

@@ -1,51 +1,17 @@
-"""The contrastive supervisors under study: which two features are aligned, against which rivals.
+"""The contrastive loss: InfoNCE between the two rounds of a face, with its negatives.
 
-Every supervisor is one row of SUPERVISORS: a positive pair of named outputs of the model (first
-and second round of one face) and the hard rivals built from the same face. To add one, add its
-row; the alignment itself is `info_nce`, the same for all.
-
+Which two features a supervisor aligns is data: `methods.SUPERVISORS`. The loss is the same for all.
 Marks: [P] paper, [A] ADLD, [C] ours; the page docs/method.md has the table.
 """
 
 import math
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from aulib import distributed
-from aulib.alignments import check_alignment
-
-
-@dataclass(frozen=True)
-class Supervisor:
-    """One alignment of first and second round.
-
-    first, second: keys of the model's outputs that should agree, face by face.
-    projector: which of p_F, p_S, p_Z reads both.
-    rivals: keys of outputs that share one half (shape or texture) with the face and so must not be
-        taken for it: hard negatives "same texture with another shape" and the reverse [C].
-    """
-
-    first: str
-    second: str
-    projector: str
-    rivals: tuple[str, ...]
-
-
-SUPERVISORS = {
-    # the plain contrastive loss: rich features, source and target [P]
-    "rich_source": Supervisor("rich_s", "rich2_s", "rich", ("swapped_t", "swapped_s")),
-    "rich_target": Supervisor("rich_t", "rich2_t", "rich", ("swapped_s", "swapped_t")),
-    # the four additional intermediate supervisors [P]; what they align is our reading [C]
-    "shape_source": Supervisor("shape_s", "shape2_s", "shape", ("shape_t",)),
-    "shape_target": Supervisor("shape_t", "shape2_t", "shape", ("shape_s",)),
-    "texture_source": Supervisor("texture_s", "texture2_s", "texture", ("texture_t",)),
-    "texture_target": Supervisor("texture_t", "texture2_t", "texture", ("texture_s",)),
-}
-ALL_SIX = tuple(SUPERVISORS)
-RICH_TWO = ("rich_source", "rich_target")
+from aulib.methods import Supervisor, check_alignment
 
 
 def info_nce(first: Tensor, second: Tensor, rivals: Tensor | None = None, temperature: float = 0.1) -> Tensor:

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from aulib.batches import Faces, centre_crop
-from aulib.contrastive import SUPERVISORS
+from aulib.methods import SUPERVISORS
 from aulib.metrics import auc_weighted
 from aulib.model import AUModel
 

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from aulib.batches import luminance
-from aulib.contrastive import SUPERVISORS, PastFaces
+from aulib.contrastive import PastFaces
+from aulib.methods import SUPERVISORS
 from aulib.networks import (
     EMBEDDING,
     AUHead,

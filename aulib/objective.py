@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from aulib.contrastive import SUPERVISORS, Projections, alignment_term
+from aulib.contrastive import Projections, alignment_term
 from aulib.losses import (
     au_occurrence_loss,
     domain_loss,
@@ -15,6 +15,7 @@ from aulib.losses import (
     landmark_loss,
     real_fake_loss,
 )
+from aulib.methods import SUPERVISORS
 from aulib.model import AUModel
 from aulib.networks import log_attention
 

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from aulib.contrastive import RICH_TWO, SUPERVISORS
-from aulib.methods import METHODS
+from aulib.methods import METHODS, RICH_TWO, SUPERVISORS
 
 
 def write_run(

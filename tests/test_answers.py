@@ -6,7 +6,7 @@ import pytest
 from aubench.report import answers, idleness_in_words, rivals_in_words, rounds_in_words, verdicts
 from aubench.report.readme import study_block
 from aubench.report.summaries import summarise_runs, write_summary
-from aulib.contrastive import ALL_SIX, RICH_TWO
+from aulib.methods import ALL_SIX, RICH_TWO
 from fabricated import write_run, write_small_study
 
 

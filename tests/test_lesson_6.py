@@ -10,7 +10,7 @@ import pytest
 import circle
 import circle_figures
 import lesson_6
-from aulib.contrastive import SUPERVISORS
+from aulib.methods import SUPERVISORS
 from circle_instrument import Circle
 
 EVEN = [0, 90, 180, 270]

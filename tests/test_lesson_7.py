@@ -15,7 +15,8 @@ import small_study
 from aubench.report.summaries import Summary
 from aubench.study.parameters import declared_parameters
 from aubench.study.plan import StudyError, expand, read_study
-from aulib.contrastive import SUPERVISORS, Projections, Supervisor, info_nce
+from aulib.contrastive import Projections, info_nce
+from aulib.methods import SUPERVISORS, Supervisor
 from aulib.objective import ROUND_TERMS, TERMS
 from own_supervisor import check_own, faces_of_noise, function_in, source_of
 from own_supervisor import tried as tried_function

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from aulib.batches import take_batch
-from aulib.contrastive import SUPERVISORS, Projections
+from aulib.contrastive import Projections
 from aulib.losses import au_occurrence_loss, flatness_loss, fooling_loss, landmark_loss, real_fake_loss
-from aulib.methods import METHODS
+from aulib.methods import METHODS, SUPERVISORS
 from aulib.networks import log_attention
 from aulib.objective import (
     PLAIN_TERMS,

@@ -8,7 +8,7 @@ import torch
 
 from aubench.report.results import read_run
 from aulib import linear_probes
-from aulib.contrastive import SUPERVISORS
+from aulib.methods import SUPERVISORS
 from tiny import AUS, tiny_faces, tiny_model
 
 RNG = np.random.default_rng(0)

@@ -15,7 +15,7 @@ from aubench.plots import idleness, supervision
 from aubench.plots.style import au_label
 from aubench.report import results, statistics
 from aubench.report.summaries import summarise_runs
-from aulib.contrastive import SUPERVISORS
+from aulib.methods import SUPERVISORS
 from fabricated import write_run, write_small_study
 
 

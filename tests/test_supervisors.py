@@ -8,16 +8,8 @@ import torch.nn.functional as F
 from torch.autograd import gradcheck
 
 from aubench.report.results import chance_of_supervisors
-from aulib.contrastive import (
-    ALL_SIX,
-    QUEUE_LENGTH,
-    RICH_TWO,
-    SUPERVISORS,
-    PastFaces,
-    Projections,
-    alignment_term,
-    info_nce,
-)
+from aulib.contrastive import QUEUE_LENGTH, PastFaces, Projections, alignment_term, info_nce
+from aulib.methods import ALL_SIX, RICH_TWO, SUPERVISORS
 from tiny import tiny_model
 
 ALIGNMENTS = ("global", "dense", "l1")

@@ -10,7 +10,7 @@ import torch
 
 from aubench.inspection.playground import open_run
 from aubench.inspection.two_rounds import TENSORS, alignment_of, swap_faces, why_no_swap
-from aulib.contrastive import SUPERVISORS
+from aulib.methods import SUPERVISORS
 
 
 @pytest.fixture(scope="module")

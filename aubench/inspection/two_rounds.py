@@ -16,7 +16,7 @@ from aubench.inspection.decoding import FaceDecoder, about_decoder, decode_faces
 from aubench.inspection.playground import OpenRun
 from aubench.plots.insides import decode
 from aulib.batches import centre_crop
-from aulib.contrastive import SUPERVISORS
+from aulib.methods import SUPERVISORS
 
 TENSORS = (  # key of the model's outputs, {own} and {other} being s and t; symbol; who makes it of what
     ("inputs", "X^{own}", "the face, in grey, with mean 0 and variance 1"),

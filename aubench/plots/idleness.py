@@ -9,7 +9,7 @@ from matplotlib.ticker import FormatStrFormatter
 
 from aubench.plots.style import in_house_style
 from aubench.report.summaries import Summary
-from aulib.contrastive import SUPERVISORS
+from aulib.methods import SUPERVISORS
 
 # Paul Tol's muted scheme: source and target of a pair in one hue each, then what rows are added.
 MUTED = ("#332288", "#88CCEE", "#117733", "#44AA99", "#882255", "#CC6677", "#999933", "#AA4499")

@@ -5,8 +5,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from aubench.plots.style import MEASURE_NAMES, au_label, in_house_style, method_colour
-from aulib.contrastive import SUPERVISORS
 from aulib.labels import AU_NAMES
+from aulib.methods import SUPERVISORS
 
 # Which panel of the learning curves a term belongs to; what is not named here goes to the rounds.
 TASK_PANELS = {

@@ -14,7 +14,7 @@ from aubench.report.run_values import MEAN
 from aubench.report.statistics import detectable, effects_of_supervisors, paired_differences, the_four
 from aubench.report.summaries import Summary
 from aubench.report.verdicts import NAMES, SIGNIFICANT, points, verdict
-from aulib.contrastive import SUPERVISORS
+from aulib.methods import SUPERVISORS
 
 
 def answer(summary: Summary, equal_time: Summary | None = None) -> str:

@@ -8,7 +8,7 @@ from aubench.report.rivals_in_words import changed_choices
 from aubench.report.run_values import MEAN
 from aubench.report.summaries import Summary
 from aubench.report.verdicts import SIGNIFICANT, listed
-from aulib.contrastive import SUPERVISORS
+from aulib.methods import SUPERVISORS
 
 GUESSING = 0.9  # of log N: a supervisor whose loss ends above it has learned nothing
 SATURATED = 0.1  # of log N: a supervisor whose loss ends below it has next to nothing left to teach

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from aulib.contrastive import SUPERVISORS, chance_level
+from aulib.contrastive import chance_level
+from aulib.methods import SUPERVISORS
 from aulib.metrics import MEASURES
 
 SCORES = {"f1": "mean.f1", "auc": "mean.auc", "f1_norm": "mean.f1_norm", "nme": "landmarks.nme"}

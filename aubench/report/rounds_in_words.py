@@ -5,7 +5,7 @@ import pandas as pd
 from aubench.report.statistics import Contrast, one_family, the_four
 from aubench.report.summaries import Summary
 from aubench.report.verdicts import SIGNIFICANT, listed, starred
-from aulib.contrastive import SUPERVISORS
+from aulib.methods import SUPERVISORS
 
 ERRORS = {
     "insides.reconstruction.self": "own reconstruction",

@@ -15,7 +15,7 @@ from scipy import optimize, stats
 from aubench.report.equal_time import UNEQUAL, footing
 from aubench.report.run_values import MEAN
 from aubench.report.summaries import Summary, is_bound
-from aulib.contrastive import RICH_TWO, SUPERVISORS
+from aulib.methods import RICH_TWO, SUPERVISORS
 
 LEVEL = 0.95
 COLUMNS = ("variant", "reference", "measure", "au", "difference", "low", "high", "p", "seeds")

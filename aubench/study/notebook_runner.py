@@ -20,17 +20,12 @@ import aulib
 from aubench.study.kernels import KERNEL_LOG, execute, true_cause
 from aubench.study.parameters import ParameterError, declared_parameters, fitting
 from aubench.study.run_lock import run_lock
-from aulib.alignments import check_alignment
 from aulib.files import code_version, write_json
-from aulib.known_names import names_in
+from aulib.methods import METHODS, PRESETS, SUPERVISORS, check_alignment
 
 RECORDED_LIBRARIES = "torch torchvision timm lightning-fabric numpy pandas anny warp-lang papermill ipykernel"
 PACKAGE = Path(__file__).parents[1]
-TABLES = {  # parameter: where what it may name is written
-    "method": ("aulib.methods", "METHODS"),
-    "preset": ("aulib.methods", "PRESETS"),
-    "supervisors": ("aulib.contrastive", "SUPERVISORS"),
-}
+TABLES = {"method": METHODS, "preset": PRESETS, "supervisors": SUPERVISORS}  # what a parameter may name
 
 
 class NotebookFailed(RuntimeError):
@@ -186,9 +181,8 @@ def effective_parameters(notebook: Path, overrides: dict[str, Any], out_dir: Pat
 
 def _check_names(values: dict[str, Any]) -> None:
     """Refuse, before any kernel starts, a value that names no row of the library's tables."""
-    for name, (module, table) in TABLES.items():
+    for name, known in TABLES.items():
         given = values.get(name, [])
-        known = names_in(module, table)
         for one in [given] if isinstance(given, str) else given:
             if one not in known:
                 raise ParameterError(f"parameter {name}: {one!r} is none of {list(known)}")

@@ -7,7 +7,8 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from aulib.contrastive import SUPERVISORS, info_nce
+from aulib.contrastive import info_nce
+from aulib.methods import SUPERVISORS
 from circle import SmallEncoder, pulled, share_of_push, train_small_encoder
 from exercises import Verdict, exercise, hint_for, number, right, wrong
 

@@ -8,7 +8,8 @@ from aubench.plots.style import MEASURE_NAMES, in_house_style
 from aubench.plots.supervision import ABOVE, BELOW
 from aubench.report.statistics import paired_differences, t_interval
 from aubench.report.summaries import Summary
-from aulib.contrastive import SUPERVISORS, Projections, Supervisor, alignment_term
+from aulib.contrastive import Projections, alignment_term
+from aulib.methods import SUPERVISORS, Supervisor
 from exercises import Verdict, exercise, hint_for, number, right, wrong
 from own_supervisor import CARRIES, faces_of_noise
 from seeds import power, relative_width
