@@ -16,7 +16,6 @@ import pandas as pd
 import torch
 
 from aulib import distributed
-from aulib.alignments import check_alignment
 from aulib.batches import Faces, with_landmarks
 from aulib.crops import crop_dataset, crop_named, crop_of
 from aulib.dataset import DatasetFolder, read_dataset
@@ -25,7 +24,7 @@ from aulib.files import cache_root, write_json
 from aulib.labels import au_weights
 from aulib.landmark_classifier import fit_landmark_head
 from aulib.linear_probes import look_inside
-from aulib.methods import CONTRASTIVE_WEIGHT, METHODS, PRESETS, Method, Preset
+from aulib.methods import CONTRASTIVE_WEIGHT, METHODS, PRESETS, Method, Preset, check_alignment
 from aulib.model import AUModel, ModelConfig
 from aulib.objective import ROUND_TERMS, Objective, check_weights, finds_landmarks
 from aulib.run import save_run
