@@ -36,7 +36,7 @@ def info_nce(first: Tensor, second: Tensor, rivals: Tensor | None = None, temper
     samples = first.shape[-2]  # faces, or positions of a face
     positive = torch.arange(samples, device=first.device).expand(first.shape[:-1]).flatten()
     if first.dim() == 2:
-        positive = positive + distributed.number() * samples
+        positive = positive + distributed.rank() * samples
     return 0.5 * (
         F.cross_entropy(forward.flatten(0, -2), positive) + F.cross_entropy(backward.flatten(0, -2), positive)
     )
@@ -49,7 +49,7 @@ def _candidates(anchors: Tensor, others: Tensor, rivals: Tensor | None) -> Tenso
         cosines = [anchors @ everyone.mT]
     else:
         same_place = torch.einsum("ipd,jpd->ipj", anchors, everyone)  # (B, P, all faces)
-        own = torch.arange(len(anchors), device=anchors.device) + distributed.number() * len(anchors)
+        own = torch.arange(len(anchors), device=anchors.device) + distributed.rank() * len(anchors)
         own = F.one_hot(own, len(everyone)).bool()  # is among its own positions
         cosines = [anchors @ others.mT, same_place.masked_fill(own[:, None], -torch.inf)]
     if rivals is not None:
@@ -74,7 +74,7 @@ def chance_level(alignment: str, negatives: str, supervisor: Supervisor, batch: 
 QUEUE_LENGTH = 256
 
 
-class PastFaces(nn.Module):
+class FeatureQueue(nn.Module):
     """The last QUEUE_LENGTH projections of one supervisor's first round: negatives beyond the batch.
 
     A queue as in MoCo (He et al. 2020), without its slow encoder: features age some dozens of steps [C].
@@ -88,7 +88,7 @@ class PastFaces(nn.Module):
         self.register_buffer("vectors", F.normalize(torch.randn(QUEUE_LENGTH, dim), dim=-1))
 
     @torch.no_grad()
-    def take_in(self, vectors: Tensor) -> None:
+    def enqueue(self, vectors: Tensor) -> None:
         """(B, D): the oldest B leave."""
         self.vectors = torch.cat([self.vectors[len(vectors) :], vectors.detach().to(self.vectors.dtype)])
 
@@ -122,7 +122,7 @@ def alignment_term(
     alignment: str = "global",
     negatives: str = "rivals",
     temperature: float = 0.1,
-    queue: PastFaces | None = None,
+    queue: FeatureQueue | None = None,
 ) -> Tensor:
     """One supervisor's unweighted loss on the model's outputs.
 
@@ -149,5 +149,5 @@ def alignment_term(
         rivals = torch.cat([rivals, queue.vectors.expand(len(first), -1, -1)], 1)
     loss = info_nce(first, second, rivals, temperature)
     if negatives == "queue" and queue.training:
-        queue.take_in(distributed.gather(first.detach()))
+        queue.enqueue(distributed.gather(first.detach()))
     return loss

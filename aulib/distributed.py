@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 
-def count() -> int:
+def world_size() -> int:
     """How many processes train together."""
     return distributed.get_world_size() if distributed.is_available() and distributed.is_initialized() else 1
 
 
-def number() -> int:
+def rank() -> int:
     """Which of them this is, from 0; number 0 writes files and shows progress."""
-    return distributed.get_rank() if count() > 1 else 0
+    return distributed.get_rank() if world_size() > 1 else 0
 
 
 def start(precision: str) -> "Fabric":
@@ -46,12 +46,12 @@ def start(precision: str) -> "Fabric":
 
 
 @contextmanager
-def first_alone() -> Iterator[None]:
+def rank_zero_first() -> Iterator[None]:
     """The first process does what follows, then the others do: they find what it made."""
-    if number():
+    if rank():
         distributed.barrier()
     yield
-    if count() > 1 and not number():
+    if world_size() > 1 and not rank():
         distributed.barrier()
 
 
@@ -69,13 +69,13 @@ def share_of(batch: int) -> Share:
     Raises:
         ValueError: the batch cannot be dealt out evenly.
     """
-    if batch % count():
-        raise ValueError(f"batch_size {batch} cannot be dealt out evenly to {count()} processes")
-    each = batch // count()
-    return Share(batch, slice(number() * each, (number() + 1) * each))
+    if batch % world_size():
+        raise ValueError(f"batch_size {batch} cannot be dealt out evenly to {world_size()} processes")
+    each = batch // world_size()
+    return Share(batch, slice(rank() * each, (rank() + 1) * each))
 
 
-class _Total(torch.autograd.Function):
+class _AllReduce(torch.autograd.Function):
     @staticmethod
     def forward(ctx, tensor: Tensor) -> Tensor:
         tensor = tensor.clone(memory_format=torch.contiguous_format)
@@ -84,31 +84,31 @@ class _Total(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, gradient: Tensor) -> Tensor:
-        return _Total.apply(gradient)
+        return _AllReduce.apply(gradient)
 
 
-def total(tensor: Tensor) -> Tensor:
+def all_reduce(tensor: Tensor) -> Tensor:
     """Sum over the processes, as each of them sees it; gradients flow back to all."""
-    return tensor if count() == 1 else _Total.apply(tensor)
+    return tensor if world_size() == 1 else _AllReduce.apply(tensor)
 
 
 def mean(tensor: Tensor) -> Tensor:
     """Mean over the processes; gradients flow back to all."""
-    return tensor if count() == 1 else total(tensor) / count()
+    return tensor if world_size() == 1 else all_reduce(tensor) / world_size()
 
 
 def gather(tensor: Tensor) -> Tensor:
     """(B, ...) of every process -> (processes * B, ...), in their order; gradients flow back to all."""
-    if count() == 1:
+    if world_size() == 1:
         return tensor
-    before, after = number() * len(tensor), (count() - number() - 1) * len(tensor)
+    before, after = rank() * len(tensor), (world_size() - rank() - 1) * len(tensor)
     rest = tensor.shape[1:]
-    return total(torch.cat([tensor.new_zeros(before, *rest), tensor, tensor.new_zeros(after, *rest)]))
+    return all_reduce(torch.cat([tensor.new_zeros(before, *rest), tensor, tensor.new_zeros(after, *rest)]))
 
 
 def average_gradients(parameters: Iterable[Tensor]) -> None:
     """After a backward pass: every process has the mean of all gradients."""
-    if count() == 1:
+    if world_size() == 1:
         return
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
     means = mean(torch.cat([gradient.flatten() for gradient in gradients]))
@@ -127,7 +127,7 @@ class SharedBatchNorm(nn.BatchNorm2d):
         offset = values - centre[:, None, None]
         variance = mean(offset.square().mean((0, 2, 3)))
         with torch.no_grad():
-            faces = count() * features.numel() // features.shape[1]
+            faces = world_size() * features.numel() // features.shape[1]
             self.num_batches_tracked += 1
             self.running_mean.lerp_(centre, self.momentum)
             self.running_var.lerp_(variance * faces / (faces - 1), self.momentum)
@@ -140,7 +140,7 @@ class SharedBatchNorm(nn.BatchNorm2d):
 
 def share_statistics(model: nn.Module) -> None:
     """Let the model's BatchNorm layers be SharedBatchNorm, with the weights and names that they have."""
-    if count() == 1:
+    if world_size() == 1:
         return
     for part in model.modules():
         if type(part) is nn.BatchNorm2d:

@@ -11,7 +11,7 @@ from aulib.model import AUModel, cells_to_pixels, expected_cells
 
 
 @dataclass(frozen=True)
-class Reading:
+class Predictions:
     """probability: (M, A) in [0, 1]; landmarks: (M, K, 2) pixels of the margin crop, x then y."""
 
     probability: np.ndarray
@@ -19,7 +19,7 @@ class Reading:
 
 
 @torch.no_grad()
-def read_faces(model: AUModel, faces: Faces, read_from: str, batch_size: int = 64) -> Reading:
+def predict_batches(model: AUModel, faces: Faces, read_from: str, batch_size: int = 64) -> Predictions:
     """AU probabilities and landmarks of every face of the split, in its order; labels are not looked at."""
     config = model.config
     device = next(model.parameters()).device
@@ -32,11 +32,11 @@ def read_faces(model: AUModel, faces: Faces, read_from: str, batch_size: int = 6
         probabilities.append(outputs["au_logits"].sigmoid().float().cpu())
         cells = expected_cells(outputs["shape"])
         points.append(cells_to_pixels(cells, outputs["shape"].shape[-1], config.image_size).cpu() + offset)
-    return Reading(torch.cat(probabilities).numpy(), torch.cat(points).numpy())
+    return Predictions(torch.cat(probabilities).numpy(), torch.cat(points).numpy())
 
 
-def score_faces(
-    reading: Reading, faces: Faces, subjects: np.ndarray, aus, resamples: int = 500
+def score_predictions(
+    reading: Predictions, faces: Faces, subjects: np.ndarray, aus, resamples: int = 500
 ) -> dict[str, float]:
     """AU and landmark scores of a reading against the labels of its faces; see `metrics.au_scores`.
 

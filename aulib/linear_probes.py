@@ -24,7 +24,7 @@ ALPHAS = np.logspace(-3, 1, 5)  # of the ridge, for features of mean squared len
 FEATURES = {"rich": "F", "shape": "S", "texture": "Z"}
 
 
-def look_inside(
+def probe_model(
     model: AUModel, faces: dict[tuple[str, str], Faces], knows_landmarks: bool = True, limit: int = FACES
 ) -> dict[str, float]:
     """Every number of this page for one trained model, under flat keys `insides.…`.
@@ -37,10 +37,10 @@ def look_inside(
     Returns:
         `insides.au_probe.texture.source` (AUC on source test, mean over AUs; `.target` likewise, by the same
         probe; behind `insides.per_au.AU01.` for one AU), `insides.domain_probe.shape` (AUC of telling the
-        domains apart), and of a model that separates the keys of `agreement`. What cannot be judged, for
-        want of faces or labels, is NaN.
+        domains apart), and of a model that separates the keys of `round_agreement`. A value is NaN where
+        faces or labels are missing.
     """
-    few = {place: spread_out(some, limit) for place, some in faces.items()}
+    few = {place: evenly_spaced(some, limit) for place, some in faces.items()}
     names = [name for name in FEATURES if hasattr(model, "texture_encoder") or name != "texture"]
     names = [name for name in names if knows_landmarks or name != "shape"]
     pooled = {
@@ -54,11 +54,11 @@ def look_inside(
         found |= au_probe(name, parts, few, model.config.aus)
         found[f"insides.domain_probe.{name}"] = domain_probe(parts)
     if model.config.separates:
-        found |= agreement(model, few["source", "test"], few["target", "test"])
+        found |= round_agreement(model, few["source", "test"], few["target", "test"])
     return found
 
 
-def spread_out(faces: Faces, limit: int) -> Faces:
+def evenly_spaced(faces: Faces, limit: int) -> Faces:
     """At most `limit` faces, evenly spaced over the rows, so that all subjects stay in."""
     if len(faces) <= limit:
         return faces
@@ -145,7 +145,7 @@ def probe_auc(read: Callable | None, features: np.ndarray, labels: np.ndarray) -
 
 
 @torch.no_grad()
-def agreement(model: AUModel, source: Faces, target: Faces, pairs: int = 128) -> dict[str, float]:
+def round_agreement(model: AUModel, source: Faces, target: Faces, pairs: int = 128) -> dict[str, float]:
     """How well the two rounds agree, on pairs of a source and a target face.
 
     Returns:
@@ -163,7 +163,7 @@ def agreement(model: AUModel, source: Faces, target: Faces, pairs: int = 128) ->
     names += ["reconstruction.self", "reconstruction.second", "moves.shape", "moves.texture"]
     if not count:
         return {f"insides.{name}": float("nan") for name in names}
-    outputs = paired_outputs(model, spread_out(source, count), spread_out(target, count))
+    outputs = paired_outputs(model, evenly_spaced(source, count), evenly_spaced(target, count))
     found = {}
     for name, supervisor in SUPERVISORS.items():
         first, second = (_unit(outputs[key]) for key in (supervisor.first, supervisor.second))

@@ -70,7 +70,7 @@ def landmark_loss(log_attention: Tensor, landmarks: Tensor, image_size: int) -> 
 
 def _number_of(known: Tensor) -> Tensor:
     """How many are known, at least 1; of several processes, their mean."""
-    return distributed.total(known.sum()).clamp(min=1) / distributed.count()
+    return distributed.all_reduce(known.sum()).clamp(min=1) / distributed.world_size()
 
 
 def flatness_loss(log_attention: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from aulib.batches import luminance
-from aulib.contrastive import PastFaces
+from aulib.contrastive import FeatureQueue
 from aulib.methods import SUPERVISORS
 from aulib.networks import (
     EMBEDDING,
@@ -119,7 +119,7 @@ class AUModel(nn.Module):
                 }
             )
             if config.queues:
-                self.queues = nn.ModuleDict({name: PastFaces(EMBEDDING) for name in SUPERVISORS})
+                self.queues = nn.ModuleDict({name: FeatureQueue(EMBEDDING) for name in SUPERVISORS})
 
     def standardise(self, image: Tensor) -> Tensor:
         """RGB, or luminance where nothing else is read, (B, 3 or 1, H, W) in [0, 1] -> network input

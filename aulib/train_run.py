@@ -19,11 +19,11 @@ from aulib import distributed
 from aulib.batches import Faces, with_landmarks
 from aulib.crops import crop_dataset, crop_named, crop_of
 from aulib.dataset import DatasetFolder, read_dataset
-from aulib.evaluate import Reading, read_faces, score_faces
+from aulib.evaluate import Predictions, predict_batches, score_predictions
 from aulib.files import cache_root, write_json
 from aulib.labels import au_weights
 from aulib.landmark_classifier import fit_landmark_head
-from aulib.linear_probes import look_inside
+from aulib.linear_probes import probe_model
 from aulib.methods import CONTRASTIVE_WEIGHT, METHODS, PRESETS, Method, Preset, check_alignment
 from aulib.model import AUModel, ModelConfig
 from aulib.objective import ROUND_TERMS, Objective, check_weights, finds_landmarks
@@ -111,7 +111,7 @@ def train_run(
         steps, batch_size: 0 takes the preset's. batch_size is per domain.
         supervisors: empty for the method's own.  weights: factor of a term, in place of the method's own.
         precision: "auto", "32-true" or "bf16-mixed". (float16 would need its gradients scaled.)
-        insides: probe the finished model as well (`probing.look_inside`, some seconds).
+        insides: probe the finished model as well (`linear_probes.probe_model`, some seconds).
         preset_changes: any field of `Preset`, for studies.
 
     Returns:
@@ -139,7 +139,7 @@ def train_run(
     precision = default_precision() if precision == "auto" else precision
     distributed.start(precision)
     distributed.share_of(schedule.batch_size)
-    with distributed.first_alone():  # it renders and crops for all
+    with distributed.rank_zero_first():  # it renders and crops for all
         sets = {"source": read_dataset(source), "target": read_dataset(target)}
     domain = "target" if rung.labels_from_target else "source"
     labelled = sets[domain]
@@ -149,7 +149,7 @@ def train_run(
         )
     config = model_config(values, rung, labelled, sets, backbone, share_extraction, alignment, negatives)
     spec = crop_of(config)
-    with distributed.first_alone():
+    with distributed.rank_zero_first():
         crops = {name: crop_dataset(data, spec) for name, data in sets.items()}
     faces = {}
     for name, data in sets.items():
@@ -179,7 +179,7 @@ def train_run(
         out, precision, progress,
         shared_starts=cache_root() / "starts",
     )  # fmt: skip
-    if distributed.number():
+    if distributed.rank():
         return {}
     elapsed = time.perf_counter() - started - before_the_steps
     seconds = before_the_steps + log_seconds(log, elapsed)
@@ -201,15 +201,15 @@ def train_run(
         if not len(test):
             continue
         read_from = rung.read_target_from if name == "target" else rung.read_source_from
-        reading = read_faces(model, test, read_from)
-        scores = score_faces(reading, test, data.subjects[test.rows], config.aus)
+        reading = predict_batches(model, test, read_from)
+        scores = score_predictions(reading, test, data.subjects[test.rows], config.aus)
         if not finds_landmarks(rung.weights):
             scores |= dict.fromkeys(("landmarks.nme", "landmarks.failure_rate"), float("nan"))
         metrics |= {f"{name}.{key}": value for key, value in scores.items()}
         predictions(reading, test, data, config).to_csv(out / f"predictions_{name}_test.csv", index=False)
     save_samples(out / "samples.npz", samples, sets)
     if insides:
-        metrics |= look_inside(model, faces, finds_landmarks(rung.weights))
+        metrics |= probe_model(model, faces, finds_landmarks(rung.weights))
     write_json(out / "metrics.json", metrics)
     return metrics
 
@@ -265,7 +265,7 @@ def label_weights(faces: Faces, preset: Preset) -> tuple[torch.Tensor, torch.Ten
     return torch.from_numpy(au_weight), torch.from_numpy(pos_weight.astype(np.float32))
 
 
-def predictions(reading: Reading, faces: Faces, data: DatasetFolder, config: ModelConfig) -> pd.DataFrame:
+def predictions(reading: Predictions, faces: Faces, data: DatasetFolder, config: ModelConfig) -> pd.DataFrame:
     """One row a face: image, subject, AUxx_c (predicted at 0.5), AUxx_p, and the true AUxx where known."""
     table = data.table.iloc[faces.rows][["image", "subject"]].reset_index(drop=True)
     columns = {}

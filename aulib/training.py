@@ -17,13 +17,13 @@ from tqdm.auto import tqdm
 
 from aulib import distributed
 from aulib.batches import Faces, take_batch
-from aulib.evaluate import read_faces, score_faces
+from aulib.evaluate import predict_batches, score_predictions
 from aulib.gradients import gradient_shares, measured_at
 from aulib.interrupts import HeldInterrupt
 from aulib.methods import Method, Preset
 from aulib.model import ADVERSARIES, GENERATING, AUModel
 from aulib.objective import Objective, adversary_loss, finds_landmarks, loss_terms, weigh
-from aulib.warm_start import SharedStart
+from aulib.warm_start import WarmStart
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -114,7 +114,7 @@ def train_step(
     """
     model, objective, preset = run.networks, run.objective, run.preset
     # dropout: a function of (seed, step), and another in each process
-    torch.manual_seed((run.schedule.seed * 1_000_003 + step) * distributed.count() + distributed.number())
+    torch.manual_seed((run.schedule.seed * 1_000_003 + step) * distributed.world_size() + distributed.rank())
     factor = run.schedule.rate_factor(step, preset.schedule)
     for optimizer in run.optimizers.values():
         for group in optimizer.param_groups:
@@ -214,7 +214,7 @@ def fit(
         AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(preset.average)) if preset.average else None
     )
     optimizers = make_optimizers(model, preset)
-    if distributed.count() == 1:
+    if distributed.world_size() == 1:
         wrapped, *_ = fabric.setup(model, *optimizers.values(), move_to_device=True)
     else:  # DistributedDataParallel knows of one backward pass a step and one forward, we have three players
         wrapped = fabric.to_device(model)
@@ -230,7 +230,7 @@ def fit(
         }
     )
     run = Run(fabric, wrapped, average, optimizers, objective, preset, schedule)
-    state = Progress(out_dir / "fit", settings_of(run, method, source, target, precision))
+    state = Progress(out_dir / "fit", fingerprint(run, method, source, target, precision))
     evaluate_at = {
         round(schedule.steps * (SELECT_FROM + (1 - SELECT_FROM) * i / (EVALUATIONS - 1)))
         for i in range(EVALUATIONS)
@@ -238,13 +238,13 @@ def fit(
     begin = math.ceil(preset.separation_starts * schedule.steps) if method.separates else 0
     complete = (preset.separation_starts + preset.ramp) * schedule.steps if method.separates else 0
     measured = measured_at(schedule.steps, math.ceil(complete))
-    shared = SharedStart(
+    shared = WarmStart(
         run, state.settings, [source, target], shared_starts, begin if begin < min(evaluate_at) else 0
     )
     state.load(run)
     shared.take_up(run, state)
     epoch = max(1, round(len(source) / schedule.batch_size))
-    progress = progress and distributed.number() == 0
+    progress = progress and distributed.rank() == 0
     bar = tqdm(total=schedule.steps, initial=state.step, desc="training", disable=not progress, mininterval=1)
     wrapped.train()
     started = time.perf_counter()
@@ -294,7 +294,7 @@ def _take(faces: Faces, preset: Preset, schedule: Schedule, step: int, salt: int
     return {name: value.to(device) for name, value in batch.items()}
 
 
-def settings_of(run: Run, method: Method, source: Faces, target: Faces | None, precision: str) -> str:
+def fingerprint(run: Run, method: Method, source: Faces, target: Faces | None, precision: str) -> str:
     """Everything that makes a run this run and no other, as JSON; what a resumed run is compared by."""
     objective = run.objective
     settings = {
@@ -314,8 +314,8 @@ def validation_f1(model: AUModel, validation: tuple[Faces, object], method: Meth
     """Mean F1-frame on the validation faces, read the way the target will be read."""
     faces, subjects = validation
     model.eval()
-    return score_faces(
-        read_faces(model, faces, method.read_target_from), faces, subjects, model.config.aus, resamples=1
+    return score_predictions(
+        predict_batches(model, faces, method.read_target_from), faces, subjects, model.config.aus, resamples=1
     )["mean.f1"]
 
 
@@ -337,7 +337,7 @@ class Progress:
 
     def save(self, run: Run, seconds: float) -> None:
         """Atomic: a killed save leaves the previous checkpoint whole. The first process saves for all."""
-        if distributed.number():
+        if distributed.rank():
             return
         self.file.parent.mkdir(parents=True, exist_ok=True)
         state = {

@@ -28,11 +28,11 @@ KEPT = 16  # starts in a folder; older ones go
 PICTURES = 16  # of each domain, that tell one set's start from another's
 
 
-class SharedStart:
+class WarmStart:
     """The state of a run at the step at which its rounds begin, in a file that its likes find.
 
     Args:
-        run: as it stands before its first step.  settings: `training.settings_of` it.
+        run: as it stands before its first step.  settings: `training.fingerprint` it.
         folder: where starts are kept; None keeps none.
         step: the number of steps taken before the rounds begin; 0 if the run has no rounds.
     """

@@ -13,7 +13,7 @@ import numpy as np
 from aubench.inference.predict import crop_spec
 from aubench.inspection.factor_faces import CONDITIONS, SEED, faces_with
 from aufaces.factors import FACTORS
-from aulib.evaluate import read_faces, score_faces
+from aulib.evaluate import predict_batches, score_predictions
 from aulib.files import write_json
 from aulib.run import load_run
 
@@ -34,9 +34,9 @@ def main() -> None:
     for condition, factors in CONDITIONS.items():
         faces = faces_with(factors, options.faces, spec)
         for model, settings in loaded:
-            reading = read_faces(model, faces, settings["read_target_from"])
+            reading = predict_batches(model, faces, settings["read_target_from"])
             people = np.arange(len(faces))
-            f1 = score_faces(reading, faces, people, model.config.aus, resamples=1)["mean.f1"]
+            f1 = score_predictions(reading, faces, people, model.config.aus, resamples=1)["mean.f1"]
             scores.setdefault(settings["method"], {}).setdefault(condition, []).append(float(f1))
         said = {method: round(np.mean(of[condition]), 3) for method, of in scores.items()}
         print(f"{condition:12s}", said, flush=True)

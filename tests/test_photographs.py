@@ -15,8 +15,8 @@ from aubench.datasets.photographs import find_pictures, prepare, split_subjects,
 from aulib.crops import CropSpec, crop_dataset
 from aulib.dataset import read_dataset
 from conftest import face_outline
+from test_images import save, turned_by_exif, two_colours
 from test_landmark_tables import landmark_csv
-from test_pictures import save, turned_by_exif, two_colours
 
 
 @pytest.fixture

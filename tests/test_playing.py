@@ -22,7 +22,7 @@ from aufaces.actions import AUS
 from aufaces.domains import DOMAINS, sample_face
 from aulib.batches import Faces
 from aulib.crops import crop_face, crop_matrix
-from aulib.evaluate import read_faces
+from aulib.evaluate import predict_batches
 from tiny import tiny_model
 
 SIZE = 64
@@ -114,7 +114,7 @@ def test_a_reading_is_what_read_faces_says_of_the_same_crop(full, read_from):
     crop = margin_crop(full.model.config.margin_size)
     reading = read_crop(full, crop, read_from)
     nowhere = np.zeros((1, 68, 2), np.float32)
-    expected = read_faces(full.model, Faces(crop[None], np.array([0]), nowhere, None), read_from)
+    expected = predict_batches(full.model, Faces(crop[None], np.array([0]), nowhere, None), read_from)
     np.testing.assert_allclose(reading.probability, expected.probability[0], atol=1e-5)
     np.testing.assert_allclose(reading.landmarks, expected.landmarks[0], atol=1e-3)
     offset = (40 - 32) // 2

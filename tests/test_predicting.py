@@ -13,7 +13,7 @@ from aubench.inference.predict import crop_spec, evaluate, predict, squares_read
 from aubench.report.results import read_run
 from aulib.crops import crop_dataset, crop_matrix
 from aulib.dataset import read_dataset
-from aulib.evaluate import Reading
+from aulib.evaluate import Predictions
 from aulib.files import write_json
 from aulib.landmarks import POINTS_49_IN_68, move_to_au_centres
 from aulib.run import load_run
@@ -108,8 +108,8 @@ class TestPredictOnADataset:
         data = read_dataset(finished.target)
         config = load_run(finished.full)[0].config
         crops = crop_dataset(data, crop_spec(config), progress=False)
-        exact = Reading(np.full((len(data), len(config.aus)), 0.5), crops.landmarks)
-        monkeypatch.setattr("aubench.inference.predict.read_faces", lambda *arguments: exact)
+        exact = Predictions(np.full((len(data), len(config.aus)), 0.5), crops.landmarks)
+        monkeypatch.setattr("aubench.inference.predict.predict_batches", lambda *arguments: exact)
         table = predict(finished.full, finished.target, tmp_path / "out.csv")
         found = np.stack([table[[f"{axis}_{k}" for k in range(68)]] for axis in "xy"], axis=-1)
         np.testing.assert_allclose(found, data.landmarks, atol=0.02)

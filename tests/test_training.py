@@ -408,13 +408,13 @@ class TestSelection:
 
     def test_validation_is_read_the_way_the_target_will_be_read(self, monkeypatch):
         paths = []
-        original = training.read_faces
+        original = training.predict_batches
 
         def recorded(model, faces, read_from):
             paths.append(read_from)
             return original(model, faces, read_from)
 
-        monkeypatch.setattr(training, "read_faces", recorded)
+        monkeypatch.setattr(training, "predict_batches", recorded)
         for read_from in ("features", "reconstruction"):
             validation_f1(
                 tiny_model(),

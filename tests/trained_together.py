@@ -47,6 +47,6 @@ if __name__ == "__main__":
     out = Path(sys.argv[1])
     for case in CASES:
         log, weights = train(case, out)
-        torch.save(weights, out / f"{case}-{distributed.number()}.pt")
-        if distributed.number() == 0:
+        torch.save(weights, out / f"{case}-{distributed.rank()}.pt")
+        if distributed.rank() == 0:
             (out / f"{case}.json").write_text(json.dumps(log))

@@ -18,7 +18,7 @@ from aubench.datasets.photographs import find_pictures
 from aulib.batches import Faces
 from aulib.crops import CropSpec, crop_dataset, crop_of
 from aulib.dataset import DatasetFolder, manifest_path, read_dataset
-from aulib.evaluate import Reading, read_faces, score_faces
+from aulib.evaluate import Predictions, predict_batches, score_predictions
 from aulib.landmarks import move_to_au_centres, to_49
 from aulib.model import AUModel, ModelConfig
 from aulib.objective import finds_landmarks
@@ -71,10 +71,10 @@ def evaluate(run: str | Path, dataset: str | Path, split: str = "test", read_fro
     )  # a 68-point run is scored on 49 where a set has 49
     crops = crop_dataset(data, crop_spec(config))
     faces = faces_of(data, crops, split, replace(config, num_landmarks=points))
-    reading = read_faces(model, faces, read_from)
+    reading = predict_batches(model, faces, read_from)
     if points != config.num_landmarks:
-        reading = Reading(reading.probability, to_49(reading.landmarks))
-    scores = score_faces(reading, faces, data.subjects[rows], config.aus)
+        reading = Predictions(reading.probability, to_49(reading.landmarks))
+    scores = score_predictions(reading, faces, data.subjects[rows], config.aus)
     if not finds_landmarks(settings["weights"]):
         scores |= dict.fromkeys(("landmarks.nme", "landmarks.failure_rate"), float("nan"))
     return scores | {"read_from": read_from}
@@ -169,14 +169,14 @@ def _predict_photographs(model: AUModel, photos: Path, read_from: str, workers: 
     return _table(faces, readings, matrices, model.config).sort_values("image", ignore_index=True)
 
 
-def _read(model: AUModel, crops: np.ndarray, read_from: str) -> Reading:
-    """Reading of margin crops (N, S, S, 3); no landmarks go in."""
+def _read(model: AUModel, crops: np.ndarray, read_from: str) -> Predictions:
+    """Predictions of margin crops (N, S, S, 3); no landmarks go in."""
     nowhere = np.full((len(crops), model.config.num_landmarks, 2), np.nan, dtype=np.float32)
-    return read_faces(model, Faces(crops, np.arange(len(crops)), nowhere, None), read_from)
+    return predict_batches(model, Faces(crops, np.arange(len(crops)), nowhere, None), read_from)
 
 
 def _table(
-    faces: list[FoundFace], readings: list[Reading], matrices: list[np.ndarray], config: ModelConfig
+    faces: list[FoundFace], readings: list[Predictions], matrices: list[np.ndarray], config: ModelConfig
 ) -> pd.DataFrame:
     """One row a picture; the readings belong to those with status "ok", in their order."""
     read = np.array([face.status == OK for face in faces])

@@ -15,7 +15,7 @@ from aufaces.factors import FACTORS, face_with
 from aufaces.renderer import FaceRenderer
 from aulib.batches import Faces
 from aulib.crops import CropSpec, crop_face, crop_matrix
-from aulib.evaluate import read_faces
+from aulib.evaluate import predict_batches
 from aulib.labels import binarise
 from aulib.metrics import au_scores, f1_frame
 from aulib.run import load_run
@@ -68,7 +68,7 @@ def answers_under(run: str | Path, factors: set[str], count: int, seed: int = SE
     """What a run says of studio faces with these factors of wild, and what is there."""
     model, settings = load_run(run)
     faces = faces_with(set(factors), count, crop_spec(model.config), model.config.aus, seed)
-    reading = read_faces(model, faces, settings["read_target_from"])
+    reading = predict_batches(model, faces, settings["read_target_from"])
     return Answers(reading.probability, faces.occurrence)
 
 

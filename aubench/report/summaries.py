@@ -30,8 +30,8 @@ class Summary:
     settings: variant -> how its runs were made (method, supervisors, steps, ...), variants in reading order.
     values: variant, seed, measure, au, value; au is AU01, ... or "mean". Scores in [0, 1]; measures
         are f1, auc, f1_norm, nme, failure_rate (target test), source_f1, source_auc, the keys of
-        `probing.look_inside` (per AU too), share.TERM (of the gradient), saturation.SUPERVISOR (end of its
-        curve over chance), seconds, seconds_per_step, peak_memory_mb. What is undefined has no row.
+        `linear_probes.probe_model` (per AU too), share.TERM (of the gradient), saturation.SUPERVISOR (end of
+        its curve over chance), seconds, seconds_per_step, peak_memory_mb. What is undefined has no row.
     curves: variant, supervisor, step, value (nats, mean over seeds), chance (nats, log N).
     missing: runs that are unfinished, and seeds that lack a fold, each with what is missing.
     folds: the protocol over whose folds each seed's values are a mean; "" without one.

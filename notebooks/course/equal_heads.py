@@ -22,7 +22,7 @@ from aufaces.people import HAIR_COLOURS, Person, skin_tone
 from aufaces.renderer import FaceRenderer
 from aulib.batches import Faces
 from aulib.crops import crop_face, crop_matrix
-from aulib.evaluate import read_faces
+from aulib.evaluate import predict_batches
 from aulib.metrics import au_scores, f1_normalised
 
 SIZE = 128  # pixels, as in the rendered sets
@@ -139,7 +139,7 @@ def read_heads(runs: list[str | Path], faces: EqualHeads) -> Read:
     nowhere = np.full((len(faces.crops), opened[0].model.config.num_landmarks, 2), np.nan, dtype=np.float32)
     given = Faces(faces.crops, np.arange(len(faces.crops)), nowhere, None)
     read = [
-        read_faces(run.model, given, run.settings["read_target_from"])
+        predict_batches(run.model, given, run.settings["read_target_from"])
         .probability[:, [run.aus.index(au) for au in aus]]
         for run in opened
     ]  # fmt: skip

@@ -77,7 +77,7 @@ def faces_by_split(source: str, target: str, config: ModelConfig, limit: int) ->
         crops = crop_dataset(data, crop_of(config), progress=False)
         every = faces_of(data, crops, "val", config)
         for split in ("val", "test"):
-            found[domain, split] = linear_probes.spread_out(replace(every, rows=data.rows(split)), limit)
+            found[domain, split] = linear_probes.evenly_spaced(replace(every, rows=data.rows(split)), limit)
     return found
 
 

@@ -61,17 +61,17 @@ class TestShares:
             return take_batch(tiny_faces(), SIZE, 4, 0, 3, "slight")
 
         whole = batch()
-        monkeypatch.setattr(distributed, "count", lambda: 2)
+        monkeypatch.setattr(distributed, "world_size", lambda: 2)
         parts = []
         for number in (0, 1):
-            monkeypatch.setattr(distributed, "number", lambda number=number: number)
+            monkeypatch.setattr(distributed, "rank", lambda number=number: number)
             parts.append(batch())
         for name, value in whole.items():
             both = torch.cat([part[name] for part in parts])
             torch.testing.assert_close(both, value, rtol=0, atol=1e-6, equal_nan=True)
 
     def test_a_batch_that_cannot_be_dealt_out_evenly(self, monkeypatch):
-        monkeypatch.setattr(distributed, "count", lambda: 3)
+        monkeypatch.setattr(distributed, "world_size", lambda: 3)
         with pytest.raises(ValueError, match="batch_size 16 cannot be dealt out evenly to 3 processes"):
             distributed.share_of(16)
 

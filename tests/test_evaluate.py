@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from aulib.batches import centre_crop
-from aulib.evaluate import Reading, read_faces, score_faces
+from aulib.evaluate import Predictions, predict_batches, score_predictions
 from aulib.metrics import au_scores, landmark_scores
 from conftest import face_outline
 from tiny import AUS, MARGIN, SIZE, tiny_faces, tiny_model
@@ -21,7 +21,7 @@ def model():
 @pytest.mark.parametrize("read_from", ["features", "reconstruction"])
 def test_reading_is_what_the_model_says_of_each_face_alone(read_from, model):
     faces = replace(tiny_faces(), rows=np.array([7, 2, 9, 4, 0]))
-    reading = read_faces(model, faces, read_from, batch_size=2)  # the last batch is short
+    reading = predict_batches(model, faces, read_from, batch_size=2)  # the last batch is short
     assert reading.probability.shape == (5, len(AUS)) and reading.landmarks.shape == (5, 68, 2)
     for index, row in enumerate(faces.rows):
         image, _ = centre_crop(faces.images[[row]], faces.landmarks[[row]], SIZE)
@@ -31,7 +31,7 @@ def test_reading_is_what_the_model_says_of_each_face_alone(read_from, model):
 
 
 def test_batch_size_does_not_matter(model):
-    whole, single = (read_faces(model, tiny_faces(), "features", size) for size in (64, 1))
+    whole, single = (predict_batches(model, tiny_faces(), "features", size) for size in (64, 1))
     np.testing.assert_allclose(single.probability, whole.probability, rtol=1e-3, atol=1e-5)
     np.testing.assert_allclose(single.landmarks, whole.landmarks, rtol=1e-3, atol=1e-2)
 
@@ -39,7 +39,7 @@ def test_batch_size_does_not_matter(model):
 def test_labels_and_landmarks_of_the_set_are_not_looked_at(model):
     faces = tiny_faces()
     blind = replace(faces, occurrence=None, landmarks=np.full_like(faces.landmarks, np.nan))
-    seen, unseen = read_faces(model, faces, "features"), read_faces(model, blind, "features")
+    seen, unseen = predict_batches(model, faces, "features"), predict_batches(model, blind, "features")
     assert (seen.probability == unseen.probability).all() and (seen.landmarks == unseen.landmarks).all()
 
 
@@ -57,24 +57,24 @@ def test_landmarks_come_back_in_pixels_of_the_margin_crop(model, monkeypatch):
         return {"au_logits": torch.zeros(len(image), len(AUS)), "shape": next(answers)}
 
     monkeypatch.setattr(model, "read", read)
-    reading = read_faces(model, faces, "features", batch_size=5)
+    reading = predict_batches(model, faces, "features", batch_size=5)
     np.testing.assert_allclose(reading.landmarks, faces.landmarks, atol=1e-3)
 
 
 class TestScoreFaces:
-    def reading(self) -> Reading:
+    def reading(self) -> Predictions:
         rng = np.random.default_rng(5)
-        return Reading(rng.random((4, len(AUS))), face_outline(MARGIN) + rng.random((4, 68, 2)))
+        return Predictions(rng.random((4, len(AUS))), face_outline(MARGIN) + rng.random((4, 68, 2)))
 
     def test_takes_the_labels_of_the_rows_it_was_read_from(self):
         faces, reading = replace(tiny_faces(), rows=np.array([7, 2, 9, 4])), self.reading()
         subjects = np.array(["a", "b", "a", "b"])
-        scores = score_faces(reading, faces, subjects, AUS, resamples=10)
+        scores = score_predictions(reading, faces, subjects, AUS, resamples=10)
         expected = au_scores(reading.probability, faces.occurrence[[7, 2, 9, 4]], subjects, list(AUS), 10)
         expected |= landmark_scores(reading.landmarks, faces.landmarks[[7, 2, 9, 4]])
         np.testing.assert_equal(scores, expected)
 
     def test_faces_without_labels_have_landmark_scores_only(self):
         faces = replace(tiny_faces(), rows=np.arange(4)).without_labels()
-        scores = score_faces(self.reading(), faces, np.arange(4), AUS)
+        scores = score_predictions(self.reading(), faces, np.arange(4), AUS)
         assert set(scores) == {"landmarks.nme", "landmarks.failure_rate"}

@@ -13,7 +13,7 @@ from aubench.report.results import read_samples
 from aulib.batches import Faces
 from aulib.crops import ADLD_CROP, crop_of
 from aulib.dataset import read_dataset
-from aulib.evaluate import read_faces
+from aulib.evaluate import predict_batches
 from aulib.methods import METHODS, PRESETS
 from aulib.metrics import au_scores
 from aulib.run import load_run
@@ -150,7 +150,7 @@ class TestRunFolder:
         for domain in ("source", "target"):
             images = samples[f"{domain}_images"]
             faces = Faces(images, np.arange(len(images)), samples[f"{domain}_landmarks"], None)
-            reading = read_faces(model, faces, settings[f"read_{domain}_from"])
+            reading = predict_batches(model, faces, settings[f"read_{domain}_from"])
             table = pd.read_csv(folders / "run" / f"predictions_{domain}_test.csv").set_index("image")
             written = table.loc[list(samples[f"{domain}_names"]), [f"{au}_p" for au in TINY_AUS]].to_numpy()
             np.testing.assert_allclose(reading.probability, written, atol=2e-3)

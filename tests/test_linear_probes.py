@@ -71,7 +71,7 @@ class TestAgreement:
         return made
 
     def measured(self) -> dict:
-        return linear_probes.agreement(None, tiny_faces(2), tiny_faces(2))
+        return linear_probes.round_agreement(None, tiny_faces(2), tiny_faces(2))
 
     def test_equal_rounds_are_at_distance_zero_and_know_their_face(self, outputs):
         found = self.measured()
@@ -105,23 +105,25 @@ class TestAgreement:
     def test_errors_of_a_single_face_have_no_unit(self, outputs):
         for key, feature in outputs.items():
             outputs[key] = feature[:1]
-        found = linear_probes.agreement(None, tiny_faces(1), tiny_faces(1))
+        found = linear_probes.round_agreement(None, tiny_faces(1), tiny_faces(1))
         assert np.isnan(found["insides.reconstruction.second"]) and np.isnan(found["insides.moves.shape"])
 
     def test_without_faces_is_not_known(self):
         none = replace(tiny_faces(2), rows=np.arange(0))
-        assert all(np.isnan(value) for value in linear_probes.agreement(None, none, tiny_faces(2)).values())
+        assert all(
+            np.isnan(value) for value in linear_probes.round_agreement(None, none, tiny_faces(2)).values()
+        )
 
 
 class TestLookInside:
     def test_target_labels_score_and_shape_nothing_else(self):
         model = tiny_model("full").eval()
         sets = four_sets()
-        found = linear_probes.look_inside(model, sets)
+        found = linear_probes.probe_model(model, sets)
         for split in ("val", "test"):
             faces = sets["target", split]
             sets["target", split] = replace(faces, occurrence=1 - faces.occurrence)
-        turned = linear_probes.look_inside(model, sets)
+        turned = linear_probes.probe_model(model, sets)
         for key in found:
             if key.endswith(".target"):  # AUC of turned labels is what is left to 1
                 assert turned[key] == pytest.approx(1 - found[key], nan_ok=True), key
@@ -129,20 +131,20 @@ class TestLookInside:
                 assert turned[key] == pytest.approx(found[key], nan_ok=True), key
 
     def test_names_every_au_and_feature(self):
-        found = linear_probes.look_inside(tiny_model("full").eval(), four_sets())
+        found = linear_probes.probe_model(tiny_model("full").eval(), four_sets())
         for name in ("rich", "shape", "texture"):
             aucs = [found[f"insides.per_au.{au}.{name}.source"] for au in AUS]
             assert found[f"insides.au_probe.{name}.source"] == pytest.approx(np.nanmean(aucs))
 
     def test_knows_nothing_without_validation_faces(self):
         empty = replace(tiny_faces(4), rows=np.arange(0))
-        found = linear_probes.look_inside(tiny_model("full").eval(), four_sets() | {("source", "val"): empty})
+        found = linear_probes.probe_model(tiny_model("full").eval(), four_sets() | {("source", "val"): empty})
         assert np.isnan(found["insides.au_probe.rich.source"])
         assert np.isnan(found["insides.domain_probe.rich"])
 
     def test_takes_faces_from_the_whole_split(self):
-        assert linear_probes.spread_out(tiny_faces(9), 3).rows.tolist() == [0, 4, 8]
-        assert len(linear_probes.spread_out(tiny_faces(9), 20)) == 9
+        assert linear_probes.evenly_spaced(tiny_faces(9), 3).rows.tolist() == [0, 4, 8]
+        assert len(linear_probes.evenly_spaced(tiny_faces(9), 20)) == 9
 
     def test_paired_outputs_are_the_models_own(self):
         model, faces = tiny_model("full").eval(), tiny_faces(3)

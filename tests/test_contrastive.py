@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch.autograd import gradcheck
 
 from aubench.report.results import chance_of_supervisors
-from aulib.contrastive import QUEUE_LENGTH, PastFaces, Projections, alignment_term, info_nce
+from aulib.contrastive import QUEUE_LENGTH, FeatureQueue, Projections, alignment_term, info_nce
 from aulib.methods import ALL_SIX, RICH_TWO, SUPERVISORS
 from tiny import tiny_model
 
@@ -161,7 +161,7 @@ class TestEverySupervisor:
         cells = {"global": (), "dense": (49,)}[alignment]
         row = SUPERVISORS[name]
         blind = {row.projector: lambda features: features.new_ones(len(features), *cells, 1)}
-        queue = PastFaces(1).eval()
+        queue = FeatureQueue(1).eval()
         queue.vectors.fill_(1.0)
         loss = alignment_term(row, Projections(outputs, blind), alignment, negatives, queue=queue)
         settings = {"alignment": alignment, "negatives": negatives, "supervisors": [name], "batch_size": 4}
@@ -187,7 +187,7 @@ class TestEverySupervisor:
 
 class TestQueue:
     def test_faces_of_past_batches_are_rivals_and_this_batch_joins_them(self, outputs):
-        row, queue = SUPERVISORS["rich_source"], PastFaces(128)
+        row, queue = SUPERVISORS["rich_source"], FeatureQueue(128)
         project, before = Projections(outputs, projectors("global")), queue.vectors.clone()
         loss = alignment_term(row, project, negatives="queue", queue=queue)
 
@@ -208,7 +208,7 @@ class TestQueue:
         losses = []
         for moved in (0.0, 3.0):
             torch.manual_seed(0)
-            queue = PastFaces(8).eval()
+            queue = FeatureQueue(8).eval()
             projections = {name: torch.randn(4, 8) + moved for name in outputs}
             look_up = {"rich": lambda name, made=projections: made[name]}
             project = Projections({name: name for name in outputs}, look_up)
@@ -217,7 +217,7 @@ class TestQueue:
         assert losses[0] == pytest.approx(losses[1], rel=1e-5)
 
     def test_is_left_alone_in_evaluation(self, outputs):
-        queue = PastFaces(128).eval()
+        queue = FeatureQueue(128).eval()
         before = queue.vectors.clone()
         project = Projections(outputs, projectors("global"))
         alignment_term(SUPERVISORS["rich_source"], project, negatives="queue", queue=queue)
