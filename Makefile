@@ -4,30 +4,31 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --disable-pip-version-check
-# The stamp is named after what was installed, so it is redone when that changes and only then.
+# A stamp is named after what was installed, so the installation is redone when that changes and only then.
 STAMP  := $(VENV)/.installed-$(firstword $(shell cat pyproject.toml constraints.txt | cksum))
+ALL    := $(STAMP)-all
 DEMO   := $(if $(TARGET),--target "$(TARGET)") $(if $(STEPS),--steps $(STEPS))
 
-.PHONY: help demo test test-all lab book readme figures lint hooks
+.PHONY: help demo test test-all lab book readme figures lint hooks size
 .DEFAULT_GOAL := help
 
 help:  ## print this list
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "make %-10s %s\n", $$1, $$2}'
 
-demo: $(STAMP)  ## the main job, studio to wild; TARGET=folder/of/photographs adds those faces
+demo: $(STAMP)$(if $(TARGET),-landmarks)  ## the main job, studio to wild; TARGET=folder/of/photographs adds those faces
 	@$(BIN)/aulib demo $(DEMO)
 
-test: $(STAMP)  ## the quick tests, some minutes
+test: $(ALL)  ## the quick tests, some minutes
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist worksteal -m "not slow and not browser and not gpu"
 
-test-all: $(STAMP)  ## every test, the slow and the browser ones too (gpu ones skip without a device)
+test-all: $(ALL)  ## every test, the slow and the browser ones too (gpu ones skip without a device)
 	@$(BIN)/python -m pytest -q
 
-# A photograph comes as one message, and tornado ends the connection at 10 MiB without a word.
-lab: $(STAMP)  ## open the notebooks in JupyterLab
+# A photograph is one message, and tornado closes the connection above 10 MiB without saying why.
+lab: $(ALL)  ## open the notebooks in JupyterLab
 	@$(BIN)/jupyter lab --ServerApp.tornado_settings='{"websocket_max_message_size": 104857600}' notebooks
 
-book: $(STAMP)  ## a static site in results/book/html: course, notebooks, method, datasets, API
+book: $(ALL)  ## a static site in results/book/html: course, notebooks, method, datasets, API
 	@$(BIN)/python docs/book/build.py
 
 readme: $(STAMP)  ## write the results in README.md and docs/ from those committed in results/
@@ -36,17 +37,29 @@ readme: $(STAMP)  ## write the results in README.md and docs/ from those committ
 figures: $(STAMP)  ## README's pictures of faces, of RUN=results/demo/full, with the numbers behind them
 	@$(BIN)/python benchmarks/pictures.py $(RUN)
 
-lint: $(STAMP)  ## ruff and codespell, as the commit hooks run them
+lint: $(ALL)  ## ruff and codespell, as the commit hooks run them
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/codespell
 
-hooks: $(STAMP)  ## install the commit hooks
+hooks: $(ALL)  ## install the commit hooks
 	@$(BIN)/pre-commit install
 
-# torch goes first and alone: whichever build is at hand (CPU or CUDA) satisfies all that follows.
+size:  ## lines of Python by package, and the guide for each
+	@for row in aulib:4000 aufaces:2800 aubench:9500 notebooks/course:2800 tests:12000; do \
+		lines=$$(find $${row%:*} -name '*.py' -exec cat {} + | wc -l); \
+		printf '%-18s %6d  (guide %d)\n' $${row%:*} $$lines $${row#*:}; \
+	done
+
+# torch comes first and alone: whichever build is there (CPU or CUDA) satisfies all that follows.
 $(STAMP):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "aulib needs Python 3.10 or newer; call make with PYTHON=python3.x")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "setting up $(VENV) (some minutes, once)"
 	$(PIP) -q -c constraints.txt torch
-	$(PIP) -q -c constraints.txt -e '.[landmarks,app,datasets,onnx,book,dev]'
+	$(PIP) -q -c constraints.txt -e .
 	@rm -f $(VENV)/.installed-* && touch $@
+
+$(STAMP)-landmarks: EXTRAS := landmarks
+$(ALL): EXTRAS := landmarks,app,datasets,onnx,book,dev
+$(STAMP)-landmarks $(ALL): $(STAMP)
+	$(PIP) -q -c constraints.txt -e '.[$(EXTRAS)]'
+	@touch $@

@@ -227,7 +227,7 @@ def test_markers_that_make_leaves_out_are_declared(marker):
 
 def test_make_help_names_every_target_that_a_person_calls():
     told = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    for target in ("demo", "test", "test-all", "lab", "help"):
+    for target in ("demo", "test", "test-all", "lab", "size", "help"):
         assert f"make {target} " in told
 
 
@@ -237,6 +237,12 @@ def test_every_folder_of_the_library_is_packaged():
         path.parent.relative_to(ROOT).as_posix() for name in PACKAGES for path in (ROOT / name).rglob("*.py")
     }
     assert packaged == {folder.replace("/", ".") for folder in folders} | {"aubench.notebooks"}
+
+
+def test_the_demo_installs_no_developer_tools():
+    for words, extras in (["demo"], []), (["demo", "TARGET=faces"], ["landmarks"]):
+        steps = subprocess.run(["make", "-nB", *words], cwd=ROOT, capture_output=True, text=True, check=True)
+        assert re.findall(r"-e '?\.\[([^]]*)\]", steps.stdout) == extras
 
 
 @pytest.mark.slow
