@@ -1,32 +1,120 @@
-"""Lesson 1, what an action unit is: counts over labelled faces, what they say, checks of its exercises."""
+"""Lesson 1, What is an action unit?: faces that show chosen AUs, counts over labels, figures, exercises.
+
+Levels are intensities from 0 to 5, the grades A to E of FACS. Between two pictures of one person nothing but
+the named AUs changes, so a difference between them is the movement.
+"""
+
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 
-import acting
 from aubench.datasets import label_statistics
-from aubench.plots.style import au_label
-from aufaces.actions import AUS, OPPOSED, PROTOTYPES
+from aubench.plots.style import (
+    DOMAIN_COLOURS,
+    au_label,
+    face_grid,
+    in_house_style,
+    name_row,
+    show_face,
+    write_on,
+)
+from aufaces.actions import AUS, OCCURS_AT, OPPOSED, PROTOTYPES, Expression
+from aufaces.domains import STUDIO, sample_face
+from aufaces.moved_regions import SurfaceMotion, region
+from aufaces.renderer import Face, FaceRenderer, Shot
 from aulib.dataset import DatasetFolder
 from aulib.labels import binarise
 from exercises import Verdict, exercise, right, wrong
 
+SIDE = 160  # pixels of a rendered picture
+PARTS = {"jaw": range(17), "brows": range(17, 27), "nose": range(27, 36), "eyes": range(36, 48),
+         "mouth": range(48, 68)}  # fmt: skip
+RIGHT_EYE_CORNER, LEFT_EYE_CORNER = 36, 45  # outer
 CUTS = (1, 2, 3, 4, 5)
-RISEN = 4.0  # % of the eye distance by which a brow has been raised for exercise 1
-STILL = 1.0  # and by which nothing else may move
+RISEN = 4.0  # % of the eye distance that both ends of the brows must rise in exercise 1
+STILL = 1.0  # % of the eye distance that no other landmark may move
+PRESENT, ABSENT, OUTLINE = "#0072B2", "#B8B8B8", "#F0E442"
 
 
-# counts
+# faces with chosen AUs
+
+
+@lru_cache(maxsize=1)
+def _renderer() -> FaceRenderer:
+    return FaceRenderer(SIDE)
+
+
+def face_with_aus(levels: dict[str, float], person: int = 10) -> Face:
+    """A studio person (any number from 0), frontal, with these AUs; an AU not named is at 0."""
+    return Face(sample_face(STUDIO, person, 0, 1).face.person, Expression.of(**levels), Shot(zoom=0.86))
+
+
+def render(levels: dict[str, float], person: int = 10) -> tuple[np.ndarray, np.ndarray]:
+    """Picture (SIDE, SIDE, 3) uint8 and landmarks (68, 2) pixels."""
+    pictures, landmarks = _renderer().render([face_with_aus(levels, person)])
+    return pictures[0], landmarks[0]
+
+
+def movement(levels: dict[str, float], person: int = 10) -> np.ndarray:
+    """(68, 2) shift of each landmark to the right and up, in % of the eye distance."""
+    _, rest = render({}, person)
+    _, moved = render(levels, person)
+    eyes = np.linalg.norm(rest[RIGHT_EYE_CORNER] - rest[LEFT_EYE_CORNER])
+    return (moved - rest) * (100 / eyes) * (1, -1)
+
+
+def largest_movement(levels: dict[str, float], person: int = 10) -> tuple[str, float]:
+    """Part of the face and shift (% of the eye distance) of the landmark that moves most."""
+    shift = np.linalg.norm(movement(levels, person), axis=1)
+    part = next(part for part, points in PARTS.items() if int(shift.argmax()) in points)
+    return part, float(shift.max())
+
+
+def movements(person: int = 10, grades: tuple[float, ...] = (2, 5)) -> pd.DataFrame:
+    """`largest_movement` of each AU at each grade: columns au, grade, part, moved."""
+    rows = [(au, grade, *largest_movement({au: grade}, person)) for au in AUS for grade in grades]
+    return pd.DataFrame(rows, columns=["au", "grade", "part", "moved"])
+
+
+def letter(level: float) -> str:
+    """The FACS grade that an intensity reaches, A (1) to E (5); "" below A."""
+    return "ABCDE"[int(level) - 1] if level >= 1 else ""
+
+
+def facs_code(levels: dict[str, float]) -> str:
+    """What a FACS coder writes: "AU06C + AU12D", or "AU00" for a neutral face."""
+    graded = [f"{au}{letter(level)}" for au, level in sorted(levels.items()) if letter(level)]
+    return " + ".join(graded) or "AU00 (neutral)"
+
+
+def complete_lists(levels: dict[str, float]) -> list[str]:
+    """The textbook lists (`PROTOTYPES`) whose AUs are all present."""
+    present = {au for au, level in levels.items() if level >= OCCURS_AT}
+    return [word for word, aus in PROTOTYPES.items() if present.issuperset(aus)]
+
+
+def opposed_pairs(levels: dict[str, float]) -> list[tuple[str, str]]:
+    """Present pairs of AUs that pull the same tissue against each other."""
+    present = {au for au, level in levels.items() if level >= OCCURS_AT}
+    return [pair for pair in OPPOSED if present.issuperset(pair)]
+
+
+# counts over labels
 
 
 def rates_by_cut(domains: dict[str, DatasetFolder]) -> pd.DataFrame:
-    """Mean base rate over AUs if presence begins at each grade: domain, at_least, base_rate. Sets without
-    intensity give no rows: from occurrence no grade can be had back."""
-    rows = []
-    for domain, data in domains.items():
-        for cut in CUTS if data.intensity_aus else ():
-            rate = float(np.nanmean(binarise(data.intensity, at_least=cut)))
-            rows.append({"domain": domain, "at_least": cut, "base_rate": rate})
+    """Mean base rate over AUs when presence begins at each grade: domain, at_least, base_rate.
+
+    A set without intensity gives no rows.
+    """
+    rows = [
+        (domain, cut, float(np.nanmean(binarise(data.intensity, at_least=cut))))
+        for domain, data in domains.items()
+        if data.intensity_aus
+        for cut in CUTS
+    ]
     return pd.DataFrame(rows, columns=["domain", "at_least", "base_rate"])
 
 
@@ -40,226 +128,223 @@ def lifts(data: DatasetFolder) -> pd.DataFrame:
 
 
 def lists_met(data: DatasetFolder) -> pd.DataFrame:
-    """Of each textbook list (`PROTOTYPES`): faces with any of its AUs, faces with all of them, their ratio.
+    """Of each textbook list: faces with any of its AUs, with all of them, and their ratio `complete`.
 
-    `complete` is NaN where the set does not label all its AUs or none is ever there.
+    `complete` is NaN where the set does not label all AUs of the list, or none of them is ever present.
     """
-    present = data.occurrence == 1
-    rows = []
+    present, rows = data.occurrence == 1, []
     for word, aus in PROTOTYPES.items():
-        columns = [data.aus.index(au) for au in aus if au in data.aus]
-        of_list = present[:, columns]
-        labelled = len(columns) == len(aus)
-        some, whole = int(of_list.any(1).sum()), int(of_list.all(1).sum()) if labelled else np.nan
-        rows.append({"word": word, "some": some, "all": whole, "complete": whole / some if some else np.nan})
+        of_list = present[:, [data.aus.index(au) for au in aus if au in data.aus]]
+        some = int(of_list.any(1).sum())
+        every = int(of_list.all(1).sum()) if of_list.shape[1] == len(aus) else np.nan
+        rows.append({"word": word, "some": some, "all": every, "complete": every / some if some else np.nan})
     return pd.DataFrame(rows)
-
-
-def coding_hours(frames: int, frames_per_second: float, minutes_per_minute: float) -> float:
-    """Hours one coder needs for a video of so many frames."""
-    return frames / frames_per_second / 60 * minutes_per_minute / 60
-
-
-# what the numbers of this run say
-
-
-def cuts_said(table: pd.DataFrame) -> str:
-    """What the cut from B to C costs each domain (`rates_by_cut`)."""
-    if table.empty:
-        return (
-            "These sets keep occurrence only: from which grade on, they do not say, and nobody can cut again."
-        )
-    rates = table.pivot(index="domain", columns="at_least", values="base_rate")
-    lost = 1 - rates[3] / rates[2]
-    costs = " and ".join(f"{100 * share:.0f} % of the {domain}'s" for domain, share in lost.items())
-    text = f"From C instead of B takes away {costs} occurrences."
-    if len(lost) > 1:
-        most, least = lost.idxmax(), lost.idxmin()
-        uneven = lost[most] > 1.2 * lost[least]
-        text += (
-            f" The {most} has more weak expressions, so the same rule changes its labels more: a shift "
-            "between domains that somebody made with a number."
-            if uneven
-            else " Both lose about as much, so this cut by itself would not set the domains apart."
-        )
-    return text
-
-
-def movements_said(table: pd.DataFrame, detector_error: float) -> str:
-    """Which AUs a detector's error hides at the lowest grade (`acting.movements`)."""
-    low = table[table["grade"] == table["grade"].min()].set_index("au")["moved"]
-    hidden, near = list(low.index[low < detector_error]), int((low < 2 * detector_error).sum())
-    grade = acting.letter(table["grade"].min())
-    if not near:
-        return (
-            f"At grade {grade} every AU moves a landmark by more than twice {detector_error:g} % of the eye "
-            "distance: landmarks alone would do for this person."
-        )
-    first = (
-        f"{', '.join(hidden)} move no landmark by more than {detector_error:g} % of the eye distance"
-        if hidden
-        else f"Every AU moves some landmark by more than {detector_error:g} % of the eye distance"
-    )
-    return (
-        f"{first} at grade {grade}, and {near} of {len(low)} AUs none by more than twice as much. The rest "
-        "has to come from what the skin looks like."
-    )
-
-
-def lists_said(table: pd.DataFrame) -> str:
-    """How far one AU is from its list (`lists_met`)."""
-    shared = {au: sum(au in aus for aus in PROTOTYPES.values()) for au in AUS}
-    several = [au for au, words in shared.items() if words > 1]
-    known = table.dropna(subset="complete")
-    text = f"{', '.join(several)} stand in more than one list. "
-    for word in known.loc[known["complete"] == 0, "word"]:
-        for one, other in (pair for pair in OPPOSED if set(PROTOTYPES[word]).issuperset(pair)):
-            text += (
-                f"*{word}* lists both {one} and {other}, which this renderer never does together (real faces "
-                "can): of rendered faces its bar is at 0 by construction, and says nothing about people. "
-            )
-    if known.empty:
-        return text + "No list is labelled whole here, so the bars stay empty."
-    best = known.loc[known["complete"].idxmax()]
-    if best["complete"] > 0.9:
-        return (
-            text + f"But who has one AU of *{best['word']}* nearly always has all: here it would be a code."
-        )
-    return text + (
-        f"Even the list that is most often complete, *{best['word']}*, is so in "
-        f"{100 * best['complete']:.0f} % of the faces that have an AU of it: "
-        "reading the word off one AU would be wrong for all others."
-    )
-
-
-def cost_said(data: DatasetFolder, frames: int, frames_per_second: float, minutes_per_minute: float) -> str:
-    """What coding costs, and how many faces are needed for a hundred of the rarest AU."""
-    hours = coding_hours(frames, frames_per_second, minutes_per_minute)
-    rates = label_statistics.base_rates({"": data}).set_index("au")["base_rate"]
-    rates = rates[rates > 0]
-    return (
-        f"{frames:,} frames are {frames / frames_per_second / 60:.0f} minutes of video: "
-        f"**{hours:.0f} hours** of one coder, "
-        "and as much again for each part that a second one checks. In the source the rarest AU is "
-        f"{rates.idxmin()}, on {100 * rates.min():.1f} % of faces: a hundred of it take about "
-        f"**{100 / rates.min():,.0f} coded faces** drawn by chance."
-    )
 
 
 # exercises
 
 
+def _fault_of(levels) -> str:
+    """Why these AUs and levels cannot be rendered; "" if they can."""
+    if not isinstance(levels, dict):
+        return 'Give each AU a grade from 0 to 5, as in `{"AU12": 3}`.'
+    if unknown := [str(au)[:20] for au in levels if au not in AUS]:
+        return f"`{unknown[0]}` is not rendered; choose from {', '.join(AUS)}."
+    if beyond := [au for au, level in levels.items() if not 0 <= level <= 5]:
+        return f"{beyond[0]} has the grade {levels[beyond[0]]}; use 0 to 5 (A is 1, E is 5)."
+    return "" if any(levels.values()) else "Nothing moves: every grade is 0."
+
+
 @exercise('AUs with grades from 0 to 5, such as `{"AU12": 3}`')
 def check_brows(levels: dict[str, float], person: int = 10) -> Verdict:
-    """Exercise 1: the whole brow goes up and nothing else moves. The face is acted and measured."""
-    if fault := acting.fault_of(levels):
+    """Exercise 1: both ends of the brows rise and nothing else moves; the face is rendered and measured."""
+    if fault := _fault_of(levels):
         return wrong(fault)
-    rise = acting.movement(levels, person)[:, 1]
-    inner, outer = rise[[21, 22]].min(), rise[[17, 26]].min()
-    for au in levels.keys() - {"AU01", "AU02"}:
-        far = np.linalg.norm(acting.movement({au: levels[au]}, person), axis=1)
-        if far.max() > STILL and (inner < RISEN or outer < RISEN or au != "AU04"):
-            part = acting.part_of(int(far.argmax()))
-            how = "lowers them and pulls them together" if au == "AU04" else f"moves the {part}"
-            what = f"by {far.max():.1f} % of the eye distance; the brows are to go up, and nothing else"
-            return wrong(f"{au_label(au)} {how} {what}.")
-        if far.max() > STILL:
-            return wrong("AU04 pulls down what the others lift: the brows are higher without it.")
-    if inner < RISEN and outer < RISEN:
-        return wrong(
-            f"The brows rise by {max(inner, outer):.1f} % of the eye distance at most; the sheet of AUs "
-            f"shows who lifts them, and {RISEN:.0f} % is wanted at both ends."
-        )
-    if inner < RISEN or outer < RISEN:
-        end, rose, au = ("inner", inner, "AU01") if inner < RISEN else ("outer", outer, "AU02")
-        return wrong(
-            f"The {end} ends rise by {rose:.1f} % of the eye distance only, of {RISEN:.0f} % wanted. "
-            f"{'Make' if au in levels else 'There is a muscle for each end: find'} the AU of the {end} ends"
-            f"{' stronger' if au in levels else ''}."
-        )
+    if levels.get("AU04"):
+        return wrong("AU04 pulls the brows down and together. Leave it out.")
+    for au in (au for au in levels if au not in ("AU01", "AU02")):
+        part, shift = largest_movement({au: levels[au]}, person)
+        if shift > STILL:
+            return wrong(f"{au_label(au)} moves the {part}; only the brows should move.")
+    rise = movement(levels, person)[:, 1]
+    ends = {"inner": rise[[21, 22]].min(), "outer": rise[[17, 26]].min()}
+    low = [end for end, risen in ends.items() if risen < RISEN]
+    if len(low) == 2:
+        return wrong(f"The brows rise by less than {RISEN:.0f} % of the eye distance at both ends.")
+    if low:
+        advice = f"find the AU of the {low[0]} ends, or raise its grade"
+        return wrong(f"The {low[0]} ends rise by only {ends[low[0]]:.1f} % of the eye distance: {advice}.")
     return right(
-        f"Inner ends {inner:.1f} %, outer ends {outer:.1f} % up. One muscle, the frontalis, does both, but "
-        "its inner and outer parts move by themselves, so FACS counts two units."
+        "One muscle, the frontalis, raises both ends, but its inner and outer parts can move separately. "
+        "That is why FACS has two AUs."
     )
 
 
 @exercise("a function of an array of intensities, NaN where not annotated, that returns occurrence")
 def check_cut(answer, data: DatasetFolder | None = None, at_least: float = 3) -> Verdict:
-    """Exercise 2: occurrence at another cut. The function is called."""
+    """Exercise 2: occurrence at another cut; the answer is called."""
     if not callable(answer):
-        return wrong("Write a function: `def answer_2(intensity): ...` gives back an array of that shape.")
+        return wrong("Write a function: `def answer_2(intensity): ...` returns an array of the same shape.")
     intensity = np.array([[0.0, 1.0, 2.0, at_least - 0.1], [at_least, 4.0, 5.0, np.nan]], np.float32)
     found, wanted = np.asarray(answer(intensity.copy()), float), binarise(intensity, at_least)
     if found.shape != wanted.shape:
-        return wrong(f"Of intensities of shape {wanted.shape} it makes occurrence of shape {found.shape}.")
-    if not np.isin(found[~np.isnan(found)], (0, 1)).all():
-        return wrong("Occurrence is 1 (present), 0 (absent) or NaN (not annotated), nothing between.")
+        return wrong(f"Intensities have shape {wanted.shape}, your occurrence has shape {found.shape}.")
     if not np.isnan(found[1, 3]):
-        said = "present" if found[1, 3] else "absent"
-        return wrong(f"Where nobody coded (NaN) it says {said}. Not annotated is not absent: keep the NaN.")
+        return wrong("Not annotated is not absent: where intensity is NaN, occurrence must be NaN too.")
     if np.isnan(found).sum() > 1:
-        return wrong("It forgets labels: only what was NaN before may be NaN.")
+        return wrong("Some annotated labels became NaN.")
+    if not np.isin(found[~np.isnan(found)], (0, 1)).all():
+        return wrong("Occurrence is 1 (present), 0 (absent) or NaN (not annotated).")
     if found[1, 0] == 0 and found[1, 1] == 1:
-        return wrong(f"Exactly {at_least:g} should be present: the rule is at least, `>=`.")
+        return wrong(f"Exactly {at_least:g} should be present: use `>=`.")
     if found[0, 2] == 1 and found[0, 1] == 0:
-        return wrong("It still cuts at 2.")
+        return wrong("This still cuts at 2.")
     if not np.array_equal(found, wanted, equal_nan=True):
-        return wrong(f"Of intensities {intensity.tolist()} it makes {found.tolist()}.")
+        return wrong(f"{intensity.tolist()} became {found.tolist()}.")
     if data is None or not data.intensity_aus:
-        return right("And it works only where intensity was kept: occurrence cannot be cut again.")
+        return right("It needs intensity: occurrence cannot be cut again.")
     before, after = (np.nansum(binarise(data.intensity, cut)) for cut in (2, at_least))
     return right(
-        f"On the labelled faces {100 * (1 - after / before):.0f} % of all occurrences are gone with it: the "
-        "same faces, another base rate, and so another F1 for the same detector."
+        f"On the labelled faces the new cut removes {1 - after / before:.0%} of all occurrences. The faces "
+        "are the same, the base rate differs, and so does the F1 of the same detector."
     )
 
 
 @exercise('two AUs of the labelled set, such as `("AU01", "AU04")`')
-def check_company(pair, data: DatasetFolder) -> Verdict:
-    """Exercise 3: the pair whose AUs favour each other most. The truth is counted in the data."""
+def check_lift(pair, data: DatasetFolder) -> Verdict:
+    """Exercise 3: the pair of AUs with the highest lift; counted in the data."""
     first, second = pair
     if unknown := [str(au)[:20] for au in pair if au not in data.aus]:
-        return wrong(f"`{unknown[0]}` is not labelled here; {', '.join(data.aus)} are.")
+        return wrong(f"`{unknown[0]}` is not labelled here; choose from {', '.join(data.aus)}.")
     if first == second:
-        return wrong("An AU is always there when it is there. Two different ones are wanted.")
+        return wrong("Choose two different AUs.")
     table = lifts(data).set_index(["given", "also"])
     mine, best = table.loc[(first, second)], table.iloc[0]
     if mine["lift"] >= best["lift"] * (1 - 1e-9):
         return right(
             f"With {first}, {second} is {mine['lift']:.1f} times as frequent as over all faces. A detector "
-            "that sees one of them can guess the other, and where a domain pairs them differently, wrongly."
+            "that sees one can guess the other, and guesses wrong where a domain pairs them differently."
         )
     if mine["lift"] < 1:
         return wrong(f"These two avoid each other: with {first}, {second} is rarer than over all faces.")
-    said = (
-        f"With {first}, {second} is there in {100 * mine['rate']:.0f} % of faces, over all faces in "
-        f"{100 * mine['base_rate']:.0f} %: {mine['lift']:.1f} times."
-    )
     if mine["rate"] >= best["rate"] - 1e-9:
-        return wrong(f"{said} It is frequent with everything. Compare with the base rate.")
-    return wrong(f"{said} Another pair has more.")
+        return wrong(f"{second} is frequent with every AU. Compare the rate with its base rate.")
+    return wrong(f"The lift of this pair is {mine['lift']:.1f}; another pair has more.")
 
 
 @exercise('AUs with grades from 0 to 5, such as `{"AU12": 3, "AU06": 3}`')
 def check_two_words(levels: dict[str, float]) -> Verdict:
     """Exercise 4: one face that has all AUs of two textbook lists."""
-    if fault := acting.fault_of(levels):
+    if fault := _fault_of(levels):
         return wrong(fault)
-    words = acting.lists_complete(levels)
-    if pulled := acting.opposed_in(levels):
-        a, b = pulled[0]
-        return wrong(
-            f"{au_label(a)} and {au_label(b)} pull the same tissue against each other: this renderer does "
-            "not do both (real faces can, with one of them winning)."
-        )
+    if pulled := opposed_pairs(levels):
+        return wrong(f"{' and '.join(pulled[0])} pull against each other, so the renderer does not do both.")
+    words = complete_lists(levels)
     if len(words) >= 2:
         return right(
-            f"{acting.code(levels)} has all AUs of {' and of '.join(words)}. Nothing in the movements says "
-            "which, or whether either was felt."
+            f"{facs_code(levels)} has all AUs of {' and of '.join(words)}. The movements do not say which "
+            "of them was felt, if any."
         )
-    if len(acting.lists_complete(dict.fromkeys(levels, 5.0))) >= 2:
-        weak = [au for au, level in levels.items() if level < 2]
-        return wrong(f"The right ones, but {weak[0]} is too weak to count as present (from B, 2).")
+    if len(complete_lists(dict.fromkeys(levels, 5.0))) >= 2:
+        weak = next(au for au, level in levels.items() if level < OCCURS_AT)
+        return wrong(f"These are the right AUs, but {weak} is too weak to count as present (from B, 2).")
     if words:
-        return wrong(f"It has all AUs of one list, {words[0]}. Add those that a second list lacks.")
-    return wrong("No list is complete. Read a column of the figure from top to bottom: all its large dots.")
+        return wrong(f"One list is complete, {words[0]}. Add the AUs that a second list lacks.")
+    return wrong("No list is complete. Read one column of the figure: you need all its large dots.")
+
+
+# figures
+
+
+@in_house_style
+def draw_atlas(person: int = 10) -> Figure:
+    """The face at rest, then every AU alone at grade E, outlined where it changes the face."""
+    figure, axes = face_grid(3, 6, side=1.28)
+    unchanged = np.array([[1.0, 0, 0], [0, 1, 0]])
+    regions = region(SurfaceMotion(SIDE)(face_with_aus({}, person), list(AUS), unchanged, SIDE))
+    show_face(axes.flat[0], render({}, person)[0])
+    write_on(axes.flat[0], "at rest")
+    for axis, au, changed in zip(axes.flat[1:], AUS, regions, strict=False):
+        show_face(axis, render({au: 5.0}, person)[0])
+        axis.contour(changed, levels=[0.5], colors=OUTLINE, linewidths=0.8)
+        write_on(axis, au_label(au))
+    return figure
+
+
+@in_house_style
+def draw_grades(au: str, person: int = 10) -> Figure:
+    """One AU from 0 to grade E; below each face, whether it counts as present under three cuts."""
+    levels = np.arange(0, 5.01, 0.5)
+    figure, axes = face_grid(2, len(levels), side=0.72, left=1.25, top=0.1)
+    for (face, dots), level in zip(axes.T, levels, strict=True):
+        show_face(face, render({au: float(level)}, person)[0])
+        write_on(face, f"{level:.1f} {letter(level)}".rstrip())
+        for cut in (1, 2, 3):
+            fill, edge = (PRESENT, PRESENT) if level >= cut else ("white", ABSENT)
+            dots.scatter(0, 1 - cut, s=46, facecolor=fill, edgecolor=edge, linewidth=1.2)
+        dots.set(xlim=(-1, 1), ylim=(-2.7, 0.7))
+    name_row(axes[0, 0], f"{au_label(au)}\nintensity and grade".replace(" ", "\n", 1))
+    for cut in (1, 2, 3):
+        label = f"present from {letter(cut)} ({cut})"
+        axes[1, 0].text(-1.1, 1 - cut, label, ha="right", va="center", fontsize=7.5)
+    return figure
+
+
+@in_house_style
+def draw_movements(table: pd.DataFrame, detector_error: float) -> Figure:
+    """The largest movement of each AU at two grades (`movements`), and the error of a detector."""
+    figure = Figure(figsize=(6.2, 4.2), layout="constrained")
+    axis = figure.subplots()
+    low, high = (part.set_index("au") for _, part in table.groupby("grade"))
+    places = np.arange(len(low))
+    axis.hlines(places, low["moved"], high["moved"], color=ABSENT, linewidth=1.4)
+    for rows, fill in ((low, "white"), (high, PRESENT)):
+        label = f"at grade {letter(rows['grade'].iloc[0])}"
+        axis.scatter(rows["moved"], places, s=26, facecolor=fill, edgecolor=PRESENT, label=label, zorder=3)
+    for place, row in zip(places, high.itertuples(), strict=True):
+        axis.text(row.moved + 0.5, place, row.part, va="center", fontsize=7, color="#555555")
+    axis.axvline(detector_error, color="black", linestyle="--", linewidth=0.9, label="error of a detector")
+    axis.set_yticks(places, [au_label(au) for au in low.index])
+    axis.invert_yaxis()
+    axis.grid(axis="y", visible=False)
+    axis.set_xlim(0, high["moved"].max() * 1.15)
+    axis.set_xlabel("largest movement of a landmark (% of the eye distance)")
+    axis.legend(loc="lower right")
+    return figure
+
+
+@in_house_style
+def draw_cuts(table: pd.DataFrame) -> Figure:
+    """Mean base rate over AUs against the grade at which presence begins (`rates_by_cut`)."""
+    figure = Figure(figsize=(4.2, 2.5), layout="constrained")
+    axis = figure.subplots()
+    for (domain, rows), marker in zip(table.groupby("domain", sort=False), "os", strict=False):
+        colour = DOMAIN_COLOURS[domain]
+        axis.plot(rows["at_least"], 100 * rows["base_rate"], marker=marker, color=colour, label=domain)
+    axis.set_xticks(CUTS, [f"{letter(cut)} ({cut})" for cut in CUTS])
+    axis.set_ylim(bottom=0)
+    axis.set_xlabel("an AU counts as present from grade")
+    axis.set_ylabel("mean base rate (% of faces)")
+    if len(table):
+        axis.legend(loc="lower left")
+    return figure
+
+
+@in_house_style
+def draw_lists(table: pd.DataFrame) -> Figure:
+    """Which AUs belong to which textbook list; below, how often a face with any AU has all (`lists_met`)."""
+    aus = [au for au in AUS if any(au in listed for listed in PROTOTYPES.values())]
+    figure = Figure(figsize=(5.6, 5.0), layout="constrained")
+    above, below = figure.subplots(2, 1, sharex=True, height_ratios=[2.6, 1])
+    for column, word in enumerate(table["word"]):
+        listed = [au in PROTOTYPES[word] for au in aus]
+        sizes, colours = np.where(listed, 42, 5), np.where(listed, PRESENT, ABSENT)
+        above.scatter([column] * len(aus), range(len(aus)), s=sizes, color=colours)
+    above.set_yticks(range(len(aus)), [au_label(au) for au in aus])
+    above.invert_yaxis()
+    above.set_title("which AUs a textbook lists under a word")
+    bars = below.bar(table["word"], 100 * table["complete"].fillna(0), width=0.6, color=PRESENT)
+    below.bar_label(bars, [f"{100 * x:.0f}" if x == x else "not\nlabelled" for x in table["complete"]])
+    below.set_ylim(0, 105)
+    below.set_ylabel("have all of them\n(% of faces with any)")
+    return figure
