@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from aubench.inference.predict import crop_spec
 from aubench.inspection.factor_faces import CONDITIONS, SEED, faces_with
 from aufaces.factors import FACTORS
+from aulib.crops import crop_of
 from aulib.evaluate import predict_batches, score_predictions
 from aulib.files import write_json
 from aulib.run import load_run
@@ -27,8 +27,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("results/shift_factors.json"))
     options = parser.parse_args()
     loaded = [load_run(run) for run in options.runs]
-    spec = crop_spec(loaded[0][0].config)
-    if any(crop_spec(model.config) != spec for model, _ in loaded):
+    spec = crop_of(loaded[0][0].config)
+    if any(crop_of(model.config) != spec for model, _ in loaded):
         raise SystemExit("these runs cut their faces differently; give runs of one preset")
     scores: dict[str, dict[str, list[float]]] = {}
     for condition, factors in CONDITIONS.items():

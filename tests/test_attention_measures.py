@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from aubench.inspection.attention_measures import (
+from aubench.inspection.attention import (
     FRACTIONS,
     area_under,
     best_mass,

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from aubench import plots
-from aubench.inspection.attention_measures import FRACTIONS, mass_inside
+from aubench.inspection.attention import FRACTIONS, mass_inside
 from aubench.inspection.attention_study import (
     curve_areas,
     curve_table,

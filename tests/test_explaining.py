@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from aubench.inspection.attention_maps import (
+from aubench.inspection.attention import (
     answers,
     attribution_maps,
     enlarged,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from aubench.inspection.image_measures import GMSD_CONSTANT, compare, gmsd, gradient_magnitude
+from aubench.inspection.reconstructions import GMSD_CONSTANT, compare, gmsd, gradient_magnitude
 
 RAMP = np.tile(np.arange(32) / 100, (32, 1))
 

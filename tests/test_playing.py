@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from aubench.inference.predict import crop_spec
 from aubench.inspection.playground import (
     Controls,
     OpenRun,
@@ -21,7 +20,7 @@ from aubench.inspection.playground import (
 from aufaces.actions import AUS
 from aufaces.domains import DOMAINS, sample_face
 from aulib.batches import Faces
-from aulib.crops import crop_face, crop_matrix
+from aulib.crops import crop_face, crop_matrix, crop_of
 from aulib.evaluate import predict_batches
 from tiny import tiny_model
 
@@ -129,7 +128,7 @@ def test_the_mean_of_the_evidence_is_the_logit(full):
 
 def test_landmarks_come_back_to_the_picture_they_were_cropped_from(full):
     played = render_and_read(full, doing(), SIZE)
-    matrix = crop_matrix(played.true_landmarks, crop_spec(full.model.config))
+    matrix = crop_matrix(played.true_landmarks, crop_of(full.model.config))
     in_crop = played.landmarks @ matrix[:, :2].T + matrix[:, 2]
     np.testing.assert_allclose(in_crop, played.reading.landmarks, atol=1e-3)
 
@@ -139,7 +138,7 @@ def test_the_face_is_cropped_by_its_true_landmarks(full):
     from PIL import Image
 
     config = full.model.config
-    matrix = crop_matrix(played.true_landmarks, crop_spec(config))
+    matrix = crop_matrix(played.true_landmarks, crop_of(config))
     crop = crop_face(Image.fromarray(played.picture), matrix, config.margin_size)
     expected = read_crop(full, crop, played.reading.read_from)
     assert np.array_equal(expected.probability, played.reading.probability)

@@ -14,8 +14,8 @@ from matplotlib.figure import Figure
 from aubench import plots
 from aubench.datasets import label_statistics
 from aubench.inference import predict
+from aubench.inspection import decoding
 from aubench.plots import faces as faces_module
-from aubench.plots import insides
 from aubench.plots.style import DOMAIN_COLOURS, METHOD_COLOURS, au_label, method_colour
 from aubench.report import results
 from aulib.dataset import read_dataset
@@ -181,14 +181,14 @@ class TestInsides:
         model = tiny_model("full").eval()
         faces = torch.rand(3, 3, 32, 32) * 0.4 + 0.2
         model.decoder = torch.nn.Identity()
-        grey = insides.decode(model, model.standardise(faces), faces)
-        np.testing.assert_allclose(grey, insides.shown_input(model, faces), atol=1e-5)
+        grey = decoding.decode(model, model.standardise(faces), faces)
+        np.testing.assert_allclose(grey, decoding.shown_input(model, faces), atol=1e-5)
 
     def test_in_colour_as_well(self):
         model = tiny_model("source-only", colour="rgb").eval()
         faces = torch.rand(2, 3, 32, 32) * 0.4 + 0.2
         model.decoder = torch.nn.Identity()
-        shown = insides.decode(model, model.standardise(faces), faces)
+        shown = decoding.decode(model, model.standardise(faces), faces)
         np.testing.assert_allclose(shown, faces.permute(0, 2, 3, 1).numpy(), atol=1e-5)
 
     def test_a_separating_run_shows_both_rounds_and_a_plain_one_only_its_features(self, drawn):

@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from aubench.datasets import face_finding
-from aubench.inference.predict import crop_spec, evaluate, predict, squares_read, to_picture
+from aubench.inference.predict import evaluate, predict, squares_read, to_picture
 from aubench.report.results import read_run
-from aulib.crops import crop_dataset, crop_matrix
+from aulib.crops import crop_dataset, crop_matrix, crop_of
 from aulib.dataset import read_dataset
 from aulib.evaluate import Predictions
 from aulib.files import write_json
@@ -107,7 +107,7 @@ class TestPredictOnADataset:
     def test_undoes_the_crop(self, finished, tmp_path, monkeypatch):
         data = read_dataset(finished.target)
         config = load_run(finished.full)[0].config
-        crops = crop_dataset(data, crop_spec(config), progress=False)
+        crops = crop_dataset(data, crop_of(config), progress=False)
         exact = Predictions(np.full((len(data), len(config.aus)), 0.5), crops.landmarks)
         monkeypatch.setattr("aubench.inference.predict.predict_batches", lambda *arguments: exact)
         table = predict(finished.full, finished.target, tmp_path / "out.csv")
@@ -199,7 +199,7 @@ class TestPredictOnPhotographs:
 
     def test_coordinates_are_those_of_the_whole_picture(self, photographs, finished, tmp_path):
         table = predict(finished.full, photographs, tmp_path / "out.csv", workers=1).set_index("image")
-        spec = crop_spec(load_run(finished.full)[0].config)
+        spec = crop_of(load_run(finished.full)[0].config)
         as_shown = (
             face_outline(1600) + 0.5
         ) * 2000 / 1600 - 0.5  # it was reduced to 1600 pixels to be searched

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from aubench.inspection.rollout import above_even, rollout, rollout_maps, seen_attention
+from aubench.inspection.attention import above_even, rollout, rollout_maps, seen_attention
 from aulib.model import AUModel
 from tiny import tiny_config, tiny_model
 

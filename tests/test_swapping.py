@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from aubench.inspection.ood_inputs import OCCLUDER, probes_of
+from aubench.inspection.reconstructions import OCCLUDER, probes_of
 from aubench.inspection.swaps import each_exchange, exchange, grid_of, read_grid, what_follows
 from tiny import SIZE, tiny_model
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from aubench.inspection.playground import open_run
-from aubench.inspection.two_rounds import TENSORS, alignment_of, swap_faces, why_no_swap
+from aubench.inspection.swaps import TENSORS, alignment_of, swap_faces, why_no_swap
 from aulib.methods import SUPERVISORS
 
 

@@ -250,7 +250,7 @@ class TestPhotographReader:
         def missing(*arguments):
             raise ModuleNotFoundError("pip install 'aulib[landmarks]'")
 
-        monkeypatch.setattr("aubench.widgets.uploads.find_face", missing)
+        monkeypatch.setattr("aubench.widgets.photograph_reader.find_face", missing)
         reader = PhotographReader(finished.full)
         reader.read("face.png", png_bytes(np.zeros((20, 20, 3), np.uint8)))
         assert reader.newest.wait(WAIT_S)
@@ -284,15 +284,14 @@ class TestSwapExplorer:
         assert explorer.shown.value != before
 
     def test_a_face_of_a_dataset_folder_is_the_crop_that_training_would_cut(self, explorer, finished):
-        from aubench.inference.predict import crop_spec
-        from aulib.crops import crop_dataset
+        from aulib.crops import crop_dataset, crop_of
         from aulib.dataset import read_dataset
 
         explorer.target.origin.value = FOLDER
         explorer.target.number.value = 5
         assert explorer.target.newest.wait(WAIT_S)
         crops = crop_dataset(
-            read_dataset(finished.target), crop_spec(explorer.run.model.config), progress=False
+            read_dataset(finished.target), crop_of(explorer.run.model.config), progress=False
         )
         assert np.array_equal(explorer.target.crop, crops.images[5])
 

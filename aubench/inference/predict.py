@@ -16,7 +16,7 @@ from aubench.datasets.crash_tolerant import map_surviving
 from aubench.datasets.face_finding import OK, FoundFace, Picture, crashed, find_face
 from aubench.datasets.photographs import find_pictures
 from aulib.batches import Faces
-from aulib.crops import CropSpec, crop_dataset, crop_of
+from aulib.crops import crop_dataset, crop_of
 from aulib.dataset import DatasetFolder, manifest_path, read_dataset
 from aulib.evaluate import Predictions, predict_batches, score_predictions
 from aulib.landmarks import move_to_au_centres, to_49
@@ -69,7 +69,7 @@ def evaluate(run: str | Path, dataset: str | Path, split: str = "test", read_fro
     points = min(
         data.num_landmarks, config.num_landmarks
     )  # a 68-point run is scored on 49 where a set has 49
-    crops = crop_dataset(data, crop_spec(config))
+    crops = crop_dataset(data, crop_of(config))
     faces = faces_of(data, crops, split, replace(config, num_landmarks=points))
     reading = predict_batches(model, faces, read_from)
     if points != config.num_landmarks:
@@ -122,10 +122,6 @@ def way_of_reading(settings: dict, name: str | Path, data: DatasetFolder) -> str
     return settings["read_source_from" if is_source else "read_target_from"]
 
 
-def crop_spec(config: ModelConfig) -> CropSpec:
-    return crop_of(config)
-
-
 def _predict_dataset(
     model: AUModel, data: DatasetFolder, read_from: str, workers: int | None
 ) -> pd.DataFrame:
@@ -139,7 +135,7 @@ def _predict_dataset(
     statuses = np.where(has_landmarks, OK, "no landmarks")
     faces = [FoundFace(*pair) for pair in zip(data.table["image"], statuses, strict=True)]
     usable = DatasetFolder(data.root, data.table[has_landmarks].reset_index(drop=True), data.version)
-    crops = crop_dataset(usable, crop_spec(model.config), workers=workers)
+    crops = crop_dataset(usable, crop_of(model.config), workers=workers)
     readings, matrices = [_read(model, crops.images, read_from)], [crops.matrices]
     skipped = data.root / "skipped.csv"
     if skipped.is_file():  # what `aulib prepare` could not use
@@ -149,7 +145,7 @@ def _predict_dataset(
 
 
 def _predict_photographs(model: AUModel, photos: Path, read_from: str, workers: int | None) -> pd.DataFrame:
-    tasks = [Picture(photos, image, crop_spec(model.config)) for image in find_pictures(photos)]
+    tasks = [Picture(photos, image, crop_of(model.config)) for image in find_pictures(photos)]
     faces, readings, matrices, waiting = [], [], [], []
 
     def read_waiting():

@@ -10,15 +10,18 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from aubench.inspection.attention_maps import answers, attribution_maps, evidence_maps, smoothed
-from aubench.inspection.attention_measures import (
+from aubench.inspection.attention import (
     FRACTIONS,
+    answers,
     area_under,
+    attribution_maps,
     best_mass,
     blurred,
     curve,
+    evidence_maps,
     mass_inside,
     random_maps,
+    smoothed,
 )
 from aubench.inspection.shown_faces import ShownFaces, faces_from, kept_faces
 from aulib.dataset import read_dataset

@@ -21,6 +21,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
@@ -199,6 +200,30 @@ def about_decoder(run: str | Path) -> dict | None:
 def decode_faces(decoder: FaceDecoder, features: Tensor, side: Side) -> Tensor:
     """Features (n, C, h, w) as pictures (n, 3, 4h, 4w) in [0, 1], in the light and colour of `side`."""
     return decoder(features, side).clamp(0, 1)
+
+
+def decode(model: AUModel, features: Tensor, faces: Tensor) -> np.ndarray:
+    """R(features) for the eye: standardised values are given the mean and the spread of `faces` again.
+
+    Args:
+        features: (n, C, h, w).  faces: (n, 3, H, H) in [0, 1], the faces whose light they should be shown in.
+
+    Returns:
+        (n, H, H) grey if the model reads luminance, else (n, H, H, 3); in [0, 1].
+    """
+    seen = torch.from_numpy(shown_input(model, faces)).flatten(1)  # (n, pixels)
+    mean, spread = seen.mean(1), seen.std(1).clamp(min=0.02)
+    with torch.no_grad():
+        pictures = model.decoder(features).float()
+    pictures = (pictures * spread[:, None, None, None] + mean[:, None, None, None]).clamp(0, 1)
+    return pictures[:, 0].numpy() if pictures.shape[1] == 1 else pictures.permute(0, 2, 3, 1).numpy()
+
+
+def shown_input(model: AUModel, pictures: Tensor) -> np.ndarray:
+    """What the network sees of (n, 3, H, H) pictures: (n, H, H) luminance or (n, H, H, 3), in [0, 1]."""
+    if model.config.colour == "luminance":
+        return luminance(pictures)[:, 0].numpy()
+    return pictures.permute(0, 2, 3, 1).numpy()
 
 
 @torch.no_grad()

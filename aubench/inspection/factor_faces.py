@@ -8,13 +8,12 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from aubench.inference.predict import crop_spec
 from aufaces.actions import AUS
 from aufaces.domains import STUDIO, number_of_subjects
 from aufaces.factors import FACTORS, face_with
 from aufaces.renderer import FaceRenderer
 from aulib.batches import Faces
-from aulib.crops import CropSpec, crop_face, crop_matrix
+from aulib.crops import CropSpec, crop_face, crop_matrix, crop_of
 from aulib.evaluate import predict_batches
 from aulib.labels import binarise
 from aulib.metrics import au_scores, f1_frame
@@ -67,7 +66,7 @@ def people_of(count: int) -> np.ndarray:
 def answers_under(run: str | Path, factors: set[str], count: int, seed: int = SEED) -> Answers:
     """What a run says of studio faces with these factors of wild, and what is there."""
     model, settings = load_run(run)
-    faces = faces_with(set(factors), count, crop_spec(model.config), model.config.aus, seed)
+    faces = faces_with(set(factors), count, crop_of(model.config), model.config.aus, seed)
     reading = predict_batches(model, faces, settings["read_target_from"])
     return Answers(reading.probability, faces.occurrence)
 

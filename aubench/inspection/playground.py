@@ -12,13 +12,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from aubench.inference.predict import crop_spec, to_picture
+from aubench.inference.predict import to_picture
 from aubench.report.results import domains_with_faces, read_samples
 from aufaces.actions import AUS, OCCURS_AT, Expression
 from aufaces.domains import Sample, domain_called, picture, sample_face
 from aufaces.renderer import FaceRenderer
 from aulib.batches import centre_crop
-from aulib.crops import crop_face, crop_matrix
+from aulib.crops import crop_face, crop_matrix, crop_of
 from aulib.model import AUModel, cells_to_pixels, expected_cells
 from aulib.objective import finds_landmarks
 from aulib.run import WEIGHTS, load_run
@@ -177,7 +177,7 @@ def render_and_read(run: OpenRun | None, controls: Controls, size: int = PICTURE
     if run is None:
         return Played(image, truth)
     config = run.model.config
-    matrix = crop_matrix(truth, crop_spec(config))
+    matrix = crop_matrix(truth, crop_of(config))
     crop = crop_face(_pillow(image), matrix, config.margin_size)
     reading = read_crop(run, crop, run.read_from(controls.domain))
     return Played(image, truth, in_picture(run, reading, matrix), reading)

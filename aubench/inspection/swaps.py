@@ -1,9 +1,28 @@
-"""Shapes exchanged between faces, and back: what texture and shape each keep, as features and as numbers."""
+"""Exchange of shape and texture between faces: both rounds, their steps, and what each factor changes.
 
+Names as in docs/method.md: `_s` source, `_t` target; F~^t = G(S^s, Z^t) has the target's texture and the
+source's shape. The second round separates F~ again and swaps back.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
 import pandas as pd
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
+from aubench.inspection.decoding import (
+    FaceDecoder,
+    about_decoder,
+    decode,
+    decode_faces,
+    load_decoder,
+    side_of,
+)
+from aubench.inspection.playground import OpenRun
+from aulib.batches import centre_crop
+from aulib.methods import SUPERVISORS
 from aulib.metrics import landmark_nme
 from aulib.model import AUModel, expected_cells
 
@@ -89,3 +108,197 @@ def each_exchange(grid: Tensor, points: Tensor, probability: Tensor) -> pd.DataF
 def what_follows(grid: Tensor, points: Tensor, probability: Tensor) -> dict[str, float]:
     """The numbers of `each_exchange`, mean over the pairs."""
     return each_exchange(grid, points, probability).drop(columns=["texture", "shape"]).mean().to_dict()
+
+
+TENSORS = (  # key of the model's outputs, {own} and {other} being s and t; symbol; who makes it of what
+    ("inputs", "X^{own}", "the face, in grey, with mean 0 and variance 1"),
+    ("rich_{own}", "F^{own}", "E of X^{own}"),
+    ("landmarks_{own}", "log S^{own}", "log-soft-max over positions of D_lm of F^{own}"),
+    ("shape_{own}", "S^{own}", "its exponential: each map sums to 1"),
+    ("texture_{own}", "Z^{own}", "T of F^{own}"),
+    ("self_{own}", "G(S^{own}, Z^{own})", "put together again"),
+    ("swapped_{own}", "F~^{own}", "G of S^{other} and Z^{own}: swapped"),
+    ("shape2_{own}", "S~^{own}", "read from F~^{other}, which wears this face's shape"),
+    ("texture2_{own}", "Z~^{own}", "T of F~^{own}"),
+    ("rich2_{own}", "F^^{own}", "G of S~^{own} and Z~^{own}: swapped back"),
+)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing to look at on the way of a face through both rounds.
+
+    name: its symbol.  says: what it is.  picture: (H, W) or (H, W, 3) in [0, 1]; where is_map, a map (h, w)
+    of any range.  aus: AU -> probability, read by D_au; None for maps and for the face itself.  size: of the
+    tensor that is pictured, "48 × 28 × 28".
+    """
+
+    name: str
+    says: str
+    picture: np.ndarray
+    is_map: bool = False
+    aus: dict[str, float] | None = None
+    size: str = ""
+
+
+@dataclass(frozen=True)
+class Swap:
+    """source, target: the steps of each face in order.  alignment: see `alignment_of`.  trace: `trace_both`.
+
+    fitted: pictures come from the decoder that `decoding.fit_decoder` left in the run, else from its own
+    R, which is small and blurred.
+    """
+
+    source: list[Step]
+    target: list[Step]
+    alignment: pd.DataFrame
+    fitted: bool
+    trace: pd.DataFrame
+
+
+def trace(outputs: dict[str, Tensor], own: str = "t") -> pd.DataFrame:
+    """The way of one face through both rounds: a row each of TENSORS with symbol, made by, size, numbers.
+
+    Args:
+        own: "s" or "t", whose way.
+    """
+    half = {"own": own, "other": "s" if own == "t" else "t"}
+    rows = []
+    for key, symbol, made in TENSORS:
+        tensor = outputs[key.format(**half)]
+        if key == "inputs":  # both domains in one batch, source first
+            tensor = tensor.chunk(2)[own == "t"]
+        size = size_of(tensor)
+        row = {"symbol": symbol.format(**half), "made by": made.format(**half), "size": size}
+        rows.append(row | {"numbers": tensor[0].numel()})
+    return pd.DataFrame(rows)
+
+
+def trace_both(outputs: dict[str, Tensor]) -> pd.DataFrame:
+    """Both faces' ways beside each other; sizes are the same.
+
+    Returns:
+        a row each of TENSORS: source, source made by, target, target made by, size, numbers.
+    """
+    source, target = trace(outputs, "s"), trace(outputs, "t")
+    table = pd.DataFrame({"source": source["symbol"], "source made by": source["made by"]})
+    table["target"], table["target made by"] = target["symbol"], target["made by"]
+    return table.join(source[["size", "numbers"]])
+
+
+def size_of(tensor: Tensor) -> str:
+    """ "48 × 28 × 28": channels, rows, columns of the first face."""
+    return " × ".join(map(str, tensor.shape[1:]))
+
+
+def why_no_swap(run: OpenRun) -> str:
+    """Why this run's method cannot exchange shapes; "" if it can."""
+    if run.model.config.au_from_landmarks or not run.model.config.separates:
+        return f"{run.settings['method']} has no separation: there is no texture Z and no reconstruction G"
+    return ""
+
+
+@torch.inference_mode()
+def swap_faces(run: OpenRun, source: np.ndarray, target: np.ndarray) -> Swap:
+    """Exchange the shapes of two margin crops, (S, S, 3) uint8 each.
+
+    Raises:
+        ValueError: the run's method does not separate.
+    """
+    if reason := why_no_swap(run):
+        raise ValueError(reason)
+    crops = np.stack([source, target])
+    pictures, _ = centre_crop(crops, np.zeros((2, 1, 2)), run.model.config.image_size)
+    outputs = run.model(pictures, 1, separate=True)
+    decoder = load_decoder(run.path, run.model) if about_decoder(run.path) else None
+    return Swap(
+        _steps(run, outputs, pictures[:1], "s", "t", decoder),
+        _steps(run, outputs, pictures[1:], "t", "s", decoder),
+        alignment_of(run, outputs),
+        decoder is not None,
+        trace_both(outputs),
+    )
+
+
+def alignment_of(run: OpenRun, outputs: dict[str, Tensor]) -> pd.DataFrame:
+    """How well each supervisor's two ends agree on one pair of faces.
+
+    Args:
+        outputs: of the model's forward on one source and one target face.
+
+    Returns:
+        a row each of SUPERVISORS: supervisor, pair ("S^s, S~^s"), features (cosine of first and second round
+        over all channels and positions), projected (the same through the run's projector, NaN if the run did
+        not train with this supervisor), and features_other, projected_other (the first round against the
+        other face's second round: what two different faces agree by).
+    """
+    rows = []
+    for name, supervisor in SUPERVISORS.items():
+        first, second = outputs[supervisor.first], outputs[supervisor.second]
+        half = supervisor.second[-1]
+        other = outputs[supervisor.second[:-1] + ("t" if half == "s" else "s")]
+        trained = name in run.settings["supervisors"] and run.settings["alignment"] != "l1"
+        project = run.model.projectors[supervisor.projector]
+        rows.append(
+            {
+                "supervisor": name,
+                "pair": _pair(supervisor.projector, half),
+                "features": _cosine(_unit, first, second),
+                "features_other": _cosine(_unit, first, other),
+                "projected": _cosine(project, first, second) if trained else np.nan,
+                "projected_other": _cosine(project, first, other) if trained else np.nan,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _cosine(project, first: Tensor, second: Tensor) -> float:
+    """Projections have length 1: the mean product over faces, or over the positions of a dense projector."""
+    return float((project(first) * project(second)).sum(-1).mean())
+
+
+def _unit(features: Tensor) -> Tensor:
+    return F.normalize(features.flatten(1), dim=-1)
+
+
+def _pair(part: str, half: str) -> str:
+    letter = {"rich": "F", "shape": "S", "texture": "Z"}[part]
+    return f"{letter}^{half}, {letter}{'^' if part == 'rich' else '~'}^{half}"
+
+
+def _steps(
+    run: OpenRun,
+    outputs: dict[str, Tensor],
+    picture: Tensor,
+    own: str,
+    other: str,
+    decoder: FaceDecoder | None,
+) -> list[Step]:
+    def seen(features: Tensor) -> np.ndarray:
+        if decoder is None:
+            return decode(run.model, features, picture)[0]
+        return decode_faces(decoder, features, side_of(picture))[0].permute(1, 2, 0).numpy()
+
+    def decoded(name: str, says: str, key: str) -> Step:
+        features = outputs[key]
+        probability = run.model.au_head(features)[0].sigmoid()[0]
+        aus = dict(zip(run.aus, map(float, probability), strict=True))
+        return Step(name, says, seen(features), aus=aus, size=size_of(features))
+
+    def shape(name: str, says: str, key: str) -> Step:  # where all landmarks are
+        return Step(name, says, outputs[key].sum(1)[0].numpy(), True, size=size_of(outputs[key]))
+
+    def texture(name: str, says: str, key: str) -> Step:
+        return Step(name, says, outputs[key].abs().mean(1)[0].numpy(), True, size=size_of(outputs[key]))
+
+    face = picture[0].permute(1, 2, 0).numpy()
+    return [
+        Step(f"I^{own}", "the face", face, size=size_of(picture)),
+        decoded(f"R(F^{own})", "its features, decoded", f"rich_{own}"),
+        shape(f"S^{own}", "its shape: all landmarks", f"shape_{own}"),
+        texture(f"Z^{own}", "its texture: mean strength", f"texture_{own}"),
+        decoded(f"R(F~^{own})", f"first round: S^{other} with Z^{own}", f"swapped_{own}"),
+        shape(f"S~^{own}", f"its shape again, read from F~^{other}", f"shape2_{own}"),
+        texture(f"Z~^{own}", f"its texture again, read from F~^{own}", f"texture2_{own}"),
+        decoded(f"R(F^^{own})", f"second round: S~^{own} with Z~^{own}", f"rich2_{own}"),
+    ]

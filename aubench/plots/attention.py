@@ -7,10 +7,17 @@ import pandas as pd
 import torch
 from matplotlib.figure import Figure
 
-from aubench.inspection.attention_maps import attribution_maps, evidence_maps, landmark_maps, smoothed
-from aubench.inspection.attention_measures import FRACTIONS, mass_inside
+from aubench.inspection.attention import (
+    FRACTIONS,
+    above_even,
+    attribution_maps,
+    evidence_maps,
+    landmark_maps,
+    mass_inside,
+    rollout_maps,
+    smoothed,
+)
 from aubench.inspection.attention_study import region_means
-from aubench.inspection.rollout import above_even, rollout_maps
 from aubench.inspection.shown_faces import ShownFaces, luminance
 from aubench.plots.insides import lay_over
 from aubench.plots.style import (

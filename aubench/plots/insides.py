@@ -14,8 +14,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from aubench.inspection.decoding import FaceDecoder, about_decoder, decode_faces, load_decoder, side_of
-from aubench.inspection.shown_faces import luminance
+from aubench.inspection.decoding import (
+    FaceDecoder,
+    about_decoder,
+    decode,
+    decode_faces,
+    load_decoder,
+    shown_input,
+    side_of,
+)
 from aubench.plots.style import (
     DOMAIN_COLOURS,
     au_label,
@@ -188,30 +195,6 @@ def sample_pictures(run: str | Path, model: AUModel, domain: str) -> Tensor:
     """The run's kept faces as the model is shown them at test time: (n, 3, H, H) in [0, 1]."""
     samples = read_samples(run, domain)
     return centre_crop(samples.images, samples.landmarks, model.config.image_size)[0]
-
-
-def shown_input(model: AUModel, pictures: Tensor) -> np.ndarray:
-    """What the network sees of (n, 3, H, H) pictures: (n, H, H) luminance or (n, H, H, 3), in [0, 1]."""
-    if model.config.colour == "luminance":
-        return luminance(pictures)
-    return pictures.permute(0, 2, 3, 1).numpy()
-
-
-def decode(model: AUModel, features: Tensor, faces: Tensor) -> np.ndarray:
-    """R(features) for the eye: standardised values are given the mean and the spread of `faces` again.
-
-    Args:
-        features: (n, C, h, w).  faces: (n, 3, H, H) in [0, 1], the faces whose light they should be shown in.
-
-    Returns:
-        (n, H, H) grey if the model reads luminance, else (n, H, H, 3); in [0, 1].
-    """
-    seen = torch.from_numpy(shown_input(model, faces)).flatten(1)  # (n, pixels)
-    mean, spread = seen.mean(1), seen.std(1).clamp(min=0.02)
-    with torch.no_grad():
-        pictures = model.decoder(features).float()
-    pictures = (pictures * spread[:, None, None, None] + mean[:, None, None, None]).clamp(0, 1)
-    return pictures[:, 0].numpy() if pictures.shape[1] == 1 else pictures.permute(0, 2, 3, 1).numpy()
 
 
 def read_evidence(model: AUModel, pictures: Tensor, read_from: str) -> tuple[np.ndarray, np.ndarray]:

@@ -15,8 +15,7 @@ from torch import Tensor
 
 from aubench.inspection import swaps
 from aubench.inspection.decoding import Side, about_decoder, decode_faces, load_decoder, side_alone, side_of
-from aubench.inspection.image_measures import compare
-from aubench.inspection.ood_inputs import probes_of
+from aubench.inspection.reconstructions import compare, probes_of
 from aubench.inspection.shown_faces import ShownFaces
 from aubench.plots.style import DOMAIN_COLOURS, face_grid, head, in_house_style, name_row, show_face, write_on
 from aulib.run import load_run

@@ -7,13 +7,12 @@ from html import escape
 import ipywidgets as widgets
 import numpy as np
 
-from aubench.inference.predict import crop_spec
 from aubench.inspection.playground import OpenRun
 from aubench.report.results import domains_with_faces, read_samples
 from aubench.widgets.newest import NewestWins
+from aubench.widgets.photograph_reader import face_of_upload
 from aubench.widgets.states import message
-from aubench.widgets.uploads import face_of_upload
-from aulib.crops import CropSpec, crop_face, crop_matrix
+from aulib.crops import CropSpec, crop_face, crop_matrix, crop_of
 from aulib.dataset import read_dataset
 from aulib.images import read_picture
 
@@ -121,7 +120,7 @@ class FacePicker(widgets.VBox):
             raise ValueError("name a dataset folder, or synthetic:wild for the rendered set")
         data = _dataset(self.folder.value.strip())
         place = self._place(len(data))
-        crop = _crop_of_row(data, place, crop_spec(self._run.model.config))
+        crop = _crop_of_row(data, place, crop_of(self._run.model.config))
         return crop, f"{data.table['image'].iloc[place]}, {place + 1} of {len(data)}"
 
     def _place(self, available: int) -> int:
@@ -134,7 +133,7 @@ class FacePicker(widgets.VBox):
             self._ask(face_of, message("Looking for a face", f"in {file['name']} ..."))
 
     def _face_of(self, name: str, content: bytes) -> tuple[np.ndarray | None, str]:
-        photograph, state = face_of_upload(name, content, crop_spec(self._run.model.config))
+        photograph, state = face_of_upload(name, content, crop_of(self._run.model.config))
         return (photograph.found.crop if photograph else None), state or escape(name)
 
 

@@ -1,16 +1,20 @@
-"""A photograph uploaded in the browser, and what a run reads from it."""
+"""A photograph uploaded in the browser: its largest face, cropped and read by a run."""
 
+import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 import ipywidgets as widgets
+import numpy as np
 
-from aubench.inference.predict import crop_spec
+from aubench.datasets.face_finding import OK, FoundFace, Picture, find_face, reduction
 from aubench.inspection.playground import in_picture, read_crop
 from aubench.widgets import drawing
 from aubench.widgets.bars import bars
 from aubench.widgets.newest import NewestWins
 from aubench.widgets.states import message, opened
-from aubench.widgets.uploads import face_of_upload
+from aulib.crops import CropSpec, crop_of
+from aulib.images import read_picture
 
 SIDE = 400  # pixels of the longer side of a photograph as shown
 
@@ -56,7 +60,7 @@ class PhotographReader(widgets.VBox):
 
     def _work(self, request):
         name, content = request
-        photograph, state = face_of_upload(name, content, crop_spec(self.run.model.config))
+        photograph, state = face_of_upload(name, content, crop_of(self.run.model.config))
         if photograph is None:
             return state, None, None
         reading = read_crop(self.run, photograph.found.crop, self.run.settings["read_target_from"])
@@ -86,3 +90,41 @@ class PhotographReader(widgets.VBox):
                 None,
             )
         )
+
+
+SHOWN_SIDE = 640  # pixels; a photograph is shown no larger
+
+
+@dataclass(frozen=True)
+class Photograph:
+    """picture: (H, W, 3) uint8, reduced to be shown.  matrix: (2, 3) from its pixels to the crop's."""
+
+    picture: np.ndarray
+    found: FoundFace
+    matrix: np.ndarray
+
+
+def face_of_upload(name: str, content: bytes, spec: CropSpec) -> tuple[Photograph | None, str]:
+    """The largest face of an uploaded file, or None and the HTML of the state to show instead."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "upload" + Path(name).suffix)
+        path.write_bytes(content)
+        try:
+            found = find_face(Picture(path.parent, path.name, spec))
+        except ModuleNotFoundError as error:
+            return None, message("No detector.", str(error), kind="fault")
+        if found.status == "no face found":
+            text = f"in {name}. Faces from the front or nearly so, larger than 40 pixels, are found best."
+            return None, message("No face found", text, kind="fault")
+        if found.status != OK:
+            return None, message(
+                "This picture cannot be used.",
+                f"{name}: {found.status.replace(str(path), name)}",
+                kind="fault",
+            )
+        picture = read_picture(path)
+    full_size = picture.size
+    picture.thumbnail((SHOWN_SIDE, SHOWN_SIDE))
+    to_full = np.linalg.inv(reduction(full_size, picture.size))
+    photograph = Photograph(np.asarray(picture), found, found.matrix @ to_full)
+    return photograph, message("Note:", found.note) if found.note else ""

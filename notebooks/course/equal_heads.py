@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from aubench.inference.predict import crop_spec
 from aubench.inspection.playground import open_run
 from aubench.report.statistics import holm, student_interval
 from aufaces.actions import AUS, OCCURS_AT
@@ -21,7 +20,7 @@ from aufaces.domains import WILD, Sample, picture, sample_face
 from aufaces.people import HAIR_COLOURS, Person, skin_tone
 from aufaces.renderer import FaceRenderer
 from aulib.batches import Faces
-from aulib.crops import crop_face, crop_matrix
+from aulib.crops import crop_face, crop_matrix, crop_of
 from aulib.evaluate import predict_batches
 from aulib.metrics import au_scores, f1_normalised
 
@@ -102,7 +101,7 @@ def render_heads(run: str | Path, heads: int, shots: int, seed: int = 0) -> Equa
     """
     if not (1 <= shots <= SHOTS and 1 <= heads <= WILD.subjects):
         raise ValueError(f"found {heads} heads and {shots} shots, expected 1-{WILD.subjects} and 1-{SHOTS}")
-    spec = crop_spec(open_run(run).model.config)
+    spec = crop_of(open_run(run).model.config)
     crops, about, occurrence = [], [], []
     for head in range(heads):
         scenes = [scene(head, shot, seed) for shot in range(shots)]

@@ -6,7 +6,6 @@ import ipywidgets as widgets
 import numpy as np
 from PIL import Image
 
-from aubench.inference.predict import crop_spec
 from aubench.inspection.factor_faces import SEED
 from aubench.inspection.playground import open_run, read_crop
 from aubench.widgets import drawing
@@ -16,7 +15,7 @@ from aubench.widgets.states import message
 from aufaces.actions import AUS, OCCURS_AT
 from aufaces.factors import FACTORS, face_with
 from aufaces.renderer import FaceRenderer
-from aulib.crops import crop_face, crop_matrix
+from aulib.crops import crop_face, crop_matrix, crop_of
 
 SIDE = 256  # pixels of the picture on the page
 
@@ -30,7 +29,7 @@ class FactorMixer(widgets.Box):
 
     def __init__(self, run: str | Path, count: int = 100, seed: int = SEED):
         self.run, self.count, self.seed = open_run(run), count, seed
-        spec = crop_spec(self.run.model.config)
+        spec = crop_of(self.run.model.config)
         self._spec, self._renderer = spec, FaceRenderer(spec.size)
         wide = widgets.Layout(width="max-content")  # a number of pixels cut the longest line
         self.boxes = {

@@ -10,12 +10,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from aubench.inference.predict import crop_spec
 from aubench.inspection.playground import OpenRun, open_run, read_crop
 from aubench.plots.style import HOUSE, au_label
 from aubench.widgets.newest import NewestWins
 from aufaces.actions import AUS, Expression
-from aulib.crops import crop_face, crop_matrix
+from aulib.crops import crop_face, crop_matrix, crop_of
 from equal_heads import SAME_AGE, SAME_TONE, SIZE, rendered, scene
 
 LEFT, RIGHT = "#8C8C8C", "#D55E00"  # the head compared with, the head as the sliders say
@@ -88,7 +87,7 @@ class SameHead(widgets.VBox):
         sample = scene(head, 0, self.seed)
         face = replace(sample.face, expression=Expression.of(**{au: intensity}))
         image, points = rendered(replace(sample, face=face), melanin, age)
-        spec = crop_spec(self.run.model.config)
+        spec = crop_of(self.run.model.config)
         crop = crop_face(Image.fromarray(image), crop_matrix(points, spec), spec.size)
         probability = read_crop(self.run, crop, self.run.settings["read_target_from"]).probability
         return image, np.array([probability[self.run.aus.index(name)] for name in self.aus])

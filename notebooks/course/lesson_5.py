@@ -12,8 +12,7 @@ from torch import Tensor
 
 from aubench.inspection.decoding import FaceDecoder, decode_faces, side_of
 from aubench.inspection.shown_faces import ShownFaces
-from aubench.inspection.swaps import refuse_without_separation
-from aubench.inspection.two_rounds import size_of
+from aubench.inspection.swaps import refuse_without_separation, size_of
 from aubench.plots.reconstructions import as_pictures
 from aubench.plots.style import DOMAIN_COLOURS, face_grid, in_house_style, name_row, show_face, write_on
 from aulib.metrics import au_scores

@@ -78,7 +78,7 @@ def rounds_of(run: str | Path, count: int) -> tuple[pd.DataFrame, pd.DataFrame]:
         count: pairs of kept test faces that the alignment is the mean of, at most.
     """
     from aubench.inspection.playground import open_run
-    from aubench.inspection.two_rounds import alignment_of
+    from aubench.inspection.swaps import alignment_of
     from aubench.report import results
     from aubench.report.run_values import curves_of
     from aulib.batches import centre_crop

@@ -4,8 +4,8 @@ import ipywidgets as widgets
 import numpy as np
 import torch
 
+from aubench.inspection.decoding import decode
 from aubench.inspection.shown_faces import ShownFaces
-from aubench.plots.insides import decode
 from aubench.widgets import drawing
 from aubench.widgets.bars import bars
 from aulib.model import AUModel, cells_to_pixels, expected_cells

@@ -8,8 +8,10 @@ idea of a face, and no parameters beside the published ones.
 """
 
 import numpy as np
+import torch
 from scipy.ndimage import convolve
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+from torch import Tensor
 
 from aulib.images import LUMINANCE
 
@@ -58,3 +60,24 @@ def _grey(picture: np.ndarray) -> np.ndarray:
 def _halved(grey: np.ndarray) -> np.ndarray:
     height, width = (side // 2 * 2 for side in grey.shape)
     return grey[:height, :width].reshape(height // 2, 2, width // 2, 2).mean((1, 3))
+
+
+FLAT = (0.55, 0.42, 0.36)  # about skin
+OCCLUDER = 0.5
+
+
+def probes_of(face: Tensor, seed: int = 0) -> dict[str, Tensor]:
+    """A face, (3, H, H) in [0, 1], and its spoilt forms, each of the same shape, by name."""
+    noise = torch.rand(face.shape, generator=torch.Generator().manual_seed(seed))
+    half = face.clone()
+    half[:, face.shape[1] // 2 :] = OCCLUDER
+    side = face.clone()
+    side[:, :, face.shape[2] // 2 :] = OCCLUDER
+    return {
+        "as it is": face,
+        "upside down": face.flip(1),
+        "lower half\noccluded": half,
+        "one side\noccluded": side,
+        "flat colour": face.new_tensor(FLAT)[:, None, None].expand_as(face).clone(),
+        "noise": noise.to(face),
+    }

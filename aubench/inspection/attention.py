@@ -1,0 +1,278 @@
+"""Maps of where an AU is read, and how well they localise it.
+
+Evidence maps (class activation maps) are exact for the last layer but coarse. Integrated gradients reach the
+pixels, along a path of faces that no dataset contains. Attention rollout follows a transformer encoder and is
+the same for all AUs. The measures compare a map with a region, with chance, and by deleting pixels.
+"""
+
+from collections.abc import Callable
+from contextlib import ExitStack, contextmanager
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from scipy.integrate import trapezoid
+from scipy.ndimage import gaussian_filter
+from torch import Tensor
+
+from aulib.model import AUModel, expected_cells
+
+PATH_STEPS = 16  # of the integral; `completeness_gap` says what they leave out
+FACES_AT_ONCE = 64
+
+
+def evidence_maps(model: AUModel, pictures: Tensor, read_from: str) -> tuple[Tensor, Tensor]:
+    """The class activation map of every AU's branch, at the size of the picture.
+
+    The logit is the mean of a branch's evidence over its cells, so at the branch's own resolution the map is
+    exact: it equals gradient x activation of the last layer, plus the bias (Zhou et al. 2016 for a linear
+    last layer). Only its enlarging (bilinear) and the receptive field of a cell are not.
+
+    Args:
+        pictures: (n, 3, H, H) in [0, 1].  read_from: see `AUModel.read`.
+
+    Returns:
+        maps (n, A, H, H) in logits, positive where a place speaks for the AU; probability (n, A).
+
+    Raises:
+        ValueError: a model that reads AUs from landmark coordinates has no maps.
+    """
+    refuse_landmark_reader(model)
+    maps, probability = [], []
+    with torch.no_grad():
+        for some in pictures.split(FACES_AT_ONCE):
+            outputs = model.read(some, read_from)
+            maps.append(enlarged(outputs["evidence"], some.shape[-1]))
+            probability.append(outputs["au_logits"].sigmoid())
+    return torch.cat(maps), torch.cat(probability)
+
+
+def attribution_maps(
+    model: AUModel, pictures: Tensor, au: int, read_from: str, steps: int = PATH_STEPS
+) -> tuple[Tensor, Tensor]:
+    """Integrated gradients (Sundararajan et al. 2017, by Captum) of one AU's logit in the network's input.
+
+    The path runs from a flat face to the face in the standardised input that the network reads: in the
+    picture itself it would be no path, since standardising undoes every change of contrast.
+
+    Args:
+        pictures: (n, 3, H, H).  au: index of the AU.  steps: of the integral (Gauss-Legendre).
+
+    Returns:
+        maps (n, H, H), summed over the input's channels; their sum over the picture should be the
+        difference of logits between the face and a flat one; gap (n,) by how much it is not.
+    """
+    from aulib.torchvision_operators import define_missing_operators
+
+    define_missing_operators()  # captum looks at torchvision
+    from captum.attr import LayerIntegratedGradients
+
+    refuse_landmark_reader(model)
+    reads_second = model.au_encoder is not None and read_from == "features"
+    integral = LayerIntegratedGradients(
+        lambda faces: model.read(faces, read_from)["au_logits"],
+        model.au_encoder if reads_second else model.encoder,
+    )
+    maps, gaps = [], []
+    for some in pictures.split(FACES_AT_ONCE // 4):
+        flat = torch.full_like(some, 0.5)  # standardised: zero everywhere
+        found, gap = integral.attribute(
+            some, flat, target=au, n_steps=steps, internal_batch_size=FACES_AT_ONCE,
+            attribute_to_layer_input=True, return_convergence_delta=True,
+        )  # fmt: skip
+        maps.append(found.detach().sum(1))
+        gaps.append(gap.detach())
+    return torch.cat(maps), torch.cat(gaps)
+
+
+def landmark_maps(model: AUModel, pictures: Tensor) -> tuple[Tensor, Tensor]:
+    """Where the landmark detector responds: S at the size of the picture, and the points it is read as.
+
+    Returns:
+        maps (n, K, H, H), each with its cells' shares of 1 (not renormalised by the enlarging); points (n,
+        K, 2) pixels of the picture.
+    """
+    with torch.no_grad():
+        shape = model.read(pictures, "features")["shape"]
+    size = pictures.shape[-1]
+    points = (expected_cells(shape) + 0.5) * (size / shape.shape[-1]) - 0.5
+    return enlarged(shape, size), points
+
+
+def answers(model: AUModel, au: int, read_from: str) -> Callable[[Tensor], Tensor]:
+    """The probability of one AU as a function of pictures: (n, 3, H, H) -> (n,)."""
+
+    def probability(pictures: Tensor) -> Tensor:
+        with torch.no_grad():
+            parts = [
+                model.read(some, read_from)["au_logits"][:, au] for some in pictures.split(FACES_AT_ONCE)
+            ]
+        return torch.cat(parts).sigmoid()
+
+    return probability
+
+
+def smoothed(maps: Tensor, pixels: int = 5) -> Tensor:
+    """(n, H, W) -> the mean of `pixels` x `pixels` around each: gradients flicker from pixel to pixel."""
+    return F.avg_pool2d(maps[:, None], pixels, 1, pixels // 2, count_include_pad=False)[:, 0]
+
+
+def enlarged(maps: Tensor, size: int) -> Tensor:
+    """(n, M, h, w) -> (n, M, size, size), bilinear."""
+    return F.interpolate(maps.float(), (size, size), mode="bilinear", align_corners=False)
+
+
+def refuse_landmark_reader(model: AUModel) -> None:
+    if model.config.au_from_landmarks:
+        raise ValueError("this run reads AUs from landmark coordinates: no place has evidence to map")
+
+
+def rollout_maps(model: AUModel, pictures: Tensor) -> Tensor:
+    """How much each place reaches the patches' mean at the last layer: (n, H, H), each map summing to 1.
+
+    Raises:
+        ValueError: the encoder is no transformer, or one whose layers attend within windows or over maps of
+            several sizes, where the product is not defined.
+    """
+    with seen_attention(model.encoder) as layers, torch.no_grad():
+        model.read(pictures, "features")
+    name = model.config.backbone or "the own encoder"
+    if not layers:
+        raise ValueError(
+            f"{name} has no attention layers to roll out; train with a timm vision transformer, "
+            "for example backbone='vit_tiny_patch16_224'"
+        )
+    tokens = layers[0].shape[-1]
+    if any(layer.shape != layers[0].shape for layer in layers) or len(layers[0]) != len(pictures):
+        raise ValueError(
+            f"{name} attends within windows or at several sizes; rollout needs the same tokens throughout"
+        )
+    side = int(tokens**0.5)
+    prefix = tokens - side * side  # class and register tokens come first
+    flow = rollout(layers)[:, prefix:, prefix:].mean(1)  # (n, patches)
+    maps = enlarged(flow.view(len(pictures), 1, side, side), pictures.shape[-1])[:, 0]
+    return maps / maps.sum((1, 2), keepdim=True)
+
+
+def above_even(maps: Tensor) -> tuple[Tensor, Tensor]:
+    """What to show of maps that sum to 1: each place's excess over an even map, and how large it is at most.
+
+    The shortcuts keep rollout near an even map, so that its values themselves would all look bright.
+
+    Args:
+        maps: (n, H, W).
+
+    Returns:
+        excess (n, H, W) in [0, 1], 1 at the highest place and 0 wherever a map is not above even; peak (n,),
+        the highest value over the even one, at least 1.
+    """
+    times = maps * maps[0].numel()
+    peak = times.amax((1, 2))
+    excess = (times - 1).clamp(min=0) / (peak - 1).clamp(min=1e-6)[:, None, None]
+    return excess, peak
+
+
+def rollout(layers: list[Tensor]) -> Tensor:
+    """Attention of all layers, first to last, each (n, heads, N, N), rows summing to 1 -> (n, N, N), same."""
+    flow = torch.eye(layers[0].shape[-1]).expand(len(layers[0]), -1, -1)
+    for layer in layers:
+        mixed = 0.5 * layer.mean(1) + 0.5 * torch.eye(layer.shape[-1])
+        flow = mixed @ flow
+    return flow
+
+
+@contextmanager
+def seen_attention(encoder: torch.nn.Module):
+    """While it lasts, every timm attention layer leaves its softmax in the list given.
+
+    The fused kernel never forms the matrix, so the layers take timm's plain way for as long.
+    """
+    seen: list[Tensor] = []
+    with ExitStack() as undo:
+        for module in encoder.modules():
+            if hasattr(module, "fused_attn") and hasattr(module, "attn_drop"):
+                undo.callback(setattr, module, "fused_attn", module.fused_attn)
+                module.fused_attn = False
+                hook = module.attn_drop.register_forward_pre_hook(
+                    lambda _, inputs: seen.append(inputs[0].detach())
+                )
+                undo.callback(hook.remove)
+        yield seen
+
+
+FRACTIONS = (0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0)
+BLUR = 10.0  # pixels at 112: what is left of a face then shows no AU
+
+
+def mass_inside(maps: np.ndarray, regions: np.ndarray) -> np.ndarray:
+    """Share of a map's positive mass that lies within a region.
+
+    Args:
+        maps: (..., H, W).  regions: (..., H, W) bool, or weights in [0, 1].
+
+    Returns:
+        (...) in [0, 1]; NaN for a map that is nowhere positive. A map that ignores the picture gets the
+        region's share of the area on average: that is chance.
+    """
+    positive = np.clip(maps, 0, None)
+    total = positive.sum((-2, -1))
+    inside = (positive * regions).sum((-2, -1))
+    return np.divide(inside, total, out=np.full(np.shape(inside), np.nan), where=total > 0)
+
+
+def best_mass(regions: np.ndarray, cells: int) -> np.ndarray:
+    """The largest share that a map of `cells` x `cells` cells, enlarged bilinearly, could have inside.
+
+    The share is a mean over cells of the shares of maps of one cell, so the best map is one of those.
+
+    Args:
+        regions: (n, H, H) bool.
+
+    Returns:
+        (n,).
+    """
+    one_cell = torch.eye(cells * cells).view(cells * cells, 1, cells, cells)
+    maps = enlarged(one_cell, regions.shape[-1])[:, 0].flatten(1).numpy()  # (cells^2, H * H)
+    shares = maps @ regions.reshape(len(regions), -1).T.astype(np.float32) / maps.sum(1, keepdims=True)
+    return shares.max(0)
+
+
+def random_maps(count: int, size: int, cells: int, seed: int) -> Tensor:
+    """(count, size, size): maps as coarse as a branch's, of noise. The chance line of the curves."""
+    noise = torch.rand(count, 1, cells, cells, generator=torch.Generator().manual_seed(seed))
+    return enlarged(noise, size)[:, 0]
+
+
+def blurred(pictures: Tensor) -> Tensor:
+    """What replaces a pixel that is taken away: the face, so blurred that no AU is left in it."""
+    sigma = BLUR * pictures.shape[-1] / 112
+    return torch.from_numpy(gaussian_filter(pictures.numpy(), (0, 0, sigma, sigma), mode="nearest"))
+
+
+def curve(
+    answer: Callable[[Tensor], Tensor], start: Tensor, end: Tensor, maps: Tensor, fractions=FRACTIONS
+) -> Tensor:
+    """The answer while pixels of `start` become those of `end`, the map's highest first (Petsiuk 2018).
+
+    Deletion: start is the face and end a blurred one; the sooner the answer falls, the better the map says
+    what the answer rests on. Insertion: the other way round.
+
+    Args:
+        answer: pictures (n, 3, H, H) -> (n,).  start, end: (n, 3, H, H).  maps: (n, H, H).
+
+    Returns:
+        (n, F): the answer at each fraction of the pixels replaced.
+    """
+    n, pixels = len(start), maps[0].numel()
+    order = maps.flatten(1).argsort(dim=1, descending=True, stable=True)
+    rank = torch.empty_like(order).scatter_(1, order, torch.arange(pixels).expand(n, -1))
+    values = []
+    for fraction in fractions:
+        replaced = (rank < round(fraction * pixels)).view(n, 1, *maps.shape[1:])
+        values.append(answer(torch.where(replaced, end, start)))
+    return torch.stack(values, 1)
+
+
+def area_under(curves: np.ndarray, fractions=FRACTIONS) -> np.ndarray:
+    """Mean height of curves (..., F), by trapezoids: in [0, 1] for probabilities."""
+    return trapezoid(curves, fractions, axis=-1) / (fractions[-1] - fractions[0])
