@@ -24,8 +24,6 @@ losses
 training
     training               step, validation on the source, checkpoint, resume
     warm_start             the steps before the rounds, taken once by all runs that share them
-    gradients              each term's share of the gradient of what all terms train
-    interrupts             Ctrl-C waits for the end of a step
     distributed            several processes train as one
     train_run              names in, run folder out: one method trained, all written
     run                    a finished run's model on disk and back

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from aulib import distributed
 from aulib.contrastive import Projections, alignment_term
 from aulib.losses import (
     au_occurrence_loss,
@@ -160,3 +161,35 @@ def adversary_loss(model: AUModel, outputs: dict, source: dict, target: dict) ->
         real, fake = adversary(both).chunk(2)
         total = total + real_fake_loss(real, fake)
     return total
+
+
+def shared_parameters(model: AUModel) -> list[Tensor]:
+    """The weights that all terms train: E's last layer, and G if the model has it.
+
+    The last shared layer stands for the encoder, as in GradNorm (Chen et al. 2018): the whole of E would cost
+    a full backward pass for each term.
+    """
+    parts = [model.encoder.out] + ([model.reconstruction] if model.config.separates else [])
+    return [parameter for part in parts for parameter in part.parameters()]
+
+
+def gradient_shares(model: AUModel, weighted: dict[str, Tensor]) -> dict[str, float]:
+    """`share.NAME`: norm of the gradient of each weighted term over the sum of these norms, in [0, 1].
+
+    A supervisor may have a loss and yet no gradient left; its share shows it. Norms are summed, so terms with
+    opposite gradients both count. All shares are 0 if no term reaches the shared parameters. The graph is
+    kept and no gradient is stored, so training is not changed.
+
+    Args:
+        weighted: name -> () term times the factor it has in the objective.
+    """
+    parameters = shared_parameters(model)
+    norms = {}
+    for name, term in weighted.items():
+        gradients = [None]
+        if term.requires_grad:
+            gradients = torch.autograd.grad(term, parameters, retain_graph=True, allow_unused=True)
+        squares = [distributed.mean(g).float().square().sum() for g in gradients if g is not None]
+        norms[name] = float(torch.stack(squares).sum().sqrt()) if squares else 0.0
+    total = sum(norms.values())
+    return {f"share.{name}": norm / total if total else 0.0 for name, norm in norms.items()}

@@ -6,11 +6,14 @@ bit for bit on the CPU.
 
 import json
 import math
+import signal
+import threading
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm.auto import tqdm
@@ -18,11 +21,16 @@ from tqdm.auto import tqdm
 from aulib import distributed
 from aulib.batches import Faces, take_batch
 from aulib.evaluate import predict_batches, score_predictions
-from aulib.gradients import gradient_shares, measured_at
-from aulib.interrupts import HeldInterrupt
 from aulib.methods import Method, Preset
 from aulib.model import ADVERSARIES, GENERATING, AUModel
-from aulib.objective import Objective, adversary_loss, finds_landmarks, loss_terms, weigh
+from aulib.objective import (
+    Objective,
+    adversary_loss,
+    finds_landmarks,
+    gradient_shares,
+    loss_terms,
+    weigh,
+)
 from aulib.warm_start import WarmStart
 
 if TYPE_CHECKING:
@@ -32,6 +40,7 @@ SELECT_FROM = 0.7  # the best of the evaluations in the last 30 % of the steps i
 EVALUATIONS = 4
 DECODED_FACES = 1  # of each domain and step; the image decoder is only there to look at
 LOG_EVERY = 10
+MEASUREMENTS = 3  # of the gradient's shares, evenly over the steps with all terms; one costs about two steps
 
 
 @dataclass(frozen=True)
@@ -58,6 +67,12 @@ def ramp_at(step: int, steps: int, preset: Preset) -> float:
     if step < start:
         return 0.0
     return min(1.0, (step - start + 1) / max(1.0, preset.ramp * steps))
+
+
+def measured_at(steps: int, first: int) -> set[int]:
+    """The MEASUREMENTS steps at which gradient shares are measured, from step `first` to the last."""
+    last = steps - 1
+    return {round(step) for step in np.linspace(min(first, last), last, MEASUREMENTS)}
 
 
 def make_optimizers(model: AUModel, preset: Preset) -> dict[str, torch.optim.Optimizer]:
@@ -371,3 +386,34 @@ class Progress:
             run.average.load_state_dict(state["average"])
         for name, optimizer in run.optimizers.items():
             optimizer.load_state_dict(state["optimizers"][name])
+
+
+class HeldInterrupt:
+    """Delays Ctrl-C to the end of a training step, so that a checkpoint never holds half a step.
+
+    The first interrupt is noted, and `raise_if_any` raises it. A second interrupt is raised at once. Outside
+    the main thread, where Python delivers no signals, this does nothing.
+    """
+
+    def __enter__(self) -> "HeldInterrupt":
+        self.noted = False
+        self.previous = None
+        if threading.current_thread() is threading.main_thread():
+            self.previous = signal.signal(signal.SIGINT, self._note)
+        return self
+
+    def _note(self, number, frame) -> None:
+        if self.noted:
+            raise KeyboardInterrupt
+        self.noted = True
+
+    def raise_if_any(self) -> None:
+        """Raises KeyboardInterrupt if an interrupt was noted."""
+        if self.noted:
+            raise KeyboardInterrupt
+
+    def __exit__(self, error, *_) -> None:
+        if self.previous is not None:
+            signal.signal(signal.SIGINT, self.previous)
+        if error is None:  # one that came after the last check
+            self.raise_if_any()

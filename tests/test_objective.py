@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -17,7 +19,9 @@ from aulib.objective import (
     Objective,
     adversary_loss,
     check_weights,
+    gradient_shares,
     loss_terms,
+    shared_parameters,
     weigh,
 )
 from tiny import AUS, SIZE, tiny_faces, tiny_model
@@ -206,3 +210,51 @@ class TestAdversaryLoss:
             if any(value.grad is not None and value.grad.any() for value in part.parameters())
         }
         assert moved == ADVERSARIES
+
+
+@pytest.fixture
+def full_model():
+    return tiny_model("full")
+
+
+def test_shares_follow_the_norms_of_the_weighted_gradients(full_model):
+    in_encoder, in_g = next(full_model.encoder.out.parameters()), next(full_model.reconstruction.parameters())
+    # gradients (3, 4) in one place, norm 5; (15,) in another; a term that pulls the other way counts as much
+    terms = {
+        "a": 3 * in_encoder.flatten()[0] + 4 * in_g.flatten()[0],
+        "b": 15 * in_g.flatten()[1],
+        "against": -5 * in_encoder.flatten()[2],
+    }
+    shares = gradient_shares(full_model, terms)
+    assert shares == pytest.approx({"share.a": 0.2, "share.b": 0.6, "share.against": 0.2})
+
+
+def test_a_term_that_reaches_nothing_shared_has_no_share(full_model):
+    terms = {
+        "own": 2 * full_model.au_head.bias.sum(),
+        "constant": torch.tensor(3.0),
+        "shared": full_model.encoder.out[0].weight.sum(),
+    }
+    shares = gradient_shares(full_model, terms)
+    assert shares == {"share.own": 0, "share.constant": 0, "share.shared": 1}
+    assert gradient_shares(full_model, {"own": terms["own"]}) == {"share.own": 0}
+
+
+def test_measuring_leaves_no_gradient_and_keeps_the_graph(full_model):
+    term = full_model.encoder.out[0].weight.square().sum()
+    gradient_shares(full_model, {"term": term})
+    assert all(parameter.grad is None for parameter in full_model.parameters())
+    term.backward()
+    assert full_model.encoder.out[0].weight.grad.abs().sum() > 0
+
+
+def test_a_model_without_g_shares_its_encoder_only():
+    plain, full = tiny_model("source-only"), tiny_model("full")
+    assert len(shared_parameters(full)) > len(shared_parameters(plain)) > 0
+
+
+def test_the_shares_of_a_run_stand_in_its_history_and_sum_to_one(finished):
+    history = pd.read_csv(finished.full / "history.csv")
+    shares = history[[name for name in history if name.startswith("share.")]].dropna()
+    assert {"share.au_source", "share.texture_target"} <= set(shares.columns) and len(shares)
+    np.testing.assert_allclose(shares.sum(axis=1), 1)

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import threading
 from dataclasses import replace
 
 import numpy as np
@@ -18,11 +19,14 @@ from aulib.model import cells_to_pixels, expected_cells
 from aulib.objective import TERMS, Objective
 from aulib.training import (
     ADVERSARIES,
+    MEASUREMENTS,
+    HeldInterrupt,
     Progress,
     Run,
     Schedule,
     fit,
     make_optimizers,
+    measured_at,
     ramp_at,
     train_step,
     validation_f1,
@@ -112,6 +116,13 @@ class TestRamp:
     def test_no_delay_and_no_ramp_is_full_weight_from_the_first_step(self):
         preset = replace(PRESETS["fast"], separation_starts=0.0, ramp=0.0)
         assert [ramp_at(step, 10, preset) for step in range(10)] == [1.0] * 10
+
+
+@pytest.mark.parametrize(("steps", "first"), [(400, 200), (2, 0), (1, 0), (3, 9)])
+def test_shares_are_measured_from_where_terms_are_complete_to_the_last_step(steps, first):
+    steps_measured = measured_at(steps, first)
+    assert min(steps_measured) == min(first, steps - 1) and max(steps_measured) == steps - 1
+    assert len(steps_measured) == min(MEASUREMENTS, steps - min(first, steps - 1))
 
 
 class TestOptimizers:
@@ -438,3 +449,57 @@ def test_terms_of_every_method_are_logged_by_name(tmp_path):
     assert METHODS["full"].weights.keys() <= logged and logged - TERMS.keys() == {
         "step", "seconds", "total", "decoder", "adversaries", "validation_f1",
     }  # fmt: skip
+
+
+class TestHeldInterrupt:
+    def test_an_interrupt_waits_until_it_is_asked_for(self):
+        reached = []
+        with pytest.raises(KeyboardInterrupt), HeldInterrupt() as interrupt:
+            os.kill(os.getpid(), signal.SIGINT)
+            reached.append("the rest of the step")
+            interrupt.raise_if_any()
+            reached.append("the next step")
+        assert reached == ["the rest of the step"]
+
+    def test_a_second_interrupt_is_not_held(self):
+        reached = []
+        with pytest.raises(KeyboardInterrupt), HeldInterrupt():
+            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGINT)
+            reached.append("after two")
+        assert not reached
+
+    def test_the_former_handler_is_back_afterwards(self):
+        before = signal.getsignal(signal.SIGINT)
+        with HeldInterrupt():
+            assert signal.getsignal(signal.SIGINT) != before
+        assert signal.getsignal(signal.SIGINT) == before
+
+    def test_one_that_nobody_asked_for_is_raised_at_the_end(self):
+        reached = []
+        with pytest.raises(KeyboardInterrupt):
+            with HeldInterrupt() as interrupt:
+                interrupt.raise_if_any()
+                os.kill(os.getpid(), signal.SIGINT)
+                reached.append("the last save")
+        assert reached
+
+    def test_an_error_is_not_hidden_by_an_interrupt(self):
+        with pytest.raises(FloatingPointError), HeldInterrupt():
+            os.kill(os.getpid(), signal.SIGINT)
+            raise FloatingPointError
+
+    def test_outside_the_main_thread_it_does_nothing(self):
+        before, failures = signal.getsignal(signal.SIGINT), []
+
+        def work():
+            try:
+                with HeldInterrupt() as interrupt:
+                    interrupt.raise_if_any()
+            except BaseException as error:
+                failures.append(error)
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+        assert not failures and signal.getsignal(signal.SIGINT) == before
