@@ -1,13 +1,4 @@
-"""Points on a circle, moved by hand: a pointer drags them, Tab and the arrow keys do without one.
-
-An anywidget, since no control of ipywidgets can be dragged over a picture. The page holds no arithmetic of
-losses: it sends angles, and draws the pulls that Python sends back.
-"""
-
-import anywidget
-import traitlets
-
-SCRIPT = """
+// Points on a circle: drag them, or Tab to one and press arrow keys. Python computes the pulls.
 const SPACE = "http://www.w3.org/2000/svg", RADIUS = 100, VIEWS = ["first", "second"];
 
 function made(kind, parent, attributes) {
@@ -110,34 +101,3 @@ function render({ model, el }) {
   return () => { for (const name of [...VIEWS, "pulls"]) model.off(`change:${name}`, draw); };
 }
 export default { render };
-"""
-
-STYLE = """
-.circle-points { width: 300px; max-width: 100%; background: white; touch-action: none; user-select: none; }
-.circle-line { fill: none; stroke: #bbbbbb; }
-.circle-join { stroke-width: 1.4; opacity: 0.6; }
-.circle-point { cursor: grab; outline: none; }
-.circle-point:active { cursor: grabbing; }
-.circle-ring { fill: none; stroke-width: 2.6; pointer-events: stroke; }
-.circle-grip { fill: none; stroke: transparent; stroke-width: 10; pointer-events: stroke; }
-.circle-focus { fill: none; stroke: transparent; stroke-dasharray: 3 3; pointer-events: none; }
-.circle-point:focus .circle-focus { stroke: black; }
-.circle-pull { fill: none; stroke: #333333; stroke-width: 1.5; pointer-events: none; }
-.circle-number { font: 12px sans-serif; text-anchor: middle; dominant-baseline: central; }
-.circle-number { pointer-events: none; }
-"""
-
-
-class CirclePoints(anywidget.AnyWidget):
-    """Dots (first views) and rings (second views) of N faces on a circle.
-
-    first, second: (N,) degrees, counter-clockwise from the right; both sides set them.
-    pulls: what Python says of the points at `at` ([first, second]): lengths, 2 rows of N, in radii, above 0
-    counter-clockwise; drawn as long as the points are still there.
-    """
-
-    _esm, _css = SCRIPT, STYLE
-    first = traitlets.List(traitlets.Float()).tag(sync=True)
-    second = traitlets.List(traitlets.Float()).tag(sync=True)
-    colours = traitlets.List(traitlets.Unicode()).tag(sync=True)
-    pulls = traitlets.Dict({"at": [], "lengths": []}).tag(sync=True)
