@@ -14,6 +14,4 @@ renderer           a face as pixels, labels and landmarks
 shading            light on the surface
 visibility         what of the surface is seen
 moved_regions      where an AU moves what is seen: the ground truth of attention
-warp_start         the ray tracer started quietly
-storage            the cache of heads, atomic writes
 """

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from aufaces.heads import CAVITY, SKIN, Head
+from aufaces.painting import ramp
 
 # The same sixteen, in the same order, as aulib.labels.SYNTHETIC_AUS; kept here so that workers import no
 # torch.
@@ -112,7 +113,7 @@ class ActionShapes:
     def __init__(self, head: Head):
         self.head = head
         skin = ((head.part == SKIN) | (head.part == CAVITY))[:, None]
-        leftness = _smooth(-0.05, 0.05, head.vertices[:, 0])[:, None]
+        leftness = ramp(-0.05, 0.05, head.vertices[:, 0])[:, None]
         self.left = np.zeros((len(AUS), *head.vertices.shape), np.float32)
         self.right = np.zeros_like(self.left)
         for row, au in enumerate(AUS):
@@ -158,11 +159,6 @@ class ActionShapes:
                     step = step * ((self.head.part == SKIN)[:, None])
                 moved = moved + step
         return moved
-
-
-def _smooth(low: float, high: float, x: np.ndarray) -> np.ndarray:
-    t = np.clip((x - low) / (high - low), 0, 1)
-    return t * t * (3 - 2 * t)
 
 
 def _field(head: Head, name: str, side: int) -> np.ndarray:

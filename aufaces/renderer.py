@@ -5,19 +5,20 @@ renderer keeps one head mesh, moves its vertices, rasterises it from the camera 
 shades what is seen.
 """
 
+import os
+import tempfile
+import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import warp as wp
 
 from aufaces import actions, appearance, painting, shading, visibility
-from aufaces.heads import EYE_LEFT, EYE_RIGHT, Head, load_head
-from aufaces.landmark_vertices import landmark_table
+from aufaces.heads import EYE_LEFT, EYE_RIGHT, Head, cache_root, load_head
 from aufaces.people import Person
-from aufaces.storage import cache_root
-from aufaces.warp_start import start_warp
 
 EYE_RADIUS = 0.143
 MIDDLE = np.array([0.0, -0.28, -0.1])  # the head turns about a point inside it
@@ -25,6 +26,8 @@ LIT_MIDDLE, LIT_RADIUS = np.array([0.0, 0.0, -0.3]), 1.7  # the ball whose shado
 PERSONAL = ("skin", "lips", "hair", "cloth", "iris", "teeth", "gloss", "pupil", "iris_size", "strands")
 SCENE = np.dtype(shading.Scene.numpy_dtype())
 LIGHT_SIDE = 144  # texels of the shadow map: as fine as pixels at 112 px
+NO_CARD = b"Could not find or load the NVIDIA CUDA driver"
+STARTING = threading.Lock()  # only one thread at a time may redirect standard error
 
 
 @dataclass(frozen=True)
@@ -95,6 +98,26 @@ def rotation(yaw: float, pitch: float, roll: float) -> np.ndarray:
     return tilt @ turn @ nod
 
 
+@lru_cache(maxsize=1)
+def start_warp() -> None:
+    """Initialise warp once, without its warning that there is no CUDA driver.
+
+    Warp writes that line to the file descriptor of standard error (`cuda_util.cpp`), which no log level
+    or `sys.stderr` reaches, and a notebook would show it as a red box. So the descriptor is redirected to a
+    file while warp starts; every other line is written to standard error afterwards.
+    """
+    with STARTING, tempfile.TemporaryFile() as log:
+        stderr = os.dup(2)
+        os.dup2(log.fileno(), 2)
+        try:
+            wp.init()
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+            log.seek(0)
+            os.write(2, b"".join(line for line in log if NO_CARD not in line))
+
+
 class FaceRenderer:
     """Renders faces at one size. Holds the mesh and the paint of recently seen people.
 
@@ -118,7 +141,6 @@ class FaceRenderer:
         self.people: OrderedDict = OrderedDict()
         head = self.head
         self._eyes = [np.flatnonzero(head.part == eye) for eye in (EYE_LEFT, EYE_RIGHT)]
-        self._landmark_rows, self._landmark_weights = landmark_table(head)
         on = dict(device=device)
         self._points, self._screen, self._light = (
             visibility.Refilled(head.vertices, wp.vec3, device) for _ in range(3)
@@ -187,10 +209,9 @@ class FaceRenderer:
             self._draw_lit.launch()
         self._scenes.fill(scene)
         self._shade(look.marks, look.marks2, colour_paint, relief_paint)
-        points = (vertices[self._landmark_rows] * self._landmark_weights[..., None]).sum(1)
         return Rendering(
             self._image.numpy().copy(),
-            seen(points)[:, :2].astype(np.float32),
+            seen(self.looks.points(vertices))[:, :2].astype(np.float32),
             vertices,
             lambda points: seen(points)[:, :2],
             eyes,

@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from aufaces.actions import AUS, OCCURS_AT
-from aufaces.storage import cache_root
+from aufaces.heads import atomic_file, cache_root
 
 VERSION = 4  # raise whenever the same seed would give other bytes
 CHUNK = 25
@@ -173,7 +173,7 @@ def _render_all(part: Path, about: dict, workers: int | None, progress: bool) ->
                 bar.update(min(CHUNK, about["n"] - chunk * CHUNK))
             return
         threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-        root = str(Path(__file__).resolve().parents[2])
+        root = str(Path(__file__).resolve().parents[1])
         path = os.pathsep.join(p for p in (root, os.environ.get("PYTHONPATH", "")) if p)
         environment = {**os.environ, **threads, "PYTHONPATH": path}
         processes, logs = [], []
@@ -240,11 +240,8 @@ def render_chunk(part: Path, about: dict, chunk: int) -> None:
             + [f"{level:.2f}" for level in intensity]
             + [f"{value:.3f}" for value in landmarks.T.ravel()]
         )
-    target = _chunk_file(part, chunk)
-    temporary = target.with_suffix(f".{os.getpid()}.tmp")
-    with open(temporary, "w", newline="") as stream:
+    with atomic_file(_chunk_file(part, chunk)) as temporary, open(temporary, "w", newline="") as stream:
         csv.writer(stream, lineterminator="\n").writerows(rows)
-    os.replace(temporary, target)
 
 
 _RENDERERS: dict = {}  # one per process and size: building one takes a second

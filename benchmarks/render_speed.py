@@ -19,8 +19,7 @@ from record import as_promised, record
 
 from aufaces import clutter
 from aufaces.domains import domain_called, picture, sample_face
-from aufaces.renderer import FaceRenderer
-from aufaces.warp_start import start_warp
+from aufaces.renderer import FaceRenderer, start_warp
 
 PARTS = {  # of a face, and the functions that make them
     "drawing the head": (FaceRenderer, "_draw"),

@@ -9,8 +9,7 @@ import warp as wp
 
 from aufaces.actions import AUS, Expression
 from aufaces.people import Person, sample_person
-from aufaces.renderer import Face, FaceRenderer, Shot
-from aufaces.warp_start import NO_CARD, start_warp
+from aufaces.renderer import NO_CARD, Face, FaceRenderer, Shot, start_warp
 
 SIZE = 96
 
