@@ -189,7 +189,7 @@ class TestPredictOnPhotographs:
         def last_first(work, tasks, workers, crashed):  # workers finish in any order
             return map(work, tasks[::-1])
 
-        monkeypatch.setattr("aubench.inference.predict.map_surviving", last_first)
+        monkeypatch.setattr("aubench.inference.predict.crash_tolerant_map", last_first)
         predict(finished.full, photographs, tmp_path / "out.csv")
         table = pd.read_csv(tmp_path / "out.csv").set_index("image")
         assert table.index.tolist() == ["black.png", "broken.jpg", "trip/grey.png", "white.png"]

@@ -1,83 +1,72 @@
-"""A process pool that outlives what kills its workers: one bad file must not stop ten thousand good ones."""
+"""A parallel map that survives the death of a worker: one bad file must not stop ten thousand good ones."""
 
 import os
 import signal
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import FIRST_COMPLETED, wait
+from itertools import islice
 from multiprocessing import get_context
 from typing import TypeVar
+
+from pebble import ProcessExpired, ProcessPool
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
-FEW = 64  # tasks; fewer are done sooner here than new processes start
+FEW = 64  # tasks; starting processes takes longer than doing fewer tasks here
 
 
-def map_surviving(
+def crash_tolerant_map(
     work: Callable[[Task], Result], tasks: list[Task], workers: int | None, crashed: Callable[[Task], Result]
 ) -> Iterator[Result]:
-    """Results of `work` over `tasks`, in the order they are finished.
+    """Yield `work(task)` for each task, in the order they finish.
 
-    Processes are spawned, so `work` and tasks must be picklable. If a worker dies (a crash in a decoder, out
-    of memory), the tasks in flight are repeated one by one in processes of their own, and one that kills its
-    own process again yields `crashed(task)`.
+    A task that kills its worker (a crash in a decoder, out of memory) yields `crashed(task)`. Workers are
+    spawned, so `work` and the tasks must be picklable. An exception raised by `work` is raised here.
 
     Args:
-        workers: processes; 1 works in this one; None takes one for each core, or this one for few tasks.
+        workers: number of processes; 1 works in this one; None takes one per core, or this one for few tasks.
 
     Raises:
-        RuntimeError: no worker can start at all, as in a script without `if __name__ == "__main__"`.
+        RuntimeError: no worker can start, as in a script without `if __name__ == "__main__"`.
     """
     if workers is None:
         workers = 1 if len(tasks) < FEW else os.cpu_count() or 1
     if workers <= 1 or len(tasks) <= 1:
         yield from map(work, tasks)
         return
-    waiting = tasks[::-1]
-    while waiting:
-        running = {}
-        with _pool(min(workers, len(waiting))) as pool:
-            try:
-                while waiting or running:
-                    while waiting and len(running) < 2 * workers:
-                        running[pool.submit(work, waiting[-1])] = waiting[-1]
-                        waiting.pop()
-                    finished, _ = wait(running, return_when=FIRST_COMPLETED)
-                    for future in finished:
-                        result = future.result()
-                        del running[future]
-                        yield result
-            except BrokenProcessPool:
-                pass
-        if running:
-            _refuse_unstartable()
-        for task in running.values():
-            yield _alone(work, task, crashed)
-
-
-def _pool(workers: int) -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_leave_interrupts)
-
-
-def _leave_interrupts() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then ends its workers
-
-
-def _alone(work, task, crashed):
-    with _pool(1) as pool:
+    context = get_context("spawn")
+    _require_workers_start(context)
+    waiting = iter(tasks)
+    with ProcessPool(min(workers, len(tasks)), initializer=_ignore_interrupts, context=context) as pool:
         try:
-            return pool.submit(work, task).result()
-        except BrokenProcessPool:
-            return crashed(task)
+            running = {pool.schedule(work, (task,)): task for task in islice(waiting, 2 * workers)}
+            while running:
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    task = running.pop(future)
+                    running |= {
+                        pool.schedule(work, (following,)): following for following in islice(waiting, 1)
+                    }
+                    try:
+                        yield future.result()
+                    except ProcessExpired:
+                        yield crashed(task)
+        except BaseException:
+            pool.stop()  # leaving the block would wait for the tasks that are still running
+            raise
 
 
-def _refuse_unstartable() -> None:
-    with _pool(1) as pool:
-        try:
-            pool.submit(os.getpid).result()
-        except BrokenProcessPool as error:
-            raise RuntimeError(
-                'worker processes cannot start; in a script, call this below `if __name__ == "__main__":`, '
-                "or pass workers=1"
-            ) from error
+def _ignore_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then stops its workers
+
+
+def _require_workers_start(context) -> None:
+    """Start one process to see that it can: Pebble would restart a worker that fails to start for ever."""
+    probe = context.Process(target=_ignore_interrupts)
+    probe.start()
+    probe.join()
+    if probe.exitcode:
+        raise RuntimeError(
+            'worker processes cannot start; in a script, call this below `if __name__ == "__main__":`, '
+            "or pass workers=1"
+        )

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from aubench.datasets.crash_tolerant import map_surviving
+from aubench.datasets.crash_tolerant import crash_tolerant_map
 from aubench.datasets.landmark_detector import detect_landmarks, require_detector
 from aubench.datasets.landmark_tables import read_landmarks
 from aubench.datasets.prepared_photographs import (
@@ -79,7 +79,7 @@ def prepare(
         if source not in done
     ]
     with open(out / PROGRESS, "a", encoding="utf-8") as log:
-        outcomes = map_surviving(prepare_picture, tasks, workers, crashed=_crashed)
+        outcomes = crash_tolerant_map(prepare_picture, tasks, workers, crashed=_crashed)
         for outcome in tqdm(
             outcomes, "preparing", len(sources), initial=len(done), unit="picture", disable=not progress
         ):

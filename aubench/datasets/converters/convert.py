@@ -14,7 +14,7 @@ from aubench.datasets.converters.frames import Outcome, Task, convert_session, c
 from aubench.datasets.converters.report import Report, make_report
 from aubench.datasets.converters.sessions import Expected, Source
 from aubench.datasets.converters.trees import Tree
-from aubench.datasets.crash_tolerant import map_surviving
+from aubench.datasets.crash_tolerant import crash_tolerant_map
 from aubench.datasets.landmark_detector import require_detector
 from aubench.datasets.photographs import split_subjects
 from aulib.dataset import DatasetFolder, read_dataset, write_manifest
@@ -79,7 +79,7 @@ def convert(
         workers = min(os.cpu_count() or 1, len(tasks))
     outcomes = []
     for outcome in tqdm(
-        map_surviving(convert_session, tasks, workers, crashed),
+        crash_tolerant_map(convert_session, tasks, workers, crashed),
         f"converting {name}", len(tasks), unit="session", disable=not progress,
     ):  # fmt: skip
         outcomes.append(outcome)

@@ -1,0 +1,33 @@
+"""A parallel map that survives the death of a worker."""
+
+import os
+
+import pytest
+
+from aubench.datasets.crash_tolerant import crash_tolerant_map
+
+
+def times_ten_or_die(task: int) -> int:
+    if task == 7:
+        os._exit(9)  # as a crash in a decoder would
+    return 10 * task
+
+
+@pytest.mark.slow
+def test_a_task_that_kills_its_worker_costs_only_itself():
+    results = sorted(
+        crash_tolerant_map(times_ten_or_die, list(range(12)), workers=2, crashed=lambda task: -task)
+    )
+    assert results == [-7, 0, 10, 20, 30, 40, 50, 60, 80, 90, 100, 110]
+
+
+def test_one_worker_or_few_tasks_run_in_this_process():
+    for workers in (1, None):
+        seen = list(crash_tolerant_map(lambda task: (task, os.getpid()), [1, 2], workers, crashed=None))
+        assert seen == [(1, os.getpid()), (2, os.getpid())]
+    assert list(crash_tolerant_map(times_ten_or_die, [], 4, crashed=None)) == []
+
+
+def test_an_error_of_the_work_itself_is_raised():
+    with pytest.raises(ZeroDivisionError):
+        list(crash_tolerant_map(lambda task: 1 / task, [1, 0], 1, crashed=None))
