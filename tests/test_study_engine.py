@@ -9,13 +9,12 @@ import time
 from contextlib import nullcontext
 from pathlib import Path
 from threading import Event, Thread, Timer
-from unittest.mock import Mock
 
 import nbformat
 import psutil
 import pytest
 
-from aubench.study.grid import _keep_error, do_run, run_study
+from aubench.study.grid import _write_error, do_run, run_study
 from aubench.study.plan import expand, read_study, state_of, why_failed
 from aubench.study.run_lock import run_lock
 from aubench.study.status import looks
@@ -91,7 +90,7 @@ def test_each_run_holds_one_gpu_and_a_worker_without_gets_none(folder, client):
     found = [told(run) for run in runs]
     assert {one["CUDA_VISIBLE_DEVICES"] for one in found} == set(GPUS)
     assert {one["OMP_NUM_THREADS"] for one in found} == {"1"}
-    assert {one["MALLOC_TRIM_THRESHOLD_"] for one in found} == {str(2**30)}  # and not dask's own
+    assert {one["MALLOC_TRIM_THRESHOLD_"] for one in found} == {str(2**30)}  # not dask's
     for gpu in GPUS:
         spans = sorted((o["start"], o["end"]) for o in found if o["CUDA_VISIBLE_DEVICES"] == gpu)
         assert all(end <= start for (_, end), (start, _) in zip(spans, spans[1:], strict=False))
@@ -109,24 +108,12 @@ def test_two_drivers_of_one_study_share_it_and_run_nothing_twice(folder, client)
     assert [times_begun(run) for run in runs] == [1, 1, 1, 1]
 
 
-def test_all_variants_of_a_seed_come_before_the_next_seed(folder):
-    begun = []
-
-    class OneWorker:  # who says of everything that it is done
-        status, scheduler = "running", Mock(address="nowhere")
-
-        def scheduler_info(self, n_workers):
-            return {"workers": {"one": {"nthreads": 1, "resources": {}}}}
-
-        def submit(self, function, run, *rest, **how):
-            begun.append((run.seed, run.variant))
-            return Mock(status="finished", done=lambda: True, result=lambda: "done")
-
-        def cancel(self, futures):
-            pass
-
-    run_study(planned(folder, "seeds", [1, 2], seeds=(6, 5)), OneWorker())
-    assert begun == [(6, "number1"), (6, "number2"), (5, "number1"), (5, "number2")]
+def test_all_variants_of_a_seed_come_before_the_next_seed(folder, client):
+    runs = planned(folder, "seeds", [1, 2], seeds=(6, 5), seconds=0.5)  # two workers have a GPU
+    run_study(runs, client)
+    start = {(run.seed, run.variant): told(run)["start"] for run in runs}
+    first, second = ([start[seed, f"number{number}"] for number in (1, 2)] for seed in (6, 5))
+    assert max(first) < min(second)
 
 
 def test_a_run_whose_holder_dies_is_taken_over(folder, client):
@@ -213,11 +200,11 @@ def test_looking_ends_when_nothing_ran_or_changed_for_long(folder, monkeypatch):
 def test_no_error_is_kept_of_a_run_that_somebody_is_at_or_has_done(folder):
     run = planned(folder, "outlived", [1])[0]
     with run_lock(run.folder):
-        assert not _keep_error(run, "the worker was lost", patience=0.1)
-    assert _keep_error(run, "the worker was lost") and state_of(run) == "failed"
+        assert not _write_error(run, "the worker was lost", patience=0.1)
+    assert _write_error(run, "the worker was lost") and state_of(run) == "failed"
     assert do_run(run, 0.0, os.getcwd()) == "failed"  # it failed since the driver began
     assert do_run(run, time.time() + 1, os.getcwd()) == "done"
-    assert _keep_error(run, "the worker was lost")
+    assert _write_error(run, "the worker was lost")
     assert state_of(run) == "done" and not (run.folder / "error.txt").exists()
 
 
@@ -254,9 +241,9 @@ def test_a_lost_scheduler_is_named_and_nothing_done_is_lost(folder, client):
 
 
 def test_says_that_it_waits_for_workers(folder, monkeypatch):
-    from aubench.study import workers
+    from aubench.study import grid
 
-    monkeypatch.setattr(workers, "PATIENCE", 1.0)
+    monkeypatch.setattr(grid, "REPORTS_WITHOUT_WORKERS", 2)
     runs, said, stop = planned(folder, "lonely", [1]), [], Event()
     file = folder / "lonely.json"
     scheduler = start_dask("scheduler", file, "--host", "127.0.0.1", "--port", "0")
@@ -265,7 +252,7 @@ def test_says_that_it_waits_for_workers(folder, monkeypatch):
         with connected(1, scheduler=address) as client:
             timer = Timer(60, stop.set)
             timer.start()
-            run_study(runs, client, stop=stop, say=lambda text: (said.append(text), stop.set()))
+            run_study(runs, client, stop=stop, note=lambda text: (said.append(text), stop.set()))
             timer.cancel()
     finally:
         end(scheduler)

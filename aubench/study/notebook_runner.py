@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import aulib
-from aubench.study.kernels import KERNEL_LOG, execute, true_cause
 from aubench.study.parameters import ParameterError, declared_parameters, fitting
 from aubench.study.run_lock import run_lock
 from aulib.files import code_version, write_json
@@ -85,6 +84,8 @@ def run_notebook(
             or inputs are no longer those that `expected_key` was made of.
         RunIsHeld: another process is busy with the folder.
     """
+    from aubench.study.kernels import execute, true_cause  # papermill, which planning does without
+
     notebook, out_dir = notebook_path(notebook), Path(out_dir)
     values = effective_parameters(notebook, parameters or {}, out_dir)
     key = run_key(notebook, values)
@@ -131,7 +132,7 @@ def _make_room(out_dir: Path, key: str, values: dict, replace: bool) -> None:
     if "key" in result or _what_differs(out_dir, values, unfinished=True):
         _set_aside(out_dir)
     out_dir.mkdir(parents=True, exist_ok=True)
-    for stale in ("notebook.ipynb", "error.txt", "metrics.json", KERNEL_LOG):
+    for stale in ("notebook.ipynb", "error.txt", "metrics.json", "kernel.log"):
         (out_dir / stale).unlink(missing_ok=True)
 
 

@@ -1,15 +1,13 @@
-"""Workers of dask for a study: a local cluster, a standing one, or SLURM; what to say when there are none.
+"""Dask workers for a study: a local cluster, a standing one, or SLURM.
 
-Where there are GPUs each is a dask resource and one run holds one.
+Where there are GPUs, each is a dask resource and one run holds one.
 """
 
 import logging
 import os
 import shutil
 import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from itertools import takewhile
@@ -20,65 +18,33 @@ import yaml
 
 from aubench.study.plan import StudyError
 
-PATIENCE = 10.0  # seconds without any worker before that is said
-LEAVE_INTERRUPTS = (
-    "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"  # to the driver, who ends workers
-)
-WORKER_DEATHS = 10  # a run whose worker died so often is given up; its kernel's deaths are its own failures
+# Ctrl-C in a terminal reaches every process; workers ignore it and end when their driver does.
+IGNORE_INTERRUPTS = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"
+WORKER_DEATHS = 10  # a run is given up after this many; the death of its kernel alone is an ordinary failure
 
 
 class SchedulerLost(ConnectionError):
-    """The scheduler is gone, and with it what it had to say of runs; the folders keep what was done."""
+    """The scheduler is gone, and the states of its runs with it; the run folders keep what was done."""
 
 
-class Workers:
-    """The workers behind a distributed.Client: what they have room for, and what is said when there are none.
+def scheduler_lost(address: str) -> SchedulerLost:
+    return SchedulerLost(f"lost the scheduler at {address}; start the study again, finished runs are kept")
 
-    Args:
-        say: called with a sentence after PATIENCE seconds without a worker, and with "" once one came.
+
+def free_places(client, address: str) -> tuple[int, dict[str, int]]:
+    """How many runs the present workers can do at once, and the resources that each run needs.
+
+    Raises:
+        SchedulerLost: the scheduler does not answer.
     """
-
-    def __init__(self, client, say: Callable[[str], None]):
-        self.client, self.say = client, say
-        self.address = client.scheduler.address
-        self.since, self.said = time.monotonic(), False
-
-    def places(self) -> tuple[int, dict[str, int]]:
-        """How many runs the workers there are now can do at once, and what resources each needs.
-
-        Raises:
-            SchedulerLost: there is nobody to ask.
-        """
-        if self.client.status != "running":
-            raise self.lost()
-        try:
-            workers = self.client.scheduler_info(n_workers=-1).get("workers", {}).values()
-        except (OSError, RuntimeError, CancelledError):  # of a connection that closes while it is used
-            raise self.lost() from None
-        gpus = int(sum(worker["resources"].get("GPU", 0) for worker in workers))
-        places = gpus or sum(worker["nthreads"] for worker in workers)
-        self._tell(places)
-        return places, {"GPU": 1} if gpus else {}
-
-    def lost(self) -> SchedulerLost:
-        return SchedulerLost(
-            f"lost the scheduler at {self.address}; start the study again, finished runs are kept"
-        )
-
-    def _tell(self, places: int) -> None:
-        if places:
-            if self.said:
-                self.say("")
-            self.since, self.said = time.monotonic(), False
-        elif not self.said and time.monotonic() - self.since >= PATIENCE:
-            self.say(f"waiting for workers at {self.address}")
-            self.said = True
-
-
-def on_stderr(text: str) -> None:
-    """What `Workers` says, for a terminal."""
-    if text:
-        print(text, file=sys.stderr, flush=True)
+    if client.status != "running":
+        raise scheduler_lost(address)
+    try:
+        workers = client.scheduler_info(n_workers=-1).get("workers", {}).values()
+    except (OSError, RuntimeError, CancelledError):  # the connection closes while it is used
+        raise scheduler_lost(address) from None
+    gpus = int(sum(worker["resources"].get("GPU", 0) for worker in workers))
+    return (gpus, {"GPU": 1}) if gpus else (sum(worker["nthreads"] for worker in workers), {})
 
 
 @contextmanager
@@ -89,15 +55,15 @@ def connected(
     slurm: str | Path | None = None,
     gpus: list[str] | None = None,
 ) -> Iterator[Any]:
-    """A distributed.Client with workers behind it; what it started ends with it.
+    """A distributed.Client with workers; those it started end with it.
 
     Args:
-        most: how many workers could be of use (runs to do).
-        workers: of a local cluster; one for each GPU, else for each core, if not given. The cores are shared
-            out evenly, one thread a run if there are as many workers as cores.
-        scheduler: address of a standing cluster, "tcp://host:8786"; its workers should have one thread.
-        slurm: YAML file with `jobs` (how many) and what dask_jobqueue.SLURMCluster takes.
-        gpus: devices of this machine in place of those found.
+        most: number of runs to do; more workers would be idle.
+        workers: size of a local cluster; if not given, one for each GPU, else one for each core. The cores
+            are divided evenly, one thread a run if there are as many workers as cores.
+        scheduler: address of a standing cluster, "tcp://host:8786"; its workers should have one thread each.
+        slurm: YAML file with `jobs` (how many) and arguments of dask_jobqueue.SLURMCluster.
+        gpus: names of this machine's devices; found by `visible_gpus` if not given.
     """
     from distributed import Client
 
@@ -105,16 +71,13 @@ def connected(
         with Client(scheduler, timeout=30) as client:
             yield client
         return
-    if slurm is not None:
-        with _slurm_cluster(slurm) as cluster, Client(cluster) as client:
-            yield client
-        return
-    with _local_cluster(most, workers, gpus) as cluster, Client(cluster) as client:
+    cluster = _slurm_cluster(slurm) if slurm is not None else _local_cluster(most, workers, gpus)
+    with cluster, Client(cluster) as client:
         yield client
 
 
 def _local_cluster(most: int, workers: int | None, gpus: list[str] | None):
-    """Worker processes on this machine; they end when this process does, however it does."""
+    """Worker processes on this machine; they end with this process, even if it is killed."""
     import dask
     from distributed import Nanny, Scheduler, SpecCluster
 
@@ -123,7 +86,7 @@ def _local_cluster(most: int, workers: int | None, gpus: list[str] | None):
             "distributed.scheduler.allowed-failures": WORKER_DEATHS,
             "distributed.comm.timeouts.connect": "60s",  # a busy machine is slow to answer
             "distributed.admin.tick.limit": "10m",
-            # dask's looks at itself would take a tenth of two cores from the runs
+            # dask's monitoring of itself would take a tenth of two cores from the runs
             "distributed.worker.profile.enabled": False,
             "distributed.admin.tick.interval": "1s",
             "distributed.admin.system-monitor.interval": "5s",
@@ -135,7 +98,7 @@ def _local_cluster(most: int, workers: int | None, gpus: list[str] | None):
     threads = str(max(1, cores // number_of_workers))
     shared = {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads}
     options = {"nthreads": 1, "memory_limit": 0, "silence_logs": logging.CRITICAL, "dashboard": False}
-    options["preload"] = [LEAVE_INTERRUPTS]
+    options["preload"] = [IGNORE_INTERRUPTS]
     specs = {}
     for number in range(number_of_workers):
         env, offers = dict(shared), {}
@@ -171,7 +134,7 @@ def number_of_cores() -> int:
 
 
 def visible_gpus() -> list[str]:
-    """Devices that this process may use, by the names CUDA_VISIBLE_DEVICES takes; without importing torch."""
+    """The devices this process may use, named as in CUDA_VISIBLE_DEVICES; found without importing torch."""
     if "CUDA_VISIBLE_DEVICES" in os.environ:
         named = [name.strip() for name in os.environ["CUDA_VISIBLE_DEVICES"].split(",")]
         return list(takewhile(lambda name: name not in ("", "-1"), named))  # CUDA stops there as well
