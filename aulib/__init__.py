@@ -6,7 +6,7 @@ The thin library. `aufaces` renders faces, `aubench` is everything around both. 
 data
     labels                 AU names, occurrence / intensity / unknown, weights from base rates
     landmarks              layouts of 68 and 49 points, AU centres
-    images                 one image file as RGB pixels
+    images                 one image file as RGB pixels; luminance
     dataset                the dataset folder: read, check, select a split
     manifest               what a manifest must satisfy; each fault with its row
     protocols              the field's folds and splits as named, frozen lists
@@ -29,7 +29,7 @@ training
     run                    a finished run's model on disk and back
 results
     evaluate               a model reads faces: probabilities, landmarks, scores
-    metrics                F1-frame, AUC, skew-normalised F1, NME, intervals over subjects
+    metrics                MEASURES; F1-frame, AUC, skew-normalised F1, NME, intervals over subjects
     linear_probes          what a trained model holds inside: AUs and domain in F, S, Z; do the rounds agree
 files
     files                  atomic writes, the cache, the version of this code

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from aulib import distributed
-from aulib.images import LUMINANCE
+from aulib.images import LUMINANCE, luminance
 from aulib.landmarks import layout_of, move_to_au_centres, to_49
 
 
@@ -106,14 +106,6 @@ def take_batch(
     if faces.occurrence is not None:
         batch["occurrence"] = torch.from_numpy(faces.occurrence[rows]).float()
     return batch
-
-
-def luminance(image: Tensor) -> Tensor:
-    """RGB (B, 3, H, W) of any range -> float (B, 1, H, W), by LUMINANCE; grey stays."""
-    if image.shape[1] == 1:
-        return image.float()
-    red, green, blue = image.split(1, 1)
-    return (red * LUMINANCE[0]).add_(green, alpha=LUMINANCE[1]).add_(blue, alpha=LUMINANCE[2])
 
 
 def centre_crop(images: np.ndarray, landmarks: np.ndarray, image_size: int) -> tuple[Tensor, Tensor]:

@@ -1,9 +1,13 @@
-"""One picture file as RGB pixels, the way a viewer would show it."""
+"""One picture file as RGB pixels, the way a viewer would show it; luminance of a batch of them."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, ImageOps
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 BACKGROUND = (128, 128, 128)  # behind transparent pixels and outside the picture
 MAX_PIXELS = 100_000_000  # width x height; no face picture needs more, and a forged header asks for gigabytes
@@ -59,6 +63,14 @@ def upright_size(picture: Image.Image) -> tuple[int, int]:
     """(width, height) of an opened picture once its EXIF orientation is applied."""
     width, height = picture.size
     return (height, width) if picture.getexif().get(ORIENTATION, 1) >= 5 else (width, height)
+
+
+def luminance(image: "Tensor") -> "Tensor":
+    """RGB (B, 3, H, W) of any range -> float (B, 1, H, W), weighted by LUMINANCE; grey is kept."""
+    if image.shape[1] == 1:
+        return image.float()
+    red, green, blue = image.split(1, 1)
+    return (red * LUMINANCE[0]).add_(green, alpha=LUMINANCE[1]).add_(blue, alpha=LUMINANCE[2])
 
 
 def _to_rgb(picture: Image.Image) -> Image.Image:

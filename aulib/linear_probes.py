@@ -17,8 +17,8 @@ from aulib.batches import Faces, centre_crop
 from aulib.methods import SUPERVISORS
 from aulib.metrics import auc_weighted
 from aulib.model import AUModel
+from aulib.networks import GRID
 
-GRID = 7  # maps are pooled to GRID x GRID cells, as the projectors pool them: one cell would make S constant
 FACES = 256  # of each domain and split, evenly spaced over its rows
 ALPHAS = np.logspace(-3, 1, 5)  # of the ridge, for features of mean squared length 1
 FEATURES = {"rich": "F", "shape": "S", "texture": "Z"}

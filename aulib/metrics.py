@@ -4,11 +4,31 @@ N frames of a split, A AUs, K landmarks. Counts are pooled over all frames of th
 over batches.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from aulib.landmarks import layout_of
 
-MEASURES = ("f1", "auc", "f1_norm")
+
+@dataclass(frozen=True)
+class Measure:
+    """title: in tables and figures.  key: in `metrics.json`, behind `source.` or `target.`."""
+
+    title: str
+    key: str
+    lower_is_better: bool = False
+
+
+MEASURES = {
+    "f1": Measure("F1-frame", "mean.f1"),
+    "auc": Measure("ROC AUC", "mean.auc"),
+    "f1_norm": Measure("F1, skew-normalised", "mean.f1_norm"),
+    "nme": Measure("landmark NME", "landmarks.nme", lower_is_better=True),
+    "failure_rate": Measure("landmark failure rate", "landmarks.failure_rate", lower_is_better=True),
+}
+AU_MEASURES = ("f1", "auc", "f1_norm")  # scored for each AU
+REPORTED = (*AU_MEASURES, "nme")  # the columns of tables
 CHUNK = 10_000_000  # resamples x frames weighed at once: 80 MB an array, however large the set
 
 
@@ -111,9 +131,9 @@ def au_scores(
         _scores(probability.astype(float), occurrence, some[:, owner])
         for some in np.array_split(draws, -(-len(draws) * len(owner) // CHUNK))
     ]
-    scores = {measure: np.concatenate([chunk[measure] for chunk in chunks]) for measure in MEASURES}
+    scores = {measure: np.concatenate([chunk[measure] for chunk in chunks]) for measure in AU_MEASURES}
     result: dict[str, float] = {"n": len(probability), "mean.aus": int((~np.isnan(scores["f1"][0])).sum())}
-    for measure in MEASURES:
+    for measure in AU_MEASURES:
         values = scores[measure]
         mean = _mean_over_aus(values)
         result[f"mean.{measure}"] = float(mean[0])

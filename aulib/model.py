@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass
 import torch
 from torch import Tensor, nn
 
-from aulib.batches import luminance
 from aulib.contrastive import FeatureQueue
+from aulib.images import luminance
 from aulib.methods import SUPERVISORS
 from aulib.networks import (
     EMBEDDING,

@@ -256,6 +256,7 @@ class FeatureAdversary(nn.Sequential):
 
 
 EMBEDDING = 128  # D
+GRID = 7  # maps are pooled to GRID x GRID cells before they are projected or probed
 
 
 class Projector(nn.Module):
@@ -267,7 +268,7 @@ class Projector(nn.Module):
     Shapes: (B, C, h, w) -> (B, D), or (B, grid * grid, D) if dense; every vector has length 1.
     """
 
-    def __init__(self, channels: int, dim: int = EMBEDDING, grid: int = 7, dense: bool = False):
+    def __init__(self, channels: int, dim: int = EMBEDDING, grid: int = GRID, dense: bool = False):
         super().__init__()
         self.dense, self.grid = dense, grid
         inputs = channels if dense else channels * grid * grid

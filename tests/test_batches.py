@@ -6,16 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from aulib.batches import (
-    affine_grid,
-    batch_rows,
-    centre_crop,
-    change_light,
-    luminance,
-    take_batch,
-    warp,
-    with_landmarks,
-)
+from aulib.batches import affine_grid, batch_rows, centre_crop, change_light, take_batch, warp, with_landmarks
+from aulib.images import luminance
 from aulib.landmarks import LAYOUT_49, LAYOUT_68, move_to_au_centres, to_49
 from conftest import face_outline
 from tiny import MARGIN, SIZE, tiny_faces

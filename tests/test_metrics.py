@@ -10,7 +10,7 @@ from sklearn.metrics import f1_score, roc_auc_score
 from aulib import metrics
 from aulib.landmarks import LAYOUT_49, LAYOUT_68
 from aulib.metrics import (
-    MEASURES,
+    AU_MEASURES,
     au_scores,
     auc_weighted,
     f1_frame,
@@ -146,9 +146,9 @@ class TestUnknownLabels:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             scores = au_scores(probability, occurrence, subjects, AUS, 20)
-        assert all(np.isnan(scores[f"per_au.AU12.{measure}"]) for measure in MEASURES)
+        assert all(np.isnan(scores[f"per_au.AU12.{measure}"]) for measure in AU_MEASURES)
         assert np.isnan(scores["per_au.AU12.base_rate"]) and scores["per_au.AU12.support"] == 0
-        for measure in MEASURES:
+        for measure in AU_MEASURES:
             two = [scores[f"per_au.{au}.{measure}"] for au in AUS[:2]]
             assert scores[f"mean.{measure}"] == pytest.approx(np.mean(two))
         assert scores["mean.aus"] == 2
@@ -175,8 +175,8 @@ class TestScores:
         draws = np.random.default_rng(seed).multinomial(
             len(people), np.full(len(people), 1 / len(people)), resamples
         )
-        table = {f"per_au.{au}.{measure}": [] for au in AUS for measure in MEASURES}
-        table |= {f"mean.{measure}": [] for measure in MEASURES}
+        table = {f"per_au.{au}.{measure}": [] for au in AUS for measure in AU_MEASURES}
+        table |= {f"mean.{measure}": [] for measure in AU_MEASURES}
         for draw in draws:
             frames = np.concatenate(
                 [

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from aulib.batches import luminance
+from aulib.images import luminance
 from aulib.methods import METHODS
 from aulib.model import AUModel, ModelConfig, cells_to_pixels, expected_cells
 from tiny import AUS, SIZE, tiny_config, tiny_model

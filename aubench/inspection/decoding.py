@@ -28,10 +28,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from aulib.batches import Faces, luminance, take_batch
+from aulib.batches import Faces, take_batch
 from aulib.crops import crop_dataset, crop_of
 from aulib.dataset import read_dataset
-from aulib.images import LUMINANCE
+from aulib.images import LUMINANCE, luminance
 from aulib.model import AUModel
 from aulib.networks import ConvBlock
 from aulib.run import WEIGHTS, load_run

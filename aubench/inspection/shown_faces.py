@@ -7,7 +7,7 @@ import numpy as np
 from torch import Tensor
 
 from aubench.report.results import read_samples
-from aulib import batches
+from aulib import images
 from aulib.batches import centre_crop
 from aulib.crops import crop_dataset, crop_of
 from aulib.dataset import DatasetFolder, read_dataset
@@ -103,4 +103,4 @@ def evenly(available: int, count: int) -> np.ndarray:
 
 def luminance(pictures: Tensor) -> np.ndarray:
     """(n, 3, H, W) -> (n, H, W) in [0, 1]: what a model sees that reads luminance."""
-    return batches.luminance(pictures)[:, 0].numpy()
+    return images.luminance(pictures)[:, 0].numpy()

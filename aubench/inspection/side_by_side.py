@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from aubench.report.results import read_run, read_settings, sample_predictions
-from aulib.metrics import MEASURES
+from aulib.metrics import AU_MEASURES
 
 
 def finished_below(folder: str | Path) -> list[str]:
@@ -60,8 +60,8 @@ def per_au_of_runs(runs: list[str], measure: str = "f1", domain: str = "target")
     Raises:
         ValueError: unknown measure, or runs tested on different sets.
     """
-    if measure not in MEASURES:
-        raise ValueError(f"measure {measure!r} is none of {', '.join(MEASURES)}")
+    if measure not in AU_MEASURES:
+        raise ValueError(f"measure {measure!r} is none of {', '.join(AU_MEASURES)}")
     versions = {run: read_settings(run)["data_versions"][domain] for run in runs}
     if len(set(versions.values())) > 1:
         raise ValueError(

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from aulib.labels import AU_NAMES
+from aulib.metrics import MEASURES
 
 # Okabe & Ito 2008, told apart by colour-blind readers.
 DOMAIN_COLOURS = {"source": "#0072B2", "target": "#D55E00"}
@@ -28,7 +29,7 @@ METHOD_COLOURS = {
 }
 SPARE = ("#332288", "#882255", "#6699CC", "#661100")
 
-MEASURE_NAMES = {"f1": "F1-frame", "auc": "ROC AUC", "f1_norm": "F1, skew-normalised", "nme": "landmark NME"}
+MEASURE_NAMES = {name: measure.title for name, measure in MEASURES.items()}
 
 HOUSE = {
     "font.size": 8,

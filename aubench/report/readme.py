@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+from aulib.metrics import MEASURES, REPORTED
+
 RESULTS = Path("results/studio_to_wild.json")
 STUDY, EQUAL_TIME = Path("results/supervisors.json"), Path("results/supervisors_equal_time.json")
 DENSE, CURVES = Path("results/supervisors_dense.json"), Path("results/learning_curves.json")
@@ -10,7 +12,6 @@ FACTORS = Path("results/shift_factors.json")
 ATTENTION, LATENCY = Path("results/attention.json"), Path("results/playground_latency.json")
 MORE_STEPS, CYCLE = Path("results/more_steps.json"), Path("results/cycle_weight.json")
 CONVERSION = Path("results/convert_memory.json")
-MEASURES = {"f1": "F1-frame", "auc": "ROC AUC", "f1_norm": "F1, skew-normalised", "nme": "landmark NME"}
 
 
 def results_block(results: Path) -> str:
@@ -23,12 +24,12 @@ def results_block(results: Path) -> str:
     if not results.is_file():
         return "No results are committed yet; `make demo` makes some on your machine."
     methods = json.loads(results.read_text(encoding="utf-8"))["methods"]
-    measures = [name for name in MEASURES if any(name in scores for scores in methods.values())]
+    measures = [name for name in REPORTED if any(name in scores for scores in methods.values())]
     seeds = sorted(
         {len(scores[name]["seeds"]) for scores in methods.values() for name in measures if name in scores}
     )
     lines = [
-        "| method | " + " | ".join(MEASURES[name] for name in measures) + " |",
+        "| method | " + " | ".join(MEASURES[name].title for name in measures) + " |",
         "|---|" + "---:|" * len(measures),
     ]
     for method, scores in methods.items():
@@ -58,9 +59,9 @@ def what_the_shift_costs(methods: dict) -> list[str]:
 def _by_seed(scores: dict, others: dict) -> str:
     """Differences of every measure that both have and that counts up, x 100, seed by seed."""
     parts = []
-    for name in [name for name in MEASURES if name != "nme" and name in scores and name in others]:
+    for name in [name for name in REPORTED if name != "nme" and name in scores and name in others]:
         pairs = zip(scores[name]["seeds"], others[name]["seeds"], strict=True)
-        parts.append(f"{MEASURES[name]} " + ", ".join(f"{100 * (a - b):+.1f}" for a, b in pairs))
+        parts.append(f"{MEASURES[name].title} " + ", ".join(f"{100 * (a - b):+.1f}" for a, b in pairs))
     return "; ".join(parts)
 
 

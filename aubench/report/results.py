@@ -12,10 +12,10 @@ import pandas as pd
 
 from aulib.contrastive import chance_level
 from aulib.methods import SUPERVISORS
-from aulib.metrics import MEASURES
+from aulib.metrics import AU_MEASURES, MEASURES, REPORTED
+from aulib.networks import GRID
 
-SCORES = {"f1": "mean.f1", "auc": "mean.auc", "f1_norm": "mean.f1_norm", "nme": "landmarks.nme"}
-GRID_CELLS = 7 * 7  # positions of a dense projector: `grid` of networks.Projector, squared
+SCORES = {name: MEASURES[name].key for name in REPORTED}
 
 
 @dataclass(frozen=True)
@@ -197,7 +197,7 @@ def table_per_au(runs: list[str | Path], domain: str = "target") -> pd.DataFrame
         ]
         for au in aus:
             row = {"method": method, "au": au, "seeds": len(own)}
-            for measure in MEASURES:
+            for measure in AU_MEASURES:
                 values = np.array([m[f"{prefix}{au}.{measure}"] for m in own], dtype=float)
                 ends = [values, values] if len(own) > 1 else [
                     np.array([own[0].get(f"{prefix}{au}.{measure}_{end}", np.nan)]) for end in ("low", "high")
@@ -270,7 +270,7 @@ def chance_of_supervisors(settings: dict) -> dict[str, float]:
         return {}
     how = settings["alignment"], settings["negatives"]
     return {
-        name: chance_level(*how, SUPERVISORS[name], settings["batch_size"], GRID_CELLS)
+        name: chance_level(*how, SUPERVISORS[name], settings["batch_size"], GRID**2)
         for name in settings["supervisors"]
     }
 

@@ -8,11 +8,11 @@ from aubench.report.statistics import Contrast, one_family, paired_differences
 from aubench.report.summaries import Summary, is_bound
 from aubench.report.verdicts import NAMES, SIGNIFICANT, listed, points, starred, verdict
 from aulib.methods import METHODS
+from aulib.metrics import MEASURES, REPORTED
 
 RIVALS = ("separation", "adld", "multitask", "dann", "source-only")
-MEASURES = ("f1", "auc", "f1_norm", "nme")
 DIGITS = {"nme": 2}  # else 1
-LOWER_IS_BETTER = ("nme",)
+LOWER_IS_BETTER = [name for name in REPORTED if MEASURES[name].lower_is_better]
 
 
 def the_rivals(summary: Summary, equal_time: Summary | None = None) -> str:
@@ -24,8 +24,8 @@ def the_rivals(summary: Summary, equal_time: Summary | None = None) -> str:
     if table.empty:
         return ""
     lines = [
-        "| `full` minus | " + " | ".join(NAMES[name] for name in MEASURES) + " |",
-        "|---|" + "---:|" * len(MEASURES),
+        "| `full` minus | " + " | ".join(NAMES[name] for name in REPORTED) + " |",
+        "|---|" + "---:|" * len(REPORTED),
     ]
     lines += _rows(table, "")
     families = f"{table['p'].notna().sum()} comparisons"
@@ -44,14 +44,14 @@ def _against_rivals(summary: Summary, at_equal_steps: bool = True) -> pd.DataFra
         and (at_equal_steps or footing(summary, {"full", name}) != "equal steps")
     ]
     known = set(summary.measures())
-    return one_family(summary, contrasts, [name for name in MEASURES if name in known])
+    return one_family(summary, contrasts, [name for name in REPORTED if name in known])
 
 
 def _rows(table: pd.DataFrame, on_what: str) -> list[str]:
     lines = []
     for reference, rows in table.groupby("reference", sort=False):
         rows = rows.set_index("measure")
-        cells = [starred(rows.loc[m], DIGITS.get(m, 1)) if m in rows.index else "–" for m in MEASURES]
+        cells = [starred(rows.loc[m], DIGITS.get(m, 1)) if m in rows.index else "–" for m in REPORTED]
         lines.append(f"| `{reference}`{on_what} | {' | '.join(cells)} |")
     return lines
 
@@ -71,7 +71,7 @@ def best_rungs(summary: Summary) -> str:
     """Which rung of the ladder has the best mean in each measure; bounds that saw target labels apart."""
     rungs = [name for name in METHODS if name in summary.variants and not is_bound(summary.settings[name])]
     best: dict[str, list[str]] = {}
-    for measure in MEASURES:
+    for measure in REPORTED:
         means = summary.seeds_of(measure).mean().reindex(rungs).dropna()
         if len(means) > 1:
             name = means.idxmin() if measure in LOWER_IS_BETTER else means.idxmax()

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from aulib.metrics import MEASURES
+from aulib.metrics import AU_MEASURES
 
 MEAN = "mean"  # in place of an AU, where a value is not of one AU
 OF_THE_RUN = ("seconds", "peak_memory_mb", "selected_step", "validation_f1")
@@ -13,13 +13,13 @@ CURVE_POINTS = 60
 def values_of_metrics(metrics: dict) -> dict[tuple[str, str], float]:
     """`metrics.json` as (measure, AU or "mean") -> value; intervals over subjects are left behind."""
     found = {(name, MEAN): metrics.get(name, np.nan) for name in OF_THE_RUN}
-    for name in MEASURES:
+    for name in AU_MEASURES:
         found[name, MEAN] = metrics.get(f"target.mean.{name}", np.nan)
         found[f"source_{name}", MEAN] = metrics.get(f"source.mean.{name}", np.nan)
     for name in ("nme", "failure_rate"):
         found[name, MEAN] = metrics.get(f"target.landmarks.{name}", np.nan)
     for key, value in metrics.items():
-        if key.startswith("target.per_au.") and key.endswith(MEASURES):
+        if key.startswith("target.per_au.") and key.endswith(AU_MEASURES):
             _, _, au, name = key.split(".")
             found[name, au] = value
         elif key.startswith("insides.per_au."):

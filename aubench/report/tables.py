@@ -15,16 +15,12 @@ from aubench.report.run_values import MEAN
 from aubench.report.statistics import against, paired_differences
 from aubench.report.summaries import Summary, is_bound, short
 from aubench.report.verdicts import starred
+from aulib.metrics import MEASURES, REPORTED
 
 FORMATS = ("md", "latex", "csv")
-TITLES = {
-    "f1": "F1-frame", "auc": "ROC AUC", "f1_norm": "F1, skew-normalised", "nme": "landmark NME",
-    "source_f1": "F1-frame, source",
-}  # fmt: skip
-MEASURES = ("f1", "auc", "f1_norm", "nme")
+TITLES = {name: measure.title for name, measure in MEASURES.items()} | {"source_f1": "F1-frame, source"}
 MEANT_DIGITS = 6  # significant, of a mean in the CSV
 WIDE = 8  # columns; a LaTeX table of more goes over both columns of a page
-LOWER_IS_BETTER = ("nme", "failure_rate")
 SPECIAL = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
     "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
@@ -32,7 +28,7 @@ SPECIAL = {
 
 
 def study_table(
-    summary: Summary, format: str = "md", measures: tuple[str, ...] = MEASURES, per_au: str = ""
+    summary: Summary, format: str = "md", measures: tuple[str, ...] = REPORTED, per_au: str = ""
 ) -> str:
     """The table as text.
 
@@ -123,7 +119,7 @@ def column_cells(summary: Summary, measure: str, au: str, spread: bool) -> dict[
     means = seeds.mean().round(1)
     competing = means[[name for name in means.index if not is_bound(summary.settings[name])]].dropna()
     ranked = np.sort(competing.unique())
-    ranked = ranked if measure in LOWER_IS_BETTER else ranked[::-1]
+    ranked = ranked if measure in MEASURES and MEASURES[measure].lower_is_better else ranked[::-1]
     cells = {}
     for variant in summary.variants:
         if variant not in means or np.isnan(means[variant]):

@@ -12,7 +12,7 @@ from aubench.report.results import read_settings, scores_of_runs, with_intervals
 from aubench.widgets.newest import NewestWins
 from aubench.widgets.states import message
 from aulib.labels import AU_NAMES
-from aulib.metrics import MEASURES
+from aulib.metrics import AU_MEASURES
 
 STYLE = """<style>
 .au-scores { border-collapse: collapse; font-size: 13px; margin: 6px 0; }
@@ -43,7 +43,7 @@ class RunBrowser(widgets.VBox):
         ).add_class("runs-chosen")  # fmt: skip
         self.against = widgets.Dropdown(description="against", layout=layout, style=style)
         self.measure = widgets.Dropdown(
-            options=list(MEASURES), description="score", layout=layout, style=style
+            options=list(AU_MEASURES), description="score", layout=layout, style=style
         )
         self.curve = widgets.Dropdown(description="curve", layout=layout, style=style)
         self.au = widgets.Dropdown(description="faces for", layout=layout, style=style)
