@@ -17,13 +17,13 @@ import pytest
 from PIL import Image
 from record import as_promised, record
 
-from aubench.datasets import prepared_photographs
+from aubench.datasets import face_finding
 from aubench.datasets.photographs import find_pictures, prepare
 from aulib.crops import CropSpec, crop_dataset
 from aulib.images import read_picture
 
 ENLARGED, FEW = (1200, 4000), 40  # longer sides in pixels, below and above `MAX_SIDE`; how many pictures
-PARTS = {"detector": "detect_landmarks", "reading": "decode", "storing": "_store"}  # of prepared_pictures
+PARTS = {"detector": "detect_landmarks", "reading": "decode", "storing": "_store"}  # of face_finding
 
 
 def turn(photos: Path, out: Path) -> tuple[dict[str, float], int]:
@@ -41,7 +41,7 @@ def turn(photos: Path, out: Path) -> tuple[dict[str, float], int]:
 
     with pytest.MonkeyPatch.context() as patch:
         for part, name in PARTS.items():
-            patch.setattr(prepared_photographs, name, timed(part, getattr(prepared_photographs, name)))
+            patch.setattr(face_finding, name, timed(part, getattr(face_finding, name)))
         began = time.perf_counter()
         faces = prepare(photos, out, workers=1, progress=False)
         prepared = time.perf_counter()

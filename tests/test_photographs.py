@@ -9,8 +9,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-import aubench.datasets.photographs as photographs
-import aubench.datasets.prepared_photographs as prepared_pictures
+from aubench.datasets import face_finding, photographs
 from aubench.datasets.photographs import find_pictures, prepare, split_subjects, subjects_of, what_was_found
 from aulib.crops import CropSpec, crop_dataset
 from aulib.dataset import read_dataset
@@ -31,7 +30,7 @@ def seen(monkeypatch):
         points = face_outline(100) * (image.shape[1] / 100, image.shape[0] / 100)
         return points.astype(np.float32), 3 if image.shape[0] == 77 else 1
 
-    monkeypatch.setattr(prepared_pictures, "detect_landmarks", detect)
+    monkeypatch.setattr(face_finding, "detect_landmarks", detect)
     monkeypatch.setattr(photographs, "require_detector", lambda: None)
     return shown
 
@@ -112,7 +111,7 @@ def test_a_picture_with_several_faces_is_noted(tmp_path, seen):
 
 
 def test_a_large_picture_is_stored_reduced_with_landmarks_in_its_pixels(tmp_path, seen, monkeypatch):
-    monkeypatch.setattr(prepared_pictures, "MAX_SIDE", 200)
+    monkeypatch.setattr(face_finding, "MAX_SIDE", 200)
     save(two_colours(1000, 800), tmp_path / "photos" / "a.jpg")
     dataset = prepare(tmp_path / "photos", tmp_path / "out", progress=False)
     with Image.open(dataset.image_paths[0]) as picture:
@@ -159,17 +158,17 @@ def test_an_interrupted_call_goes_on_where_it_stopped(tmp_path, seen, monkeypatc
     photos, out = tmp_path / "photos", tmp_path / "out"
     for i in range(5):
         save(two_colours(), photos / f"{i}.jpg")
-    store = prepared_pictures._store
+    store = face_finding._store
 
     def interrupted(picture, copy_of, path):
         if path.name == "3.jpg":
             raise KeyboardInterrupt
         store(picture, copy_of, path)
 
-    monkeypatch.setattr(prepared_pictures, "_store", interrupted)
+    monkeypatch.setattr(face_finding, "_store", interrupted)
     with pytest.raises(KeyboardInterrupt):
         prepare(photos, out, progress=False)
-    monkeypatch.setattr(prepared_pictures, "_store", store)
+    monkeypatch.setattr(face_finding, "_store", store)
     assert not (out / "manifest.csv").exists()
     with open(out / ".prepare.jsonl", "a", encoding="utf-8") as log:
         log.write('{"source": "3.jpg", "sta')  # killed while writing
@@ -274,7 +273,7 @@ def test_landmarks_from_a_csv_need_no_detector(tmp_path, monkeypatch):
 
 
 def test_landmarks_from_a_csv_follow_the_reduced_picture(tmp_path, monkeypatch):
-    monkeypatch.setattr(prepared_pictures, "MAX_SIDE", 200)
+    monkeypatch.setattr(face_finding, "MAX_SIDE", 200)
     save(two_colours(1000, 1000), tmp_path / "photos" / "a.jpg")
     file = landmark_csv(tmp_path / "openface.csv", [("a.jpg", 1000)])
     dataset = prepare(tmp_path / "photos", tmp_path / "out", landmarks=file, progress=False)

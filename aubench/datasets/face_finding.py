@@ -1,25 +1,103 @@
-"""One picture file to one face crop, without a dataset folder in between.
+"""One picture file to one face: located, then cut out or stored.
 
-Imports no torch: worker processes start with it.
+Every fault of a picture is an `UnusablePicture` whose text is the reason that tables show. Imports no torch:
+worker processes start with it.
 """
 
+import os
+import shutil
+import uuid
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from aubench.datasets.landmark_detector import detect_landmarks
-from aubench.datasets.photographs import MAX_SIDE, UNREAD_SUFFIXES
-from aulib.crops import CropSpec, crop_face, crop_matrix, refuse_outside
-from aulib.images import decode, open_picture, upright_size
+from aulib.crops import CropSpec, crop_face, crop_matrix
+from aulib.images import ORIENTATION, decode, open_picture, upright_size
+from aulib.landmarks import refuse_outside
 
+UNREAD_SUFFIXES = {".heic", ".heif", ".avif", ".dng", ".cr2", ".cr3", ".nef", ".arw"}  # reported, not ignored
+MAX_SIDE = 1600  # pixels; larger pictures are reduced
+CODE_VERSION = 1  # raise it when a picture's outcome would change; a half-made folder then starts over
+CRASHED = "the process that read it died (a crash or out of memory)"
 OK = "ok"
+
+
+class UnusablePicture(ValueError):
+    """A picture gives no face; the text says why."""
+
+
+@dataclass(frozen=True)
+class LocatedFace:
+    """The largest face of a picture.
+
+    Attributes:
+        picture: upright RGB, at most MAX_SIDE pixels a side.
+        full_size: (width, height) of the upright picture before it was reduced.
+        landmarks: (K, 2) pixels of `picture`.
+        note: "3 faces, the largest is used", or "".
+        storable: the file is already what `prepare` stores, so it can be copied.
+    """
+
+    picture: Image.Image
+    full_size: tuple[int, int]
+    landmarks: np.ndarray
+    note: str
+    storable: bool
+
+
+def locate_face(path: Path, given: tuple[np.ndarray | None, int] | None = None) -> LocatedFace:
+    """Read a picture and find its largest face.
+
+    Args:
+        given: (K, 2) landmarks in pixels of the full upright picture (None if it has none) and the number of
+            faces; None asks the detector.
+
+    Raises:
+        UnusablePicture: the file cannot be read, holds no face, or its landmarks lie outside of it.
+    """
+    if path.suffix.lower() in UNREAD_SUFFIXES:
+        raise UnusablePicture(f"{path.suffix} is not read, convert it to JPEG or PNG")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow warns of large pictures and odd metadata
+            with open_picture(path) as opened:
+                full_size, storable = upright_size(opened), _is_storable(opened, path.suffix.lower())
+                picture = decode(opened, at_most=MAX_SIDE)
+    except Exception as error:  # a broken file makes decoders raise anything
+        raise UnusablePicture(f"unreadable: {_one_line(error)}") from error
+    landmarks, num_faces = given or detect_landmarks(np.asarray(picture))
+    if landmarks is None:
+        raise UnusablePicture("no landmarks given for it" if given else "no face found")
+    if given:
+        landmarks = (landmarks + 0.5) * (np.array(picture.size) / full_size) - 0.5
+    try:
+        refuse_outside(landmarks, picture.size)
+    except ValueError as error:
+        raise UnusablePicture(str(error)) from error
+    note = f"{num_faces} faces, the largest is used" if num_faces > 1 else ""
+    return LocatedFace(picture, full_size, landmarks, note, storable)
+
+
+def _is_storable(header: Image.Image, suffix: str) -> bool:
+    """Whether the file is 8-bit RGB or grey, upright, within MAX_SIDE, and what its suffix says."""
+    truthful = header.format == {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG"}.get(suffix)
+    upright = header.getexif().get(ORIENTATION, 1) in (0, 1)
+    plain = header.mode in ("RGB", "L") and not header.has_transparency_data
+    return truthful and upright and plain and max(header.size) <= MAX_SIDE
+
+
+def _one_line(error: Exception) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 200 else text[:197] + "..."
 
 
 @dataclass(frozen=True)
 class Picture:
-    """Where a picture lies (`image` is relative to `photos`), and how its face is to be cut."""
+    """A picture to cut the face out of; `image` is relative to `photos`."""
 
     photos: Path
     image: str
@@ -28,13 +106,13 @@ class Picture:
 
 @dataclass(frozen=True)
 class FoundFace:
-    """What became of a picture.
+    """The face crop of a picture, or the reason why there is none.
 
     Attributes:
         status: "ok", or why there is no face.
-        note: what to know beside it, "3 faces, the largest is used", say.
+        note: "3 faces, the largest is used", or "".
         crop: (S, S, 3) uint8 RGB, or None.
-        matrix: (2, 3) from pixels of the picture as shown (full size) to pixels of the crop, or None.
+        matrix: (2, 3) from pixels of the upright full-size picture to pixels of the crop, or None.
     """
 
     image: str
@@ -45,29 +123,19 @@ class FoundFace:
 
 
 def find_face(task: Picture) -> FoundFace:
-    """The largest face of a picture, cropped; whatever is wrong with the picture becomes its status."""
-    path = task.photos / task.image
-    if path.suffix.lower() in UNREAD_SUFFIXES:
-        return FoundFace(task.image, f"{path.suffix} is not read, convert it to JPEG or PNG")
+    """Cut out the largest face; a fault of the picture becomes the status."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow warns of large pictures and odd metadata
-            with open_picture(path) as opened:
-                full_size = upright_size(opened)
-                picture = decode(opened, at_most=MAX_SIDE)
-    except Exception as error:  # whatever a broken file makes a decoder raise
-        return FoundFace(task.image, f"unreadable: {' '.join(str(error).split())[:200]}")
-    landmarks, num_faces = detect_landmarks(np.asarray(picture))
-    if landmarks is None:
-        return FoundFace(task.image, "no face found")
-    try:
-        refuse_outside(landmarks, picture.size)
-        matrix = crop_matrix(landmarks, task.spec)
+        face = locate_face(task.photos / task.image)
+        matrix = crop_matrix(face.landmarks, task.spec)
     except ValueError as error:
         return FoundFace(task.image, str(error))
-    note = f"{num_faces} faces, the largest is used" if num_faces > 1 else ""
-    crop = crop_face(picture, matrix, task.spec.size)
-    return FoundFace(task.image, OK, note, crop, matrix @ reduction(full_size, picture.size))
+    crop = crop_face(face.picture, matrix, task.spec.size)
+    return FoundFace(task.image, OK, face.note, crop, matrix @ reduction(face.full_size, face.picture.size))
+
+
+def find_face_crashed(task: Picture) -> FoundFace:
+    """What `find_face` would return had it not killed its process."""
+    return FoundFace(task.image, CRASHED)
 
 
 def reduction(full_size: tuple[int, int], size: tuple[int, int]) -> np.ndarray:
@@ -78,5 +146,69 @@ def reduction(full_size: tuple[int, int], size: tuple[int, int]) -> np.ndarray:
     return matrix
 
 
-def crashed(task: Picture) -> FoundFace:
-    return FoundFace(task.image, "the process that read it died (a crash or out of memory)")
+@dataclass(frozen=True)
+class PictureToStore:
+    """A picture for a dataset folder.
+
+    Attributes:
+        source: relative to `photos`.
+        stamp: size and time of the file, to notice a change.
+        image: the name to store it under, relative to `out`.
+        given: see `locate_face`.
+    """
+
+    photos: Path
+    out: Path
+    source: str
+    stamp: str
+    image: str
+    given: tuple[np.ndarray | None, int] | None
+
+
+@dataclass(frozen=True)
+class StoredPicture:
+    """A picture stored as `image` with (K, 2) landmarks in its pixels, or skipped for a `reason`."""
+
+    source: str
+    stamp: str
+    image: str = ""
+    landmarks: list[list[float]] | None = None
+    note: str = ""
+    reason: str = ""
+
+
+def store_picture(task: PictureToStore) -> StoredPicture:
+    """Store a picture with its landmarks, or say why not. Only a failure to write is raised."""
+    path = task.photos / task.source
+    try:
+        face = locate_face(path, task.given)
+    except UnusablePicture as error:
+        return StoredPicture(task.source, task.stamp, reason=str(error).replace(str(path), task.source))
+    notes = [face.note] if face.note else []
+    if face.picture.size != face.full_size:
+        before, after = (f"{width} x {height}" for width, height in (face.full_size, face.picture.size))
+        notes.append(f"reduced from {before} to {after}")
+    _store(face.picture, path if face.storable else None, task.out / task.image)
+    points = np.round(face.landmarks, 2).tolist()
+    return StoredPicture(task.source, task.stamp, task.image, points, note="; ".join(notes))
+
+
+def store_picture_crashed(task: PictureToStore) -> StoredPicture:
+    """What `store_picture` would return had it not killed its process."""
+    return StoredPicture(task.source, task.stamp, reason=CRASHED)
+
+
+def _store(picture: Image.Image, copy_of: Path | None, path: Path) -> None:
+    """Write a picture atomically: a copy of its file, or re-encoded as its suffix says."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{uuid.uuid4().hex}{path.suffix}")
+    try:
+        if copy_of:
+            shutil.copyfile(copy_of, partial)
+        elif path.suffix.lower() == ".png":
+            picture.save(partial)
+        else:
+            picture.save(partial, format="JPEG", quality=95, subsampling=0)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)

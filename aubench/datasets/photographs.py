@@ -15,20 +15,19 @@ import pandas as pd
 from tqdm import tqdm
 
 from aubench.datasets.crash_tolerant import crash_tolerant_map
-from aubench.datasets.landmark_detector import detect_landmarks, require_detector
-from aubench.datasets.landmark_tables import read_landmarks
-from aubench.datasets.prepared_photographs import (
+from aubench.datasets.face_finding import (
     CODE_VERSION,
     MAX_SIDE,
     UNREAD_SUFFIXES,
-    Outcome,
-    Task,
-    prepare_picture,
+    PictureToStore,
+    StoredPicture,
+    store_picture,
+    store_picture_crashed,
 )
+from aubench.datasets.landmark_detector import require_detector
+from aubench.datasets.landmark_tables import read_landmarks
 from aulib.dataset import DatasetFolder, read_dataset, write_manifest
 from aulib.manifest import SPLITS
-
-__all__ = ["detect_landmarks", "find_pictures", "prepare", "split_subjects", "subjects_of"]
 
 READ_SUFFIXES = {".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"}
 PROGRESS = ".prepare.jsonl"
@@ -65,21 +64,21 @@ def prepare(
     _refuse_foreign(photos, out)
     if landmarks is None:
         require_detector()
-        given = None
-    else:
-        given = read_landmarks(landmarks, sources)
+    given = None if landmarks is None else read_landmarks(landmarks, sources)
     out.mkdir(parents=True, exist_ok=True)
     stamps = {source: _stamp(photos / source) for source in sources}
     settings = {"code_version": CODE_VERSION, "max_side": MAX_SIDE, "landmarks": _digest(given)}
     done = {s: o for s, o in _read_progress(out, settings).items() if stamps.get(s) == o.stamp}
     names = _stored_names(sources)
     tasks = [
-        Task(photos, out, source, stamps[source], names[source], given and given.get(source, (None, 0)))
+        PictureToStore(
+            photos, out, source, stamps[source], names[source], given and given.get(source, (None, 0))
+        )
         for source in sources
         if source not in done
     ]
     with open(out / PROGRESS, "a", encoding="utf-8") as log:
-        outcomes = crash_tolerant_map(prepare_picture, tasks, workers, crashed=_crashed)
+        outcomes = crash_tolerant_map(store_picture, tasks, workers, store_picture_crashed)
         for outcome in tqdm(
             outcomes, "preparing", len(sources), initial=len(done), unit="picture", disable=not progress
         ):
@@ -147,7 +146,7 @@ def what_was_found(faces: DatasetFolder) -> str:
     return said
 
 
-def _write_dataset(out: Path, outcomes: list[Outcome], split: str) -> DatasetFolder:
+def _write_dataset(out: Path, outcomes: list[StoredPicture], split: str) -> DatasetFolder:
     used = [outcome for outcome in outcomes if outcome.image]
     skipped = [outcome for outcome in outcomes if not outcome.image]
     _write_csv(out / "skipped.csv", ("image", "reason"), [(o.source, o.reason) for o in skipped])
@@ -189,10 +188,6 @@ def _stored_names(sources: list[str]) -> dict[str, str]:
     return names
 
 
-def _crashed(task: Task) -> Outcome:
-    return Outcome(task.source, task.stamp, reason="the process that read it died (a crash or out of memory)")
-
-
 def _refuse_foreign(photos: Path, out: Path) -> None:
     if out.resolve() == photos.resolve():
         raise FileExistsError(f"{out} is the folder of photographs itself, expected another one")
@@ -202,14 +197,14 @@ def _refuse_foreign(photos: Path, out: Path) -> None:
         raise FileExistsError(f"{out} holds files not made by `aulib prepare`, expected a new folder")
 
 
-def _read_progress(out: Path, settings: dict) -> dict[str, Outcome]:
+def _read_progress(out: Path, settings: dict) -> dict[str, StoredPicture]:
     """Outcomes of an earlier call with the same settings; the file is (re)started otherwise."""
     path = out / PROGRESS
     lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    outcomes: dict[str, Outcome] = {}
+    outcomes: dict[str, StoredPicture] = {}
     for line in lines[1:]:
         try:
-            outcome = Outcome(**json.loads(line))
+            outcome = StoredPicture(**json.loads(line))
         except (ValueError, TypeError):  # cut off when the process was killed
             continue
         if not outcome.image or (out / outcome.image).is_file():

@@ -13,7 +13,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from aubench.datasets.crash_tolerant import crash_tolerant_map
-from aubench.datasets.face_finding import OK, FoundFace, Picture, crashed, find_face
+from aubench.datasets.face_finding import OK, FoundFace, Picture, find_face, find_face_crashed
 from aubench.datasets.photographs import find_pictures
 from aulib.batches import Faces
 from aulib.crops import crop_dataset, crop_of
@@ -154,7 +154,7 @@ def _predict_photographs(model: AUModel, photos: Path, read_from: str, workers: 
             matrices.append(np.stack([face.matrix for face in waiting]))
             waiting.clear()
 
-    found = crash_tolerant_map(find_face, tasks, workers, crashed=crashed)
+    found = crash_tolerant_map(find_face, tasks, workers, find_face_crashed)
     for face in tqdm(found, "finding faces", len(tasks), unit="picture"):
         faces.append(FoundFace(face.image, face.status, face.note))
         if face.crop is not None:
