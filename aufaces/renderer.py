@@ -20,7 +20,6 @@ from aufaces import actions, appearance, painting, shading, visibility
 from aufaces.heads import EYE_LEFT, EYE_RIGHT, Head, cache_root, load_head
 from aufaces.people import Person
 
-EYE_RADIUS = 0.143
 MIDDLE = np.array([0.0, -0.28, -0.1])  # the head turns about a point inside it
 LIT_MIDDLE, LIT_RADIUS = np.array([0.0, 0.0, -0.3]), 1.7  # the ball whose shadows are seen, decimetres
 PERSONAL = ("skin", "lips", "hair", "cloth", "iris", "teeth", "gloss", "pupil", "iris_size", "strands")
@@ -286,7 +285,6 @@ class FaceRenderer:
             gaze_right=gaze_right,
             centre_left=eyes[0],
             centre_right=eyes[1],
-            eye_radius=EYE_RADIUS,
             mouth_front=mouth_front,
             stride=self._stride,
             paint_left=painting.PAINT_LEFT,

@@ -2,7 +2,11 @@
 
 import warp as wp
 
+from aufaces import heads
 from aufaces.visibility import EMPTY, NEARNESS_STEPS
+
+SKIN, EYE_LEFT, EYE_RIGHT = wp.constant(heads.SKIN), wp.constant(heads.EYE_LEFT), wp.constant(heads.EYE_RIGHT)
+TEETH, TONGUE = wp.constant(heads.TEETH), wp.constant(heads.TONGUE)
 
 LIGHT_HEIGHT = 4.0  # keeps heights above the plane of the light positive
 
@@ -37,7 +41,6 @@ class Scene:
     gaze_right: wp.vec3
     centre_left: wp.vec3
     centre_right: wp.vec3
-    eye_radius: float
     teeth: wp.vec3
     mouth_front: float  # z of the lips; the mouth darkens behind it
     strands: float
@@ -149,6 +152,142 @@ def unshadowed(s: Scene, light_map: wp.array3d(dtype=wp.uint64), p: wp.vec3):
     return free
 
 
+@wp.struct
+class Surface:
+    """What the light meets at one point of the head."""
+
+    albedo: wp.vec3
+    normal: wp.vec3  # unit, head frame
+    gloss: float  # strength of the highlight
+    sharp: int  # the highlight's exponent is 2 ** sharp
+    dim: float  # share of the light that reaches a cavity or a fold, in [0, 1]
+
+
+@wp.func
+def blend(a: wp.vec3, b: wp.vec3, c: wp.vec3, weights: wp.vec3):
+    """Values at the corners of a triangle, interpolated."""
+    return a * weights[0] + b * weights[1] + c * weights[2]
+
+
+@wp.func
+def eyeball(mesh: wp.uint64, s: Scene, p: wp.vec3, centre: wp.vec3, gaze: wp.vec3):
+    """A wet ball, darker under the upper lid."""
+    found = Surface()
+    found.albedo = eye_colour(s, p, centre, gaze)
+    found.normal = wp.normalize(p - centre)
+    found.gloss = 0.9
+    found.sharp = 7
+    found.dim = 1.0
+    lid = wp.normalize(wp.vec3(0.0, 0.75, 0.65))
+    if wp.mesh_query_ray_anyhit(mesh, p + found.normal * 0.004, lid, 0.11):
+        found.dim = 0.62
+    return found
+
+
+@wp.func
+def inside_mouth(s: Scene, part: int, p: wp.vec3, n: wp.vec3):
+    """Teeth, tongue or the lining of the mouth, darker the farther behind the lips."""
+    found = Surface()
+    found.normal = n
+    if part == TEETH:
+        found.albedo = s.teeth
+        found.gloss = 0.35
+        found.sharp = 6
+        found.dim = wp.clamp(1.0 - 2.6 * (s.mouth_front - 0.10 - p[2]), 0.12, 1.0)
+    elif part == TONGUE:
+        found.albedo = wp.vec3(0.55, 0.24, 0.23)
+        found.gloss = 0.3
+        found.sharp = 4
+        found.dim = wp.clamp(1.0 - 2.2 * (s.mouth_front - 0.10 - p[2]), 0.1, 0.9)
+    else:
+        found.albedo = wp.vec3(0.30, 0.10, 0.09)
+        found.gloss = 0.15
+        found.sharp = 4
+        found.dim = wp.clamp(1.0 - 5.0 * (s.mouth_front - 0.09 - p[2]), 0.05, 1.0)
+    return found
+
+
+@wp.func
+def painted_skin(
+    s: Scene,
+    colour_paint: wp.array2d(dtype=wp.vec3),
+    relief_paint: wp.array2d(dtype=wp.vec3),
+    q: wp.vec3,
+    n: wp.vec3,
+    front: float,
+):
+    """Skin with its paint and folds; they fade towards the side of the head, where `front` is 0."""
+    found = Surface()
+    found.albedo = s.skin
+    found.normal = n
+    found.gloss = s.gloss
+    found.sharp = 4
+    found.dim = 1.0
+    if front > 0.0:
+        tx = (q[0] - s.paint_left) * s.paint_scale
+        ty = (s.paint_top - q[1]) * s.paint_scale
+        tone = texel(colour_paint, tx, ty)
+        relief = texel(relief_paint, tx, ty) * front
+        found.albedo = wp.cw_mul(s.skin, tone * front + wp.vec3(1.0, 1.0, 1.0) * (1.0 - front))
+        found.normal = wp.normalize(n - wp.vec3(relief[0], relief[1], 0.0))
+        found.dim = 1.0 - wp.clamp(relief[2], 0.0, 0.85)
+    return found
+
+
+@wp.func
+def cover_skin(s: Scene, skin: Surface, q: wp.vec3, face_marks: wp.vec3, cloth_mark: float):
+    """Skin under lip red, lashes, hair and cloth, in this order; face_marks: lips, lash line, hair."""
+    albedo = skin.albedo
+    gloss = skin.gloss
+    n = skin.normal
+    lip = ramp(0.30, 0.62, face_marks[0])
+    albedo = albedo * (1.0 - lip) + s.lips * lip
+    gloss = gloss * (1.0 + 1.2 * lip)
+    lash = wp.clamp(face_marks[1], 0.0, 1.0)
+    albedo = albedo * (1.0 - 0.9 * lash) + wp.vec3(0.03, 0.02, 0.02) * 0.9 * lash
+    if face_marks[2] > 0.25:  # below that no strand covers the skin
+        wave = wp.sin(3.1 * q[1] + 7.0 * q[2]) * 1.7
+        strand = 0.5 + 0.25 * (
+            wp.sin(s.strands * (q[0] * 2.3 + wave * 0.3))
+            + wp.sin(s.strands * (2.9 * q[2] - q[0]) + 2.0 * wave)
+        )
+        cover = ramp(0.32, 0.55, face_marks[2] + 0.14 * (strand - 0.5))
+        albedo = albedo * (1.0 - cover) + s.hair * (0.55 + 0.9 * strand) * cover
+        gloss = gloss * (1.0 - cover) + 0.22 * cover
+        n = wp.normalize(n + wp.vec3(strand - 0.5, 0.0, 0.0) * 0.5 * cover)
+    cloth = ramp(0.4, 0.5, cloth_mark)
+    covered = Surface()
+    covered.albedo = albedo * (1.0 - cloth) + s.cloth * cloth
+    covered.normal = n
+    covered.gloss = gloss * (1.0 - cloth)
+    covered.sharp = skin.sharp
+    covered.dim = skin.dim
+    return covered
+
+
+@wp.func
+def reflected(s: Scene, surface: Surface, ray: wp.vec3, lit: float, open: float):
+    """Linear colour of a surface under sky, key, fill and rim light.
+
+    ray: unit, from the camera to the point. lit: share of the key light. open: share of the sky.
+    """
+    n = surface.normal
+    wrap = wp.vec3(0.35, 0.18, 0.12)
+    sky = 0.5 + 0.5 * wp.dot(n, s.up)
+    light = (s.ground * (1.0 - sky) + s.sky * sky) * (0.25 + 0.75 * open)
+    light += wp.cw_mul(s.key, wrapped(wp.dot(n, s.key_direction), wrap)) * lit
+    light += wp.cw_mul(s.fill, wrapped(wp.dot(n, s.fill_direction), wrap))
+    light += wp.cw_mul(s.rim, wrapped(wp.dot(n, s.rim_direction), wp.vec3(0.05, 0.05, 0.05)))
+    half_key = wp.normalize(s.key_direction - ray)
+    half_fill = wp.normalize(s.fill_direction - ray)
+    slant = 1.0 - wp.clamp(-wp.dot(n, ray), 0.0, 1.0)
+    graze = 0.35 + 0.65 * slant * slant * slant
+    shine = s.key * highlight(wp.dot(n, half_key), surface.sharp) * lit
+    shine += s.fill * highlight(wp.dot(n, half_fill), surface.sharp)
+    dim = surface.dim * (0.55 + 0.45 * open)
+    return wp.cw_mul(surface.albedo, light) * dim + shine * (surface.gloss * graze * dim)
+
+
 @wp.kernel(enable_backward=False)
 def shade(
     mesh: wp.uint64,
@@ -167,7 +306,18 @@ def shade(
     relief_paint: wp.array2d(dtype=wp.vec3),
     image: wp.array2d(dtype=wp.vec4),
 ):
-    """Display colour (not multiplied by alpha) and alpha of every pixel, the mean over its samples."""
+    """Display colour (not multiplied by alpha) and alpha of every pixel, the mean over its samples.
+
+    Args:
+        nearest: (samples, H, W) keys of visibility.rasterise.  light_map: (1, side, side) keys seen from the
+            key light.
+        screen, points, normals, canonical: (V,) vertices as column, row and nearness; in the head frame;
+            their normals; in the neutral template.
+        triangles: (T, 3).  part: (V,) of heads.SKIN .. CAVITY.
+        marks, marks2: (V,) lips, lash line, hair; cloth, front of the face, openness to the sky.
+        colour_paint, relief_paint: (ROWS, COLUMNS) of painting.
+        image: (H, W), written.
+    """
     row, column = wp.tid()
     samples = nearest.shape[0]
     seen = int(0)  # noqa: UP018 (a warp variable, not a constant)
@@ -182,107 +332,45 @@ def shade(
     lit = float(1.0)  # noqa: UP018 (a warp variable, not a constant)
     asked = int(0)  # noqa: UP018
     for sub in range(samples):
-        found = nearest[sub, row, column]
-        if found != wp.uint64(EMPTY):
-            face = int(found & wp.uint64(0xFFFFFFFF)) - 1
+        key = nearest[sub, row, column]
+        if key != wp.uint64(EMPTY):
+            # 1. which point of which triangle the sample shows
+            face = int(key & wp.uint64(0xFFFFFFFF)) - 1
             a = triangles[face, 0]
             b = triangles[face, 1]
             c = triangles[face, 2]
             x = float(column) + (float(sub) + 0.5) / float(samples) - 0.5
             y = float(row) + (float((sub * s.stride) % samples) + 0.5) / float(samples) - 0.5
             w = place(screen[a], screen[b], screen[c], x, y)
-            p = points[a] * w[0] + points[b] * w[1] + points[c] * w[2]
+            p = blend(points[a], points[b], points[c], w)
+            q = blend(canonical[a], canonical[b], canonical[c], w)
+            n = wp.normalize(blend(normals[a], normals[b], normals[c], w))
+            face_marks = blend(marks[a], marks[b], marks[c], w)
+            head_marks = blend(marks2[a], marks2[b], marks2[c], w)
             ray = wp.normalize(p - s.eye)
-            n = wp.normalize(normals[a] * w[0] + normals[b] * w[1] + normals[c] * w[2])
-            q = canonical[a] * w[0] + canonical[b] * w[1] + canonical[c] * w[2]
-            m = marks[a] * w[0] + marks[b] * w[1] + marks[c] * w[2]  # lips, lash line, hair
-            m2 = (
-                marks2[a] * w[0] + marks2[b] * w[1] + marks2[c] * w[2]
-            )  # cloth, front of face, open to the sky
-            kind = part[a]
-            if part[b] < kind:
-                kind = part[b]
-            if part[c] < kind:
-                kind = part[c]
-            albedo = wp.vec3(0.5, 0.5, 0.5)
-            gloss = s.gloss
-            sharp = int(4)  # noqa: UP018
-            dim = float(1.0)  # noqa: UP018
-            wrap = wp.vec3(0.35, 0.18, 0.12)
-            if kind == 1 or kind == 2:
-                centre = s.centre_left
-                gaze = s.gaze_left
-                if kind == 2:
-                    centre = s.centre_right
-                    gaze = s.gaze_right
-                albedo = eye_colour(s, p, centre, gaze)
-                n = wp.normalize(p - centre)
-                gloss = 0.9
-                sharp = 7
-                lid = wp.normalize(wp.vec3(0.0, 0.75, 0.65))
-                if wp.mesh_query_ray_anyhit(mesh, p + n * 0.004, lid, 0.11):
-                    dim = 0.62
-            elif kind == 3:
-                albedo = s.teeth
-                gloss = 0.35
-                sharp = 6
-                dim = wp.clamp(1.0 - 2.6 * (s.mouth_front - 0.10 - p[2]), 0.12, 1.0)
-            elif kind == 4:
-                albedo = wp.vec3(0.55, 0.24, 0.23)
-                gloss = 0.3
-                dim = wp.clamp(1.0 - 2.2 * (s.mouth_front - 0.10 - p[2]), 0.1, 0.9)
-            elif kind == 5:
-                albedo = wp.vec3(0.30, 0.10, 0.09)
-                gloss = 0.15
-                dim = wp.clamp(1.0 - 5.0 * (s.mouth_front - 0.09 - p[2]), 0.05, 1.0)
+
+            # 2. what surface is there
+            kind = wp.min(part[a], wp.min(part[b], part[c]))
+            surface = Surface()
+            if kind == EYE_LEFT:
+                surface = eyeball(mesh, s, p, s.centre_left, s.gaze_left)
+            elif kind == EYE_RIGHT:
+                surface = eyeball(mesh, s, p, s.centre_right, s.gaze_right)
+            elif kind != SKIN:
+                surface = inside_mouth(s, kind, p, n)
             else:
-                albedo = s.skin
-                front = ramp(0.15, 0.45, m2[1])
-                if front > 0.0:
-                    tx = (q[0] - s.paint_left) * s.paint_scale
-                    ty = (s.paint_top - q[1]) * s.paint_scale
-                    tone = texel(colour_paint, tx, ty)
-                    relief = texel(relief_paint, tx, ty) * front
-                    albedo = wp.cw_mul(s.skin, tone * front + wp.vec3(1.0, 1.0, 1.0) * (1.0 - front))
-                    n = wp.normalize(n - wp.vec3(relief[0], relief[1], 0.0))
-                    dim = 1.0 - wp.clamp(relief[2], 0.0, 0.85)
-                lip = ramp(0.30, 0.62, m[0])
-                albedo = albedo * (1.0 - lip) + s.lips * lip
-                gloss = gloss * (1.0 + 1.2 * lip)
-                lash = wp.clamp(m[1], 0.0, 1.0)
-                albedo = albedo * (1.0 - 0.9 * lash) + wp.vec3(0.03, 0.02, 0.02) * 0.9 * lash
-                if m[2] > 0.25:  # no strand of hair covers where there is less
-                    wave = wp.sin(3.1 * q[1] + 7.0 * q[2]) * 1.7
-                    strand = 0.5 + 0.25 * (
-                        wp.sin(s.strands * (q[0] * 2.3 + wave * 0.3))
-                        + wp.sin(s.strands * (2.9 * q[2] - q[0]) + 2.0 * wave)
-                    )
-                    cover = ramp(0.32, 0.55, m[2] + 0.14 * (strand - 0.5))
-                    albedo = albedo * (1.0 - cover) + s.hair * (0.55 + 0.9 * strand) * cover
-                    gloss = gloss * (1.0 - cover) + 0.22 * cover
-                    n = wp.normalize(n + wp.vec3(strand - 0.5, 0.0, 0.0) * 0.5 * cover)
-                cloth = ramp(0.4, 0.5, m2[0])
-                albedo = albedo * (1.0 - cloth) + s.cloth * cloth
-                gloss = gloss * (1.0 - cloth)
-            if wp.dot(n, ray) > 0.0:
+                skin = painted_skin(s, colour_paint, relief_paint, q, n, ramp(0.15, 0.45, head_marks[1]))
+                surface = cover_skin(s, skin, q, face_marks, head_marks[0])
+            n = surface.normal
+            if wp.dot(n, ray) > 0.0:  # bent away from the camera: turn it back to the rim
                 n = wp.normalize(n - ray * (wp.dot(n, ray) * 1.02))
+            surface.normal = n
+
+            # 3. how much light it gets and sends to the camera
             if asked == 0 and s.shadow > 0.0 and wp.dot(n, s.key_direction) > -0.1:
                 asked = 1  # one look towards the light serves the whole pixel
                 lit = 1.0 - s.shadow * (1.0 - unshadowed(s, light_map, p + n * 0.04))
-            sky = 0.5 + 0.5 * wp.dot(n, s.up)
-            open = wp.clamp(m2[2], 0.0, 1.0)
-            light = (s.ground * (1.0 - sky) + s.sky * sky) * (0.25 + 0.75 * open)
-            dim = dim * (0.55 + 0.45 * open)
-            light += wp.cw_mul(s.key, wrapped(wp.dot(n, s.key_direction), wrap)) * lit
-            light += wp.cw_mul(s.fill, wrapped(wp.dot(n, s.fill_direction), wrap))
-            light += wp.cw_mul(s.rim, wrapped(wp.dot(n, s.rim_direction), wp.vec3(0.05, 0.05, 0.05)))
-            half_key = wp.normalize(s.key_direction - ray)
-            half_fill = wp.normalize(s.fill_direction - ray)
-            slant = 1.0 - wp.clamp(-wp.dot(n, ray), 0.0, 1.0)
-            graze = 0.35 + 0.65 * slant * slant * slant
-            shine = s.key * highlight(wp.dot(n, half_key), sharp) * lit
-            shine += s.fill * highlight(wp.dot(n, half_fill), sharp)
-            colour = wp.cw_mul(albedo, light) * dim + shine * (gloss * graze * dim)
+            colour = reflected(s, surface, ray, lit, wp.clamp(head_marks[2], 0.0, 1.0))
             total += wp.vec4(colour[0], colour[1], colour[2], 1.0)
     alpha = total[3] / float(samples)
     if total[3] > 0.0:
