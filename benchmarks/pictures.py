@@ -12,8 +12,10 @@ from pathlib import Path
 import pandas as pd
 
 from aubench import plots
-from aubench.inspection.attention_study import faces_and_regions
+from aubench.inspection import reconstructions
+from aubench.inspection.attention_study import faces_and_regions, strongest_faces
 from aubench.inspection.decoding import fit_decoder
+from aubench.inspection.first_screen import read_kept_faces
 from aubench.inspection.shown_faces import faces_from, kept_faces
 from aubench.inspection.side_by_side import runs_by_name
 from aubench.report.results import sample_predictions
@@ -39,18 +41,22 @@ def main() -> None:
 
 
 def draw_insides(run: str, rendered: str, out: Path) -> None:
-    config = load_run(run)[0].config
-    fit_decoder(run)
+    model, settings = load_run(run)
+    config, decoder = model.config, fit_decoder(run)
     kept = pd.concat(
         [sample_predictions(run, domain).assign(domain=domain) for domain in ("source", "target")]
     )
-    plots.save_figure(plots.draw_first_screen(run, domain="both", count=4), out, "first_screen", kept, DPI)
-    figure, table = plots.draw_texture_by_shape(run, faces_from(rendered, config, 5))
+    figure = plots.draw_first_screen(*read_kept_faces(run, "both", 4))
+    plots.save_figure(figure, out, "first_screen", kept, DPI)
+    five = faces_from(rendered, config, 5)
+    grid, table = reconstructions.decode_texture_by_shape(model, decoder, five)
+    figure = plots.draw_texture_by_shape(grid, reconstructions.as_pictures(five.pictures))
     plots.save_figure(figure, out, "reconstructions", table, DPI)
     aus = [au for au in AUS if au in config.aus]
     faces, regions = faces_and_regions(run, config, rendered, aus, per_au=12)
-    figure, table = plots.draw_evidence_beside_gradients(run, faces, aus, regions, columns=5)
-    plots.save_figure(figure, out, "attention", table, DPI)
+    strongest = strongest_faces(model, settings["read_target_from"], faces, aus, regions, count=5)
+    figure = plots.draw_evidence_and_gradients(strongest, faces, regions)
+    plots.save_figure(figure, out, "attention", strongest.table, DPI)
 
 
 def draw_beside(folder: str, out: Path) -> None:
@@ -60,7 +66,8 @@ def draw_beside(folder: str, out: Path) -> None:
     shown = next(iter(runs.values()))
     config = load_run(shown)[0].config
     faces = [kept_faces(shown, config, domain, 5) for domain in ("source", "target")]
-    figure, table = plots.draw_runs(runs, *faces, "rich2")
+    decoded, table = reconstructions.decode_runs(runs, *faces, "rich2")
+    figure = plots.draw_runs(decoded, table, *faces, "rich2")
     plots.save_figure(figure, out, "switched_off", table, DPI)
 
 

@@ -9,17 +9,27 @@ import pytest
 import torch
 
 from aubench import plots
-from aubench.inspection.attention import FRACTIONS, mass_inside
+from aubench.inspection.attention import FRACTIONS, landmark_maps, mass_inside
 from aubench.inspection.attention_study import (
     curve_areas,
     curve_table,
     explain,
     faces_and_regions,
+    landmark_table,
     region_means,
     region_table,
+    rollout_table,
+    strongest_faces,
     true_regions,
 )  # fmt: skip
-from aubench.inspection.decoding import fit_decoder
+from aubench.inspection.decoding import fit_decoder, load_decoder
+from aubench.inspection.reconstructions import (
+    as_pictures,
+    decode_rounds,
+    decode_runs,
+    decode_texture_by_shape,
+    read_ood_inputs,
+)
 from aubench.inspection.shown_faces import faces_from, faces_to_show, kept_faces
 from aulib.run import load_run
 from conftest import write_tiny_set
@@ -124,59 +134,84 @@ def test_kept_faces_and_those_of_the_dataset_are_cut_alike(finished, config):
 
 
 class TestFigures:
-    def test_maps_beside_regions(self, finished, studied):
+    def test_maps_next_to_regions(self, finished, studied):
         faces, regions, _ = studied
-        figure, table = plots.draw_evidence_beside_gradients(finished.full, faces, AUS, regions, columns=3)
+        model, _ = load_run(finished.full)
+        strongest = strongest_faces(model, "features", faces, AUS, regions, count=3)
+        table = strongest.table
         assert len(table) == 2 * 2 * 3 and set(table["map"]) == {"evidence", "gradients"}
-        strongest = table[(table["au"] == "AU12") & (table["map"] == "evidence")]["probability"]
-        assert strongest.is_monotonic_decreasing
+        found = table[(table["au"] == "AU12") & (table["map"] == "evidence")]["probability"]
+        assert found.is_monotonic_decreasing
         np.testing.assert_allclose(1 / (1 + np.exp(-table["logit"])), table["probability"], rtol=1e-4)
         gap = table["gap"].abs().groupby(table["map"])  # one map is exact, the other an integral in steps
         assert gap.max()["evidence"] < 1e-5 < gap.max()["gradients"]
+        assert len(plots.draw_evidence_and_gradients(strongest, faces, regions).axes) == 4 * 3
         with pytest.raises(ValueError, match="AU45"):
-            plots.draw_evidence_beside_gradients(finished.full, faces, ["AU45"])
+            strongest_faces(model, "features", faces, ["AU45"])
 
     def test_shares_and_curves(self, studied):
         faces, regions, explained = studied
         explained = replace(explained, probability=torch.ones_like(explained.probability))
-        figure, means = plots.draw_mass_inside(region_table(explained, faces, regions))
+        _, means = plots.draw_mass_inside(region_table(explained, faces, regions))
         assert len(means) == 4
-        figure, _ = plots.draw_curves(curve_table(explained, faces, regions))
+        figure = plots.draw_deletion_curves(curve_table(explained, faces, regions))
         assert len(figure.axes) == 2 and all(len(axis.lines) == 4 for axis in figure.axes)
 
-    def test_landmarks_and_those_a_run_never_learned(self, finished, studied):
-        _, table = plots.draw_landmark_responses(finished.full, studied[0][:2])
+    def test_landmark_responses(self, finished, studied):
+        faces = studied[0][:2]
+        maps, points = landmark_maps(load_run(finished.full)[0], faces.pictures)
+        table = landmark_table(faces, maps, points)
         assert len(table) == 2 * 68 and table["error"].notna().all()
-        with pytest.raises(ValueError, match="learned no landmarks"):
-            plots.draw_landmark_responses(finished.source_only, studied[0][:2])
+        assert len(plots.draw_landmark_responses(faces, maps, points).axes) == 2 * 6
 
-    def test_rounds_have_numbers_where_there_is_an_original(self, runs, config):
+    def test_rollout_of_a_uniform_map(self, studied):
+        faces = studied[0][:2]
+        uniform = torch.full((2, 4, 4), 1 / 16)
+        table = rollout_table(faces, uniform)
+        np.testing.assert_allclose(table["entropy"], np.log(16), rtol=1e-5)
+        assert table["peak"].tolist() == [1, 1]
+        assert len(plots.draw_rollout(faces, uniform, "vit").axes) == 2
+
+    def test_rounds_have_scores_where_there_is_an_original(self, runs, config):
         faces = [kept_faces(runs["full"], config, domain, 2) for domain in ("source", "target")]
-        figure, table = plots.draw_rounds(runs["full"], *faces)
+        pictures, table = decode_rounds(*opened(runs["full"]), *faces)
         assert table.groupby("feature").size().to_dict() == {"rich": 4, "rich2": 4, "self": 4}
-        assert len(figure.axes) == 4 * (2 + 3 * 2 + 1)
-        _, plain = plots.draw_rounds(runs["source_only"], *faces)
+        assert len(plots.draw_rounds(pictures, table).axes) == 4 * (2 + 3 * 2 + 1)
+        _, plain = decode_rounds(*opened(runs["source_only"]), *faces)
         assert set(plain["feature"]) == {"rich"}
 
-    def test_runs_side_by_side_probes_and_the_grid(self, finished, runs, config):
+    def test_several_runs(self, finished, runs, config):
         faces = [kept_faces(runs["full"], config, domain, 2) for domain in ("source", "target")]
-        figure, table = plots.draw_runs(runs, *faces)
-        assert len(figure.axes) == (2 + 2) * 2 and set(table["run"]) == set(runs)
-        figure, table = plots.draw_runs({"full-with-a-long-name": runs["full"]}, *faces, "rich2")
+        decoded, table = decode_runs(runs, *faces)
+        assert set(table["run"]) == set(runs)
+        assert {name: feature for name, (feature, _) in decoded.items()} == {
+            "full": "swapped", "source_only": "rich",
+        }  # fmt: skip
+        assert len(plots.draw_runs(decoded, table, *faces).axes) == (2 + 2) * 2
+        decoded, table = decode_runs({"full-with-a-long-name": runs["full"]}, *faces, "rich2")
+        figure = plots.draw_runs(decoded, table, *faces, "rich2")
         again = table[table["feature"] == "rich2"]
-        said = [text.get_text() for axis in figure.axes for text in axis.texts]
-        assert said[1:] == [
-            *(f"{one.psnr:.1f} dB  {one.ssim:.2f}" for one in again[:1].itertuples()),
-            "full-\nwith-a-long-name",
-            *(f"{one.psnr:.1f} dB  {one.ssim:.2f}" for one in again[1:].itertuples()),
+        written = [text.get_text() for axis in figure.axes for text in axis.texts]
+        assert [text for text in written if "dB" in text] == [
+            f"{one.psnr:.1f} dB  {one.ssim:.2f}" for one in again.itertuples()
         ]
         fit_decoder(runs["source_only"], [str(finished.source)], steps=3, progress=False)
-        with pytest.raises(ValueError, match="not fitted alike.*full.*source_only"):
-            plots.draw_runs(runs, *faces)
-        _, probed = plots.draw_probes(runs["full"], faces[1][:1])
-        assert len(probed) == 6 and probed["AU12"].between(0, 1).all()
-        figure, follows = plots.draw_texture_by_shape(runs["full"], faces[1])
-        assert len(figure.axes) == 9
-        names = list(faces[1].names)
+        with pytest.raises(ValueError, match="full.*source_only"):
+            decode_runs(runs, *faces)
+
+    def test_ood_inputs_and_the_grid(self, runs, config):
+        faces = kept_faces(runs["full"], config, "target", 2)
+        model, decoder = opened(runs["full"])
+        readings, table = read_ood_inputs(model, decoder, "reconstruction", faces[:1])
+        assert len(table) == 6 and table["AU12"].between(0, 1).all()
+        assert len(plots.draw_ood_inputs(readings, table, model.config.aus).axes) == 12
+        pictures, follows = decode_texture_by_shape(model, decoder, faces)
+        assert len(plots.draw_texture_by_shape(pictures, as_pictures(faces.pictures)).axes) == 9
+        names = list(faces.names)
         pairs = [[one, other] for one in names for other in names if one != other]
         assert follows[["texture", "shape"]].to_numpy().tolist() == pairs
+
+
+def opened(run):
+    model, _ = load_run(run)
+    return model, load_decoder(run, model)

@@ -15,10 +15,15 @@ from aubench import plots
 from aubench.datasets import label_statistics
 from aubench.inference import predict
 from aubench.inspection import decoding
+from aubench.inspection.attention import evidence_maps
+from aubench.inspection.first_screen import read_kept_faces
+from aubench.inspection.reconstructions import decode_by_r
+from aubench.inspection.shown_faces import kept_faces
 from aubench.plots import faces as faces_module
 from aubench.plots.style import DOMAIN_COLOURS, METHOD_COLOURS, au_label, method_colour
 from aubench.report import results
 from aulib.dataset import read_dataset
+from aulib.run import load_run
 from conftest import TINY_AUS, write_tiny_set
 from tiny import tiny_model
 
@@ -30,6 +35,23 @@ def texts(figure: Figure) -> list[str]:
 @pytest.fixture(scope="module")
 def domains(finished) -> dict:
     return {"source": read_dataset(finished.source), "target": read_dataset(finished.target)}
+
+
+def decoded(run) -> dict:
+    model, _ = load_run(run)
+    pairs = [kept_faces(run, model.config, domain, 2).pictures for domain in ("source", "target")]
+    return decode_by_r(model, *pairs)
+
+
+def attention(run, aus: list[str]) -> Figure:
+    model, _ = load_run(run)
+    pictures = kept_faces(run, model.config, "target", 2).pictures
+    maps = evidence_maps(model, pictures, "features")
+    return plots.draw_attention(decoding.shown_input(model, pictures), *maps, model.config.aus, aus)
+
+
+def best_and_worst(run) -> Figure:
+    return plots.draw_best_and_worst(results.faces_by_loss(run), results.read_samples(run, "target"), count=2)
 
 
 @pytest.fixture(scope="module")
@@ -46,11 +68,11 @@ def drawn(finished, domains) -> dict[str, Figure]:
         "history": plots.draw_history(results.history_of(finished.full), chance),
         "methods": plots.draw_methods(results.table_of_methods(runs)),
         "per_au": plots.draw_per_au(results.table_per_au(runs)),
-        "reconstructions": plots.draw_reconstructions(finished.full, count=2),
-        "plain_reconstructions": plots.draw_reconstructions(finished.source_only, count=2),
-        "attention": plots.draw_attention(finished.full, count=2, aus=["AU12", "AU26"]),
-        "first_screen": plots.draw_first_screen(finished.full, count=2),
-        "best_and_worst": plots.draw_best_and_worst(finished.full, count=2),
+        "reconstructions": plots.draw_reconstructions(decoded(finished.full)),
+        "plain_reconstructions": plots.draw_reconstructions(decoded(finished.source_only)),
+        "attention": attention(finished.full, ["AU12", "AU26"]),
+        "first_screen": plots.draw_first_screen(*read_kept_faces(finished.full, count=2)),
+        "best_and_worst": best_and_worst(finished.full),
     }  # fmt: skip
     assert dict(mpl.rcParams) == before
     return figures
@@ -167,7 +189,7 @@ class TestFaces:
         table = pd.read_csv(file)
         table.assign(**{f"{au}_true": np.nan for au in TINY_AUS}).to_csv(file, index=False)
         with pytest.raises(ValueError, match="no AU labels"):
-            plots.draw_best_and_worst(run)
+            best_and_worst(run)
 
     def test_some_faces_depend_on_the_seed_alone(self, domains):
         first, again, other = (label_statistics.some_faces(domains["target"], 5, seed) for seed in (0, 0, 1))
@@ -199,9 +221,9 @@ class TestInsides:
 
     def test_an_au_the_run_does_not_know_is_refused(self, finished):
         with pytest.raises(ValueError, match="AU43"):
-            plots.draw_attention(finished.full, aus=["AU43"])
+            attention(finished.full, ["AU43"])
         with pytest.raises(ValueError, match="AU43"):
-            plots.draw_first_screen(finished.full, au="AU43")
+            plots.draw_first_screen(*read_kept_faces(finished.full), au="AU43")
 
     def test_the_first_screen_tells_right_from_wrong(self, drawn, finished):
         kept = results.read_samples(finished.full, "target")

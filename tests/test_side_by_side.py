@@ -8,15 +8,16 @@ import pandas as pd
 import pytest
 
 from aubench.inspection.side_by_side import (
-    differences,
     finished_below,
     kept_probabilities,
     per_au_of_runs,
     run_names,
     runs_by_name,
+    same_faces,
+    shared_curves,
 )
-from aubench.plots.side_by_side import curves_of, draw_au_differences, draw_curves, draw_same_faces
-from aubench.report.results import read_run, sample_predictions
+from aubench.plots.side_by_side import draw_au_differences, draw_run_curves, draw_same_faces
+from aubench.report.results import history_of, read_run, sample_predictions
 
 
 @pytest.fixture(scope="module")
@@ -67,12 +68,6 @@ def test_the_table_has_what_the_runs_measured(runs):
         assert value == metrics[f"target.per_au.{au}.auc"] or np.isnan(value)
 
 
-def test_differences_are_less_the_column_chosen():
-    table = pd.DataFrame({"a": [0.5, 0.2], "b": [0.7, np.nan]}, index=["AU01", "AU12"])
-    expected = pd.DataFrame({"b": [0.2, np.nan]}, index=["AU01", "AU12"])
-    pd.testing.assert_frame_equal(differences(table, "a"), expected)
-
-
 def test_runs_tested_on_different_sets_are_refused(finished, runs, tmp_path):
     other = shutil.copytree(finished.full, tmp_path / "other")
     config = json.loads((other / "config.json").read_text())
@@ -99,20 +94,27 @@ def test_an_au_that_a_run_does_not_know_is_unknown_there(runs):
     assert kept_probabilities(runs, "AU43").isna().all(axis=None)
 
 
-def test_curves_are_those_that_all_runs_have(runs):
-    shared = curves_of(runs)
-    assert "au_source" in shared and "rich_source" not in shared and "rich_source" in curves_of(runs[:1])
+def test_shared_curves_are_those_of_all_runs(runs):
+    full, both = ([history_of(run) for run in some] for some in (runs[:1], runs))
+    assert "au_source" in shared_curves(both) and "rich_source" not in shared_curves(both)
+    assert "rich_source" in shared_curves(full) and shared_curves(full)[0] == "validation_f1"
 
 
-def test_figures_draw_every_run_and_give_their_numbers(runs):
-    figure, numbers = draw_curves(runs, "au_source")
-    assert len(figure.axes[0].lines) == 2 and set(numbers["run"]) == set(runs)
-    figure, numbers = draw_au_differences(runs, runs[1], "auc")
-    assert list(numbers.columns) == runs[:1]
-    figure, numbers = draw_same_faces(runs, "AU12", count=3)
-    assert len(figure.axes) == 3 * (len(runs) + 1) and len(numbers) == 3
+def test_every_run_is_drawn(runs):
+    figure = draw_run_curves({run: history_of(run) for run in runs}, "au_source")
+    assert len(figure.axes[0].lines) == 2
+    faces = same_faces(runs, "AU12", count=3)
+    figure = draw_same_faces(faces, run_names(runs), "AU12")
+    assert len(figure.axes) == 3 * (len(runs) + 1) and len(faces.table) == 3
 
 
-def test_one_run_alone_has_no_differences(runs):
+def test_differences_are_drawn_at_their_values():
+    table = pd.DataFrame({"a": [0.5, 0.2], "b": [0.7, np.nan]}, index=["AU01", "AU12"])
+    axis = draw_au_differences(table, "a", "f1").axes[0]
+    assert len(axis.collections) == 2  # one run: lines and points
+    assert axis.collections[1].get_offsets()[0, 0] == pytest.approx(20)
+
+
+def test_one_run_alone_has_no_differences():
     with pytest.raises(ValueError, match="choose another run"):
-        draw_au_differences(runs[:1], runs[0])
+        draw_au_differences(pd.DataFrame({"a": [0.5]}, index=["AU01"]), "a", "f1")

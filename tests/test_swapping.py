@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from aubench.inspection.reconstructions import OCCLUDER, probes_of
+from aubench.inspection.reconstructions import OCCLUDER, ood_inputs
 from aubench.inspection.swaps import each_exchange, exchange, grid_of, read_grid, what_follows
 from tiny import SIZE, tiny_model
 
@@ -86,13 +86,13 @@ def test_what_cannot_be_exchanged_says_so(model, faces):
         exchange(model, faces[:1], faces[1:])
 
 
-def test_probes_spoil_what_they_say():
+def test_ood_inputs_change_what_their_names_say():
     face = torch.rand(3, 8, 8, generator=torch.Generator().manual_seed(0))
-    probes = probes_of(face)
+    probes = ood_inputs(face)
     assert torch.equal(probes["upside down"][:, 0], face[:, -1])
     assert torch.equal(probes["lower half\noccluded"][:, :4], face[:, :4])
     assert (probes["lower half\noccluded"][:, 4:] == OCCLUDER).all()
     assert torch.equal(probes["one side\noccluded"][..., :4], face[..., :4])
     assert probes["flat colour"].std((1, 2)).max() == 0
-    assert torch.equal(probes["noise"], probes_of(face)["noise"])
-    assert not torch.equal(probes["noise"], probes_of(face, seed=1)["noise"])
+    assert torch.equal(probes["noise"], ood_inputs(face)["noise"])
+    assert not torch.equal(probes["noise"], ood_inputs(face, seed=1)["noise"])

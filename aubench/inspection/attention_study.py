@@ -12,6 +12,7 @@ from tqdm.auto import tqdm
 
 from aubench.inspection.attention import (
     FRACTIONS,
+    above_even,
     answers,
     area_under,
     attribution_maps,
@@ -80,6 +81,92 @@ def true_regions(faces: ShownFaces, aus: list[str], config: ModelConfig, progres
 
 
 @dataclass(frozen=True)
+class StrongestFaces:
+    """Both maps of each AU on the faces where a run finds it most.
+
+    faces: AU -> places of its faces, strongest first.  maps: (AU, "evidence" or "gradients") -> (m, H, H), at
+    least 0.  table: one row per AU, map and face: au, name, map, probability, logit, gap (what the map's mean
+    misses of the logit, or its sum of the logit's rise over a flat face), and with regions: inside, area.
+    """
+
+    faces: dict[str, list[int]]
+    maps: dict[tuple[str, str], np.ndarray]
+    table: pd.DataFrame
+
+
+def strongest_faces(
+    model: AUModel,
+    read_from: str,
+    faces: ShownFaces,
+    aus: list[str],
+    regions: np.ndarray | None = None,
+    count: int = 6,
+) -> StrongestFaces:
+    """Evidence maps and integrated gradients of each AU on the `count` faces with its highest probability.
+
+    Args:
+        read_from: see `AUModel.read`.  regions: (n, A', H, H) bool of these faces and AUs, if known.
+
+    Raises:
+        ValueError: the run reads AUs from landmark coordinates, or does not know an AU.
+    """
+    refuse_unknown_aus(model, aus)
+    evidence, probability = evidence_maps(model, faces.pictures, read_from)
+    strongest, maps, rows = {}, {}, []
+    for place, au in enumerate(aus):
+        index = model.config.aus.index(au)
+        chosen = probability[:, index].argsort(descending=True)[: min(count, len(faces))].tolist()
+        gradients, gap = attribution_maps(model, faces.pictures[chosen], index, read_from)
+        with torch.no_grad():
+            logits = model.read(faces.pictures[chosen], read_from)["au_logits"][:, index]
+        gaps = {"evidence": logits - evidence[chosen, index].mean((1, 2)), "gradients": gap}
+        strongest[au] = chosen
+        maps[au, "evidence"] = evidence[chosen, index].clamp(min=0).numpy()
+        maps[au, "gradients"] = smoothed(gradients).clamp(min=0).numpy()
+        for kind, missing in gaps.items():
+            columns = {"au": au, "name": faces.names[chosen], "map": kind}
+            columns |= {"probability": probability[chosen, index], "logit": logits, "gap": missing}
+            if regions is not None:
+                inside = mass_inside(maps[au, kind], regions[chosen, place])
+                columns |= {"inside": inside, "area": regions[chosen, place].mean((1, 2))}
+            rows.append(pd.DataFrame(columns))
+    return StrongestFaces(strongest, maps, pd.concat(rows, ignore_index=True))
+
+
+def landmark_table(faces: ShownFaces, maps: Tensor, points: Tensor) -> pd.DataFrame:
+    """One row per face and landmark: name, landmark, peak (highest value of its map), error (pixels).
+
+    Args:
+        maps, points: (n, K, H, H) and (n, K, 2), from `attention.landmark_maps`.
+
+    Returns:
+        error is NaN where no landmark is given.
+    """
+    count = maps.shape[1]
+    return pd.DataFrame(
+        {
+            "name": np.repeat(faces.names, count),
+            "landmark": np.tile(np.arange(count), len(faces)),
+            "peak": maps.flatten(2).amax(-1).flatten().numpy(),
+            "error": (points - faces.landmarks).norm(dim=-1).flatten().numpy(),
+        }
+    )
+
+
+def rollout_table(faces: ShownFaces, maps: Tensor) -> pd.DataFrame:
+    """One row per face: name, peak (highest value relative to a uniform map), entropy of the map (nats)."""
+    entropy = -(maps * maps.clamp(min=1e-12).log()).sum((1, 2))
+    return pd.DataFrame(
+        {"name": faces.names, "peak": above_even(maps)[1].numpy(), "entropy": entropy.numpy()}
+    )
+
+
+def refuse_unknown_aus(model: AUModel, aus: list[str]) -> None:
+    if unknown := [au for au in aus if au not in model.config.aus]:
+        raise ValueError(f"unknown AUs {unknown}; the run knows {list(model.config.aus)}")
+
+
+@dataclass(frozen=True)
 class Explained:
     """A run's maps of the faces that show each AU.
 
@@ -114,8 +201,7 @@ def explain(
         ValueError: the run reads AUs from landmark coordinates, or does not know an AU.
     """
     model, settings = load_run(run)
-    if unknown := [au for au in aus if au not in model.config.aus]:
-        raise ValueError(f"{run} does not know {unknown}; it knows {list(model.config.aus)}")
+    refuse_unknown_aus(model, aus)
     read_from = settings["read_target_from"]
     evidence, probability = evidence_maps(model, faces.pictures, read_from)
     shown, gradients = {}, {}

@@ -1,12 +1,18 @@
-"""Runs of a folder side by side: which there are, AU by AU against one of them, on the same faces."""
+"""Several runs compared: finding and naming them, their scores per AU, the same faces."""
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from aubench.report.results import read_run, read_settings, sample_predictions
+from aubench.inspection.attention import evidence_maps
+from aubench.inspection.decoding import shown_input
+from aubench.inspection.playground import open_run
+from aubench.inspection.shown_faces import evenly
+from aubench.report.results import read_run, read_samples, read_settings, sample_predictions
+from aulib.batches import centre_crop
 from aulib.metrics import AU_MEASURES
 
 
@@ -78,9 +84,12 @@ def per_au_of_runs(runs: list[str], measure: str = "f1", domain: str = "target")
     return pd.DataFrame(columns)
 
 
-def differences(table: pd.DataFrame, against: str) -> pd.DataFrame:
-    """`per_au_of_runs` less the column `against`, which is left out."""
-    return table.drop(columns=against).sub(table[against], axis=0)
+def shared_curves(histories: list[pd.DataFrame]) -> list[str]:
+    """The columns that all histories have and that make sense over steps, validation_f1 first."""
+    skipped = ("step", "seconds")
+    shared = [name for name in histories[0] if name not in skipped]
+    shared = [name for name in shared if all(name in one and one[name].notna().any() for one in histories)]
+    return sorted(shared, key=lambda name: name != "validation_f1")
 
 
 def kept_probabilities(runs: list[str], au: str, domain: str = "target") -> pd.DataFrame:
@@ -105,3 +114,41 @@ def kept_probabilities(runs: list[str], au: str, domain: str = "target") -> pd.D
     truths = [column(table, "true") for table in tables.values()]
     values = {"true": np.fmax.reduce(truths)} | {run: column(table, "p") for run, table in tables.items()}
     return pd.DataFrame(values, index=pd.Index(common, name="image"))
+
+
+@dataclass(frozen=True)
+class SameFaces:
+    """The faces all runs keep.
+
+    table: the rows of `kept_probabilities` that are shown.  pictures: (n, S, S, 3) uint8.  seen: run ->
+    (n, H, H) or (n, H, H, 3).  evidence: run -> (n, H, H) in units of the
+    run's brightest evidence, None without a map.
+    """
+
+    table: pd.DataFrame
+    pictures: np.ndarray
+    seen: dict[str, np.ndarray]
+    evidence: dict[str, np.ndarray | None]
+
+
+def same_faces(runs: list[str], au: str = "AU12", domain: str = "target", count: int = 5) -> SameFaces:
+    """Evenly spaced faces that all runs keep, with each run's evidence for one AU.
+
+    Raises:
+        ValueError: the runs keep no face in common.
+    """
+    table = kept_probabilities(runs, au, domain)
+    table = table.iloc[evenly(len(table), count)]
+    seen, evidence, images = {}, {}, None
+    for run in runs:
+        opened, samples = open_run(run), read_samples(run, domain)
+        places = [list(samples.names).index(name) for name in table.index]
+        images = samples.images[places] if images is None else images
+        size = opened.model.config.image_size
+        pictures, _ = centre_crop(samples.images[places], samples.landmarks[places], size)
+        seen[run], evidence[run] = shown_input(opened.model, pictures), None
+        if opened.brightest is not None and au in opened.aus:
+            maps, _ = evidence_maps(opened.model, pictures, opened.settings[f"read_{domain}_from"])
+            index = opened.aus.index(au)
+            evidence[run] = maps[:, index].numpy() / opened.brightest[index]
+    return SameFaces(table, images, seen, evidence)

@@ -27,8 +27,13 @@ from aulib.metrics import landmark_nme
 from aulib.model import AUModel, expected_cells
 
 
+def can_exchange(model: AUModel) -> bool:
+    """Whether the run separates shape and texture."""
+    return model.config.separates and not model.config.au_from_landmarks
+
+
 def refuse_without_separation(model: AUModel) -> None:
-    if not model.config.separates or model.config.au_from_landmarks:
+    if not can_exchange(model):
         raise ValueError("this run has no separation of shape and texture, so nothing can be exchanged")
 
 
@@ -193,7 +198,7 @@ def size_of(tensor: Tensor) -> str:
 
 def why_no_swap(run: OpenRun) -> str:
     """Why this run's method cannot exchange shapes; "" if it can."""
-    if run.model.config.au_from_landmarks or not run.model.config.separates:
+    if not can_exchange(run.model):
         return f"{run.settings['method']} has no separation: there is no texture Z and no reconstruction G"
     return ""
 

@@ -1,28 +1,39 @@
-"""Every figure. Functions return a matplotlib Figure and never show it; the table behind it goes in.
+"""Every figure. Functions take data, return a matplotlib Figure and never show it.
 
-looks       colours of domains and methods, names of AUs, faces as grids: the house rules
-faces       contact sheets, strongest faces of each AU, best and worst faces
-labels      base rates and co-occurrence of a dataset's AUs
-scores      learning curves, per-AU scores, methods side by side
-supervision a study: ladder with intervals, differences per AU, supervisors' losses and shares, costs
-side_by_side  chosen runs against each other: curves, AUs, the same faces
-insides     what a run sees: reconstructions, attention, the first screen of the README
-reconstructions   both rounds, runs side by side, probes, texture by shape; returns the table too
-attention   maps over faces beside the true regions, curves, tables of both
+style            colours of domains and methods, names of AUs, faces as grids
+faces            contact sheets, strongest faces of each AU, best and worst faces, a run's first screen
+labels           base rates and co-occurrence of a dataset's AUs
+scores           learning curves, scores per AU, methods compared
+supervision      a study: ladder with intervals, differences per AU, costs
+idleness         a study: losses and gradient shares of the supervisors
+side_by_side     chosen runs compared: curves, AUs, the same faces
+reconstructions  both rounds, several runs, out-of-distribution inputs, texture by shape
+attention        maps over faces next to the true regions, deletion curves
 """
 
 from aubench.plots.attention import (
-    draw_curves,
-    draw_evidence_beside_gradients,
+    draw_attention,
+    draw_deletion_curves,
+    draw_evidence_and_gradients,
     draw_landmark_responses,
     draw_mass_inside,
     draw_rollout,
 )
-from aubench.plots.faces import draw_best_and_worst, draw_faces, draw_strongest_faces
+from aubench.plots.faces import (
+    draw_best_and_worst,
+    draw_faces,
+    draw_first_screen,
+    draw_strongest_faces,
+)
 from aubench.plots.idleness import draw_gradient_shares, draw_supervisor_losses, shares_of_terms
-from aubench.plots.insides import draw_attention, draw_first_screen, draw_reconstructions
 from aubench.plots.labels import draw_base_rates, draw_cooccurrence
-from aubench.plots.reconstructions import draw_probes, draw_rounds, draw_runs, draw_texture_by_shape
+from aubench.plots.reconstructions import (
+    draw_ood_inputs,
+    draw_reconstructions,
+    draw_rounds,
+    draw_runs,
+    draw_texture_by_shape,
+)
 from aubench.plots.scores import draw_history, draw_methods, draw_per_au
 from aubench.plots.style import save_figure
 from aubench.plots.supervision import draw_costs, draw_differences_per_au, draw_ladder
@@ -33,9 +44,9 @@ __all__ = [
     "draw_best_and_worst",
     "draw_cooccurrence",
     "draw_costs",
-    "draw_curves",
+    "draw_deletion_curves",
     "draw_differences_per_au",
-    "draw_evidence_beside_gradients",
+    "draw_evidence_and_gradients",
     "draw_faces",
     "draw_first_screen",
     "draw_gradient_shares",
@@ -45,7 +56,7 @@ __all__ = [
     "draw_mass_inside",
     "draw_methods",
     "draw_per_au",
-    "draw_probes",
+    "draw_ood_inputs",
     "draw_reconstructions",
     "draw_rollout",
     "draw_rounds",

@@ -6,9 +6,15 @@ from pathlib import Path
 import ipywidgets as widgets
 from matplotlib.figure import Figure
 
-from aubench.inspection.side_by_side import finished_below, run_names
-from aubench.plots.side_by_side import curves_of, draw_au_differences, draw_curves, draw_same_faces
-from aubench.report.results import read_settings, scores_of_runs, with_intervals
+from aubench.inspection.side_by_side import (
+    finished_below,
+    per_au_of_runs,
+    run_names,
+    same_faces,
+    shared_curves,
+)
+from aubench.plots.side_by_side import draw_au_differences, draw_run_curves, draw_same_faces
+from aubench.report.results import history_of, read_settings, scores_of_runs, with_intervals
 from aubench.widgets.newest import NewestWins
 from aubench.widgets.states import message
 from aulib.labels import AU_NAMES
@@ -98,7 +104,8 @@ class RunBrowser(widgets.VBox):
             return
         self._held = True
         _offer(self.against, {run: run_names(runs)[run] for run in runs})
-        _offer(self.curve, {name: name for name in curves_of(runs)})
+        shared = shared_curves([history_of(run) for run in runs])
+        _offer(self.curve, {name: name for name in shared})
         known = [au for au in AU_NAMES if au in set(_aus(runs[0]))]
         _offer(self.au, {au: au for au in known}, "AU12")
         self._held = False
@@ -112,19 +119,25 @@ class RunBrowser(widgets.VBox):
         runs, against, measure, curve, au = request
         table = scores_of_runs(runs)
         shown = with_intervals(table)[["method", "f1", "auc", "nme", "seconds"]]
-        shown["method"] = list(run_names(runs).values())
+        names = run_names(runs)
+        shown["method"] = list(names.values())
         drawn, said = {}, []
         for name, draw in (
-            ("curves", lambda: draw_curves(runs, curve)),
-            ("differences", lambda: draw_au_differences(runs, against, measure)),
-            ("faces", lambda: draw_same_faces(runs, au)),
+            ("curves", lambda: draw_run_curves({names[run]: history_of(run) for run in runs}, curve)),
+            ("differences", lambda: self._differences(names, against, measure)),
+            ("faces", lambda: draw_same_faces(same_faces(runs, au), names, au)),
         ):
             try:
-                drawn[name] = _png(draw()[0])
-            except ValueError as error:  # one run alone, no labels, no faces in common
+                drawn[name] = _png(draw())
+            except ValueError as error:  # only one run, no labels, no faces in common
                 drawn[name] = b""
                 said.append(message(f"No {name}.", str(error)))
         return STYLE + shown.to_html(index=False, border=0, classes="au-scores"), drawn, "".join(said)
+
+    @staticmethod
+    def _differences(names: dict[str, str], against: str, measure: str) -> Figure:
+        table = per_au_of_runs(list(names), measure).rename(columns=names)
+        return draw_au_differences(table, names[against], measure)
 
     def _show(self, answer) -> None:
         self.table.value, drawn, self.state.value = answer
