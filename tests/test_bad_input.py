@@ -22,8 +22,8 @@ import raw_trees
 from aubench.datasets.converters import CONVERTERS
 from aubench.datasets.converters.convert import convert
 from aubench.datasets.converters.mat_files import read_points, read_tracks
-from aubench.datasets.converters.sessions import Session
-from aubench.datasets.converters.trees import Tree
+from aubench.datasets.converters.raw_session import Session
+from aubench.datasets.converters.raw_tree import Tree
 from aubench.datasets.converters.videos import read_frames
 from aubench.datasets.doctor.examine import check
 from aubench.datasets.interchange.lists import read_jaanet, read_megraphau

@@ -92,8 +92,8 @@ class TestGains:
 
     def test_a_run_that_is_always_right_gains_all(self, tmp_path):
         f1, nme = self.compared(tmp_path, better=True).itertuples()
-        assert f1.gain == pytest.approx(100) and heatmaps.told_apart(f1.low, f1.high) == "better"
-        assert nme.gain == 0 and heatmaps.told_apart(nme.low, nme.high) == "cannot tell"
+        assert f1.gain == pytest.approx(100) and heatmaps.index_frames(f1.low, f1.high) == "better"
+        assert nme.gain == 0 and heatmaps.index_frames(nme.low, nme.high) == "cannot tell"
 
     def test_the_words_follow_the_numbers(self, tmp_path):
         costs = {
@@ -129,7 +129,7 @@ class TestGains:
         assert said in heatmaps._why(pd.DataFrame(rows))
 
     def test_what_is_undefined_cannot_be_told(self):
-        assert heatmaps.told_apart(float("nan"), float("nan")) == "cannot tell"
+        assert heatmaps.index_frames(float("nan"), float("nan")) == "cannot tell"
 
 
 PARTS = pd.DataFrame({"source": [9.0, 1, 2, 3, 4], "target": [5.0, 2, 3, 4, 8]}, index=list(heatmaps.PARTS))
@@ -199,7 +199,7 @@ EXERCISES = {
     ),
     "verdict": (
         lambda answer: lesson_3.check_verdict(answer, GAINS),
-        [heatmaps.told_apart],
+        [heatmaps.index_frames],
         {
             sign_of_the_middle: "0 inside",
             (lambda low, high: "worse" if low > 0 else "better"): "Above 0 is a gain",

@@ -183,14 +183,14 @@ def _interval(values: np.ndarray) -> dict[str, float]:
     return {"gain": values[0], "low": low, "high": high}
 
 
-def told_apart(low: float, high: float) -> str:
+def index_frames(low: float, high: float) -> str:
     """What an interval of a gain says: "better", "worse" or "cannot tell" (NaN too)."""
     return "better" if low > 0 else "worse" if high < 0 else "cannot tell"
 
 
 def _why(table: pd.DataFrame) -> str:
     """What F1 means for the expected reason, that the shared E has seen wild faces; "" if it is open."""
-    found = {(row.measure, row.domain): told_apart(row.low, row.high) for row in table.itertuples()}
+    found = {(row.measure, row.domain): index_frames(row.low, row.high) for row in table.itertuples()}
     source, target = (found.get(("F1-frame", domain)) for domain in ("source", "target"))
     if target == "worse":
         return "So the two tasks seem to fight over F."
@@ -207,7 +207,7 @@ def _why(table: pd.DataFrame) -> str:
 def _give_way(table: pd.DataFrame) -> str:
     """On whose landmarks the copies win; "" if on none that can be told."""
     nme = table[table["measure"] == "landmark NME"]
-    paid = [row.domain for row in nme.itertuples() if told_apart(row.low, row.high) == "worse"]
+    paid = [row.domain for row in nme.itertuples() if index_frames(row.low, row.high) == "worse"]
     if not paid:
         return ""
     return (
@@ -229,7 +229,7 @@ def _side_by_side(row) -> str:
         what, (gain, low, high), places = "F1", (row.gain, row.low, row.high), 1
     more = f"{abs(gain):.{places}f} points {'higher' if gain > 0 else 'lower'}"
     return (
-        f"{words[told_apart(row.low, row.high)]} (sharing's {what} is {more}; "
+        f"{words[index_frames(row.low, row.high)]} (sharing's {what} is {more}; "
         f"the interval is {low:+.{places}f} to {high:+.{places}f})"
     )
 

@@ -14,7 +14,7 @@ from aubench.plots.style import DOMAIN_COLOURS, face_grid, in_house_style, name_
 from aulib.losses import landmark_loss
 from aulib.model import cells_to_pixels, expected_cells
 from exercises import Verdict, exercise, right, wrong
-from heatmaps import PARTS, POINTS, WAYS, places, spread, strength, told_apart
+from heatmaps import PARTS, POINTS, WAYS, index_frames, places, spread, strength
 
 MARKS_OF_WAYS = (("s", "#E69F00", 8), ("X", "#CC79A7", 7), ("o", "#56B4E9", 5))  # as WAYS: mark, colour, size
 BETWEEN = (10.25, 7.5)  # cells, x then y: where the landmark of exercise 4 lies
@@ -267,7 +267,7 @@ def check_verdict(answer: Callable, table: pd.DataFrame) -> Verdict:
     words = ("better", "worse", "cannot tell")
     measured = [(row.low, row.high) for row in table.dropna().itertuples()]
     for low, high in [(0.5, 2.0), (-3.0, -1.0), (-1.0, 4.0), (-4.0, 1.0), *measured]:
-        said, truth = answer(low, high), told_apart(low, high)
+        said, truth = answer(low, high), index_frames(low, high)
         if said not in words:
             return wrong(
                 f"({low:g}, {high:g}) gave {said!r}; wanted is one of {', '.join(map(repr, words))}."

@@ -12,8 +12,8 @@ import re
 from pathlib import Path
 
 from aubench.datasets.converters.label_tables import au_number, occurrence_frame, rows_of, whole_number
-from aubench.datasets.converters.sessions import Expected, Session, Source
-from aubench.datasets.converters.trees import Tree, first_of, told_apart, two_pictures
+from aubench.datasets.converters.raw_session import Expected, Session, Source
+from aubench.datasets.converters.raw_tree import Tree, ambiguous_frames, index_frames, second_folder_note
 from aubench.datasets.converters.videos import num_frames
 
 AUS = (
@@ -63,7 +63,7 @@ def _source(raw: Tree, path: Path, split: str) -> Source:
     two_people = re.search(r"_(left|right)$", video)
     film = None if folders or two_people else raw.video(re.escape(video))
     files = {"labels": path, "pictures": next(iter(folders), None), "video": film}
-    return Source(video, video, files, split, notes=first_of(folders))
+    return Source(video, video, files, split, notes=second_folder_note(folders))
 
 
 def read(source: Source) -> Session:
@@ -92,7 +92,7 @@ def read(source: Source) -> Session:
             raise ValueError(f"{path} line {line}: {len(cells)} codes, the header has {len(numbers)}")
         for number, cell in zip(numbers, cells, strict=True):
             values[number].append(whole_number(cell, path, line, f"AU{number:02d}"))
-    there, doubled = told_apart(source.files["pictures"])
+    there, doubled = index_frames(source.files["pictures"])
     frames = range(1, len(rows) + 1)
     return Session(
         frames=[f"{frame:05d}" for frame in frames],
@@ -100,7 +100,7 @@ def read(source: Source) -> Session:
         labels=occurrence_frame(values, UNKNOWN, path),
         video=source.files["video"],
         video_frames=[frame - 1 for frame in frames],
-        faults=two_pictures(list(frames), 0, doubled),
+        faults=ambiguous_frames(list(frames), 0, doubled),
         notes=_miscounted(source, len(rows), [*there, *doubled]),
     )
 

@@ -20,8 +20,14 @@ from aubench.datasets.converters.label_tables import (
     whole_number,
 )
 from aubench.datasets.converters.mat_files import read_tracks
-from aubench.datasets.converters.sessions import Expected, Session, Source
-from aubench.datasets.converters.trees import Tree, only, settle_offset, told_apart, two_pictures
+from aubench.datasets.converters.raw_session import Expected, Session, Source
+from aubench.datasets.converters.raw_tree import (
+    Tree,
+    ambiguous_frames,
+    choose_frame_offset,
+    index_frames,
+    single_folder,
+)
 
 AUS = ("AU01", "AU02", "AU04", "AU06", "AU07", "AU10", "AU12", "AU14", "AU15", "AU17", "AU23", "AU24")
 UNKNOWN = (9,)
@@ -77,7 +83,7 @@ def find_sessions(raw: Tree, pattern: str) -> list[Source]:
     for path in labels:
         subject, task = (part.upper() for part in re.fullmatch(pattern, path.name, re.IGNORECASE).groups())
         short = f"{subject[0]}{int(subject[1:]):02d}"  # 2F01_T5.avi [FMAE-IAT]
-        pictures = only(raw.with_pictures(raw.find(subject, task)), f"{subject}/{task}")
+        pictures = single_folder(raw.with_pictures(raw.find(subject, task)), f"{subject}/{task}")
         files = {
             "labels": path,
             "pictures": pictures,
@@ -99,10 +105,10 @@ def read_session(source: Source, picture_offset: int, track_offset: int) -> Sess
     path = source.files["labels"]
     frames, values = coded_table(path)
     labels = pd.concat([occurrence_frame(values, UNKNOWN, path), *_intensities(source, frames)], axis=1)
-    there, doubled = told_apart(source.files["pictures"])
+    there, doubled = index_frames(source.files["pictures"])
     notes = []
     if there or doubled:
-        picture_offset, note = settle_offset(frames, [*there, *doubled], picture_offset)
+        picture_offset, note = choose_frame_offset(frames, [*there, *doubled], picture_offset)
         notes += [note] if note else []
     landmarks = None
     if source.files["landmarks"]:
@@ -121,7 +127,7 @@ def read_session(source: Source, picture_offset: int, track_offset: int) -> Sess
         landmarks=landmarks,
         video=source.files["video"],
         video_frames=[frame + picture_offset for frame in frames],
-        faults=two_pictures(frames, picture_offset, doubled),
+        faults=ambiguous_frames(frames, picture_offset, doubled),
         notes=notes,
     )
 

@@ -7,8 +7,8 @@ overlay; FMAE-IAT reads the mp4 of each session].
 """
 
 from aubench.datasets.converters import bp4d
-from aubench.datasets.converters.sessions import Expected, Session, Source
-from aubench.datasets.converters.trees import Tree
+from aubench.datasets.converters.raw_session import Expected, Session, Source
+from aubench.datasets.converters.raw_tree import Tree
 
 EXPECTED = Expected(
     subjects=140, aus=bp4d.AUS, sources="subjects and AUs: FMAE-IAT; no base rates are known to us"

@@ -22,8 +22,8 @@ from aubench.datasets.converters.label_tables import (
     rows_of,
     whole_number,
 )
-from aubench.datasets.converters.sessions import Expected, Session, Source, known_au
-from aubench.datasets.converters.trees import PICTURES, Tree
+from aubench.datasets.converters.raw_session import Expected, Session, Source, known_au
+from aubench.datasets.converters.raw_tree import PICTURES, Tree
 
 CODED = (1, 2, 4, 5, 6, 7, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 20, 22, 23, 24, 25, 26, 27)
 EXPECTED = Expected(

@@ -9,11 +9,10 @@ import pandas as pd
 from tqdm import tqdm
 
 from aubench.datasets.converters import CONVERTERS
-from aubench.datasets.converters.coverage import cover
 from aubench.datasets.converters.frames import Outcome, Task, convert_session, crashed
-from aubench.datasets.converters.report import Report, make_report
-from aubench.datasets.converters.sessions import Expected, Source
-from aubench.datasets.converters.trees import Tree
+from aubench.datasets.converters.raw_session import Expected, Source
+from aubench.datasets.converters.raw_tree import Tree
+from aubench.datasets.converters.report import Report, cover, make_report
 from aubench.datasets.crash_tolerant import crash_tolerant_map
 from aubench.datasets.landmark_detector import require_detector
 from aubench.datasets.photographs import split_subjects

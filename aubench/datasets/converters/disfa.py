@@ -15,8 +15,14 @@ import numpy as np
 
 from aubench.datasets.converters.label_tables import intensity_frame, refuse_doubled, rows_of, whole_number
 from aubench.datasets.converters.mat_files import read_points, to_49_points
-from aubench.datasets.converters.sessions import Expected, Session, Source
-from aubench.datasets.converters.trees import Tree, only, settle_offset, told_apart, two_pictures
+from aubench.datasets.converters.raw_session import Expected, Session, Source
+from aubench.datasets.converters.raw_tree import (
+    Tree,
+    ambiguous_frames,
+    choose_frame_offset,
+    index_frames,
+    single_folder,
+)
 
 AUS = ("AU01", "AU02", "AU04", "AU05", "AU06", "AU09", "AU12", "AU15", "AU17", "AU20", "AU25", "AU26")
 PEOPLE = [n for n in range(1, 33) if n not in (14, 15, 19, 20, 22)]
@@ -67,7 +73,7 @@ def _views(raw: Tree, subject: str) -> dict[str, Path | None]:
         if any(name.endswith("_lm.mat") for name in raw.names_in(folder))
     ]
     return {
-        "pictures": only(left or views, subject),
+        "pictures": single_folder(left or views, subject),
         "video": raw.video(rf"leftvideo{subject}_comp", rf"rightvideo{subject}_comp"),
         "landmarks": next(iter(points), None),
     }
@@ -90,8 +96,8 @@ def read(source: Source) -> Session:
             raise ValueError(_difference(path, list(listed), first, frames))
         columns[int(key.split()[1])] = list(listed.values())
     labels = intensity_frame(columns, (), first)
-    there, doubled = told_apart(source.files["pictures"])
-    offset, note = settle_offset(frames, [*there, *doubled], 0) if there or doubled else (-1, "")
+    there, doubled = index_frames(source.files["pictures"])
+    offset, note = choose_frame_offset(frames, [*there, *doubled], 0) if there or doubled else (-1, "")
     landmarks, unreadable = _landmarks(source.files["landmarks"], source.subject, frames)
     notes = [note] if note else []
     if unreadable:
@@ -104,7 +110,7 @@ def read(source: Source) -> Session:
         landmarks=landmarks,
         video=None if there else source.files["video"],
         video_frames=[frame - 1 for frame in frames],
-        faults=two_pictures(frames, offset, doubled),
+        faults=ambiguous_frames(frames, offset, doubled),
         watched=unreadable,
         notes=notes,
     )

@@ -13,8 +13,8 @@ import numpy as np
 
 from aubench.datasets.converters import disfa
 from aubench.datasets.converters.label_tables import intensity_frame, refuse_doubled, rows_of, whole_number
-from aubench.datasets.converters.sessions import Expected, Session, Source
-from aubench.datasets.converters.trees import Tree, only, pictures_in
+from aubench.datasets.converters.raw_session import Expected, Session, Source
+from aubench.datasets.converters.raw_tree import Tree, pictures_in, single_folder
 
 EXPECTED = Expected(
     subjects=9,
@@ -39,7 +39,7 @@ def find(raw: Tree) -> list[Source]:
         labels = [trial / name for name in names]
         subject = trial.parent.name.upper()
         folders = raw.with_pictures(raw.find(subject, re.escape(trial.name)))
-        pictures = only(folders, f"{subject}/{trial.name}")
+        pictures = single_folder(folders, f"{subject}/{trial.name}")
         files: dict[str, Path | None] = {path.stem.upper(): path for path in labels}
         sources.append(Source(f"{subject}/{trial.name}", subject, files | {"pictures": pictures}))
     if not sources:

@@ -21,10 +21,10 @@ from urllib.parse import unquote, urlsplit
 
 import pandas as pd
 
-from aubench.datasets.converters.earlier import stamp
 from aubench.datasets.converters.label_tables import au_number, occurrence_frame, plain_float, read_text
-from aubench.datasets.converters.sessions import Expected, Session, Source, known_au
-from aubench.datasets.converters.trees import PICTURES, Tree
+from aubench.datasets.converters.raw_session import Expected, Session, Source, known_au
+from aubench.datasets.converters.raw_tree import PICTURES, Tree
+from aubench.datasets.converters.resume import stamp
 
 UNKNOWN = (999, 9, -1)
 ROWS = 2000  # label rows a source

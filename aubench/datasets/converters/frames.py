@@ -19,9 +19,9 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from aubench.datasets.converters import earlier
+from aubench.datasets.converters import resume
 from aubench.datasets.converters.label_tables import count_label_rows
-from aubench.datasets.converters.sessions import Session, Source
+from aubench.datasets.converters.raw_session import Session, Source
 from aubench.datasets.converters.videos import read_frames
 from aubench.datasets.landmark_detector import detect_landmarks
 from aulib.images import decode, open_picture, upright_size
@@ -63,10 +63,10 @@ def convert_session(task: Task) -> Outcome:
 
     The rows go to OUT/.convert/<name>-<key>.parquet, with a column `reason` that is empty for frames of use;
     the key covers the label files, so that changed labels are read again. What was converted before is taken
-    as `earlier.py` says.
+    as `resume.py` says.
     """
     path = task.out / ".convert" / f"{_safe(task.source.name)}-{_key(task)}.parquet"
-    before = earlier.recall(path, task.source, task.out)
+    before = resume.read_converted(path, task.source, task.out)
     if before is not None and before.whole:
         return Outcome(task.source.name, path, before.notes)
     try:
@@ -77,11 +77,11 @@ def convert_session(task: Task) -> Outcome:
         return Outcome(task.source.name, reason=_one_line(error), frames=count_label_rows(task.source))
     table = _convert(session, task, before)
     notes = (*task.source.notes, *session.notes)
-    earlier.remember(path, task.source, session, table, notes)
+    resume.write_converted(path, task.source, session, table, notes)
     return Outcome(task.source.name, path, notes)
 
 
-def _convert(session: Session, task: Task, before: earlier.Earlier | None = None) -> pd.DataFrame:
+def _convert(session: Session, task: Task, before: resume.ConvertedSession | None = None) -> pd.DataFrame:
     num = len(session.frames)
     reasons, images, sources = [""] * num, [""] * num, [""] * num
     points: list[np.ndarray | None] = [None] * num
@@ -235,7 +235,7 @@ def _save(picture: Image.Image, path: Path) -> None:
 def _key(task: Task) -> str:
     """Hash of what shapes the labels and the rest: the files and their stamps, the rows, the settings."""
     stamps = [
-        [name, str(path), *earlier.stamp(path)]
+        [name, str(path), *resume.stamp(path)]
         for name, path in sorted(task.source.files.items())
         if path is not None and not path.is_dir()
     ]

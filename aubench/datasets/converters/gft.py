@@ -9,8 +9,14 @@ that says what was found: a CSV a person, `001A.csv`, with a header of AU number
 import re
 
 from aubench.datasets.converters.label_tables import coded_table, occurrence_frame
-from aubench.datasets.converters.sessions import Expected, Session, Source
-from aubench.datasets.converters.trees import Tree, first_of, settle_offset, told_apart, two_pictures
+from aubench.datasets.converters.raw_session import Expected, Session, Source
+from aubench.datasets.converters.raw_tree import (
+    Tree,
+    ambiguous_frames,
+    choose_frame_offset,
+    index_frames,
+    second_folder_note,
+)
 
 UNKNOWN = (-999, 999, 9, -1)
 EXPECTED = Expected(
@@ -50,7 +56,7 @@ def find(raw: Tree) -> list[Source]:
                 "pictures": next(iter(folders), None),
                 "video": raw.video(rf"{subject}(_\w+)?"),
             },
-            notes=first_of(folders),
+            notes=second_folder_note(folders),
         )
     return list(sources.values())
 
@@ -59,15 +65,15 @@ def read(source: Source) -> Session:
     """Occurrence of one person; see `coded_table` for what is refused."""
     path = source.files["labels"]
     frames, values = coded_table(path)
-    there, doubled = told_apart(source.files["pictures"])
+    there, doubled = index_frames(source.files["pictures"])
     first = 0 if 0 in frames else 1
-    offset, note = settle_offset(frames, [*there, *doubled], 0) if there or doubled else (0, "")
+    offset, note = choose_frame_offset(frames, [*there, *doubled], 0) if there or doubled else (0, "")
     return Session(
         frames=[str(frame) for frame in frames],
         pictures=[there.get(frame + offset) for frame in frames],
         labels=occurrence_frame(values, UNKNOWN, path),
         video=source.files["video"],
         video_frames=[frame - first for frame in frames],
-        faults=two_pictures(frames, offset, doubled),
+        faults=ambiguous_frames(frames, offset, doubled),
         notes=[note] if note else [],
     )

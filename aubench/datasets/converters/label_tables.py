@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from aubench.datasets.converters.sessions import Source, au_name, known_au
+from aubench.datasets.converters.raw_session import Source, au_name, known_au
 
 MAX_TEXT = 200_000_000  # bytes; no label file of these sets comes near
 

@@ -12,8 +12,8 @@ import re
 from pathlib import PurePosixPath
 
 from aubench.datasets.converters.label_tables import occurrence_frame, read_text, refuse_doubled, rows_of
-from aubench.datasets.converters.sessions import Expected, Session, Source, known_au
-from aubench.datasets.converters.trees import PICTURES, Tree, only, pictures_in
+from aubench.datasets.converters.raw_session import Expected, Session, Source, known_au
+from aubench.datasets.converters.raw_tree import PICTURES, Tree, pictures_in, single_folder
 
 ROWS = 500
 # Those of OpenGraphAU's list that aulib names.
@@ -40,7 +40,7 @@ def find(raw: Tree) -> list[Source]:
     folders = raw.with_pictures([folder for _, folder in raw.folders])
     aligned = [folder for folder in folders if "aligned" in folder.name.lower()]
     originals = [folder for folder in folders if folder not in aligned]
-    kinds = [only(originals, "RAF-AU (originals)"), only(aligned, "RAF-AU (aligned)")]
+    kinds = [single_folder(originals, "RAF-AU (originals)"), single_folder(aligned, "RAF-AU (aligned)")]
     files = {"labels": labels[0]} | {f"pictures {i}": folder for i, folder in enumerate(filter(None, kinds))}
     num_rows = len(rows_of(labels[0], None))
     return [

@@ -2,17 +2,18 @@
 
 import json
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from aubench.datasets.converters.coverage import what_is_missing
-from aubench.datasets.converters.sessions import Expected
+from aubench.datasets.converters.raw_session import Expected
 from aulib.dataset import DatasetFolder
 
 MANY = 0.05  # share of coded frames; more left out than that is worth a warning
+MOST = 8  # people or sessions named in one warning
 TOLERANCE = 0.25  # of a base rate; more than the folds of BP4D differ among themselves
 
 
@@ -93,7 +94,7 @@ def make_report(
     """Count what is in the manifest and compare.
 
     Args:
-        coverage: rows of `coverage.cover`.
+        coverage: rows of `cover`.
         skipped: columns frame, reason and frames, one row a frame (or session) that was left out.
         skipped_sources: those of its rows that are whole sessions.
     """
@@ -163,3 +164,91 @@ def _sessions(count: int) -> str:
 
 def _or_unknown(number: int | None) -> str:
     return "unknown" if number is None else f"{number:,}"
+
+
+def cover(rows: pd.DataFrame) -> pd.DataFrame:
+    """A session's people: columns session, subject, frames (rows with any label), and aus, the label columns
+    that the session knows anywhere."""
+    labels = [column for column in rows.columns if column[:2] == "AU"]
+    known = rows[labels].notna().to_numpy()
+    aus = frozenset(column for column, any_ in zip(labels, known.any(axis=0), strict=True) if any_)
+    session = rows["frame"].iloc[0].rsplit("/", 1)[0] if len(rows) else ""
+    people = rows.loc[known.any(axis=1), "subject"].value_counts(sort=False)
+    return pd.DataFrame(
+        {
+            "session": session,
+            "subject": people.index.astype(str),
+            "frames": people.to_numpy(),
+            "aus": [aus] * len(people),
+        }
+    )
+
+
+def what_is_missing(coverage: pd.DataFrame, expected: Expected, kind: str) -> list[str]:
+    """Warnings about people, sessions, frames and AUs.
+
+    Args:
+        coverage: rows of `cover`.
+        kind: "c" or "r", the columns that AUs are looked for in.
+    """
+    if not len(coverage):
+        return []
+    return [
+        *_missing_people(coverage, expected),
+        *_missing_sessions(coverage, expected),
+        *_missing_frames(coverage, expected),
+        *_missing_aus(coverage, expected, kind),
+    ]
+
+
+def _missing_people(coverage: pd.DataFrame, expected: Expected) -> Iterator[str]:
+    found = coverage["subject"].nunique()
+    if expected.subjects and found != expected.subjects:
+        few = "fewer" if found < expected.subjects else "more"
+        lacking = sorted(set(expected.frames_of) - set(coverage["subject"]))
+        yield (
+            f"{found} subjects, {few} than the {expected.subjects} of the whole set: is the download "
+            "complete?" + (f" Without labels: {_first_few(lacking)}" if lacking else "")
+        )
+
+
+def _missing_sessions(coverage: pd.DataFrame, expected: Expected) -> Iterator[str]:
+    found = coverage["session"].nunique()
+    if not expected.sessions or found >= expected.sessions:
+        return
+    of_person = coverage.groupby("subject")["session"].nunique()
+    usual = Counter(of_person.tolist()).most_common(1)[0][0]
+    fewer = [f"{person} has {number} of {usual}" for person, number in of_person.items() if number < usual]
+    yield f"labels of {found} sessions, fewer than the {expected.sessions} of the whole set" + (
+        f": {_first_few(fewer)}" if fewer else ""
+    )
+
+
+def _missing_frames(coverage: pd.DataFrame, expected: Expected) -> Iterator[str]:
+    of_person = coverage.groupby("subject")["frames"].sum()
+    short = [
+        f"{person} {of_person[person]:,} of {number:,}"
+        for person, number in expected.frames_of.items()
+        if person in of_person and of_person[person] < number
+    ]
+    if short:
+        yield f"fewer coded frames than the whole set has (a label file cut off?): {_first_few(short)}"
+    total = int(of_person.sum())
+    if expected.frames and total < (1 - expected.slack) * expected.frames:
+        yield f"labels of {total:,} frames, fewer than the {expected.frames:,} of the whole set"
+
+
+def _missing_aus(coverage: pd.DataFrame, expected: Expected, kind: str) -> Iterator[str]:
+    """AUs without a label in sessions that have labels of most others."""
+    sessions = coverage.drop_duplicates("session").set_index("session")["aus"]
+    for au in expected.aus:
+        without = [name for name, known in sessions.items() if f"{au}_{kind}" not in known]
+        if 0 < len(without) < len(sessions) / 2:
+            yield (
+                f"{au} is known in {len(sessions) - len(without)} of {len(sessions)} sessions, not in "
+                f"{_first_few(without)}: is a label file missing?"
+            )
+
+
+def _first_few(names: list[str]) -> str:
+    return ", ".join(names[:MOST]) + (f" and {len(names) - MOST} more" if len(names) > MOST else "")

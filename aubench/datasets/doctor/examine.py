@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from aubench.datasets.converters import CONVERTERS
+from aubench.datasets.converters.raw_session import Expected
 from aubench.datasets.converters.report import compare_rates
-from aubench.datasets.converters.sessions import Expected
 from aubench.datasets.doctor.crops import check_crops, worst_crops
 from aubench.datasets.doctor.duplicates import check_duplicates
 from aubench.datasets.doctor.findings import LEVELS, Finding

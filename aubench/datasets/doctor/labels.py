@@ -6,8 +6,8 @@ import itertools
 import numpy as np
 import pandas as pd
 
+from aubench.datasets.converters.raw_session import Expected
 from aubench.datasets.converters.report import compare_rates
-from aubench.datasets.converters.sessions import Expected
 from aubench.datasets.doctor.findings import Finding
 from aulib.dataset import DatasetFolder
 

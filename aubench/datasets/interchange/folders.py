@@ -12,7 +12,12 @@ from PIL import Image
 from tqdm import tqdm
 
 from aubench.datasets.converters.frames import link_picture
-from aubench.datasets.converters.trees import Tree, numbered_pictures, pictures_in, settle_offset
+from aubench.datasets.converters.raw_tree import (
+    Tree,
+    choose_frame_offset,
+    pictures_in,
+    require_indexed_frames,
+)
 from aubench.datasets.interchange import FORMATS
 from aubench.datasets.interchange.left_out import as_it_was, keep_left_out, kept_note, with_left_out
 from aubench.datasets.interchange.lists import read_jaanet, read_megraphau, write_jaanet, write_megraphau
@@ -230,9 +235,9 @@ def _named(table: pd.DataFrame, path: Path, pictures: Path) -> pd.DataFrame:
             return table.assign(image=[_below(str(name), pictures) for name in table[column]])
     own = [folder for folder in Tree(pictures).find(re.escape(path.stem)) if pictures_in(folder)]
     if "frame" in table.columns and (own or len(table) > 1):
-        there = numbered_pictures(own[0] if own else pictures)
+        there = require_indexed_frames(own[0] if own else pictures)
         frames = table["frame"].astype(int).tolist()
-        offset, _ = settle_offset(frames, list(there), 0)
+        offset, _ = choose_frame_offset(frames, list(there), 0)
         found = [there.get(frame + offset) for frame in frames]
         folder = own[0] if own else pictures
         names = [

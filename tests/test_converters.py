@@ -14,7 +14,7 @@ import raw_trees
 import sample_report
 from aubench.datasets.converters import CONVERTERS, frames
 from aubench.datasets.converters.convert import convert
-from aubench.datasets.converters.trees import Tree
+from aubench.datasets.converters.raw_tree import Tree
 from aubench.report.fold_scores import fold_table
 from aulib.dataset import read_dataset
 from aulib.landmarks import to_49
@@ -488,7 +488,7 @@ def whole_but(missing_au="", cut=0, without=""):
 
 
 def test_coverage_counts_coded_rows_whatever_became_of_their_pictures():
-    from aubench.datasets.converters.coverage import cover
+    from aubench.datasets.converters.report import cover
 
     rows = {
         "frame": ["A/1", "A/2", "A/3", "A/4"],
@@ -536,8 +536,8 @@ def test_label_rows_of_a_session_that_cannot_be_read_are_counted(name, file, con
     ],
 )
 def test_labels_that_are_not_there_are_named_with_their_person(faults, told):
-    from aubench.datasets.converters.coverage import what_is_missing
     from aubench.datasets.converters.disfa import EXPECTED
+    from aubench.datasets.converters.report import what_is_missing
 
     warnings = what_is_missing(pd.DataFrame(list(whole_but(**faults))), EXPECTED, "r")
     assert all(any(words in warning for warning in warnings) for words in told)
@@ -715,11 +715,11 @@ def test_a_damaged_first_row_of_an_intensity_file_is_no_header(tmp_path):
 
 
 def test_a_tree_is_listed_once_however_many_sessions_it_has(tmp_path, monkeypatch):
-    from aubench.datasets.converters import trees
+    from aubench.datasets.converters import raw_tree
 
     listed = []
-    entries = trees._entries
-    monkeypatch.setattr(trees, "_entries", lambda folder: listed.append(folder) or entries(folder))
+    entries = raw_tree._entries
+    monkeypatch.setattr(raw_tree, "_entries", lambda folder: listed.append(folder) or entries(folder))
     for set_ in CONVERTERS:
         listed.clear()
         raw = getattr(raw_trees, f"write_{set_}")(tmp_path / set_)

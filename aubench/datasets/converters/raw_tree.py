@@ -108,7 +108,7 @@ class Tree:
         return ", ".join(names[:8]) + (", ..." if len(names) > 8 else "") if names else "nothing"
 
 
-def only(folders: list[Path], what: str) -> Path | None:
+def single_folder(folders: list[Path], what: str) -> Path | None:
     """The one folder, None if there is none.
 
     Raises:
@@ -122,7 +122,7 @@ def only(folders: list[Path], what: str) -> Path | None:
     return folders[0] if folders else None
 
 
-def first_of(folders: list[Path]) -> tuple[str, ...]:
+def second_folder_note(folders: list[Path]) -> tuple[str, ...]:
     """A note where pictures lie in two folders and the first is taken, as a set's own tree may have it."""
     if len(folders) < 2:
         return ()
@@ -172,19 +172,19 @@ def frame_number(stem: str) -> int | None:
     return int(found[1]) if found else None
 
 
-def numbered_pictures(folder: Path) -> dict[int, Path]:
+def require_indexed_frames(folder: Path) -> dict[int, Path]:
     """Frame number -> picture, whatever the padding: 643.jpg, 0643.jpg and 00643.jpg are frame 643.
 
     Raises:
         ValueError: two files are the same frame.
     """
-    numbers, doubled = told_apart(folder)
+    numbers, doubled = index_frames(folder)
     for number, names in doubled.items():
         raise ValueError(f"{folder}: {names} are both frame {number}")
     return numbers
 
 
-def told_apart(folder: Path | None) -> tuple[dict[int, Path], dict[int, str]]:
+def index_frames(folder: Path | None) -> tuple[dict[int, Path], dict[int, str]]:
     """(frame number -> picture, frame number -> the two names that both are that frame); nothing without a
     folder."""
     numbers: dict[int, Path] = {}
@@ -200,8 +200,8 @@ def told_apart(folder: Path | None) -> tuple[dict[int, Path], dict[int, str]]:
     return {number: path for number, path in numbers.items() if number not in doubled}, doubled
 
 
-def two_pictures(coded: list[int], offset: int, doubled: dict[int, str]) -> dict[int, str]:
-    """Row -> why it has no picture, for label frames whose picture `told_apart` could not tell."""
+def ambiguous_frames(coded: list[int], offset: int, doubled: dict[int, str]) -> dict[int, str]:
+    """Row -> why it has no picture, for label frames whose picture `index_frames` could not tell."""
     return {
         row: f"two pictures of it: {doubled[frame + offset]}"
         for row, frame in enumerate(coded)
@@ -209,7 +209,7 @@ def two_pictures(coded: list[int], offset: int, doubled: dict[int, str]) -> dict
     }
 
 
-def settle_offset(coded: list[int], pictures: list[int], usual: int) -> tuple[int, str]:
+def choose_frame_offset(coded: list[int], pictures: list[int], usual: int) -> tuple[int, str]:
     """What to add to a label's frame number to get its picture's: `usual`, unless the files speak against it.
 
     Code bases disagree whether frames count from 0 or from 1. With `usual` some coded frame may have no

@@ -15,14 +15,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from aubench.datasets.converters.sessions import Session, Source
+from aubench.datasets.converters.raw_session import Session, Source
 
 # Reasons that a change of the picture can take away; others are of the labels.
 OF_THE_PICTURE = ("unreadable", "no face found", "landmark")
 
 
 @dataclass(frozen=True)
-class Earlier:
+class ConvertedSession:
     """Rows of an earlier call, `in_place` (N,) where the row is of use and its picture still there."""
 
     rows: pd.DataFrame
@@ -48,8 +48,8 @@ class Earlier:
         return known
 
 
-def recall(path: Path, source: Source, out: Path) -> Earlier | None:
-    """What `remember` kept at `path`; None if there is nothing, or it cannot be read."""
+def read_converted(path: Path, source: Source, out: Path) -> ConvertedSession | None:
+    """What `write_converted` kept at `path`; None if there is nothing, or it cannot be read."""
     try:
         kept = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
         rows = pd.read_parquet(path)
@@ -59,12 +59,12 @@ def recall(path: Path, source: Source, out: Path) -> Earlier | None:
             list(stamp(Path(name))) == found for name, found in kept["watched"].items()
         )
         whole = unchanged and bool((in_place == used).all())
-        return Earlier(rows, in_place, tuple(kept["notes"]), whole)
+        return ConvertedSession(rows, in_place, tuple(kept["notes"]), whole)
     except (OSError, ValueError, KeyError, AttributeError, TypeError):  # nothing, half a file, an older form
         return None
 
 
-def remember(
+def write_converted(
     path: Path, source: Source, session: Session, rows: pd.DataFrame, notes: tuple[str, ...]
 ) -> None:
     """Keep the rows of a session, and what to look at before they are taken again."""
