@@ -13,7 +13,7 @@ from pathlib import Path
 
 from aubench.datasets.converters.label_tables import au_number, occurrence_frame, rows_of, whole_number
 from aubench.datasets.converters.raw_session import Expected, Session, Source
-from aubench.datasets.converters.raw_tree import Tree, ambiguous_frames, index_frames, second_folder_note
+from aubench.datasets.converters.raw_tree import Tree, index_frames, second_folder_note
 from aubench.datasets.converters.videos import num_frames
 
 AUS = (
@@ -50,9 +50,7 @@ def find(raw: Tree) -> list[Source]:
             if name.lower().endswith(".txt"):
                 sources.append(_source(raw, folder / name, SPLITS[folder.name.lower()]))
     if not sources:
-        raise FileNotFoundError(
-            f"{raw.root} has no Train_Set/<video>.txt or Validation_Set, found {raw.top()}"
-        )
+        raw.refuse("Train_Set/<video>.txt or Validation_Set")
     return sources
 
 
@@ -92,16 +90,16 @@ def read(source: Source) -> Session:
             raise ValueError(f"{path} line {line}: {len(cells)} codes, the header has {len(numbers)}")
         for number, cell in zip(numbers, cells, strict=True):
             values[number].append(whole_number(cell, path, line, f"AU{number:02d}"))
-    there, doubled = index_frames(source.files["pictures"])
-    frames = range(1, len(rows) + 1)
+    frames = list(range(1, len(rows) + 1))
+    by_number, ambiguous = index_frames(source.files["pictures"])
     return Session(
         frames=[f"{frame:05d}" for frame in frames],
-        pictures=[there.get(frame) for frame in frames],
+        pictures=[by_number.get(frame) for frame in frames],
         labels=occurrence_frame(values, UNKNOWN, path),
         video=source.files["video"],
         video_frames=[frame - 1 for frame in frames],
-        faults=ambiguous_frames(list(frames), 0, doubled),
-        notes=_miscounted(source, len(rows), [*there, *doubled]),
+        faults={f - 1: f"two pictures of it: {ambiguous[f]}" for f in frames if f in ambiguous},
+        notes=_miscounted(source, len(rows), [*by_number, *ambiguous]),
     )
 
 

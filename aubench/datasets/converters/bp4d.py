@@ -14,20 +14,13 @@ import pandas as pd
 
 from aubench.datasets.converters.label_tables import (
     coded_table,
+    frame_values,
     intensity_frame,
     occurrence_frame,
-    rows_of,
-    whole_number,
 )
 from aubench.datasets.converters.mat_files import read_tracks
 from aubench.datasets.converters.raw_session import Expected, Session, Source
-from aubench.datasets.converters.raw_tree import (
-    Tree,
-    ambiguous_frames,
-    choose_frame_offset,
-    index_frames,
-    single_folder,
-)
+from aubench.datasets.converters.raw_tree import Tree, match_pictures, single_folder
 
 AUS = ("AU01", "AU02", "AU04", "AU06", "AU07", "AU10", "AU12", "AU14", "AU15", "AU17", "AU23", "AU24")
 UNKNOWN = (9,)
@@ -71,9 +64,7 @@ def find_sessions(raw: Tree, pattern: str) -> list[Source]:
     if not labels:
         archives = raw.everywhere(r"[FM]\d{3}\.zip|.*AU.*\.(zip|rar|7z)")
         hint = f"; unpack {archives[0].name} and its like first" if archives else ""
-        raise FileNotFoundError(
-            f"{raw.root} has no AUCoding/AU_OCC/F001_T1.csv or its like, found {raw.top()}{hint}"
-        )
+        raw.refuse("AUCoding/AU_OCC/F001_T1.csv", hint)
     tracks = {path.stem.upper(): path for path in raw.files("2dfeatures", name=r"\w+\.mat")}
     intensities: dict[str, dict[str, Path]] = {}
     for path in raw.files("au_?int", r"au\d+", name=r"\w+_AU\d+\.csv"):
@@ -105,34 +96,31 @@ def read_session(source: Source, picture_offset: int, track_offset: int) -> Sess
     path = source.files["labels"]
     frames, values = coded_table(path)
     labels = pd.concat([occurrence_frame(values, UNKNOWN, path), *_intensities(source, frames)], axis=1)
-    there, doubled = index_frames(source.files["pictures"])
-    notes = []
-    if there or doubled:
-        picture_offset, note = choose_frame_offset(frames, [*there, *doubled], picture_offset)
-        notes += [note] if note else []
+    matched = match_pictures(source.files["pictures"], frames, picture_offset)
+    notes = matched.notes
     landmarks = None
     if source.files["landmarks"]:
         tracks = read_tracks(source.files["landmarks"])
-        if there:
-            track_offset, note = _settle_tracks(list(tracks), list(there), track_offset)
-            notes += [note] if note else []
+        if matched.by_number:
+            track_offset, note = _track_offset(list(tracks), list(matched.by_number), track_offset)
+            notes = notes + [note] if note else notes
         landmarks = np.full((len(frames), 49, 2), np.nan)
         for row, frame in enumerate(frames):
-            face = tracks.get(frame + picture_offset - track_offset)
+            face = tracks.get(frame + matched.offset - track_offset)
             landmarks[row] = np.nan if face is None else face - 1  # MATLAB's pixels start at 1 [JAA-Net]
     return Session(
         frames=[str(frame) for frame in frames],
-        pictures=[there.get(frame + picture_offset) for frame in frames],
+        pictures=matched.pictures,
         labels=labels,
         landmarks=landmarks,
         video=source.files["video"],
-        video_frames=[frame + picture_offset for frame in frames],
-        faults=ambiguous_frames(frames, picture_offset, doubled),
+        video_frames=[frame + matched.offset for frame in frames],
+        faults=matched.faults,
         notes=notes,
     )
 
 
-def _settle_tracks(tracked: list[int], pictures: list[int], usual: int) -> tuple[int, str]:
+def _track_offset(tracked: list[int], pictures: list[int], usual: int) -> tuple[int, str]:
     """The offset from tracked frames to pictures: where both start and end together, else `usual`."""
     shift = {min(pictures) - min(tracked), max(pictures) - max(tracked)} if tracked else set()
     if len(shift) == 1 and (offset := shift.pop()) in (-1, 0, 1) and offset != usual:
@@ -144,19 +132,8 @@ def _intensities(source: Source, frames: list[int]) -> list[pd.DataFrame]:
     """AU_INT files as columns over the same frames; 9 is unknown, as is a frame they do not list."""
     tables = []
     for key, path in source.files.items():
-        if not key.startswith("intensity "):
-            continue
-        rows = rows_of(path, ",")
-        if re.match(r"[A-Za-z]", rows[0][1][0]):  # a header
-            rows = rows[1:]
-        listed = {}
-        for line, cells in rows:
-            if len(cells) < 2:
-                raise ValueError(f"{path} line {line}: {len(cells)} cells, expected frame and intensity")
-            frame = whole_number(cells[0], path, line, "the frame")
-            if frame in listed:
-                raise ValueError(f"{path} line {line}: frame {frame} occurs twice, expected each once")
-            listed[frame] = whole_number(cells[1], path, line, "intensity")
-        values = [listed.get(frame, UNKNOWN[0]) for frame in frames]
-        tables.append(intensity_frame({int(key.split()[1]): values}, UNKNOWN, path))
+        if key.startswith("intensity "):
+            listed = frame_values(path, ",", header=True)
+            values = [listed.get(frame, UNKNOWN[0]) for frame in frames]
+            tables.append(intensity_frame({int(key.split()[1]): values}, UNKNOWN, path))
     return tables

@@ -60,11 +60,7 @@ def find(raw: Tree) -> list[Source]:
     Raises:
         FileNotFoundError: no label file is there, with what is there instead.
     """
-    labels = raw.everywhere(rf"{_NAME}_facs\.txt")
-    if not labels:
-        raise FileNotFoundError(
-            f"{raw.root} has no FACS/S005/001/S005_001_00000011_facs.txt or its like, found {raw.top()}"
-        )
+    labels = raw.label_files(rf"{_NAME}_facs\.txt", "FACS/S005/001/S005_001_00000011_facs.txt")
     pictures = {p.stem.lower(): p for p in raw.everywhere(rf"{_NAME}\.\w+") if p.suffix.lower() in PICTURES}
     landmarks = {path.stem.lower(): path for path in raw.everywhere(rf"{_NAME}_landmarks\.txt")}
     sources = []

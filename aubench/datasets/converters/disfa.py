@@ -13,16 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from aubench.datasets.converters.label_tables import intensity_frame, refuse_doubled, rows_of, whole_number
+from aubench.datasets.converters.label_tables import frame_values, intensity_frame
 from aubench.datasets.converters.mat_files import read_points, to_49_points
 from aubench.datasets.converters.raw_session import Expected, Session, Source
-from aubench.datasets.converters.raw_tree import (
-    Tree,
-    ambiguous_frames,
-    choose_frame_offset,
-    index_frames,
-    single_folder,
-)
+from aubench.datasets.converters.raw_tree import Tree, match_pictures, single_folder
 
 AUS = ("AU01", "AU02", "AU04", "AU05", "AU06", "AU09", "AU12", "AU15", "AU17", "AU20", "AU25", "AU26")
 PEOPLE = [n for n in range(1, 33) if n not in (14, 15, 19, 20, 22)]
@@ -50,13 +44,9 @@ def find(raw: Tree) -> list[Source]:
     """
     pattern = r"(SN\d{3})_au(\d+)\.txt"
     labels: dict[str, dict[str, Path]] = {}
-    for path in raw.everywhere(pattern):
+    for path in raw.label_files(pattern, "ActionUnit_Labels/SN001/SN001_au1.txt"):
         subject, au = re.fullmatch(pattern, path.name, re.IGNORECASE).groups()
         labels.setdefault(subject.upper(), {})[f"au {int(au)}"] = path
-    if not labels:
-        raise FileNotFoundError(
-            f"{raw.root} has no ActionUnit_Labels/SN001/SN001_au1.txt or its like, found {raw.top()}"
-        )
     return [
         Source(subject, subject, files | _views(raw, subject)) for subject, files in sorted(labels.items())
     ]
@@ -89,28 +79,27 @@ def read(source: Source) -> Session:
     for key, path in source.files.items():
         if not key.startswith("au "):
             continue
-        listed = _intensities(path)
+        listed = frame_values(path, ",", exactly=True)
         if frames is None:
             frames, first = list(listed), path
         elif list(listed) != frames:
             raise ValueError(_difference(path, list(listed), first, frames))
         columns[int(key.split()[1])] = list(listed.values())
     labels = intensity_frame(columns, (), first)
-    there, doubled = index_frames(source.files["pictures"])
-    offset, note = choose_frame_offset(frames, [*there, *doubled], 0) if there or doubled else (-1, "")
+    matched = match_pictures(source.files["pictures"], frames, 0, no_pictures=-1)
     landmarks, unreadable = _landmarks(source.files["landmarks"], source.subject, frames)
-    notes = [note] if note else []
+    notes = matched.notes
     if unreadable:
         many = f"{len(unreadable)} landmark file{'s' if len(unreadable) > 1 else ''}"
-        notes.append(f"{many} unreadable: {unreadable[0].name}{', ...' if len(unreadable) > 1 else ''}")
+        notes = notes + [f"{many} unreadable: {unreadable[0].name}{', ...' if len(unreadable) > 1 else ''}"]
     return Session(
         frames=[str(frame) for frame in frames],
-        pictures=[there.get(frame + offset) for frame in frames],
+        pictures=matched.pictures,
         labels=labels,
         landmarks=landmarks,
-        video=None if there else source.files["video"],
+        video=None if matched.by_number else source.files["video"],
         video_frames=[frame - 1 for frame in frames],
-        faults=ambiguous_frames(frames, offset, doubled),
+        faults=matched.faults,
         watched=unreadable,
         notes=notes,
     )
@@ -126,17 +115,6 @@ def _difference(path: Path, found: list[int], first: Path, expected: list[int]) 
         f"{path} data row {row + 1}: frame {found[row]}, expected {expected[row]} as in "
         f"{first.name}{out_of_order}"
     )
-
-
-def _intensities(path: Path) -> dict[int, int]:
-    frames, values = [], []
-    for line, cells in rows_of(path, ","):
-        if len(cells) != 2:
-            raise ValueError(f"{path} line {line}: {len(cells)} cells, expected frame,intensity")
-        frames.append(whole_number(cells[0], path, line, "the frame"))
-        values.append(whole_number(cells[1], path, line, "the intensity"))
-    refuse_doubled(frames, path)
-    return dict(zip(frames, values, strict=True))
 
 
 def _landmarks(folder: Path | None, subject: str, frames: list[int]) -> tuple[np.ndarray | None, list[Path]]:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from aubench.datasets.converters import disfa
-from aubench.datasets.converters.label_tables import intensity_frame, refuse_doubled, rows_of, whole_number
+from aubench.datasets.converters.label_tables import frame_values, intensity_frame
 from aubench.datasets.converters.raw_session import Expected, Session, Source
 from aubench.datasets.converters.raw_tree import Tree, pictures_in, single_folder
 
@@ -43,26 +43,18 @@ def find(raw: Tree) -> list[Source]:
         files: dict[str, Path | None] = {path.stem.upper(): path for path in labels}
         sources.append(Source(f"{subject}/{trial.name}", subject, files | {"pictures": pictures}))
     if not sources:
-        raise FileNotFoundError(f"{raw.root} has no Labels/SN001/<trial>/AU1.txt, found {raw.top()}")
+        raw.refuse("Labels/SN001/<trial>/AU1.txt")
     return sorted(sources, key=lambda source: source.name)
 
 
 def read(source: Source) -> Session:
     """Frames that any AU file names; an AU whose file leaves a frame out is unknown there."""
-    coded: dict[int, dict[str, int]] = {}
-    names: dict[str, None] = {}
-    for key, path in source.files.items():
-        if not re.fullmatch(r"AU\d+", key):
-            continue
-        rows = rows_of(path, None)
-        for line, cells in rows:
-            if len(cells) < 2:
-                raise ValueError(f"{path} line {line}: {len(cells)} cells, expected picture and intensity")
-        refuse_doubled([cells[0] for _, cells in rows], path)
-        values = {cells[0]: whole_number(cells[1], path, line, "the intensity") for line, cells in rows}
-        coded[int(key[2:])] = values
-        names |= dict.fromkeys(values)
-    frames = sorted(names)
+    coded = {
+        int(key[2:]): frame_values(path, None)
+        for key, path in source.files.items()
+        if re.fullmatch(r"AU\d+", key)
+    }
+    frames = sorted(set().union(*coded.values()))
     columns = {au: [values.get(frame, np.nan) for frame in frames] for au, values in coded.items()}
     folder = source.files["pictures"]
     there = {path.name: path for path in pictures_in(folder)} if folder else {}

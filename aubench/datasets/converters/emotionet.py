@@ -48,11 +48,9 @@ def find(raw: Tree) -> list[Source]:
     Raises:
         FileNotFoundError: no label file is there, with what is there instead.
     """
-    labels = raw.everywhere(r"dataFile_\d+\.txt|emotionet_facs.*\.(xlsx|csv)")
-    if not labels:
-        raise FileNotFoundError(
-            f"{raw.root} has no dataFile_0001.txt or emotionet_facs*.xlsx, found {raw.top()}"
-        )
+    labels = raw.label_files(
+        r"dataFile_\d+\.txt|emotionet_facs.*\.(xlsx|csv)", "dataFile_0001.txt or emotionet_facs*.xlsx"
+    )
     lists = {f"list {kind}": path for kind in ("train", "val", "test") for path in _list(raw, kind)}
     there, notes = _pictures(raw)
     sources = []

@@ -10,13 +10,7 @@ import re
 
 from aubench.datasets.converters.label_tables import coded_table, occurrence_frame
 from aubench.datasets.converters.raw_session import Expected, Session, Source
-from aubench.datasets.converters.raw_tree import (
-    Tree,
-    ambiguous_frames,
-    choose_frame_offset,
-    index_frames,
-    second_folder_note,
-)
+from aubench.datasets.converters.raw_tree import Tree, match_pictures, second_folder_note
 
 UNKNOWN = (-999, 999, 9, -1)
 EXPECTED = Expected(
@@ -36,12 +30,8 @@ def find(raw: Tree) -> list[Source]:
     Raises:
         FileNotFoundError: no label file is there, with what is there instead.
     """
-    labels = raw.everywhere(_NAME)
-    if not labels:
-        raise FileNotFoundError(
-            f"{raw.root} has no 001A.csv or its like, found {raw.top()}; the tree of GFT is a guess of ours "
-            "(docs/datasets/gft.md)"
-        )
+    hint = "; the tree of GFT is a guess of ours (docs/datasets/gft.md)"
+    labels = raw.label_files(_NAME, "001A.csv", hint)
     sources = {}
     for path in labels:
         subject = re.fullmatch(_NAME, path.name, re.IGNORECASE)[1].upper()
@@ -65,15 +55,14 @@ def read(source: Source) -> Session:
     """Occurrence of one person; see `coded_table` for what is refused."""
     path = source.files["labels"]
     frames, values = coded_table(path)
-    there, doubled = index_frames(source.files["pictures"])
+    matched = match_pictures(source.files["pictures"], frames, 0)
     first = 0 if 0 in frames else 1
-    offset, note = choose_frame_offset(frames, [*there, *doubled], 0) if there or doubled else (0, "")
     return Session(
         frames=[str(frame) for frame in frames],
-        pictures=[there.get(frame + offset) for frame in frames],
+        pictures=matched.pictures,
         labels=occurrence_frame(values, UNKNOWN, path),
         video=source.files["video"],
         video_frames=[frame - first for frame in frames],
-        faults=ambiguous_frames(frames, offset, doubled),
-        notes=[note] if note else [],
+        faults=matched.faults,
+        notes=matched.notes,
     )

@@ -92,6 +92,33 @@ def refuse_doubled(frames: list, path: Path) -> None:
         )
 
 
+def frame_values(
+    path: Path, separator: str | None, header: bool = False, exactly: bool = False
+) -> dict[int | str, int]:
+    """Frame -> value of a file of lines `frame<separator>value`; a frame that is a file name stays text.
+
+    Args:
+        separator: between cells; None splits at spaces, and the first cell is then a picture's name.
+        header: the first line may be a header (it begins with a letter).
+        exactly: refuse cells behind the second.
+
+    Raises:
+        ValueError: too few or too many cells, a cell that is no whole number, a frame twice.
+    """
+    rows = rows_of(path, separator)
+    if header and re.match(r"[A-Za-z]", rows[0][1][0]):
+        rows = rows[1:]
+    values: dict[int | str, int] = {}
+    for line, cells in rows:
+        if len(cells) < 2 or (exactly and len(cells) > 2):
+            raise ValueError(f"{path} line {line}: {len(cells)} cells, expected frame and intensity")
+        frame = cells[0] if separator is None else whole_number(cells[0], path, line, "the frame")
+        if frame in values:
+            raise ValueError(f"{path} line {line}: frame {frame} occurs twice, expected each once")
+        values[frame] = whole_number(cells[1], path, line, "the intensity")
+    return values
+
+
 def coded_table(path: Path, separator: str = ",") -> tuple[list[int], dict[int, list[int]]]:
     """A table whose header names AUs by number: frame numbers, and AU number -> values.
 

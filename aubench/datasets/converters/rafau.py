@@ -34,9 +34,7 @@ def find(raw: Tree) -> list[Source]:
         FileNotFoundError: no label file is there, with what is there instead.
         ValueError: two folders of originals, or two of aligned pictures.
     """
-    labels = raw.everywhere(r"RAF-?AU_label\.txt")
-    if not labels:
-        raise FileNotFoundError(f"{raw.root} has no RAFAU_label.txt, found {raw.top()}")
+    labels = raw.label_files(r"RAF-?AU_label\.txt", "RAFAU_label.txt")
     folders = raw.with_pictures([folder for _, folder in raw.folders])
     aligned = [folder for folder in folders if "aligned" in folder.name.lower()]
     originals = [folder for folder in folders if folder not in aligned]

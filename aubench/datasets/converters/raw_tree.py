@@ -7,8 +7,10 @@ ends.
 import os
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import NoReturn
 
 from tqdm import tqdm
 
@@ -76,6 +78,18 @@ class Tree:
         """Files called `name` (a regular expression) in every folder that `find(*tail)` names, sorted."""
         fits = re.compile(name, re.IGNORECASE).fullmatch
         return [folder / n for folder in self.find(*tail) for n in self.names_in(folder) if fits(n)]
+
+    def label_files(self, name: str, example: str, hint: str = "") -> list[Path]:
+        """`everywhere(name)`, at least one.
+
+        Raises:
+            FileNotFoundError: there is none; the message names `example`, what lies in the root, and `hint`.
+        """
+        return self.everywhere(name) or self.refuse(example, hint)
+
+    def refuse(self, example: str, hint: str = "") -> NoReturn:
+        """FileNotFoundError: no label file is there."""
+        raise FileNotFoundError(f"{self.root} has no {example} or its like, found {self.top()}{hint}")
 
     def everywhere(self, name: str) -> list[Path]:
         """Files called `name` (a regular expression) in any folder, sorted by path. Looks at every file, so
@@ -172,41 +186,79 @@ def frame_number(stem: str) -> int | None:
     return int(found[1]) if found else None
 
 
-def require_indexed_frames(folder: Path) -> dict[int, Path]:
-    """Frame number -> picture, whatever the padding: 643.jpg, 0643.jpg and 00643.jpg are frame 643.
-
-    Raises:
-        ValueError: two files are the same frame.
-    """
-    numbers, doubled = index_frames(folder)
-    for number, names in doubled.items():
-        raise ValueError(f"{folder}: {names} are both frame {number}")
-    return numbers
-
-
 def index_frames(folder: Path | None) -> tuple[dict[int, Path], dict[int, str]]:
-    """(frame number -> picture, frame number -> the two names that both are that frame); nothing without a
-    folder."""
+    """Index the pictures of a folder by frame number: 643.jpg, 0643.jpg and 00643.jpg are frame 643.
+
+    Returns:
+        frame number -> picture, and frame number -> the names of two pictures that both are that frame. Both
+        empty without a folder.
+    """
     numbers: dict[int, Path] = {}
-    doubled: dict[int, str] = {}
+    ambiguous: dict[int, str] = {}
     for path in pictures_in(folder) if folder else []:
         number = frame_number(path.stem)
         if number is None:
             continue
         if number in numbers:
-            doubled[number] = f"{numbers[number].name} and {path.name}"
+            ambiguous[number] = f"{numbers[number].name} and {path.name}"
         else:
             numbers[number] = path
-    return {number: path for number, path in numbers.items() if number not in doubled}, doubled
+    return {number: path for number, path in numbers.items() if number not in ambiguous}, ambiguous
 
 
-def ambiguous_frames(coded: list[int], offset: int, doubled: dict[int, str]) -> dict[int, str]:
-    """Row -> why it has no picture, for label frames whose picture `index_frames` could not tell."""
-    return {
-        row: f"two pictures of it: {doubled[frame + offset]}"
-        for row, frame in enumerate(coded)
-        if frame + offset in doubled
+def require_indexed_frames(folder: Path) -> dict[int, Path]:
+    """Frame number -> picture.
+
+    Raises:
+        ValueError: two pictures are the same frame.
+    """
+    numbers, ambiguous = index_frames(folder)
+    for number, names in ambiguous.items():
+        raise ValueError(f"{folder}: {names} are both frame {number}")
+    return numbers
+
+
+@dataclass(frozen=True)
+class FramePictures:
+    """The pictures of N label frames.
+
+    Attributes:
+        by_number: picture number -> picture, of the whole folder.
+        offset: picture number = label frame + this.
+        pictures: N files, None where there is none.
+        faults: row -> why its picture cannot be told.
+        notes: an offset that is not the usual one.
+        last: the highest picture number, 0 without pictures.
+    """
+
+    by_number: dict[int, Path]
+    offset: int
+    pictures: list[Path | None]
+    faults: dict[int, str]
+    notes: list[str]
+    last: int
+
+
+def match_pictures(
+    folder: Path | None, frames: list[int], usual_offset: int, no_pictures: int | None = None
+) -> FramePictures:
+    """Match label frames with the numbered pictures of a folder; see `choose_frame_offset`.
+
+    Args:
+        no_pictures: the offset to report for an empty folder or none (a video is used), by default the usual.
+    """
+    by_number, ambiguous = index_frames(folder)
+    numbers = [*by_number, *ambiguous]
+    offset, note = usual_offset if no_pictures is None else no_pictures, ""
+    if numbers:
+        offset, note = choose_frame_offset(frames, numbers, usual_offset)
+    faults = {
+        row: f"two pictures of it: {ambiguous[frame + offset]}"
+        for row, frame in enumerate(frames)
+        if frame + offset in ambiguous
     }
+    pictures = [by_number.get(frame + offset) for frame in frames]
+    return FramePictures(by_number, offset, pictures, faults, [note] if note else [], max(numbers, default=0))
 
 
 def choose_frame_offset(coded: list[int], pictures: list[int], usual: int) -> tuple[int, str]:
