@@ -125,7 +125,7 @@ class TestStudy:
 
     def test_a_whole_protocol_in_one_run_of_a_study_is_said_to_be_folds(self, tmp_path):
         text = STUDY.replace("folds: bp4d-3fold\n", "").replace("steps: 2", "steps: 2, protocol: bp4d-3fold")
-        with pytest.raises(StudyError, match="write `folds: bp4d-3fold` beside the seeds"):
+        with pytest.raises(StudyError, match="write `folds: bp4d-3fold` next to the seeds"):
             read_study(study(tmp_path, text))
 
     def test_a_manifest_behind_a_fold_counts_among_what_shapes_a_run(self, tmp_path):

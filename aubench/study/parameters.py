@@ -1,15 +1,14 @@
-"""A notebook's parameters cell read as a signature: names, types, defaults, help, and values that fit.
+"""A notebook's parameters cell as a signature: names, types, defaults, help, and the values it accepts.
 
-The cell is tagged `parameters` and holds one `name: type = literal  # help` a line. Types are str, int,
-float, bool, list, dict, list[...], dict[str, ...], None and unions with `|`. What JSON would change on the
-way to the notebook (tuples, sets, paths, NumPy numbers, NaN) is refused here, where papermill would pass it
-on as something else.
+The cell is tagged `parameters` and has one `name: type = literal  # help` a line. A type is str, int, float,
+bool, list, dict, list[...], dict[str, ...], None or a union of these with `|`. pydantic checks values in
+strict mode. A value that JSON would change on its way to the notebook (tuple, set, path, NaN) is an error.
 """
 
 import ast
 import io
 import json
-import math
+import re
 import tokenize
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,17 +16,21 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+TYPES = {"str": str, "int": int, "float": float, "bool": bool, "list": list, "dict": dict, "None": None}
+STRICT = ConfigDict(strict=True, allow_inf_nan=False)
 
 
 class ParameterError(ValueError):
-    """A parameter that the notebook does not declare, or a value that its type does not admit."""
+    """A parameter that the notebook does not declare, or a value that does not fit its type."""
 
-    exit_status = 2  # of a command it ends: the arguments were wrong
+    exit_status = 2  # a command that raises it had wrong arguments
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """One line of a parameters cell; `type` is the annotation as written, or the default's own type."""
+    """One line of a parameters cell; `type` is the annotation as written, or the type of the default."""
 
     name: str
     type: str
@@ -39,11 +42,11 @@ def declared_parameters(notebook: str | Path) -> dict[str, Parameter]:
     """Read the parameters cell without running anything.
 
     Returns:
-        parameters by name in the cell's order; empty if no cell is tagged `parameters`.
+        parameters by name, in the order of the cell; empty if no cell is tagged `parameters`.
 
     Raises:
-        ParameterError: a line is no plain assignment of a literal (a derived value would not follow an
-            override), or a default does not fit its own type.
+        ParameterError: a line does not assign a literal (a derived value would not follow an override), or a
+            default does not fit its type.
     """
     about = Path(notebook).stat()
     return dict(_declared(str(notebook), about.st_mtime_ns, about.st_size))
@@ -51,7 +54,7 @@ def declared_parameters(notebook: str | Path) -> dict[str, Parameter]:
 
 @lru_cache(maxsize=64)
 def _declared(notebook: str, *_stamp: int) -> dict[str, Parameter]:
-    """Read once: a study of a thousand runs asks as often."""
+    """Cached until the file changes: a study of a thousand runs asks a thousand times."""
     cells = json.loads(Path(notebook).read_text(encoding="utf-8"))["cells"]
     tagged = [cell for cell in cells if "parameters" in cell.get("metadata", {}).get("tags", [])]
     if not tagged:
@@ -77,22 +80,49 @@ def _declared(notebook: str, *_stamp: int) -> dict[str, Parameter]:
 
 
 def fitting(parameter: Parameter, value: Any) -> Any:
-    """Return `value` as the notebook will see it (an int given for a float becomes one), or refuse it."""
+    """`value` as the notebook will see it (an int for a float becomes a float).
+
+    Raises:
+        ParameterError: the type is unknown, the value does not fit it, or JSON would change the value.
+    """
+    accepts = _type_adapter(parameter.type)
+    if accepts is None:
+        raise ParameterError(f"parameter {parameter.name} cannot have the type {parameter.type}")
     try:
-        return _fit(value, ast.parse(parameter.type, mode="eval").body)
-    except TypeError as reason:
-        detail = f" ({reason})" if str(reason) else ""
-        raise ParameterError(
-            f"parameter {parameter.name}: expected {parameter.type}, "
-            f"found {value!r} of type {type(value).__name__}{detail}"
-        ) from None
+        fitted = accepts.validate_python(value)
+        received = json.loads(json.dumps(fitted, allow_nan=False))
+        if received == fitted:
+            return received
+        reason = "JSON would change it"
+    except ValidationError:
+        reason = ""
+    except (TypeError, ValueError) as error:
+        reason = str(error)
+    raise ParameterError(
+        f"parameter {parameter.name}: expected {parameter.type}, "
+        f"found {value!r} of type {type(value).__name__}{f' ({reason})' if reason else ''}"
+    )
+
+
+@lru_cache
+def _type_adapter(annotation: str) -> TypeAdapter | None:
+    """None for an annotation that is not made of TYPES."""
+    if not re.fullmatch(r"[\w\[\], |]+", annotation) or set(re.findall(r"\w+", annotation)) - TYPES.keys():
+        return None
+    try:
+        return TypeAdapter(eval(annotation, {"__builtins__": {}}, TYPES), config=STRICT)
+    except (SyntaxError, TypeError):
+        return None
 
 
 def value_from_text(parameter: Parameter, text: str) -> Any:
-    """Read a value typed on a command line according to the declared type.
+    """Read a value from the command line according to the declared type.
 
-    For `str` the text is taken as it is; for anything else as JSON, then as YAML (`[infonce, vicreg]`), then
-    as text.
+    For `str` the text is the value. For other types it is read as JSON, then as YAML (`[infonce, vicreg]`),
+    then as text.
+
+    Raises:
+        ParameterError: no reading fits the type.
     """
     readings = [text] if parameter.type == "str" else [*_parsed(text), text]
     for reading in readings:
@@ -111,50 +141,6 @@ def _parsed(text: str) -> list:
         except error:
             continue
     return readings
-
-
-def _fit(value: Any, kind: ast.expr) -> Any:
-    """Match by exact type: NumPy's float64 is a subclass of float, bool one of int; neither is meant."""
-    match kind:
-        case ast.Constant(value=None):
-            accepted = value is None
-        case ast.BinOp(op=ast.BitOr()):
-            for side in (kind.left, kind.right):
-                try:
-                    return _fit(value, side)
-                except TypeError:
-                    continue
-            accepted = False
-        case ast.Name(id="float"):
-            accepted = type(value) in (int, float) and math.isfinite(value)
-            value = float(value) if accepted else value
-        case ast.Name(id="str" | "int" | "bool" as name):
-            accepted = type(value).__name__ == name and type(value).__module__ == "builtins"
-        case ast.Name(id="list") | ast.Name(id="dict"):
-            accepted = type(value).__name__ == kind.id
-            if accepted:
-                _plain_json(value)
-        case ast.Subscript(value=ast.Name(id="list"), slice=item):
-            accepted = type(value) is list
-            value = [_fit(one, item) for one in value] if accepted else value
-        case ast.Subscript(value=ast.Name(id="dict"), slice=ast.Tuple(elts=[ast.Name(id="str"), item])):
-            accepted = type(value) is dict and all(type(key) is str for key in value)
-            value = {key: _fit(one, item) for key, one in value.items()} if accepted else value
-        case _:
-            raise TypeError(f"a parameter cannot have the type {ast.unparse(kind)}")
-    if not accepted:
-        raise TypeError
-    return value
-
-
-def _plain_json(value: Any) -> None:
-    """Refuse what would come back from JSON as something else."""
-    try:
-        same = json.loads(json.dumps(value, allow_nan=False)) == value
-    except (TypeError, ValueError) as reason:
-        raise TypeError(str(reason)) from None
-    if not same:
-        raise TypeError("JSON would change it")
 
 
 def _assigned_name(statement: ast.stmt, where: str) -> tuple[str, str | None]:

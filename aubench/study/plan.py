@@ -7,11 +7,11 @@
       adld: {method: adld}
       full: {method: full}
     seeds: [0, 1, 2]
-    folds: bp4d-3fold  # if given, every run is one for each fold of the protocol, and their mean counts
+    folds: bp4d-3fold  # optional: one run for each fold of the protocol; a seed's score is their mean
 
 Every run has an id, `<variant>-seed<n>-<first digits of its key>` (in a fold `<variant>-seed<n>.<fold>-...`),
-and its folder below the study's. The key is a hash of all that shapes the run (`running.run_key`), so a run
-of other code or values is another run, and what is finished is never computed twice.
+and a folder of that name. The key is a hash of everything that shapes the run (`notebook_runner.run_key`):
+with other code or values it is another run, and a finished run is never computed again.
 """
 
 import json
@@ -20,35 +20,54 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from aubench.report.fold_scores import folds_of
 from aubench.study.folds import parameters_in_fold
 from aubench.study.notebook_runner import effective_parameters, notebook_path, run_key
-from aubench.study.parameters import ParameterError
+from aubench.study.parameters import ParameterError, declared_parameters
 from aubench.study.run_lock import is_held
 from aulib.files import code_version
 
-KEYS = {
-    "question": str, "notebook": str, "fixed": dict, "variants": dict, "grid": dict, "seeds": list,
-    "folds": str,
-}  # fmt: skip
 STATES = ("done", "running", "failed", "missing")
-NAME = re.compile(r"[A-Za-z0-9][\w.+-]*")
 
 
 class StudyError(ParameterError):
-    """A study file that says something impossible; the message names file and key."""
+    """An error in a study file; the message names file and key."""
+
+
+def _each_once(seeds: list[int]) -> list[int]:
+    if repeated := sorted({seed for seed in seeds if seeds.count(seed) > 1}):
+        raise ValueError(f"each seed may be given once, repeated: {repeated}")
+    return seeds
+
+
+VariantName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.+-]*$")]
+
+
+class _StudyFile(BaseModel):
+    """The keys of a study file, in the order in which errors list them."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    question: str = Field(min_length=1)
+    notebook: str = Field(min_length=1)
+    fixed: dict[str, Any] = {}
+    variants: dict[VariantName, dict[str, Any] | None] = {}
+    grid: dict[str, Annotated[list, Field(min_length=1)]] = {}
+    seeds: Annotated[list[int], Field(min_length=1), AfterValidator(_each_once)]
+    folds: str = ""
 
 
 @dataclass(frozen=True)
 class Study:
     """A checked study file.
 
-    variants: parameters by name; a grid has become one variant per combination.
-    folds: the protocol in whose folds every variant and seed runs; "" without one.
+    variants: the parameters of each, by name; a grid is one variant for each combination.
+    folds: protocol; every variant and seed runs once in each of its folds. "" without one.
     """
 
     file: Path
@@ -66,7 +85,7 @@ class Study:
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """One run of a study. index: its place among all runs of the study, from 0. fold: "" without folds."""
+    """One run of a study. index: its position in the whole study, from 0. fold: "" without folds."""
 
     index: int
     id: str
@@ -84,51 +103,61 @@ def read_study(file: str | Path) -> Study:
 
     Raises:
         FileNotFoundError: no such file.
-        StudyError: unknown, missing or repeated key, wrong type, a parameter that the notebook does not
-            declare.
+        StudyError: an unknown, missing or repeated key, a wrong type, or a parameter that the notebook does
+            not declare.
     """
     file = Path(file)
-    said = _read_yaml(file)
-    if not isinstance(said, dict):
-        raise StudyError(f"{file}: expected keys {list(KEYS)}, found {type(said).__name__}")
-    for key, value in said.items():
-        if key not in KEYS:
-            raise StudyError(f"{file}: unknown key {key!r}; there are {list(KEYS)}")
-        if not isinstance(value, KEYS[key]):
-            found = f"{value!r} of type {type(value).__name__}"
-            raise StudyError(f"{file}: {key}: expected {KEYS[key].__name__}, found {found}")
-    for key in ("question", "notebook", "seeds"):
-        if not said.get(key):
-            raise StudyError(f"{file}: key {key!r} is missing or empty")
-    if "grid" in said and "variants" in said:
-        raise StudyError(f"{file}: has both 'grid' and 'variants', expected one of them")
-    fixed, seeds = said.get("fixed", {}), said["seeds"]
-    for place, seed in enumerate(seeds):
-        if type(seed) is not int or seed in seeds[:place]:
-            raise StudyError(f"{file}: seeds: expected whole numbers, each once, found {seed!r}")
-    variants = _combinations(said["grid"], file) if "grid" in said else _named(said.get("variants"), file)
+    content = _read_yaml(file)
     try:
-        notebook = notebook_path(file.parent / said["notebook"])
-    except FileNotFoundError:
-        try:
-            notebook = notebook_path(said["notebook"])
-        except FileNotFoundError as error:
-            raise StudyError(f"{file}: notebook: {error}") from None
-    study = Study(file, said["question"], notebook, fixed, variants, seeds, said.get("folds", ""))
+        read = _StudyFile.model_validate(content)
+    except ValidationError as error:
+        raise StudyError(f"{file}: {_first_problem(error)}") from None
+    if bool(read.variants) == bool(read.grid):
+        raise StudyError(
+            f"{file}: give either 'variants' or 'grid', found {'both' if read.grid else 'neither'}"
+        )
+    variants = (
+        _combinations(read.grid, file)
+        if read.grid
+        else {name: values or {} for name, values in read.variants.items()}
+    )
+    beside = file.parent / read.notebook
+    try:
+        notebook = notebook_path(beside if beside.is_file() else read.notebook)
+    except FileNotFoundError as error:
+        raise StudyError(f"{file}: notebook: {error}") from None
+    study = Study(file, read.question, notebook, read.fixed, variants, read.seeds, read.folds)
     _check_parameters(study)
     _check_folds(study)
     return study
 
 
+def _first_problem(error: ValidationError) -> str:
+    problems = error.errors()
+    problem = next((one for one in problems if one["type"] == "extra_forbidden"), problems[0])
+    key = ": ".join(str(part) for part in problem["loc"])
+    match problem["type"]:
+        case "model_type":
+            return f"expected the keys {list(_StudyFile.model_fields)}, found {problem['input']!r}"
+        case "extra_forbidden":
+            return f"unknown key {key!r}; choose from {list(_StudyFile.model_fields)}"
+        case "string_pattern_mismatch":
+            return f"variants: {problem['input']!r} is not a name; use letters, digits and . _ + -"
+        case "missing":
+            return f"key {key!r} is missing"
+        case _:
+            return f"{key}: {problem['msg'].removeprefix('Value error, ')}, found {problem['input']!r}"
+
+
 def expand(study: Study, out: str | Path | None = None, only: Iterable[str] = ()) -> list[PlannedRun]:
-    """All runs of a study, or those of some variants, variant by variant, in each seed by seed, fold by fold.
+    """All runs of a study, ordered by variant, seed and fold.
 
     Args:
         out: the study's folder; results/<study> if not given.
         only: names of variants; empty for all.
 
     Raises:
-        StudyError: `only` names no variant, a value does not fit its parameter, or two variants are the same.
+        StudyError: an unknown name in `only`, a value that does not fit its parameter, or two equal variants.
     """
     if unknown := sorted(set(only) - study.variants.keys()):
         raise StudyError(f"{study.file}: no variant {unknown}; there are {list(study.variants)}")
@@ -153,10 +182,10 @@ def expand(study: Study, out: str | Path | None = None, only: Iterable[str] = ()
 
 
 def state_of(run: PlannedRun) -> str:
-    """One of STATES, as the run's folder says now. An interrupted run is missing: it goes on when started."""
+    """One of STATES, read from the run's folder. An interrupted run is missing; it resumes when started."""
     if is_done(run):
         return "done"
-    if (run.folder / "error.txt").is_file():  # a runner removes it first; who only looks holds the lock too
+    if (run.folder / "error.txt").is_file():  # a runner removes it first; `is_held` of an observer locks too
         return "failed"
     return "running" if is_held(run.folder) else "missing"
 
@@ -177,7 +206,7 @@ def why_failed(run: PlannedRun) -> str:
 
 
 def collect(runs: list[PlannedRun]) -> dict[str, dict]:
-    """What the finished runs measured: {id: the contents of metrics.json}, in the order of `runs`."""
+    """{id: contents of metrics.json} of the finished runs, in the order of `runs`."""
     metrics = {}
     for run in runs:
         if is_done(run):
@@ -187,14 +216,14 @@ def collect(runs: list[PlannedRun]) -> dict[str, dict]:
 
 
 class _OnceEach(yaml.SafeLoader):
-    """YAML's mapping silently keeps the last of two equal keys; here that is an error."""
+    """YAML keeps the last of two equal keys without a warning; here they are an error."""
 
     def construct_mapping(self, node, deep=False):
         seen = set()
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
             if isinstance(key, str) and key in seen:
-                raise StudyError(f"{self.name}, line {key_node.start_mark.line + 1}: {key!r} stands twice")
+                raise StudyError(f"{self.name}, line {key_node.start_mark.line + 1}: {key!r} is given twice")
             seen.add(key if isinstance(key, str) else id(key))
         return super().construct_mapping(node, deep)
 
@@ -206,27 +235,13 @@ def _read_yaml(file: Path) -> Any:
         try:
             return loader.get_single_data()
         except yaml.YAMLError as error:
-            raise StudyError(f"{file}: no YAML: {' '.join(str(error).split())}") from None
+            raise StudyError(f"{file}: not valid YAML: {' '.join(str(error).split())}") from None
         finally:
             loader.dispose()
 
 
-def _named(variants: dict | None, file: Path) -> dict[str, dict]:
-    if not variants:
-        raise StudyError(f"{file}: key 'variants' or 'grid' is missing or empty")
-    for name, values in variants.items():
-        if not isinstance(name, str) or not NAME.fullmatch(name):
-            raise StudyError(f"{file}: variants: {name!r} is no name (letters, digits, . _ + -)")
-        if values is not None and not isinstance(values, dict):
-            raise StudyError(f"{file}: variants: {name}: expected parameters, found {values!r}")
-    return {name: values or {} for name, values in variants.items()}
-
-
 def _combinations(grid: dict, file: Path) -> dict[str, dict]:
     """Every combination, named after its values: method "full" with 200 steps is "full-steps200"."""
-    for name, values in grid.items():
-        if not isinstance(values, list) or not values:
-            raise StudyError(f"{file}: grid: {name}: expected a list of values, found {values!r}")
     variants: dict[str, dict] = {}
     for values in product(*grid.values()):
         pairs = zip(grid, values, strict=True)
@@ -239,8 +254,6 @@ def _combinations(grid: dict, file: Path) -> dict[str, dict]:
 
 
 def _check_parameters(study: Study) -> None:
-    from aubench.study.parameters import declared_parameters
-
     declared = declared_parameters(study.notebook)
     places = {"fixed": study.fixed} | {f"variant {name!r}": v for name, v in study.variants.items()}
     for place, values in places.items():
@@ -257,14 +270,14 @@ def _check_parameters(study: Study) -> None:
 
 
 def _check_folds(study: Study) -> None:
-    """A protocol that there is, and in every variant a source and a target that it can stand behind."""
+    """The protocol must exist, and every variant needs a source and a target that can take a fold."""
     if not study.folds:
         for name, values in study.variants.items():
             protocol = (study.fixed | values).get("protocol", "")
             if protocol and "/" not in str(protocol):
                 raise StudyError(
-                    f"{study.file}: variant {name!r}: protocol {protocol!r} is all folds in one run; write "
-                    f"`folds: {protocol}` beside the seeds, or one fold"
+                    f"{study.file}: variant {name!r}: protocol {protocol!r} trains all folds in one run; "
+                    f"write `folds: {protocol}` next to the seeds, or name one fold"
                 )
         return
     try:
