@@ -1,4 +1,4 @@
-"""The factor mixer: boxes put factors of wild onto a studio face; what a run reads from it follows."""
+"""Boxes put factors of the wild onto a studio face; a run's answers follow."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ SIDE = 256  # pixels of the picture on the page
 
 
 class FactorMixer(widgets.Box):
-    """Boxes for the factors, a slider for the face; the picture and one bar an AU.
+    """Boxes for the factors, a slider for the face; the picture and one bar per AU.
 
     Args:
         run: a finished run.  count: faces to choose from.
@@ -29,28 +29,22 @@ class FactorMixer(widgets.Box):
 
     def __init__(self, run: str | Path, count: int = 100, seed: int = SEED):
         self.run, self.count, self.seed = open_run(run), count, seed
-        spec = crop_of(self.run.model.config)
-        self._spec, self._renderer = spec, FaceRenderer(spec.size)
-        wide = widgets.Layout(width="max-content")  # a number of pixels cut the longest line
+        self._spec = crop_of(self.run.model.config)
+        self._renderer = FaceRenderer(self._spec.size)
+        wide = widgets.Layout(width="max-content")  # a fixed width cuts the longest label
         self.boxes = {
-            name: widgets.Checkbox(value=False, description=f"{name}: {says}", indent=False, layout=wide)
-            for name, says in FACTORS.items()
+            name: widgets.Checkbox(value=False, description=f"{name}: {about}", indent=False, layout=wide)
+            for name, about in FACTORS.items()
         }
         self.index = widgets.IntSlider(value=0, min=0, max=count - 1, description="face")
-        side = f"{SIDE}px"
-        self.face = widgets.Image(
-            format="jpeg", layout=widgets.Layout(width=side, height=side, margin="0 8px 0 0")
-        )
+        square = widgets.Layout(width=f"{SIDE}px", height=f"{SIDE}px", margin="0 8px 0 0")
+        self.face = widgets.Image(format="jpeg", layout=square)
         self.bars = widgets.HTML(layout=widgets.Layout(flex="1 1 430px", min_width="430px"))
         self.newest = NewestWins(self._work, self._show, self._fail)
-        controls = widgets.VBox(
-            [self.face, self.index, *self.boxes.values()],
-            layout=widgets.Layout(flex="0 0 auto", margin="0 12px 0 0"),
-        )
-        super().__init__(
-            [controls, self.bars],
-            layout=widgets.Layout(flex_flow="row wrap", display="flex", overflow="visible"),
-        )
+        left = widgets.Layout(flex="0 0 auto", margin="0 12px 0 0")
+        controls = widgets.VBox([self.face, self.index, *self.boxes.values()], layout=left)
+        wrap = widgets.Layout(flex_flow="row wrap", display="flex", overflow="visible")
+        super().__init__([controls, self.bars], layout=wrap)
         self.add_class("factor-mixer")
         for control in (self.index, *self.boxes.values()):
             control.observe(lambda change: self.newest.ask(self._request()), "value")
@@ -58,7 +52,7 @@ class FactorMixer(widgets.Box):
 
     @property
     def factors(self) -> set[str]:
-        """The factors that are on: what the last exercise takes as an answer."""
+        """The factors that are on; exercise 4 takes them as an answer."""
         return {name for name, box in self.boxes.items() if box.value}
 
     def _request(self):
@@ -77,6 +71,4 @@ class FactorMixer(widgets.Box):
         self.face.value, self.bars.value = answer
 
     def _fail(self, error: Exception) -> None:
-        self.bars.value = message(
-            "This face could not be read.", " ".join(str(error).split())[:300], kind="fault"
-        )
+        self.bars.value = message("This face could not be read.", str(error)[:300], kind="fault")
