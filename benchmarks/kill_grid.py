@@ -1,6 +1,6 @@
 """Twenty tiny runs, killed at random moments and resumed until done: `python benchmarks/kill_grid.py`.
 
-Driver, worker and kernel (or the process that forks kernels) are killed in turn with SIGKILL. Writes
+Driver, worker and kernel are killed in turn with SIGKILL. Writes
 results/kill_grid.json: what was killed and when, how often each run was begun, and what was left behind.
 Exit status 1 if a run was finished twice, begun again after it was finished, overlapped with itself, or if a
 process survived.
