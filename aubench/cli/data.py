@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer.core import TyperGroup
 
 from aubench.cli.cli_errors import ended, one_of
 
@@ -143,63 +144,118 @@ def check(
         raise ended(f"{errors} errors in {folder}", 1)
 
 
-@commands.command("import", short_help="Make a dataset folder of other code's files.")
-def import_(
-    kind: Annotated[
-        str, typer.Argument(metavar="KIND", help="openface, pyfeat, jaanet (ADLD too) or megraphau.")
-    ],
-    pictures: Annotated[
-        Path,
-        typer.Option(metavar="DIR", exists=True, file_okay=False, help="The pictures that the files name."),
-    ],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Dataset folder to write.")],
-    table: Annotated[
-        Path | None,
-        typer.Option(metavar="CSV", exists=True, help="openface, pyfeat: a CSV, or a folder of them."),
-    ] = None,
-    train: Annotated[
-        str, typer.Option(metavar="PREFIX", help="jaanet: lists of train, without _path.txt.")
-    ] = "",
-    val: Annotated[str, typer.Option(metavar="PREFIX", help="jaanet: lists of val.")] = "",
-    test: Annotated[str, typer.Option(metavar="PREFIX", help="jaanet: lists of test.")] = "",
-    lists: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", exists=True, file_okay=False, help="megraphau: folder of lists."),
-    ] = None,
-    dataset: Annotated[str, typer.Option(help="megraphau: what the lists' names start with.")] = "BP4D",
-    fold: Annotated[int, typer.Option(min=1, help="megraphau: which fold.")] = 1,
-    aus: Annotated[
-        str, typer.Option(help="What the label columns are, as in 1,2,4; else their number tells.")
-    ] = "",
+class _KindAnywhere(TyperGroup):
+    """Takes the format behind options too: `aulib import --out DIR openface ...`."""
+
+    def parse_args(self, ctx, args):
+        kind = next((word for word in args if word in self.commands), None)
+        if kind and args[0].startswith("-"):
+            args.remove(kind)
+            args.insert(0, kind)
+        return super().parse_args(ctx, args)
+
+    def resolve_command(self, ctx, args):
+        one_of("KIND", args[0], tuple(self.commands))
+        return super().resolve_command(ctx, args)
+
+
+imports = typer.Typer(cls=_KindAnywhere, no_args_is_help=True)
+commands.add_typer(
+    imports,
+    name="import",
+    short_help="Make a dataset folder of other code's files.",
+    help="Make a dataset folder of CSV files of OpenFace or py-feat, or of JAA-Net's, ADLD's or ME-GraphAU's "
+    "lists. `aulib import KIND --help` shows the options of a format.\n\n"
+    "Example: aulib import openface --table clip.csv --pictures frames --out faces/clip",
+)
+
+_Pictures = Annotated[
+    Path, typer.Option(metavar="DIR", exists=True, file_okay=False, help="The pictures that the files name.")
+]
+_Out = Annotated[Path, typer.Option(metavar="DIR", help="Dataset folder to write.")]
+_Keep = Annotated[str, typer.Option(help="link or copy the pictures.")]
+_Table = Annotated[
+    Path, typer.Option(metavar="CSV", exists=True, help="A CSV, or a folder of one CSV per picture or video.")
+]
+_Aus = Annotated[str, typer.Option(help="AUs of the label columns, as in 1,2,4; else their number decides.")]
+
+
+@imports.command(short_help="A CSV of OpenFace.")
+def openface(table: _Table, pictures: _Pictures, out: _Out, keep: _Keep = "link"):
+    """Make a dataset folder of CSV files of OpenFace 2.
+
+    Example: aulib import openface --table clip.csv --pictures frames --out faces/clip
+    """
+    _import_table("openface", table, pictures, out, keep)
+
+
+@imports.command(short_help="A CSV of py-feat.")
+def pyfeat(table: _Table, pictures: _Pictures, out: _Out, keep: _Keep = "link"):
+    """Make a dataset folder of CSV files of py-feat.
+
+    Example: aulib import pyfeat --table faces.csv --pictures pictures --out faces/pictures
+    """
+    _import_table("pyfeat", table, pictures, out, keep)
+
+
+@imports.command(short_help="Lists of JAA-Net or ADLD.")
+def jaanet(
+    pictures: _Pictures,
+    out: _Out,
+    train: Annotated[str, typer.Option(metavar="PREFIX", help="Lists of train, without _path.txt.")] = "",
+    val: Annotated[str, typer.Option(metavar="PREFIX", help="Lists of val.")] = "",
+    test: Annotated[str, typer.Option(metavar="PREFIX", help="Lists of test.")] = "",
+    aus: _Aus = "",
     first_pixel: Annotated[
-        int, typer.Option(min=0, max=1, help="jaanet: 1 for landmarks of raw pictures, 0 of aligned ones.")
+        int, typer.Option(min=0, max=1, help="1 for landmarks of raw pictures, 0 of aligned ones.")
     ] = 0,
-    keep: Annotated[str, typer.Option(help="link or copy the pictures.")] = "link",
+    keep: _Keep = "link",
 ):
-    """Make a dataset folder of CSV files of OpenFace or py-feat, or of JAA-Net's, ADLD's or ME-GraphAU's
-    lists.
+    """Make a dataset folder of the lists of JAA-Net or ADLD.
 
     Example: aulib import jaanet --train data/list/BP4D_combine_1_2 --test data/list/BP4D_part3 --pictures
     data/imgs --out faces/bp4d
     """
-    from aubench.datasets.interchange import FORMATS
-
-    one_of("KIND", kind, FORMATS)
-    one_of("--keep", keep, ("link", "copy"))
     prefixes = {split: prefix for split, prefix in (("train", train), ("val", val), ("test", test)) if prefix}
-    needed = {"jaanet": prefixes, "megraphau": lists}.get(kind, table)
-    if not needed:
-        option = {"jaanet": "--train, --val or --test", "megraphau": "--lists"}.get(kind, "--table")
-        raise typer.BadParameter(f"{kind} needs {option}", param_hint="KIND")
-    from aubench.datasets.interchange import folders
+    if not prefixes:
+        raise typer.BadParameter("jaanet needs --train, --val or --test", param_hint="--train")
+    _import_lists(pictures, out, keep, prefixes=prefixes, aus=_named_aus(aus), first_pixel=first_pixel)
 
-    if kind in ("openface", "pyfeat"):
-        data = folders.import_table(kind, table, pictures, out, keep)
-    else:
-        named = _named_aus(aus)
-        data = folders.import_lists(
-            folders.Lists(prefixes, lists, dataset, fold, named, first_pixel), pictures, out, keep
-        )
+
+@imports.command(short_help="Lists of ME-GraphAU.")
+def megraphau(
+    lists: Annotated[
+        Path, typer.Option(metavar="DIR", exists=True, file_okay=False, help="Folder of the lists.")
+    ],
+    pictures: _Pictures,
+    out: _Out,
+    dataset: Annotated[str, typer.Option(help="Start of the lists' names.")] = "BP4D",
+    fold: Annotated[int, typer.Option(min=1, help="Which fold.")] = 1,
+    aus: _Aus = "",
+    keep: _Keep = "link",
+):
+    """Make a dataset folder of the lists of ME-GraphAU.
+
+    Example: aulib import megraphau --lists data/BP4D/list --fold 2 --pictures data/BP4D/img --out faces/bp4d
+    """
+    _import_lists(pictures, out, keep, folder=lists, dataset=dataset, fold=fold, aus=_named_aus(aus))
+
+
+def _import_table(kind: str, table: Path, pictures: Path, out: Path, keep: str) -> None:
+    one_of("--keep", keep, ("link", "copy"))
+    from aubench.datasets.interchange.folders import import_table
+
+    _print_imported(out, import_table(kind, table, pictures, out, keep))
+
+
+def _import_lists(pictures: Path, out: Path, keep: str, **lists) -> None:
+    one_of("--keep", keep, ("link", "copy"))
+    from aubench.datasets.interchange.folders import Lists, import_lists
+
+    _print_imported(out, import_lists(Lists(**lists), pictures, out, keep))
+
+
+def _print_imported(out: Path, data) -> None:
     typer.echo(f"dataset folder: {out}, {len(data)} faces; rows left out are listed in skipped.csv")
 
 
