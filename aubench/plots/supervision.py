@@ -8,8 +8,8 @@ from matplotlib.lines import Line2D
 
 from aubench.plots.style import MEASURE_NAMES, au_label, in_house_style
 from aubench.report.run_values import MEAN
+from aubench.report.statistics import SIGNIFICANT
 from aubench.report.summaries import Summary
-from aubench.report.verdicts import SIGNIFICANT
 
 ABOVE, BELOW, UNSURE = "#0072B2", "#D55E00", "#666666"  # Okabe & Ito
 

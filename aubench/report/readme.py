@@ -1,21 +1,38 @@
-"""Writes the results in README.md and docs/ from the committed ones: `python -m aubench.report.readme`."""
+"""Writes the generated tables of README.md, results/ and docs/: `python -m aubench.report.readme`.
+
+Blocks stand between two markers of a page. results/supervisors.md is rendered as a whole from its template.
+"""
 
 import json
 from pathlib import Path
 
-from aulib.metrics import MEASURES, REPORTED
+import jinja2
+import numpy as np
+import pandas as pd
+
+from aubench.report import statistics, tables
+from aubench.report.summaries import Summary, read_summary
+from aulib.metrics import REPORTED
 
 RESULTS = Path("results/studio_to_wild.json")
 STUDY, EQUAL_TIME = Path("results/supervisors.json"), Path("results/supervisors_equal_time.json")
 DENSE, CURVES = Path("results/supervisors_dense.json"), Path("results/learning_curves.json")
+SUPERVISORS_PAGE = Path("results/supervisors.md")
 FACTORS = Path("results/shift_factors.json")
 ATTENTION, LATENCY = Path("results/attention.json"), Path("results/playground_latency.json")
 MORE_STEPS, CYCLE = Path("results/more_steps.json"), Path("results/cycle_weight.json")
 CONVERSION = Path("results/convert_memory.json")
 
 
+def read(file: Path) -> dict:
+    return json.loads(file.read_text(encoding="utf-8"))
+
+
 def results_block(results: Path) -> str:
-    """The Markdown between the markers: one row a method, mean x 100 with the range over seeds.
+    """The main table: a row per method, mean x 100 with the range over seeds.
+
+    `of the shift` is the share of the way from source-only to oracle in F1. A last row has full minus adld,
+    seed by seed.
 
     Args:
         results: JSON {"methods": {method: {measure: {"mean", "low", "high", "seeds": [one value a seed]}}}}.
@@ -23,87 +40,78 @@ def results_block(results: Path) -> str:
     """
     if not results.is_file():
         return "No results are committed yet; `make demo` makes some on your machine."
-    methods = json.loads(results.read_text(encoding="utf-8"))["methods"]
+    methods = read(results)["methods"]
     measures = [name for name in REPORTED if any(name in scores for scores in methods.values())]
-    seeds = sorted(
-        {len(scores[name]["seeds"]) for scores in methods.values() for name in measures if name in scores}
-    )
-    lines = [
-        "| method | " + " | ".join(MEASURES[name].title for name in measures) + " |",
-        "|---|" + "---:|" * len(measures),
-    ]
+    f1 = {name: scores["f1"]["mean"] for name, scores in methods.items() if "f1" in scores}
+    bounds = {"source-only", "oracle"} <= f1.keys()
+    rows = []
     for method, scores in methods.items():
-        cells = [_cell(scores[name]) if name in scores else "–" for name in measures]
-        lines.append(f"| {method} | " + " | ".join(cells) + " |")
-    count = " or ".join(str(number) for number in seeds)
-    lines += ["", f"Target test faces, x 100: mean of {count} seeds, lowest to highest seed in brackets."]
-    return "\n".join(lines + what_the_shift_costs(methods))
-
-
-def what_the_shift_costs(methods: dict) -> list[str]:
-    """In words: points of F1 between source-only and oracle, and what share of them others win back."""
-    f1 = {name: 100 * scores["f1"]["mean"] for name, scores in methods.items() if "f1" in scores}
-    if not {"source-only", "oracle"} <= f1.keys():
-        return []
-    cost = f1["oracle"] - f1["source-only"]
-    text = f"The shift costs *source-only* {cost:.1f} points of F1 against *oracle*"
-    back = [
-        f"*{name}* {(f1[name] - f1['source-only']) / cost:.0%}" for name in ("adld", "full") if name in f1
-    ]
-    said = [text + (f"; {' and '.join(back)} of them are won back." if back and cost > 0 else ".")]
+        row = {"method": method}
+        row |= {tables.TITLES[name]: with_range(scores.get(name)) for name in measures}
+        if bounds:
+            way = f1["oracle"] - f1["source-only"]
+            row["of the shift"] = f"{(f1[method] - f1['source-only']) / way:.0%}" if way else "–"
+        rows.append(row)
     if {"adld", "full"} <= f1.keys():
-        said.append(f"By seed, *full* minus *adld*: {_by_seed(methods['full'], methods['adld'])}.")
-    return said
+        by_seed = {"method": "full minus adld, by seed"}
+        for name in measures:
+            full, adld = (methods[method].get(name, {"seeds": []})["seeds"] for method in ("full", "adld"))
+            differences = [f"{round(100 * (a - b), 1) + 0.0:+.1f}" for a, b in zip(full, adld, strict=True)]
+            by_seed[tables.TITLES[name]] = ", ".join(differences)
+        rows.append(by_seed)
+    seeds = {len(scores[name]["seeds"]) for scores in methods.values() for name in measures if name in scores}
+    count = " or ".join(str(number) for number in sorted(seeds))
+    note = f"Target test faces, x 100: mean of {count} seeds, lowest to highest seed in brackets."
+    return f"{tables.as_markdown(pd.DataFrame(rows).fillna(''))}\n\n{note}"
 
 
-def _by_seed(scores: dict, others: dict) -> str:
-    """Differences of every measure that both have and that counts up, x 100, seed by seed."""
-    parts = []
-    for name in [name for name in REPORTED if name != "nme" and name in scores and name in others]:
-        pairs = zip(scores[name]["seeds"], others[name]["seeds"], strict=True)
-        parts.append(f"{MEASURES[name].title} " + ", ".join(f"{100 * (a - b):+.1f}" for a, b in pairs))
-    return "; ".join(parts)
+def with_range(score: dict | None) -> str:
+    """ "66.2 [65.7, 66.7]", x 100; a dash for a score that is missing or undefined."""
+    if score is None or score["mean"] is None:
+        return "–"
+    return f"{100 * score['mean']:.1f} [{100 * score['low']:.1f}, {100 * score['high']:.1f}]"
 
 
 def factors_block(factors: Path) -> str:
-    """What each difference between the domains costs by itself: one row a factor, one column a method.
+    """What each difference between the domains costs by itself: a row per factor, a column per method.
 
     Args:
         factors: JSON {"f1": {method: {factor: [one value a seed]}}, "factors": {factor: what it is},
             "faces": number}; the factor "none" is a studio face, "all" a wild one.
     """
     if not factors.is_file():
-        return "Not measured yet; `python benchmarks/shift_factors.py RUN ...` does."
-    said = json.loads(factors.read_text(encoding="utf-8"))
-    methods = {name: {key: sum(own) / len(own) for key, own in f1.items()} for name, f1 in said["f1"].items()}
-    lines = ["| added to a studio face | " + " | ".join(methods) + " |", "|---|" + "---:|" * len(methods)]
-    rows = {"none": "nothing", **said["factors"], "all": "all of these"}
-    for key, words in rows.items():
-        cells = [f"{100 * f1[key]:.1f}" + _beside(f1[key] - f1["none"], key) for f1 in methods.values()]
-        lines.append(f"| {words} | " + " | ".join(cells) + " |")
-    seeds = max(len(own) for f1 in said["f1"].values() for own in f1.values())
-    lines += [
-        "",
-        f"Mean F1 x 100 of {seeds} runs a method, {said['faces']} faces; in brackets against the first row.",
-    ]
-    return "\n".join(lines)
+        return "Not measured yet; `python benchmarks/shift_factors.py RUN ...` measures it."
+    found = read(factors)
+    names = {"none": "nothing", **found["factors"], "all": "all of these"}
+    table = pd.DataFrame({"added to a studio face": names})
+    for method, of_factors in found["f1"].items():
+        means = 100 * pd.Series({key: np.mean(seeds) for key, seeds in of_factors.items()})
+        table[method] = [
+            f"{means[key]:.1f}" + ("" if key == "none" else f" ({means[key] - means['none']:+.1f})")
+            for key in names
+        ]
+    seeds = max(len(own) for f1 in found["f1"].values() for own in f1.values())
+    note = (
+        f"Mean F1 x 100 of {seeds} runs a method, {found['faces']} faces; in brackets against the first row."
+    )
+    return f"{tables.as_markdown(table)}\n\n{note}"
 
 
 def steps_block(steps: Path) -> str:
-    """What more steps do: one row a method and number of steps.
+    """What more steps do: a row per method and number of steps.
 
     Args:
         steps: JSON {"f1": {method: {steps: {seed: value}}}}.
     """
     if not steps.is_file():
-        return "Not measured yet; `python benchmarks/more_steps.py RUN ...` does."
-    lines = ["| method | steps | F1-frame |", "|---|---:|---:|"]
-    for method, by_steps in json.loads(steps.read_text(encoding="utf-8"))["f1"].items():
+        return "Not measured yet; `python benchmarks/more_steps.py RUN ...` measures it."
+    rows = []
+    for method, by_steps in read(steps)["f1"].items():
         for number, seeds in by_steps.items():
-            values = list(seeds.values())
-            score = {"mean": sum(values) / len(values), "low": min(values), "high": max(values)}
-            lines.append(f"| {method} | {number} | {_cell(score)} |")
-    return "\n".join(lines)
+            values = pd.Series(seeds)
+            score = {"mean": values.mean(), "low": values.min(), "high": values.max()}
+            rows.append({"method": method, "steps": number, "F1-frame": with_range(score)})
+    return tables.as_markdown(pd.DataFrame(rows))
 
 
 def cycle_block(study: Path) -> str:
@@ -113,91 +121,168 @@ def cycle_block(study: Path) -> str:
         study: summary of experiments/cycle_weight.yml.
     """
     if not study.is_file():
-        return f"Not measured yet; `aulib study experiments/{study.stem}.yml` does."
-    from aubench.report.summaries import read_summary
-
-    scores = read_summary(study).seeds_of("validation_f1")
-    lines = ["| weight | source validation F1 x 100 |", "|---:|---:|"]
-    for variant in scores:
-        values = 100 * scores[variant].dropna()
-        each = ", ".join(f"{value:.1f}" for value in values)
-        lines.append(f"| {variant.removeprefix('cycle-')} | {values.mean():.1f} ({each}) |")
-    return "\n".join(lines)
+        return f"Not measured yet; `aulib study experiments/{study.stem}.yml` measures it."
+    rows = []
+    for variant, seeds in (100 * read_summary(study).seeds_of("validation_f1")).items():
+        each = ", ".join(f"{value:.1f}" for value in seeds.dropna())
+        score = f"{seeds.mean():.1f} ({each})"
+        rows.append({"weight": variant.removeprefix("cycle-"), "source validation F1 x 100": score})
+    return tables.as_markdown(pd.DataFrame(rows))
 
 
 def conversion_block(conversion: Path) -> str:
-    """What it takes to convert a set: one row a number of frames.
+    """What it takes to convert a set: a row per number of frames.
 
     Args:
         conversion: JSON {"cores", "runs": [{"frames", "seconds", "peak_mb", "peak_mb_with_workers"}]}.
     """
     if not conversion.is_file():
-        return "Not measured yet; `python benchmarks/convert_memory.py` does."
-    found = json.loads(conversion.read_text(encoding="utf-8"))
-    lines = ["| frames | seconds | MB | MB, workers too |", "|---:|---:|---:|---:|"]
-    for run in found["runs"]:
-        memory = f"{run['peak_mb']:.0f} | {run['peak_mb_with_workers']:.0f}"
-        lines.append(f"| {run['frames']:,} | {run['seconds']:.0f} | {memory} |")
-    return "\n".join(
-        [*lines, "", f"{found['cores']} cores, landmarks of the set, pictures of noise in BP4D's tree."]
-    )
+        return "Not measured yet; `python benchmarks/convert_memory.py` measures it."
+    found = read(conversion)
+    table = pd.DataFrame(found["runs"])
+    titles = {
+        "frames": "frames", "seconds": "seconds", "peak_mb": "MB", "peak_mb_with_workers": "MB, workers too",
+    }  # fmt: skip
+    shown = table[list(titles)].rename(columns=titles).map("{:,.0f}".format)
+    note = f"{found['cores']} cores, landmarks of the set, pictures of noise in BP4D's tree."
+    return f"{tables.as_markdown(shown)}\n\n{note}"
 
 
 def insides_block(attention: Path, latency: Path) -> str:
-    """In words: how much of an AU's evidence lies where the AU is, and how fast the playground answers."""
-    said = []
+    """How much of an AU's evidence lies where the AU is, and how fast the playground answers."""
+    parts = []
     if attention.is_file():
-        for run, maps in json.loads(attention.read_text(encoding="utf-8"))["inside"].items():
-            mean, above = maps["evidence"]["mean"], maps["evidence"]["aus_above_chance"]
-            said.append(
-                f"`{run}` has {mean['inside']:.0%} of an AU's evidence inside the region that the AU moves "
-                f"(chance {mean['area']:.0%}, the best of such coarse maps {mean['best']:.0%}); {above} of "
-                f"{len(maps['evidence']['per_au'])} AUs are above chance."
-            )
-    if latency.is_file():
-        found = json.loads(latency.read_text(encoding="utf-8")).get("browser")
-        if found:
-            median = found["wall_ms"]["median"]
-            said.append(f"In the playground a picture follows its slider in {median:.0f} ms (median).")
-    return "\n".join(said) or "Not measured yet."
+        rows = []
+        for run, maps in read(attention)["inside"].items():
+            mean, evidence = maps["evidence"]["mean"], maps["evidence"]
+            shares = {"inside": mean["inside"], "chance": mean["area"], "best possible": mean["best"]}
+            above = f"{evidence['aus_above_chance']} of {len(evidence['per_au'])}"
+            row = {"run": f"`{run}`", **{name: f"{share:.0%}" for name, share in shares.items()}}
+            rows.append(row | {"AUs above chance": above})
+        parts.append(tables.as_markdown(pd.DataFrame(rows)))
+    if latency.is_file() and (found := read(latency).get("browser")):
+        median = found["wall_ms"]["median"]
+        parts.append(f"Playground, from the slider to the picture: {median:.0f} ms (median).")
+    return "\n\n".join(parts) or "Not measured yet."
 
 
-def _beside(difference: float, key: str) -> str:
-    return "" if key == "none" else f" ({100 * difference:+.1f})"
+def study_block(study: Path, dense: Path) -> str:
+    """README's table of the study: the four supervisors together and each alone, with verdicts.
+
+    Args:
+        study, dense: summaries, see `summaries`; the second, of the study with positions as samples, may be
+            missing.
+    """
+    if not study.is_file():
+        return f"The study has not been run yet; `aulib study experiments/{study.stem}.yml` does it."
+    found = statistics.outcome(read_summary(study)).query("au == 'mean'")
+    second = found[found["measure"] == "insides.reconstruction.second"].head(1)  # `full` minus `contrastive`
+    each = found[(found["question"] == "each supervisor") & (found["measure"] == "f1")]
+    parts = [found[found["question"] == "the four together"], second, each]
+    if dense.is_file():
+        found = statistics.outcome(read_summary(dense)).query(
+            "question == 'the four together' and measure == 'f1'"
+        )
+        parts.insert(2, found[found["au"] == "mean"])
+    table = tables.readable(pd.concat(parts))[
+        ["comparison", "measure", "difference", "p", "seeds", "verdict"]
+    ]
+    note = "Target test faces, x 100; in brackets the 95 % interval over seeds; p after Holm's correction."
+    return f"{tables.as_markdown(table)}\n\n{note}"
 
 
-def study_block(study: Path, equal_time: Path, dense: Path, curves: Path) -> str:
-    """The study of the supervisors: its answer in words, what stands beside it, and its ladder as a table.
+def supervisors_page(study: Path, equal_time: Path, dense: Path, curves: Path) -> str:
+    """results/supervisors.md: every comparison of the study as tables.
 
     Args:
         study, equal_time, dense, curves: summaries, see `summaries`; all but the first may be missing.
     """
-    if not study.is_file():
-        return f"The study has not been run to its end yet; `aulib study experiments/{study.stem}.yml` does."
-    from aubench.report.answers import answer, the_claim
-    from aubench.report.side_studies import learning_curves, over_positions
-    from aubench.report.statistics import usual_reference
-    from aubench.report.summaries import read_summary
-    from aubench.report.tables import ladder
+
+    def shown(rows: pd.DataFrame) -> str:
+        return tables.as_markdown(tables.readable(rows)) if len(rows) else ""
 
     summary = read_summary(study)
-    beside = read_summary(equal_time) if equal_time.is_file() else None
-    table = ladder(summary, usual_reference(summary), beside).rstrip()
-    folded = f"<details><summary>All {len(summary.variants)} variants</summary>\n\n{table}\n\n</details>"
-    parts = [answer(summary, beside)]
+    then = read_summary(equal_time) if equal_time.is_file() else None
+    found = statistics.outcome(summary)
+    means = found[found["au"] == "mean"]
+    about = {name: rows for name, rows in means.groupby("question", sort=False)}
+    none = means.iloc[:0]
+    aus = found[(found["au"] != "mean") & (found["measure"] == "f1")]
+    rounds = about.get("reconstruction", none)
+    errors = {title: summary.seeds_of(name).mean() for name, title in statistics.ERRORS.items()}
+    errors = tables.side_by_side(errors, summary.variants).dropna().apply(tables.in_percent)
+    weights = {name: summary.settings[name].get("weights", {}) for name in errors.index}
+    errors["second round in the objective"] = [
+        "yes" if own.get("cycle") else "no" for own in weights.values()
+    ]
+    side = {}
     if dense.is_file():
         positions = read_summary(dense)
-        parts.append(over_positions(positions, the_claim(positions)))
-    if curves.is_file():
-        parts.append(learning_curves(read_summary(curves)))
-    return "\n\n".join([*parts, folded])
+        rows = statistics.outcome(positions).query("au == 'mean' and measure not in @statistics.DISTANCES")
+        side[positions.study] = {"outcome": shown(rows), "idleness": idleness_table(positions)}
+    unequal = none
+    if then is not None:
+        rows = statistics.outcome(then)
+        unequal = rows[(rows["question"] == "rivals") & (rows["terms"] != "equal steps")]
+    page = jinja2.Environment(
+        loader=jinja2.PackageLoader("aubench.report"),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    ).get_template("supervisors.md.j2")
+    return page.render(
+        question=summary.question.strip(),
+        study=f"experiments/{summary.study}.yml",
+        seeds=len(summary.seeds_of("f1")),
+        significant=statistics.SIGNIFICANT,
+        negligible=f"{100 * statistics.NEGLIGIBLE:.0f}",
+        solved=f"{100 * statistics.SOLVED:.0f}",
+        guessing=f"{100 * statistics.GUESSING:.0f}",
+        four=shown(about.get("the four together", none)),
+        each=shown(about.get("each supervisor", none)),
+        aus=shown(aus[aus["verdict"].isin(["helps", "hurts"])]),
+        rivals=shown(about.get("rivals", none)),
+        equal_time=shown(unequal),
+        equal_time_study=f"experiments/{equal_time.stem}.yml",
+        choices=shown(about.get("choices", none)),
+        errors=tables.as_markdown(errors.reset_index(names="variant")),
+        reconstruction=shown(rounds[rounds["measure"].isin(statistics.ERRORS)]),
+        distances=tables.as_markdown(
+            tables.comparisons_by_measure(rounds[rounds["measure"].isin(statistics.DISTANCES)])
+        ),
+        probes=shown(about.get("probes", none)),
+        idleness=idleness_table(summary),
+        side=side,
+        curves=curves_table(read_summary(curves)) if curves.is_file() else "",
+        curves_study=f"experiments/{curves.stem}.yml",
+        ladder=tables.ladder(summary, statistics.usual_reference(summary), then).rstrip(),
+    )
+
+
+def idleness_table(summary: Summary) -> str:
+    """`statistics.idleness` as Markdown, shares in %."""
+    table = statistics.idleness(summary)
+    shares = {name: tables.in_percent(table[name]) for name in ("lowest", "highest", "share")}
+    steps = {"on": "steps on", "growing": "steps growing"}
+    return tables.as_markdown(table.assign(**shares).rename(columns=steps).astype(object).fillna("–"))
+
+
+def curves_table(summary: Summary) -> str:
+    """`statistics.learning_curves` as Markdown."""
+    table = statistics.learning_curves(summary)
+    scores = [name for name in table if name.endswith((", source", ", target"))]
+    shown = table[scores].apply(tables.in_percent)
+    shown.insert(0, "steps", table["steps"])
+    shown["full minus contrastive"] = [tables.with_interval(row) for _, row in table.iterrows()]
+    shown["verdict"] = table["verdict"]
+    return tables.as_markdown(shown)
 
 
 def with_block(text: str, name: str, block: str) -> str:
-    """`text` with what stands between the markers of `name` replaced.
+    """`text` with the part between the markers of `name` replaced.
 
     Raises:
-        ValueError: a marker is missing or stands twice.
+        ValueError: a marker is missing or occurs twice.
     """
     begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
     if text.count(begin) != 1 or text.count(end) != 1:
@@ -208,29 +293,14 @@ def with_block(text: str, name: str, block: str) -> str:
     return f"{before}{begin}\n{block}\n{end}{rest.split(end)[1]}"
 
 
-def _cell(score: dict) -> str:
-    if score["mean"] is None:
-        return "–"
-    return f"{100 * score['mean']:.1f} [{100 * score['low']:.1f}, {100 * score['high']:.1f}]"
-
-
-def write(file: Path, blocks: dict[str, str]) -> None:
-    """Put every block between its markers in the file."""
-    text = file.read_text(encoding="utf-8")
-    for name, block in blocks.items():
-        text = with_block(text, name, block)
-    file.write_text(text, encoding="utf-8")
-    print(f"{file}: {', '.join(blocks)}")
-
-
-def pages(root: Path) -> dict[Path, dict[str, str]]:
+def blocks_of_pages(root: Path) -> dict[Path, dict[str, str]]:
     """Every file with generated blocks below a checkout's root, and its blocks by name."""
     return {
         root / "README.md": {
             "results": results_block(root / RESULTS),
-            "study": study_block(root / STUDY, root / EQUAL_TIME, root / DENSE, root / CURVES),
-            "insides": insides_block(root / ATTENTION, root / LATENCY),
+            "study": study_block(root / STUDY, root / DENSE),
         },
+        root / "results" / "README.md": {"insides": insides_block(root / ATTENTION, root / LATENCY)},
         root / "docs" / "method.md": {"cycle": cycle_block(root / CYCLE)},
         root / "docs" / "synthetic.md": {
             "factors": factors_block(root / FACTORS),
@@ -240,6 +310,18 @@ def pages(root: Path) -> dict[Path, dict[str, str]]:
     }
 
 
+def pages(root: Path) -> dict[Path, str]:
+    """Every generated page below a checkout's root, and the text that it should have."""
+    texts = {}
+    for page, blocks in blocks_of_pages(root).items():
+        texts[page] = page.read_text(encoding="utf-8")
+        for name, block in blocks.items():
+            texts[page] = with_block(texts[page], name, block)
+    summaries = (root / name for name in (STUDY, EQUAL_TIME, DENSE, CURVES))
+    return texts | {root / SUPERVISORS_PAGE: supervisors_page(*summaries)}
+
+
 if __name__ == "__main__":
-    for page, blocks in pages(Path()).items():
-        write(page, blocks)
+    for page, text in pages(Path()).items():
+        page.write_text(text, encoding="utf-8")
+        print(page)

@@ -1,11 +1,12 @@
-"""Paired differences between variants of a study: same seed, same data, one thing changed.
+"""What a study found: paired differences between its variants, and a verdict on each.
 
-What is assumed: seeds are independent and their differences about normal, so that with n seeds
-Student's t with n - 1 degrees of freedom holds; with five seeds this cannot be checked and intervals
-are wide. The intervals speak of other seeds on these very faces, not of other people: runs share
-their test set. All p-values are two-sided; Holm (1979) corrects them within a family.
+Two runs are paired if they have the same seed and data and differ in one thing. Assumptions: seeds are
+independent and their differences are about normal, so Student's t with n - 1 degrees of freedom holds for n
+seeds. Five seeds cannot check this. The intervals are about other seeds on the same test faces, not about
+other people. p-values are two-sided and corrected within a family (Holm 1979).
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,9 +17,31 @@ from aubench.report.equal_time import UNEQUAL, footing
 from aubench.report.run_values import MEAN
 from aubench.report.summaries import Summary, is_bound
 from aulib.methods import RICH_TWO, SUPERVISORS
+from aulib.metrics import MEASURES, REPORTED
 
 LEVEL = 0.95
+SIGNIFICANT = 0.05  # of a p-value after Holm's correction
+NEGLIGIBLE = 0.01  # one point of an F1 or AUC
+GUESSING = 0.9  # of log N: a supervisor whose loss ends above it has learned nothing
+SOLVED = 0.1  # of log N: a supervisor whose loss ends below it has little left to teach
+RIVALS = ("separation", "adld", "multitask", "dann", "source-only")
+ERRORS = {
+    "insides.reconstruction.self": "reconstruction",
+    "insides.reconstruction.second": "reconstruction, second round",
+}
+DISTANCES = {f"insides.distance.{name}": f"distance of the rounds, {name}" for name in SUPERVISORS}
+PROBES = {
+    "insides.au_probe.texture.source": "AUs read from the texture",
+    "insides.domain_probe.shape": "domain read from the shape",
+}
+LOWER_IS_BETTER = {name for name, measure in MEASURES.items() if measure.lower_is_better}
+LOWER_IS_BETTER |= {*ERRORS, *DISTANCES, *PROBES}
+WITHOUT_NEGLIGIBLE = {"nme", *ERRORS, *DISTANCES}  # nothing says which difference of these is negligible
 COLUMNS = ("variant", "reference", "measure", "au", "difference", "low", "high", "p", "seeds")
+OUTCOME = (
+    "question", "variant", "reference", "comparison", "terms", "measure", "au", "difference", "low", "high",
+    "p_holm", "seeds", "verdict", "detectable",
+)  # fmt: skip
 INTERMEDIATE = tuple(name for name in SUPERVISORS if name not in RICH_TWO)  # the four additional ones [P]
 
 
@@ -99,6 +122,129 @@ def _without_supervisors(settings: dict) -> dict:
     return rest
 
 
+def verdict(row) -> str:
+    """helps, hurts, no difference or undecided.
+
+    A difference that is significant after Holm's correction helps or hurts. One whose whole interval lies
+    within NEGLIGIBLE of 0 is no difference. Everything else is undecided.
+
+    Args:
+        row: measure, difference, low, high, p_holm.
+    """
+    if row["p_holm"] < SIGNIFICANT:
+        return "helps" if (row["difference"] > 0) != (row["measure"] in LOWER_IS_BETTER) else "hurts"
+    small = -NEGLIGIBLE < row["low"] and row["high"] < NEGLIGIBLE
+    return "no difference" if small and row["measure"] not in WITHOUT_NEGLIGIBLE else "undecided"
+
+
+def outcome(summary: Summary) -> pd.DataFrame:
+    """All that a study can say about the supervisors, a row per comparison.
+
+    Returns:
+        question ("the four together", "each supervisor", "rivals", "choices", "reconstruction" or "probes"),
+        variant, reference, comparison, terms (`footing`, "" for a mean of several pairs), measure, au,
+        difference, low, high, p_holm, seeds, verdict, and detectable: the effect that this many seeds would
+        find with a probability of 80 %. A question that the study's variants cannot answer has no rows.
+    """
+    six = the_four(summary)
+    pairs = [(one.variant, one.reference) for one in six]
+    pairs += [("contrastive", "separation"), ("full", "separation"), ("adld", "separation"), ("full", "adld")]
+    known = set(summary.variants)
+    rounds = [Contrast(*pair) for pair in dict.fromkeys(pairs) if known.issuperset(pair)]
+    rivals = [Contrast("full", name) for name in RIVALS if {"full", name} <= known]
+    errors = [*ERRORS, *DISTANCES]
+    tables = {
+        "the four together": paired_differences(summary, six, ["f1", "auc"]),
+        "each supervisor": effects_of_supervisors(summary, ["f1", "auc"]),
+        "rivals": one_family(summary, rivals, list(REPORTED)),
+        "choices": one_family(summary, changed_choices(summary), ["f1"]),
+        "reconstruction": one_family(summary, rounds, errors),
+        "probes": one_family(summary, six, list(PROBES)),
+    }
+    table = pd.concat([rows.assign(question=name) for name, rows in tables.items()], ignore_index=True)
+    table["comparison"] = [_comparison(row) for _, row in table.iterrows()]
+    table["terms"] = [
+        footing(summary, pair) if (pair := {row["variant"], row["reference"]}) <= known else ""
+        for _, row in table.iterrows()
+    ]
+    table["verdict"] = [verdict(row) for _, row in table.iterrows()]
+    table["detectable"] = [
+        detectable(row["low"], row["high"], row["seeds"], row["family"]) for _, row in table.iterrows()
+    ]
+    return table[list(OUTCOME)]
+
+
+def _comparison(row) -> str:
+    if row["question"] == "each supervisor":
+        return f"with minus without `{row['about']}`"
+    return f"`{row['variant']}` minus `{row['reference']}`"
+
+
+def changed_choices(summary: Summary) -> list[Contrast]:
+    """`full` minus itself with another alignment, negatives or extraction."""
+    own = summary.settings.get("full")
+    return [
+        Contrast("full", name)
+        for name, other in summary.settings.items()
+        if own and name != "full" and other.get("supervisors") == own.get("supervisors")
+    ]
+
+
+def idleness(summary: Summary) -> pd.DataFrame:
+    """Whether the supervisors still pull at the end of training, a row per variant that has some.
+
+    Returns:
+        variant; on, growing: steps with the supervisors, and steps over which their weight grows (NaN if the
+        settings do not say); lowest, highest: final loss over log N among the supervisors; share of the
+        gradient in E and G in [0, 1], NaN if not logged; state: "guessing", "solved" or "at work".
+    """
+    values = summary.values[summary.values["au"] == MEAN]
+    ends = values[values["measure"].str.startswith("saturation.")]
+    means = ends.pivot_table(index="variant", columns="measure", values="value")
+    shares = values[values["measure"].isin([f"share.{name}" for name in SUPERVISORS])]
+    share = shares.groupby(["variant", "seed"])["value"].sum().groupby("variant").mean()
+    rows = []
+    for name in [name for name in summary.variants if name in means.index]:
+        lowest, highest = means.loc[name].min(), means.loc[name].max()
+        on, growing = steps_on(summary.settings[name])
+        state = "guessing" if lowest > GUESSING else "solved" if highest < SOLVED else "at work"
+        rows.append((name, on, growing, lowest, highest, share.get(name, np.nan), state))
+    return pd.DataFrame(rows, columns=["variant", "on", "growing", "lowest", "highest", "share", "state"])
+
+
+def steps_on(settings: dict) -> tuple[float, float]:
+    """Steps with the supervisors, and steps over which their weight grows; NaN if the settings do not say."""
+    preset = settings.get("preset_values", {})
+    if not {"separation_starts", "ramp"} <= preset.keys():
+        return np.nan, np.nan
+    steps = settings["steps"]
+    return steps - math.ceil(preset["separation_starts"] * steps), round(preset["ramp"] * steps)
+
+
+def learning_curves(summary: Summary) -> pd.DataFrame:
+    """`full` minus `contrastive` after different numbers of steps.
+
+    Returns:
+        steps, variant, reference, source_f1 and f1 (mean over seeds) of both as `<method>, source` and
+        `<method>, target`, measure, difference, low, high, p_holm, seeds, verdict. Variants are recognised by
+        their method and steps; steps that lack one of the two methods have no row.
+    """
+    by_steps: dict[int, dict[str, str]] = {}
+    for variant, settings in summary.settings.items():
+        by_steps.setdefault(settings["steps"], {})[settings["method"]] = variant
+    rows = []
+    for steps, variants in sorted(by_steps.items()):
+        if {"contrastive", "full"} <= variants.keys():
+            row = {"steps": steps}
+            for method in ("contrastive", "full"):
+                row[f"{method}, source"] = summary.seeds_of("source_f1")[variants[method]].mean()
+                row[f"{method}, target"] = summary.seeds_of("f1")[variants[method]].mean()
+            contrast = Contrast(variants["full"], variants["contrastive"])
+            difference = one_family(summary, [contrast], ["f1"]).iloc[0]
+            rows.append(row | difference.to_dict() | {"verdict": verdict(difference)})
+    return pd.DataFrame(rows)
+
+
 def paired_differences(summary: Summary, contrasts: list[Contrast], measures: list[str]) -> pd.DataFrame:
     """Each contrast on each measure, mean and per AU, over the seeds that both variants have.
 
@@ -153,7 +299,7 @@ def one_family(summary: Summary, contrasts: list[Contrast], measures: list[str])
     """`paired_differences` of means alone, in which all contrasts on all measures are one family."""
     table = paired_differences(summary, contrasts, measures)
     table = table[table["au"] == MEAN]
-    return table.assign(p_holm=holm(table["p"].to_numpy(dtype=float)))
+    return table.assign(p_holm=holm(table["p"].to_numpy(dtype=float)), family=table["p"].notna().sum())
 
 
 def changes_inside(summary: Summary, measures: list[str]) -> pd.DataFrame:
@@ -214,9 +360,10 @@ def student_interval(
 
 def with_holm(table: pd.DataFrame) -> pd.DataFrame:
     """The table with `p_holm`, corrected within each measure's means and within each measure's AUs."""
-    table = table.assign(p_holm=np.nan)
-    for _, family in table.groupby(["measure", table["au"] == MEAN]):
-        table.loc[family.index, "p_holm"] = holm(family["p"].to_numpy(dtype=float))
+    table = table.assign(p_holm=np.nan, family=0)
+    for _, rows in table.groupby(["measure", table["au"] == MEAN]):
+        table.loc[rows.index, "p_holm"] = holm(rows["p"].to_numpy(dtype=float))
+        table.loc[rows.index, "family"] = rows["p"].notna().sum()
     return table
 
 

@@ -12,15 +12,24 @@ import pandas as pd
 from aubench.report.equal_time import footing
 from aubench.report.fold_scores import folds_of
 from aubench.report.run_values import MEAN
-from aubench.report.statistics import against, paired_differences
+from aubench.report.statistics import (
+    DISTANCES,
+    ERRORS,
+    PROBES,
+    SIGNIFICANT,
+    against,
+    paired_differences,
+)
 from aubench.report.summaries import Summary, is_bound, short
-from aubench.report.verdicts import starred
 from aulib.metrics import MEASURES, REPORTED
 
 FORMATS = ("md", "latex", "csv")
 TITLES = {name: measure.title for name, measure in MEASURES.items()} | {"source_f1": "F1-frame, source"}
 MEANT_DIGITS = 6  # significant, of a mean in the CSV
 WIDE = 8  # columns; a LaTeX table of more goes over both columns of a page
+SHORT_TITLES = {"f1": "F1", "auc": "AUC", "f1_norm": "skew-normalised F1", "nme": "NME"}
+SHORT_TITLES |= ERRORS | DISTANCES | PROBES
+FINER = {"nme": 2}  # decimals of a value x 100; others have 1
 SPECIAL = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
     "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
@@ -89,6 +98,65 @@ def ladder(summary: Summary, reference: str, equal_time: Summary | None = None) 
         "(Student's t); \\* p < 0.05 after Holm's correction."
     )
     return markdown(["variant", *columns], rows, note)
+
+
+def readable(outcome: pd.DataFrame) -> pd.DataFrame:
+    """A study's outcome (`statistics.outcome`) with values x 100 as text, intervals in brackets."""
+    rows = []
+    for _, row in outcome.iterrows():
+        digits = FINER.get(row["measure"], 1)
+        au = "" if row["au"] == MEAN else f", {row['au']}"
+        rows.append(
+            {
+                "comparison": row["comparison"],
+                "measure": SHORT_TITLES.get(row["measure"], row["measure"]) + au,
+                "difference": with_interval(row, digits),
+                "p": _p_value(row["p_holm"]),
+                "seeds": row["seeds"],
+                "verdict": row["verdict"],
+                "80 % found": "–" if np.isnan(row["detectable"]) else f"{100 * row['detectable']:.{digits}f}",
+            }
+        )
+    columns = ["comparison", "measure", "difference", "p", "seeds", "verdict", "80 % found"]
+    return pd.DataFrame(rows, columns=columns, index=outcome.index)
+
+
+def _p_value(p: float) -> str:
+    return "–" if np.isnan(p) else "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def comparisons_by_measure(outcome: pd.DataFrame) -> pd.DataFrame:
+    """A row per comparison, a column per measure; a star marks significant differences."""
+    cells = outcome.assign(
+        text=[starred(row, FINER.get(row["measure"], 1)) for _, row in outcome.iterrows()],
+        title=outcome["measure"].map(lambda name: SHORT_TITLES.get(name, name)),
+    )
+    table = cells.pivot_table(index="comparison", columns="title", values="text", aggfunc="first", sort=False)
+    return table.fillna("–").rename_axis(columns=None).reset_index()
+
+
+def with_interval(row, digits: int = 1) -> str:
+    """ "+0.8 [-0.2, +1.8]", x 100; without brackets if a single seed gives no interval."""
+    difference, low, high = (
+        f"{round(100 * row[name], digits) + 0.0:+.{digits}f}" for name in ("difference", "low", "high")
+    )
+    return f"{difference} [{low}, {high}]" if np.isfinite(row["low"]) else difference
+
+
+def starred(row, digits: int = 1) -> str:
+    r"""`with_interval`, followed by \* if the difference is significant after Holm's correction."""
+    return with_interval(row, digits) + (r"\*" if row["p_holm"] < SIGNIFICANT else "")
+
+
+def in_percent(values: pd.Series, digits: int = 1) -> pd.Series:
+    """Values x 100 as text, a dash for NaN."""
+    return values.map(lambda value: "–" if np.isnan(value) else f"{100 * value:.{digits}f}")
+
+
+def as_markdown(table: pd.DataFrame) -> str:
+    """A table of text as Markdown, first column left, others right."""
+    align = ["left"] + ["right"] * (len(table.columns) - 1)
+    return table.to_markdown(index=False, disable_numparse=True, colalign=align)
 
 
 def long_table(summary: Summary) -> pd.DataFrame:

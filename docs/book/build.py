@@ -116,7 +116,13 @@ def write_contents(source: Path, notebooks: list[Path]) -> None:
     parts = {
         "Course": ["Overview <course>", *course],
         "Notebooks": others,
-        "Method and faces": ["docs/method", "docs/synthetic", "docs/real-faces", "docs/dataset-folder"],
+        "Method and faces": [
+            "docs/method",
+            "docs/synthetic",
+            "docs/real-faces",
+            "docs/dataset-folder",
+            "docs/limits",
+        ],
         "Datasets": ["docs/datasets/README", *(f"docs/datasets/{p.stem}" for p in pages_of_datasets(source))],
         "Working on it": ["experiments", "contributing", "api/index"],
     }

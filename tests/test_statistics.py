@@ -1,0 +1,305 @@
+"""Paired differences, intervals and corrections, worked by hand or against SciPy."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from aubench.report import statistics
+from aubench.report.run_values import MEAN
+from aubench.report.statistics import Contrast
+from aubench.report.summaries import summarise_runs
+from aulib.methods import ALL_SIX, RICH_TWO, SUPERVISORS
+from fabricated import write_run
+
+FOUR = [name for name in SUPERVISORS if name not in RICH_TWO]
+
+
+def differences_of(folder, scores: dict[str, list[float]], **settings) -> dict:
+    for variant, values in scores.items():
+        for seed, value in enumerate(values):
+            write_run(folder, variant, seed, {"AU01": value}, variant, **settings)
+    return summarise_runs(folder)
+
+
+class TestInterval:
+    def test_worked_by_hand(self):
+        # mean 2, s 1, standard error 1 / sqrt(3); t with 2 degrees of freedom: 4.303
+        mean, low, high, p = statistics.t_interval(np.array([1.0, 2.0, 3.0]))
+        assert (mean, low, high) == pytest.approx((2, 2 - 4.303 / 3**0.5, 2 + 4.303 / 3**0.5), abs=1e-3)
+        assert p == pytest.approx(stats.ttest_1samp([1, 2, 3], 0).pvalue)
+
+    def test_covers_the_truth_as_often_as_it_says(self):
+        rng = np.random.default_rng(0)
+        intervals = [statistics.t_interval(values) for values in rng.normal(0.3, 1, (2000, 5))]
+        hits = [low <= 0.3 <= high for _, low, high, _ in intervals]
+        assert np.mean(hits) == pytest.approx(0.95, abs=0.015)
+
+    def test_one_seed_has_no_interval_and_no_seed_no_mean(self):
+        mean, *rest = statistics.t_interval(np.array([0.4]))
+        assert mean == 0.4 and np.isnan(rest).all()
+        assert np.isnan(statistics.t_interval(np.array([]))).all()
+
+    def test_differences_without_spread_are_certain(self):
+        assert statistics.t_interval(np.full(3, 0.2)) == pytest.approx((0.2, 0.2, 0.2, 0))
+        assert statistics.t_interval(np.zeros(3)) == (0, 0, 0, 1)
+
+
+class TestDetectable:
+    def test_is_found_as_often_as_it_says(self):
+        low, high = statistics.student_interval(0.0, 0.5, 4)[1:3]
+        for tests in (1, 4):
+            effect = statistics.detectable(low, high, 5, tests)
+            power = stats.nct.sf(stats.t.isf(0.025 / tests, 4), 4, effect / 0.5)  # SciPy's own noncentral t
+            assert power == pytest.approx(0.8, abs=0.002)
+
+    def test_needs_an_interval(self):
+        assert np.isnan(statistics.detectable(np.nan, np.nan, 1))
+        assert statistics.detectable(0.2, 0.2, 3) == 0
+
+
+class TestHolm:
+    def test_worked_by_hand(self):
+        # sorted .01 .02 .03 .04 times 4 3 2 1: .04 .06 .06 .04, never below the one before
+        p = np.array([0.04, 0.01, 0.03, 0.02])
+        assert statistics.holm(p) == pytest.approx([0.06, 0.04, 0.06, 0.06])
+
+    def test_never_exceeds_one_and_does_not_count_what_is_unknown(self):
+        corrected = statistics.holm(np.array([0.6, np.nan, 0.02, 0.9]))
+        assert corrected[[0, 2, 3]] == pytest.approx([1, 0.06, 1]) and np.isnan(corrected[1])
+
+    def test_one_family_corrects_over_all_measures(self, tmp_path):
+        summary = differences_of(tmp_path, {"full": [0.6, 0.7, 0.65], "contrastive": [0.5, 0.55, 0.53]})
+        table = statistics.one_family(summary, statistics.the_four(summary), ["f1", "auc"]).set_index(
+            "measure"
+        )
+        assert set(table["au"]) == {MEAN} and len(table) == 2
+        assert list(table["p_holm"]) == pytest.approx(statistics.holm(table["p"].to_numpy()))
+        assert table["p_holm"].min() == pytest.approx(2 * table["p"].min())
+
+    def test_means_and_aus_are_families_of_their_own(self, tmp_path):
+        summary = differences_of(tmp_path, {"full": [0.6, 0.7, 0.65], "adld": [0.5, 0.55, 0.53]})
+        table = statistics.paired_differences(summary, [Contrast("full", "adld")], ["f1", "auc"])
+        assert len(table) == 4  # mean and AU01 of both measures
+        np.testing.assert_allclose(table["p_holm"], table["p"])
+
+
+class TestPairedDifferences:
+    def test_are_taken_seed_by_seed(self, tmp_path):
+        # +.10 in every seed, whatever the seeds do to both
+        summary = differences_of(tmp_path, {"full": [0.4, 0.6, 0.8], "adld": [0.3, 0.5, 0.7]})
+        row = statistics.paired_differences(summary, [Contrast("full", "adld", "x")], ["f1"]).iloc[0]
+        assert row[["difference", "low", "high"]].tolist() == pytest.approx([0.1] * 3)
+        assert row["au"] == MEAN and row["seeds"] == 3 and row["about"] == "x"
+
+    def test_seeds_that_only_one_variant_has_do_not_count(self, tmp_path):
+        summary = differences_of(tmp_path, {"full": [0.4, 0.6, 0.9], "adld": [0.3, 0.4]})
+        row = statistics.paired_differences(summary, [Contrast("full", "adld")], ["f1"]).iloc[0]
+        assert row["seeds"] == 2 and row["difference"] == pytest.approx(0.15)
+
+    def test_against_leaves_the_oracle_and_the_reference_out(self, tmp_path):
+        summary = differences_of(tmp_path, {name: [0.5] for name in ("source-only", "adld", "oracle")})
+        assert [c.variant for c in statistics.against(summary, "source-only")] == ["adld"]
+        with pytest.raises(ValueError, match="no variant 'nobody'; it has"):
+            statistics.against(summary, "nobody")
+
+    def test_the_usual_reference_is_the_two_plain_supervisors(self, tmp_path):
+        names = ["source-only", "adld", "contrastive"]
+        for last in ("contrastive", "source-only"):
+            summary = differences_of(tmp_path / last, {name: [0.5] for name in names})
+            assert statistics.usual_reference(summary) == last
+            names.remove(last)
+        with pytest.raises(ValueError, match="name one of"):
+            statistics.usual_reference(differences_of(tmp_path / "none", {"adld": [0.5]}))
+
+
+class TestSupervisors:
+    @pytest.fixture
+    def ladder(self, tmp_path):
+        """Two seeds: shape_source adds .02 then .04 on top of the two, and .06, .08 to the other five."""
+        sets = {
+            "contrastive": (RICH_TWO, [0.50, 0.60]),
+            "plus": ((*RICH_TWO, "shape_source"), [0.52, 0.64]),
+            "full": (ALL_SIX, [0.70, 0.80]),
+            "without": (tuple(s for s in ALL_SIX if s != "shape_source"), [0.64, 0.72]),
+        }
+        for variant, (supervisors, values) in sets.items():
+            for seed, value in enumerate(values):
+                method = "full" if len(supervisors) > 3 else "contrastive"
+                write_run(tmp_path, variant, seed, {"AU01": value}, method, supervisors)
+        return tmp_path
+
+    def test_are_compared_where_variants_differ_in_them_alone(self, ladder):
+        pairs = statistics.supervisor_contrasts(summarise_runs(ladder))
+        assert {(c.variant, c.reference, c.about) for c in pairs} == {
+            ("plus", "contrastive", "shape_source"), ("full", "without", "shape_source"),
+        }  # fmt: skip
+        four = statistics.the_four(summarise_runs(ladder))
+        assert [(c.variant, c.reference) for c in four] == [("full", "contrastive")]
+
+    def test_variants_that_differ_in_something_else_too_are_not(self, ladder):
+        write_run(ladder, "longer", 0, {"AU01": 0.5}, "contrastive", (*RICH_TWO, "shape_target"), steps=800)
+        write_run(ladder, "heavier", 0, {"AU01": 0.5}, "contrastive", (*RICH_TWO, "texture_target"),
+                  weights={"au_source": 2.0})  # fmt: skip
+        write_run(ladder, "dense", 0, {"AU01": 0.5}, "contrastive", (*RICH_TWO, "texture_source"),
+                  alignment="dense")  # fmt: skip
+        about = {c.about for c in statistics.supervisor_contrasts(summarise_runs(ladder))}
+        assert about == {"shape_source"}
+
+    def test_an_effect_is_the_mean_of_its_contrasts_seed_by_seed(self, ladder):
+        row = statistics.effects_of_supervisors(summarise_runs(ladder), ["f1"]).iloc[0]
+        # seed 0: (.02 + .06) / 2 = .04, seed 1: (.04 + .08) / 2 = .06
+        expected = statistics.t_interval(np.array([0.04, 0.06]))
+        assert row[["difference", "low", "high", "p"]].tolist() == pytest.approx(expected)
+        assert row["contrasts"] == 2 and row["seeds"] == 2
+
+    def test_without_such_pairs_there_is_an_empty_table(self, tmp_path):
+        summary = differences_of(tmp_path, {"full": [0.5, 0.6]})
+        assert statistics.effects_of_supervisors(summary, ["f1"]).empty
+        assert statistics.paired_differences(summary, [], ["f1"]).empty
+
+
+def row(difference, low, high, p_holm, measure="f1") -> dict:
+    return {"difference": difference, "low": low, "high": high, "p_holm": p_holm, "measure": measure}
+
+
+class TestVerdict:
+    def test_is_decided_by_correction_sign_and_width(self):
+        assert statistics.verdict(row(0.02, 0.01, 0.03, 0.001)) == "helps"
+        assert statistics.verdict(row(-0.02, -0.03, -0.01, 0.049)) == "hurts"
+        assert statistics.verdict(row(0.02, 0.001, 0.039, 0.05)) == "undecided"
+        assert statistics.verdict(row(0.001, -0.004, 0.006, 0.8)) == "no difference"
+        assert statistics.verdict(row(0.001, -0.004, 0.011, 0.8)) == "undecided"
+
+    def test_lower_is_better_for_errors_and_none_of_them_is_negligible(self):
+        assert statistics.verdict(row(0.02, 0.01, 0.03, 0.001, "nme")) == "hurts"
+        assert statistics.verdict(row(-0.2, -0.3, -0.1, 0.01, "insides.reconstruction.self")) == "helps"
+        assert statistics.verdict(row(0.001, -0.004, 0.006, 0.8, "nme")) == "undecided"
+
+    def test_one_seed_is_never_enough(self):
+        assert statistics.verdict(row(0.3, np.nan, np.nan, np.nan)) == "undecided"
+
+
+@pytest.fixture
+def study(tmp_path):
+    """Five seeds; each supervisor has the effect on F1 that a test chooses, AU12 may have one of its own."""
+
+    def write(effects: dict[str, float], noise: float = 0.001, on_au12: dict | None = None):
+        rng = np.random.default_rng(0)
+        sets = {"contrastive": RICH_TWO, "full": ALL_SIX}
+        for name in effects:
+            sets[f"contrastive+{name}"] = (*RICH_TWO, name)
+            sets[f"full-{name}"] = tuple(one for one in ALL_SIX if one != name)
+        for variant, supervisors in sets.items():
+            for seed in range(5):
+                lift = sum(effects.get(name, 0) for name in supervisors)
+                aus = {au: 0.5 + 0.02 * seed + lift + rng.normal(0, noise) for au in ("AU01", "AU04", "AU12")}
+                aus["AU12"] += sum((on_au12 or {}).get(name, 0) for name in supervisors)
+                method = "full" if len(supervisors) > 3 else "contrastive"
+                write_run(tmp_path / "s", variant, seed, aus, method, supervisors)
+        return statistics.outcome(summarise_runs(tmp_path / "s"))
+
+    return write
+
+
+class TestOutcome:
+    def test_says_what_helps_what_hurts_and_what_makes_no_difference(self, study):
+        table = study({"texture_target": 0.03, "shape_source": -0.02, "shape_target": 0.0})
+        each = table.query("question == 'each supervisor' and measure == 'f1' and au == 'mean'")
+        verdicts = each.set_index("comparison")["verdict"]
+        assert verdicts["with minus without `texture_target`"] == "helps"
+        assert verdicts["with minus without `shape_source`"] == "hurts"
+        assert verdicts["with minus without `shape_target`"] == "no difference"
+        four = table.query("question == 'the four together' and measure == 'f1' and au == 'mean'").iloc[0]
+        assert four["verdict"] == "helps" and four["terms"] == "equal steps" and four["seeds"] == 5
+
+    def test_says_what_is_undecided_and_which_effect_would_have_been_found(self, study):
+        table = study({"texture_target": 0.001}, noise=0.05).query("measure == 'f1'")
+        assert set(table["verdict"]) == {"undecided"} and (table["detectable"] > 0.001).all()
+
+    def test_finds_the_one_au_that_changes(self, study):
+        table = study({"texture_target": 0.0}, on_au12={"texture_target": 0.05})
+        changed = table[(table["verdict"] == "helps") & (table["au"] != MEAN)]
+        assert set(changed["au"]) == {"AU12"} and set(changed["question"]) == {
+            "each supervisor", "the four together",
+        }  # fmt: skip
+
+    def test_rivals_and_choices_are_compared_with_full(self, tmp_path):
+        for seed in range(5):
+            for variant, f1, nme in (
+                ("full", 0.6, 0.05),
+                ("multitask", 0.5, 0.04),
+                ("full-batch", 0.5, 0.05),
+            ):
+                metrics = {"target.landmarks.nme": nme + 1e-4 * seed}
+                method, how = ("full", {"negatives": "batch"}) if "-" in variant else (variant, {})
+                write_run(tmp_path, variant, seed, {"AU01": f1 + 0.01 * seed}, method, metrics=metrics, **how)
+        table = statistics.outcome(summarise_runs(tmp_path))
+        rivals = table[table["question"] == "rivals"].set_index("measure")["verdict"]
+        assert rivals.to_dict() == {"f1": "helps", "auc": "helps", "f1_norm": "helps", "nme": "hurts"}
+        choice = table[table["question"] == "choices"].iloc[0]
+        assert choice["reference"] == "full-batch" and choice["verdict"] == "helps"
+
+    def test_errors_of_both_rounds_and_their_distances_are_one_family(self, tmp_path):
+        errors = {
+            "separation": (0.9, 1.1),
+            "contrastive": (1.02, 1.2),
+            "full": (1.04, 1.3),
+            "adld": (0.8, 0.9),
+        }
+        for variant, (own, second) in errors.items():
+            for seed in range(5):
+                metrics = {"insides.reconstruction.self": own + 0.002 * seed}
+                metrics["insides.reconstruction.second"] = second + 0.01 * seed
+                metrics |= {f"insides.distance.{name}": second / 10 + 0.001 * seed for name in ALL_SIX}
+                write_run(tmp_path, variant, seed, {"AU01": 0.5}, variant, metrics=metrics)
+        table = statistics.outcome(summarise_runs(tmp_path)).query("question == 'reconstruction'")
+        second = table[table["measure"] == "insides.reconstruction.second"].set_index("comparison")
+        assert len(table) == 5 * (2 + 6)
+        assert second.loc["`full` minus `contrastive`", "verdict"] == "hurts"
+        assert second.loc["`adld` minus `separation`", "difference"] == pytest.approx(-0.2)
+        assert second.loc["`adld` minus `separation`", "verdict"] == "helps"
+
+    def test_a_study_without_such_variants_has_no_rows(self, tmp_path):
+        write_run(tmp_path, "adld", 0, {"AU01": 0.5}, "adld")
+        table = statistics.outcome(summarise_runs(tmp_path))
+        assert table.empty and list(table) == list(statistics.OUTCOME)
+
+
+class TestIdleness:
+    def test_a_supervisor_far_below_log_n_has_solved_its_task(self, tmp_path):
+        # log 16 at a batch of 14 with two rivals, log 14 without, log (16 + 48) positions
+        ends = {"rivals": 0.05 * np.log(16), "batch": 0.05 * np.log(14), "dense": 0.4 * np.log(64)}
+        for variant, last in (("full", "rivals"), ("full-in-batch", "batch"), ("full-dense", "dense")):
+            how = {"negatives": "batch"} if last == "batch" else {}
+            how |= {"alignment": "dense"} if last == "dense" else {}
+            losses = dict.fromkeys(RICH_TWO, [3.0, 2.0, ends[last]])
+            shares = {"au_source": 0.9, "rich_source": 0.1}
+            write_run(tmp_path, variant, 0, {"AU01": 0.5}, losses=losses, shares=shares, **how)
+        table = statistics.idleness(summarise_runs(tmp_path)).set_index("variant")
+        assert table["highest"].to_dict() == pytest.approx(
+            {"full": 0.05, "full-in-batch": 0.05, "full-dense": 0.4}
+        )
+        assert table["state"].to_dict() == {
+            "full": "solved", "full-in-batch": "solved", "full-dense": "at work",
+        }  # fmt: skip
+        assert table.loc["full", "share"] == pytest.approx(0.1)
+
+    def test_steps_with_the_supervisors_follow_the_preset(self):
+        on = [step for step in range(321) if step >= 0.3 * 321]
+        preset = {"separation_starts": 0.3, "ramp": 0.1}
+        assert statistics.steps_on({"steps": 321, "preset_values": preset}) == (len(on), 32)
+        assert np.isnan(statistics.steps_on({"steps": 321})).all()
+
+
+def test_learning_curves_have_a_row_per_number_of_steps_that_both_methods_have(tmp_path):
+    write_run(tmp_path, "full-80", 100, {"AU01": 0.3}, method="full", steps=80)
+    for seed, luck in ((100, 0.0), (101, 0.02)):
+        for steps, plain, whole in ((1000, 0.62, 0.63), (160, 0.40, 0.38)):
+            for method, f1 in (("contrastive", plain), ("full", whole)):
+                write_run(
+                    tmp_path, f"{method}-{steps}", seed, {"AU01": f1 + luck}, method=method, steps=steps
+                )
+    table = statistics.learning_curves(summarise_runs(tmp_path)).set_index("steps")
+    assert list(table.index) == [160, 1000]
+    assert table["difference"].tolist() == pytest.approx([-0.02, 0.01])
+    assert table.loc[160, "full, target"] == pytest.approx(0.39) and table.loc[160, "seeds"] == 2
