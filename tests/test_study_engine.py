@@ -18,7 +18,7 @@ import pytest
 from aubench.study.grid import _write_error, do_run, run_study
 from aubench.study.plan import expand, read_study, state_of, why_failed
 from aubench.study.run_lock import run_lock
-from aubench.study.status import looks
+from aubench.study.status import watched_states
 from aubench.study.workers import SchedulerLost, connected, visible_gpus
 
 GPUS = ["7", "9"]  # names that no machine has to have: nothing here computes
@@ -159,7 +159,7 @@ def test_a_study_is_started_and_watched_from_a_notebook_cell(folder, client, mon
     shown = watch.watch("watched.yml", workers=2)
     assert list(shown.wait(120).values()) == ["done", "failed"]
     assert (shown.bar.value, shown.bar.max, shown.bar.bar_style) == (1, 2, "danger")
-    assert shown.said.value == "1 done, 0 running, 1 failed, 0 missing"
+    assert shown.status.value == "1 done, 0 running, 1 failed, 0 missing"
     assert "<td>number1</td>" in shown.table.value and "below zero: -1" in shown.table.value
     begun = [times_begun(run) for run in shown.runs]
     looking_on = watch.watch("watched.yml", start=False)
@@ -176,10 +176,10 @@ def test_who_looks_on_waits_for_a_driver_that_comes_later_until_told_to_stop(fol
     end = time.monotonic() + 20
     while shown.bar.value < 1 and time.monotonic() < end:
         time.sleep(0.1)
-    assert shown.said.value == "1 done, 0 running, 0 failed, 1 missing"
+    assert shown.status.value == "1 done, 0 running, 0 failed, 1 missing"
     shown.stop()
     assert list(shown.wait(20).values()) == ["done", "missing"]
-    assert "no longer looking (stopped)" in shown.said.value
+    assert "no longer watching (stopped)" in shown.status.value
 
 
 def test_looking_ends_when_nothing_ran_or_changed_for_long(folder, monkeypatch):
@@ -192,10 +192,10 @@ def test_looking_ends_when_nothing_ran_or_changed_for_long(folder, monkeypatch):
         clock[0] += 10
         return clock[0] > 500
 
-    assert len(list(looks(runs, wait, silence=60))) == 8  # at 0, 10, ..., 70
+    assert len(list(watched_states(runs, wait, silence=60))) == 8  # at 0, 10, ..., 70
     clock[0] = 0
     with run_lock(runs[0].folder):  # somebody is at it: no silence
-        assert len(list(looks(runs, wait, silence=60))) == 51
+        assert len(list(watched_states(runs, wait, silence=60))) == 51
 
 
 def test_no_error_is_kept_of_a_run_that_somebody_is_at_or_has_done(folder):

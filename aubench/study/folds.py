@@ -1,10 +1,10 @@
-"""A protocol by its name for a whole run: its folds, and what source and target are in each.
+"""Run a whole protocol: its folds, and the source and target of each.
 
     bp4d-3fold      source and target `data/bp4d`: both `data/bp4d#bp4d-3fold/part1`, then part2, part3
     bp4d-to-disfa   source `data/bp4d`: `data/bp4d#bp4d-to-disfa/source` in every fold;
                     target `data/disfa`: `data/disfa#bp4d-to-disfa/part1`, then part2, part3
 
-Rendered sets (`synthetic:...`) have none of a protocol's people and stay as they are.
+Rendered sets (`synthetic:...`) have no subjects of a protocol and stay as they are.
 """
 
 from collections.abc import Callable
@@ -14,20 +14,20 @@ from aubench.report.fold_scores import folds_of, mean_over_folds
 from aulib.files import write_json
 from aulib.protocols import PROTOCOLS, find_fold, split_name
 
-NO_MEAN = ("_low", "_high")  # ends of an interval over the people of one fold
+NO_MEAN = ("_low", "_high")  # ends of an interval over the subjects of one fold
 SUMMED = ("seconds",)
 
 
 def sets_of_fold(source: str, target: str, fold: str) -> tuple[str, str]:
-    """Source and target with the fold `bp4d-3fold/part1` behind them.
+    """Source and target, each with its part of the fold `bp4d-3fold/part1` appended.
 
     Raises:
-        ValueError: no such fold, a fold that tests nobody, or a data set that names a fold already.
+        ValueError: no such fold, a fold without test subjects, or a dataset that already names a fold.
     """
     find_fold(fold)
     protocol, _, part = fold.partition("/")
     if part not in folds_of(protocol):
-        raise ValueError(f"{fold} tests nobody; write {protocol}/{' or '.join(folds_of(protocol))}")
+        raise ValueError(f"{fold} has no test subjects; write {protocol}/{' or '.join(folds_of(protocol))}")
     of_source = "source" if "source" in PROTOCOLS[protocol].folds else part
     return _with(source, f"{protocol}/{of_source}"), _with(target, fold)
 
@@ -36,23 +36,23 @@ def _with(name: str, fold: str) -> str:
     if name.startswith("synthetic:"):
         return name
     if not Path(name).is_dir() and (given := split_name(name)[1]):
-        raise ValueError(f"{name} names {given} already, where {fold} belongs: write the folder alone")
+        raise ValueError(f"{name} already names {given}; write the folder alone, {fold} is appended to it")
     return f"{name}#{fold}"
 
 
 def parameters_in_fold(values: dict, protocol: str, fold: str) -> dict:
-    """A run's parameters with the fold behind its source and its target.
+    """A run's parameters with the fold appended to source and target.
 
     Raises:
-        ValueError: parameters that lack a data set, have a protocol of their own, or name rendered sets only.
+        ValueError: parameters without a dataset, with a protocol of their own, or with rendered sets only.
     """
     if missing := [name for name in ("source", "target") if not isinstance(values.get(name), str)]:
-        raise ValueError(f"folds: {protocol} needs {' and '.join(missing)}, the folder of a data set")
+        raise ValueError(f"folds: {protocol} needs {' and '.join(missing)}, a dataset folder")
     if own := values.get("protocol"):
-        raise ValueError(f"protocol {own!r} stands beside folds: {protocol}, expected one of them")
+        raise ValueError(f"both protocol {own!r} and folds: {protocol} are given; choose one")
     source, target = sets_of_fold(values["source"], values["target"], f"{protocol}/{fold}")
     if (source, target) == (values["source"], values["target"]):
-        raise ValueError(f"folds: {protocol} is for folders, and {source} and {target} are rendered")
+        raise ValueError(f"folds: {protocol} is for folders, but {source} and {target} are rendered")
     return values | {"source": source, "target": target}
 
 
@@ -62,15 +62,15 @@ def train_folds(
     """One run, or one for each fold of a protocol and their mean.
 
     Args:
-        train: `runs.train_run`.
+        train: `aulib.train_run.train_run`.
         protocol: "" trains on the sets as they are, `bp4d-3fold/part1` in that fold, both into `out_dir`;
             `bp4d-3fold` trains every fold into `out_dir`/<fold>.
-        settings: what else `train` takes.
+        settings: other arguments of `train`.
 
     Returns:
-        metrics: of the run; of a whole protocol the mean over its folds of every score that all have, NaN of
-        others, `seconds` summed, `folds` their number: also written to `out_dir`/metrics.json, and each
-        fold's to folds.csv.
+        metrics: of the run; of a whole protocol the mean over folds of every score (NaN if a fold lacks it),
+        with `seconds` summed and `folds` their number. They are also written to `out_dir`/metrics.json, and
+        each fold's to folds.csv.
         folders: the run folder of each fold; {"": out_dir} without one.
     """
     if not protocol or "/" in protocol:
@@ -84,7 +84,7 @@ def train_folds(
         one, other = sets_of_fold(source, target, f"{protocol}/{fold}")
         scores[fold] = train(source=one, target=other, out_dir=folder, **settings)
     if not all(scores.values()):
-        return {}, folders  # another process of several writes
+        return {}, folders  # rank 0 writes
     metrics = mean_metrics(scores)
     import pandas as pd
 

@@ -1,8 +1,8 @@
 """Run a notebook as a strict function of its declared parameters.
 
-A run folder holds `notebook.ipynb` (the executed copy), `params.json` (parameters, versions, commit), what
-the notebook wrote (`metrics.json` among it), and at the end either `result.json`, written last and
-atomically, or `error.txt` with the true cause. Only `result.json` decides whether a run is done.
+A run folder holds `notebook.ipynb` (the executed copy), `params.json` (parameters, versions, commit), the
+files that the notebook wrote (such as `metrics.json`), and at the end either `result.json`, written last and
+atomically, or `error.txt` with the true cause. A run is done if and only if `result.json` has its key.
 """
 
 import hashlib
@@ -28,20 +28,20 @@ TABLES = {"method": METHODS, "preset": PRESETS, "supervisors": SUPERVISORS}  # w
 
 
 class NotebookFailed(RuntimeError):
-    """A notebook did not reach its end; the message is the cause on one line, `error.txt` the whole."""
+    """A notebook failed; the message is the cause on one line, `error.txt` has the details."""
 
 
 def notebook_path(name: str | Path) -> Path:
-    """Find a notebook: a file, or a name such as "02_train" or "course/1_action_units" among the own ones."""
+    """Find a notebook: a file, or the name of one of ours, such as "02_train" or "course/1_action_units"."""
     if Path(name).is_file():
         return Path(name)
-    shelves = [PACKAGE.parent / "notebooks", PACKAGE / "notebooks"]
-    for shelf in shelves:
+    folders = [PACKAGE.parent / "notebooks", PACKAGE / "notebooks"]
+    for folder in folders:
         for place in ("", "course"):
-            candidate = shelf / place / Path(name).with_suffix(".ipynb").name
+            candidate = folder / place / Path(name).with_suffix(".ipynb").name
             if candidate.is_file():
                 return candidate
-    known = sorted({path.stem for shelf in shelves for path in shelf.glob("**/*.ipynb")})
+    known = sorted({path.stem for folder in folders for path in folder.glob("**/*.ipynb")})
     raise FileNotFoundError(f"no notebook {str(name)!r}; there are {known} and any .ipynb file")
 
 
@@ -60,28 +60,28 @@ def run_notebook(
 ) -> dict:
     """Execute `notebook` into `out_dir`/notebook.ipynb and return the metrics it wrote.
 
-    An unfinished run of the same parameters goes on in its folder, so that the notebook finds its
-    checkpoints; any other run found there is set aside as `<out_dir>.before-<n>`, never deleted. The folder
-    is locked meanwhile, so that no second process runs in it.
+    An unfinished run of the same parameters resumes in its folder, where the notebook finds its checkpoints.
+    Any other run in the folder is renamed to `<out_dir>.before-<n>`, never deleted. The folder is locked
+    meanwhile, so no second process runs in it.
 
     Args:
         notebook: file or name, see `notebook_path`.
-        parameters: overrides of the parameters cell; `out_dir` is filled in where the notebook declares it.
-        reuse: return the metrics of a finished run of the same notebook, parameters, inputs and code.
-        replace: set a finished run with other ones aside instead of refusing to start.
+        parameters: overrides of the parameters cell; `out_dir` is set if the notebook declares it.
+        reuse: return the metrics of a finished run with the same notebook, parameters, inputs and code.
+        replace: rename a finished run with other settings instead of raising FileExistsError.
         timeout: seconds a single cell may take; None for no limit.
         progress: show a bar of cells with the last line printed, if stderr is a terminal.
-        failed_since: seconds since 1970; a run that failed later, at whoever's hands, is not tried again.
-        expected_key: what `run_key` was when the run was planned; None to take it as it is now.
+        failed_since: seconds since 1970; a run that failed later, under any driver, is not tried again.
+        expected_key: `run_key` when the run was planned; None accepts the present one.
 
     Returns:
         the contents of `metrics.json`; empty if the notebook writes none.
 
     Raises:
-        ParameterError: unknown or ill-typed parameter, before anything is written.
+        ParameterError: unknown parameter or wrong type, before anything is written.
         FileExistsError: `out_dir` holds a finished run with other settings and `replace` is off.
-        NotebookFailed: a cell raised, a cell timed out, the kernel died or did not start; notebook, library
-            or inputs are no longer those that `expected_key` was made of.
+        NotebookFailed: a cell raised or timed out, the kernel died or did not start, or notebook, library or
+            inputs changed since `expected_key` was computed.
         RunIsHeld: another process is busy with the folder.
     """
     from aubench.study.kernels import execute, true_cause  # papermill, which planning does without
@@ -92,7 +92,9 @@ def run_notebook(
     if reuse and _read(out_dir / "result.json").get("key") == key:
         return _read(out_dir / "metrics.json")
     with run_lock(out_dir) as lock:
-        if reuse and _read(out_dir / "result.json").get("key") == key:  # finished by whom we waited for
+        if (
+            reuse and _read(out_dir / "result.json").get("key") == key
+        ):  # finished by the process we waited for
             return _read(out_dir / "metrics.json")
         error = out_dir / "error.txt"
         if failed_since is not None and error.is_file() and error.stat().st_mtime > failed_since:
@@ -117,12 +119,12 @@ def run_notebook(
         write_json(out_dir / "params.json", record)
         finish = {"key": key, "notebook": notebook.name, "notebook_seconds": seconds}
         write_json(out_dir / "result.json", _read(out_dir / "result.json") | finish)
-        (out_dir / "error.txt").unlink(missing_ok=True)  # of a driver that took this run for lost
+        (out_dir / "error.txt").unlink(missing_ok=True)  # written by a driver that believed this run lost
         return _read(out_dir / "metrics.json")
 
 
 def _make_room(out_dir: Path, key: str, values: dict, replace: bool) -> None:
-    """Leave in `out_dir` an unfinished run of the same values or nothing; what else is there is set aside."""
+    """Keep an unfinished run of the same values in `out_dir`; rename any other run."""
     result = _read(out_dir / "result.json")
     if "key" in result and not replace:
         found = "the same settings" if result["key"] == key else _what_differs(out_dir, values)
@@ -137,17 +139,17 @@ def _make_room(out_dir: Path, key: str, values: dict, replace: bool) -> None:
 
 
 def _failed(out_dir: Path, notebook: Path, cause: str, detail: str) -> NotebookFailed:
-    """Keep the cause beside the run; the error to raise."""
-    told = f"{notebook.name}: {cause}\n\n{detail}".rstrip()
-    (out_dir / "error.txt").write_text(told + "\n", encoding="utf-8")
+    """Write the cause to error.txt and return the error to raise."""
+    text = f"{notebook.name}: {cause}\n\n{detail}".rstrip()
+    (out_dir / "error.txt").write_text(text + "\n", encoding="utf-8")
     return NotebookFailed(f"{notebook.name}: {cause} (more in {out_dir / 'error.txt'})")
 
 
 def start_notebook(seed: int) -> str:
-    """What every notebook does first: seed torch and NumPy, and stand where relative paths are meant from.
+    """First call of every notebook: seed torch and NumPy, and change to the checkout's root.
 
-    Jupyter starts a kernel in the notebook's own folder, a run as a function where it was called; in a
-    checkout both then work from its root.
+    Jupyter starts a kernel in the notebook's folder and `run_notebook` in the caller's; relative paths then
+    mean the same in both.
 
     Returns:
         one line with versions, device and commit.
@@ -167,7 +169,11 @@ def start_notebook(seed: int) -> str:
 
 
 def effective_parameters(notebook: Path, overrides: dict[str, Any], out_dir: Path) -> dict[str, Any]:
-    """Defaults overridden by `overrides`, each checked against its type, after a trip through JSON."""
+    """The defaults with `overrides`, each checked against its type and the library's tables.
+
+    Raises:
+        ParameterError: unknown parameter, wrong type, or a name that no table has.
+    """
     declared = declared_parameters(notebook)
     if unknown := sorted(overrides.keys() - declared.keys()):
         raise ParameterError(f"{notebook.name} declares no parameter {unknown}; it has {list(declared)}")
@@ -177,16 +183,16 @@ def effective_parameters(notebook: Path, overrides: dict[str, Any], out_dir: Pat
     if any("train_run" in cell for cell in code_cells(notebook)):
         _check_names(values)
         _check_protocol(values.get("protocol", ""))
-    return json.loads(json.dumps(values, allow_nan=False))
+    return values
 
 
 def _check_names(values: dict[str, Any]) -> None:
-    """Refuse, before any kernel starts, a value that names no row of the library's tables."""
+    """Check names against the library's tables before any kernel starts."""
     for name, known in TABLES.items():
         given = values.get(name, [])
         for one in [given] if isinstance(given, str) else given:
             if one not in known:
-                raise ParameterError(f"parameter {name}: {one!r} is none of {list(known)}")
+                raise ParameterError(f"parameter {name}: unknown {one!r}; choose from {list(known)}")
     try:
         if {"alignment", "negatives"} <= values.keys():
             check_alignment(values["alignment"], values["negatives"])
@@ -215,13 +221,13 @@ def code_cells(notebook: Path) -> list[str]:
 
 
 def run_key(notebook: Path, values: dict[str, Any], library: str | None = None) -> str:
-    """Hash of all that shapes a run: code cells, parameters but `out_dir`, library code, data it reads.
+    """Hash of everything that shapes a run: code cells, parameters except `out_dir`, library code, data.
 
-    Rendered sets count by
-    the name of their folder, which has their version, so that a key can be made before they are rendered.
+    A rendered set counts by the name of its folder, which contains its version, so a key can be computed
+    before the set is rendered.
 
     Args:
-        library: `code_version()`, if the caller knows it already.
+        library: `code_version()`, if the caller has computed it already.
     """
     shaping = {name: value for name, value in values.items() if name != "out_dir"}
     digest = hashlib.sha256(json.dumps([code_cells(notebook), shaping], sort_keys=True).encode())
@@ -236,7 +242,7 @@ def run_key(notebook: Path, values: dict[str, Any], library: str | None = None) 
 
 
 def data_versions(values: dict[str, Any]) -> dict[str, str]:
-    """Version (short hash of the manifest, as `DatasetFolder.version`) of each data set among the values."""
+    """Version of each dataset among the values: a hash as in `DatasetFolder.version`."""
     versions = {}
     for text in _texts(values):
         folder = _rendered_folder(text) if text.startswith("synthetic:") else _folder(text)
@@ -252,7 +258,7 @@ def _texts(values: dict[str, Any]) -> list[str]:
 
 
 def _folder(name: str) -> Path:
-    """The folder of `data/bp4d` and of `data/bp4d#bp4d-3fold/part1`, whose manifest shapes the run."""
+    """The dataset folder in `data/bp4d` and in `data/bp4d#bp4d-3fold/part1`."""
     from aulib.protocols import split_name
 
     return Path(name) if "#" not in name or Path(name).is_dir() else Path(split_name(name)[0])
@@ -265,10 +271,10 @@ def _rendered_folder(name: str) -> Path:
 
 
 def _hash_of_file(path: Path) -> str:
-    """Of its bytes, read again only when the file changed; "" if there is none."""
+    """Hash of the bytes, computed again only when the file changed; "" if there is no file."""
     try:
         about = path.stat()
-    except (OSError, ValueError):  # not there, or no path at all
+    except (OSError, ValueError):  # no such file, or not a path
         return ""
     return _hash_of_bytes(str(path.absolute()), about.st_mtime_ns, about.st_size)
 
@@ -279,7 +285,7 @@ def _hash_of_bytes(path: str, *_stamp: int) -> str:
 
 
 def _what_differs(out_dir: Path, values: dict, unfinished: bool = False) -> str:
-    """Say how the run found in `out_dir` differs; an unfinished one may go on after the code was mended."""
+    """How the run in `out_dir` differs; an unfinished one may resume after the code was corrected."""
     before = _read(out_dir / "params.json").get("parameters")
     if before is None:
         return "" if unfinished else "unknown parameters"
@@ -292,7 +298,9 @@ def _what_differs(out_dir: Path, values: dict, unfinished: bool = False) -> str:
 def _set_aside(out_dir: Path) -> None:
     out_dir = out_dir.resolve()
     if Path.cwd().is_relative_to(out_dir):
-        raise FileExistsError(f"{out_dir} holds another run and you work inside it: take another folder")
+        raise FileExistsError(
+            f"{out_dir} holds another run and the working folder is inside it: choose another folder"
+        )
     number = 1
     while (aside := out_dir.with_name(f"{out_dir.name}.before-{number}")).exists():
         number += 1
@@ -314,13 +322,13 @@ def _record(notebook: Path, values: dict, key: str) -> dict:
 
 
 def commit_of_library() -> dict | None:
-    """Commit of the checkout the library runs from and whether it was edited since; None outside one."""
+    """The checkout's commit and whether files were edited since; None outside a checkout."""
     root = PACKAGE.parent
     if not (root / ".git").exists():
         return None
     try:
         head = _git(root, "rev-parse", "HEAD")
-        edited = _git(root, "status", "--porcelain", "--", "aulib", "notebooks")
+        edited = _git(root, "status", "--porcelain", "--", "aulib", "aufaces", "aubench", "notebooks")
     except (OSError, subprocess.CalledProcessError):
         return None
     return {"commit": head, "dirty": bool(edited)}

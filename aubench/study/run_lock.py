@@ -1,9 +1,9 @@
-"""One run folder, one runner: a lock that the system gives back when its holders are gone.
+"""A lock on a run folder, so that one process at a time runs in it.
 
-`flock` belongs to an open file. The runner hands that open file to the kernel it starts, so the lock is free
-only when both are dead: a kernel that outlives its killed runner by a second still keeps others out, and no
-lock is ever stale. (dask's own locks live in one scheduler, and two drivers have two; the package filelock
-keeps the open file to itself, where a kernel cannot share it.)
+`flock` belongs to an open file. The kernel inherits that file from the runner, so the lock is free only when
+both have ended: a kernel that outlives its killed runner by a second still keeps others out, and no lock is
+ever stale. (dask's locks live in one scheduler, and two drivers have two; the package filelock does not let a
+kernel inherit its open file.)
 """
 
 import json
@@ -19,7 +19,7 @@ try:
 except ImportError:  # Windows: nothing is locked there
     fcntl = None
 
-PATIENCE = 2.0  # seconds; who only looks whether a run is held, holds it for an instant
+PATIENCE = 2.0  # seconds; `is_held` holds the lock for an instant
 
 
 class RunIsHeld(RuntimeError):
@@ -28,16 +28,16 @@ class RunIsHeld(RuntimeError):
 
 @contextmanager
 def run_lock(folder: str | Path, patience: float = PATIENCE) -> Iterator[int]:
-    """Hold a run folder, which need not exist.
+    """Lock a run folder, which need not exist.
 
     Args:
-        patience: seconds to wait for another holder to be done.
+        patience: seconds to wait while another process holds the lock.
 
     Yields:
-        the descriptor of the open lock; a process that inherits it holds the folder too.
+        descriptor of the open lock file; a process that inherits it holds the lock too.
 
     Raises:
-        RunIsHeld: another process has it; the message says which.
+        RunIsHeld: another process has the lock; the message names it.
     """
     file = _lock_file(folder)
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -53,11 +53,11 @@ def run_lock(folder: str | Path, patience: float = PATIENCE) -> Iterator[int]:
         os.pwrite(descriptor, json.dumps(owner).encode(), 0)
         yield descriptor
     finally:
-        os.close(descriptor)  # gives the lock back, unless a kernel still has it open
+        os.close(descriptor)  # releases the lock, unless a kernel still has it open
 
 
 def is_held(folder: str | Path) -> bool:
-    """Whether a process is busy with the folder just now."""
+    """Whether a process is busy with the folder now."""
     file = _lock_file(folder)
     if not file.is_file():
         return False
@@ -69,7 +69,7 @@ def is_held(folder: str | Path) -> bool:
 
 
 def holder(folder: str | Path) -> str:
-    """Who took the folder last: "process 123 on host"."""
+    """The last process that locked the folder: "process 123 on host"."""
     try:
         owner = json.loads(_lock_file(folder).read_text(encoding="utf-8"))
         return f"process {owner['pid']} on {owner['host']}"
@@ -78,7 +78,7 @@ def holder(folder: str | Path) -> str:
 
 
 def _lock_file(folder: str | Path) -> Path:
-    """Beside the folder and not in it: a folder can be set aside while it is held."""
+    """Next to the folder, not in it: a locked folder can be renamed."""
     folder = Path(folder).absolute()
     return folder.parent / ".locks" / folder.name
 

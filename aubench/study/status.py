@@ -1,4 +1,4 @@
-"""What a study is at: a list, a table that lives in the terminal, and one that lives in a notebook."""
+"""The state of a study: as a list, and as a table in the terminal that updates itself."""
 
 import json
 import sys
@@ -11,10 +11,10 @@ from aubench.study.plan import STATES, PlannedRun, is_done, state_of, why_failed
 
 MARKS = {"done": "●", "running": "◐", "failed": "✗", "missing": "·"}
 COLOURS = {"done": "green", "running": "yellow", "failed": "red", "missing": "bright_black"}
-SCORE = "target.mean.f1"  # shown where runs measured it
-ROWS = 40  # of variants; a grid of hundreds does not fit a screen
+SCORE = "target.mean.f1"  # shown if the runs have it
+ROWS = 40  # of variants; a grid of hundreds does not fit the screen
 REFRESH = 1.0  # seconds
-SILENCE = 600.0  # seconds in which nothing runs or changes: who looks on stops looking
+SILENCE = 600.0  # seconds without a running or changed run, after which watching ends
 
 
 def list_of_runs(runs: list[PlannedRun]) -> str:
@@ -23,7 +23,7 @@ def list_of_runs(runs: list[PlannedRun]) -> str:
 
 
 def summary_of(runs: list[PlannedRun], states: dict[str, str]) -> list[dict]:
-    """One row a variant: name, the state of each seed, and the mean over finished seeds of score and cost.
+    """One row a variant: the state of each run, and mean score and seconds over finished seeds.
 
     Returns:
         [{"variant", "states": [...], "score": mean of SCORE or None, "seconds": mean or None}, ...]
@@ -62,7 +62,7 @@ def counts_of(states: dict[str, str]) -> dict[str, int]:
 
 
 def terminal_table(runs: list[PlannedRun], states: dict[str, str]):
-    """The study for rich to print; variants with work left come first where not all fit."""
+    """The study as a rich renderable; if not all variants fit, unfinished ones come first."""
     from rich.console import Group
     from rich.table import Table
 
@@ -93,7 +93,7 @@ def _number(value: float | None, factor: float, digits: int) -> str:
 
 @contextmanager
 def live_table(runs: list[PlannedRun]) -> Iterator[Callable[[dict[str, str]], None]]:
-    """Yields what `run_study` tells: a live table in a terminal, else a line for each run that ends."""
+    """The `report` of `run_study`: a live table in a terminal, else a line for each run that ends."""
     if sys.stderr.isatty():
         from rich.console import Console
         from rich.live import Live
@@ -104,7 +104,7 @@ def live_table(runs: list[PlannedRun]) -> Iterator[Callable[[dict[str, str]], No
         return
     before: dict[str, str] = {}
 
-    def tell(states: dict[str, str]) -> None:
+    def report(states: dict[str, str]) -> None:
         ended = [
             i for i, state in states.items() if state in ("done", "failed") and before.get(i, state) != state
         ]
@@ -113,17 +113,17 @@ def live_table(runs: list[PlannedRun]) -> Iterator[Callable[[dict[str, str]], No
             print(f"[{counts['done']}/{len(states)}] {states[run_id]}: {run_id}", file=sys.stderr, flush=True)
         before.update(states)
 
-    yield tell
+    yield report
 
 
-def looks(
+def watched_states(
     runs: list[PlannedRun], wait: Callable[[float], bool], silence: float = SILENCE
 ) -> Iterator[dict[str, str]]:
-    """The states of the runs, about once a second, until all have ended; a driver may yet come for the rest.
+    """The states of the runs about once a second, until all have ended.
 
     Args:
-        wait: waits so many seconds and says whether to end, as `threading.Event.wait` does.
-        silence: seconds; the end too if nothing has run or changed for so long.
+        wait: called with seconds; waits and returns whether to end, as `threading.Event.wait`.
+        silence: seconds without a running or changed run, after which watching ends too.
     """
     before, since = None, time.monotonic()
     while True:
@@ -138,7 +138,7 @@ def looks(
 
 
 def watch_states(runs: list[PlannedRun], silence: float = SILENCE) -> None:
-    """Print the table; in a terminal, keep it up to date as `looks` does, or until Ctrl-C."""
+    """Print the table; in a terminal, keep it up to date as `watched_states` does, or until Ctrl-C."""
     from rich.console import Console
     from rich.live import Live
 
@@ -147,12 +147,12 @@ def watch_states(runs: list[PlannedRun], silence: float = SILENCE) -> None:
     why = f"nothing ran or changed for {silence / 60:g} minutes"
     with Live(terminal_table(runs, states), console=console, auto_refresh=False) as live:
         try:
-            for states in looks(runs, _sleep, silence) if console.is_terminal else ():
+            for states in watched_states(runs, _sleep, silence) if console.is_terminal else ():
                 live.update(terminal_table(runs, states), refresh=True)
         except KeyboardInterrupt:
             why = "interrupted"
     if console.is_terminal and {"running", "missing"} & set(states.values()):
-        console.print(f"no longer looking: {why}")
+        console.print(f"no longer watching: {why}")
     for run in runs:
         if states[run.id] == "failed":
             console.print(f"failed: {run.id}: {why_failed(run)}", markup=False, highlight=False)

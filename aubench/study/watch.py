@@ -3,9 +3,9 @@
     from aubench.study.watch import watch
     watch("../experiments/supervisors.yml", only=["full", "adld"], workers=2)
 
-The cell returns at once; the bar and the table fill as runs finish. Stop, or the end of the notebook's
-kernel, ends what runs; what was finished stays, and the same cell goes on from there. With `start=False` the
-cell only looks on, while runs are running or missing; Stop, or ten minutes in which nothing runs, ends that.
+The cell returns at once; bar and table update as runs finish. Stop, or the end of the notebook's kernel,
+ends the runs in progress; finished runs stay, and the same cell resumes the study. With `start=False` the cell only
+watches; Stop, or ten minutes without a running run, ends that.
 """
 
 from collections.abc import Iterable
@@ -17,16 +17,16 @@ import ipywidgets
 
 from aubench.study.grid import render_sets, run_study
 from aubench.study.plan import PlannedRun, expand, read_study, state_of, why_failed
-from aubench.study.status import MARKS, SILENCE, counts_of, looks, summary_of
+from aubench.study.status import MARKS, SILENCE, counts_of, summary_of, watched_states
 from aubench.study.workers import connected
 
 
 class StudyWatch(ipywidgets.VBox):
-    """A bar of finished runs, what is going on in words, a button to stop, and a row a variant.
+    """A progress bar, a button to stop, the counts of states, and a table with a row a variant.
 
     Args:
-        runs: from `study.expand`.
-        options: for `study_workers.connected` (workers, scheduler, slurm); None only looks on.
+        runs: from `plan.expand`.
+        options: for `workers.connected` (workers, scheduler, slurm); None only watches.
     """
 
     def __init__(self, runs: list[PlannedRun], options: dict | None):
@@ -34,19 +34,19 @@ class StudyWatch(ipywidgets.VBox):
         self.states = {run.id: state_of(run) for run in runs}
         self.note = ""
         self.bar = ipywidgets.IntProgress(max=len(runs), bar_style="info")
-        self.said = ipywidgets.HTML()
+        self.status = ipywidgets.HTML()
         self.stop_button = ipywidgets.Button(description="Stop", icon="stop")
         self.stop_button.on_click(lambda _: self.stop())
         self.table = ipywidgets.HTML()
-        super().__init__([ipywidgets.HBox([self.bar, self.stop_button, self.said]), self.table])
+        super().__init__([ipywidgets.HBox([self.bar, self.stop_button, self.status]), self.table])
         self._stopped = Event()
-        self._thread = Thread(target=self._look_on if options is None else self._work, daemon=True)
+        self._thread = Thread(target=self._watch if options is None else self._work, daemon=True)
         self._options = options
         self._show(self.states)
         self._thread.start()
 
     def stop(self) -> None:
-        """Start nothing more and end what runs; of who only looks on, look no longer."""
+        """Start no more runs and end those in progress, or end watching."""
         self._stopped.set()
         self.stop_button.disabled = True
 
@@ -64,26 +64,26 @@ class StudyWatch(ipywidgets.VBox):
                 with connected(len(missing), **self._options) as client:
                     run_study(self.runs, client, self._show, self._stopped, self._note)
                 self._show({run.id: state_of(run) for run in self.runs})
-        except Exception as error:  # a thread's error would be seen by nobody
+        except Exception as error:  # nobody would see the error of a thread
             self.bar.bar_style = "danger"
             self._say(f"{type(error).__name__}: {error}")
         self.stop_button.disabled = True
 
-    def _look_on(self) -> None:
-        for states in looks(self.runs, self._stopped.wait):
+    def _watch(self) -> None:
+        for states in watched_states(self.runs, self._stopped.wait):
             self._show(states)
         if {"running", "missing"} & set(self.states.values()):
             why = "stopped" if self._stopped.is_set() else f"nothing ran for {SILENCE / 60:g} minutes"
-            self._note(f"no longer looking ({why}): run the cell again")
+            self._note(f"no longer watching ({why}): run the cell again")
         self.stop_button.disabled = True
 
     def _note(self, text: str) -> None:
-        """What is to be said beside the counts; "" takes it back."""
+        """Show a sentence after the counts; "" removes it."""
         self.note = text
         self._show(self.states)
 
     def _say(self, text: str) -> None:
-        self.said.value = escape(text)
+        self.status.value = escape(text)
 
     def _show(self, states: dict[str, str]) -> None:
         self.states = states
@@ -92,8 +92,8 @@ class StudyWatch(ipywidgets.VBox):
         self.bar.bar_style = (
             "danger" if counts["failed"] else "success" if counts["done"] == len(states) else "info"
         )
-        said = ", ".join(f"{count} {state}" for state, count in counts.items())
-        self._say(f"{said}; {self.note}" if self.note else said)
+        text = ", ".join(f"{count} {state}" for state, count in counts.items())
+        self._say(f"{text}; {self.note}" if self.note else text)
         self.table.value = table_as_html(self.runs, states)
 
 
@@ -109,18 +109,18 @@ def watch(
     """Start the missing runs of a study and return the widgets that show them.
 
     Args:
-        out, only: as in `study.expand`.  workers, scheduler, slurm: as in `study_workers.connected`.
-        start: False only looks on while another process does the study.
+        out, only: as in `plan.expand`.  workers, scheduler, slurm: as in `workers.connected`.
+        start: False only watches while another process runs the study.
 
     Raises:
-        StudyError: the file says something impossible.
+        StudyError: an error in the file.
     """
     options = {"workers": workers, "scheduler": scheduler, "slurm": slurm}
     return StudyWatch(expand(read_study(file), out, only), options if start else None)
 
 
 def table_as_html(runs: list[PlannedRun], states: dict[str, str]) -> str:
-    """One row a variant: a mark for each seed, mean score and seconds of finished ones, why one failed."""
+    """One row a variant: a mark for each run, mean score and seconds, the cause of a failure."""
     causes = {run.variant: why_failed(run) for run in runs if states[run.id] == "failed"}
     lines = ["<table><tr><th>variant</th><th>seeds</th><th>F1 × 100</th><th>seconds</th><th></th></tr>"]
     for row in summary_of(runs, states):
