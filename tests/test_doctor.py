@@ -11,7 +11,7 @@ from PIL import Image
 from aubench.datasets.doctor import examine
 from aubench.datasets.doctor.duplicates import SAME, find_duplicates
 from aubench.datasets.doctor.examine import check, worst_faces
-from aubench.datasets.doctor.pictures import Look
+from aubench.datasets.doctor.fingerprints import Fingerprints
 from aufaces.domains import STUDIO, picture, sample_face
 from aufaces.renderer import FaceRenderer
 from aulib.landmarks import layout_of
@@ -181,7 +181,7 @@ def test_duplicates_agree_with_comparing_all_pairs():
     for copy in range(20):  # noise of growing size, until it is another picture
         noise = rng.normal(0, 1, (32, 32)) * copy
         thumbs[180 + copy] = (thumbs[copy] + noise).round().clip(0, 255).astype(np.uint8)
-    look = Look(np.arange(200), thumbs, np.zeros((200, 24, 24), np.uint8), np.zeros(200, bool))
+    look = Fingerprints(np.arange(200), thumbs, np.zeros((200, 24, 24), np.uint8), np.zeros(200, bool))
     groups = np.array(["train"] * 180 + ["test"] * 20)
 
     def alike(a, b):
@@ -258,7 +258,7 @@ def test_landmarks_beside_the_face_are_an_error_that_says_where_the_face_is(tmp_
     clinic.write()
     (found,) = [f for f in check(tmp_path, progress=False).findings if f.check == "crops"]
     assert found.level == "error" and found.rows == (row,)
-    assert "pixels beside the face" in found.text and ("to the left" if move[0] else "below") in found.text
+    assert "pixels next to the face" in found.text and ("to the left" if move[0] else "below") in found.text
     far = int(re.search(r"about (\d+) pixels", found.text)[1])
     assert 9 <= far <= 19
 

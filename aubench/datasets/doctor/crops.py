@@ -1,4 +1,4 @@
-"""Crops whose eyes are not where they should be: the landmarks sit beside the face, or there is no face."""
+"""Crops whose eyes are not where they should be: the landmarks sit next to the face, or there is no face."""
 
 import importlib.util
 
@@ -6,7 +6,7 @@ import numpy as np
 from scipy.ndimage import uniform_filter
 
 from aubench.datasets.doctor.findings import Finding
-from aubench.datasets.doctor.pictures import Look
+from aubench.datasets.doctor.fingerprints import Fingerprints
 from aulib.crops import CropSpec, crop_matrix
 from aulib.dataset import DatasetFolder
 from aulib.images import read_picture
@@ -19,34 +19,34 @@ REACH = 6  # pixels of a face crop that the place of the face is looked for in, 
 MAX_NME = 0.3  # of the eyes' distance, between the given landmarks and the detector's
 
 
-def likeness(look: Look) -> np.ndarray:
+def likeness(look: Fingerprints) -> np.ndarray:
     """(M,) correlation of each face crop with the mean of all in local contrast, NaN without a face: low
     where the eyes are elsewhere."""
     result = np.full(len(look.rows), np.nan)
     if look.has_face.sum() < 3:
         return result
     faces = _in_local_contrast(look)
-    mean = _standard(faces.mean(axis=0, keepdims=True))[0]
+    mean = _standardise(faces.mean(axis=0, keepdims=True))[0]
     result[look.has_face] = (faces * mean).mean(axis=(1, 2))
     return result
 
 
-def _in_local_contrast(look: Look) -> np.ndarray:
+def _in_local_contrast(look: Fingerprints) -> np.ndarray:
     """(F, S, S) face crops, each place against its surroundings: neither skin nor light nor ground counts."""
     faces = look.faces[look.has_face].astype(np.float32)
     around = (1, 9, 9)
     faces -= uniform_filter(faces, around)
     faces /= np.sqrt(uniform_filter(faces**2, around)) + 4
-    return _standard(faces)
+    return _standardise(faces)
 
 
-def _standard(pictures: np.ndarray) -> np.ndarray:
+def _standardise(pictures: np.ndarray) -> np.ndarray:
     """Each with mean 0 and standard deviation 1."""
     pictures = pictures - pictures.mean(axis=(1, 2), keepdims=True)
     return pictures / np.maximum(pictures.std(axis=(1, 2), keepdims=True), 1e-3)
 
 
-def faces_beside(look: Look) -> tuple[np.ndarray, np.ndarray]:
+def better_positions(look: Fingerprints) -> tuple[np.ndarray, np.ndarray]:
     """Where else in its crop each face would look more like the mean crop.
 
     Returns:
@@ -65,21 +65,23 @@ def faces_beside(look: Look) -> tuple[np.ndarray, np.ndarray]:
                 tuple(slice(max(0, d), size + min(0, d)) for d in (sign * down, sign * right))
                 for sign in (1, -1)
             )
-            like = (_standard(faces[(slice(None), *seen)]) * _standard(mean[of_mean][None])).mean(axis=(1, 2))
+            like = (_standardise(faces[(slice(None), *seen)]) * _standardise(mean[of_mean][None])).mean(
+                axis=(1, 2)
+            )
             better = like > score
             score[better], found[better] = like[better], (right, down)
     moves[look.has_face], best[look.has_face] = found, score
     return moves, best
 
 
-def worst_crops(look: Look, num: int = WORST) -> tuple[np.ndarray, np.ndarray]:
+def worst_crops(look: Fingerprints, num: int = WORST) -> tuple[np.ndarray, np.ndarray]:
     """Rows of the manifest whose crops are least like the others, the worst first, and their likeness."""
     like = likeness(look)
     order = np.argsort(like)[: min(num, int(np.isfinite(like).sum()))]
     return look.rows[order], like[order]
 
 
-def check_crops(look: Look, data: DatasetFolder, seed: int = 0) -> list[Finding]:
+def check_crops(look: Fingerprints, data: DatasetFolder, seed: int = 0) -> list[Finding]:
     """Crops whose eyes are not where they should be: unlike the mean crop, and confirmed by a detector if
     there is one.
 
@@ -92,7 +94,7 @@ def check_crops(look: Look, data: DatasetFolder, seed: int = 0) -> list[Finding]
     middle = np.median(finite)
     spread = 1.4826 * np.median(np.abs(finite - middle))
     odd = np.isfinite(like) & (like < min(middle - 4 * spread, max(MIN_LIKENESS, middle / 2)))
-    beside = {int(look.rows[i]): text for i, text in _beside(look, like, odd, middle, data).items()}
+    beside = {int(look.rows[i]): text for i, text in _misplaced(look, like, odd, middle, data).items()}
     findings = [Finding("crops", "error", text, (row,)) for row, text in beside.items()]
     suspects = [int(row) for row in look.rows[odd][np.argsort(like[odd])] if int(row) not in beside]
     if importlib.util.find_spec("dlib") is None:
@@ -122,16 +124,16 @@ def check_crops(look: Look, data: DatasetFolder, seed: int = 0) -> list[Finding]
     return findings
 
 
-def _beside(
-    look: Look, like: np.ndarray, odd: np.ndarray, middle: float, data: DatasetFolder
+def _misplaced(
+    look: Fingerprints, like: np.ndarray, odd: np.ndarray, middle: float, data: DatasetFolder
 ) -> dict[int, str]:
-    """Odd crops that look like the others a little aside: the landmarks stand beside the face."""
-    moves, there = faces_beside(look)
+    """Odd crops that look like the others a little aside: the landmarks stand next to the face."""
+    moves, there = better_positions(look)
     landmarks, found = data.landmarks, {}
     for index in np.flatnonzero(odd & (there > like + middle / 2) & (there > 0.7 * middle)):
         matrix = crop_matrix(landmarks[look.rows[index]], CropSpec(look.faces.shape[1]))
         right, down = np.linalg.inv(matrix[:, :2]) @ moves[index]
-        text = f"its landmarks stand about {np.hypot(right, down):.0f} pixels beside the face, which is "
+        text = f"its landmarks stand about {np.hypot(right, down):.0f} pixels next to the face, which is "
         sides = [f"{abs(v):.0f} to the {'right' if v > 0 else 'left'}" for v in (right,) if abs(v) >= 1]
         sides += [f"{abs(v):.0f} {'below' if v > 0 else 'above'}" for v in (down,) if abs(v) >= 1]
         found[int(index)] = text + " and ".join(sides)

@@ -9,22 +9,22 @@ import pandas as pd
 from scipy.spatial import cKDTree
 
 from aubench.datasets.doctor.findings import Finding
-from aubench.datasets.doctor.pictures import FLAT, Look
+from aubench.datasets.doctor.fingerprints import FLAT, Fingerprints
 
 SAME = 0.975  # correlation of two thumbnails laid over each other; strangers before one wall can reach it
 NEAR = 0.7  # the same before they are laid over each other: below it nothing is tried
-SURELY = 0.99  # the same, from which faces need not agree: landmarks of one row may be those of another
+CERTAIN = 0.99  # the same, from which faces need not agree: landmarks of one row may be those of another
 SAME_FACE = 0.95  # correlation of face crops, which tell such people apart
 NEIGHBOURS = 8  # looked at for each picture
 CELLS, DIMENSIONS = 8, 16  # the fingerprint: means of 8 x 8 cells, its 16 main directions
-COARSE, COARSELY = 16, 0.97  # pixels of what is laid over first, and what it must reach: most fall there
+COARSE, COARSE_SAME = 16, 0.97  # pixels of what is laid over first, and what it must reach: most fall there
 AT_ONCE = 2000  # pairs laid over together
 ROUNDS = 6  # of least squares; a crop of 5 in 128 pixels takes three
 MAX_MOVE = 0.15  # of the side: what is cut off more is not looked for
 SHOWN = 50  # pairs of a kind that become findings of their own
 
 
-def find_duplicates(look: Look, groups: np.ndarray) -> list[tuple[int, int]]:
+def find_duplicates(look: Fingerprints, groups: np.ndarray) -> list[tuple[int, int]]:
     """Pairs of indices into `look` that are one picture and stand in different groups (splits, say).
 
     Args:
@@ -35,12 +35,12 @@ def find_duplicates(look: Look, groups: np.ndarray) -> list[tuple[int, int]]:
         return []
     thumbs, faces = normalised(look.thumbs), normalised(look.faces)
     pairs = _candidates(thumbs, usable, groups)
-    pairs = pairs[_likeness(normalised(_cells(look.thumbs, COARSE)), pairs) >= COARSELY]
-    alike = _likeness(thumbs, pairs)
+    pairs = pairs[_aligned_correlations(normalised(_cells(look.thumbs, COARSE)), pairs) >= COARSE_SAME]
+    alike = _aligned_correlations(thumbs, pairs)
     one, other, flip = pairs.T
     both = look.has_face[one] & look.has_face[other]
-    of_faces = (faces[one] * _turned(faces[other], flip)).mean(axis=(1, 2))
-    found = (alike >= np.where(both, SURELY, SAME)) | (both & (alike >= SAME) & (of_faces >= SAME_FACE))
+    of_faces = (faces[one] * _mirrored_where(faces[other], flip)).mean(axis=(1, 2))
+    found = (alike >= np.where(both, CERTAIN, SAME)) | (both & (alike >= SAME) & (of_faces >= SAME_FACE))
     return sorted({(int(a), int(b)) for a, b, _ in pairs[found]})
 
 
@@ -94,20 +94,20 @@ def _cells(pictures: np.ndarray, count: int) -> np.ndarray:
     return pictures.reshape(-1, count, side, count, side).mean(axis=(2, 4))
 
 
-def _turned(pictures: np.ndarray, flip: np.ndarray) -> np.ndarray:
+def _mirrored_where(pictures: np.ndarray, flip: np.ndarray) -> np.ndarray:
     return np.where(flip[:, None, None] == 1, pictures[:, :, ::-1], pictures)
 
 
-def _likeness(pictures: np.ndarray, pairs: np.ndarray) -> np.ndarray:
-    """(P,) `likeness_laid_over` of (P, 3) pairs, some thousands at a time."""
+def _aligned_correlations(pictures: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+    """(P,) `aligned_correlation` of (P, 3) pairs, some thousands at a time."""
     parts = [np.zeros(0)]
     for start in range(0, len(pairs), AT_ONCE):
         one, other, flip = pairs[start : start + AT_ONCE].T
-        parts.append(likeness_laid_over(pictures[one], _turned(pictures[other], flip)))
+        parts.append(aligned_correlation(pictures[one], _mirrored_where(pictures[other], flip)))
     return np.concatenate(parts)
 
 
-def likeness_laid_over(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+def aligned_correlation(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """The best correlations of pairs of normalised pictures while each of `one` is moved and stretched along
     both axes to lie over that of `other`: as they are, and after each round. Pairs too unlike as they are
     are not tried; the rounds of a pair end where the move becomes too large.
@@ -121,7 +121,7 @@ def likeness_laid_over(one: np.ndarray, other: np.ndarray) -> np.ndarray:
         (P,)
     """
     best = (one * other).mean(axis=(1, 2))
-    tried = np.flatnonzero((best >= NEAR) & (best < SURELY))
+    tried = np.flatnonzero((best >= NEAR) & (best < CERTAIN))
     one, other = one[tried], other[tried]
     size = one.shape[1]
     grid, cells = np.linspace(-0.5, 0.5, size), np.arange(size)
@@ -148,7 +148,7 @@ def likeness_laid_over(one: np.ndarray, other: np.ndarray) -> np.ndarray:
         step = np.linalg.solve(normal, design.swapaxes(1, 2) @ left[..., None])[..., 0]
         stretch, shift = stretch + step[:, :2], shift + step[:, 2:4]
         far = np.abs(np.concatenate([stretch - 1, shift], axis=1)).max(axis=1) > 2 * MAX_MOVE
-        on = kept & ~far & (best[tried] < SURELY)
+        on = kept & ~far & (best[tried] < CERTAIN)
         tried, one, other, stretch, shift = tried[on], one[on], other[on], stretch[on], shift[on]
     return best
 
@@ -161,7 +161,7 @@ def _correlation(one: np.ndarray, other: np.ndarray, seen: np.ndarray) -> np.nda
     return (one * other).sum(axis=1) / np.maximum(spread, 1e-9)
 
 
-def check_duplicates(look: Look, table: pd.DataFrame) -> list[Finding]:
+def check_duplicates(look: Fingerprints, table: pd.DataFrame) -> list[Finding]:
     """Pictures that stand in two splits, or (byte for byte) under two people; each pair is said once."""
     rows = table.iloc[look.rows]
     kinds = {"the same picture in {}": find_duplicates(look, rows["split"].to_numpy(str))}
@@ -188,7 +188,7 @@ def check_duplicates(look: Look, table: pd.DataFrame) -> list[Finding]:
     return findings
 
 
-def _twice(look: Look, subjects: np.ndarray) -> list[tuple[int, int]]:
+def _twice(look: Fingerprints, subjects: np.ndarray) -> list[tuple[int, int]]:
     """Pairs with the very same thumbnail and different subjects."""
     first: dict[bytes, int] = {}
     pairs = []

@@ -1,8 +1,7 @@
-"""The whole check of a dataset folder; it goes on where reading the set would stop."""
+"""The whole check of a dataset folder. It continues where reading the set would stop."""
 
 import importlib
 import json
-import re
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -15,10 +14,16 @@ from aubench.datasets.converters.report import compare_rates
 from aubench.datasets.doctor.crops import check_crops, worst_crops
 from aubench.datasets.doctor.duplicates import check_duplicates
 from aubench.datasets.doctor.findings import LEVELS, Finding
+from aubench.datasets.doctor.fingerprints import fingerprint_pictures
 from aubench.datasets.doctor.labels import check_labels
 from aubench.datasets.doctor.landmark_shapes import check_shapes
-from aubench.datasets.doctor.manifests import check_cells, read_leniently
-from aubench.datasets.doctor.pictures import look_at_pictures
+from aubench.datasets.doctor.manifest_cells import (
+    check_cells,
+    read_tolerantly,
+    with_valid_labels,
+    with_valid_landmarks,
+    without_outside_paths,
+)
 from aubench.datasets.doctor.splits import check_splits
 from aulib.crops import CropSpec, crop_face, crop_matrix
 from aulib.dataset import DatasetFolder
@@ -115,31 +120,30 @@ def check(
             no table at all.
     """
     root = Path(folder)
-    table, findings = read_leniently(root)
-    if any("landmarks have" in finding.text for finding in findings):  # half a layout cannot be checked
-        table = table[[column for column in table.columns if not re.fullmatch(r"[xy]_\d+", column)]].copy()
-    data = DatasetFolder(root, table)
-    diagnosis = Diagnosis(root, data, findings)
-    if any(column not in table.columns for column in ("image", "subject", "split")) or table.empty:
-        if table.empty:
-            findings.append(Finding("rows", "error", "the manifest has a header and no rows"))
+    table, findings = read_tolerantly(root)
+    diagnosis = Diagnosis(root, DatasetFolder(root, table), findings)
+    if table.empty:
+        findings.append(Finding("rows", "error", "the manifest has a header and no rows"))
+    if table.empty or not {"image", "subject", "split"} <= set(table.columns):
         return diagnosis
     findings += check_cells(table, root)
     findings += check_splits(table)
-    labelled, expected = DatasetFolder(root, _in_range(table)), _expected(root, published)
+
+    labelled, expected = DatasetFolder(root, with_valid_labels(table)), _expected(root, published)
     findings += check_labels(labelled, expected)
     if expected is not None:
         rates = {au: row["expected"] for au, row in compare_rates(labelled, expected).items()}
         diagnosis.published = {au: rate for au, rate in rates.items() if rate is not None}
-    seen = _pixels(DatasetFolder(root, _without_escapes(table)))
-    findings += check_shapes(seen)
+
+    usable = DatasetFolder(root, with_valid_landmarks(without_outside_paths(table)))
+    findings += check_shapes(usable)
     if pictures:
-        look, found = look_at_pictures(seen, pictures, workers, progress)
+        prints, found = fingerprint_pictures(usable, pictures, workers, progress)
         findings += found
-        findings += check_duplicates(look, table)
-        findings += check_crops(look, seen)
-        diagnosis.worst, diagnosis.likeness = worst_crops(look)
-        diagnosis.readable = look.rows[look.has_face]
+        findings += check_duplicates(prints, table)
+        findings += check_crops(prints, usable)
+        diagnosis.worst, diagnosis.likeness = worst_crops(prints)
+        diagnosis.readable = prints.rows[prints.has_face]
     return diagnosis
 
 
@@ -191,41 +195,3 @@ def _expected(root: Path, published: str) -> Expected | None:
     if published not in CONVERTERS:
         return None
     return importlib.import_module(f"aubench.datasets.converters.{published}").EXPECTED
-
-
-def _in_range(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with codes that are no label (9, 999) as unknown; they are findings already."""
-    table = table.copy()
-    for column in table.columns:
-        if column[:2] == "AU" and column.endswith("_c"):
-            table[column] = table[column].where(table[column].isin((0, 1)))
-        elif column[:2] == "AU" and column.endswith("_r"):
-            table[column] = table[column].where(table[column].between(0, 5))
-    return table
-
-
-def _without_escapes(table: pd.DataFrame) -> pd.DataFrame:
-    """Paths that leave the folder are findings already; no picture outside is opened."""
-    leaves = table["image"].str.startswith("/") | table["image"].str.contains(
-        r"(?:^|[/\\])\.\.(?:[/\\]|$)|^[A-Za-z]:"
-    )
-    return table.assign(image=table["image"].where(~leaves, ".outside"))
-
-
-def _pixels(data: DatasetFolder) -> DatasetFolder:
-    """Landmarks that cannot be pixels (findings already) as missing."""
-    columns = [c for c in data.table.columns if c[:2] in ("x_", "y_")]
-    if not columns:
-        return data
-    points = data.table[columns].to_numpy(np.float64)
-    with np.errstate(invalid="ignore"):
-        wrong = (
-            ~np.isfinite(points).all(axis=1)
-            | (np.abs(points) > 20_000).any(axis=1)
-            | (np.ptp(points, axis=1) < 8)
-        )
-    if not wrong.any():
-        return data
-    table = data.table.copy()
-    table.loc[wrong, columns] = np.nan
-    return DatasetFolder(data.root, table)

@@ -23,7 +23,7 @@ MIN_EYES = 12  # pixels between the eyes; below it there is little to learn from
 
 
 @dataclass(frozen=True)
-class Look:
+class Fingerprints:
     """Fingerprints of the pictures that were looked at.
 
     Attributes:
@@ -39,9 +39,9 @@ class Look:
     has_face: np.ndarray
 
 
-def look_at_pictures(
+def fingerprint_pictures(
     data: DatasetFolder, at_most: int, workers: int | None = None, progress: bool = True
-) -> tuple[Look, list[Finding]]:
+) -> tuple[Fingerprints, list[Finding]]:
     """Open up to `at_most` pictures, evenly spread over the manifest."""
     rows = np.arange(len(data))
     if len(rows) > at_most:
@@ -50,7 +50,7 @@ def look_at_pictures(
     paths = data.image_paths
 
     def look(row: int):
-        return _look(paths[row], landmarks[row] if data.num_landmarks else None)
+        return _fingerprint(paths[row], landmarks[row] if data.num_landmarks else None)
 
     with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
         seen = list(tqdm(pool.map(look, rows), "looking", len(rows), unit="picture", disable=not progress))
@@ -61,7 +61,7 @@ def look_at_pictures(
     prints = [seen[i][1] for i in kept]
     if len(rows) < len(data):
         findings.append(Finding("pictures", "note", f"{len(rows)} of {len(data)} pictures were looked at"))
-    return Look(
+    return Fingerprints(
         rows[kept],
         np.array([p[0] for p in prints], dtype=np.uint8).reshape(-1, THUMB, THUMB),
         np.array([p[1] for p in prints], dtype=np.uint8).reshape(-1, FACE, FACE),
@@ -69,7 +69,7 @@ def look_at_pictures(
     ), findings
 
 
-def _look(path, landmarks) -> tuple[list[tuple[str, str]], tuple | None]:
+def _fingerprint(path, landmarks) -> tuple[list[tuple[str, str]], tuple | None]:
     """(level, fault) of one picture, and its fingerprints unless it cannot be read."""
     try:
         with warnings.catch_warnings():
@@ -89,7 +89,7 @@ def _look(path, landmarks) -> tuple[list[tuple[str, str]], tuple | None]:
         faults.append(("warning", f"{path.name} is one flat colour"))
     face, has_face = np.zeros((FACE, FACE), np.uint8), False
     if landmarks is not None and np.isfinite(landmarks).all():
-        found, face_crop = _look_at_face(picture, size, landmarks.astype(np.float64), path.name)
+        found, face_crop = _fingerprint_face(picture, size, landmarks.astype(np.float64), path.name)
         faults += found
         if face_crop is not None:
             face, has_face = face_crop, True
@@ -97,7 +97,7 @@ def _look(path, landmarks) -> tuple[list[tuple[str, str]], tuple | None]:
     return faults, (thumb, face, has_face)
 
 
-def _look_at_face(picture, size, landmarks, name) -> tuple[list[tuple[str, str]], np.ndarray | None]:
+def _fingerprint_face(picture, size, landmarks, name) -> tuple[list[tuple[str, str]], np.ndarray | None]:
     try:
         refuse_outside(landmarks, size)
         small = (landmarks + 0.5) * (np.array(picture.size) / size) - 0.5

@@ -1,5 +1,4 @@
-"""A manifest read leniently: what cannot be read becomes a finding and an empty cell, and the rest is
-checked."""
+"""Read a manifest tolerantly: a cell that cannot be read becomes a finding and is left empty."""
 
 import io
 import re
@@ -18,8 +17,8 @@ TEXT = ("image", "subject", "split")
 _NUMBER = re.compile(r"AU\d\d_[cr]|[xy]_\d+")
 
 
-def read_leniently(root: Path) -> tuple[pd.DataFrame, list[Finding]]:
-    """The manifest with text and float columns, NaN for what is no number, and what was wrong with it.
+def read_tolerantly(root: Path) -> tuple[pd.DataFrame, list[Finding]]:
+    """The manifest with text and float columns (NaN where a cell is no number), and its faults.
 
     Raises:
         FileNotFoundError: no manifest.  ValueError: two manifests, or no table at all.
@@ -43,6 +42,8 @@ def read_leniently(root: Path) -> tuple[pd.DataFrame, list[Finding]]:
         elif _NUMBER.fullmatch(column):
             table[column], found = _numbers(table[column])
             findings += found
+    if any("landmarks have" in finding.text for finding in findings):  # half a layout cannot be checked
+        table = table[[column for column in table.columns if not re.fullmatch(r"[xy]_\d+", column)]]
     return table.copy(), findings
 
 
@@ -95,7 +96,7 @@ def _numbers(column: pd.Series) -> tuple[pd.Series, list[Finding]]:
 
 
 def check_cells(table: pd.DataFrame, root: Path) -> list[Finding]:
-    """Everything that reading the set would refuse, without its limit of ten."""
+    """Every fault that `read_dataset` would refuse, without its limit of ten."""
     if table.empty:
         return [Finding("rows", "error", "the manifest has a header and no rows")]
     findings = [Finding("rows", "error", text, (int(row),)) for row, text in row_faults(table, root, LIMIT)]
@@ -118,3 +119,39 @@ def _unlisted(table: pd.DataFrame, root: Path) -> list[Finding]:
             "unlisted", "note", f"{len(extra)} pictures are not in the manifest, {sorted(extra)[0]} for one"
         )
     ]
+
+
+def with_valid_labels(table: pd.DataFrame) -> pd.DataFrame:
+    """Codes that are no label (9, 999) become unknown; `check_cells` reports them."""
+    table = table.copy()
+    for column in table.columns:
+        if column[:2] == "AU" and column.endswith("_c"):
+            table[column] = table[column].where(table[column].isin((0, 1)))
+        elif column[:2] == "AU" and column.endswith("_r"):
+            table[column] = table[column].where(table[column].between(0, 5))
+    return table
+
+
+def without_outside_paths(table: pd.DataFrame) -> pd.DataFrame:
+    """Paths that leave the folder become a missing picture; `check_cells` reports them."""
+    leaves = table["image"].str.startswith("/") | table["image"].str.contains(
+        r"(?:^|[/\\])\.\.(?:[/\\]|$)|^[A-Za-z]:"
+    )
+    return table.assign(image=table["image"].where(~leaves, ".outside"))
+
+
+def with_valid_landmarks(table: pd.DataFrame) -> pd.DataFrame:
+    """Landmarks that cannot be pixels become missing; `check_cells` reports them."""
+    columns = [c for c in table.columns if c[:2] in ("x_", "y_")]
+    if not columns:
+        return table
+    points = table[columns].to_numpy(np.float64)
+    with np.errstate(invalid="ignore"):
+        wrong = (
+            ~np.isfinite(points).all(axis=1)
+            | (np.abs(points) > 20_000).any(axis=1)
+            | (np.ptp(points, axis=1) < 8)
+        )
+    table = table.copy()
+    table.loc[wrong, columns] = np.nan
+    return table
