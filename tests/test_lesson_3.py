@@ -8,10 +8,9 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
-import heatmaps
 import lesson_3
+import lesson_3_figures
 from aubench.inspection.shown_faces import ShownFaces
-from heatmap_reader import HeatmapReader, _mark
 from tiny import tiny_model
 from tried_exercises import TriedExercises
 
@@ -33,41 +32,35 @@ def peaked(x: int, y: int, side: int = 8) -> torch.Tensor:
 
 
 class TestPlaces:
-    @pytest.mark.parametrize("way", heatmaps.WAYS)
+    @pytest.mark.parametrize("way", lesson_3.WAYS)
     def test_a_sharp_map_is_read_alike_in_every_way(self, way):
-        assert torch.allclose(heatmaps.places(peaked(5, 2), way)[0, 0], torch.tensor([5.0, 2.0]), atol=1e-3)
+        assert torch.allclose(lesson_3.places(peaked(5, 2), way)[0, 0], torch.tensor([5.0, 2.0]), atol=1e-3)
 
     def test_two_peaks_pull_the_mean_of_the_whole_map_between_them(self):
         logits = peaked(1, 1) + 0.999 * peaked(7, 1)
-        whole, near = (heatmaps.places(logits, way)[0, 0, 0] for way in heatmaps.WAYS[1:])
+        whole, near = (lesson_3.places(logits, way)[0, 0, 0] for way in lesson_3.WAYS[1:])
         assert 3 < whole < 5 and abs(near - 1) < 0.01
 
     def test_spread_counts_cells(self):
-        assert float(heatmaps.spread(peaked(1, 1)[0, 0])) == pytest.approx(1, abs=1e-3)
-        assert float(heatmaps.spread(peaked(1, 1)[0, 0], sharpness=0)) == pytest.approx(64)
+        assert float(lesson_3.spread(peaked(1, 1)[0, 0])) == pytest.approx(1, abs=1e-3)
+        assert float(lesson_3.spread(peaked(1, 1)[0, 0], sharpness=0)) == pytest.approx(64)
 
     def test_a_flat_map_is_not_drawn_and_a_sharp_one_at_its_cell(self):
         flat, sharp = torch.full((8, 8), 1 / 64), peaked(5, 2)[0, 0].flatten().softmax(0).view(8, 8)
-        assert heatmaps.strength(flat).abs().max() < 1e-6
-        drawn = heatmaps.strength(sharp)
+        assert lesson_3.strength(flat).abs().max() < 1e-6
+        drawn = lesson_3.strength(sharp)
         assert drawn[2, 5] == pytest.approx(1 - 1 / 64) and drawn.sum() == pytest.approx(float(drawn[2, 5]))
-
-    def test_it_is_said_whether_the_jaw_is_a_smear(self):
-        maps = torch.zeros(2, 68, 8, 8)
-        maps[:, list(heatmaps.CORNERS)] = peaked(5, 2)
-        assert "64 against 1 on wild faces. A single face" in heatmaps.say_spread({"wild": maps})
-        assert "That is no smear" in heatmaps.say_spread({"wild": torch.zeros(2, 68, 8, 8)})
 
     def test_errors_are_relative_to_the_eyes(self):
         shown = faces(1)
         shown.landmarks[0] = torch.tensor([9.5, 9.5])  # the centre of cell (2, 2) of 8, 4 pixels a cell
         shown.landmarks[0, 36], shown.landmarks[0, 45] = torch.tensor([5.5, 9.5]), torch.tensor([13.5, 9.5])
-        found = heatmaps.errors(peaked(2, 2).expand(1, 68, 8, 8), shown)
+        found = lesson_3.errors(peaked(2, 2).expand(1, 68, 8, 8), shown)
         assert found[0, 0] == pytest.approx(0, abs=1e-3) and found[0, 36] == pytest.approx(50, abs=1e-2)
 
     def test_a_model_of_49_landmarks_is_refused(self):
         with pytest.raises(ValueError, match="68 landmarks"):
-            heatmaps.read_maps(tiny_model("multitask", num_landmarks=49).eval(), faces())
+            lesson_3.read_maps(tiny_model("multitask", num_landmarks=49).eval(), faces())
 
 
 def table_of(truth: np.ndarray, found: np.ndarray) -> pd.DataFrame:
@@ -88,51 +81,18 @@ class TestGains:
         )
         maps = torch.zeros(4, 68, 8, 8)
         logits = {"target": (maps, maps)}
-        return heatmaps.gains(tmp_path / "one", tmp_path / "two", logits, {"target": shown})
+        return lesson_3.gains(tmp_path / "one", tmp_path / "two", logits, {"target": shown})
 
     def test_a_run_that_is_always_right_gains_all(self, tmp_path):
         f1, nme = self.compared(tmp_path, better=True).itertuples()
-        assert f1.gain == pytest.approx(100) and heatmaps.index_frames(f1.low, f1.high) == "better"
-        assert nme.gain == 0 and heatmaps.index_frames(nme.low, nme.high) == "cannot tell"
-
-    def test_the_words_follow_the_numbers(self, tmp_path):
-        costs = {
-            "one extraction": {"parameters": 10, "multiply_adds": 100},
-            "two copies": {"parameters": 1510, "multiply_adds": 150},
-        }
-        said = heatmaps.say_gains(self.compared(tmp_path, better=True), costs)
-        assert "target: sharing is better (sharing's F1 is 100.0 points higher; the interval" in said
-        assert "1.50 times the work and 1,500 more" in said
-        assert "cannot be told apart" in said
-
-    def test_an_error_is_said_as_one_and_who_pays_is_named(self):
-        row = {"measure": "landmark NME", "domain": "source", "gain": -0.137, "low": -0.193, "high": -0.089}
-        table = pd.DataFrame([row, row | {"domain": "target", "gain": 0.2, "low": 0.1, "high": 0.3}])
-        costs = dict.fromkeys(("one extraction", "two copies"), {"parameters": 10, "multiply_adds": 100})
-        said = heatmaps.say_gains(table, costs)
-        worse = (
-            "two copies are better (sharing's error is 0.14 points higher; the interval is +0.09 to +0.19)"
-        )
-        assert worse in said and "sharing is better (sharing's error is 0.20 points lower" in said
-        assert "On the landmarks of source faces the copies win" in said
-        assert "copies win" not in heatmaps.say_gains(table[1:], costs)
-
-    @pytest.mark.parametrize(
-        ("source", "target", "said"),
-        [(1, 1, "not the whole reason"), (-1, 1, "Only target"), (1, -1, "fight over F"), (1, 0, "")],
-    )
-    def test_the_expected_reason_is_held_against_both_domains(self, source, target, said):
-        rows = [
-            {"measure": "F1-frame", "domain": domain, "gain": gain, "low": gain - 0.5, "high": gain + 0.5}
-            for domain, gain in (("source", source), ("target", target))
-        ]
-        assert said in heatmaps._why(pd.DataFrame(rows))
+        assert f1.gain == pytest.approx(100) and lesson_3.verdict_of(f1.low, f1.high) == "better"
+        assert nme.gain == 0 and lesson_3.verdict_of(nme.low, nme.high) == "cannot tell"
 
     def test_what_is_undefined_cannot_be_told(self):
-        assert heatmaps.index_frames(float("nan"), float("nan")) == "cannot tell"
+        assert lesson_3.verdict_of(float("nan"), float("nan")) == "cannot tell"
 
 
-PARTS = pd.DataFrame({"source": [9.0, 1, 2, 3, 4], "target": [5.0, 2, 3, 4, 8]}, index=list(heatmaps.PARTS))
+PARTS = pd.DataFrame({"source": [9.0, 1, 2, 3, 4], "target": [5.0, 2, 3, 4, 8]}, index=list(lesson_3.PARTS))
 GAINS = pd.DataFrame({"low": [-1.0, 0.2, np.nan], "high": [2.0, 3.0, np.nan]})
 
 
@@ -199,7 +159,7 @@ EXERCISES = {
     ),
     "verdict": (
         lambda answer: lesson_3.check_verdict(answer, GAINS),
-        [heatmaps.index_frames],
+        [lesson_3.verdict_of],
         {
             sign_of_the_middle: "0 inside",
             (lambda low, high: "worse" if low > 0 else "better"): "Above 0 is a gain",
@@ -218,41 +178,43 @@ class TestExercises(TriedExercises):
 def test_figures_are_drawn():
     shown, logits = {"source": faces(), "target": faces()}, torch.randn(3, 68, 8, 8)
     maps = {"source": logits, "target": logits}
-    off = {domain: heatmaps.errors(maps[domain], shown[domain]) for domain in shown}
+    off = {domain: lesson_3.errors(maps[domain], shown[domain]) for domain in shown}
     row = {"gain": 1.0, "low": -1.0, "high": 2.0}
     table = pd.DataFrame(
         [{"measure": m, "domain": d} | row for m in ("F1-frame", "landmark NME") for d in shown]
     )
     one = shown["target"][:1]
     figures = [
-        lesson_3.draw_maps(shown, maps),
-        lesson_3.draw_sharpness(one, logits[:1], 54),
-        lesson_3.draw_ways(heatmaps.errors_by_way(maps, shown)),
-        lesson_3.draw_errors_on_face(off, shown),
-        lesson_3.draw_gains(table),
+        lesson_3_figures.draw_maps(shown, maps),
+        lesson_3_figures.draw_sharpness(one, logits[:1], 54),
+        lesson_3_figures.draw_ways(lesson_3.errors_by_way(maps, shown)),
+        lesson_3_figures.draw_errors_on_face(off, shown),
+        lesson_3_figures.draw_gains(table),
     ]
     assert all(figure.axes for figure in figures)
-    assert list(heatmaps.errors_by_part(off).index) == list(heatmaps.PARTS)
+    assert list(lesson_3.errors_by_part(off).index) == list(lesson_3.PARTS)
 
 
 def test_places_that_equal_cells_do_not_have_are_not_marked():
-    flat, sharp = lesson_3.draw_sharpness(faces(1), torch.randn(1, 68, 8, 8), 54, (0.0, 1.0)).axes
+    flat, sharp = lesson_3_figures.draw_sharpness(faces(1), torch.randn(1, 68, 8, 8), 54, (0.0, 1.0)).axes
     assert (len(flat.lines), len(sharp.lines)) == (1, 3)
 
 
 def test_a_flat_map_leaves_the_face_and_the_square_has_a_rim():
     shown = {"source": faces(), "target": faces()}
-    seen = HeatmapReader(shown, {domain: torch.zeros(3, 68, 8, 8) for domain in shown}).picture.value
+    seen = lesson_3_figures.HeatmapReader(
+        shown, {domain: torch.zeros(3, 68, 8, 8) for domain in shown}
+    ).picture.value
     drawn = np.asarray(Image.open(io.BytesIO(seen)).convert("RGB")).astype(int)
     assert np.abs(drawn - drawn.mean(2, keepdims=True)).mean() < 12  # grey: no heat over it
     picture = Image.new("RGB", (40, 40), "#E69F00")
-    _mark(ImageDraw.Draw(picture), "□", "#E69F00", 20, 20)
+    lesson_3_figures._mark(ImageDraw.Draw(picture), "□", "#E69F00", 20, 20)
     assert picture.getpixel((13, 20)) == (0, 0, 0) != picture.getpixel((14, 20))
 
 
 def test_a_slider_redraws_the_map_at_once():
     shown = {"source": faces(), "target": faces()}
-    reader = HeatmapReader(shown, {domain: torch.randn(3, 68, 8, 8) for domain in shown})
+    reader = lesson_3_figures.HeatmapReader(shown, {domain: torch.randn(3, 68, 8, 8) for domain in shown})
     before, said = reader.picture.value, reader.said.value
     reader.sharpness.value = 0.01
     assert reader.picture.value != before and "64.0 of 64 cells" in reader.said.value != said

@@ -10,8 +10,6 @@ uploads             an uploaded file -> a face crop, or why not
 newest              work beside the kernel, the newest request wins
 drawing             pictures drawn in some milliseconds
 bars                AU probabilities in HTML
-heatmap_reader      lesson 3: a landmark's map under a slider, three places read from it
-taking_apart        lesson 4: shape and texture fade, what is read of the face follows
 states              what an instrument says when it cannot show what it is for
 """
 

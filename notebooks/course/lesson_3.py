@@ -1,139 +1,181 @@
-"""Lesson 3, Where is the face?: its figures and the checks of its exercises; `heatmaps` measures."""
+"""Lesson 3, Where is the face?: places read from landmark maps, two runs compared, exercises."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
-import torch.nn.functional as F
-from matplotlib.figure import Figure
 from torch import Tensor
 
-from aubench.inspection.shown_faces import ShownFaces, luminance
-from aubench.plots.style import DOMAIN_COLOURS, face_grid, in_house_style, name_row, show_face, write_on
+from aubench.inspection.shown_faces import ShownFaces
 from aulib.losses import landmark_loss
-from aulib.model import cells_to_pixels, expected_cells
+from aulib.metrics import f1_frame
+from aulib.model import AUModel, cells_to_pixels, expected_cells
+from aulib.run import load_run
 from exercises import Verdict, exercise, right, wrong
-from heatmaps import PARTS, POINTS, WAYS, index_frames, places, spread, strength
 
-MARKS_OF_WAYS = (("s", "#E69F00", 8), ("X", "#CC79A7", 7), ("o", "#56B4E9", 5))  # as WAYS: mark, colour, size
-BETWEEN = (10.25, 7.5)  # cells, x then y: where the landmark of exercise 4 lies
+POINTS = {  # five of the 68 landmarks, "right" being the person's
+    "outer corner,\nright eye": 36,
+    "tip of\nthe nose": 30,
+    "left corner\nof the mouth": 54,
+    "chin": 8,
+    "left side\nof the jaw": 12,
+}
+CORNERS = (36, 39, 42, 45, 48, 54)  # of the eyes and of the mouth
+PARTS = {
+    "jaw line": range(0, 17),
+    "brows": range(17, 27),
+    "nose": range(27, 36),
+    "eyes": range(36, 48),
+    "mouth": range(48, 68),
+}
+WAYS = ("highest cell", "mean of the whole map", "mean around the highest cell")
+RESAMPLES = 1000
+BETWEEN = (10.25, 7.5)  # cells, x then y: where the landmark of exercise 4 is
 
 
-@in_house_style
-def draw_maps(faces: dict[str, ShownFaces], logits: dict[str, Tensor]) -> Figure:
-    """The first face of each domain: landmarks found, all maps summed, and five maps over the face.
+@torch.no_grad()
+def read_maps(model: AUModel, faces: ShownFaces, size: int = 32) -> Tensor:
+    """D_lm's answer to each face, before the soft-max: (n, 68, h, w) logits.
 
-    Over each map: its highest share of the mass in one cell.
+    Raises:
+        ValueError: the model does not know 68 landmarks, which this lesson names.
     """
-    figure, axes = face_grid(len(faces), 2 + len(POINTS), side=1.2, left=0.6, top=0.42)
-    for row, (domain, shown) in zip(axes, faces.items(), strict=True):
-        face = luminance(shown.pictures[:1])[0]
-        shape = logits[domain][:1].flatten(2).softmax(-1).view_as(logits[domain][:1])
-        found = cells_to_pixels(expected_cells(shape), shape.shape[-1], face.shape[-1])[0].numpy()
-        maps = F.interpolate(shape, face.shape, mode="nearest")[0].numpy()
-        name_row(row[0], domain, DOMAIN_COLOURS[domain])
-        show_face(row[0], shown.pictures[0].permute(1, 2, 0).numpy(), found)
-        _over(row[1], face, maps.sum(0) / maps.sum(0).max())
-        for axis, point in zip(row[2:], POINTS.values(), strict=True):
-            _over(axis, face, maps[point] / maps[point].max())
-            write_on(axis, f"{maps[point].max():.0%} in one cell", corner="top")
-    for axis, title in zip(axes[0], ["landmarks\nfound", "all maps,\nsummed", *POINTS], strict=True):
-        axis.set_title(title, fontsize=7.5, fontweight="normal", loc="center")
-    return figure
+    if model.config.num_landmarks != 68:
+        raise ValueError(f"this lesson names 68 landmarks, the model knows {model.config.num_landmarks}")
+    batches = faces.pictures.split(size)
+    return torch.cat([model.read(batch, "features")["landmark_logits"] for batch in batches])
 
 
-def _over(axis, face: np.ndarray, shown: np.ndarray) -> None:
-    show_face(axis, 0.6 * face)
-    axis.imshow(shown, cmap="inferno", vmin=0, vmax=1, alpha=np.sqrt(shown.clip(0, 1)))
+def places(logits: Tensor, way: str, sharpness: float = 1.0) -> Tensor:
+    """One place a map, three WAYS to read it: (n, K, h, w) logits -> (n, K, 2) cells, x then y.
+
+    sharpness: factor on the logits before the soft-max.
+    """
+    shape = (sharpness * logits).flatten(2).softmax(-1).view_as(logits)
+    if way == "mean around the highest cell":
+        return expected_cells(shape)
+    h, w = logits.shape[-2:]
+    if way == "highest cell":
+        peak = shape.flatten(2).argmax(-1)
+        return torch.stack([peak % w, peak // w], -1).float()
+    xs, ys = torch.arange(w, dtype=shape.dtype), torch.arange(h, dtype=shape.dtype)
+    return torch.stack([(shape.sum(2) * xs).sum(-1), (shape.sum(3) * ys).sum(-1)], -1)
 
 
-@in_house_style
-def draw_sharpness(face: ShownFaces, logits: Tensor, point: int, factors=(0.0, 0.2, 0.5, 1.0, 3.0)) -> Figure:
-    """One map under several factors on its logits, and the places that three WAYS read from it.
+def spread(logits: Tensor, sharpness: float = 1.0) -> Tensor:
+    """Over how many cells a map lies: exp of its entropy, 1 to h * w. (..., h, w) -> (...)."""
+    log_share = (sharpness * logits).flatten(-2).log_softmax(-1)
+    return (-(log_share.exp() * log_share).sum(-1)).exp()
+
+
+def strength(shape: Tensor) -> Tensor:
+    """How strongly each cell of a map is drawn: its share above that of a flat map, by the highest share.
+
+    shape: (h, w) shares that sum to 1. Returns: (h, w) in [0, 1), 0 everywhere if the map is flat.
+    """
+    return (shape - 1 / shape.numel()).clamp(min=0) / shape.max()
+
+
+def errors(logits: Tensor, faces: ShownFaces, way: str = WAYS[-1]) -> np.ndarray:
+    """(n, 68) distances of the place read from the true landmark, in % of the outer eye corners' distance."""
+    true = faces.landmarks.numpy()
+    found = cells_to_pixels(places(logits, way), logits.shape[-1], faces.pictures.shape[-1]).numpy()
+    eyes = np.linalg.norm(true[:, 36] - true[:, 45], axis=-1)
+    return 100 * np.linalg.norm(found - true, axis=-1) / eyes[:, None]
+
+
+def errors_by_way(logits: dict[str, Tensor], faces: dict[str, ShownFaces]) -> pd.DataFrame:
+    """Landmark NME x 100 of the test faces of each domain: a row each of WAYS, a column each domain."""
+    return pd.DataFrame(
+        {domain: {way: errors(logits[domain], faces[domain], way).mean() for way in WAYS} for domain in faces}
+    )
+
+
+def errors_by_part(errors_of: dict[str, np.ndarray]) -> pd.DataFrame:
+    """Mean error of each of PARTS, in % of the eye distance: a row each part, a column each domain."""
+    return pd.DataFrame(
+        {
+            domain: {part: values[:, list(points)].mean() for part, points in PARTS.items()}
+            for domain, values in errors_of.items()
+        }
+    )
+
+
+# one extraction against two
+
+
+def cost(run: str | Path) -> dict[str, float]:
+    """What a run's networks cost: parameters (R, which only draws, left out), multiply-adds of one face."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    model, _ = load_run(run)
+    parts = [part for name, part in model.named_children() if name != "decoder"]
+    size = model.config.image_size
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        model.read(torch.zeros(1, 3, size, size), "features")
+    parameters = sum(value.numel() for part in parts for value in part.parameters())
+    return {"parameters": parameters, "multiply_adds": counter.get_total_flops() // 2}
+
+
+def gains(
+    run: str | Path, other: str | Path, logits: dict[str, tuple[Tensor, Tensor]], faces: dict[str, ShownFaces]
+) -> pd.DataFrame:
+    """By how much `run` is better than `other`, with 95 % intervals over the test subjects, who are drawn
+    anew and together for both.
 
     Args:
-        face: one face.  logits: (1, K, h, w) of it.  point: which landmark.
+        logits: domain -> landmark maps of the same faces, of run and of other.
+
+    Returns:
+        a row each measure and domain: measure, domain, gain, low, high; F1-frame x 100, and landmark NME x
+        100 with its sign turned, so that above 0 is always better. NaN where undefined.
     """
-    figure, axes = face_grid(1, len(factors), side=1.5, top=0.62)
-    size, grey = face.pictures.shape[-1], luminance(face.pictures)[0]
-    for axis, factor in zip(axes[0], factors, strict=True):
-        shape = (factor * logits[0, point]).flatten().softmax(0).view(logits.shape[-2:])
-        _over(
-            axis, grey, F.interpolate(strength(shape)[None, None], (size, size), mode="nearest")[0, 0].numpy()
-        )
-        for way, (mark, colour, large) in zip(WAYS, MARKS_OF_WAYS, strict=True):
-            if not factor and way != WAYS[1]:
-                continue  # no cell is the highest
-            place = cells_to_pixels(places(logits, way, factor), logits.shape[-1], size)[0, point]
-            label = way if factor == factors[-1] else None
-            axis.plot(*place, mark, color=colour, ms=large, mec="black", mew=0.6, label=label)
-        cells = float(spread(logits[0, point], factor))
-        axis.set_title(
-            f"logits × {factor:g}\nspread over {cells:.0f} cell{'s' if round(cells) != 1 else ''}",
-            fontsize=7.5,
-            fontweight="normal",
-            loc="center",
-        )
-    figure.legend(loc="upper center", ncols=3, handletextpad=0.2)
-    return figure
+    rows = []
+    for domain in faces:
+        counts = [_f1_counts(Path(one) / f"predictions_{domain}_test.csv") for one in (run, other)]
+        people = np.arange(len(counts[0][0]))
+        f1 = [_f1_of_draws(one, _draws(len(people))) for one in counts]
+        rows.append({"measure": "F1-frame", "domain": domain} | _interval(100 * (f1[0] - f1[1])))
+        _, owner = np.unique(faces[domain].data.subjects[faces[domain].rows], return_inverse=True)
+        draws = _draws(owner.max() + 1)[:, owner]
+        nme = [draws @ errors(maps, faces[domain]).mean(1) / draws.sum(1) for maps in logits[domain]]
+        rows.append({"measure": "landmark NME", "domain": domain} | _interval(nme[1] - nme[0]))
+    return pd.DataFrame(rows).sort_values(["measure", "domain"], ignore_index=True)
 
 
-@in_house_style
-def draw_ways(table: pd.DataFrame) -> Figure:
-    """`errors_by_way`: the error of each way to read a map, in both domains."""
-    figure = Figure(figsize=(5.6, 1.7), layout="constrained")
-    axis = figure.subplots()
-    for offset, domain in zip((0.12, -0.12), table, strict=True):
-        heights = np.arange(len(table))[::-1] + offset
-        axis.plot(table[domain], heights, "o", color=DOMAIN_COLOURS[domain], label=domain)
-        for value, height in zip(table[domain], heights, strict=True):
-            axis.annotate(f"{value:.1f}", (value, height), (6, 0), textcoords="offset points", va="center")
-    axis.set_yticks(np.arange(len(table))[::-1], table.index)
-    axis.set_ylim(-0.5, len(table) - 0.5)
-    axis.set_xlim(0, 1.15 * table.to_numpy().max())
-    axis.set_xlabel("landmark NME, % of the distance of the outer eye corners")
-    axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
-    return figure
+def _f1_counts(file: Path) -> list[np.ndarray]:
+    """Hits, false alarms and misses of each subject and AU, (subjects, A) each."""
+    table = pd.read_csv(file)
+    aus = [name.removesuffix("_true") for name in table if name.endswith("_true")]
+    found = table[[f"{au}_c" for au in aus]].to_numpy() == 1
+    truth = table[[f"{au}_true" for au in aus]].to_numpy()
+    marks = (found & (truth == 1), found & (truth == 0), ~found & (truth == 1))
+    return [pd.DataFrame(mark).groupby(table["subject"].astype(str)).sum().to_numpy() for mark in marks]
 
 
-@in_house_style
-def draw_errors_on_face(errors_of: dict[str, np.ndarray], faces: dict[str, ShownFaces]) -> Figure:
-    """The mean face of each domain: each landmark as large and as bright as its mean error."""
-    figure = Figure(figsize=(6.2, 2.9), layout="constrained")
-    axes = figure.subplots(1, len(faces))
-    means = {domain: values.mean(0) for domain, values in errors_of.items()}
-    top = max(float(mean.max()) for mean in means.values())
-    for axis, (domain, shown) in zip(axes, faces.items(), strict=True):
-        points, mean = shown.landmarks.numpy().mean(0), means[domain]
-        drawn = axis.scatter(
-            *points.T, c=mean, s=4 + 60 * mean / top, cmap="viridis", vmin=0, vmax=top, lw=0.3, ec="black"
-        )
-        axis.set_title(f"{domain}: mean {mean.mean():.1f} %", color=DOMAIN_COLOURS[domain])
-        axis.set_aspect("equal")
-        axis.invert_yaxis()
-        axis.set_axis_off()
-    figure.colorbar(drawn, ax=axes, label="mean error, % of the eye distance", shrink=0.85)
-    return figure
+def _f1_of_draws(counts: list[np.ndarray], draws: np.ndarray) -> np.ndarray:
+    f1 = f1_frame(*(draws @ one for one in counts))  # (R, A)
+    defined = ~np.isnan(f1)
+    with np.errstate(invalid="ignore"):
+        return np.where(defined, f1, 0).sum(1) / defined.sum(1)
 
 
-@in_house_style
-def draw_gains(table: pd.DataFrame) -> Figure:
-    """`gains`: one extraction against two copies, right of the line where sharing is better."""
-    figure = Figure(figsize=(6.4, 1.5), layout="constrained")
-    figure.get_layout_engine().set(wspace=0.1)  # or numbers of neighbouring axes touch
-    axes = figure.subplots(1, 2, sharey=True)
-    for axis, (measure, rows) in zip(axes, table.groupby("measure"), strict=True):
-        for height, row in enumerate(rows.sort_values("domain", ascending=False).itertuples()):
-            colour = DOMAIN_COLOURS[row.domain]
-            axis.plot([row.low, row.high], [height, height], color=colour, lw=2)
-            axis.plot(row.gain, height, "o", color=colour)
-        axis.axvline(0, color="#444444", lw=0.8, ls="--")
-        axis.set_yticks([0, 1], ["target", "source"])
-        axis.set_ylim(-0.6, 1.6)
-        axis.set_title(measure)
-        axis.set_xlabel("gain of sharing, points" if measure == "F1-frame" else "fall of the error, points")
-    return figure
+def _draws(people: int) -> np.ndarray:
+    """How often each subject is drawn, (1 + RESAMPLES, people); row 0 has each once."""
+    drawn = np.random.default_rng(0).multinomial(people, np.full(people, 1 / people), RESAMPLES)
+    return np.concatenate([np.ones((1, people)), drawn])
+
+
+def _interval(values: np.ndarray) -> dict[str, float]:
+    low, high = np.nanquantile(values[1:], [0.025, 0.975]) if not np.isnan(values).all() else (np.nan,) * 2
+    return {"gain": values[0], "low": low, "high": high}
+
+
+def verdict_of(low: float, high: float) -> str:
+    """What an interval of a gain says: "better", "worse" or "cannot tell" (NaN too)."""
+    return "better" if low > 0 else "worse" if high < 0 else "cannot tell"
 
 
 # checks of the exercises
@@ -163,7 +205,7 @@ def check_flat(answer, logits: Tensor) -> Verdict:
 
 @exercise(f"the name of a part, one of {', '.join(PARTS)}")
 def check_hardest(answer, table: pd.DataFrame) -> Verdict:
-    """Which part of the face is found worst on target faces; table: `heatmaps.errors_by_part`."""
+    """Which part of the face is found worst on target faces; table: `errors_by_part`."""
     if answer not in table.index:
         return wrong(f"{answer!r} is no part of this table; it has {', '.join(table.index)}.")
     errors, worst = table["target"], table["target"].idxmax()
@@ -263,11 +305,11 @@ def check_shares(answer) -> Verdict:
 
 @exercise("a function from `low, high` to 'better', 'worse' or 'cannot tell'")
 def check_verdict(answer: Callable, table: pd.DataFrame) -> Verdict:
-    """What an interval of a gain says, tried on made-up intervals and on this run's (`heatmaps.gains`)."""
+    """What an interval of a gain says, tried on made-up intervals and on this run's (`gains`)."""
     words = ("better", "worse", "cannot tell")
     measured = [(row.low, row.high) for row in table.dropna().itertuples()]
     for low, high in [(0.5, 2.0), (-3.0, -1.0), (-1.0, 4.0), (-4.0, 1.0), *measured]:
-        said, truth = answer(low, high), index_frames(low, high)
+        said, truth = answer(low, high), verdict_of(low, high)
         if said not in words:
             return wrong(
                 f"({low:g}, {high:g}) gave {said!r}; wanted is one of {', '.join(map(repr, words))}."
