@@ -108,7 +108,7 @@ class TestPairedDifferences:
             summary = differences_of(tmp_path / last, {name: [0.5] for name in names})
             assert statistics.usual_reference(summary) == last
             names.remove(last)
-        with pytest.raises(ValueError, match="name one of"):
+        with pytest.raises(ValueError, match="choose a reference"):
             statistics.usual_reference(differences_of(tmp_path / "none", {"adld": [0.5]}))
 
 

@@ -18,11 +18,11 @@ ABOVE, BELOW, UNSURE = "#0072B2", "#D55E00", "#666666"  # Okabe & Ito
 def draw_ladder(summary: Summary, differences: pd.DataFrame, measure: str = "f1") -> Figure:
     """Each variant's seeds and mean, and its paired difference from the reference with the 95 % interval.
 
-    Filled marks are differences that survive Holm's correction; what lies far out of the picture is written
-    at its edge, with the lowest and highest seed or the interval.
+    Filled marks are significant after Holm's correction. A value far outside the range is written at the
+    edge, with the lowest and highest seed or the interval.
 
     Args:
-        differences: `comparisons.paired_differences` against one reference.
+        differences: `statistics.paired_differences` against one reference.
 
     Raises:
         ValueError: no differences of this measure.
@@ -56,7 +56,7 @@ def draw_ladder(summary: Summary, differences: pd.DataFrame, measure: str = "f1"
     right.axvline(0, color="black", linewidth=0.9)
     left.set_yticks(range(len(variants)), variants)
     left.set_ylim(len(variants) - 0.5, -0.5)
-    left.set_xlabel(f"{MEASURE_NAMES.get(measure, measure)} x 100\na dot a seed, bar their mean")
+    left.set_xlabel(f"{MEASURE_NAMES.get(measure, measure)} x 100\none dot per seed, bar: their mean")
     right.set_xlabel("paired difference, 95 % interval over seeds\nfilled: p < 0.05 after Holm")
     left.set_title("target test")
     right.set_title(f"minus {reference}")
@@ -116,7 +116,7 @@ def draw_differences_per_au(differences: pd.DataFrame, measure: str = "f1", labe
     The mean's column has numbers, bold where they survive it.
 
     Args:
-        differences: of `comparisons`.  label: the column that names the rows, "variant" or "about".
+        differences: of `statistics`.  label: the column that names the rows, "variant" or "about".
 
     Raises:
         ValueError: no differences of this measure.

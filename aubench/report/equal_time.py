@@ -1,8 +1,8 @@
-"""Equal steps or equal wall-clock time: on which terms a study was run, and how to get the other.
+"""Equal steps or equal wall-clock time: which of the two a study compares at, and a plan for the other.
 
-A schedule is cut to its number of steps (warm-up, ramps, decay), so equal time wants runs of their own: a
-long run's state in the middle is not what a short run ends with. The second study is the first with steps of
-each variant's own.
+A schedule (warm-up, ramps, decay) is fitted to its number of steps, so a comparison at equal time needs runs
+of its own: the state in the middle of a long run differs from the end of a short one. The second study has
+the variants of the first, each with its own number of steps.
 """
 
 from pathlib import Path
@@ -15,7 +15,7 @@ UNEQUAL = "unequal steps and time"
 
 
 def footing(summary: Summary, variants: set[str]) -> str:
-    """On which terms variants are compared, from what was run: "equal steps", "equal time" or neither.
+    """What the variants have in common: "equal steps", "equal time" or UNEQUAL.
 
     Times are equal if no mean over seeds is more than a tenth above another.
     """
@@ -30,10 +30,10 @@ def find_equal_time(study: str | Path, said: str = "") -> Summary | None:
 
     Args:
         study: as in `summaries.find_summary`.
-        said: where it is, likewise; if not said, <study>_equal_time is looked for beside the study.
+        said: the second study, as in `find_summary`; if empty, <study>_equal_time next to the study.
 
     Raises:
-        FileNotFoundError: said, and not there.
+        FileNotFoundError: `said` is given and does not exist.
     """
     if said:
         return find_summary(said)
@@ -49,13 +49,11 @@ def find_equal_time(study: str | Path, said: str = "") -> Summary | None:
 def steps_at_equal_time(summary: Summary, reference: str) -> dict[str, int]:
     """Steps that give every variant the time that the reference's steps took it.
 
-    A schedule is cut to its number of steps (warm-up, ramps, decay), so equal time wants runs of their own:
-    a long run's state in the middle is not what a short run ends with. A step's cost is the least of a
-    variant's seeds, measured on one machine: what else ran there only ever adds. A bound that saw target
-    labels keeps the steps it needs.
+    The cost of a step is the minimum over a variant's seeds, measured on one machine: other work there only
+    adds to it. A bound that uses target labels keeps its steps.
 
     Raises:
-        ValueError: no such variant, or no cost known of one.
+        ValueError: no such variant, or the cost of a variant's step is unknown.
     """
     cost = summary.seeds_of("seconds_per_step").min()
     if unknown := sorted({reference, *summary.variants} - set(cost.index)):
@@ -70,7 +68,7 @@ def steps_at_equal_time(summary: Summary, reference: str) -> dict[str, int]:
 def equal_time_plan(plan: str | Path, summary: Summary, reference: str) -> str:
     """The YAML of the second study: the first one's variants with their steps at equal time.
 
-    Variants that have no run yet are left out: what a step of theirs costs is not known.
+    Variants without a run are left out, because the cost of their step is unknown.
 
     Args:
         plan: the first study's YAML, with named variants.

@@ -55,7 +55,7 @@ class Contrast:
 
 
 def against(summary: Summary, reference: str) -> list[Contrast]:
-    """Every variant against one, bounds that saw target labels (oracle) left out.
+    """Every variant minus one reference, without the bounds that use target labels (oracle).
 
     Raises:
         ValueError: the study has no such variant.
@@ -70,7 +70,7 @@ def against(summary: Summary, reference: str) -> list[Contrast]:
 
 
 def usual_reference(summary: Summary) -> str:
-    """What variants are measured against unless told: the two plain supervisors, else the lower bound.
+    """The default reference: the two plain supervisors, else the lower bound.
 
     Raises:
         ValueError: the study has none of them.
@@ -78,13 +78,16 @@ def usual_reference(summary: Summary) -> str:
     for name in ("contrastive", "source-only"):
         if name in summary.variants:
             return name
-    raise ValueError(f"study {summary.study!r} has no usual reference, name one of {summary.variants}")
+    raise ValueError(
+        f"study {summary.study!r} has neither variant contrastive nor source-only; "
+        f"choose a reference: one of {summary.variants}"
+    )
 
 
 def supervisor_contrasts(summary: Summary) -> list[Contrast]:
-    """Pairs of variants, at equal steps or time, that differ in one supervisor alone, with it minus without.
+    """Pairs of variants, at equal steps or time, that differ in one supervisor only: with it minus without.
 
-    For the ladder: each of the four on top of the two, and all six against those that leave it out.
+    In the ladder: each of the four added to the two, and all six minus those that leave one out.
     """
     found = []
     for name in SUPERVISORS:
@@ -116,7 +119,7 @@ def _differing_by(summary: Summary, supervisors: set[str]) -> list[tuple[str, st
 
 
 def _without_supervisors(settings: dict) -> dict:
-    """Everything else that made the runs; a method's name is only a name for it, steps are `footing`'s."""
+    """All other settings of the runs; `footing` compares steps, and the method's name is only a name."""
     rest = {key: value for key, value in settings.items() if key not in ("method", "supervisors", "steps")}
     rest["weights"] = {key: value for key, value in rest.get("weights", {}).items() if key not in SUPERVISORS}
     return rest
@@ -270,11 +273,12 @@ def paired_differences(summary: Summary, contrasts: list[Contrast], measures: li
 def effects_of_supervisors(summary: Summary, measures: list[str]) -> pd.DataFrame:
     """What each supervisor adds, averaged over the contrasts that differ in it alone, seed by seed.
 
-    Averaging "alone on top of the two" with "left out of the six" uses every run that speaks of the
-    supervisor; the interval is over seeds, as in `paired_differences`.
+    Averaging "added to the two" with "left out of the six" uses every run that is informative about the
+    supervisor. The interval is over seeds, as in `paired_differences`.
 
     Returns:
-        its columns, with the supervisor as `about`, and `contrasts`, how many were averaged.
+        the columns of `paired_differences`, with the supervisor as `about`, and `contrasts`,
+        the number of averaged pairs.
     """
     rows = []
     by_supervisor: dict[str, list[Contrast]] = {}
@@ -296,22 +300,17 @@ def effects_of_supervisors(summary: Summary, measures: list[str]) -> pd.DataFram
 
 
 def one_family(summary: Summary, contrasts: list[Contrast], measures: list[str]) -> pd.DataFrame:
-    """`paired_differences` of means alone, in which all contrasts on all measures are one family."""
+    """`paired_differences` of means over AUs; all contrasts on all measures are one family."""
     table = paired_differences(summary, contrasts, measures)
     table = table[table["au"] == MEAN]
     return table.assign(p_holm=holm(table["p"].to_numpy(dtype=float)), family=table["p"].notna().sum())
 
 
-def changes_inside(summary: Summary, measures: list[str]) -> pd.DataFrame:
-    """What the four together change in each of some measures, without AUs; the measures are one family."""
-    return one_family(summary, the_four(summary), measures)
-
-
 def detectable(low: float, high: float, seeds: int, comparisons: int = 1, power: float = 0.8) -> float:
-    """The effect that would be found with this probability, by the spread behind an interval of `t_interval`.
+    """The effect that is found with probability `power`, given the spread behind an interval of `t_interval`.
 
-    Found is p < 0.05 / comparisons, two-sided: what Holm asks of the least of so many p-values. By the
-    noncentral t with seeds - 1 degrees of freedom; in the interval's unit, NaN without an interval.
+    Found means p < 0.05 / comparisons, two-sided: Holm's threshold for the smallest p-value. Computed by the
+    noncentral t with seeds - 1 degrees of freedom, in the interval's unit; NaN without an interval.
     """
     if not high > low:
         return 0.0 if high == low else np.nan
@@ -340,7 +339,7 @@ def _row(contrast: Contrast, measure: str, au: str, differences: pd.Series) -> d
 def t_interval(values: np.ndarray, level: float = LEVEL) -> tuple[float, float, float, float]:
     """Mean of (n,) values, its interval by Student's t with n - 1 degrees of freedom, and p of "it is 0".
 
-    NaN for what one value alone, or none, cannot say. Values that are all equal give an interval of width 0.
+    Interval and p are NaN for one value, all are NaN for none. Equal values give an interval of width 0.
     """
     n = len(values)
     if n < 2:

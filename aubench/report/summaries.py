@@ -1,7 +1,7 @@
 """A study's finished runs -> one small summary: every score of every seed, curves and cost; and back.
 
-The summary is what tables, figures and the answer are made from, and what is committed: a fresh clone
-reads `results/NAME.json` where the machine that ran the study reads the run folders.
+Tables, figures and verdicts are made from the summary, which is committed: a fresh clone reads
+`results/NAME.json`, the machine that ran the study reads the run folders.
 """
 
 import json
@@ -55,7 +55,7 @@ class Summary:
         return sorted(set(self.values["au"]) - {MEAN})
 
     def measures(self, start: str = "") -> list[str]:
-        """What was measured of any variant, of those names that start so."""
+        """Names of the measures that start with `start`."""
         return [name for name in dict.fromkeys(self.values["measure"]) if name.startswith(start)]
 
     def seeds_of(self, measure: str, au: str = MEAN) -> pd.DataFrame:
@@ -73,8 +73,8 @@ def summarise_runs(
 ) -> Summary:
     """The finished runs directly below a study's folder, each named `<variant>-seed<n>...`.
 
-    Of several finished runs of a variant and seed (made by older code, say) the one started last counts. Runs
-    of folds, `<variant>-seed<n>.<fold>...`, become their mean; a seed that lacks a fold has no values.
+    Of several finished runs of a variant and seed the one started last counts. Runs of folds,
+    `<variant>-seed<n>.<fold>...`, become their mean; a seed that lacks a fold has no values.
 
     Args:
         order: variants in reading order; if not given, methods go up the ladder.
@@ -134,7 +134,7 @@ def summarise_runs(
 
 
 def variant_of(run: Path) -> str:
-    """The variant in a run folder's name, `<variant>-seed<n>` with or without fold and key behind it."""
+    """The variant in a run folder's name: `<variant>-seed<n>`, optionally followed by fold and key."""
     found = RUN_NAME.fullmatch(run.name)
     return found[1] if found else run.name
 
@@ -157,7 +157,7 @@ def how_it_was_made(run: Path) -> dict:
 
 
 def is_bound(settings: dict) -> bool:
-    """Whether a variant learned from target labels: it bounds the others and does not compete."""
+    """Whether a variant learned from target labels, so that it is a bound and is not ranked."""
     method = METHODS.get(settings.get("method", ""))
     return method is not None and method.labels_from_target
 
@@ -268,5 +268,5 @@ def find_summary(study: str | Path, results: str | Path = "results") -> Summary:
 
 
 def short(value: float, digits: int = DIGITS) -> float | None:
-    """A value as it is committed, with so many significant digits; None where it is not finite."""
+    """A value with `digits` significant digits, as in the committed JSON; None if it is not finite."""
     return None if not np.isfinite(value) else float(f"{value:.{digits}g}")

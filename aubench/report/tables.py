@@ -1,7 +1,7 @@
 """A study's scores as the table of a paper: Markdown, LaTeX (booktabs) or CSV.
 
 Means over seeds with the lowest and the highest seed; the best of a column bold, the second
-underlined. Bounds that saw target labels (oracle) stand in the table but do not compete.
+underlined. Bounds that use target labels (oracle) are shown but not ranked.
 """
 
 import re
@@ -73,8 +73,8 @@ def study_table(
 def ladder(summary: Summary, reference: str, equal_time: Summary | None = None) -> str:
     """Every variant with its F1 and its paired difference from the reference, as Markdown.
 
-    The difference has its 95 % interval over seeds and a star where it survives Holm's correction; beside
-    it the one at equal wall-clock time, where that was run.
+    The difference has its 95 % interval over seeds, and a star if it is significant after Holm's correction;
+    the next column is the difference at equal wall-clock time, if that was run.
 
     Raises:
         ValueError: the study has no such variant.
@@ -215,7 +215,7 @@ def caption(summary: Summary, per_au: str = "") -> str:
 
 
 def of_folds(summary: Summary) -> str:
-    """That a seed's score is a mean over folds, and which seeds are left out for want of one."""
+    """Says that a seed's score is a mean over folds, and which seeds lack a fold."""
     if not summary.folds:
         return ""
     lacking = [text for text in summary.missing if "no run of fold" in text]
@@ -268,5 +268,5 @@ def latex(head: list[str], rows: list[list], note: str, label: str) -> str:
 
 
 def escaped(text: str) -> str:
-    """Text with LaTeX's special characters made harmless."""
+    """Text with LaTeX's special characters escaped."""
     return "".join(SPECIAL.get(character, character) for character in text)
