@@ -106,7 +106,7 @@ class TestStudy:
         "old, new, complaint",
         [
             ("folds: bp4d-3fold", "folds: bp4d-4fold", "folds: no protocol 'bp4d-4fold'; there are bp4d"),
-            ("source: data/bp4d", "source: b#adld/source", "variant 'plain': b#adld/source already names adld"),
+            ("source: data/bp4d", "source: b#adld/source", "variant 'plain': b#adld/source .* adld"),
             ("source: data/bp4d, target: data/bp4d, ", "", "variant 'plain': .* needs source and target"),
             ("steps: 2", "steps: 2, protocol: adld/target", "protocol 'adld/target' and folds"),
             ("folds: bp4d-3fold", "", "no complaint"),
