@@ -36,30 +36,39 @@ class Objective:
         return au_occurrence_loss(logits, occurrence, self.au_weight, self.pos_weight)
 
 
-Term = Callable[[AUModel, Objective, dict, dict, dict], Tensor]
-"""(model, objective, outputs, source batch, target batch) -> (); only the source has `occurrence`."""
+Term = Callable[[AUModel, Objective, dict, dict, dict, Projections | None], Tensor]
+"""(model, objective, outputs, source batch, target batch, projections) -> ().
+
+Only the source has `occurrence`. Projections are None in steps without the two rounds."""
+
+
+def _au(logits_key: str) -> Term:
+    def term(model, objective, outputs, source, target, project):
+        return objective.au_loss(outputs[logits_key], source["occurrence"])
+
+    return term
 
 
 def _landmarks(outputs_key: str, domain: str) -> Term:
-    def term(model, objective, outputs, source, target):
+    def term(model, objective, outputs, source, target, project):
         batch = source if domain == "source" else target
         return landmark_loss(outputs[outputs_key], batch["landmarks"], batch["image"].shape[-1])
 
     return term
 
 
-def _landmarks_swapped(model, objective, outputs, source, target):
+def _landmarks_swapped(model, objective, outputs, source, target, project):
     size = source["image"].shape[-1]
     on_target = landmark_loss(outputs["landmarks_swapped_t"], source["landmarks"], size)  # F~^t carries l^s
     return 0.5 * (on_target + landmark_loss(outputs["landmarks_swapped_s"], target["landmarks"], size))
 
 
-def _flatness(model, objective, outputs, source, target):
+def _flatness(model, objective, outputs, source, target, project):
     texture = torch.cat([outputs["texture_s"], outputs["texture_t"]])
     return flatness_loss(log_attention(model.landmark_adversary(texture)))
 
 
-def _fooling(model, objective, outputs, source, target):
+def _fooling(model, objective, outputs, source, target, project):
     fake_s, fake_t = (
         model.source_adversary(outputs["swapped_s"]),
         model.target_adversary(outputs["swapped_t"]),
@@ -70,7 +79,7 @@ def _fooling(model, objective, outputs, source, target):
 def _l1(first: str, second: str) -> Term:
     """Mean of both domains; the first round is the (detached) target of the second."""
 
-    def term(model, objective, outputs, source, target):
+    def term(model, objective, outputs, source, target, project):
         return 0.5 * sum(
             (outputs[f"{second}_{d}"] - outputs[f"{first}_{d}"].detach()).abs().mean() for d in "st"
         )
@@ -79,10 +88,10 @@ def _l1(first: str, second: str) -> Term:
 
 
 def _aligned(name: str) -> Term:
-    def term(model, objective, outputs, source, target):
+    def term(model, objective, outputs, source, target, project):
         return alignment_term(
             SUPERVISORS[name],
-            outputs["projections"],
+            project,
             objective.alignment,
             objective.negatives,
             objective.temperature,
@@ -93,14 +102,16 @@ def _aligned(name: str) -> Term:
 
 
 PLAIN_TERMS: dict[str, Term] = {
-    "au_source": lambda m, o, out, source, target: o.au_loss(out["au_s"], source["occurrence"]),
+    "au_source": _au("au_s"),
     "landmarks_source": _landmarks("landmarks_s", "source"),
     "landmarks_target": _landmarks("landmarks_t", "target"),
-    "domain": lambda m, o, out, source, target: domain_loss(out["domain_s"], out["domain_t"]),
+    "domain": lambda m, o, out, source, target, project: domain_loss(out["domain_s"], out["domain_t"]),
 }
 ROUND_TERMS: dict[str, Term] = {
-    "au_swapped": lambda m, o, out, source, target: o.au_loss(out["au_swapped_t"], source["occurrence"]),
-    "au_self": lambda m, o, out, source, target: o.au_loss(out["au_self_s"], source["occurrence"]),
+    "au_swapped": lambda m, o, out, source, target, project: o.au_loss(
+        out["au_swapped_t"], source["occurrence"]
+    ),
+    "au_self": _au("au_self_s"),
     "landmarks_swapped": _landmarks_swapped,
     "texture_flatness": _flatness,
     "feature_adversary": _fooling,
@@ -127,10 +138,9 @@ def loss_terms(
 ) -> dict[str, Tensor]:
     """Every unweighted term the objective weighs and this step can compute, by name."""
     available = TERMS if separate else PLAIN_TERMS
-    if separate:
-        outputs = outputs | {"projections": Projections(outputs, model.projectors)}
+    project = Projections(outputs, model.projectors) if separate else None
     return {
-        name: available[name](model, objective, outputs, source, target)
+        name: available[name](model, objective, outputs, source, target, project)
         for name, weight in objective.weights.items()
         if name in available and weight > 0
     }

@@ -177,7 +177,7 @@ def train_run(
         faces["target", "train"].without_labels() if rung.uses_target else None,
         (validation, labelled.subjects[validation.rows]),
         out, precision, progress,
-        shared_starts=cache_root() / "starts",
+        warm_starts=cache_root() / "starts",
     )  # fmt: skip
     if distributed.rank():
         return {}

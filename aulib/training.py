@@ -9,7 +9,7 @@ import math
 import signal
 import threading
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,9 +18,10 @@ import torch
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm.auto import tqdm
 
-from aulib import distributed
+from aulib import distributed, warm_start
 from aulib.batches import Faces, take_batch
 from aulib.evaluate import predict_batches, score_predictions
+from aulib.files import atomic_file
 from aulib.methods import Method, Preset
 from aulib.model import ADVERSARIES, GENERATING, AUModel
 from aulib.objective import (
@@ -31,7 +32,6 @@ from aulib.objective import (
     loss_terms,
     weigh,
 )
-from aulib.warm_start import WarmStart
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -40,6 +40,7 @@ SELECT_FROM = 0.7  # the best of the evaluations in the last 30 % of the steps i
 EVALUATIONS = 4
 DECODED_FACES = 1  # of each domain and step; the image decoder is only there to look at
 LOG_EVERY = 10
+PROGRESS = ("step", "log", "spent", "best", "best_score", "best_step")  # of a TrainState
 MEASUREMENTS = 3  # of the gradient's shares, evenly over the steps with all terms; one costs about two steps
 
 
@@ -104,8 +105,11 @@ def make_optimizers(model: AUModel, preset: Preset) -> dict[str, torch.optim.Opt
 
 
 @dataclass
-class Run:
-    """The moving parts of one training run."""
+class TrainState:
+    """One training run: its players, and how far it has come.
+
+    spent: seconds of training when it was saved.  best: weights of the best evaluation so far.
+    """
 
     fabric: "Fabric"
     model: torch.nn.Module
@@ -114,47 +118,78 @@ class Run:
     objective: Objective
     preset: Preset
     schedule: Schedule
+    step: int = 0
+    log: list[dict] = field(default_factory=list)
+    spent: float = 0.0
+    best: dict | None = None
+    best_score: float = float("-inf")
+    best_step: int = -1
 
     @property
     def networks(self) -> AUModel:
         return self.model.module if hasattr(self.model, "module") else self.model
 
+    def keep_best(self, model: AUModel, score: float) -> None:
+        """Keep the weights if the score is the best so far; NaN (no F1 is defined) is below every score."""
+        score = float("-inf") if math.isnan(score) else score
+        if score > self.best_score or self.best is None:
+            self.best = {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
+            self.best_score, self.best_step = score, self.step
+
+    def state_dict(self) -> dict:
+        return {name: getattr(self, name) for name in PROGRESS} | {
+            "model": self.networks.state_dict(),
+            "average": None if self.average is None else self.average.state_dict(),
+            "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
+        }
+
+    def load_state_dict(self, state: dict) -> None:
+        for name in PROGRESS:
+            setattr(self, name, state[name])
+        self.networks.load_state_dict(state["model"])
+        if self.average is not None:
+            self.average.load_state_dict(state["average"])
+        for name, optimizer in self.optimizers.items():
+            optimizer.load_state_dict(state["optimizers"][name])
+
 
 def train_step(
-    run: Run, source: dict, target: dict | None, step: int, measure: bool = False
+    state: TrainState, source: dict, target: dict | None, step: int, measure: bool = False
 ) -> dict[str, float]:
     """Update every player once; return the unweighted terms and the objective, for the log.
 
     measure: each term's share of the gradient as well (`share.NAME`).
     """
-    model, objective, preset = run.networks, run.objective, run.preset
+    model, objective, preset = state.networks, state.objective, state.preset
     # dropout: a function of (seed, step), and another in each process
-    torch.manual_seed((run.schedule.seed * 1_000_003 + step) * distributed.world_size() + distributed.rank())
-    factor = run.schedule.rate_factor(step, preset.schedule)
-    for optimizer in run.optimizers.values():
+    torch.manual_seed(
+        (state.schedule.seed * 1_000_003 + step) * distributed.world_size() + distributed.rank()
+    )
+    factor = state.schedule.rate_factor(step, preset.schedule)
+    for optimizer in state.optimizers.values():
         for group in optimizer.param_groups:
             group["lr"] = group["peak_rate"] * factor
-    ramp = ramp_at(step, run.schedule.steps, preset) if model.config.separates else 0.0
+    ramp = ramp_at(step, state.schedule.steps, preset) if model.config.separates else 0.0
 
     # 1. the networks, adversaries frozen
     _freeze(model, ADVERSARIES, True)
     images = source["image"] if target is None else torch.cat([source["image"], target["image"]])
     # what Fabric's wrapper returns refuses torch.autograd.grad where precision is mixed
-    forward = run.networks if measure else run.model
-    with run.fabric.autocast():
+    forward = state.networks if measure else state.model
+    with state.fabric.autocast():
         outputs = forward(images, len(source["image"]), ramp > 0, finds_landmarks(objective.weights))
         terms = loss_terms(model, objective, outputs, source, target, separate=ramp > 0)
     weighted = weigh(terms, objective.weights, ramp, step)
     shares = gradient_shares(model, weighted) if measure else {}
     total = sum(weighted.values())
-    _update(run, "networks", total)
+    _update(state, "networks", total)
     _freeze(model, ADVERSARIES, False)
 
     # 2. the adversaries, on stopped gradients
     if ramp > 0:
-        with run.fabric.autocast():
+        with state.fabric.autocast():
             loss = adversary_loss(model, outputs, source, target)
-        _update(run, "adversaries", loss)
+        _update(state, "adversaries", loss)
         terms["adversaries"] = loss
 
     # 3. the image decoder, on stopped gradients
@@ -163,12 +198,12 @@ def train_step(
     pictures = torch.cat(
         [outputs["inputs"][: len(source["image"])][few], outputs["inputs"][len(source["image"]) :][few]]
     )
-    with run.fabric.autocast():
+    with state.fabric.autocast():
         terms["decoder"] = (model.decoder(features) - pictures).abs().mean()
-    _update(run, "decoder", terms["decoder"])
+    _update(state, "decoder", terms["decoder"])
 
-    if run.average is not None:
-        run.average.update_parameters(model)
+    if state.average is not None:
+        state.average.update_parameters(model)
     terms["total"] = total
     values = distributed.mean(torch.stack([term.detach().float() for term in terms.values()])).tolist()
     return dict(zip(terms, values, strict=True)) | shares
@@ -180,14 +215,14 @@ def _freeze(model: AUModel, names: tuple[str, ...], frozen: bool) -> None:
             getattr(model, name).requires_grad_(not frozen)
 
 
-def _update(run: Run, player: str, loss: torch.Tensor) -> None:
-    optimizer = run.optimizers[player]
+def _update(state: TrainState, player: str, loss: torch.Tensor) -> None:
+    optimizer = state.optimizers[player]
     optimizer.zero_grad()
-    run.fabric.backward(loss)
+    state.fabric.backward(loss)
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     distributed.average_gradients(parameters)
     if player == "networks":
-        torch.nn.utils.clip_grad_norm_(parameters, run.preset.gradient_clip)
+        torch.nn.utils.clip_grad_norm_(parameters, state.preset.gradient_clip)
     optimizer.step()
 
 
@@ -204,16 +239,17 @@ def fit(
     precision: str,
     progress: bool = True,
     stop_after: int | None = None,
-    shared_starts: Path | None = None,
+    warm_starts: Path | None = None,
 ) -> tuple[AUModel, list[dict], dict]:
-    """Train to the end of the schedule, from `out_dir`/fit/last.ckpt if there is one of the same settings.
+    """Train to the end of the schedule; resume from `out_dir`/fit/last.ckpt if it exists.
 
     Args:
         source: labelled faces (of the target domain for an oracle).  target: unlabelled faces, or None.
         validation: labelled faces with their subjects; the best evaluation of the last 30 % of the steps is
             kept.
-        stop_after: stop (and save) after that many steps of this call, as an interrupt would.
-        shared_starts: folder in which runs find the steps that they share (shared_start.py), or None.
+        stop_after: stop and save after that many steps of this call, as an interrupt would.
+        warm_starts: folder with the states that runs share before their rounds begin (warm_start.py), or
+            None.
 
     Returns:
         the selected model, the log (a row each LOG_EVERY steps and at evaluations), and {"selected_step",
@@ -221,85 +257,112 @@ def fit(
 
     Raises:
         FloatingPointError: a term is not finite.  KeyError: target faces carry AU labels.
+        ValueError: the checkpoint in `out_dir` is of other settings.
     """
     if target is not None and target.occurrence is not None:
         raise KeyError("target faces carry AU labels; training must not see them")
-    fabric = distributed.start(precision)
-    average = (
-        AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(preset.average)) if preset.average else None
+    state = start_state(model, preset, objective, schedule, precision)
+    device = state.fabric.device
+    settings = fingerprint(state, method, source, target, precision)
+    checkpoint = out_dir / "fit" / "last.ckpt"
+    evaluate_at = evaluation_steps(schedule.steps)
+    rounds_begin = math.ceil(preset.separation_starts * schedule.steps) if method.separates else 0
+    all_terms = (
+        math.ceil((preset.separation_starts + preset.ramp) * schedule.steps) if method.separates else 0
     )
-    optimizers = make_optimizers(model, preset)
-    if distributed.world_size() == 1:
-        wrapped, *_ = fabric.setup(model, *optimizers.values(), move_to_device=True)
-    else:  # DistributedDataParallel knows of one backward pass a step and one forward, we have three players
-        wrapped = fabric.to_device(model)
-        distributed.share_statistics(model)
-        shared_starts = None  # another run could make one between two processes' looks
-    if average is not None:
-        average.to(fabric.device)
-    objective = Objective(
-        **{
-            **objective.__dict__,
-            "au_weight": objective.au_weight.to(fabric.device),
-            "pos_weight": objective.pos_weight.to(fabric.device),
-        }
-    )
-    run = Run(fabric, wrapped, average, optimizers, objective, preset, schedule)
-    state = Progress(out_dir / "fit", fingerprint(run, method, source, target, precision))
-    evaluate_at = {
-        round(schedule.steps * (SELECT_FROM + (1 - SELECT_FROM) * i / (EVALUATIONS - 1)))
-        for i in range(EVALUATIONS)
-    }
-    begin = math.ceil(preset.separation_starts * schedule.steps) if method.separates else 0
-    complete = (preset.separation_starts + preset.ramp) * schedule.steps if method.separates else 0
-    measured = measured_at(schedule.steps, math.ceil(complete))
-    shared = WarmStart(
-        run, state.settings, [source, target], shared_starts, begin if begin < min(evaluate_at) else 0
-    )
-    state.load(run)
-    shared.take_up(run, state)
+    measured = measured_at(schedule.steps, all_terms)
+
+    shared = None  # the file of the state at `rounds_begin`; several processes would race for it
+    if warm_starts is not None and 0 < rounds_begin < min(evaluate_at) and distributed.world_size() == 1:
+        key = warm_start.key_of(settings, [source, target], state.networks.state_dict(), device.type)
+        shared = warm_starts / f"{key}.ckpt"
+    if checkpoint.exists():
+        state.load_state_dict(read_checkpoint(checkpoint, settings, device))
+    if shared is not None and state.step == 0 and shared.exists():
+        state.load_state_dict(warm_start.load(shared, state.state_dict(), device))
+
     epoch = max(1, round(len(source) / schedule.batch_size))
-    progress = progress and distributed.rank() == 0
-    bar = tqdm(total=schedule.steps, initial=state.step, desc="training", disable=not progress, mininterval=1)
-    wrapped.train()
-    started = time.perf_counter()
-    first, whole = state.step, True
+    last = schedule.steps if stop_after is None else min(schedule.steps, state.step + stop_after)
+    started = time.perf_counter() - state.spent
+
+    def save() -> None:
+        state.spent = time.perf_counter() - started
+        if distributed.rank() == 0:
+            write_checkpoint(checkpoint, settings, state.state_dict())
+
+    hidden = not progress or distributed.rank() > 0
+    bar = tqdm(total=schedule.steps, initial=state.step, desc="training", disable=hidden, mininterval=1)
+    state.model.train()
+    step_done = True
     try:
         with HeldInterrupt() as interrupt:
-            while state.step < schedule.steps and (stop_after is None or state.step - first < stop_after):
-                step, whole = state.step, False
+            while state.step < last:
+                step, step_done = state.step, False
                 batches = [
-                    None if faces is None else _take(faces, preset, schedule, step, salt, fabric.device)
+                    None if faces is None else _take(faces, preset, schedule, step, salt, device)
                     for salt, faces in enumerate((source, target))
                 ]
-                logged = train_step(run, *batches, step, step in measured)
+                logged = train_step(state, *batches, step, step in measured)
                 state.step += 1
                 bar.update()
                 if step % LOG_EVERY == 0 or step in measured:
-                    seconds = time.perf_counter() - started + state.spent
-                    state.log.append({"step": step, "seconds": seconds} | logged)
+                    state.log.append({"step": step, "seconds": time.perf_counter() - started} | logged)
                 if state.step in evaluate_at:
-                    selected = average.module if average is not None else run.networks
-                    score = validation_f1(selected, validation, method)
-                    state.log.append({"step": step, "validation_f1": score})
-                    state.keep_best(selected, score)
-                    wrapped.train()
-                whole = True
-                shared.keep(run, state, time.perf_counter() - started)
+                    evaluate(state, validation, method)
+                step_done = True
+                if shared is not None and state.step == rounds_begin and not shared.exists():
+                    state.spent = time.perf_counter() - started
+                    warm_start.save(shared, state.state_dict())
                 interrupt.raise_if_any()
                 if state.step % epoch == 0:
-                    state.save(run, time.perf_counter() - started)
+                    save()
     finally:
-        if whole:  # else some players are a step ahead of others; the last epoch's checkpoint stands
-            state.save(run, time.perf_counter() - started)
+        if step_done:  # else some players are a step ahead of others, and the last checkpoint stays
+            save()
         bar.close()
     if state.best is not None:
         model.load_state_dict(state.best)
-    return (
-        model.cpu().eval(),
-        state.log,
-        {"selected_step": state.best_step, "validation_f1": state.best_score},
+    selected = {"selected_step": state.best_step, "validation_f1": state.best_score}
+    return model.cpu().eval(), state.log, selected
+
+
+def start_state(
+    model: AUModel, preset: Preset, objective: Objective, schedule: Schedule, precision: str
+) -> TrainState:
+    """The state before the first step, on this process's device."""
+    fabric = distributed.start(precision)
+    average = None
+    if preset.average:
+        average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(preset.average))
+    optimizers = make_optimizers(model, preset)
+    if distributed.world_size() == 1:
+        wrapped, *_ = fabric.setup(model, *optimizers.values(), move_to_device=True)
+    else:  # DistributedDataParallel expects one forward and one backward pass a step; here are three players
+        wrapped = fabric.to_device(model)
+        distributed.share_statistics(model)
+    if average is not None:
+        average.to(fabric.device)
+    objective = replace(
+        objective,
+        au_weight=objective.au_weight.to(fabric.device),
+        pos_weight=objective.pos_weight.to(fabric.device),
     )
+    return TrainState(fabric, wrapped, average, optimizers, objective, preset, schedule)
+
+
+def evaluation_steps(steps: int) -> set[int]:
+    """EVALUATIONS steps, evenly over the last 30 % (SELECT_FROM to 1) of the schedule."""
+    shares = (SELECT_FROM + (1 - SELECT_FROM) * i / (EVALUATIONS - 1) for i in range(EVALUATIONS))
+    return {round(steps * share) for share in shares}
+
+
+def evaluate(state: TrainState, validation: tuple[Faces, object], method: Method) -> None:
+    """Score the averaged weights (or the current ones) on validation; log the score and keep the best."""
+    candidate = state.average.module if state.average is not None else state.networks
+    score = validation_f1(candidate, validation, method)
+    state.log.append({"step": state.step - 1, "validation_f1": score})
+    state.keep_best(candidate, score)
+    state.model.train()
 
 
 def _take(faces: Faces, preset: Preset, schedule: Schedule, step: int, salt: int, device) -> dict:
@@ -309,12 +372,14 @@ def _take(faces: Faces, preset: Preset, schedule: Schedule, step: int, salt: int
     return {name: value.to(device) for name, value in batch.items()}
 
 
-def fingerprint(run: Run, method: Method, source: Faces, target: Faces | None, precision: str) -> str:
-    """Everything that makes a run this run and no other, as JSON; what a resumed run is compared by."""
-    objective = run.objective
+def fingerprint(
+    state: TrainState, method: Method, source: Faces, target: Faces | None, precision: str
+) -> str:
+    """All settings of a run as JSON; a checkpoint is resumed only if its fingerprint is the same."""
+    objective = state.objective
     settings = {
-        "schedule": asdict(run.schedule), "preset": asdict(run.preset), "precision": precision,
-        "config": run.networks.config.as_dict(), "read_target_from": method.read_target_from,
+        "schedule": asdict(state.schedule), "preset": asdict(state.preset), "precision": precision,
+        "config": state.networks.config.as_dict(), "read_target_from": method.read_target_from,
         "faces": [None if faces is None else faces.fingerprint() for faces in (source, target)],
         "objective": {
             "weights": objective.weights, "alignment": objective.alignment, "negatives": objective.negatives,
@@ -334,58 +399,22 @@ def validation_f1(model: AUModel, validation: tuple[Faces, object], method: Meth
     )["mean.f1"]
 
 
-class Progress:
-    """What an interrupted run needs to go on: step, log, best weights so far, and every player's state."""
+def write_checkpoint(file: Path, settings: str, state: dict) -> None:
+    """Atomic: if the process is killed while it writes, the previous checkpoint stays."""
+    with atomic_file(file) as partial:
+        torch.save({"settings": settings} | state, partial)
 
-    def __init__(self, folder: Path, settings: str):
-        self.file, self.settings = folder / "last.ckpt", settings
-        self.step, self.log, self.spent = 0, [], 0.0
-        self.best: dict | None = None
-        self.best_score, self.best_step = float("-inf"), -1
 
-    def keep_best(self, model: AUModel, score: float) -> None:
-        """Keep the weights if the score is the best so far; NaN (no F1 is defined) is below every score."""
-        score = float("-inf") if math.isnan(score) else score
-        if score > self.best_score or self.best is None:
-            self.best = {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
-            self.best_score, self.best_step = score, self.step
+def read_checkpoint(file: Path, settings: str, device: torch.device) -> dict:
+    """The state in a checkpoint of the same settings.
 
-    def save(self, run: Run, seconds: float) -> None:
-        """Atomic: a killed save leaves the previous checkpoint whole. The first process saves for all."""
-        if distributed.rank():
-            return
-        self.file.parent.mkdir(parents=True, exist_ok=True)
-        state = {
-            "settings": self.settings, "step": self.step, "log": self.log, "spent": self.spent + seconds,
-            "best": self.best, "best_score": self.best_score, "best_step": self.best_step,
-            "model": run.networks.state_dict(),
-            "average": None if run.average is None else run.average.state_dict(),
-            "optimizers": {name: optimizer.state_dict() for name, optimizer in run.optimizers.items()},
-        }  # fmt: skip
-        partial = self.file.with_suffix(".partial")
-        torch.save(state, partial)
-        partial.replace(self.file)
-
-    def load(self, run: Run) -> None:
-        """Take up a saved run of the same settings; one of other settings is refused.
-
-        Raises:
-            ValueError: the folder holds a run of other settings.
-        """
-        if not self.file.exists():
-            return
-        state = torch.load(self.file, weights_only=True, map_location=run.fabric.device)
-        if state["settings"] != self.settings:
-            raise ValueError(
-                f"{self.file} belongs to a run with other settings; choose another out_dir or delete it"
-            )
-        for name in ("step", "log", "spent", "best", "best_score", "best_step"):
-            setattr(self, name, state[name])
-        run.networks.load_state_dict(state["model"])
-        if run.average is not None:
-            run.average.load_state_dict(state["average"])
-        for name, optimizer in run.optimizers.items():
-            optimizer.load_state_dict(state["optimizers"][name])
+    Raises:
+        ValueError: it is of other settings.
+    """
+    state = torch.load(file, weights_only=True, map_location=device)
+    if state["settings"] != settings:
+        raise ValueError(f"{file} belongs to a run with other settings; choose another out_dir or delete it")
+    return state
 
 
 class HeldInterrupt:

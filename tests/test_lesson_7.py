@@ -40,9 +40,10 @@ class TestStudy:
         monkeypatch.setitem(TERMS, "own", None)
         name = lesson_7_supervisor.enter_supervisor(source_of(own))
         model, outputs = faces_of_noise()
-        outputs = outputs | {"projections": Projections(outputs, model.projectors)}
-        term = ROUND_TERMS[name](model, SimpleNamespace(temperature=0.1), outputs, {}, {})
-        assert term.item() == pytest.approx(own(outputs, outputs["projections"], 0.1).item())
+        project = Projections(outputs, model.projectors)
+        objective = SimpleNamespace(temperature=0.1)
+        term = ROUND_TERMS[name](model, objective, outputs, {}, {}, project)
+        assert term.item() == pytest.approx(own(outputs, project, 0.1).item())
         assert TERMS[name] is ROUND_TERMS[name]
 
     def test_another_function_makes_new_runs_of_its_variant_only(self, tmp_path):

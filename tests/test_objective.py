@@ -50,8 +50,8 @@ def scene():
 
 def term(name: str, scene) -> torch.Tensor:
     model, outputs, source, target = scene
-    projected = outputs | {"projections": Projections(outputs, model.projectors)}
-    return TERMS[name](model, make_objective({name: 1.0}), projected, source, target)
+    project = Projections(outputs, model.projectors)
+    return TERMS[name](model, make_objective({name: 1.0}), outputs, source, target, project)
 
 
 def l1(first, second):
@@ -116,10 +116,11 @@ class TestEveryTerm:
         image = torch.cat([source["image"], target["image"]])
         before = model(image, num_source=3, separate=False)
         if name in PLAIN_TERMS:
-            assert TERMS[name](model, make_objective({}), before, source, target).isfinite()
+            assert TERMS[name](model, make_objective({}), before, source, target, None).isfinite()
         else:
+            project = Projections(before, model.projectors)
             with pytest.raises(KeyError):
-                TERMS[name](model, make_objective({}), before, source, target)
+                TERMS[name](model, make_objective({}), before, source, target, project)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """A run's step, its players, and that an interrupted run ends as an uninterrupted one does."""
 
-import json
 import os
 import signal
 import threading
@@ -21,9 +20,8 @@ from aulib.training import (
     ADVERSARIES,
     MEASUREMENTS,
     HeldInterrupt,
-    Progress,
-    Run,
     Schedule,
+    TrainState,
     fit,
     make_optimizers,
     measured_at,
@@ -42,21 +40,21 @@ def make_objective(method: str, **weights: float) -> Objective:
 
 def make_run(
     method: str = "full", weights: dict | None = None, steps: int = STEPS, model=None, **preset
-) -> Run:
+) -> TrainState:
     model = model or tiny_model(method)
     values = tiny_preset(**preset)
     optimizers = make_optimizers(model, values)
     objective = make_objective(method, **(weights or {}))
     fabric = Fabric(accelerator="cpu", devices=1, precision="32-true")
     wrapped, *_ = fabric.setup(model, *optimizers.values())
-    return Run(fabric, wrapped, None, optimizers, objective, values, Schedule(steps, 3, 0))
+    return TrainState(fabric, wrapped, None, optimizers, objective, values, Schedule(steps, 3, 0))
 
 
 def batch(seed: int = 0, labelled: bool = True, size: int = 3) -> dict:
     return take_batch(tiny_faces(seed=seed, labelled=labelled), SIZE, size, seed, 0, "none")
 
 
-def step_once(run: Run, step: int = 0) -> dict[str, float]:
+def step_once(run: TrainState, step: int = 0) -> dict[str, float]:
     return train_step(run, batch(), batch(seed=1, labelled=False), step)
 
 
@@ -270,7 +268,7 @@ class TestStep:
 
 class TestFailure:
     def test_a_term_that_is_not_finite_stops_the_run_with_its_name_and_step(self, tmp_path, monkeypatch):
-        def broken(model, objective, outputs, source, target):
+        def broken(model, objective, outputs, source, target, project):
             return outputs["au_s"].sum() * float("nan")
 
         monkeypatch.setitem(training.loss_terms.__globals__["TERMS"], "au_swapped", broken)
@@ -408,14 +406,14 @@ class TestSelection:
         assert selected == {"selected_step": 16, "validation_f1": 0.6}
         assert not moved_parts(seen[1], model) and moved_parts(seen[3], model)
 
-    def test_an_undefined_score_loses_to_every_defined_one(self, tmp_path):
-        progress = Progress(tmp_path, json.dumps({}))
+    def test_an_undefined_score_loses_to_every_defined_one(self):
+        state = make_run()
         models = [tiny_model("source-only", seed) for seed in range(3)]
         for step, (model, score) in enumerate(zip(models, [float("nan"), 0.1, float("nan")], strict=True)):
-            progress.step = step
-            progress.keep_best(model, score)
-        assert (progress.best_step, progress.best_score) == (1, 0.1)
-        assert not moved_parts(progress.best, models[1])
+            state.step = step
+            state.keep_best(model, score)
+        assert (state.best_step, state.best_score) == (1, 0.1)
+        assert not moved_parts(state.best, models[1])
 
     def test_validation_is_read_the_way_the_target_will_be_read(self, monkeypatch):
         paths = []
