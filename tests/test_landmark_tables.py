@@ -52,13 +52,24 @@ def test_names_in_a_csv_that_could_mean_several_pictures_are_refused(tmp_path):
     assert found["b/1.jpg"][0] == pytest.approx(face_outline(50), abs=0.01)
 
 
+def test_frames_of_a_video_are_the_numbered_pictures_of_its_folder(tmp_path):
+    file = landmark_csv(tmp_path / "clip.csv", [("", 40), ("", 60)], column=None, frame=[1, 2])
+    found = read_landmarks(file, ["clip/0001.jpg", "clip/0002.jpg", "other/0001.jpg"])
+    assert set(found) == {"clip/0001.jpg", "clip/0002.jpg"}
+    assert found["clip/0002.jpg"][0] == pytest.approx(face_outline(60), abs=0.01)
+    from_0 = read_landmarks(file, ["0000.jpg", "0001.jpg"])  # as ffmpeg counts with -start_number 0
+    assert from_0["0001.jpg"][0] == pytest.approx(face_outline(60), abs=0.01)
+    with pytest.raises(ValueError, match="clip/01.jpg and clip/1.jpg are both frame 1"):
+        read_landmarks(file, ["clip/01.jpg", "clip/1.jpg"])
+
+
 def test_a_csv_that_cannot_be_matched_says_why(tmp_path):
-    with pytest.raises(ValueError, match="names none of the pictures: found 'other.jpg', they are 'a.jpg'"):
-        read_landmarks(landmark_csv(tmp_path / "f.csv", [("other.jpg", 50)]), ["a.jpg"])
-    with pytest.raises(ValueError, match="does not say which picture"):
-        read_landmarks(landmark_csv(tmp_path / "f.csv", [("a.jpg", 50)], column="clip"), ["a.jpg"])
+    for column in ("image", "clip"):
+        file = landmark_csv(tmp_path / "f.csv", [("other.jpg", 50)], column=column)
+        with pytest.raises(ValueError, match="f.csv names none of the pictures"):
+            read_landmarks(file, ["a.jpg"])
     (tmp_path / "f.csv").write_text("image,x_0,y_0\na.jpg,1,2\n")
-    with pytest.raises(ValueError, match="has 1 columns x_0"):
+    with pytest.raises(ValueError, match="f.csv has 1 columns x_0"):
         read_landmarks(tmp_path / "f.csv", ["a.jpg"])
-    with pytest.raises(FileNotFoundError, match="does not exist"):
+    with pytest.raises(FileNotFoundError, match="nowhere.csv"):
         read_landmarks(tmp_path / "nowhere.csv", ["a.jpg"])

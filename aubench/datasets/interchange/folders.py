@@ -12,18 +12,18 @@ from PIL import Image
 from tqdm import tqdm
 
 from aubench.datasets.converters.frames import link_picture
-from aubench.datasets.converters.raw_tree import (
-    Tree,
-    choose_frame_offset,
-    pictures_in,
-    require_indexed_frames,
-)
 from aubench.datasets.interchange import FORMATS
 from aubench.datasets.interchange.left_out import as_it_was, keep_left_out, kept_note, with_left_out
 from aubench.datasets.interchange.lists import read_jaanet, read_megraphau, write_jaanet, write_megraphau
-from aubench.datasets.interchange.tables import read_openface, read_pyfeat, write_openface, write_pyfeat
-from aubench.datasets.landmark_tables import NAME_COLUMNS
-from aubench.datasets.photographs import split_subjects, subjects_of
+from aubench.datasets.interchange.tables import (
+    csv_files,
+    read_openface,
+    read_pyfeat,
+    write_openface,
+    write_pyfeat,
+)
+from aubench.datasets.landmark_tables import Pictures
+from aubench.datasets.photographs import find_pictures, split_subjects, subjects_of
 from aulib.crops import CropSpec, crop_face, crop_matrix
 from aulib.dataset import DatasetFolder, manifest_path, read_dataset, write_manifest
 from aulib.images import read_picture
@@ -90,20 +90,17 @@ def import_table(
         FileNotFoundError: no CSV.  FileExistsError: `out` is not empty.
         ValueError: damaged tables, rows that name no picture, or none of the pictures is there.
     """
-    tables, pictures = Path(tables), Path(pictures)
-    files = sorted(tables.glob("*.csv")) if tables.is_dir() else [tables]
-    if not files or not files[0].is_file():
-        raise FileNotFoundError(f"{tables} is no CSV and holds none")
+    files, folder = csv_files(tables), Pictures(find_pictures(pictures))
     read = {"openface": read_openface, "pyfeat": read_pyfeat}[kind]
     parts = [read(path) for path in files]
     columns = list(parts[0].columns)
-    parts = [_named(part, path, pictures) for part, path in zip(parts, files, strict=True)]
+    parts = [part.assign(image=folder.of_rows(part, path)) for part, path in zip(parts, files, strict=True)]
     table = pd.concat(parts, ignore_index=True)
     table["subject"] = subjects_of(table["image"].tolist())
     shared = split_subjects(table["subject"].tolist())
     table["split"] = [shared[subject] for subject in table["subject"]]
     name = files[0].stem if len(files) == 1 else ""
-    return _write_folder(table, pictures, Path(out), keep, (kind, name, columns))
+    return _write_folder(table, Path(pictures), Path(out), keep, (kind, name, columns))
 
 
 def export(
@@ -194,9 +191,7 @@ def _full(data: DatasetFolder) -> pd.DataFrame:
         table = pd.read_parquet(path)
     else:
         text = dict.fromkeys(("image", "subject", "split"), str)
-        table = pd.read_csv(
-            path, dtype=text, float_precision="round_trip", keep_default_na=True, skipinitialspace=True
-        )
+        table = pd.read_csv(path, dtype=text, skipinitialspace=True)
     table.columns = [str(column).strip() for column in table.columns]
     table = (
         table.set_index(table["image"].astype(str).str.strip())
@@ -226,46 +221,6 @@ def _cut(data: DatasetFolder, table: pd.DataFrame, folder: Path, crop: CropSpec)
     for k in range(data.num_landmarks):
         table[f"x_{k}"], table[f"y_{k}"] = moved[:, k, 0], moved[:, k, 1]
     return table
-
-
-def _named(table: pd.DataFrame, path: Path, pictures: Path) -> pd.DataFrame:
-    """The table with a column `image`, relative to `pictures`."""
-    for column in NAME_COLUMNS:
-        if column in table.columns and table[column].astype(str).str.contains(r"\.\w+$").all():
-            return table.assign(image=[_below(str(name), pictures) for name in table[column]])
-    own = [folder for folder in Tree(pictures).find(re.escape(path.stem)) if pictures_in(folder)]
-    if "frame" in table.columns and (own or len(table) > 1):
-        there = require_indexed_frames(own[0] if own else pictures)
-        frames = table["frame"].astype(int).tolist()
-        offset, _ = choose_frame_offset(frames, list(there), 0)
-        found = [there.get(frame + offset) for frame in frames]
-        folder = own[0] if own else pictures
-        names = [
-            (picture or folder / f"frame {frame}").relative_to(pictures).as_posix()
-            for picture, frame in zip(found, frames, strict=True)
-        ]
-        return table.assign(image=names)
-    same = [
-        p for p in Tree(pictures).everywhere(rf"{re.escape(path.stem)}\.\w+") if p.suffix.lower() != ".csv"
-    ]
-    if len(table) == 1 and same:
-        return table.assign(image=same[0].relative_to(pictures).as_posix())
-    raise ValueError(
-        f"{path} does not say which pictures its {len(table)} rows are: no column "
-        f"{', '.join(NAME_COLUMNS)}, no picture "
-        f"called {path.stem}, and no numbered pictures for its frames in {pictures}"
-    )
-
-
-def _below(name: str, pictures: Path) -> str:
-    """A picture's path relative to `pictures`: as it is, else the longest end of it that is there, else its
-    name."""
-    parts = PurePosixPath(name.replace("\\", "/")).parts
-    for start in range(len(parts)):
-        ending = "/".join(parts[start:])
-        if ".." not in parts[start:] and not ending.startswith("/") and (pictures / ending).is_file():
-            return ending
-    return parts[-1]
 
 
 def _write_folder(

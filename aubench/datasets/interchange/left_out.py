@@ -41,7 +41,7 @@ def with_left_out(table: pd.DataFrame, data: DatasetFolder, kind: str) -> pd.Dat
     note, file = kept_note(data.root, kind), data.root / ROWS
     if not note or not file.is_file() or "#" in data.version:
         return table
-    left = pd.read_csv(file, float_precision="round_trip", dtype={"image": str, "subject": str, "split": str})
+    left = pd.read_csv(file, dtype={"image": str, "subject": str, "split": str})
     if len(table) + len(left) != note["rows"]:
         return table
     places = sorted(set(range(note["rows"])) - set(left["position"]))

@@ -1,184 +1,189 @@
-"""CSV files of OpenFace 2 and py-feat as tables with manifest columns, and back."""
+"""CSV tables of OpenFace 2, py-feat and other tools: one strict reader, and writers that give the file back.
+
+All cells are read as text. Columns that a rule names become numbers within its bounds; all others keep the
+text of the file, so that writing them changes nothing.
+"""
 
 import io
 import re
+import warnings
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from aubench.datasets.converters.label_tables import read_text
-from aulib.manifest import shown
+from aulib.manifest import MAX_COORDINATE, shown
 
-# py-feat has AU01 for a probability, a manifest AU01_p; what a manifest does not know becomes meta_pyfeat_...
-_KNOWN = re.compile(r"[xy]_\d+|frame|face_id|FaceRect\w+|FaceScore|input|timestamp|confidence|success")
-_PIXELS = (r"[xy]_\d+", -20_000, 20_000, "pixels of a picture")
-RANGES_OF_OPENFACE = (
-    (r"AU\d\d_r", 0, 5, "an intensity from 0 to 5"), (r"AU\d\d_c", 0, 1, "0 or 1"),
-    (r"success", 0, 1, "0 or 1"), (r"confidence", 0, 1, "0 to 1"), (r"frame", 0, 1e9, "a frame's number"),
-    _PIXELS,
+
+class Rule(NamedTuple):
+    """Columns that hold numbers, and which numbers; an empty cell is always fine."""
+
+    columns: str  # a regular expression
+    low: float
+    high: float
+    expected: str
+
+
+PIXELS = Rule(r"[xy]_\d+", -MAX_COORDINATE, MAX_COORDINATE, "pixels of a picture")
+FRAME = Rule(r"frame", 0, 1e9, "a frame number")
+SUCCESS = Rule(r"success", 0, 1, "0 or 1")
+OPENFACE = (
+    Rule(r"AU\d\d_r", 0, 5, "an intensity from 0 to 5"),
+    Rule(r"AU\d\d_c", 0, 1, "0 or 1"),
+    Rule(r"confidence", 0, 1, "a number from 0 to 1"),
+    Rule(r"[XYZ]_\d+", -1e9, 1e9, "millimetres"),
+    PIXELS, FRAME, SUCCESS,
 )  # fmt: skip
-RANGES_OF_PYFEAT = ((r"AU\d\d", 0, 1, "a probability"), _PIXELS)
+PYFEAT = (Rule(r"AU\d\d", 0, 1, "a probability"), PIXELS, FRAME)
+
 _OPENFACE_ORDER = (
-    r"image", r"frame", r"face_id", r"timestamp", r"confidence", r"success", r"gaze_\w+", r"eye_lmk_\w+",
-    r"pose_\w+", r"x_\d+", r"y_\d+", r"X_\d+", r"Y_\d+", r"Z_\d+", r"p_\w+", r"AU\d\d_r", r"AU\d\d_c", r".*",
+    r"image", r"frame", r"face_id", r"timestamp", r"confidence", r"success", r"gaze_", r"eye_lmk_", r"pose_",
+    r"x_", r"y_", r"X_", r"Y_", r"Z_", r"p_", r"AU\d\d_r", r"AU\d\d_c",
 )  # fmt: skip
+_KEPT_OF_PYFEAT = re.compile(
+    r"[xy]_\d+|frame|face_id|FaceRect\w+|FaceScore|input|timestamp|confidence|success"
+)
+
+
+def csv_files(path: str | Path) -> list[Path]:
+    """The CSV itself, or all CSVs of a folder, sorted.
+
+    Raises:
+        FileNotFoundError: there is none.
+    """
+    path = Path(path)
+    files = sorted(path.glob("*.csv")) if path.is_dir() else [path]
+    if not files or not files[0].is_file():
+        raise FileNotFoundError(
+            f"{path} does not exist or holds no .csv file, expected a CSV or a folder of them"
+        )
+    return files
 
 
 def read_openface(path: str | Path) -> pd.DataFrame:
-    """A CSV of OpenFace 2 with all its columns; names without the space after the comma, numbers in full.
+    """A CSV of OpenFace 2 with all its columns; names without the space after the comma.
 
     Raises:
-        ValueError: no CSV, columns that OpenFace does not write, rows of different length, text where numbers
-            belong.
+        ValueError: see `read_table`.
     """
-    table = _read(Path(path))
-    if not any(re.fullmatch(r"AU\d\d_[rc]|x_0", name) for name in table.columns):
-        shown = ", ".join(table.columns[:5])
-        raise ValueError(f"{path} has columns {shown} ..., expected OpenFace's AU01_r, AU01_c or x_0")
-    _refuse_text(table, Path(path), r"AU\d\d_[rc]|[xyXYZ]_\d+|confidence|success|frame")
-    _refuse_others(table, Path(path), RANGES_OF_OPENFACE)
-    _refuse_twice(table, Path(path))
-    return table
-
-
-def write_openface(table: pd.DataFrame, path: str | Path) -> Path:
-    """Write in OpenFace's order and with its `, `; unknown labels are `nan`, which OpenFace itself never
-    writes.
-
-    Columns that OpenFace does not have (image, subject, AU01_p) are kept: its readers look columns up by
-    name.
-    """
-    order = sorted(table.columns, key=_openface_rank)
-    if set(order) == set(table.columns) and _is_openface(table):
-        order = list(table.columns)  # as it was read
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    body = table[order].to_csv(index=False, header=False, na_rep="nan", lineterminator="\n")
-    header = ", ".join(_quoted(name) for name in order)
-    path.write_text(
-        f"{header}\n{body}" if '"' in body else f"{header}\n{body.replace(',', ', ')}", encoding="utf-8"
-    )
-    return path
+    return read_table(Path(path), OPENFACE, r"AU\d\d_[rc]|x_0", "OpenFace's AU01_r, AU01_c or x_0")
 
 
 def read_pyfeat(path: str | Path) -> pd.DataFrame:
-    """A CSV of py-feat's Fex: AU01 becomes AU01_p (py-feat writes probabilities), others `meta_pyfeat_...`.
+    """A CSV of py-feat's Fex: AU01, a probability, becomes AU01_p; what no manifest knows `meta_pyfeat_...`.
 
     Raises:
-        ValueError: no CSV, no AU and landmark columns, text where numbers belong.
+        ValueError: see `read_table`.
     """
-    table = _read(Path(path))
-    if not any(re.fullmatch(r"AU\d\d|x_0", name) for name in table.columns):
-        shown = ", ".join(table.columns[:5])
-        raise ValueError(f"{path} has columns {shown} ..., expected py-feat's AU01 or x_0")
-    _refuse_text(table, Path(path), r"AU\d\d|[xy]_\d+")
-    _refuse_others(table, Path(path), RANGES_OF_PYFEAT)
-    _refuse_twice(table, Path(path))
-    return table.rename(columns=_from_pyfeat)
+    table = read_table(Path(path), PYFEAT, r"AU\d\d|x_0", "py-feat's AU01 or x_0")
+
+    def renamed(name: str) -> str:
+        if re.fullmatch(r"AU\d\d", name):
+            return f"{name}_p"
+        return name if _KEPT_OF_PYFEAT.fullmatch(name) else f"meta_pyfeat_{name}"
+
+    return table.rename(columns=renamed)
+
+
+def read_table(path: Path, rules: tuple[Rule, ...], required: str, example: str) -> pd.DataFrame:
+    """A CSV with a header, in which spaces may follow commas.
+
+    Args:
+        required: regular expression of which the table needs a column; `example` names one in the error.
+
+    Returns:
+        numbers where `rules` name a column, NaN in empty cells; text elsewhere.
+
+    Raises:
+        ValueError: no CSV, no such column, rows of different length, one row twice, or a cell against a rule;
+            with file and line.
+    """
+    content = read_text(path)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)  # a row is longer than the header
+            table = pd.read_csv(io.StringIO(content), dtype=str, skipinitialspace=True, index_col=False)
+    except Exception as error:  # pandas raises many kinds
+        raise ValueError(f"{path} is no readable CSV: {' '.join(str(error).split())[:150]}") from error
+    table.columns = [str(name).strip() for name in table.columns]
+    _refuse_damage(table, content, path)
+    if not any(re.fullmatch(required, name) for name in table.columns):
+        raise ValueError(f"{path} has columns {', '.join(table.columns[:5])[:200]} ..., expected {example}")
+    for rule in rules:
+        for name in filter(re.compile(rule.columns).fullmatch, table.columns):
+            table[name] = _numbers(table[name], rule, path)
+    again = np.flatnonzero(table.duplicated())
+    if len(again):
+        raise ValueError(f"{path} line {again[0] + 2} repeats an earlier line, expected each row once")
+    return table.copy()  # in one piece; pandas warns of tables made column by column
+
+
+def _refuse_damage(table: pd.DataFrame, content: str, path: Path) -> None:
+    columns = list(table.columns)
+    if len(columns) == 1:
+        raise ValueError(f"{path} has one column {columns[0][:60]!r}, expected several separated by commas")
+    originals = [name.rpartition(".")[0] for name in columns if re.fullmatch(r".+\.\d+", name)]
+    if doubled := [name for name in originals if name in columns]:  # pandas calls the second one name.1
+        raise ValueError(f"{path}: column {doubled[0]} occurs twice")
+    if table.empty:
+        raise ValueError(f"{path} has a header and no rows")
+    if '"' in content:  # commas inside quotes separate no cells
+        return
+    cells = [line.count(",") + 1 for line in content.rstrip("\n").split("\n") if line.strip()]
+    for line, found in enumerate(cells[1:], 2):
+        if found != cells[0]:
+            raise ValueError(f"{path} line {line}: {found} cells, the header has {cells[0]}")
+
+
+def _numbers(column: pd.Series, rule: Rule, path: Path) -> pd.Series:
+    values = pd.to_numeric(column, errors="coerce")
+    allowed = values.isin((0, 1)) if "0 or 1" in rule.expected else values.between(rule.low, rule.high)
+    wrong = np.flatnonzero(column.notna() & ~allowed)
+    if len(wrong):
+        found = shown(column.iloc[wrong[0]])
+        raise ValueError(f"{path} line {wrong[0] + 2}: {column.name} is {found}, expected {rule.expected}")
+    return values
+
+
+def write_openface(table: pd.DataFrame, path: str | Path) -> Path:
+    """Write in OpenFace's order and with its `, `; unknown labels are `nan`, which OpenFace never writes.
+
+    Columns that OpenFace does not have (image, subject, AU01_p) are kept: its readers look columns up by
+    name. A table that begins as OpenFace's do keeps its order.
+    """
+
+    def rank(name: str) -> int:
+        found = (number for number, start in enumerate(_OPENFACE_ORDER) if re.match(start, name))
+        return next(found, len(_OPENFACE_ORDER))
+
+    columns = list(table.columns)
+    if columns[0] not in ("frame", "face_id", "face"):
+        columns.sort(key=rank)
+    header = ", ".join(f'"{name}"' if re.search('[,"]', name) else name for name in columns)
+    body = table[columns].to_csv(index=False, header=False, na_rep="nan", lineterminator="\n")
+    if '"' not in body:
+        body = body.replace(",", ", ")
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"{header}\n{body}", encoding="utf-8")
+    return path
 
 
 def write_pyfeat(table: pd.DataFrame, path: str | Path) -> Path:
     """Write py-feat's columns; AU01_p (else AU01_c) becomes AU01.
 
     Raises:
-        ValueError: the table has both AU01_p and AU01_c and they would be one column, or intensities (py-feat
-            has none).
+        ValueError: the table has AU01_p and AU01_c, which would be one column, or intensities, which py-feat
+            does not have.
     """
     if lost := [name for name in table.columns if re.fullmatch(r"AU\d\d_r", name)]:
         raise ValueError(f"py-feat has no column for intensities, the table has {', '.join(lost[:4])}")
-    names = [_to_pyfeat(name) for name in table.columns]
+    names = [re.sub(r"^(AU\d\d)_[pc]$", r"\1", name).removeprefix("meta_pyfeat_") for name in table.columns]
     if doubled := sorted({name for name in names if names.count(name) > 1}):
         raise ValueError(f"{doubled[0]} would be written twice, of AU.._p and AU.._c; keep one of them")
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     table.set_axis(names, axis=1).to_csv(path, index=False)
     return path
-
-
-def _read(path: Path) -> pd.DataFrame:
-    content = read_text(path)
-    try:
-        table = pd.read_csv(
-            io.StringIO(content), skipinitialspace=True, float_precision="round_trip", index_col=False
-        )
-    except Exception as error:  # pandas raises many kinds
-        raise ValueError(f"{path} is no readable CSV: {' '.join(str(error).split())[:150]}") from error
-    table.columns = [str(name).strip() for name in table.columns]
-    if len(table.columns) == 1:
-        raise ValueError(
-            f"{path} has one column {table.columns[0][:60]!r}, expected several separated by commas"
-        )
-    if doubled := [
-        name for name in table.columns if re.fullmatch(r".+\.\d+", name) and name.rsplit(".", 1)[0] in table
-    ]:
-        raise ValueError(f"{path}: column {doubled[0].rsplit('.', 1)[0]} occurs twice")
-    if table.empty:
-        raise ValueError(f"{path} has a header and no rows")
-    lines = content.rstrip("\n").split("\n")
-    short = [
-        n for n, line in enumerate(lines[1:], 2) if line.strip() and line.count(",") != lines[0].count(",")
-    ]
-    if short and '"' not in content:
-        found, want = lines[short[0] - 1].count(",") + 1, lines[0].count(",") + 1
-        raise ValueError(f"{path} line {short[0]}: {found} cells, the header has {want}")
-    return table.copy()  # in one piece
-
-
-def _refuse_text(table: pd.DataFrame, path: Path, numeric: str) -> None:
-    for name in table.columns:
-        if re.fullmatch(numeric, name) and not pd.api.types.is_numeric_dtype(table[name]):
-            values = pd.to_numeric(table[name], errors="coerce")
-            wrong = table[name].notna() & values.isna()
-            if wrong.any():
-                row = int(np.flatnonzero(wrong)[0])
-                raise ValueError(
-                    f"{path} line {row + 2}: {name} is {shown(str(table[name].iloc[row]))}, expected a number"
-                )
-            table[name] = values
-
-
-def _refuse_others(table: pd.DataFrame, path: Path, ranges: tuple) -> None:
-    """Refuse numbers that cannot be what their column says; an empty cell is unknown."""
-    for pattern, low, high, expected in ranges:
-        for name in (name for name in table.columns if re.fullmatch(pattern, name)):
-            values = table[name].to_numpy(np.float64)
-            wrong = ~np.isnan(values) & ~((values >= low) & (values <= high))
-            if "0 or 1" in expected:
-                wrong |= ~np.isnan(values) & ~np.isin(values, (0, 1))
-            if wrong.any():
-                row = int(np.flatnonzero(wrong)[0])
-                raise ValueError(f"{path} line {row + 2}: {name} is {values[row]:g}, expected {expected}")
-
-
-def _refuse_twice(table: pd.DataFrame, path: Path) -> None:
-    """Refuse a row that stands in the file twice, cell by cell."""
-    again = np.flatnonzero(table.duplicated())
-    if len(again):
-        raise ValueError(f"{path} line {again[0] + 2} repeats an earlier line, expected each row once")
-
-
-def _from_pyfeat(name: str) -> str:
-    if re.fullmatch(r"AU\d\d", name):
-        return f"{name}_p"
-    return name if _KNOWN.fullmatch(name) else f"meta_pyfeat_{name}"
-
-
-def _to_pyfeat(name: str) -> str:
-    if found := re.fullmatch(r"(AU\d\d)_[pc]", name):
-        return found[1]
-    return name.removeprefix("meta_pyfeat_")
-
-
-def _openface_rank(name: str) -> tuple:
-    kind = next(rank for rank, pattern in enumerate(_OPENFACE_ORDER) if re.fullmatch(pattern, name))
-    number = re.search(r"\d+", name)
-    return (kind, int(number[0]) if number and kind > 8 else 0)
-
-
-def _is_openface(table: pd.DataFrame) -> bool:
-    return "frame" in table.columns and table.columns[0] in ("frame", "face_id", "face")
-
-
-def _quoted(name: str) -> str:
-    return f'"{name}"' if "," in name or '"' in name else name
