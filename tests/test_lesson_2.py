@@ -73,13 +73,13 @@ class TestFigures:
 
 def test_boxes_change_the_picture_and_the_answers_follow(finished, tmp_path):
     mixer = FactorMixer(shutil.copytree(finished.source_only, tmp_path / "run"), COUNT)
-    plain = mixer.face.value
-    assert mixer.factors == set() and 'data-au="AU12"' in mixer.bars.value
-    mixer.boxes["light"].value = True
+    plain = mixer.picture.value
+    assert mixer.factors == set() and 'data-au="AU12"' in mixer.said.value
+    mixer.controls["light"].value = True
     assert mixer.newest.wait(60)
-    assert mixer.factors == {"light"} and mixer.face.value != plain
-    mixer.boxes["light"].value = False
-    assert mixer.newest.wait(60) and mixer.face.value == plain
+    assert mixer.factors == {"light"} and mixer.picture.value != plain
+    mixer.controls["light"].value = False
+    assert mixer.newest.wait(60) and mixer.picture.value == plain
 
 
 CHANGES = pd.DataFrame(

@@ -1,4 +1,4 @@
-"""Controls with a figure and a line of text that follow them."""
+"""Controls with a picture and a text that follow them."""
 
 import io
 from collections.abc import Callable
@@ -19,26 +19,39 @@ def png(draw: Callable[..., Figure], *values) -> bytes:
     return stream.getvalue()
 
 
-class Instrument(widgets.VBox):
-    """A figure, a line of text and controls below each other; the newest position of the controls wins.
+class Instrument(widgets.Box):
+    """A picture, a text and controls; the newest position of the controls wins.
 
     Args:
-        answer: values of the controls, by name -> PNG and HTML.
+        answer: values of the controls, by name -> picture and HTML.
         controls: name -> widget with a `value`.
         width: pixels of the picture.
+        format: of the picture, "png" or "jpeg".
+        aside: put the text to the right of the picture, where the page is wide enough, not below it.
     """
 
     def __init__(
-        self, answer: Callable[..., tuple[bytes, str]], controls: dict[str, widgets.Widget], width: int
+        self,
+        answer: Callable[..., tuple[bytes, str]],
+        controls: dict[str, widgets.Widget],
+        width: int,
+        format: str = "png",
+        aside: bool = False,
     ):
         self.controls = controls
-        self.picture = widgets.Image(format="png", layout=widgets.Layout(width=f"{width}px"))
-        self.said = widgets.HTML()
+        self.picture = widgets.Image(format=format, layout=widgets.Layout(width=f"{width}px"))
+        self.said = widgets.HTML(layout=widgets.Layout(width="430px" if aside else "auto"))
         self.newest = NewestWins(lambda values: answer(**values), self._show, self._fail)
         for control in controls.values():
-            control.layout.width, control.style.description_width = "440px", "150px"
+            control.layout.width = control.layout.width or "440px"
+            control.style.description_width = "150px"
             control.observe(lambda change: self.newest.ask(self._values()), "value")
-        super().__init__([self.picture, self.said, *controls.values()])
+        below = [] if aside else [self.said]
+        column = widgets.VBox(
+            [self.picture, *below, *controls.values()], layout=widgets.Layout(margin="0 12px 0 0")
+        )
+        wrap = widgets.Layout(display="flex", flex_flow="row wrap", overflow="visible")
+        super().__init__([column, self.said] if aside else [column], layout=wrap)
         self._show(answer(**self._values()))  # the first picture is there when the cell ends
 
     def _values(self) -> dict:

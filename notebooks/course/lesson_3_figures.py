@@ -5,87 +5,72 @@ import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from PIL import ImageDraw
 from torch import Tensor
 
 from aubench.inspection.shown_faces import ShownFaces, luminance
 from aubench.plots.style import DOMAIN_COLOURS, face_grid, in_house_style, name_row, show_face, write_on
-from aubench.widgets import drawing
 from aulib.model import cells_to_pixels, expected_cells
+from instrument import Instrument, png
 from lesson_3 import POINTS, WAYS, places, spread, strength
 
-MARKS_OF_WAYS = (("s", "#E69F00", 8), ("X", "#CC79A7", 7), ("o", "#56B4E9", 5))  # as WAYS: mark, colour, size
+MARKS = {
+    "highest cell": ("s", "#E69F00", 8),
+    "mean of the whole map": ("X", "#CC79A7", 7),
+    "mean around the highest cell": ("o", "#56B4E9", 5),
+}  # of lesson_3.WAYS: mark, colour, size
 SIDE = 340  # pixels of the instrument's picture
-MARKS = (("□", "#E69F00"), ("✕", "#CC79A7"), ("●", "#56B4E9"))  # as WAYS
 
 
-class HeatmapReader(widgets.VBox):
-    """Choose domain, face, landmark and the factor on the logits; the map and the places follow at once.
+def heatmap_reader(faces: dict[str, ShownFaces], logits: dict[str, Tensor]) -> Instrument:
+    """Choose domain, face, landmark and the factor on the logits; the map and the places follow.
 
     Args:
         faces: domain -> faces.  logits: domain -> (n, K, h, w) landmark maps of them, before the soft-max.
     """
 
-    def __init__(self, faces: dict[str, ShownFaces], logits: dict[str, Tensor]):
-        self._faces, self._logits = faces, logits
-        wide = {"style": {"description_width": "90px"}, "layout": widgets.Layout(width="330px")}
-        points = {name.replace("\n", " "): point for name, point in POINTS.items()}
-        self.domain = widgets.Dropdown(
-            options=list(faces), value=list(faces)[-1], description="domain", **wide
-        )
-        self.face = widgets.IntSlider(
-            min=0, max=min(map(len, faces.values())) - 1, description="face", **wide
-        )
-        self.point = widgets.Dropdown(options=points, description="landmark", **wide)
-        self.sharpness = widgets.FloatLogSlider(
-            value=1, base=10, min=-2, max=1, step=0.05, description="logits ×", **wide
-        )
-        self.picture = widgets.Image(
-            format="jpeg", layout=widgets.Layout(width=f"{SIDE}px", height=f"{SIDE}px")
-        )
-        self.said = widgets.HTML()
-        controls = (self.domain, self.face, self.point, self.sharpness)
-        for control in controls:
-            control.observe(lambda change: self._draw(), "value")
-        wrap = widgets.Layout(display="flex", flex_flow="row wrap", align_items="flex-start")
-        super().__init__([widgets.Box([self.picture, widgets.VBox([*controls, self.said])], layout=wrap)])
-        self._draw()
-
-    def _draw(self) -> None:
-        faces, factor = self._faces[self.domain.value], self.sharpness.value
-        picture = faces.pictures[self.face.value].permute(1, 2, 0).numpy()
-        logits = self._logits[self.domain.value][self.face.value, self.point.value][None, None]
-        side, true = picture.shape[0], faces.landmarks[self.face.value, self.point.value]
-        shape = (factor * logits).flatten(2).softmax(-1).view(logits.shape[-2:])
-        drawn = drawing.with_evidence(picture, strength(shape).numpy(), SIDE)
-        draw, scale = ImageDraw.Draw(drawn), SIDE / side
-        x, y = (true + 0.5) * scale
-        draw.ellipse((x - 10, y - 10, x + 10, y + 10), outline="white", width=2)
+    def answer(domain: str, face: int, point: int, sharpness: float) -> tuple[bytes, str]:
+        shown, one = faces[domain][[face]], logits[domain][face, point][None, None]
+        size, true = shown.pictures.shape[-1], shown.landmarks[0, point]
         lines = []
-        for way, (mark, colour) in zip(WAYS, MARKS, strict=True):
-            found = cells_to_pixels(places(logits, way, factor), logits.shape[-1], side)[0, 0]
-            x, y = (found + 0.5) * scale
-            _mark(draw, mark, colour, float(x), float(y))
+        for (way, (_, colour, _)), sign in zip(MARKS.items(), "■✖●", strict=True):
+            found = cells_to_pixels(places(one, way, sharpness), one.shape[-1], size)[0, 0]
             error = float(torch.linalg.norm(found - true))
-            lines.append(f'<span style="color:{colour}">{mark}</span> {way}: {error:.1f} pixels off')
-        cells = float(spread(logits[0, 0], factor))
-        lines.append(f"○ the true place. The map is spread over {cells:.1f} of {logits[0, 0].numel()} cells.")
-        self.picture.value = drawing.jpeg(drawn)
-        self.said.value = f'<div style="line-height:1.5">{"<br>".join(lines)}</div>'
+            lines.append(f'<span style="color:{colour}">{sign}</span> {way}: {error:.1f} pixels off')
+        cells = float(spread(one[0, 0], sharpness))
+        lines.append(f"○ the true place. The map is spread over {cells:.1f} of {one[0, 0].numel()} cells.")
+        return png(_draw_reading, shown, one[0, 0], sharpness, true), "<br>".join(lines)
+
+    points = {name.replace("\n", " "): point for name, point in POINTS.items()}
+    controls = {
+        "domain": widgets.Dropdown(options=list(faces), value=list(faces)[-1], description="domain"),
+        "face": widgets.IntSlider(min=0, max=min(map(len, faces.values())) - 1, description="face"),
+        "point": widgets.Dropdown(options=points, description="landmark"),
+        "sharpness": widgets.FloatLogSlider(value=1, min=-2, max=1, step=0.05, description="logits ×"),
+    }
+    return Instrument(answer, controls, SIDE)
 
 
-def _mark(draw: ImageDraw.ImageDraw, mark: str, colour: str, x: float, y: float) -> None:
-    """Three marks that can lie on each other: a frame of about a cell, a cross, a dot."""
-    if mark == "□":
-        for far, width, ink in ((7, 4, "black"), (6, 2, colour)):  # a rim, or it drowns in a bright map
-            draw.rectangle((x - far, y - far, x + far, y + far), outline=ink, width=width)
-    elif mark == "✕":
-        for width, ink in ((5, "black"), (3, colour)):
-            draw.line((x - 5, y - 5, x + 5, y + 5), ink, width)
-            draw.line((x - 5, y + 5, x + 5, y - 5), ink, width)
-    else:
-        draw.ellipse((x - 3, y - 3, x + 3, y + 3), fill=colour, outline="black")
+def _draw_reading(face: ShownFaces, logits: Tensor, sharpness: float, true: Tensor) -> Figure:
+    figure, axes = face_grid(1, 1, side=SIDE / 100)
+    axis = axes[0, 0]
+    _read_map(axis, face, logits, sharpness, scale=1.4)
+    axis.plot(*true, "o", ms=16, mfc="none", mec="white", mew=1.6)
+    return figure
+
+
+def _read_map(axis: Axes, face: ShownFaces, logits: Tensor, sharpness: float, scale: float = 1.0) -> None:
+    """One map (h, w) over its face, and the place that each of WAYS reads from it."""
+    size = face.pictures.shape[-1]
+    shape = (sharpness * logits).flatten().softmax(0).view(logits.shape)
+    shown = F.interpolate(strength(shape)[None, None], (size, size), mode="nearest")[0, 0]
+    _over(axis, luminance(face.pictures)[0], shown.numpy())
+    for way, (mark, colour, large) in MARKS.items():
+        if not sharpness and way != WAYS[1]:
+            continue  # no cell is the highest
+        place = cells_to_pixels(places(logits[None, None], way, sharpness), logits.shape[-1], size)[0, 0]
+        axis.plot(*place, mark, color=colour, ms=scale * large, mec="black", mew=0.6, label=way)
 
 
 @in_house_style
@@ -111,7 +96,7 @@ def draw_maps(faces: dict[str, ShownFaces], logits: dict[str, Tensor]) -> Figure
     return figure
 
 
-def _over(axis, face: np.ndarray, shown: np.ndarray) -> None:
+def _over(axis: Axes, face: np.ndarray, shown: np.ndarray) -> None:
     show_face(axis, 0.6 * face)
     axis.imshow(shown, cmap="inferno", vmin=0, vmax=1, alpha=np.sqrt(shown.clip(0, 1)))
 
@@ -124,26 +109,13 @@ def draw_sharpness(face: ShownFaces, logits: Tensor, point: int, factors=(0.0, 0
         face: one face.  logits: (1, K, h, w) of it.  point: which landmark.
     """
     figure, axes = face_grid(1, len(factors), side=1.5, top=0.62)
-    size, grey = face.pictures.shape[-1], luminance(face.pictures)[0]
     for axis, factor in zip(axes[0], factors, strict=True):
-        shape = (factor * logits[0, point]).flatten().softmax(0).view(logits.shape[-2:])
-        _over(
-            axis, grey, F.interpolate(strength(shape)[None, None], (size, size), mode="nearest")[0, 0].numpy()
-        )
-        for way, (mark, colour, large) in zip(WAYS, MARKS_OF_WAYS, strict=True):
-            if not factor and way != WAYS[1]:
-                continue  # no cell is the highest
-            place = cells_to_pixels(places(logits, way, factor), logits.shape[-1], size)[0, point]
-            label = way if factor == factors[-1] else None
-            axis.plot(*place, mark, color=colour, ms=large, mec="black", mew=0.6, label=label)
+        _read_map(axis, face, logits[0, point], factor)
         cells = float(spread(logits[0, point], factor))
-        axis.set_title(
-            f"logits × {factor:g}\nspread over {cells:.0f} cell{'s' if round(cells) != 1 else ''}",
-            fontsize=7.5,
-            fontweight="normal",
-            loc="center",
-        )
-    figure.legend(loc="upper center", ncols=3, handletextpad=0.2)
+        title = f"logits × {factor:g}\nspread over {cells:.0f} cell{'s' if round(cells) != 1 else ''}"
+        axis.set_title(title, fontsize=7.5, fontweight="normal", loc="center")
+    handles = axes[0, -1].get_legend_handles_labels()
+    figure.legend(*handles, loc="upper center", ncols=3, handletextpad=0.2)
     return figure
 
 
