@@ -150,7 +150,7 @@ class TestSupervisors:
         # seed 0: (.02 + .06) / 2 = .04, seed 1: (.04 + .08) / 2 = .06
         expected = statistics.t_interval(np.array([0.04, 0.06]))
         assert row[["difference", "low", "high", "p"]].tolist() == pytest.approx(expected)
-        assert row["contrasts"] == 2 and row["seeds"] == 2
+        assert row["pairs"] == 2 and row["seeds"] == 2
 
     def test_without_such_pairs_there_is_an_empty_table(self, tmp_path):
         summary = differences_of(tmp_path, {"full": [0.5, 0.6]})
@@ -283,12 +283,6 @@ class TestIdleness:
             "full": "solved", "full-in-batch": "solved", "full-dense": "at work",
         }  # fmt: skip
         assert table.loc["full", "share"] == pytest.approx(0.1)
-
-    def test_steps_with_the_supervisors_follow_the_preset(self):
-        on = [step for step in range(321) if step >= 0.3 * 321]
-        preset = {"separation_starts": 0.3, "ramp": 0.1}
-        assert statistics.steps_on({"steps": 321, "preset_values": preset}) == (len(on), 32)
-        assert np.isnan(statistics.steps_on({"steps": 321})).all()
 
 
 def test_learning_curves_have_a_row_per_number_of_steps_that_both_methods_have(tmp_path):

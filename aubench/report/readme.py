@@ -263,8 +263,7 @@ def idleness_table(summary: Summary) -> str:
     """`statistics.idleness` as Markdown, shares in %."""
     table = statistics.idleness(summary)
     shares = {name: tables.in_percent(table[name]) for name in ("lowest", "highest", "share")}
-    steps = {"on": "steps on", "growing": "steps growing"}
-    return tables.as_markdown(table.assign(**shares).rename(columns=steps).astype(object).fillna("–"))
+    return tables.as_markdown(table.assign(**shares))
 
 
 def curves_table(summary: Summary) -> str:

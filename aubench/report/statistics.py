@@ -6,7 +6,6 @@ seeds. Five seeds cannot check this. The intervals are about other seeds on the 
 other people. p-values are two-sided and corrected within a family (Holm 1979).
 """
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,7 +36,9 @@ PROBES = {
 LOWER_IS_BETTER = {name for name, measure in MEASURES.items() if measure.lower_is_better}
 LOWER_IS_BETTER |= {*ERRORS, *DISTANCES, *PROBES}
 WITHOUT_NEGLIGIBLE = {"nme", *ERRORS, *DISTANCES}  # nothing says which difference of these is negligible
-COLUMNS = ("variant", "reference", "measure", "au", "difference", "low", "high", "p", "seeds")
+COLUMNS = (
+    "about", "variant", "reference", "measure", "au", "difference", "low", "high", "p", "seeds", "pairs",
+)  # fmt: skip
 OUTCOME = (
     "question", "variant", "reference", "comparison", "terms", "measure", "au", "difference", "low", "high",
     "p_holm", "seeds", "verdict", "detectable",
@@ -89,26 +90,19 @@ def supervisor_contrasts(summary: Summary) -> list[Contrast]:
 
     In the ladder: each of the four added to the two, and all six minus those that leave one out.
     """
-    found = []
-    for name in SUPERVISORS:
-        for variant, reference in _differing_by(summary, {name}):
-            found.append(Contrast(variant, reference, name))
-    return found
+    return [pair for name in SUPERVISORS for pair in _differing_by(summary, {name}, name)]
 
 
 def the_four(summary: Summary) -> list[Contrast]:
     """The paper's claim as a contrast: the four intermediate supervisors together, six against two."""
-    return [
-        Contrast(variant, reference, "the four together")
-        for variant, reference in _differing_by(summary, set(INTERMEDIATE))
-    ]
+    return _differing_by(summary, set(INTERMEDIATE), "the four together")
 
 
-def _differing_by(summary: Summary, supervisors: set[str]) -> list[tuple[str, str]]:
+def _differing_by(summary: Summary, supervisors: set[str], about: str) -> list[Contrast]:
     own = {name: set(settings.get("supervisors", ())) for name, settings in summary.settings.items()}
     rest = {name: _without_supervisors(settings) for name, settings in summary.settings.items()}
     return [
-        (variant, reference)
+        Contrast(variant, reference, about)
         for variant in own
         for reference in own
         if own[variant] - own[reference] == supervisors
@@ -123,6 +117,16 @@ def _without_supervisors(settings: dict) -> dict:
     rest = {key: value for key, value in settings.items() if key not in ("method", "supervisors", "steps")}
     rest["weights"] = {key: value for key, value in rest.get("weights", {}).items() if key not in SUPERVISORS}
     return rest
+
+
+def changed_choices(summary: Summary) -> list[Contrast]:
+    """`full` minus itself with another alignment, negatives or extraction."""
+    own = summary.settings.get("full")
+    return [
+        Contrast("full", name)
+        for name, other in summary.settings.items()
+        if own and name != "full" and other.get("supervisors") == own.get("supervisors")
+    ]
 
 
 def verdict(row) -> str:
@@ -141,7 +145,7 @@ def verdict(row) -> str:
 
 
 def outcome(summary: Summary) -> pd.DataFrame:
-    """All that a study can say about the supervisors, a row per comparison.
+    """All comparisons of a study, one per row.
 
     Returns:
         question ("the four together", "each supervisor", "rivals", "choices", "reconstruction" or "probes"),
@@ -149,88 +153,68 @@ def outcome(summary: Summary) -> pd.DataFrame:
         difference, low, high, p_holm, seeds, verdict, and detectable: the effect that this many seeds would
         find with a probability of 80 %. A question that the study's variants cannot answer has no rows.
     """
-    six = the_four(summary)
-    pairs = [(one.variant, one.reference) for one in six]
-    pairs += [("contrastive", "separation"), ("full", "separation"), ("adld", "separation"), ("full", "adld")]
     known = set(summary.variants)
-    rounds = [Contrast(*pair) for pair in dict.fromkeys(pairs) if known.issuperset(pair)]
+    four = the_four(summary)
+    rounds = [(one.variant, one.reference) for one in four]
+    rounds += [
+        ("contrastive", "separation"),
+        ("full", "separation"),
+        ("adld", "separation"),
+        ("full", "adld"),
+    ]
+    rounds = [Contrast(*pair) for pair in dict.fromkeys(rounds) if known.issuperset(pair)]
     rivals = [Contrast("full", name) for name in RIVALS if {"full", name} <= known]
-    errors = [*ERRORS, *DISTANCES]
+    each = effects_of_supervisors(summary, ["f1", "auc"])
     tables = {
-        "the four together": paired_differences(summary, six, ["f1", "auc"]),
-        "each supervisor": effects_of_supervisors(summary, ["f1", "auc"]),
+        "the four together": paired_differences(summary, four, ["f1", "auc"]),
+        "each supervisor": each.assign(comparison="with minus without `" + each["about"] + "`"),
         "rivals": one_family(summary, rivals, list(REPORTED)),
         "choices": one_family(summary, changed_choices(summary), ["f1"]),
-        "reconstruction": one_family(summary, rounds, errors),
-        "probes": one_family(summary, six, list(PROBES)),
+        "reconstruction": one_family(summary, rounds, [*ERRORS, *DISTANCES]),
+        "probes": one_family(summary, four, list(PROBES)),
     }
     table = pd.concat([rows.assign(question=name) for name, rows in tables.items()], ignore_index=True)
-    table["comparison"] = [_comparison(row) for _, row in table.iterrows()]
+    pairs = "`" + table["variant"] + "` minus `" + table["reference"] + "`"
+    table["comparison"] = table["comparison"].fillna(pairs)
     table["terms"] = [
-        footing(summary, pair) if (pair := {row["variant"], row["reference"]}) <= known else ""
-        for _, row in table.iterrows()
+        footing(summary, {variant, reference}) if {variant, reference} <= known else ""
+        for variant, reference in zip(table["variant"], table["reference"], strict=True)
     ]
-    table["verdict"] = [verdict(row) for _, row in table.iterrows()]
     table["detectable"] = [
         detectable(row["low"], row["high"], row["seeds"], row["family"]) for _, row in table.iterrows()
     ]
     return table[list(OUTCOME)]
 
 
-def _comparison(row) -> str:
-    if row["question"] == "each supervisor":
-        return f"with minus without `{row['about']}`"
-    return f"`{row['variant']}` minus `{row['reference']}`"
-
-
-def changed_choices(summary: Summary) -> list[Contrast]:
-    """`full` minus itself with another alignment, negatives or extraction."""
-    own = summary.settings.get("full")
-    return [
-        Contrast("full", name)
-        for name, other in summary.settings.items()
-        if own and name != "full" and other.get("supervisors") == own.get("supervisors")
-    ]
-
-
 def idleness(summary: Summary) -> pd.DataFrame:
     """Whether the supervisors still pull at the end of training, a row per variant that has some.
 
     Returns:
-        variant; on, growing: steps with the supervisors, and steps over which their weight grows (NaN if the
-        settings do not say); lowest, highest: final loss over log N among the supervisors; share of the
-        gradient in E and G in [0, 1], NaN if not logged; state: "guessing", "solved" or "at work".
+        variant; lowest, highest: final loss over log N among the supervisors; share: of the gradient in E and
+        G, in [0, 1], NaN if not logged; state: "guessing", "solved" or "at work".
     """
     values = summary.values[summary.values["au"] == MEAN]
     ends = values[values["measure"].str.startswith("saturation.")]
-    means = ends.pivot_table(index="variant", columns="measure", values="value")
+    means = ends.groupby(["variant", "measure"])["value"].mean().groupby("variant")
     shares = values[values["measure"].isin([f"share.{name}" for name in SUPERVISORS])]
     share = shares.groupby(["variant", "seed"])["value"].sum().groupby("variant").mean()
-    rows = []
-    for name in [name for name in summary.variants if name in means.index]:
-        lowest, highest = means.loc[name].min(), means.loc[name].max()
-        on, growing = steps_on(summary.settings[name])
-        state = "guessing" if lowest > GUESSING else "solved" if highest < SOLVED else "at work"
-        rows.append((name, on, growing, lowest, highest, share.get(name, np.nan), state))
-    return pd.DataFrame(rows, columns=["variant", "on", "growing", "lowest", "highest", "share", "state"])
-
-
-def steps_on(settings: dict) -> tuple[float, float]:
-    """Steps with the supervisors, and steps over which their weight grows; NaN if the settings do not say."""
-    preset = settings.get("preset_values", {})
-    if not {"separation_starts", "ramp"} <= preset.keys():
-        return np.nan, np.nan
-    steps = settings["steps"]
-    return steps - math.ceil(preset["separation_starts"] * steps), round(preset["ramp"] * steps)
+    table = pd.DataFrame({"lowest": means.min(), "highest": means.max(), "share": share}).dropna(
+        subset="lowest"
+    )
+    table["state"] = "at work"
+    table.loc[table["highest"] < SOLVED, "state"] = "solved"
+    table.loc[table["lowest"] > GUESSING, "state"] = "guessing"
+    order = [name for name in summary.variants if name in table.index]
+    return table.loc[order].reset_index(names="variant")
 
 
 def learning_curves(summary: Summary) -> pd.DataFrame:
     """`full` minus `contrastive` after different numbers of steps.
 
     Returns:
-        steps, variant, reference, source_f1 and f1 (mean over seeds) of both as `<method>, source` and
-        `<method>, target`, measure, difference, low, high, p_holm, seeds, verdict. Variants are recognised by
-        their method and steps; steps that lack one of the two methods have no row.
+        steps, variant, reference, F1 of both as `<method>, source` and `<method>, target` (mean over seeds),
+        measure, difference, low, high, p_holm, seeds, verdict. Variants are recognised by their method and
+        steps; steps that lack one of the two methods have no row.
     """
     by_steps: dict[int, dict[str, str]] = {}
     for variant, settings in summary.settings.items():
@@ -243,8 +227,7 @@ def learning_curves(summary: Summary) -> pd.DataFrame:
                 row[f"{method}, source"] = summary.seeds_of("source_f1")[variants[method]].mean()
                 row[f"{method}, target"] = summary.seeds_of("f1")[variants[method]].mean()
             contrast = Contrast(variants["full"], variants["contrastive"])
-            difference = one_family(summary, [contrast], ["f1"]).iloc[0]
-            rows.append(row | difference.to_dict() | {"verdict": verdict(difference)})
+            rows.append(row | one_family(summary, [contrast], ["f1"]).iloc[0].to_dict())
     return pd.DataFrame(rows)
 
 
@@ -252,58 +235,94 @@ def paired_differences(summary: Summary, contrasts: list[Contrast], measures: li
     """Each contrast on each measure, mean and per AU, over the seeds that both variants have.
 
     Returns:
-        variant, reference, about, measure, au, difference (in the measure's unit), low, high (95 %
-        interval, not corrected), p, seeds (how many), p_holm. The family of p_holm is all contrasts
-        on the mean of one measure, and apart from it all contrasts on all AUs of one measure. With
-        fewer than two common seeds low, high and p are NaN.
+        about, variant, reference, measure, au, difference (in the measure's unit), low, high (95 % interval,
+        not corrected), p, seeds (how many), pairs (averaged, here 1), p_holm, family (its size), verdict.
+        All contrasts on the mean of a measure are one family of p_holm, all contrasts on its AUs another.
+        With fewer than two common seeds low, high and p are NaN.
     """
-    rows = []
-    for measure in measures:
-        own = summary.values[summary.values["measure"] == measure]
-        for au in sorted(own["au"].unique(), key=lambda name: (name != MEAN, name)):
-            table = summary.seeds_of(measure, au)
-            for contrast in contrasts:
-                if {contrast.variant, contrast.reference} <= set(table.columns):
-                    differences = (table[contrast.variant] - table[contrast.reference]).dropna()
-                    row = {"about": contrast.about, **_row(contrast, measure, au, differences)}
-                    rows.append(row)
-    return with_holm(pd.DataFrame(rows, columns=[*COLUMNS, "about"]))
+    table = _differences(summary, [(contrast, [contrast]) for contrast in contrasts], measures)
+    return _corrected(table, [table["measure"], table["au"] == MEAN])
 
 
 def effects_of_supervisors(summary: Summary, measures: list[str]) -> pd.DataFrame:
     """What each supervisor adds, averaged over the contrasts that differ in it alone, seed by seed.
 
     Averaging "added to the two" with "left out of the six" uses every run that is informative about the
-    supervisor. The interval is over seeds, as in `paired_differences`.
+    supervisor. The interval is over seeds.
 
     Returns:
-        the columns of `paired_differences`, with the supervisor as `about`, and `contrasts`,
-        the number of averaged pairs.
+        the columns of `paired_differences`, with the supervisor as `about`.
     """
-    rows = []
-    by_supervisor: dict[str, list[Contrast]] = {}
+    effects = {name: Contrast(f"with {name}", f"without {name}", name) for name in SUPERVISORS}
+    pairs = {name: [] for name in SUPERVISORS}
     for contrast in supervisor_contrasts(summary):
-        by_supervisor.setdefault(contrast.about, []).append(contrast)
-    for measure in measures:
-        own = summary.values[summary.values["measure"] == measure]
-        for au in sorted(own["au"].unique(), key=lambda name: (name != MEAN, name)):
-            table = summary.seeds_of(measure, au)
-            for name, contrasts in by_supervisor.items():
-                known = [c for c in contrasts if {c.variant, c.reference} <= set(table.columns)]
-                if known:
-                    each = pd.concat([table[c.variant] - table[c.reference] for c in known], axis=1)
-                    differences = each.dropna().mean(axis=1)
-                    contrast = Contrast(f"with {name}", f"without {name}", name)
-                    row = {"about": name, "contrasts": len(known)}
-                    rows.append(row | _row(contrast, measure, au, differences))
-    return with_holm(pd.DataFrame(rows, columns=[*COLUMNS, "about", "contrasts"]))
+        pairs[contrast.about].append(contrast)
+    table = _differences(summary, [(effects[name], pairs[name]) for name in SUPERVISORS], measures)
+    return _corrected(table, [table["measure"], table["au"] == MEAN])
 
 
 def one_family(summary: Summary, contrasts: list[Contrast], measures: list[str]) -> pd.DataFrame:
     """`paired_differences` of means over AUs; all contrasts on all measures are one family."""
-    table = paired_differences(summary, contrasts, measures)
-    table = table[table["au"] == MEAN]
-    return table.assign(p_holm=holm(table["p"].to_numpy(dtype=float)), family=table["p"].notna().sum())
+    table = _differences(summary, [(contrast, [contrast]) for contrast in contrasts], measures)
+    return _corrected(table[table["au"] == MEAN], lambda _: 0)
+
+
+def _differences(
+    summary: Summary, groups: list[tuple[Contrast, list[Contrast]]], measures: list[str]
+) -> pd.DataFrame:
+    """Per measure, AU and group: the mean of the group's pairs of variants, seed by seed, with its interval."""
+    rows = []
+    for measure in measures:
+        aus = set(summary.values.loc[summary.values["measure"] == measure, "au"])
+        for au in sorted(aus, key=lambda name: (name != MEAN, name)):
+            table = summary.seeds_of(measure, au)
+            for shown, pairs in groups:
+                known = [pair for pair in pairs if {pair.variant, pair.reference} <= set(table.columns)]
+                if not known:
+                    continue
+                each = pd.concat([table[pair.variant] - table[pair.reference] for pair in known], axis=1)
+                differences = each.dropna().mean(axis=1).to_numpy(dtype=float)
+                names = (shown.about, shown.variant, shown.reference, measure, au)
+                rows.append((*names, *t_interval(differences), len(differences), len(known)))
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _corrected(table: pd.DataFrame, families) -> pd.DataFrame:
+    """The table with p_holm, the size of the family and the verdict; `families` is what to group by."""
+    p = table["p"].astype(float).groupby(families)
+    table = table.assign(p_holm=p.transform(lambda own: holm(own.to_numpy())), family=p.transform("count"))
+    return table.assign(verdict=[verdict(row) for _, row in table.iterrows()])
+
+
+def holm(p: np.ndarray) -> np.ndarray:
+    """Holm's step-down correction (1979): (M,) p-values, NaN kept and not counted -> corrected, at most 1."""
+    corrected = np.full(len(p), np.nan)
+    known = np.flatnonzero(~np.isnan(p))
+    order = known[np.argsort(p[known], kind="stable")]
+    factors = np.arange(len(order), 0, -1)
+    corrected[order] = np.minimum(1, np.maximum.accumulate(factors * p[order]))
+    return corrected
+
+
+def t_interval(values: np.ndarray, level: float = LEVEL) -> tuple[float, float, float, float]:
+    """Mean of (n,) values, its interval by Student's t with n - 1 degrees of freedom, and p of "it is 0".
+
+    Interval and p are NaN for one value, all are NaN for none. Equal values give an interval of width 0.
+    """
+    n = len(values)
+    if n < 2:
+        return (float(values[0]) if n else np.nan), np.nan, np.nan, np.nan
+    return student_interval(float(values.mean()), float(values.std(ddof=1) / np.sqrt(n)), n - 1, level)
+
+
+def student_interval(
+    mean: float, error: float, freedom: float, level: float = LEVEL
+) -> tuple[float, float, float, float]:
+    """A mean of this standard error, its interval by Student's t, and p of "it is 0"; no error, no width."""
+    if error == 0:
+        return mean, mean, mean, float(mean == 0)
+    half = stats.t.ppf(0.5 + level / 2, freedom) * error
+    return mean, float(mean - half), float(mean + half), float(2 * stats.t.sf(abs(mean) / error, freedom))
 
 
 def detectable(low: float, high: float, seeds: int, comparisons: int = 1, power: float = 0.8) -> float:
@@ -326,51 +345,3 @@ def detectable(low: float, high: float, seeds: int, comparisons: int = 1, power:
         return float(found.mean()) - power
 
     return error * optimize.brentq(too_often, 0.0, 20 * bound)
-
-
-def _row(contrast: Contrast, measure: str, au: str, differences: pd.Series) -> dict:
-    mean, low, high, p = t_interval(differences.to_numpy(dtype=float))
-    return {
-        "variant": contrast.variant, "reference": contrast.reference, "measure": measure, "au": au,
-        "difference": mean, "low": low, "high": high, "p": p, "seeds": len(differences),
-    }  # fmt: skip
-
-
-def t_interval(values: np.ndarray, level: float = LEVEL) -> tuple[float, float, float, float]:
-    """Mean of (n,) values, its interval by Student's t with n - 1 degrees of freedom, and p of "it is 0".
-
-    Interval and p are NaN for one value, all are NaN for none. Equal values give an interval of width 0.
-    """
-    n = len(values)
-    if n < 2:
-        return (float(values[0]) if n else np.nan), np.nan, np.nan, np.nan
-    return student_interval(float(values.mean()), float(values.std(ddof=1) / np.sqrt(n)), n - 1, level)
-
-
-def student_interval(
-    mean: float, error: float, freedom: float, level: float = LEVEL
-) -> tuple[float, float, float, float]:
-    """A mean of that standard error, its interval by Student's t, and p of "it is 0"; no error, no width."""
-    if error == 0:
-        return mean, mean, mean, float(mean == 0)
-    half = stats.t.ppf(0.5 + level / 2, freedom) * error
-    return mean, float(mean - half), float(mean + half), float(2 * stats.t.sf(abs(mean) / error, freedom))
-
-
-def with_holm(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with `p_holm`, corrected within each measure's means and within each measure's AUs."""
-    table = table.assign(p_holm=np.nan, family=0)
-    for _, rows in table.groupby(["measure", table["au"] == MEAN]):
-        table.loc[rows.index, "p_holm"] = holm(rows["p"].to_numpy(dtype=float))
-        table.loc[rows.index, "family"] = rows["p"].notna().sum()
-    return table
-
-
-def holm(p: np.ndarray) -> np.ndarray:
-    """Holm's step-down correction (1979): (M,) p-values, NaN kept and not counted -> corrected, at most 1."""
-    corrected = np.full(len(p), np.nan)
-    known = np.flatnonzero(~np.isnan(p))
-    order = known[np.argsort(p[known], kind="stable")]
-    factors = np.arange(len(order), 0, -1)
-    corrected[order] = np.minimum(1, np.maximum.accumulate(factors * p[order]))
-    return corrected
