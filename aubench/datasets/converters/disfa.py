@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from aubench.datasets.converters.label_tables import frame_values, intensity_frame
-from aubench.datasets.converters.mat_files import read_points, to_49_points
+from aubench.datasets.converters.mat_files import read_points
 from aubench.datasets.converters.raw_session import Expected, Session, Source
 from aubench.datasets.converters.raw_tree import Tree, match_pictures, single_folder
 
@@ -130,7 +130,7 @@ def _landmarks(folder: Path | None, subject: str, frames: list[int]) -> tuple[np
         for name in (f"{subject}_{frame - 1:04d}_lm.mat", f"l0{frame:04d}_lm.mat"):
             if (path := folder / name).is_file():
                 try:
-                    faces[row] = to_49_points(read_points(path), path) - 1
+                    faces[row] = read_points(path) - 1
                 except (ValueError, OSError):
                     unreadable.append(path)
                 break

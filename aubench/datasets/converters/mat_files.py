@@ -1,6 +1,6 @@
-"""Landmarks from MATLAB files: a struct array with one face an element, or one array of points.
+"""Landmarks from MATLAB files: one array of points, or a struct array with one face per element.
 
-Files up to version 7.2 are read by SciPy, 7.3 (HDF5) by h5py of the extra `datasets`.
+SciPy reads versions up to 7.2; h5py, of the extra `datasets`, reads 7.3 (HDF5).
 """
 
 from pathlib import Path
@@ -9,107 +9,74 @@ import numpy as np
 
 from aulib.landmarks import POINTS_49_IN_68
 
-HDF5, MATLAB_HEADER = b"\x89HDF\r\n\x1a\n", 512  # version 7.3 puts a header of its own before the HDF5
 INSTALL = "pip install 'aulib[datasets]'"
-# 66 points are 68 without the inner lip corners 60 and 64; the 49 leave out the jaw line as well.
-POINTS_49_IN_66 = tuple(range(17, 66))
-assert len(POINTS_49_IN_66) == len(POINTS_49_IN_68)
+# Where the 49 points are in larger layouts; 66 points are 68 without the inner lip corners 60 and 64.
+POINTS_49_IN = {49: range(49), 66: range(17, 66), 68: POINTS_49_IN_68}
 
 
-def read_points(path: Path, keys: tuple[str, ...] = ("pts",)) -> np.ndarray:
-    """(K, 2) points of a file that holds one face, under the first of `keys` that is there.
-
-    Raises:
-        ValueError: unreadable, none of the keys, or no (K, 2) array of finite numbers.
-    """
-    content = _load(path)
-    for key in keys:
-        if key in content:
-            return _as_points(content[key], path)
-    raise ValueError(f"{path} has {_names(content)}, expected {' or '.join(keys)}")
-
-
-def read_tracks(
-    path: Path, struct: str = "fit", points: tuple[str, ...] = ("pred", "pts_2d")
-) -> dict[int, np.ndarray]:
-    """Frame number -> (49, 2) points of a tracked video; frames that were lost are absent.
-
-    BP4D (7.3, `fit/pred`) and BP4D+ (`fit.pts_2d`, lost frames empty) have a struct array `fit` whose
-    elements are frames, with the number in `frame`; without that field frames count from 1.
+def read_points(path: Path, key: str = "pts") -> np.ndarray:
+    """(49, 2) points of a file with one face, in the file's pixels.
 
     Raises:
-        ValueError: unreadable, or no such struct.
+        ValueError: the file cannot be read, has no variable `key`, or that is no array of (49, 66 or 68, 2).
     """
     content = _load(path)
-    if struct not in content:
-        raise ValueError(f"{path} has {_names(content)}, expected `{struct}`")
-    fields = content[struct]
-    if not isinstance(fields, dict):
-        raise ValueError(f"{path}: `{struct}` is no struct, expected one with {' or '.join(points)}")
-    name = next((name for name in points if name in fields), None)
-    if name is None:
-        raise ValueError(f"{path}: `{struct}` has fields {', '.join(fields)}, expected {' or '.join(points)}")
-    numbers = fields.get("frame", [np.array([index]) for index in range(1, len(fields[name]) + 1)])
+    if key not in content:
+        raise ValueError(f"{path} has {', '.join(sorted(content)) or 'no variables'}, expected {key}")
+    return _49_points(content[key], path)
+
+
+def read_tracks(path: Path, fields: tuple[str, ...] = ("pred", "pts_2d")) -> dict[int, np.ndarray]:
+    """Frame number -> (49, 2) points of a tracked video; frames where the face was lost are absent.
+
+    BP4D (7.3, `fit.pred`) and BP4D+ (`fit.pts_2d`, empty where lost) have a struct array `fit` with one
+    element per frame, its number in `frame`; without that field frames count from 1.
+
+    Raises:
+        ValueError: the file cannot be read, or has no such struct.
+    """
+    elements = _load(path).get("fit")
+    elements = elements if isinstance(elements, list) else [elements]
+    if not all(isinstance(element, dict) for element in elements):
+        raise ValueError(f"{path} has no struct array `fit`")
     tracks = {}
-    for number, value in zip(numbers, fields[name], strict=True):
-        if np.size(value) and np.size(number):
-            face = _as_points(value, path)
-            if np.isfinite(face).all() and np.any(face):
-                tracks[int(np.ravel(number)[0])] = to_49_points(face, path)
+    for position, element in enumerate(elements, 1):
+        field = next((name for name in fields if name in element), None)
+        if field is None:
+            found = ", ".join(element)
+            raise ValueError(f"{path}: `fit` has fields {found}, expected {' or '.join(fields)}")
+        number, face = element.get("frame", position), element[field]
+        if np.size(number) and np.size(face):
+            points = _49_points(face, path)
+            if np.isfinite(points).all() and points.any():
+                tracks[int(np.ravel(number)[0])] = points
     return tracks
 
 
-def to_49_points(face: np.ndarray, path: Path) -> np.ndarray:
-    """The 49-point layout of 49, 66 or 68 points."""
-    if len(face) == 49:
-        return face
-    if len(face) == 66:
-        return face[list(POINTS_49_IN_66)]
-    if len(face) == 68:
-        return face[list(POINTS_49_IN_68)]
-    raise ValueError(f"{path} has {len(face)} landmarks, expected 49, 66 or 68")
-
-
-def _as_points(value, path: Path) -> np.ndarray:
+def _49_points(value, path: Path) -> np.ndarray:
     try:
-        value = np.squeeze(np.asarray(value, dtype=np.float64))
+        points = np.asarray(value, dtype=np.float64)
     except (ValueError, TypeError) as error:
         raise ValueError(f"{path}: landmarks are no numbers") from error
-    if value.ndim == 2 and value.shape[0] == 2 and value.shape[1] != 2:
-        value = value.T
-    if value.ndim == 1 and len(value) % 2 == 0 and len(value) > 2:  # x1 y1 x2 y2 ...
-        value = value.reshape(-1, 2)
-    if value.ndim != 2 or value.shape[1] != 2:
-        raise ValueError(f"{path}: landmarks have shape {value.shape}, expected (points, 2)")
-    return value
-
-
-def _names(content: dict) -> str:
-    return ", ".join(sorted(content)) or "no variables"
+    if points.ndim != 2 or points.shape[1] != 2 or len(points) not in POINTS_49_IN:
+        raise ValueError(f"{path}: landmarks have shape {points.shape}, expected (49, 66 or 68, 2)")
+    return points[list(POINTS_49_IN[len(points)])]
 
 
 def _load(path: Path) -> dict:
-    """Variables by name; a struct array is a dict of lists, one entry an element."""
+    """Variable -> value; a struct is a dict, a struct array a list of dicts."""
     from scipy.io import loadmat
+    from scipy.io.matlab import matfile_version
 
-    with open(path, "rb") as file:
-        start = file.read(MATLAB_HEADER + len(HDF5))
-    if start.endswith(HDF5) or start.startswith(HDF5):
-        return _load_hdf5(path)
     try:
-        loaded = loadmat(str(path), simplify_cells=False)
-    except Exception as error:  # SciPy raises many kinds on damaged files
+        if matfile_version(str(path))[0] == 2:
+            return _load_hdf5(path)
+        content = loadmat(str(path), simplify_cells=True)
+    except ModuleNotFoundError:
+        raise
+    except Exception as error:  # damaged files raise many kinds
         raise ValueError(f"{path} is no readable .mat file: {' '.join(str(error).split())[:150]}") from error
-    content = {}
-    for name, value in loaded.items():
-        if name.startswith("__"):
-            continue
-        if getattr(value, "dtype", None) is not None and value.dtype.names:
-            flat = value.ravel()
-            content[name] = {field: [element[field] for element in flat] for field in value.dtype.names}
-        else:
-            content[name] = value
-    return content
+    return {name: value for name, value in content.items() if not name.startswith("__")}
 
 
 def _load_hdf5(path: Path) -> dict:
@@ -118,31 +85,22 @@ def _load_hdf5(path: Path) -> dict:
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(f"{path} is a MATLAB 7.3 file, which needs h5py: {INSTALL}") from error
 
-    def follow(file, data):
+    def value_of(data):
         """MATLAB's arrays are transposed; empty ones hold their shape and carry an attribute."""
+        if isinstance(data, h5py.Group):
+            return _elements({name: value_of(field) for name, field in data.items()})
         if data.attrs.get("MATLAB_empty", 0):
             return np.empty(0)
-        value = data[()]
-        if value.dtype == h5py.ref_dtype:
-            return [follow(file, file[reference]) for reference in value.ravel()]
-        return np.transpose(value)
+        if data.dtype == h5py.ref_dtype:
+            return [value_of(data.file[reference]) for reference in data[()].ravel()]
+        return data[()].T
 
-    try:
-        with h5py.File(path, "r") as file:
-            content = {}
-            for name in file:
-                if name.startswith("#"):
-                    continue
-                entry = file[name]
-                if isinstance(entry, h5py.Group):
-                    content[name] = {field: _elements(follow(file, entry[field])) for field in entry}
-                else:
-                    content[name] = follow(file, entry)
-            return content
-    except (OSError, KeyError, RuntimeError, AttributeError) as error:
-        raise ValueError(f"{path} is no readable .mat file: {' '.join(str(error).split())[:150]}") from error
+    with h5py.File(path, "r") as file:
+        return {name: value_of(data) for name, data in file.items() if not name.startswith("#")}
 
 
-def _elements(value) -> list:
-    """A struct with one element stores its value itself, with more a list of references."""
-    return value if isinstance(value, list) else [value]
+def _elements(fields: dict) -> dict | list[dict]:
+    """A struct stores its values themselves, a struct array lists of one value per element."""
+    if not all(isinstance(values, list) for values in fields.values()):
+        return fields
+    return [dict(zip(fields, values, strict=True)) for values in zip(*fields.values(), strict=True)]
