@@ -1,25 +1,29 @@
-"""Sets of rendered faces: written as dataset folders, whole or not at all, the same bytes for the same
-seed (on the CPU; where there is a CUDA card it draws, and may differ in a last bit)."""
+"""Sets of rendered faces, written as dataset folders and found again by name.
 
-import contextlib
+The same name and version gives the same bytes on the CPU. A CUDA card, where there is one, renders faster and
+may differ in a last bit.
+"""
+
 import csv
 import json
 import os
 import shutil
-import subprocess
-import sys
-import time
+from functools import lru_cache
 from pathlib import Path
 from urllib.parse import parse_qsl
 
 import numpy as np
+from filelock import FileLock
+from joblib import Parallel, delayed, parallel_config
 from PIL import Image, ImageDraw
+from tqdm.auto import tqdm
 
 from aufaces.actions import AUS, OCCURS_AT
 from aufaces.heads import atomic_file, cache_root
 
 VERSION = 4  # raise whenever the same seed would give other bytes
-CHUNK = 25
+CHUNK = 25  # faces
+IDLE_SECONDS = 10  # after which a worker without work ends
 DEFAULTS = {"studio": dict(n=3000, seed=0, size=128), "wild": dict(n=4500, seed=0, size=128)}
 HEADER = (
     ["image", "subject", "split"]
@@ -29,27 +33,28 @@ HEADER = (
 )
 
 
-def default_set(domain: str) -> Path:
-    """The default set of a domain, generated into the cache on first use."""
-    return cached_set(domain)
-
-
 def resolve(name: str) -> Path:
-    """Folder of a named set: "synthetic:studio", or with parameters "synthetic:wild?n=64&seed=3&size=112".
+    """Folder of a named set in the user's cache, rendered on first use.
 
-    ValueError on an unknown domain or parameter.
+    Args:
+        name: "synthetic:studio", or with parameters "synthetic:wild?n=64&seed=3&size=112".
+
+    Raises:
+        ValueError: unknown domain or parameter.
     """
     domain, parameters = _parsed(name)
-    return cached_set(domain, **parameters)
+    return generate_set(domain, out=folder_of(name), **parameters)
 
 
 def folder_of(name: str) -> Path:
-    """Where `resolve` keeps a named set, rendered or not; the folder's name has the set's version."""
-    domain, parameters = _parsed(name)
-    return _cached_folder(domain, parameters)
+    """Where `resolve` keeps a named set, rendered or not; the folder's name holds the version."""
+    domain, chosen = _parsed(name)
+    folder = f"synthetic-v{VERSION}-{domain}-n{chosen['n']}-seed{chosen['seed']}-{chosen['size']}px"
+    return cache_root() / folder
 
 
 def _parsed(name: str) -> tuple[str, dict[str, int]]:
+    """Domain and n, seed, size of a named set."""
     prefix, _, rest = name.partition(":")
     if prefix != "synthetic" or not rest:
         raise ValueError(
@@ -57,28 +62,16 @@ def _parsed(name: str) -> tuple[str, dict[str, int]]:
             "or 'synthetic:wild?n=64&seed=3&size=112'"
         )
     domain, _, query = rest.partition("?")
-    parameters = {}
+    if domain not in DEFAULTS:
+        raise ValueError(f"{name!r}: unknown domain {domain!r}; choose {' or '.join(DEFAULTS)}")
+    parameters = dict(DEFAULTS[domain])
     for key, value in parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query)):
-        if key not in ("n", "seed", "size"):
-            raise ValueError(f"{name!r}: unknown parameter {key!r}; known: n, seed, size")
+        if key not in parameters:
+            raise ValueError(f"{name!r}: unknown parameter {key!r}; choose from n, seed, size")
         if not value.isdigit():
             raise ValueError(f"{name!r}: {key} must be a whole number, found {value!r}")
         parameters[key] = int(value)
     return domain, parameters
-
-
-def cached_set(domain: str, **parameters: int) -> Path:
-    """A set in the user's cache, named by version, domain, n, seed and size."""
-    out = _cached_folder(domain, parameters)
-    return generate_set(domain, out=out, **{**DEFAULTS[domain], **parameters})
-
-
-def _cached_folder(domain: str, parameters: dict[str, int]) -> Path:
-    if domain not in DEFAULTS:
-        raise ValueError(f"unknown domain {domain!r}; known: {', '.join(DEFAULTS)}")
-    chosen = {**DEFAULTS[domain], **parameters}
-    name = f"synthetic-v{VERSION}-{domain}-n{chosen['n']}-seed{chosen['seed']}-{chosen['size']}px"
-    return cache_root() / name
 
 
 def generate_set(
@@ -92,24 +85,23 @@ def generate_set(
 ) -> Path:
     """Write a dataset folder of n faces (images/, manifest.csv, contact_sheet.png, set.json) and return it.
 
-    Faces come in chunks of 25 that are rendered by `workers` processes (default: one for each core, at most
-    8) into a folder beside `out`, which is renamed when complete: an interrupted call leaves no half set,
-    and the next call with the same parameters goes on where it stopped. A complete set with the same
-    parameters is returned as it is.
+    `workers` processes (default: one per core, at most 8) render chunks of 25 faces into a hidden folder next
+    to `out`, which is renamed when it is complete. After an interruption, the next call with the same
+    parameters renders only the missing chunks. A complete set with the same parameters is returned as it is.
 
     Raises:
         ValueError: bad parameters.
         FileExistsError: `out` holds something else.
-        RuntimeError: a worker failed; the message ends with its error.
     """
-    from aufaces.domains import domain_called  # it draws, and takes a second to import
+    from aufaces.domains import domain_called  # starts the renderer's compiler, which takes a second
 
     domain_called(domain)
     if n < 1 or size < 32 or seed < 0:
         raise ValueError(f"need n >= 1, size >= 32 pixels, seed >= 0; found n={n}, size={size}, seed={seed}")
     out = Path(out).expanduser().absolute()
     about = {"version": VERSION, "domain": domain, "n": n, "seed": seed, "size": size, "occurs_at": OCCURS_AT}
-    with _only_one(out):
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(out.with_name(f".{out.name}.lock")):  # a second process waits and then finds the set
         if out.exists():
             if _read_about(out) == about:
                 return out
@@ -124,98 +116,43 @@ def generate_set(
         (part / "images").mkdir(parents=True, exist_ok=True)
         (part / "chunks").mkdir(exist_ok=True)
         (part / "set.json").write_text(json.dumps(about, indent=1))
-        _render_all(part, about, workers, progress)
-        _finish(part, about)
+        _render_chunks(part, about, workers, progress)
+        _join_chunks(part, about)
         os.replace(part, out)
     return out
 
 
 def _read_about(folder: Path) -> dict | None:
-    with contextlib.suppress(OSError, ValueError):
-        return json.loads((folder / "set.json").read_text())
-    return None
-
-
-@contextlib.contextmanager
-def _only_one(out: Path):
-    """Two processes asking for the same set: the second waits and then finds it done."""
-    out.parent.mkdir(parents=True, exist_ok=True)
     try:
-        import fcntl
-    except ImportError:  # no file locks on this system: two at once would only waste work
-        yield
-        return
-    with open(out.with_name(f".{out.name}.lock"), "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+        return json.loads((folder / "set.json").read_text())
+    except (OSError, ValueError):
+        return None
 
 
-def _chunk_file(part: Path, chunk: int) -> Path:
-    return part / "chunks" / f"{chunk:06d}.csv"
+def _chunk_files(part: Path, about: dict) -> list[Path]:
+    return [part / "chunks" / f"{chunk:06d}.csv" for chunk in range(-(-about["n"] // CHUNK))]
 
 
-def _render_all(part: Path, about: dict, workers: int | None, progress: bool) -> None:
-    """Every chunk, in processes of their own (they import no main module, so notebooks and scripts need no
-    guard)."""
-    from tqdm.auto import tqdm
-
-    chunks = -(-about["n"] // CHUNK)
-    left = [k for k in range(chunks) if not _chunk_file(part, k).exists()]
-    workers = min(workers or min(os.cpu_count() or 1, 8), max(1, len(left)))
-    if workers == 1:
-        _renderer(about["size"])  # before the bar: warp may have something to say when it starts
-    bar = tqdm(total=about["n"], unit="face", desc=f"faces: {about['domain']}", disable=not progress)
-    bar.update(about["n"] - sum(min(CHUNK, about["n"] - k * CHUNK) for k in left))
-    with bar:
-        if workers == 1:
-            for chunk in left:
-                render_chunk(part, about, chunk)
-                bar.update(min(CHUNK, about["n"] - chunk * CHUNK))
-            return
-        threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-        root = str(Path(__file__).resolve().parents[1])
-        path = os.pathsep.join(p for p in (root, os.environ.get("PYTHONPATH", "")) if p)
-        environment = {**os.environ, **threads, "PYTHONPATH": path}
-        processes, logs = [], []
-        try:
-            for k in range(workers):
-                logs.append(open(part / f"worker-{k}.log", "w+"))
-                command = [
-                    sys.executable,
-                    "-m",
-                    "aufaces.sets",
-                    str(part),
-                    str(k),
-                    str(workers),
-                    str(os.getpid()),
-                ]
-                processes.append(subprocess.Popen(command, stdout=logs[-1], stderr=logs[-1], env=environment))
-            waiting = set(left)
-            while waiting:
-                time.sleep(0.1)
-                ended = [process.poll() for process in processes]
-                done = {k for k in waiting if _chunk_file(part, k).exists()}
-                waiting -= done
-                if done:
-                    bar.update(sum(min(CHUNK, about["n"] - k * CHUNK) for k in done))
-                failed = [k for k, code in enumerate(ended) if code]
-                if failed or (waiting and not done and None not in ended):
-                    log = logs[failed[0] if failed else 0]
-                    log.seek(0)
-                    raise RuntimeError(f"rendering failed in worker {failed or '?'}:\n{log.read()[-2000:]}")
-        finally:
-            for process in processes:
-                if process.poll() is None:
-                    process.terminate()
-            for process in processes:
-                process.wait()
-            for k, log in enumerate(logs):
-                log.close()
-                (part / f"worker-{k}.log").unlink(missing_ok=True)
+def _render_chunks(part: Path, about: dict, workers: int | None, progress: bool) -> None:
+    """Render the missing chunks; loky's processes do not import `__main__`, so scripts need no guard."""
+    missing = [chunk for chunk, file in enumerate(_chunk_files(part, about)) if not file.exists()]
+    workers = min(workers or min(os.cpu_count() or 1, 8), max(1, len(missing)))
+    with (
+        tqdm(total=about["n"], unit="face", desc=f"faces: {about['domain']}", disable=not progress) as bar,
+        parallel_config("loky", n_jobs=workers, inner_max_num_threads=1, idle_worker_timeout=IDLE_SECONDS),
+    ):
+        jobs = (delayed(render_chunk)(part, about, chunk) for chunk in missing)
+        bar.update(about["n"] - sum(len(_faces_of(about, chunk)) for chunk in missing))
+        for rendered in Parallel(return_as="generator_unordered")(jobs):
+            bar.update(rendered)
 
 
-def render_chunk(part: Path, about: dict, chunk: int) -> None:
-    """Pictures of one chunk and, last, its rows (so that a chunk is there whole or not)."""
+def _faces_of(about: dict, chunk: int) -> range:
+    return range(chunk * CHUNK, min((chunk + 1) * CHUNK, about["n"]))
+
+
+def render_chunk(part: Path, about: dict, chunk: int) -> int:
+    """Write a chunk's pictures and then, atomically, its rows; returns how many faces it has."""
     from aufaces.domains import (
         domain_called,
         number_of_subjects,
@@ -228,7 +165,7 @@ def render_chunk(part: Path, about: dict, chunk: int) -> None:
     renderer = _renderer(about["size"])
     splits = split_of_subjects(domain, about["seed"], number_of_subjects(domain, about["n"]))
     rows = []
-    for index in range(chunk * CHUNK, min((chunk + 1) * CHUNK, about["n"])):
+    for index in _faces_of(about, chunk):
         sample = sample_face(domain, about["seed"], index, about["n"])
         image, landmarks = picture(domain, sample, renderer)
         name = f"images/{index:06d}.jpg"
@@ -240,31 +177,29 @@ def render_chunk(part: Path, about: dict, chunk: int) -> None:
             + [f"{level:.2f}" for level in intensity]
             + [f"{value:.3f}" for value in landmarks.T.ravel()]
         )
-    with atomic_file(_chunk_file(part, chunk)) as temporary, open(temporary, "w", newline="") as stream:
+    file = _chunk_files(part, about)[chunk]
+    with atomic_file(file) as temporary, open(temporary, "w", newline="") as stream:
         csv.writer(stream, lineterminator="\n").writerows(rows)
+    return len(rows)
 
 
-_RENDERERS: dict = {}  # one per process and size: building one takes a second
-
-
+@lru_cache(maxsize=2)
 def _renderer(size: int):
+    """One per process: building one takes a second."""
     from aufaces.renderer import FaceRenderer
 
-    if size not in _RENDERERS:
-        _RENDERERS[size] = FaceRenderer(size, device=None, people_kept=48)
-    return _RENDERERS[size]
+    return FaceRenderer(size, device=None, people_kept=48)
 
 
-def _finish(part: Path, about: dict) -> None:
-    chunks = -(-about["n"] // CHUNK)
-    lines = [",".join(HEADER)] + [_chunk_file(part, k).read_text().rstrip("\n") for k in range(chunks)]
-    (part / "manifest.csv").write_text("\n".join(lines) + "\n")
+def _join_chunks(part: Path, about: dict) -> None:
+    chunks = [file.read_text() for file in _chunk_files(part, about)]
+    (part / "manifest.csv").write_text(",".join(HEADER) + "\n" + "".join(chunks))
     contact_sheet(part).save(part / "contact_sheet.png")
     shutil.rmtree(part / "chunks")
 
 
 def contact_sheet(folder: Path, columns: int = 10, rows: int = 6) -> Image.Image:
-    """Faces spread evenly over a set, the AUs that occur written under each."""
+    """Faces spread evenly over a set, each with the AUs that occur."""
     with open(folder / "manifest.csv", newline="") as stream:
         table = list(csv.DictReader(stream))
     table = [table[k] for k in np.unique(np.linspace(0, len(table) - 1, columns * rows).round().astype(int))]
@@ -280,17 +215,3 @@ def contact_sheet(folder: Path, columns: int = 10, rows: int = 6) -> Image.Image
         draw.text((x + 2, y + side + 1), text[:20], fill="black")
         draw.text((x + 2, y + side + 11), text[20:], fill="black")
     return sheet
-
-
-def _worker(part: Path, first: int, step: int, parent: int) -> None:
-    about = _read_about(part)
-    chunks = -(-about["n"] // CHUNK)
-    for chunk in range(first, chunks, step):
-        if os.getppid() != parent:  # the caller was killed
-            return
-        if not _chunk_file(part, chunk).exists():
-            render_chunk(part, about, chunk)
-
-
-if __name__ == "__main__":
-    _worker(Path(sys.argv[1]), *map(int, sys.argv[2:5]))
