@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from aubench.datasets.interchange.folders import Lists, export, import_lists, import_table
+from aubench.datasets.interchange.folders import export, import_jaanet, import_megraphau, import_table
 from aubench.datasets.interchange.lists import read_jaanet, read_megraphau, write_jaanet, write_megraphau
 from aubench.datasets.interchange.tables import read_openface, read_pyfeat, write_openface, write_pyfeat
 from aulib.crops import ADLD_CROP, crop_matrix
@@ -177,7 +177,7 @@ def test_megraphau_lists_there_and_back_with_relation_and_weight(tmp_path):
 def test_jaanet_lists_become_a_dataset_folder_and_lists_again(tmp_path):
     prefix, names, codes, _ = jaanet_lists(tmp_path / "list")
     pictures(tmp_path / "imgs", names[:-1])
-    data = import_lists(Lists({"train": str(prefix)}), tmp_path / "imgs", tmp_path / "set")
+    data = import_jaanet({"train": prefix}, tmp_path / "imgs", tmp_path / "set")
     assert len(data) == 5 and data.num_landmarks == 49 and set(data.subjects) == {"F001", "F002", "F003"}
     assert pd.read_csv(tmp_path / "set/skipped.csv").to_numpy().tolist() == [[names[-1], "no such picture"]]
     assert np.isnan(data.occurrence[1, 0]) and data.occurrence[2].tolist() == codes[2].tolist()
@@ -195,7 +195,7 @@ def test_jaanet_lists_become_a_dataset_folder_and_lists_again(tmp_path):
 def test_exported_crops_have_adlds_coordinates(tmp_path):
     prefix, names, _, points = jaanet_lists(tmp_path / "list")
     pictures(tmp_path / "imgs", names)
-    import_lists(Lists({"train": str(prefix)}), tmp_path / "imgs", tmp_path / "set")
+    import_jaanet({"train": prefix}, tmp_path / "imgs", tmp_path / "set")
     export(tmp_path / "set", "jaanet", tmp_path / "out", name="BP4D", crop=ADLD_CROP)
     moved = np.loadtxt(tmp_path / "out/BP4D_train_land.txt").reshape(-1, 49, 2)
     for row in range(len(names)):
@@ -244,7 +244,7 @@ def test_a_second_face_in_a_picture_is_left_out_of_the_folder_and_comes_back(tmp
 def test_landmarks_that_count_from_1_and_rows_without_a_picture_come_back(tmp_path):
     prefix, names, *_ = jaanet_lists(tmp_path / "list")
     pictures(tmp_path / "imgs", names[1:])
-    import_lists(Lists({"train": str(prefix)}, first_pixel=1), tmp_path / "imgs", tmp_path / "set")
+    import_jaanet({"train": prefix}, tmp_path / "imgs", tmp_path / "set", first_pixel=1)
     export(tmp_path / "set", "jaanet", tmp_path / "out", name="BP4D", first_pixel=1)
     for kind in ("path", "AUoccur"):
         given = (tmp_path / f"list/BP4D_part1_{kind}.txt").read_text()
@@ -259,7 +259,7 @@ def test_megraphaus_lists_keep_their_name_and_take_a_fold(tmp_path):
     folder = megraphau_lists(tmp_path / "list")
     names = [line for path in folder.glob("*path*") for line in path.read_text().split()]
     pictures(tmp_path / "imgs", names)
-    import_lists(Lists(folder=folder, dataset="DISFA", fold=3), tmp_path / "imgs", tmp_path / "set")
+    import_megraphau(folder, "DISFA", 3, tmp_path / "imgs", tmp_path / "set")
     export(tmp_path / "set", "megraphau", tmp_path / "out", fold=3)
     for path in folder.iterdir():
         assert (tmp_path / "out" / path.name).read_text() == path.read_text()
@@ -364,7 +364,7 @@ def test_paths_that_leave_the_pictures_are_skipped(tmp_path):
     (tmp_path / "list/BP4D_part1_path.txt").write_text(
         "\n".join(["../list/secret.jpg", "/etc/passwd", names[2]]) + "\n"
     )
-    data = import_lists(Lists({"train": str(prefix)}), tmp_path / "imgs", tmp_path / "set")
+    data = import_jaanet({"train": prefix}, tmp_path / "imgs", tmp_path / "set")
     assert data.table["image"].tolist() == [f"images/{names[2]}"]
     assert set(pd.read_csv(tmp_path / "set/skipped.csv")["reason"]) == {
         "its path leaves the folder of pictures"

@@ -219,7 +219,10 @@ def jaanet(
     prefixes = {split: prefix for split, prefix in (("train", train), ("val", val), ("test", test)) if prefix}
     if not prefixes:
         raise typer.BadParameter("jaanet needs --train, --val or --test", param_hint="--train")
-    _import_lists(pictures, out, keep, prefixes=prefixes, aus=_named_aus(aus), first_pixel=first_pixel)
+    one_of("--keep", keep, ("link", "copy"))
+    from aubench.datasets.interchange.folders import import_jaanet
+
+    _print_imported(out, import_jaanet(prefixes, pictures, out, _named_aus(aus), first_pixel, keep))
 
 
 @imports.command(short_help="Lists of ME-GraphAU.")
@@ -238,7 +241,10 @@ def megraphau(
 
     Example: aulib import megraphau --lists data/BP4D/list --fold 2 --pictures data/BP4D/img --out faces/bp4d
     """
-    _import_lists(pictures, out, keep, folder=lists, dataset=dataset, fold=fold, aus=_named_aus(aus))
+    one_of("--keep", keep, ("link", "copy"))
+    from aubench.datasets.interchange.folders import import_megraphau
+
+    _print_imported(out, import_megraphau(lists, dataset, fold, pictures, out, _named_aus(aus), keep))
 
 
 def _import_table(kind: str, table: Path, pictures: Path, out: Path, keep: str) -> None:
@@ -246,13 +252,6 @@ def _import_table(kind: str, table: Path, pictures: Path, out: Path, keep: str) 
     from aubench.datasets.interchange.folders import import_table
 
     _print_imported(out, import_table(kind, table, pictures, out, keep))
-
-
-def _import_lists(pictures: Path, out: Path, keep: str, **lists) -> None:
-    one_of("--keep", keep, ("link", "copy"))
-    from aubench.datasets.interchange.folders import Lists, import_lists
-
-    _print_imported(out, import_lists(Lists(**lists), pictures, out, keep))
 
 
 def _print_imported(out: Path, data) -> None:

@@ -1,8 +1,8 @@
-"""What a dataset folder cannot hold of a file it was imported from: rows without a face or a picture, the
-order of columns, the name. Kept beside the manifest, so that an export gives the file back.
+"""What a dataset folder cannot hold of an imported file, kept next to the manifest so that an export gives
+the file back.
 
     interchange.json    kind, name, columns (header of the file), rows (how many it had)
-    left_out.csv        the rows that are not in the manifest, all their columns, and `position`, from 0
+    left_out.csv        rows that are not in the manifest (no face, no picture), and their `position` from 0
 """
 
 import json
@@ -11,20 +11,22 @@ from pathlib import Path
 import pandas as pd
 
 from aulib.dataset import DatasetFolder
+from aulib.files import write_json
 
 NOTE, ROWS = "interchange.json", "left_out.csv"
 
 
-def keep_left_out(folder: Path, kind: str, name: str, columns: list[str], table: pd.DataFrame, used) -> None:
+def keep_left_out(
+    folder: Path, kind: str, name: str, columns: list[str], table: pd.DataFrame, used: pd.Series
+) -> None:
     """Write both files. `used`: (N,) bool, which rows of `table` are in the manifest."""
-    note = {"kind": kind, "name": name, "columns": columns, "rows": len(table)}
-    (folder / NOTE).write_text(json.dumps(note, indent=1, ensure_ascii=False), encoding="utf-8")
-    left = table[[not one for one in used]]
+    write_json(folder / NOTE, {"kind": kind, "name": name, "columns": columns, "rows": len(table)})
+    left = table[~used]
     left.assign(position=left.index).to_csv(folder / ROWS, index=False)
 
 
-def kept_note(folder: Path, kind: str) -> dict:
-    """What `keep_left_out` noted of a file of this kind; {} of another kind, or of a folder not imported."""
+def read_note(folder: Path, kind: str) -> dict:
+    """interchange.json; {} if the folder was not imported, or from a file of another kind."""
     try:
         note = json.loads((folder / NOTE).read_text(encoding="utf-8"))
         return note if note.get("kind") == kind else {}
@@ -32,27 +34,21 @@ def kept_note(folder: Path, kind: str) -> dict:
         return {}
 
 
-def with_left_out(table: pd.DataFrame, data: DatasetFolder, kind: str) -> pd.DataFrame:
-    """The manifest's rows and those left out, in the order of the file that was imported.
+def with_left_out(table: pd.DataFrame, data: DatasetFolder, note: dict) -> pd.DataFrame:
+    """Rows and columns of the manifest and of what was left out, in the order of the imported file.
 
-    Only of a whole folder of the same kind: a protocol chooses people, and rows that a user took out of the
-    manifest would stand in the wrong place; then the table as it is.
+    Rows come back only to a whole folder: a protocol chooses people, and if a user removed rows from the
+    manifest, the positions no longer hold.
     """
-    note, file = kept_note(data.root, kind), data.root / ROWS
-    if not note or not file.is_file() or "#" in data.version:
+    if not note:
         return table
-    left = pd.read_csv(file, dtype={"image": str, "subject": str, "split": str})
-    if len(table) + len(left) != note["rows"]:
-        return table
-    places = sorted(set(range(note["rows"])) - set(left["position"]))
-    both = pd.concat([table.assign(position=places), left], ignore_index=True)
-    return both.sort_values("position", ignore_index=True).drop(columns="position")
-
-
-def as_it_was(table: pd.DataFrame, note: dict) -> pd.DataFrame:
-    """The columns of the imported file in their order, then what was added to the manifest since."""
-    columns = [name for name in note.get("columns", ()) if name in table]
-    if not columns:
-        return table
-    own = ("image", "subject", "split")
-    return table[columns + [name for name in table.columns if name not in (*columns, *own)]]
+    file = data.root / ROWS
+    if file.is_file() and "#" not in data.version:
+        left = pd.read_csv(file, dtype={"image": str, "subject": str, "split": str})
+        if len(table) + len(left) == note["rows"]:
+            places = sorted(set(range(note["rows"])) - set(left["position"]))
+            both = pd.concat([table.assign(position=places), left], ignore_index=True)
+            table = both.sort_values("position", ignore_index=True).drop(columns="position")
+    columns = [name for name in note["columns"] if name in table]
+    added = [name for name in table if name not in (*columns, "image", "subject", "split")]
+    return table[columns + added]

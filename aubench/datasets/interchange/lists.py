@@ -19,7 +19,7 @@ from aulib.manifest import MAX_COORDINATE
 from aulib.protocols import BP4D_AUS, DISFA_8, GFT_AUS, PROTOCOLS
 
 CODES = (9, 999)  # JAA-Net's and ADLD's for unknown
-# Which AUs the columns are is written nowhere in these files; their number tells.
+# These files do not say which AUs the columns are; their number decides, or a list of ours, `X_AUs.txt`.
 AUS_BY_NUMBER = {12: BP4D_AUS, 8: DISFA_8, 10: GFT_AUS, 6: PROTOCOLS["adld"].aus}
 
 
@@ -27,56 +27,51 @@ def read_jaanet(prefix: str | Path, aus: list[str] | None = None, first_pixel: i
     """`PREFIX_path.txt`, `PREFIX_AUoccur.txt` and, if it is there, `PREFIX_land.txt`.
 
     Args:
-        aus: what the columns are; by default told from their number (12 BP4D, 8 DISFA, 10 GFT, 6 ADLD).
+        aus: what the columns are; by default their number decides (12 BP4D, 8 DISFA, 10 GFT, 6 ADLD).
         first_pixel: 1 for landmarks of raw pictures as MATLAB counts, 0 for those of aligned pictures.
 
     Returns:
         image, AU01_c ... (NaN for 9 and 999), x_0 ... y_48.
 
     Raises:
-        FileNotFoundError: a list is missing.  ValueError: lists of different length, a code that is none,
-            both
-            9 and 999 in one file (only one could be written back).
+        FileNotFoundError: a list is missing.
+        ValueError: lists of different length, an unknown code, or both 9 and 999 in one file (only one could
+            be written back).
     """
-    paths = _lines(Path(f"{prefix}_path.txt"))
-    table = {"image": paths}
-    table |= _occurrence(Path(f"{prefix}_AUoccur.txt"), len(paths), aus or _named_aus(f"{prefix}_AUs.txt"))
+    paths = _read_lines(Path(f"{prefix}_path.txt"))
+    aus = aus or _read_aus(Path(f"{prefix}_AUs.txt"))
+    table = {"image": paths} | _occurrence(Path(f"{prefix}_AUoccur.txt"), len(paths), aus)
     land = Path(f"{prefix}_land.txt")
     if land.is_file():
-        points = _numbers(land, len(paths), 98).reshape(-1, 49, 2) - first_pixel
-        far = np.flatnonzero(np.abs(points).max(axis=(1, 2)) > MAX_COORDINATE)
-        if len(far):
-            found = points[far[0]].flat[np.abs(points[far[0]]).argmax()]
-            raise ValueError(f"{land} line {far[0] + 1}: {found:g} is no pixel of a picture")
-        table |= {f"{axis}_{k}": points[:, k, i] for i, axis in enumerate("xy") for k in range(49)}
+        points = _read_numbers(land, len(paths), 98) - first_pixel  # x1 y1 x2 y2 ...
+        for line, row in enumerate(points, 1):
+            if (farthest := np.abs(row).max()) > MAX_COORDINATE:
+                raise ValueError(f"{land} line {line}: {farthest:g} is no pixel of a picture")
+        table |= {f"{axis}_{k}": points[:, 2 * k + i] for i, axis in enumerate("xy") for k in range(49)}
     return pd.DataFrame(table)
 
 
 def write_jaanet(
     table: pd.DataFrame, prefix: str | Path, unknown: int = 9, first_pixel: int = 0
 ) -> list[Path]:
-    """All five lists; `unknown` is 9 for JAA-Net, 999 for ADLD. Weights count only labels that are known, and
-    an AU that is never present has weight 0.
+    """All five lists; `unknown` is 9 for JAA-Net, 999 for ADLD. Weights count only known labels, and an AU
+    that is never present has weight 0.
 
     Raises:
         ValueError: a row without landmarks, paths with line breaks, or no landmark columns.
     """
-    labels = _label_columns(table)
-    codes = table[labels].to_numpy(np.float64)
+    aus, codes = _labels(table)
     points = _points(table) + first_pixel
     left, right = points[:, 19:25].mean(axis=1), points[:, 25:31].mean(axis=1)
-    present, known = np.nansum(codes, axis=0), (~np.isnan(codes)).sum(axis=0)
-    inverse = np.divide(known, present, out=np.zeros(len(labels)), where=present > 0)
-    weights = inverse / max(inverse.sum(), 1e-12) * len(labels)
+    eyes = ((left - right) ** 2).sum(axis=1)
+    land = ["\t".join(map(repr, row)) for row in points.reshape(-1, 98).tolist()]
     return [
         _write_lines(f"{prefix}_path.txt", _paths(table)),
-        _write_lines(
-            f"{prefix}_land.txt", ["\t".join(map(repr, row)) for row in points.reshape(-1, 98).tolist()]
-        ),
+        _write_lines(f"{prefix}_land.txt", land),
         _write_lines(f"{prefix}_AUoccur.txt", _coded(codes, unknown)),
-        _write_lines(f"{prefix}_biocular.txt", [f"{d:f}" for d in ((left - right) ** 2).sum(axis=1)]),
-        _write_lines(f"{prefix}_weight.txt", ["\t".join(f"{w:f}" for w in weights)]),
-        *_write_aus(f"{prefix}_AUs.txt", labels),
+        _write_lines(f"{prefix}_biocular.txt", [f"{distance:f}" for distance in eyes]),
+        _write_lines(f"{prefix}_weight.txt", [_weights(codes)]),
+        *_write_aus(f"{prefix}_AUs.txt", aus),
     ]
 
 
@@ -84,116 +79,117 @@ def read_megraphau(folder: str | Path, dataset: str, fold: int, aus: list[str] |
     """The train and test lists of a fold: image, split, AU01_c ...; these lists have no landmarks.
 
     Raises:
-        FileNotFoundError: a list is missing.  ValueError: lists of different length, a code that is none.
+        FileNotFoundError: a list is missing.  ValueError: lists of different length, an unknown code.
     """
-    parts, aus = [], aus or _named_aus(Path(folder) / f"{dataset}_AUs.txt")
+    folder = Path(folder)
+    parts, aus = [], aus or _read_aus(folder / f"{dataset}_AUs.txt")
     for split in ("train", "test"):
-        paths = _lines(Path(folder) / f"{dataset}_{split}_img_path_fold{fold}.txt")
-        labels = _occurrence(Path(folder) / f"{dataset}_{split}_label_fold{fold}.txt", len(paths), aus)
+        paths = _read_lines(folder / f"{dataset}_{split}_img_path_fold{fold}.txt")
+        labels = _occurrence(folder / f"{dataset}_{split}_label_fold{fold}.txt", len(paths), aus)
         parts.append(pd.DataFrame({"image": paths, "split": split} | labels))
     return pd.concat(parts, ignore_index=True)
 
 
 def write_megraphau(table: pd.DataFrame, folder: str | Path, dataset: str, fold: int) -> list[Path]:
-    """Lists of a fold. ME-GraphAU knows no validation split, so val rows are written among train's.
+    """Lists of a fold. ME-GraphAU has no validation split, so val rows are written among train's.
 
     Raises:
         ValueError: an unknown label, since its evaluation fails on anything but 0 and 1.
     """
-    labels = _label_columns(table)
-    written = _write_aus(Path(folder) / f"{dataset}_AUs.txt", labels)
+    start = f"{folder}/{dataset}"
+    aus, _ = _labels(table)
+    written = _write_aus(f"{start}_AUs.txt", aus)
     for split, rows in (("train", table["split"] != "test"), ("test", table["split"] == "test")):
         part = table[rows]
-        codes = part[labels].to_numpy(np.float64)
+        _, codes = _labels(part)
         if unknown := int(np.isnan(codes).any(axis=1).sum()):
             raise ValueError(
                 f"{unknown} of {len(part)} {split} rows have unknown labels, which ME-GraphAU cannot hold"
             )
-        base = Path(folder)
-        written.append(_write_lines(base / f"{dataset}_{split}_img_path_fold{fold}.txt", _paths(part)))
-        written.append(_write_lines(base / f"{dataset}_{split}_label_fold{fold}.txt", _coded(codes, 0)))
+        written.append(_write_lines(f"{start}_{split}_img_path_fold{fold}.txt", _paths(part)))
+        written.append(_write_lines(f"{start}_{split}_label_fold{fold}.txt", _coded(codes)))
         if split == "train" and len(part):
-            relation = (2 * codes[:, :, None] + codes[:, None, :]).reshape(len(part), -1)
-            lines = [" ".join(f"{value:.0f}" for value in row) for row in relation]
-            written.append(_write_lines(base / f"{dataset}_train_AU_relation_fold{fold}.txt", lines))
-            rates = codes.mean(axis=0)
-            inverse = np.divide(1, rates, out=np.zeros(len(labels)), where=rates > 0)
-            weights = "\t".join(f"{w:f}" for w in inverse / max(inverse.sum(), 1e-12) * len(labels))
-            written.append(_write_lines(base / f"{dataset}_weight_fold{fold}.txt", [weights]))
+            relation = (2 * codes[:, :, None] + codes[:, None, :]).reshape(len(part), -1)  # of pairs of AUs
+            written.append(_write_lines(f"{start}_train_AU_relation_fold{fold}.txt", _coded(relation)))
+            written.append(_write_lines(f"{start}_weight_fold{fold}.txt", [_weights(codes)]))
     return written
 
 
-def _named_aus(path: str | Path) -> list[str] | None:
+def _read_aus(path: Path) -> list[str] | None:
     """What `_write_aus` wrote; None without it."""
-    return " ".join(_lines(Path(path))).split() if Path(path).is_file() else None
+    return " ".join(_read_lines(path)).split() if path.is_file() else None
 
 
-def _write_aus(path: str | Path, labels: list[str]) -> list[Path]:
-    """A list of ours, `X_AUs.txt`, where the number of columns does not tell which AUs they are."""
-    names = [label.removesuffix("_c") for label in labels]
-    if names == list(AUS_BY_NUMBER.get(len(names), ())):
+def _write_aus(path: str, aus: list[str]) -> list[Path]:
+    """Name the AUs where the number of columns does not."""
+    if aus == list(AUS_BY_NUMBER.get(len(aus), ())):
         return []
-    return [_write_lines(path, [" ".join(names)])]
+    return [_write_lines(path, [" ".join(aus)])]
 
 
-def _lines(path: Path) -> list[str]:
+def _read_lines(path: Path) -> list[str]:
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist")
-    lines = read_text(path).split("\n")
-    while lines and not lines[-1].strip():
-        lines.pop()
-    if blank := [number for number, line in enumerate(lines, 1) if not line.strip()]:
-        raise ValueError(f"{path} line {blank[0]} is blank, expected one entry a line")
-    return [line.strip() for line in lines]
+    lines = [line.strip() for line in read_text(path).rstrip().split("\n")]
+    if "" in lines:
+        raise ValueError(f"{path} line {lines.index('') + 1} is blank, expected one entry a line")
+    return lines
 
 
-def _numbers(path: Path, num_rows: int, num_columns: int | None = None) -> np.ndarray:
-    """(rows, columns) of a file of numbers separated by spaces, tabs or commas."""
-    lines = _lines(path)
+def _read_numbers(path: Path, num_rows: int, num_columns: int | None = None) -> np.ndarray:
+    """(num_rows, num_columns) of a file of numbers separated by spaces, tabs or commas."""
+    lines = _read_lines(path)
     if len(lines) != num_rows:
         raise ValueError(
             f"{path} has {len(lines)} lines, the list of paths {num_rows}: they do not belong together"
         )
     rows = []
-    for number, line in enumerate(lines, 1):
+    for line, text in enumerate(lines, 1):
+        cells = re.split(r"[\s,]+", text)
+        num_columns = num_columns or len(cells)
+        if len(cells) != num_columns:
+            raise ValueError(f"{path} line {line}: {len(cells)} numbers, expected {num_columns}")
         try:
-            row = [float(cell) for cell in re.split(r"[\s,]+", line)]
+            rows.append([float(cell) for cell in cells])
         except ValueError as error:
-            raise ValueError(f"{path} line {number}: {str(error)[:80]}, expected numbers") from error
-        want = num_columns or (len(rows[0]) if rows else len(row))
-        if len(row) != want:
-            raise ValueError(f"{path} line {number}: {len(row)} numbers, expected {want}")
-        if not np.isfinite(row).all():
-            raise ValueError(f"{path} line {number}: not all numbers are finite")
-        rows.append(row)
+            raise ValueError(f"{path} line {line}: {str(error)[:80]}, expected numbers") from error
+        if not np.isfinite(rows[-1]).all():
+            raise ValueError(f"{path} line {line}: not all numbers are finite")
     return np.array(rows)
 
 
 def _occurrence(path: Path, num_rows: int, aus: list[str] | None) -> dict[str, np.ndarray]:
-    codes = _numbers(path, num_rows)
-    names = list(aus or AUS_BY_NUMBER.get(codes.shape[1], ()))
-    if len(names) != codes.shape[1]:
-        known = "; say which AUs they are" if not names else f", {len(names)} AUs are named"
+    codes = _read_numbers(path, num_rows)
+    aus = list(aus or AUS_BY_NUMBER.get(codes.shape[1], ()))
+    if len(aus) != codes.shape[1]:
+        known = f", {len(aus)} AUs are named" if aus else "; say which AUs they are"
         raise ValueError(f"{path} has {codes.shape[1]} columns{known}")
-    if strange := [name for name in names if name not in AU_NAMES]:
+    if strange := [au for au in aus if au not in AU_NAMES]:
         raise ValueError(f"{strange[0]!r} is no AU that aulib names, expected AU01, AU02 ...")
-    wrong = np.argwhere(~np.isin(codes, (0, 1, *CODES)))
-    if len(wrong):
-        row, column = wrong[0]
+    for row, column in np.argwhere(~np.isin(codes, (0, 1, *CODES)))[:1]:
         raise ValueError(
-            f"{path} line {row + 1}: {names[column]} is {codes[row, column]:g}, expected 0, 1, 9 or 999"
+            f"{path} line {row + 1}: {aus[column]} is {codes[row, column]:g}, expected 0, 1, 9 or 999"
         )
     if all((codes == code).any() for code in CODES):
         raise ValueError(f"{path} has both 9 and 999 for unknown, expected one of them")
     codes[np.isin(codes, CODES)] = np.nan
-    return {f"{name}_c": codes[:, column] for column, name in enumerate(names)}
+    return {f"{au}_c": codes[:, column] for column, au in enumerate(aus)}
 
 
-def _label_columns(table: pd.DataFrame) -> list[str]:
-    labels = [f"{au}_c" for au in AU_NAMES if f"{au}_c" in table.columns]
-    if not labels:
+def _labels(table: pd.DataFrame) -> tuple[list[str], np.ndarray]:
+    """AUs in FACS order, and (N, A) float64 in {0, 1}, NaN where unknown."""
+    aus = [au for au in AU_NAMES if f"{au}_c" in table.columns]
+    if not aus:
         raise ValueError("the table has no occurrence labels (AU01_c ...), which these lists are about")
-    return labels
+    return aus, table[[f"{au}_c" for au in aus]].to_numpy(np.float64)
+
+
+def _weights(codes: np.ndarray) -> str:
+    """One line of AU weights: inverse to the base rate, their mean 1."""
+    present, known = np.nansum(codes, axis=0), (~np.isnan(codes)).sum(axis=0)
+    inverse = np.divide(known, present, out=np.zeros(len(present)), where=present > 0)
+    weights = inverse / max(inverse.sum(), 1e-12) * len(inverse)
+    return "\t".join(f"{weight:f}" for weight in weights)
 
 
 def _points(table: pd.DataFrame) -> np.ndarray:
@@ -214,11 +210,11 @@ def _paths(table: pd.DataFrame) -> list[str]:
     return paths
 
 
-def _coded(codes: np.ndarray, unknown: int) -> list[str]:
-    return [" ".join(f"{unknown if np.isnan(c) else c:.0f}" for c in row) for row in codes]
+def _coded(codes: np.ndarray, unknown: int = 0) -> list[str]:
+    return [" ".join(f"{unknown if np.isnan(code) else code:.0f}" for code in row) for row in codes]
 
 
-def _write_lines(path: str | Path, lines: list[str]) -> Path:
+def _write_lines(path: str, lines: list[str]) -> Path:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")

@@ -36,7 +36,7 @@ OPENFACE = (
     Rule(r"[XYZ]_\d+", -1e9, 1e9, "millimetres"),
     PIXELS, FRAME, SUCCESS,
 )  # fmt: skip
-PYFEAT = (Rule(r"AU\d\d", 0, 1, "a probability"), PIXELS, FRAME)
+PYFEAT = (Rule(r"AU\d\d", 0, 1, "a probability"), PIXELS, FRAME, SUCCESS)
 
 _OPENFACE_ORDER = (
     r"image", r"frame", r"face_id", r"timestamp", r"confidence", r"success", r"gaze_", r"eye_lmk_", r"pose_",
