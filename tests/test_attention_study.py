@@ -1,6 +1,5 @@
 """The tables of attention say what the maps and the curves say; the figures draw those tables."""
 
-import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -22,14 +21,6 @@ from aubench.inspection.attention_study import (
     strongest_faces,
     true_regions,
 )  # fmt: skip
-from aubench.inspection.decoding import fit_decoder, load_decoder
-from aubench.inspection.reconstructions import (
-    as_pictures,
-    decode_rounds,
-    decode_runs,
-    decode_texture_by_shape,
-    read_ood_inputs,
-)
 from aubench.inspection.shown_faces import faces_from, faces_to_show, kept_faces
 from aulib.run import load_run
 from conftest import write_tiny_set
@@ -53,17 +44,6 @@ def studied(finished, config):
     regions[:, 0, : config.image_size // 2] = True
     regions[:, 1, config.image_size // 2 :] = True
     return faces, regions, explain("full", finished.full, faces, AUS, 3, progress=False)
-
-
-@pytest.fixture(scope="module")
-def runs(finished, tmp_path_factory):
-    """Copies with decoders."""
-    folders = {}
-    for name in ("full", "source_only"):
-        folder = tmp_path_factory.mktemp("decoded") / name
-        folders[name] = shutil.copytree(getattr(finished, name), folder)
-        fit_decoder(folders[name], [str(finished.source)], steps=2, progress=False)
-    return folders
 
 
 def test_the_region_table_has_the_measure_of_each_map(studied):
@@ -171,47 +151,3 @@ class TestFigures:
         np.testing.assert_allclose(table["entropy"], np.log(16), rtol=1e-5)
         assert table["peak"].tolist() == [1, 1]
         assert len(plots.draw_rollout(faces, uniform, "vit").axes) == 2
-
-    def test_rounds_have_scores_where_there_is_an_original(self, runs, config):
-        faces = [kept_faces(runs["full"], config, domain, 2) for domain in ("source", "target")]
-        pictures, table = decode_rounds(*opened(runs["full"]), *faces)
-        assert table.groupby("feature").size().to_dict() == {"rich": 4, "rich2": 4, "self": 4}
-        assert len(plots.draw_rounds(pictures, table).axes) == 4 * (2 + 3 * 2 + 1)
-        _, plain = decode_rounds(*opened(runs["source_only"]), *faces)
-        assert set(plain["feature"]) == {"rich"}
-
-    def test_several_runs(self, finished, runs, config):
-        faces = [kept_faces(runs["full"], config, domain, 2) for domain in ("source", "target")]
-        decoded, table = decode_runs(runs, *faces)
-        assert set(table["run"]) == set(runs)
-        assert {name: feature for name, (feature, _) in decoded.items()} == {
-            "full": "swapped", "source_only": "rich",
-        }  # fmt: skip
-        assert len(plots.draw_runs(decoded, table, *faces).axes) == (2 + 2) * 2
-        decoded, table = decode_runs({"full-with-a-long-name": runs["full"]}, *faces, "rich2")
-        figure = plots.draw_runs(decoded, table, *faces, "rich2")
-        again = table[table["feature"] == "rich2"]
-        written = [text.get_text() for axis in figure.axes for text in axis.texts]
-        assert [text for text in written if "dB" in text] == [
-            f"{one.psnr:.1f} dB  {one.ssim:.2f}" for one in again.itertuples()
-        ]
-        fit_decoder(runs["source_only"], [str(finished.source)], steps=3, progress=False)
-        with pytest.raises(ValueError, match="full.*source_only"):
-            decode_runs(runs, *faces)
-
-    def test_ood_inputs_and_the_grid(self, runs, config):
-        faces = kept_faces(runs["full"], config, "target", 2)
-        model, decoder = opened(runs["full"])
-        readings, table = read_ood_inputs(model, decoder, "reconstruction", faces[:1])
-        assert len(table) == 6 and table["AU12"].between(0, 1).all()
-        assert len(plots.draw_ood_inputs(readings, table, model.config.aus).axes) == 12
-        pictures, follows = decode_texture_by_shape(model, decoder, faces)
-        assert len(plots.draw_texture_by_shape(pictures, as_pictures(faces.pictures)).axes) == 9
-        names = list(faces.names)
-        pairs = [[one, other] for one in names for other in names if one != other]
-        assert follows[["texture", "shape"]].to_numpy().tolist() == pairs
-
-
-def opened(run):
-    model, _ = load_run(run)
-    return model, load_decoder(run, model)

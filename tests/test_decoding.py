@@ -23,6 +23,7 @@ from aubench.inspection.decoding import (
     side_of,
     split_colour,
 )  # fmt: skip
+from aubench.inspection.shown_faces import faces_from
 from aulib.run import load_run
 from conftest import write_tiny_set
 
@@ -109,8 +110,6 @@ def test_a_fitted_decoder_is_opened_and_one_of_other_weights_or_steps_is_fitted_
 @pytest.mark.slow
 def test_a_decoder_learns_what_features_hold(run, tmp_path):
     """Pictures of one stripe, in another place each, so that its place is all that there is to learn."""
-    from aubench.inspection.shown_faces import faces_from
-
     stripes = write_tiny_set(tmp_path / "stripes")
     for index, file in enumerate(sorted((stripes / "images").iterdir())):
         picture = np.full((64, 64, 3), 60, np.uint8)

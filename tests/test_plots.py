@@ -17,7 +17,6 @@ from aubench.inference import predict
 from aubench.inspection import decoding
 from aubench.inspection.attention import evidence_maps
 from aubench.inspection.first_screen import read_kept_faces
-from aubench.inspection.reconstructions import decode_by_r
 from aubench.inspection.shown_faces import kept_faces
 from aubench.plots import faces as faces_module
 from aubench.plots.style import DOMAIN_COLOURS, METHOD_COLOURS, au_label, method_colour
@@ -35,12 +34,6 @@ def texts(figure: Figure) -> list[str]:
 @pytest.fixture(scope="module")
 def domains(finished) -> dict:
     return {"source": read_dataset(finished.source), "target": read_dataset(finished.target)}
-
-
-def decoded(run) -> dict:
-    model, _ = load_run(run)
-    pairs = [kept_faces(run, model.config, domain, 2).pictures for domain in ("source", "target")]
-    return decode_by_r(model, *pairs)
 
 
 def attention(run, aus: list[str]) -> Figure:
@@ -68,8 +61,6 @@ def drawn(finished, domains) -> dict[str, Figure]:
         "history": plots.draw_history(results.history_of(finished.full), chance),
         "methods": plots.draw_methods(results.table_of_methods(runs)),
         "per_au": plots.draw_per_au(results.table_per_au(runs)),
-        "reconstructions": plots.draw_reconstructions(decoded(finished.full)),
-        "plain_reconstructions": plots.draw_reconstructions(decoded(finished.source_only)),
         "attention": attention(finished.full, ["AU12", "AU26"]),
         "first_screen": plots.draw_first_screen(*read_kept_faces(finished.full, count=2)),
         "best_and_worst": best_and_worst(finished.full),
@@ -212,12 +203,6 @@ class TestInsides:
         model.decoder = torch.nn.Identity()
         shown = decoding.decode(model, model.standardise(faces), faces)
         np.testing.assert_allclose(shown, faces.permute(0, 2, 3, 1).numpy(), atol=1e-5)
-
-    def test_a_separating_run_shows_both_rounds_and_a_plain_one_only_its_features(self, drawn):
-        headings = [axis.get_title() for axis in drawn["reconstructions"].axes if axis.get_title()]
-        assert len(headings) == 8 and sum("other's shape" in heading for heading in headings) == 2
-        plain = [axis.get_title() for axis in drawn["plain_reconstructions"].axes if axis.get_title()]
-        assert plain == ["source I", "source R(F)", "target I", "target R(F)"]
 
     def test_an_au_the_run_does_not_know_is_refused(self, finished):
         with pytest.raises(ValueError, match="AU43"):

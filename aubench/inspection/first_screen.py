@@ -7,15 +7,8 @@ import numpy as np
 import torch
 
 from aubench.inspection.attention import enlarged
-from aubench.inspection.decoding import (
-    about_decoder,
-    decode,
-    decode_faces,
-    load_decoder,
-    shown_input,
-    side_of,
-)
-from aubench.inspection.shown_faces import evenly
+from aubench.inspection.decoding import decode, load_decoder, shown_input
+from aubench.inspection.shown_faces import as_pictures, evenly
 from aubench.report.results import read_samples
 from aulib.batches import centre_crop
 from aulib.run import load_run
@@ -26,7 +19,7 @@ class FaceRead:
     """One face and its reading.
 
     picture: (H, H, 3).  seen: what the network sees, (H, H) or (H, H, 3).  rebuilt: decoded from the features
-    the AUs are read from.  probability, occurrence: (A,), the latter NaN where unknown.  evidence: (A, H, H),
+    the AUs are read from.  probability, occurrence: (A,), the latter NaN if unknown.  evidence: (A, H, H),
     at least 0; None if the run reads AUs from landmark coordinates.
     """
 
@@ -43,15 +36,14 @@ class FaceRead:
 def read_kept_faces(run: str | Path, domain: str = "target", count: int = 6) -> tuple[list[FaceRead], tuple]:
     """Some of the faces that a run keeps, read by it, and the run's AUs.
 
-    The faces are those that together show the most AUs by label, whatever the run reads from them; evenly
-    spaced ones where there are no labels. They are decoded by the fitted decoder if the run has one
-    (`decoding.fit_decoder`), else by its own R.
+    The faces are those that together show the most AUs by label, whatever the run predicts; evenly spaced
+    ones if there are no labels. The fitted decoder decodes them if the run has one (`fit_decoder`), else R.
 
     Args:
         domain: "source", "target" or "both".  count: faces of each domain.
     """
     model, settings = load_run(run)
-    decoder = load_decoder(run, model) if about_decoder(run) else None
+    decoder = load_decoder(run, model)
     read = []
     for each in ("source", "target") if domain == "both" else (domain,):
         samples = read_samples(run, each)
@@ -60,18 +52,17 @@ def read_kept_faces(run: str | Path, domain: str = "target", count: int = 6) -> 
         pictures, _ = centre_crop(images, landmarks, model.config.image_size)
         read_from = settings[f"read_{each}_from"]
         outputs = model.read(pictures, read_from)
-        features = outputs["rich" if read_from == "features" else "self"]
-        if decoder is None:
-            rebuilt = decode(model, features, pictures)
-        else:
-            rebuilt = decode_faces(decoder, features, side_of(pictures)).permute(0, 2, 3, 1).numpy()
         evidence = [None] * len(places)
         if "evidence" in outputs:
             evidence = enlarged(outputs["evidence"], pictures.shape[-1]).clamp(min=0).numpy()
         parts = (
-            pictures.permute(0, 2, 3, 1).numpy(), shown_input(model, pictures), rebuilt,
-            outputs["au_logits"].sigmoid().numpy(), samples.occurrence[places], evidence,
-        )  # fmt: skip
+            as_pictures(pictures),
+            shown_input(model, pictures),
+            decode(model, outputs["rich" if read_from == "features" else "self"], pictures, decoder),
+            outputs["au_logits"].sigmoid().numpy(),
+            samples.occurrence[places],
+            evidence,
+        )
         read += [FaceRead(each, *values) for values in zip(*parts, strict=True)]
     return read, model.config.aus
 

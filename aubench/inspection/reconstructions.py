@@ -6,34 +6,35 @@ similarity of gradient magnitudes (Xue et al. 2014): it compares edges (lids, li
 expression and which a decoder loses first. It has no learned weights.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
-from scipy.ndimage import convolve
+from skimage.filters import prewitt
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+from skimage.transform import downscale_local_mean
 from torch import Tensor
 
 from aubench.inspection import swaps
 from aubench.inspection.decoding import (
     FaceDecoder,
-    Side,
     about_decoder,
     decode,
-    decode_faces,
     load_decoder,
     shown_input,
     side_alone,
     side_of,
 )
-from aubench.inspection.shown_faces import ShownFaces
+from aubench.inspection.shown_faces import ShownFaces, as_pictures
 from aulib.images import LUMINANCE
 from aulib.model import AUModel
 from aulib.run import load_run
 
 GMSD_CONSTANT = 170 / 255**2  # published for values 0-255
+FLAT = (0.55, 0.42, 0.36)  # RGB, about the colour of skin
+OCCLUDER = 0.5
+COMPARED = ("rich", "self", "rich2")  # features that should give the input again
 
 
 def compare(picture: np.ndarray, original: np.ndarray) -> dict[str, float]:
@@ -50,60 +51,29 @@ def compare(picture: np.ndarray, original: np.ndarray) -> dict[str, float]:
     channel = -1 if picture.ndim == 3 else None
     with np.errstate(divide="ignore"):  # equal pictures: infinite
         psnr = peak_signal_noise_ratio(original, picture, data_range=1.0)
-    return {
-        "psnr": float(psnr),
-        "ssim": float(structural_similarity(original, picture, data_range=1.0, channel_axis=channel)),
-        "gmsd": gmsd(picture, original),
-    }
+    ssim = structural_similarity(original, picture, data_range=1.0, channel_axis=channel)
+    return {"psnr": float(psnr), "ssim": float(ssim), "gmsd": gmsd(picture, original)}
 
 
 def gmsd(picture: np.ndarray, original: np.ndarray) -> float:
     """Gradient magnitude similarity deviation of the luminance: 0 for equal pictures, larger is worse."""
-    ours, theirs = (gradient_magnitude(_halved(_grey(one))) for one in (picture, original))
+    ours, theirs = gradient_magnitude(picture), gradient_magnitude(original)
     similarity = (2 * ours * theirs + GMSD_CONSTANT) / (ours**2 + theirs**2 + GMSD_CONSTANT)
     return float(similarity.std())
 
 
-def gradient_magnitude(grey: np.ndarray) -> np.ndarray:
-    """Prewitt's, divided by 3 as published: a ramp of slope s a pixel has magnitude 2 s."""
-    kernel = np.array([[1, 0, -1]] * 3) / 3
-    return np.hypot(convolve(grey, kernel, mode="nearest"), convolve(grey, kernel.T, mode="nearest"))
-
-
-def _grey(picture: np.ndarray) -> np.ndarray:
-    picture = picture.astype(np.float64)
-    return picture @ LUMINANCE if picture.ndim == 3 else picture
-
-
-def _halved(grey: np.ndarray) -> np.ndarray:
+def gradient_magnitude(picture: np.ndarray) -> np.ndarray:
+    """Prewitt's, of the luminance at half the size: a ramp of slope s a (halved) pixel has magnitude 2 s."""
+    grey = picture.astype(np.float64)
+    grey = grey @ LUMINANCE if grey.ndim == 3 else grey
     height, width = (side // 2 * 2 for side in grey.shape)
-    return grey[:height, :width].reshape(height // 2, 2, width // 2, 2).mean((1, 3))
+    halved = downscale_local_mean(grey[:height, :width], (2, 2))
+    return 2**0.5 * prewitt(halved)  # skimage takes the quadratic mean of both axes
 
 
-FLAT = (0.55, 0.42, 0.36)  # RGB, about the colour of skin
-OCCLUDER = 0.5
-COMPARED = ("rich", "self", "rich2")  # features that should give the input again
-
-
-def decode_by_r(model: AUModel, source: Tensor, target: Tensor) -> dict[tuple[str, str], np.ndarray]:
-    """Pairs of faces through both rounds, decoded by the run's own decoder R.
-
-    Args:
-        source, target: (n, 3, H, H) in [0, 1].
-
-    Returns:
-        (domain, name) -> (n, H, H) or (n, H, H, 3); the names are I, R(F), R(F~) and R(F^), the last two
-        only for a run that separates.
-    """
-    names = {"rich": "R(F)", "swapped": "R(F~)\nother's shape", "rich2": "R(F^)\nsecond round"}
-    features = features_of_rounds(model, source, target)
-    decoded = {}
-    for domain, faces in (("source", source), ("target", target)):
-        decoded[domain, "I"] = shown_input(model, faces)
-        for step, name in names.items():
-            if f"{domain}.{step}" in features:
-                decoded[domain, name] = decode(model, features[f"{domain}.{step}"], faces)
-    return decoded
+def compare_each(pictures: np.ndarray, originals: np.ndarray) -> list[dict[str, float]]:
+    """`compare`, picture by picture."""
+    return [compare(*pair) for pair in zip(pictures, originals, strict=True)]
 
 
 @torch.no_grad()
@@ -111,18 +81,24 @@ def features_of_rounds(model: AUModel, source: Tensor, target: Tensor) -> dict[s
     """`swaps.exchange`, or only "source.rich" and "target.rich" for a run that does not separate."""
     if swaps.can_exchange(model):
         return swaps.exchange(model, source, target)
-    rich = model.encoder(model.standardise(torch.cat([source, target]))).split([len(source), len(target)])
-    return dict(zip(("source.rich", "target.rich"), rich, strict=True))
+    return {
+        f"{domain}.rich": model.encoder(model.standardise(faces))
+        for domain, faces in (("source", source), ("target", target))
+    }
 
 
 def decode_rounds(
-    model: AUModel, decoder: FaceDecoder, source: ShownFaces, target: ShownFaces
+    model: AUModel, source: ShownFaces, target: ShownFaces, decoder: FaceDecoder | None = None
 ) -> tuple[dict[str, np.ndarray], pd.DataFrame]:
-    """Pairs of a source and a target face through both rounds, decoded by the fitted decoder.
+    """Pairs of a source and a target face through both rounds, decoded.
+
+    Args:
+        decoder: the fitted one; without it the run's own R decodes, and the input is what the network sees.
 
     Returns:
-        pictures: "source.input", "source.side alone", "source.rich", ..., and the same for the target, each
-        (n, H, H, 3); "swapped" has no original, the others should give the input again.
+        pictures: "source.input", "source.side alone" (only with a fitted decoder), "source.rich", ..., and
+        the same for the target, each (n, H, H, 3), or (n, H, H) grey; "swapped" has no original, the others
+        should give the input again.
         scores: one row per pair, domain and compared feature: pair, domain, name, feature, psnr, ssim, gmsd.
     """
     count = min(len(source), len(target))
@@ -130,15 +106,17 @@ def decode_rounds(
     features = features_of_rounds(model, *(faces.pictures for faces in pairs.values()))
     pictures, rows = {}, []
     for domain, faces in pairs.items():
-        side = side_of(faces.pictures)
-        pictures[f"{domain}.input"] = as_pictures(faces.pictures)
-        pictures[f"{domain}.side alone"] = as_pictures(side_alone(side, faces.pictures.shape[-1]))
+        if decoder is None:
+            original = shown_input(model, faces.pictures)
+        else:
+            original = as_pictures(faces.pictures)
+            side = side_alone(side_of(faces.pictures), faces.pictures.shape[-1])
+            pictures[f"{domain}.side alone"] = as_pictures(side)
+        pictures[f"{domain}.input"] = original
         for name in [name for name in features if name.startswith(domain)]:
-            pictures[name] = as_pictures(decode_faces(decoder, features[name], side))
+            pictures[name] = decode(model, features[name], faces.pictures, decoder)
         for step in [step for step in COMPARED if f"{domain}.{step}" in features]:
-            for pair, scores in enumerate(
-                compare_each(pictures[f"{domain}.{step}"], pictures[f"{domain}.input"])
-            ):
+            for pair, scores in enumerate(compare_each(pictures[f"{domain}.{step}"], original)):
                 about = {"pair": pair, "domain": domain, "name": faces.names[pair], "feature": step}
                 rows.append(about | scores)
     return pictures, pd.DataFrame(rows)
@@ -164,13 +142,14 @@ def decode_runs(
     decoded, tables = {}, []
     for name, run in runs.items():
         model, _ = load_run(run)
-        pictures, scores = decode_rounds(model, load_decoder(run, model), source, target)
+        pictures, scores = decode_rounds(model, source, target, load_decoder(run, model))
         shown = step if f"target.{step}" in pictures else "rich"
         decoded[name] = shown, pictures[f"target.{shown}"]
         own = scores[scores["domain"] == "target"].sort_values("pair", kind="stable")
-        tables.append(own.drop(columns=["pair", "domain"]).assign(run=name))
-    table = pd.concat(tables, ignore_index=True)
-    return decoded, table[["run", *table.columns.drop("run")]]
+        own = own.drop(columns=["pair", "domain"])
+        own.insert(0, "run", name)
+        tables.append(own)
+    return decoded, pd.concat(tables, ignore_index=True)
 
 
 def refuse_unlike_decoders(runs: dict[str, str | Path]) -> None:
@@ -180,58 +159,48 @@ def refuse_unlike_decoders(runs: dict[str, str | Path]) -> None:
         fit = {key: value for key, value in (about_decoder(run) or {}).items() if key != "run"}
         fits.setdefault(str(fit or "no decoder"), []).append(name)
     if len(fits) > 1:
-        raise ValueError(f"these runs' decoders were not fitted alike and cannot be compared: {fits}")
-
-
-@dataclass(frozen=True)
-class OODReading:
-    """Out-of-distribution inputs of one face, decoded. inputs, rebuilt: (m, H, H, 3); probability: (m, A)."""
-
-    inputs: np.ndarray
-    rebuilt: np.ndarray
-    probability: np.ndarray
+        raise ValueError(f"the decoders of these runs differ and their pictures cannot be compared: {fits}")
 
 
 def ood_inputs(face: Tensor, seed: int = 0) -> dict[str, Tensor]:
     """A face, (3, H, H) in [0, 1], and five inputs that hold no face or half of one, by name."""
     noise = torch.rand(face.shape, generator=torch.Generator().manual_seed(seed))
-    half = face.clone()
+    half, side = face.clone(), face.clone()
     half[:, face.shape[1] // 2 :] = OCCLUDER
-    side = face.clone()
     side[:, :, face.shape[2] // 2 :] = OCCLUDER
     return {
         "as it is": face,
         "upside down": face.flip(1),
-        "lower half\noccluded": half,
-        "one side\noccluded": side,
+        "lower half occluded": half,
+        "one side occluded": side,
         "flat colour": face.new_tensor(FLAT)[:, None, None].expand_as(face).clone(),
         "noise": noise.to(face),
     }
 
 
+@torch.no_grad()
 def read_ood_inputs(
     model: AUModel, decoder: FaceDecoder, read_from: str, faces: ShownFaces, seed: int = 0
-) -> tuple[list[OODReading], pd.DataFrame]:
-    """`ood_inputs` of each face, read and decoded: from the self-reconstruction where there is one, else F.
+) -> tuple[np.ndarray, np.ndarray, pd.DataFrame]:
+    """`ood_inputs` of each face, read and decoded: from the self-reconstruction if there is one, else F.
 
     Returns:
-        a reading per face; one row per face and input: face, input, psnr, ssim, gmsd, each AU's probability.
+        inputs and what is rebuilt from them, (n, m, H, H, 3) each; one row per face and input: face, input,
+        psnr, ssim, gmsd, each AU's probability.
     """
-    readings, rows = [], []
+    shown, rebuilt, rows = [], [], []
     for place, name in enumerate(faces.names):
         inputs = ood_inputs(faces.pictures[place], seed + place)
         pictures = torch.stack(list(inputs.values()))
-        with torch.no_grad():
-            outputs = model.read(pictures, read_from)
-        rebuilt = decode_faces(decoder, outputs["self" if "self" in outputs else "rich"], side_of(pictures))
-        probability = outputs["au_logits"].sigmoid().numpy()
-        reading = OODReading(as_pictures(pictures), as_pictures(rebuilt), probability)
-        readings.append(reading)
-        each = zip(inputs, compare_each(reading.rebuilt, reading.inputs), probability.round(4), strict=True)
-        for kind, scores, found in each:
-            row = {"face": name, "input": kind.replace("\n", " ")} | scores
-            rows.append(row | dict(zip(model.config.aus, found, strict=True)))
-    return readings, pd.DataFrame(rows)
+        outputs = model.read(pictures, read_from)
+        shown.append(as_pictures(pictures))
+        rebuilt.append(decode(model, outputs["self" if "self" in outputs else "rich"], pictures, decoder))
+        probability = outputs["au_logits"].sigmoid().numpy().round(4)
+        scores = compare_each(rebuilt[-1], shown[-1])
+        for kind, score, found in zip(inputs, scores, probability, strict=True):
+            aus = dict(zip(model.config.aus, found, strict=True))
+            rows.append({"face": name, "input": kind} | score | aus)
+    return np.stack(shown), np.stack(rebuilt), pd.DataFrame(rows)
 
 
 def decode_texture_by_shape(
@@ -244,20 +213,10 @@ def decode_texture_by_shape(
     """
     grid = swaps.grid_of(model, faces.pictures, faces.pictures)
     probability, points = swaps.read_grid(model, grid)
-    side, rows = side_of(faces.pictures), []
-    for place in range(len(faces)):
-        own = Side(*(part[[place] * len(faces)] for part in (side.mean, side.spread, side.colour)))
-        rows.append(as_pictures(decode_faces(decoder, grid[place], own)))
+    rows = [
+        decode(model, features, face.expand(len(faces), -1, -1, -1), decoder)
+        for features, face in zip(grid, faces.pictures, strict=True)
+    ]
     table = swaps.each_exchange(grid, points, probability)
     names = {part: faces.names[table[part]] for part in ("texture", "shape")}
     return np.stack(rows), table.assign(**names)
-
-
-def compare_each(pictures: np.ndarray, originals: np.ndarray) -> list[dict[str, float]]:
-    """`compare`, picture by picture."""
-    return [compare(*pair) for pair in zip(pictures, originals, strict=True)]
-
-
-def as_pictures(pictures: Tensor) -> np.ndarray:
-    """(n, 3, H, W) -> (n, H, W, 3)."""
-    return pictures.permute(0, 2, 3, 1).numpy()

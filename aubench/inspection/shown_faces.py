@@ -101,6 +101,11 @@ def evenly(available: int, count: int) -> np.ndarray:
     return np.linspace(0, available - 1, min(count, available)).astype(int)
 
 
+def as_pictures(pictures: Tensor) -> np.ndarray:
+    """(n, 3, H, W) -> (n, H, W, 3)."""
+    return pictures.permute(0, 2, 3, 1).numpy()
+
+
 def luminance(pictures: Tensor) -> np.ndarray:
     """(n, 3, H, W) -> (n, H, W) in [0, 1]: what a model sees that reads luminance."""
     return images.luminance(pictures)[:, 0].numpy()

@@ -12,14 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from aubench.inspection.decoding import (
-    FaceDecoder,
-    about_decoder,
-    decode,
-    decode_faces,
-    load_decoder,
-    side_of,
-)
+from aubench.inspection.decoding import FaceDecoder, decode, load_decoder
 from aubench.inspection.playground import OpenRun
 from aulib.batches import centre_crop
 from aulib.methods import SUPERVISORS
@@ -56,11 +49,10 @@ def exchange(model: AUModel, source: Tensor, target: Tensor) -> dict[str, Tensor
     if len(source) != len(target):
         raise ValueError(f"{len(source)} source and {len(target)} target faces cannot be exchanged pairwise")
     outputs = model(torch.cat([source, target]), len(source), separate=True)
-    names = ("rich", "self", "swapped", "rich2")
     return {
         f"{domain}.{name}": outputs[f"{name}_{domain[0]}"]
         for domain in ("source", "target")
-        for name in names
+        for name in ("rich", "self", "swapped", "rich2")
     }
 
 
@@ -84,10 +76,10 @@ def read_grid(model: AUModel, grid: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def each_exchange(grid: Tensor, points: Tensor, probability: Tensor) -> pd.DataFrame:
-    """What each exchange of a square grid changes, whose texture face i and shape face i are the same.
+    """What each exchange of a square grid changes; texture face i and shape face i are the same face.
 
     Args:
-        grid, points, probability: as `grid_of` and `read_grid` give them, T == N == n, n at least 2.
+        grid, points, probability: of `grid_of` and `read_grid`, T == N == n, n at least 2.
 
     Returns:
         a row for each pair of two faces: texture, shape, which of the n each is from;
@@ -98,21 +90,15 @@ def each_exchange(grid: Tensor, points: Tensor, probability: Tensor) -> pd.DataF
         shape has the smaller number there.
     """
     texture, shape = (~torch.eye(len(grid), dtype=torch.bool)).nonzero(as_tuple=True)
-    of = {"texture": texture, "shape": shape}
     crossed, read, said = (part[texture, shape] for part in (grid, points, probability))
-    table = {name: places.numpy() for name, places in of.items()}
-    for name, other in (("shape", "texture"), ("texture", "shape")):
-        kept = grid[of[other], of[other]]  # what the other gave stays, `name` is exchanged
-        table[f"moves_with_{name}"] = ((crossed - kept).abs().flatten(1).mean(1) / grid.std()).numpy()
-    for name, parent in of.items():
+    table = {"texture": texture.numpy(), "shape": shape.numpy()}
+    for name, kept in (("shape", texture), ("texture", shape)):  # `name` is exchanged, the other is kept
+        change = (crossed - grid[kept, kept]).abs().flatten(1).mean(1)
+        table[f"moves_with_{name}"] = (change / grid.std()).numpy()
+    for name, parent in (("texture", texture), ("shape", shape)):
         table[f"nme_to_{name}"] = landmark_nme(read.numpy(), points[parent, parent].numpy())
         table[f"au_of_{name}"] = (said - probability[parent, parent]).abs().mean(1).numpy()
     return pd.DataFrame(table)
-
-
-def what_follows(grid: Tensor, points: Tensor, probability: Tensor) -> dict[str, float]:
-    """The numbers of `each_exchange`, mean over the pairs."""
-    return each_exchange(grid, points, probability).drop(columns=["texture", "shape"]).mean().to_dict()
 
 
 TENSORS = (  # key of the model's outputs, {own} and {other} being s and t; symbol; who makes it of what
@@ -129,11 +115,34 @@ TENSORS = (  # key of the model's outputs, {own} and {other} being s and t; symb
 )
 
 
+def trace_both(outputs: dict[str, Tensor]) -> pd.DataFrame:
+    """Both faces' way through both rounds.
+
+    Returns:
+        a row each of TENSORS: source, source made by, target, target made by (symbols), size, numbers.
+    """
+    rows = []
+    for key, symbol, made_by in TENSORS:
+        row = {}
+        for domain, own, other in (("source", "s", "t"), ("target", "t", "s")):
+            letters = {"own": own, "other": other}
+            row[domain] = symbol.format(**letters)
+            row[f"{domain} made by"] = made_by.format(**letters)
+        tensor = outputs[key.format(own="s")]  # the target's has the same size
+        rows.append(row | {"size": size_of(tensor), "numbers": tensor[0].numel()})
+    return pd.DataFrame(rows)
+
+
+def size_of(tensor: Tensor) -> str:
+    """ "48 × 28 × 28": channels, rows, columns of the first face."""
+    return " × ".join(map(str, tensor.shape[1:]))
+
+
 @dataclass(frozen=True)
 class Step:
-    """One thing to look at on the way of a face through both rounds.
+    """One step of a face through both rounds.
 
-    name: its symbol.  says: what it is.  picture: (H, W) or (H, W, 3) in [0, 1]; where is_map, a map (h, w)
+    name: its symbol.  says: what it is.  picture: (H, W) or (H, W, 3) in [0, 1]; if is_map, a map (h, w)
     of any range.  aus: AU -> probability, read by D_au; None for maps and for the face itself.  size: of the
     tensor that is pictured, "48 × 28 × 28".
     """
@@ -148,10 +157,10 @@ class Step:
 
 @dataclass(frozen=True)
 class Swap:
-    """source, target: the steps of each face in order.  alignment: see `alignment_of`.  trace: `trace_both`.
+    """source, target: the steps of each face in order.  alignment: `alignment_of`.  trace: `trace_both`.
 
-    fitted: pictures come from the decoder that `decoding.fit_decoder` left in the run, else from its own
-    R, which is small and blurred.
+    fitted: pictures are decoded by the decoder of `decoding.fit_decoder`, else by the run's own R, which is
+    small and blurred.
     """
 
     source: list[Step]
@@ -161,46 +170,11 @@ class Swap:
     trace: pd.DataFrame
 
 
-def trace(outputs: dict[str, Tensor], own: str = "t") -> pd.DataFrame:
-    """The way of one face through both rounds: a row each of TENSORS with symbol, made by, size, numbers.
-
-    Args:
-        own: "s" or "t", whose way.
-    """
-    half = {"own": own, "other": "s" if own == "t" else "t"}
-    rows = []
-    for key, symbol, made in TENSORS:
-        tensor = outputs[key.format(**half)]
-        if key == "inputs":  # both domains in one batch, source first
-            tensor = tensor.chunk(2)[own == "t"]
-        size = size_of(tensor)
-        row = {"symbol": symbol.format(**half), "made by": made.format(**half), "size": size}
-        rows.append(row | {"numbers": tensor[0].numel()})
-    return pd.DataFrame(rows)
-
-
-def trace_both(outputs: dict[str, Tensor]) -> pd.DataFrame:
-    """Both faces' ways beside each other; sizes are the same.
-
-    Returns:
-        a row each of TENSORS: source, source made by, target, target made by, size, numbers.
-    """
-    source, target = trace(outputs, "s"), trace(outputs, "t")
-    table = pd.DataFrame({"source": source["symbol"], "source made by": source["made by"]})
-    table["target"], table["target made by"] = target["symbol"], target["made by"]
-    return table.join(source[["size", "numbers"]])
-
-
-def size_of(tensor: Tensor) -> str:
-    """ "48 × 28 × 28": channels, rows, columns of the first face."""
-    return " × ".join(map(str, tensor.shape[1:]))
-
-
 def why_no_swap(run: OpenRun) -> str:
     """Why this run's method cannot exchange shapes; "" if it can."""
-    if not can_exchange(run.model):
-        return f"{run.settings['method']} has no separation: there is no texture Z and no reconstruction G"
-    return ""
+    if can_exchange(run.model):
+        return ""
+    return f"{run.settings['method']} has no separation: there is no texture Z and no reconstruction G"
 
 
 @torch.inference_mode()
@@ -215,14 +189,47 @@ def swap_faces(run: OpenRun, source: np.ndarray, target: np.ndarray) -> Swap:
     crops = np.stack([source, target])
     pictures, _ = centre_crop(crops, np.zeros((2, 1, 2)), run.model.config.image_size)
     outputs = run.model(pictures, 1, separate=True)
-    decoder = load_decoder(run.path, run.model) if about_decoder(run.path) else None
+    decoder = load_decoder(run.path, run.model)
     return Swap(
-        _steps(run, outputs, pictures[:1], "s", "t", decoder),
-        _steps(run, outputs, pictures[1:], "t", "s", decoder),
+        _steps(run.model, outputs, pictures[:1], "s", "t", decoder),
+        _steps(run.model, outputs, pictures[1:], "t", "s", decoder),
         alignment_of(run, outputs),
         decoder is not None,
         trace_both(outputs),
     )
+
+
+def _steps(
+    model: AUModel,
+    outputs: dict[str, Tensor],
+    face: Tensor,
+    own: str,
+    other: str,
+    decoder: FaceDecoder | None,
+) -> list[Step]:
+    def decoded(name: str, says: str, features: Tensor) -> Step:
+        probability = model.au_head(features)[0].sigmoid()[0]
+        aus = dict(zip(model.config.aus, map(float, probability), strict=True))
+        picture = decode(model, features, face, decoder)[0]
+        return Step(name, says, picture, aus=aus, size=size_of(features))
+
+    def shape(name: str, says: str, maps: Tensor) -> Step:
+        return Step(name, says, maps.sum(1)[0].numpy(), True, size=size_of(maps))
+
+    def texture(name: str, says: str, maps: Tensor) -> Step:
+        return Step(name, says, maps.abs().mean(1)[0].numpy(), True, size=size_of(maps))
+
+    of = {key.removesuffix(f"_{own}"): value for key, value in outputs.items()}
+    return [
+        Step(f"I^{own}", "the face", face[0].permute(1, 2, 0).numpy(), size=size_of(face)),
+        decoded(f"R(F^{own})", "its features, decoded", of["rich"]),
+        shape(f"S^{own}", "its shape: all landmarks", of["shape"]),
+        texture(f"Z^{own}", "its texture: mean strength", of["texture"]),
+        decoded(f"R(F~^{own})", f"first round: S^{other} with Z^{own}", of["swapped"]),
+        shape(f"S~^{own}", f"its shape again, read from F~^{other}", of["shape2"]),
+        texture(f"Z~^{own}", f"its texture again, read from F~^{own}", of["texture2"]),
+        decoded(f"R(F^^{own})", f"second round: S~^{own} with Z~^{own}", of["rich2"]),
+    ]
 
 
 def alignment_of(run: OpenRun, outputs: dict[str, Tensor]) -> pd.DataFrame:
@@ -235,75 +242,25 @@ def alignment_of(run: OpenRun, outputs: dict[str, Tensor]) -> pd.DataFrame:
         a row each of SUPERVISORS: supervisor, pair ("S^s, S~^s"), features (cosine of first and second round
         over all channels and positions), projected (the same through the run's projector, NaN if the run did
         not train with this supervisor), and features_other, projected_other (the first round against the
-        other face's second round: what two different faces agree by).
+        other face's second round: the agreement of two different faces).
     """
     rows = []
     for name, supervisor in SUPERVISORS.items():
-        first, second = outputs[supervisor.first], outputs[supervisor.second]
         half = supervisor.second[-1]
-        other = outputs[supervisor.second[:-1] + ("t" if half == "s" else "s")]
+        letter = {"rich": "F", "shape": "S", "texture": "Z"}[supervisor.projector]
+        again = "^" if letter == "F" else "~"
+        row = {"supervisor": name, "pair": f"{letter}^{half}, {letter}{again}^{half}"}
         trained = name in run.settings["supervisors"] and run.settings["alignment"] != "l1"
         project = run.model.projectors[supervisor.projector]
-        rows.append(
-            {
-                "supervisor": name,
-                "pair": _pair(supervisor.projector, half),
-                "features": _cosine(_unit, first, second),
-                "features_other": _cosine(_unit, first, other),
-                "projected": _cosine(project, first, second) if trained else np.nan,
-                "projected_other": _cosine(project, first, other) if trained else np.nan,
-            }
-        )
+        ends = {"": supervisor.second, "_other": supervisor.second[:-1] + ("t" if half == "s" else "s")}
+        for suffix, second in ends.items():
+            pair = outputs[supervisor.first], outputs[second]
+            row[f"features{suffix}"] = float(F.cosine_similarity(*(one.flatten(1) for one in pair)).mean())
+            row[f"projected{suffix}"] = _mean_product(*map(project, pair)) if trained else np.nan
+        rows.append(row)
     return pd.DataFrame(rows)
 
 
-def _cosine(project, first: Tensor, second: Tensor) -> float:
-    """Projections have length 1: the mean product over faces, or over the positions of a dense projector."""
-    return float((project(first) * project(second)).sum(-1).mean())
-
-
-def _unit(features: Tensor) -> Tensor:
-    return F.normalize(features.flatten(1), dim=-1)
-
-
-def _pair(part: str, half: str) -> str:
-    letter = {"rich": "F", "shape": "S", "texture": "Z"}[part]
-    return f"{letter}^{half}, {letter}{'^' if part == 'rich' else '~'}^{half}"
-
-
-def _steps(
-    run: OpenRun,
-    outputs: dict[str, Tensor],
-    picture: Tensor,
-    own: str,
-    other: str,
-    decoder: FaceDecoder | None,
-) -> list[Step]:
-    def seen(features: Tensor) -> np.ndarray:
-        if decoder is None:
-            return decode(run.model, features, picture)[0]
-        return decode_faces(decoder, features, side_of(picture))[0].permute(1, 2, 0).numpy()
-
-    def decoded(name: str, says: str, key: str) -> Step:
-        features = outputs[key]
-        probability = run.model.au_head(features)[0].sigmoid()[0]
-        aus = dict(zip(run.aus, map(float, probability), strict=True))
-        return Step(name, says, seen(features), aus=aus, size=size_of(features))
-
-    def shape(name: str, says: str, key: str) -> Step:  # where all landmarks are
-        return Step(name, says, outputs[key].sum(1)[0].numpy(), True, size=size_of(outputs[key]))
-
-    def texture(name: str, says: str, key: str) -> Step:
-        return Step(name, says, outputs[key].abs().mean(1)[0].numpy(), True, size=size_of(outputs[key]))
-
-    face = picture[0].permute(1, 2, 0).numpy()
-    return [
-        Step(f"I^{own}", "the face", face, size=size_of(picture)),
-        decoded(f"R(F^{own})", "its features, decoded", f"rich_{own}"),
-        shape(f"S^{own}", "its shape: all landmarks", f"shape_{own}"),
-        texture(f"Z^{own}", "its texture: mean strength", f"texture_{own}"),
-        decoded(f"R(F~^{own})", f"first round: S^{other} with Z^{own}", f"swapped_{own}"),
-        shape(f"S~^{own}", f"its shape again, read from F~^{other}", f"shape2_{own}"),
-        texture(f"Z~^{own}", f"its texture again, read from F~^{own}", f"texture2_{own}"),
-        decoded(f"R(F^^{own})", f"second round: S~^{own} with Z~^{own}", f"rich2_{own}"),
-    ]
+def _mean_product(first: Tensor, second: Tensor) -> float:
+    """Mean cosine of projections, which have length 1, over faces (and positions of a dense projector)."""
+    return float((first * second).sum(-1).mean())

@@ -29,7 +29,6 @@ from aubench.plots.idleness import draw_gradient_shares, draw_supervisor_losses,
 from aubench.plots.labels import draw_base_rates, draw_cooccurrence
 from aubench.plots.reconstructions import (
     draw_ood_inputs,
-    draw_reconstructions,
     draw_rounds,
     draw_runs,
     draw_texture_by_shape,
@@ -57,7 +56,6 @@ __all__ = [
     "draw_methods",
     "draw_per_au",
     "draw_ood_inputs",
-    "draw_reconstructions",
     "draw_rollout",
     "draw_rounds",
     "draw_runs",

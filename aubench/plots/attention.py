@@ -63,7 +63,7 @@ def draw_attention(
         index = known.index(au)
         maps = evidence[:, index].clamp(min=0).numpy()
         brightest = max(float(np.quantile(maps, 0.995)), 1e-6)
-        name_row(row[0], au_label(au).replace(" ", "\n", 1))
+        name_row(row[0], au_label(au, "\n"))
         show_face(row[0], shown[int(probability[:, index].argmax())])
         write_on(row[0], "strongest", corner="top")
         for place, axis in enumerate(row[1:]):
@@ -91,7 +91,7 @@ def draw_evidence_and_gradients(
     figure, axes = face_grid(2 * len(aus), columns, side=1.1, left=1.35)
     rows = iter(strongest.table.to_dict("records"))
     for place, au in enumerate(aus):
-        name_row(axes[2 * place, 0], au_label(au).replace(" ", "\n", 1) + "\n\nevidence")
+        name_row(axes[2 * place, 0], au_label(au, "\n") + "\n\nevidence")
         name_row(axes[2 * place + 1, 0], "gradients")
         for offset, kind in enumerate(("evidence", "gradients")):
             maps = strongest.maps[au, kind]

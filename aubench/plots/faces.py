@@ -88,7 +88,7 @@ def draw_strongest_faces(
         for axis, (_, face) in zip(row, strongest.iterrows(), strict=True):
             show_face(axis, face_thumbnail(folder / face["image"], head_matrix(face)))
             write_on(axis, f"{face[f'{au}_p']:.2f}")
-        name_row(row[0], au_label(au).replace(" ", "\n", 1))
+        name_row(row[0], au_label(au, "\n"))
     head(figure, f"strongest faces of each AU, of {len(table)}; the number is the model's probability")
     return figure
 
@@ -148,7 +148,7 @@ def draw_first_screen(faces: list[FaceRead], aus: tuple[str, ...], au: str = "")
         raise ValueError(f"unknown AU {au}; the run knows {list(aus)}")
     rows, has_maps = ["face", "reconstruction\nof what is read"], faces[0].evidence is not None
     if has_maps:
-        seen = au_label(au).replace(" ", "\n", 1) if au else "its most\nprobable AU"
+        seen = au_label(au, "\n") if au else "its most\nprobable AU"
         rows.append(f"where\n{seen}\nis read")
         brightest = np.quantile([face.evidence for face in faces], 0.995, axis=(0, 2, 3)).clip(min=1e-6)
     figure, axes = face_grid(len(rows) + 1, len(faces), side=1.25, left=1.05, top=0.3)

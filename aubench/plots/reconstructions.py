@@ -1,16 +1,26 @@
 """Figures of what features hold: faces decoded before and after shape and texture are exchanged.
 
-Only `draw_reconstructions` shows the run's own decoder R. All other pictures come from the fitted
-`decoding.FaceDecoder`: their edges come from the features, their light and coarse colour from the face.
+Pictures of the fitted `decoding.FaceDecoder` have their edges from the features, their light and coarse
+colour from the face.
 """
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from aubench.inspection.reconstructions import COMPARED, OODReading, as_pictures
-from aubench.inspection.shown_faces import ShownFaces
-from aubench.plots.style import DOMAIN_COLOURS, face_grid, head, in_house_style, name_row, show_face, write_on
+from aubench.inspection.reconstructions import COMPARED
+from aubench.inspection.shown_faces import ShownFaces, as_pictures
+from aubench.plots.style import (
+    DOMAIN_COLOURS,
+    face_grid,
+    head,
+    in_house_style,
+    name_columns,
+    name_row,
+    show_face,
+    show_faces,
+    write_on,
+)
 
 BRIGHTEST_ERROR = 0.4  # of a channel's range: white in an error map
 ROUNDS = {
@@ -19,24 +29,11 @@ ROUNDS = {
     "swapped": "swapped:\nthe other's shape",
     "rich2": "second round:\nswapped back",
 }
-
-
-@in_house_style
-def draw_reconstructions(decoded: dict[tuple[str, str], np.ndarray]) -> Figure:
-    """Pairs of a source and a target face, one pair per row, decoded by the run's own R.
-
-    Args:
-        decoded: `reconstructions.decode_by_r`.
-    """
-    pairs = len(next(iter(decoded.values())))
-    figure, axes = face_grid(pairs, len(decoded), side=1.05, top=0.62)
-    for column, ((domain, name), pictures) in zip(axes.T, decoded.items(), strict=True):
-        column[0].set_title(
-            f"{domain} {name}", fontsize=7.5, color=DOMAIN_COLOURS[domain], loc="center", fontweight="normal"
-        )
-        for axis, picture in zip(column, pictures, strict=True):
-            show_face(axis, picture)
-    return figure
+TITLES = {
+    "swapped": "target texture with the source's shape",
+    "self": "self-reconstruction",
+    "rich2": "second round: swapped and swapped back",
+}
 
 
 @in_house_style
@@ -46,27 +43,26 @@ def draw_rounds(pictures: dict[str, np.ndarray], scores: pd.DataFrame) -> Figure
     Args:
         pictures, scores: `reconstructions.decode_rounds`.
     """
-    columns = ["input", "side alone"]
-    for step in [step for step in ROUNDS if f"source.{step}" in pictures]:
-        columns += [step, f"{step} error"] if step in COMPARED else [step]
+    steps = [step for step in ("input", "side alone", *ROUNDS) if f"source.{step}" in pictures]
+    columns = []
+    for step in steps:
+        columns += [(step, "picture"), (step, "error")] if step in COMPARED else [(step, "picture")]
     pairs = len(pictures["source.input"])
     figure, axes = face_grid(2 * pairs, len(columns), side=1.0, left=0.5, top=0.42)
-    numbers = scores.set_index(["pair", "domain", "feature"])[["psnr", "ssim"]]
+    numbers = scores.set_index(["pair", "domain", "feature"])
     for place, row in enumerate(axes):
         pair, domain = place // 2, ("source", "target")[place % 2]
         name_row(row[0], domain, DOMAIN_COLOURS[domain])
-        for column, axis in zip(columns, row, strict=True):
-            step = column.removesuffix(" error")
+        for (step, part), axis in zip(columns, row, strict=True):
             picture = pictures[f"{domain}.{step}"][pair]
-            if step != column:
+            if part == "error":
                 show_error(axis, picture, pictures[f"{domain}.input"][pair])
                 continue
             show_face(axis, picture)
             if step in COMPARED:
-                write_scores(axis, numbers.loc[(pair, domain, step)])
-    for axis, column in zip(axes[0], columns, strict=True):
-        title = "its error" if column.endswith(" error") else ROUNDS.get(column, column)
-        axis.set_title(title, fontsize=6.5, fontweight="normal", loc="center")
+                write_on(axis, _quality(numbers.loc[(pair, domain, step)]))
+    titles = [ROUNDS.get(step, step) if part == "picture" else "its error" for step, part in columns]
+    name_columns(axes[0], titles)
     return figure
 
 
@@ -84,54 +80,38 @@ def draw_runs(
         decoded, scores: `reconstructions.decode_runs` of these faces and this step.
     """
     count = min(len(source), len(target))
-    given = step == "swapped"  # the shape comes from the source's face, which is shown too
-    figure, axes = face_grid(len(decoded) + 1 + given, count, side=1.1, left=1.1, top=0.3)
-    name_row(axes[0, 0], "target face", DOMAIN_COLOURS["target"])
-    for axis, picture in zip(axes[0], as_pictures(target.pictures[:count]), strict=True):
-        show_face(axis, picture)
-    if given:
-        name_row(axes[1, 0], "source face\nthat gives\nthe shape", DOMAIN_COLOURS["source"])
-        for axis, picture in zip(axes[1], as_pictures(source.pictures[:count]), strict=True):
-            show_face(axis, picture)
-    for row, (name, (feature, pictures)) in zip(axes[1 + given :], decoded.items(), strict=True):
-        own = scores[(scores["run"] == name) & (scores["feature"] == feature)]
-        for face, axis in enumerate(row):
-            show_face(axis, pictures[face])
-            if feature in COMPARED:
-                write_scores(axis, own.iloc[face])
-        named = name.replace("-", "-\n", 1) if len(name) > 18 else name
-        name_row(row[0], named if feature == step else f"{named}\n(decoded F:\nno exchange)")
-    titles = {
-        "swapped": "target texture with the source's shape",
-        "self": "self-reconstruction",
-        "rich2": "second round: swapped and swapped back",
-    }
-    head(figure, titles[step])
+    rows = [("target face", DOMAIN_COLOURS["target"], as_pictures(target.pictures), ())]
+    if step == "swapped":  # the shape comes from the source's face, which is shown too
+        name = "source face\nthat gives\nthe shape"
+        rows.append((name, DOMAIN_COLOURS["source"], as_pictures(source.pictures), ()))
+    for name, (feature, pictures) in decoded.items():
+        own = scores[(scores["run"] == name) & (scores["feature"] == feature)]  # none of an exchanged feature
+        name = name.replace("-", "-\n", 1) if len(name) > 18 else name
+        name = name if feature == step else f"{name}\n(decoded F:\nno exchange)"
+        rows.append((name, "black", pictures, [_quality(row) for _, row in own.iterrows()]))
+    figure, axes = face_grid(len(rows), count, side=1.1, left=1.1, top=0.3)
+    for axes_row, (name, colour, pictures, texts) in zip(axes, rows, strict=True):
+        show_faces(axes_row, pictures, texts, name, colour)
+    head(figure, TITLES[step])
     return figure
 
 
 @in_house_style
-def draw_ood_inputs(readings: list[OODReading], table: pd.DataFrame, aus: tuple[str, ...]) -> Figure:
+def draw_ood_inputs(inputs: np.ndarray, rebuilt: np.ndarray, table: pd.DataFrame) -> Figure:
     """Out-of-distribution inputs above what is rebuilt from them, with the highest AU probability.
 
     Args:
-        readings, table: `reconstructions.read_ood_inputs`.  aus: of the run.
+        inputs, rebuilt, table: `reconstructions.read_ood_inputs`.
     """
-    kinds = list(dict.fromkeys(table["input"]))
-    figure, axes = face_grid(2 * len(readings), len(kinds), side=1.15, left=0.7, top=0.42)
-    for place, reading in enumerate(readings):
-        above, below = axes[2 * place], axes[2 * place + 1]
-        name_row(above[0], "input")
-        name_row(below[0], "rebuilt")
-        for column in range(len(kinds)):
-            show_face(above[column], reading.inputs[column])
-            show_face(below[column], reading.rebuilt[column])
-            strongest = int(reading.probability[column].argmax())
-            write_on(below[column], f"{aus[strongest]} {reading.probability[column, strongest]:.2f}")
-    for axis, kind in zip(axes[0], kinds, strict=True):
-        axis.set_title(
-            kind.replace(" occluded", "\noccluded"), fontsize=7.5, fontweight="normal", loc="center"
-        )
+    figure, axes = face_grid(2 * len(inputs), inputs.shape[1], side=1.15, left=0.7, top=0.42)
+    probability = table.filter(like="AU")
+    highest = probability.idxmax(axis=1) + probability.max(axis=1).map(" {:.2f}".format)
+    texts = highest.to_numpy().reshape(inputs.shape[:2])
+    for place in range(len(inputs)):
+        show_faces(axes[2 * place], inputs[place], name="input")
+        show_faces(axes[2 * place + 1], rebuilt[place], texts[place], "rebuilt")
+    kinds = table["input"].unique()
+    name_columns(axes[0], [kind.replace(" occluded", "\noccluded") for kind in kinds])
     return figure
 
 
@@ -146,22 +126,21 @@ def draw_texture_by_shape(pictures: np.ndarray, originals: np.ndarray) -> Figure
     """
     n = len(originals)
     figure, axes = face_grid(n + 1, n + 1, side=1.1, left=0.75, top=0.1)
-    for place in range(n):
-        show_face(axes[0, place + 1], originals[place])
-        show_face(axes[place + 1, 0], originals[place])
-        for axis, picture in zip(axes[place + 1, 1:], pictures[place], strict=True):
-            show_face(axis, picture)
-    corner = axes[0, 0]
-    corner.text(0.95, 0.5, "shape of →", ha="right", va="center", fontsize=7.5, transform=corner.transAxes)
-    corner.text(0.5, 0.08, "texture of ↓", ha="center", va="bottom", fontsize=7.5, transform=corner.transAxes)
+    show_faces(axes[0, 1:], originals)
+    for row, original, made in zip(axes[1:], originals, pictures, strict=True):
+        show_faces(row, [original, *made])
+    corner = {"fontsize": 7.5, "transform": axes[0, 0].transAxes}
+    axes[0, 0].text(0.95, 0.5, "shape of →", ha="right", va="center", **corner)
+    axes[0, 0].text(0.5, 0.08, "texture of ↓", ha="center", va="bottom", **corner)
     return figure
-
-
-def write_scores(axis, scores: pd.Series) -> None:
-    write_on(axis, f"{scores['psnr']:.1f} dB  {scores['ssim']:.2f}")
 
 
 def show_error(axis, picture: np.ndarray, original: np.ndarray) -> None:
     """Mean absolute difference over channels: black is zero, white is BRIGHTEST_ERROR or more."""
-    error = np.abs(picture - original).mean(-1)
+    error = np.abs(picture - original)
+    error = error.mean(-1) if error.ndim == 3 else error
     axis.imshow(error, cmap="inferno", vmin=0, vmax=BRIGHTEST_ERROR)
+
+
+def _quality(scores: pd.Series) -> str:
+    return f"{scores['psnr']:.1f} dB  {scores['ssim']:.2f}"

@@ -95,7 +95,7 @@ def draw_same_faces(faces: SameFaces, names: dict[str, str], au: str) -> Figure:
     for axis, picture, truth in zip(axes[0], faces.pictures, faces.table["true"], strict=True):
         show_face(axis, picture)
         write_on(axis, "unknown" if np.isnan(truth) else "present" if truth else "absent")
-    name_row(axes[0, 0], au_label(au).replace(" ", "\n", 1))
+    name_row(axes[0, 0], au_label(au, "\n"))
     for row, (run, name) in zip(axes[1:], names.items(), strict=True):
         name_row(row[0], name.replace(", ", "\n").replace(" (", "\n("))
         for place, axis in enumerate(row):

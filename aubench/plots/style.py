@@ -8,11 +8,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 
 from aulib.labels import AU_NAMES
 from aulib.metrics import MEASURES
 
-# Okabe & Ito 2008, told apart by colour-blind readers.
+# Okabe & Ito 2008: readers with colour-blindness can distinguish them.
 DOMAIN_COLOURS = {"source": "#0072B2", "target": "#D55E00"}
 
 # Paul Tol's muted scheme; bounds in grey and black. Methods not listed take SPARE in turn.
@@ -28,6 +29,9 @@ METHOD_COLOURS = {
     "oracle": "#000000",
 }
 SPARE = ("#332288", "#882255", "#6699CC", "#661100")
+LINE_COLOURS = (  # the same scheme for terms and runs
+    "#332288", "#DDAA33", "#117733", "#CC6677", "#44AA99", "#882255", "#88CCEE", "#999933", "#AA4499",
+)  # fmt: skip
 
 MEASURE_NAMES = {name: measure.title for name, measure in MEASURES.items()}
 
@@ -52,7 +56,7 @@ HOUSE = {
 
 
 def in_house_style(draw):
-    """Decorator: the house rules hold inside `draw` and nothing stays changed after it."""
+    """Decorator: `draw` runs under the house rules; matplotlib's settings are restored afterwards."""
 
     @functools.wraps(draw)
     def drawn(*args, **kwargs):
@@ -70,9 +74,35 @@ def method_colour(method: str, methods: list[str]) -> str:
     return SPARE[unknown.index(method) % len(SPARE)]
 
 
-def au_label(au: str) -> str:
-    """ "AU12 lip corner puller"."""
-    return f"{au} {AU_NAMES.get(au, '')}".strip()
+def au_label(au: str, between: str = " ") -> str:
+    """ "AU12 lip corner puller"; `between` is what stands between code and name."""
+    return f"{au}{between}{AU_NAMES.get(au, '')}".strip()
+
+
+def row_panels(
+    labels: list[str], panels: int = 1, width: float = 7.4, room: float = 0.9, row: float = 0.24, **subplots
+) -> tuple[Figure, np.ndarray]:
+    """A figure of panels that share their rows: one row per label, the first at the top.
+
+    Args:
+        width: inches.  room: inches above and below the rows.  row: inches of a row.
+        subplots: of `Figure.subplots`.
+
+    Returns:
+        figure, and axes as an array (panels,).
+    """
+    figure = Figure(figsize=(width, room + row * max(len(labels), 2)), layout="constrained")
+    axes = figure.subplots(1, panels, squeeze=False, sharey=True, **subplots)[0]
+    axes[0].set_yticks(range(len(labels)), labels)
+    axes[0].set_ylim(len(labels) - 0.5, -0.5)
+    for axis in axes:
+        axis.grid(axis="y", visible=False)
+    return figure, axes
+
+
+def offsets(count: int, share: float = 0.8) -> np.ndarray:
+    """(count,) places around 0 for the marks of one row, spread over `share` of its height."""
+    return share * ((np.arange(count) + 0.5) / max(count, 1) - 0.5)
 
 
 def face_grid(rows: int, columns: int, side: float = 1.0, left: float = 0.0, top: float = 0.0) -> tuple:
@@ -104,14 +134,27 @@ def show_face(axis: Axes, picture: np.ndarray, landmarks: np.ndarray | None = No
         axis.set_ylim(picture.shape[0] - 0.5, -0.5)
 
 
+def show_faces(row, pictures, texts=(), name: str = "", colour: str = "black"):
+    """Pictures in a row of cells, a text on each if given, and the row's name."""
+    if name:
+        name_row(row[0], name, colour)
+    for axis, picture in zip(row, pictures, strict=False):
+        show_face(axis, picture)
+    for axis, text in zip(row, texts, strict=False):
+        write_on(axis, text)
+
+
+def name_columns(row, names, colour: str = "black"):
+    """Headings above the first row of a grid."""
+    for axis, name in zip(row, names, strict=True):
+        axis.set_title(name, fontsize=7, fontweight="normal", loc="center", color=colour)
+
+
 def write_on(axis: Axes, text: str, corner: str = "bottom", colour: str = "white"):
     """Small text on a picture, readable on any ground."""
-    from matplotlib.patheffects import withStroke
-
-    place = {"bottom": (0.03, 0.03, "bottom"), "top": (0.03, 0.97, "top")}[corner]
     axis.text(
-        place[0], place[1], text, transform=axis.transAxes, va=place[2], ha="left", fontsize=6, color=colour,
-        path_effects=[withStroke(linewidth=1.6, foreground="black")],
+        0.03, {"bottom": 0.03, "top": 0.97}[corner], text, transform=axis.transAxes, va=corner, ha="left",
+        fontsize=6, color=colour, path_effects=[withStroke(linewidth=1.6, foreground="black")],
     )  # fmt: skip
 
 
@@ -129,7 +172,7 @@ def head(figure: Figure, text: str, colour: str = "black"):
 def save_figure(
     figure: Figure, out_dir: str | Path, name: str, table: pd.DataFrame | None = None, dpi: int = 150
 ) -> Figure:
-    """Write `out_dir`/name.png, and name.csv with the numbers behind it; gives the figure back."""
+    """Write `out_dir`/name.png, and name.csv with the numbers behind it; return the figure."""
     out_dir = Path(out_dir)
     out_dir.mkdir(parents=True, exist_ok=True)
     with mpl.rc_context(HOUSE):

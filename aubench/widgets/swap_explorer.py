@@ -119,7 +119,7 @@ def typeset(symbols: str) -> str:
 
 
 def trace_table(trace: pd.DataFrame) -> str:
-    """`two_rounds.trace_both` as HTML, folded open."""
+    """`swaps.trace_both` as an HTML table that can be folded."""
     heads = "".join(f"<th>{head}</th>" for head in trace.columns)
     body = "".join(
         "<tr>" + "".join(f"<td>{typeset(str(value))}</td>" for value in row) + "</tr>"
@@ -133,7 +133,7 @@ def trace_table(trace: pd.DataFrame) -> str:
 
 
 def alignment_table(alignment: pd.DataFrame) -> str:
-    """`two_rounds.alignment_of` as HTML; a dash where the run did not train with a supervisor."""
+    """`swaps.alignment_of` as HTML; a dash where the run did not train with a supervisor."""
     heads = ["supervisor", "rounds", "features", "other face's", "projected", "other face's"]
     columns = ["features", "features_other", "projected", "projected_other"]
     body = "".join(
@@ -181,7 +181,7 @@ class DecoderFitting(widgets.HBox):
         self.newest.ask(None)
 
     def _work(self, _) -> None:
-        fit_decoder(self._run.path, steps=self._steps, progress=False, told=self._tell)
+        fit_decoder(self._run.path, steps=self._steps, progress=False, on_step=self._tell)
 
     def _tell(self, step: int) -> None:
         if step % 5 == 0:

@@ -11,9 +11,8 @@ from matplotlib.patches import ConnectionPatch
 from torch import Tensor
 
 from aubench.inspection.decoding import FaceDecoder, decode_faces, side_of
-from aubench.inspection.shown_faces import ShownFaces
+from aubench.inspection.shown_faces import ShownFaces, as_pictures
 from aubench.inspection.swaps import refuse_without_separation, size_of
-from aubench.plots.reconstructions import as_pictures
 from aubench.plots.style import DOMAIN_COLOURS, face_grid, in_house_style, name_row, show_face, write_on
 from aulib.metrics import au_scores
 from aulib.model import AUModel
