@@ -27,7 +27,7 @@ RESTING = {
 
 
 @dataclass
-class Look:
+class Appearance:
     """A person ready to be rendered: neutral vertices (V, 3), vertex marks, and a painter."""
 
     vertices: np.ndarray
@@ -36,17 +36,17 @@ class Look:
     colour: wp.array
     relief: np.ndarray
     folds: float
-    wardrobe: "Wardrobe"
+    model: "AppearanceModel"
 
     def paint(self, expression: Expression) -> tuple[wp.array, wp.array]:
         """Colour and relief layers (ROWS, COLUMNS) of vectors for this expression."""
         depth = np.concatenate([expression.left, expression.right]).astype(np.float32) / 5 * self.folds
-        relief = self.wardrobe.add_folds(self.relief.copy(), np.where(depth > 0.02, depth, 0))
-        device = self.wardrobe.device
+        relief = self.model.add_folds(self.relief.copy(), np.where(depth > 0.02, depth, 0))
+        device = self.model.device
         return self.colour, wp.array(relief, dtype=wp.vec3, device=device, copy=device != "cpu")
 
 
-class Wardrobe:
+class AppearanceModel:
     """Everything about looks that is shared by all people (masks on the head, the folds of the AUs)."""
 
     def __init__(self, head: Head, device: str = "cpu"):
@@ -134,7 +134,7 @@ class Wardrobe:
         """(V, 3) unit vertex normals."""
         return self.normals(wp.array(vertices, dtype=wp.vec3, device=self.device)).numpy().copy()
 
-    def dress(self, person: Person) -> Look:
+    def of(self, person: Person) -> Appearance:
         head = self.head
         vertices = self.neutral(person)
         cover = self._hair_cover(person)
@@ -154,7 +154,7 @@ class Wardrobe:
         marks2 = np.stack([cloth, self.front, self.open], 1).astype(np.float32)
         colour, relief = self._paint(person)
         on = dict(dtype=wp.vec3, device=self.device)
-        return Look(
+        return Appearance(
             vertices,
             wp.array(marks, **on),
             wp.array(marks2, **on),

@@ -9,12 +9,12 @@ from PIL import Image, ImageDraw, ImageFilter
 from aufaces.people import Person
 
 OCCLUDED_SHARE = 0.25
-DAPPLED_SHARE = 0.4
+SHADED_SHARE = 0.4
 
 
-def dapple(rng: np.random.Generator, rgba: np.ndarray) -> np.ndarray:
+def patchy_shade(rng: np.random.Generator, rgba: np.ndarray) -> np.ndarray:
     """Four faces in ten are in patchy shade, as under leaves or beside a blind: (S, S, 4) display values."""
-    if rng.random() >= DAPPLED_SHARE:
+    if rng.random() >= SHADED_SHARE:
         return rgba
     patches = int(rng.integers(3, 9))
     coarse = Image.fromarray(rng.standard_normal((patches, patches)).astype(np.float32))
@@ -188,7 +188,7 @@ def _scarf(rng, draw, points, width, side) -> None:
     )
 
 
-def spoil(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
+def degrade(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
     """Exposure, white balance, low resolution, blur, noise, grey pictures, JPEG."""
     # a grey level's new value depends on nothing else: one table a channel
     level = np.linspace(0, 1, 256) * np.exp(rng.normal(0, 0.08, (3, 1)))
@@ -206,10 +206,10 @@ def spoil(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
     if rng.random() < 0.12:
         picture = picture.convert("L").convert("RGB")
     noise = float(rng.uniform(2, 12)) if rng.random() < 0.5 else 1.0
-    return sensor(rng, np.asarray(picture), noise, int(rng.integers(20, 93)))
+    return sensor_noise(rng, np.asarray(picture), noise, int(rng.integers(20, 93)))
 
 
-def sensor(rng: np.random.Generator, image: np.ndarray, noise: float, quality: int) -> np.ndarray:
+def sensor_noise(rng: np.random.Generator, image: np.ndarray, noise: float, quality: int) -> np.ndarray:
     """Sensor noise (deviation in grey levels) and one JPEG round trip."""
     noisy = rng.standard_normal(image.shape, np.float32)
     noisy *= noise

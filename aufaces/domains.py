@@ -89,7 +89,7 @@ def sample_face(domain: Domain, seed: int, index: int, n: int) -> Sample:
     )  # a person's faces are neighbours: dressing is the slow part
     person = sample_person(domain.code * 10_000_019 + seed * 10_007 + subject, domain.ages)
     expression = _expression(domain, rng)
-    shot = _hard_shot(rng) if domain.hard else _even_shot(rng)
+    shot = _wild_shot(rng) if domain.hard else _studio_shot(rng)
     return Sample(Face(person, expression, shot), subject, rng)
 
 
@@ -119,7 +119,7 @@ def _clipped(rng: np.random.Generator, deviation: float, most: float) -> float:
     return float(np.clip(rng.normal(0, deviation), -most, most))
 
 
-def _even_shot(rng: np.random.Generator) -> Shot:
+def _studio_shot(rng: np.random.Generator) -> Shot:
     """Laboratory: nearly frontal, two soft lights, no colour."""
     degrees = np.pi / 180
     level = float(rng.uniform(0.92, 1.08))
@@ -136,7 +136,7 @@ def _even_shot(rng: np.random.Generator) -> Shot:
     )
 
 
-def _hard_shot(rng: np.random.Generator) -> Shot:
+def _wild_shot(rng: np.random.Generator) -> Shot:
     """Anywhere: any pose a detector still finds, one strong coloured light from anywhere in front, also from
     below, little else."""
     degrees = np.pi / 180
@@ -176,12 +176,12 @@ def picture(domain: Domain, sample: Sample, renderer: FaceRenderer) -> tuple[np.
     rendering = renderer.render_one(sample.face)
     size, rng = renderer.size, sample.rng
     if domain.hard:
-        rgba = clutter.dapple(rng, rendering.rgba)
+        rgba = clutter.patchy_shade(rng, rendering.rgba)
         image = composite(rgba, clutter.cluttered_background(rng, size))
         image = clutter.occlude(rng, image, rendering, sample.face.person)
-        image = clutter.spoil(rng, image)
+        image = clutter.degrade(rng, image)
     else:
         shade = np.array([0.42, 0.45, 0.48]) + 0.06 * rng.standard_normal()
         image = composite(rendering.rgba, shade.astype(np.float32))
-        image = clutter.sensor(rng, image, noise=1.2, quality=95)
+        image = clutter.sensor_noise(rng, image, noise=1.2, quality=95)
     return image, rendering.landmarks

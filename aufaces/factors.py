@@ -50,7 +50,7 @@ def face_with(
     person = chosen("people").person
     face = Face(person, chosen("expressions").expression, replace(chosen("light").shot, **turned))
     rendering = renderer.render_one(face)
-    rgba = clutter.dapple(rng, rendering.rgba) if "shade" in factors else rendering.rgba
+    rgba = clutter.patchy_shade(rng, rendering.rgba) if "shade" in factors else rendering.rgba
     behind = np.full(3, 0.44, np.float32)
     if "background" in factors:
         behind = clutter.cluttered_background(rng, size)
@@ -58,7 +58,7 @@ def face_with(
     if "occlusion" in factors:
         image = clutter.occlude(rng, image, rendering, person)
     if "camera" in factors:
-        image = clutter.spoil(rng, image)
+        image = clutter.degrade(rng, image)
     else:
-        image = clutter.sensor(rng, image, noise=1.2, quality=95)
+        image = clutter.sensor_noise(rng, image, noise=1.2, quality=95)
     return image, rendering.landmarks, face.expression.intensity

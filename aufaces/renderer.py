@@ -16,7 +16,8 @@ from functools import lru_cache
 import numpy as np
 import warp as wp
 
-from aufaces import actions, appearance, painting, shading, visibility
+from aufaces import actions, painting, shading, visibility
+from aufaces.appearance import Appearance, AppearanceModel
 from aufaces.heads import EYE_LEFT, EYE_RIGHT, Head, cache_root, load_head
 from aufaces.people import Person
 
@@ -135,7 +136,7 @@ class FaceRenderer:
         device = device or ("cuda" if wp.is_cuda_available() else "cpu")
         self.size, self.samples, self.device, self.people_kept = size, samples, device, people_kept
         self.head: Head = load_head()
-        self.looks = appearance.Wardrobe(self.head, device)
+        self.appearances = AppearanceModel(self.head, device)
         self.actions = actions.ActionShapes(self.head)
         self.people: OrderedDict = OrderedDict()
         head = self.head
@@ -164,20 +165,20 @@ class FaceRenderer:
         return np.stack(images), np.stack([shot.landmarks for shot in shots])
 
     def render_one(self, face: Face) -> Rendering:
-        look = self._look(face.person)
-        vertices = look.vertices + self.actions.displacement(face.expression)
-        colour_paint, relief_paint = look.paint(face.expression)
-        return self._draw(face, look, vertices.astype(np.float32), colour_paint, relief_paint)
+        appearance = self._appearance_of(face.person)
+        vertices = appearance.vertices + self.actions.displacement(face.expression)
+        colour_paint, relief_paint = appearance.paint(face.expression)
+        return self._draw(face, appearance, vertices.astype(np.float32), colour_paint, relief_paint)
 
-    def _look(self, person: Person) -> appearance.Look:
+    def _appearance_of(self, person: Person) -> Appearance:
         if person not in self.people:
-            self.people[person] = self.looks.dress(person)
+            self.people[person] = self.appearances.of(person)
             while len(self.people) > self.people_kept:
                 self.people.popitem(last=False)
         self.people.move_to_end(person)
         return self.people[person]
 
-    def _draw(self, face, look, vertices, colour_paint, relief_paint) -> Rendering:
+    def _draw(self, face, appearance, vertices, colour_paint, relief_paint) -> Rendering:
         shot, size = face.shot, self.size
         turn = rotation(shot.yaw, shot.pitch, shot.roll)
         focal = shot.zoom * size * shot.distance / 2.0  # pixels: 2 dm of face fill `zoom` of the picture
@@ -192,7 +193,7 @@ class FaceRenderer:
             return np.stack([x, y, nearness], 1)
 
         eyes = np.stack([vertices[rows].mean(0) for rows in self._eyes])
-        scene = self._scene(face, turn, eyes, float(vertices[self.looks.lip_front, 2].mean()))
+        scene = self._scene(face, turn, eyes, float(vertices[self.appearances.lip_front, 2].mean()))
         self._points.fill(vertices)
         self._mesh.refit()
         self._screen.fill(seen(vertices))
@@ -207,10 +208,10 @@ class FaceRenderer:
             self._light_map.zero_()
             self._draw_lit.launch()
         self._scenes.fill(scene)
-        self._shade(look.marks, look.marks2, colour_paint, relief_paint)
+        self._shade(appearance.marks, appearance.marks2, colour_paint, relief_paint)
         return Rendering(
             self._image.numpy().copy(),
-            seen(self.looks.points(vertices))[:, :2].astype(np.float32),
+            seen(self.appearances.points(vertices))[:, :2].astype(np.float32),
             vertices,
             lambda points: seen(points)[:, :2],
             eyes,
@@ -230,7 +231,7 @@ class FaceRenderer:
 
     def _shade(self, marks: wp.array, marks2: wp.array, colour: wp.array, relief: wp.array) -> None:
         """Colour every pixel; all but what belongs to a person and an expression is handed over once."""
-        normals = self.looks.normals(self._points.array)
+        normals = self.appearances.normals(self._points.array)
         if self._shading is None:
             self._shading = wp.launch(
                 shading.shade,

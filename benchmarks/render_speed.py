@@ -23,9 +23,9 @@ from aufaces.renderer import FaceRenderer, start_warp
 
 PARTS = {  # of a face, and the functions that make them
     "drawing the head": (FaceRenderer, "_draw"),
-    "dressing a person": (FaceRenderer, "_look"),
+    "new person": (FaceRenderer, "_appearance_of"),
     "background": (clutter, "cluttered_background"),
-    "camera": (clutter, "spoil"),
+    "camera": (clutter, "degrade"),
 }
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from aufaces.clutter import spoil
+from aufaces.clutter import degrade
 
 
 def test_a_camera_s_white_balance_is_of_each_channel_and_keeps_them_apart():
@@ -11,9 +11,9 @@ def test_a_camera_s_white_balance_is_of_each_channel_and_keeps_them_apart():
     red[..., 1:] = 40
     casts, kept = [], 0
     for seed in range(40):
-        means = spoil(np.random.default_rng(seed), grey).reshape(-1, 3).mean(0)
+        means = degrade(np.random.default_rng(seed), grey).reshape(-1, 3).mean(0)
         casts.append(np.ptp(means))
-        seen = spoil(np.random.default_rng(seed), red).reshape(-1, 3).mean(0)
+        seen = degrade(np.random.default_rng(seed), red).reshape(-1, 3).mean(0)
         kept += seen[0] > seen[1] + 20 and seen[0] > seen[2] + 20
     assert np.median(casts) > 4  # levels of 255; an eighth of all pictures are grey
     assert kept > 25

@@ -98,8 +98,8 @@ def test_equal_seeds_are_equal_people_and_others_differ():
 
 def test_lips_of_a_resting_face_are_closed(renderer):
     for seed in range(8):
-        vertices = renderer.looks.neutral(sample_person(seed, (0.45, 1.0)))
-        points = renderer.looks.points(vertices)
+        vertices = renderer.appearances.neutral(sample_person(seed, (0.45, 1.0)))
+        points = renderer.appearances.points(vertices)
         assert abs(points[62, 1] - points[66, 1]) < 0.02, f"person {seed}"
 
 
