@@ -26,7 +26,7 @@ training
     warm_start             the steps before the rounds, taken once by all runs that share them
     distributed            several processes train as one
     train_run              names in, run folder out: one method trained, all written
-    run                    a finished run's model on disk and back
+    run                    Run: the one way to open a run folder
 results
     evaluate               a model reads faces: probabilities, landmarks, scores
     metrics                MEASURES; F1-frame, AUC, skew-normalised F1, NME, intervals over subjects

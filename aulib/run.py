@@ -1,35 +1,152 @@
-"""A finished run's model on disk: weights as safetensors, its configuration as JSON; nothing is unpickled."""
+"""A finished run's folder: how the model is saved, and `Run`, the one way to open such a folder.
+
+Weights are safetensors and settings JSON, so nothing is unpickled.
+"""
 
 import json
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 from safetensors.torch import load_file, save
 
 from aulib.model import AUModel, ModelConfig
+from aulib.objective import finds_landmarks
 
-WEIGHTS, CONFIG = "model.safetensors", "config.json"
-
-
-def save_run(run: Path, model: AUModel, settings: dict) -> None:
-    """Write weights and `config.json` {"model": ..., "settings": ...} into the run folder."""
-    weights = save({name: value.contiguous() for name, value in model.state_dict().items()})
-    (run / WEIGHTS).write_bytes(weights)  # `save_file` makes a file that only its owner may read
-    (run / CONFIG).write_text(json.dumps({"model": model.config.as_dict(), "settings": settings}, indent=2))
+WEIGHTS, CONFIG, METRICS = "model.safetensors", "config.json", "metrics.json"
+HISTORY, SAMPLES, PREDICTIONS = "history.csv", "samples.npz", "predictions_{}_test.csv"
+NEEDED = ("method", "seed", "steps", "weights", "data_versions")  # settings that every reader uses
 
 
-def load_run(run: str | Path) -> tuple[AUModel, dict]:
-    """The model of a run, in evaluation mode on the CPU, and its settings (method, read_target_from, ...).
+@dataclass(frozen=True)
+class Samples:
+    """The few test faces of one domain that a run keeps.
 
-    Raises:
-        FileNotFoundError: the folder is not a finished run; says which file is missing.
+    images: (n, S, S, 3) uint8 margin crops.  landmarks: (n, K, 2) pixels of the crops, NaN where unknown.
+    occurrence: (n, A) in {0, 1}, NaN where unknown.  names: (n,) as in the dataset.
     """
-    run = Path(run)
-    for name in (CONFIG, WEIGHTS):
-        if not (run / name).is_file():
+
+    images: np.ndarray
+    landmarks: np.ndarray
+    occurrence: np.ndarray
+    names: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+def save_model(folder: Path, model: AUModel, settings: dict) -> None:
+    """Write weights and `config.json` {"model": ..., "settings": ...} into a run folder."""
+    weights = save({name: value.contiguous() for name, value in model.state_dict().items()})
+    (folder / WEIGHTS).write_bytes(weights)  # `save_file` makes a file that only its owner may read
+    config = {"model": model.config.as_dict(), "settings": settings}
+    (folder / CONFIG).write_text(json.dumps(config, indent=2))
+
+
+class Run:
+    """A finished run. Each file is read when it is first asked for, and kept.
+
+    Raises (all members):
+        FileNotFoundError: the run has not finished; names the missing file and the command to run.
+        ValueError: an earlier version of aulib wrote the run; names the command that trains it again.
+    """
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+
+    @cached_property
+    def settings(self) -> dict:
+        """How the run was trained: method, seed, steps, weights, source, target, ..."""
+        settings = self.saved.get("settings", {})
+        if missing := [name for name in NEEDED if name not in settings]:
+            raise self._outdated(f"{CONFIG} has no setting {', '.join(missing)}")
+        return settings
+
+    @cached_property
+    def config(self) -> ModelConfig:
+        try:
+            return ModelConfig.from_dict(self.saved["model"] | {"pretrained": False})
+        except (KeyError, TypeError) as error:  # fields were added, removed or renamed
+            raise self._outdated(f"{CONFIG}: {error}") from None
+
+    @cached_property
+    def model(self) -> AUModel:
+        """The selected weights, in evaluation mode on the CPU."""
+        weights = load_file(self._file(WEIGHTS))
+        model = AUModel(self.config)
+        expected = {name: value.shape for name, value in model.state_dict().items()}
+        found = {name: value.shape for name, value in weights.items()}
+        if differing := sorted(dict(expected.items() ^ found.items())):
+            raise self._outdated(f"{WEIGHTS} differs from this model in {', '.join(differing[:3])}")
+        model.load_state_dict(weights)
+        return model.eval()
+
+    @cached_property
+    def metrics(self) -> dict[str, float]:
+        """`target.mean.f1`, `source.mean.f1`, `seconds`, ...; NaN where undefined."""
+        metrics = json.loads(self._file(METRICS).read_text(encoding="utf-8"))
+        return {key: np.nan if value is None else value for key, value in metrics.items()}
+
+    @cached_property
+    def history(self) -> pd.DataFrame:
+        """Learning curves: step, seconds, every unweighted term, total, share.*, validation_f1."""
+        return pd.read_csv(self._file(HISTORY))
+
+    @property
+    def aus(self) -> tuple[str, ...]:
+        return self.config.aus
+
+    @property
+    def finds_landmarks(self) -> bool:
+        return finds_landmarks(self.settings["weights"])
+
+    @cached_property
+    def domains_with_samples(self) -> list[str]:
+        """Which of source and target the run keeps test faces of."""
+        with np.load(self._file(SAMPLES), allow_pickle=False) as kept:
+            return [domain for domain in ("source", "target") if len(kept[f"{domain}_names"])]
+
+    def samples(self, domain: str = "target") -> Samples:
+        """The test faces of "source" or "target" that the run keeps.
+
+        Raises:
+            ValueError: it keeps none, because the test split was empty.
+        """
+        if domain not in self.domains_with_samples:
+            raise ValueError(f"{self.path} keeps no faces of its {domain}: the set had no test split")
+        parts = ("images", "landmarks", "occurrence", "names")
+        with np.load(self._file(SAMPLES), allow_pickle=False) as kept:
+            return Samples(*(kept[f"{domain}_{part}"] for part in parts))
+
+    def predictions(self, domain: str = "target", samples_only: bool = False) -> pd.DataFrame:
+        """One row per test face: image, subject, and AUxx_c, AUxx_p, AUxx_true of each AU.
+
+        Args:
+            samples_only: only the faces of `samples`.
+        """
+        table = pd.read_csv(self._file(PREDICTIONS.format(domain)))
+        if samples_only:
+            table = table[table["image"].isin(self.samples(domain).names)].reset_index(drop=True)
+        return table
+
+    @cached_property
+    def saved(self) -> dict:
+        """`config.json` as written: {"model": ..., "settings": ...}."""
+        return json.loads(self._file(CONFIG).read_text(encoding="utf-8"))
+
+    def _file(self, name: str) -> Path:
+        if not (self.path / name).is_file():
             raise FileNotFoundError(
-                f"{run} is no finished run: {name} is missing (`aulib run 02_train --out {run}` makes one)"
+                f"{self.path} is no finished run: {name} is missing "
+                f"(`aulib run 02_train --out {self.path}` makes one)"
             )
-    saved = json.loads((run / CONFIG).read_text())
-    model = AUModel(ModelConfig.from_dict(saved["model"] | {"pretrained": False}))
-    model.load_state_dict(load_file(run / WEIGHTS))
-    return model.eval(), saved["settings"]
+        return self.path / name
+
+    def _outdated(self, found: str) -> ValueError:
+        method = self.saved.get("settings", {}).get("method", "full")
+        return ValueError(
+            f"{self.path} is a run of an earlier version of aulib ({found}); train it again: "
+            f"aulib run 02_train -p method {method} --out {self.path} --force"
+        )

@@ -27,7 +27,7 @@ from aulib.linear_probes import probe_model
 from aulib.methods import CONTRASTIVE_WEIGHT, METHODS, PRESETS, Method, Preset, check_alignment
 from aulib.model import AUModel, ModelConfig
 from aulib.objective import ROUND_TERMS, Objective, check_weights, finds_landmarks
-from aulib.run import save_run
+from aulib.run import save_model
 from aulib.training import Schedule, fit
 
 SAMPLES = 16  # faces of each domain kept in the run, evenly spaced over its test rows
@@ -193,7 +193,7 @@ def train_run(
         "read_source_from": rung.read_source_from, "source": str(source), "target": str(target),
         "data_versions": {name: data.version for name, data in sets.items()},
     }  # fmt: skip
-    save_run(out, model, settings)
+    save_model(out, model, settings)
     pd.DataFrame(log).to_csv(out / "history.csv", index=False)
     metrics = {"seconds": seconds, "peak_memory_mb": peak_memory_mb(), **selected}
     for name, data in sets.items():

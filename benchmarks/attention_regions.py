@@ -22,7 +22,7 @@ from aubench.inspection.attention_study import (
 )
 from aufaces.moved_regions import SHARE_OF_PEAK
 from aulib.files import write_json
-from aulib.run import load_run
+from aulib.run import Run
 
 
 def main() -> None:
@@ -33,7 +33,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the random maps")
     parser.add_argument("--out", type=Path, default=Path("results/attention.json"))
     arguments = parser.parse_args()
-    config = load_run(arguments.runs[0])[0].config
+    config = Run(arguments.runs[0]).config
     aus = list(config.aus)
     faces = present_faces(arguments.faces, config, aus, arguments.per_au)
     regions = true_regions(faces, aus, config)

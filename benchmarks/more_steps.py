@@ -6,8 +6,8 @@ Writes results/more_steps.json, which docs/synthetic.md shows: target F1 of each
 import argparse
 from pathlib import Path
 
-from aubench.report.results import read_run, read_settings
 from aulib.files import write_json
+from aulib.run import Run
 
 
 def main() -> None:
@@ -19,11 +19,11 @@ def main() -> None:
     options = parser.parse_args()
     found: dict[str, dict[int, dict[int, float]]] = {}
     for run in options.runs:
-        settings = read_settings(run)
+        settings = Run(run).settings
         seeds = found.setdefault(settings["method"], {}).setdefault(settings["steps"], {})
         if settings["seed"] in seeds:
             parser.error(f"{run}: {settings['method']} of {settings['steps']} steps has this seed twice")
-        seeds[settings["seed"]] = read_run(run)["target.mean.f1"]
+        seeds[settings["seed"]] = Run(run).metrics["target.mean.f1"]
     write_json(
         options.out,
         {

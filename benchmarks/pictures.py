@@ -18,8 +18,7 @@ from aubench.inspection.decoding import fit_decoder
 from aubench.inspection.first_screen import read_kept_faces
 from aubench.inspection.shown_faces import faces_from, kept_faces
 from aubench.inspection.side_by_side import runs_by_name
-from aubench.report.results import sample_predictions
-from aulib.run import load_run
+from aulib.run import Run
 
 AUS = ["AU04", "AU12", "AU26"]
 DPI = 100  # a picture stays well below a megabyte
@@ -41,10 +40,13 @@ def main() -> None:
 
 
 def draw_insides(run: str, rendered: str, out: Path) -> None:
-    model, settings = load_run(run)
-    config, decoder = model.config, fit_decoder(run)
+    opened = Run(run)
+    model, config, decoder = opened.model, opened.config, fit_decoder(run)
     kept = pd.concat(
-        [sample_predictions(run, domain).assign(domain=domain) for domain in ("source", "target")]
+        [
+            opened.predictions(domain, samples_only=True).assign(domain=domain)
+            for domain in ("source", "target")
+        ]
     )
     figure = plots.draw_first_screen(*read_kept_faces(run, "both", 4))
     plots.save_figure(figure, out, "first_screen", kept, DPI)
@@ -54,7 +56,7 @@ def draw_insides(run: str, rendered: str, out: Path) -> None:
     plots.save_figure(figure, out, "reconstructions", table, DPI)
     aus = [au for au in AUS if au in config.aus]
     faces, regions = faces_and_regions(run, config, rendered, aus, per_au=12)
-    strongest = strongest_faces(model, settings["read_target_from"], faces, aus, regions, count=5)
+    strongest = strongest_faces(model, opened.settings["read_target_from"], faces, aus, regions, count=5)
     figure = plots.draw_evidence_and_gradients(strongest, faces, regions)
     plots.save_figure(figure, out, "attention", strongest.table, DPI)
 
@@ -64,7 +66,7 @@ def draw_beside(folder: str, out: Path) -> None:
     for run in runs.values():
         fit_decoder(run)
     shown = next(iter(runs.values()))
-    config = load_run(shown)[0].config
+    config = Run(shown).config
     faces = [kept_faces(shown, config, domain, 5) for domain in ("source", "target")]
     decoded, table = reconstructions.decode_runs(runs, *faces, "rich2")
     figure = plots.draw_runs(decoded, table, *faces, "rich2")

@@ -90,17 +90,17 @@ def summary(milliseconds: list[float]) -> dict:
 def main(run: str) -> None:
     import torch
 
-    from aulib.run import load_run
+    from aulib.run import Run
 
-    model, settings = load_run(run)
+    opened = Run(run)
     load_before = os.getloadavg()[0]
     result = {
         "kernel": in_kernel(run),
         "browser": in_browser(str(Path(run).absolute())),
         "conditions": {
-            "method": settings["method"],
-            "image_size": model.config.image_size,
-            "channels": model.config.channels,
+            "method": opened.settings["method"],
+            "image_size": opened.config.image_size,
+            "channels": opened.config.channels,
             "cores": os.cpu_count(),
             "torch_threads": torch.get_num_threads(),
             "python": platform.python_version(),

@@ -15,7 +15,7 @@ from aufaces.factors import FACTORS
 from aulib.crops import crop_of
 from aulib.evaluate import predict_batches, score_predictions
 from aulib.files import write_json
-from aulib.run import load_run
+from aulib.run import Run
 
 
 def main() -> None:
@@ -26,18 +26,18 @@ def main() -> None:
     parser.add_argument("--faces", type=int, default=400)
     parser.add_argument("--out", type=Path, default=Path("results/shift_factors.json"))
     options = parser.parse_args()
-    loaded = [load_run(run) for run in options.runs]
-    spec = crop_of(loaded[0][0].config)
-    if any(crop_of(model.config) != spec for model, _ in loaded):
+    runs = [Run(run) for run in options.runs]
+    spec = crop_of(runs[0].config)
+    if any(crop_of(run.config) != spec for run in runs):
         raise SystemExit("these runs cut their faces differently; give runs of one preset")
     scores: dict[str, dict[str, list[float]]] = {}
     for condition, factors in CONDITIONS.items():
         faces = faces_with(factors, options.faces, spec)
-        for model, settings in loaded:
-            reading = predict_batches(model, faces, settings["read_target_from"])
+        for run in runs:
+            reading = predict_batches(run.model, faces, run.settings["read_target_from"])
             people = np.arange(len(faces))
-            f1 = score_predictions(reading, faces, people, model.config.aus, resamples=1)["mean.f1"]
-            scores.setdefault(settings["method"], {}).setdefault(condition, []).append(float(f1))
+            f1 = score_predictions(reading, faces, people, run.aus, resamples=1)["mean.f1"]
+            scores.setdefault(run.settings["method"], {}).setdefault(condition, []).append(float(f1))
         said = {method: round(np.mean(of[condition]), 3) for method, of in scores.items()}
         print(f"{condition:12s}", said, flush=True)
     write_json(options.out, {"f1": scores, "faces": options.faces, "seed": SEED, "factors": FACTORS})

@@ -22,7 +22,7 @@ from aubench.inspection.attention_study import (
     true_regions,
 )  # fmt: skip
 from aubench.inspection.shown_faces import faces_from, faces_to_show, kept_faces
-from aulib.run import load_run
+from aulib.run import Run
 from conftest import write_tiny_set
 
 AUS = ["AU01", "AU12"]  # of the tiny sets' labels
@@ -30,7 +30,7 @@ AUS = ["AU01", "AU12"]  # of the tiny sets' labels
 
 @pytest.fixture(scope="module")
 def config(finished):
-    return load_run(finished.full)[0].config
+    return Run(finished.full).config
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +116,7 @@ def test_kept_faces_and_those_of_the_dataset_are_cut_alike(finished, config):
 class TestFigures:
     def test_maps_next_to_regions(self, finished, studied):
         faces, regions, _ = studied
-        model, _ = load_run(finished.full)
+        model = Run(finished.full).model
         strongest = strongest_faces(model, "features", faces, AUS, regions, count=3)
         table = strongest.table
         assert len(table) == 2 * 2 * 3 and set(table["map"]) == {"evidence", "gradients"}
@@ -139,7 +139,7 @@ class TestFigures:
 
     def test_landmark_responses(self, finished, studied):
         faces = studied[0][:2]
-        maps, points = landmark_maps(load_run(finished.full)[0], faces.pictures)
+        maps, points = landmark_maps(Run(finished.full).model, faces.pictures)
         table = landmark_table(faces, maps, points)
         assert len(table) == 2 * 68 and table["error"].notna().all()
         assert len(plots.draw_landmark_responses(faces, maps, points).axes) == 2 * 6

@@ -24,7 +24,7 @@ from aubench.inspection.decoding import (
     split_colour,
 )  # fmt: skip
 from aubench.inspection.shown_faces import faces_from
-from aulib.run import load_run
+from aulib.run import Run
 from conftest import write_tiny_set
 
 
@@ -85,7 +85,7 @@ def test_fitting_leaves_the_run_as_it_was_and_a_decoder_beside_it(run, sets):
     decoder = fit_decoder(run, sets, steps=3, progress=False)
     assert (run / "model.safetensors").read_bytes() == weights
     assert about_decoder(run)["steps"] == 3
-    model, _ = load_run(run)
+    model = Run(run).model
     features = torch.randn(2, model.config.channels, 8, 8)
     side = side_of(faces(32)[:2])
     first = decode_faces(decoder, features, side)
@@ -115,7 +115,7 @@ def test_a_decoder_learns_what_features_hold(run, tmp_path):
         picture = np.full((64, 64, 3), 60, np.uint8)
         picture[:, 12 + index : 24 + index] = 200
         Image.fromarray(picture).save(file)
-    model, _ = load_run(run)
+    model = Run(run).model
     shown = faces_from(stripes, model.config, 8, split="train").pictures
     with torch.no_grad():
         features = model.encoder(model.standardise(shown))

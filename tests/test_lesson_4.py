@@ -29,9 +29,9 @@ def model():
 
 @pytest.fixture(scope="module")
 def measured(finished):
-    from aulib.run import load_run
+    from aulib.run import Run
 
-    config = load_run(finished.full)[0].config
+    config = Run(finished.full).config
     faces = lesson_4.faces_by_split(str(finished.source), str(finished.target), config, limit=8)
     return lesson_4.landmarks_found(finished.full, faces), lesson_4.what_leaks(finished.full, faces)
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from aubench.report.results import read_run
 from aulib import linear_probes
 from aulib.methods import SUPERVISORS
+from aulib.run import Run
 from tiny import AUS, tiny_faces, tiny_model
 
 RNG = np.random.default_rng(0)
@@ -155,7 +155,7 @@ class TestLookInside:
         torch.testing.assert_close(made["rich2_t"], whole["rich2_t"], rtol=1e-4, atol=1e-5)
 
     def test_is_in_the_metrics_of_a_run(self, finished):
-        full, plain = read_run(finished.full), read_run(finished.source_only)
+        full, plain = Run(finished.full).metrics, Run(finished.source_only).metrics
         assert {"insides.domain_probe.texture", "insides.moves.shape"} <= full.keys()
         assert "insides.domain_probe.rich" in plain
         assert not [key for key in plain if "texture" in key or "shape" in key]

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from aubench.inference import onnx_export
-from aulib.run import load_run
+from aulib.run import Run
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,8 @@ class TestExport:
     def test_answers_as_torch_does_on_faces_it_was_not_checked_by(self, finished, file, batch):
         import onnxruntime
 
-        model, settings = load_run(finished.full)
+        run = Run(finished.full)
+        model, settings = run.model, run.settings
         size = model.config.image_size
         faces = torch.rand(batch, 3, size, size, generator=torch.Generator().manual_seed(batch))
         with torch.no_grad():
@@ -37,7 +38,7 @@ class TestExport:
     def test_says_what_it_needs(self, finished, file):
         import onnx
 
-        config = load_run(finished.full)[0].config
+        config = Run(finished.full).config
         said = {prop.key: json.loads(prop.value) for prop in onnx.load(file).metadata_props}
         assert said["aus"] == list(config.aus) and said["image_size"] == config.image_size
         assert said["box_enlarge"] == config.box_enlarge * config.image_size / config.margin_size

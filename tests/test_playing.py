@@ -1,7 +1,5 @@
 """Controls -> picture -> reading: what each control moves, and that a reading is the run's own."""
 
-import os
-import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -9,19 +7,20 @@ import pytest
 
 from aubench.inspection.playground import (
     Controls,
-    OpenRun,
     Played,
     drawn_controls,
     open_run,
     read_crop,
     render,
     render_and_read,
+    way_of_reading,
 )
 from aufaces.actions import AUS
 from aufaces.domains import DOMAINS, sample_face
 from aulib.batches import Faces
 from aulib.crops import crop_face, crop_matrix, crop_of
 from aulib.evaluate import predict_batches
+from aulib.run import Run
 from tiny import tiny_model
 
 SIZE = 64
@@ -33,7 +32,7 @@ def doing(**levels: float) -> Controls:
 
 
 @pytest.fixture(scope="module")
-def full(finished) -> OpenRun:
+def full(finished) -> Run:
     return open_run(finished.full)
 
 
@@ -145,9 +144,10 @@ def test_the_face_is_cropped_by_its_true_landmarks(full):
 
 
 def test_a_run_reads_the_domain_it_was_trained_on_as_its_source(full):
-    settings = full.settings | {"source": "synthetic:studio?n=64", "read_source_from": "features"}
-    run = replace(full, settings=settings | {"read_target_from": "reconstruction"})
-    assert run.read_from("studio") == "features" and run.read_from("wild") == "reconstruction"
+    run = Run(full.path)
+    run.settings |= {"source": "synthetic:studio?n=64", "read_source_from": "features"}
+    run.settings["read_target_from"] = "reconstruction"
+    assert way_of_reading(run, "studio") == "features" and way_of_reading(run, "wild") == "reconstruction"
 
 
 def test_a_run_without_landmark_terms_has_no_landmarks(finished):
@@ -157,7 +157,9 @@ def test_a_run_without_landmark_terms_has_no_landmarks(finished):
 
 
 def test_a_run_that_reads_coordinates_has_no_evidence(full):
-    run = OpenRun("", tiny_model("landmarks-only").eval(), full.settings, None)
+    run = Run("")
+    run.settings, run.model = full.settings, tiny_model("landmarks-only").eval()
+    run.config = run.model.config
     assert read_crop(run, margin_crop(), "features").evidence is None
 
 
@@ -171,17 +173,3 @@ def test_landmark_error_is_in_eye_distances():
     truth[36], truth[45] = (10, 0), (30, 0)  # twenty pixels apart
     played = Played(np.zeros((4, 4, 3), np.uint8), truth, truth + (3, 4))  # each five pixels off
     assert played.landmark_error == pytest.approx(0.25)
-
-
-def test_opening_what_is_no_run_says_what_makes_one(tmp_path):
-    with pytest.raises(FileNotFoundError, match="aulib run 02_train"):
-        open_run(tmp_path)
-
-
-def test_a_run_is_loaded_again_only_when_its_weights_changed(finished, tmp_path):
-    run = shutil.copytree(finished.source_only, tmp_path / "run")
-    first = open_run(run)
-    assert open_run(run) is first
-    weights = run / "model.safetensors"
-    os.utime(weights, ns=(0, weights.stat().st_mtime_ns + 1))
-    assert open_run(run) is not first

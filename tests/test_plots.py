@@ -22,7 +22,7 @@ from aubench.plots import faces as faces_module
 from aubench.plots.style import DOMAIN_COLOURS, METHOD_COLOURS, au_label, method_colour
 from aubench.report import results
 from aulib.dataset import read_dataset
-from aulib.run import load_run
+from aulib.run import Run
 from conftest import TINY_AUS, write_tiny_set
 from tiny import tiny_model
 
@@ -37,14 +37,14 @@ def domains(finished) -> dict:
 
 
 def attention(run, aus: list[str]) -> Figure:
-    model, _ = load_run(run)
+    model = Run(run).model
     pictures = kept_faces(run, model.config, "target", 2).pictures
     maps = evidence_maps(model, pictures, "features")
     return plots.draw_attention(decoding.shown_input(model, pictures), *maps, model.config.aus, aus)
 
 
 def best_and_worst(run) -> Figure:
-    return plots.draw_best_and_worst(results.faces_by_loss(run), results.read_samples(run, "target"), count=2)
+    return plots.draw_best_and_worst(results.faces_by_loss(run), Run(run).samples("target"), count=2)
 
 
 @pytest.fixture(scope="module")
@@ -52,13 +52,13 @@ def drawn(finished, domains) -> dict[str, Figure]:
     """Every figure of a run, drawn once; rcParams before and after must agree."""
     before = dict(mpl.rcParams)
     runs = [finished.full, finished.source_only]
-    chance = results.chance_of_supervisors(results.read_settings(finished.full))
+    chance = results.chance_of_supervisors(Run(finished.full).settings)
     figures = {
         "rates": plots.draw_base_rates(label_statistics.base_rates(domains)),
         "pairs": plots.draw_cooccurrence(
             {name: label_statistics.cooccurrence(it) for name, it in domains.items()}
         ),
-        "history": plots.draw_history(results.history_of(finished.full), chance),
+        "history": plots.draw_history(Run(finished.full).history, chance),
         "methods": plots.draw_methods(results.table_of_methods(runs)),
         "per_au": plots.draw_per_au(results.table_per_au(runs)),
         "attention": attention(finished.full, ["AU12", "AU26"]),
@@ -118,13 +118,13 @@ def test_cooccurrence_is_a_share_of_the_frames_with_the_first_au(tmp_path):
 class TestScores:
     def test_guessing_is_drawn_among_the_supervisors(self, drawn, finished):
         panel = next(axis for axis in drawn["history"].axes if axis.get_title(loc="left") == "supervisors")
-        chance = results.chance_of_supervisors(results.read_settings(finished.full))
+        chance = results.chance_of_supervisors(Run(finished.full).settings)
         dashed = {round(line.get_ydata()[0], 6) for line in panel.lines if line.get_linestyle() == "--"}
         assert dashed == {round(level, 6) for level in chance.values()}
 
     def test_every_logged_term_has_a_curve(self, drawn, finished):
         curves = {line.get_label() for axis in drawn["history"].axes for line in axis.lines}
-        columns = set(results.history_of(finished.full).columns) - {"step", "seconds", "total"}
+        columns = set(Run(finished.full).history.columns) - {"step", "seconds", "total"}
         logged = {name for name in columns if not name.startswith("share.")}  # 04_ablation draws those
         assert logged <= curves
 
@@ -211,7 +211,7 @@ class TestInsides:
             plots.draw_first_screen(*read_kept_faces(finished.full), au="AU43")
 
     def test_the_first_screen_tells_right_from_wrong(self, drawn, finished):
-        kept = results.read_samples(finished.full, "target")
+        kept = Run(finished.full).samples("target")
         present = np.nan_to_num(kept.occurrence) == 1
         first = int(present.sum(1).argmax())  # then what adds most to it
         rest = (present / np.where(present[first], 4, 1)).sum(1)

@@ -1,6 +1,6 @@
 """A lesson's small run is trained once."""
 
-from aubench.report.results import read_settings
+from aulib.run import Run
 from conftest import write_tiny_set
 from practice import practice_run
 
@@ -13,4 +13,4 @@ def test_a_run_is_found_again_and_another_question_makes_another(tmp_path):
     assert practice_run(tmp_path / "runs", "source-only", **how) == first
     assert (first / "metrics.json").stat().st_mtime_ns == written
     other = practice_run(tmp_path / "runs", "source-only", **how | {"seed": 1})
-    assert other != first and read_settings(other)["seed"] == 1
+    assert other != first and Run(other).settings["seed"] == 1

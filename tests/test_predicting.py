@@ -10,13 +10,12 @@ from PIL import Image
 
 from aubench.datasets import face_finding
 from aubench.inference.predict import evaluate, predict, squares_read, to_picture
-from aubench.report.results import read_run
 from aulib.crops import crop_dataset, crop_matrix, crop_of
 from aulib.dataset import read_dataset
 from aulib.evaluate import Predictions
 from aulib.files import write_json
 from aulib.landmarks import POINTS_49_IN_68, move_to_au_centres
-from aulib.run import load_run
+from aulib.run import Run
 from conftest import TINY_AUS, face_outline
 
 LABELS = [f"{au}_c" for au in TINY_AUS]
@@ -36,7 +35,7 @@ def copied(finished, tmp_path):
 
 class TestEvaluate:
     def test_agrees_with_what_training_measured(self, finished):
-        measured = read_run(finished.full)
+        measured = Run(finished.full).metrics
         assert np.isfinite(measured["target.mean.auc"]) and np.isfinite(measured["source.landmarks.nme"])
         for domain in ("source", "target"):
             scores = evaluate(finished.full, getattr(finished, domain))
@@ -106,7 +105,7 @@ class TestPredictOnADataset:
 
     def test_undoes_the_crop(self, finished, tmp_path, monkeypatch):
         data = read_dataset(finished.target)
-        config = load_run(finished.full)[0].config
+        config = Run(finished.full).config
         crops = crop_dataset(data, crop_of(config), progress=False)
         exact = Predictions(np.full((len(data), len(config.aus)), 0.5), crops.landmarks)
         monkeypatch.setattr("aubench.inference.predict.predict_batches", lambda *arguments: exact)
@@ -199,7 +198,7 @@ class TestPredictOnPhotographs:
 
     def test_coordinates_are_those_of_the_whole_picture(self, photographs, finished, tmp_path):
         table = predict(finished.full, photographs, tmp_path / "out.csv", workers=1).set_index("image")
-        spec = crop_of(load_run(finished.full)[0].config)
+        spec = crop_of(Run(finished.full).config)
         as_shown = (
             face_outline(1600) + 0.5
         ) * 2000 / 1600 - 0.5  # it was reduced to 1600 pixels to be searched

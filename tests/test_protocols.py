@@ -147,7 +147,8 @@ def test_a_protocol_stands_behind_a_folder_wherever_a_dataset_is_asked_for(tmp_p
 
 def finished_run(folder, target, f1):
     folder.mkdir()
-    settings = {"source": "bp4d#bp4d-to-disfa/source", "target": target}
+    settings = {"source": "bp4d#bp4d-to-disfa/source", "target": target, "data_versions": {}}
+    settings |= {"method": "full", "seed": 0, "steps": 4, "weights": {}}
     (folder / "config.json").write_text(json.dumps({"settings": settings}))
     (folder / "metrics.json").write_text(
         json.dumps({"target.mean.f1": f1, "target.per_au.AU01.f1": float("nan")})

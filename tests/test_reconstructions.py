@@ -21,7 +21,7 @@ from aubench.inspection.reconstructions import (
     read_ood_inputs,
 )
 from aubench.inspection.shown_faces import as_pictures, kept_faces
-from aulib.run import load_run
+from aulib.run import Run
 
 RAMP = np.tile(np.arange(32) / 100, (32, 1))
 
@@ -88,13 +88,13 @@ def runs(finished, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def pair(finished):
-    config = load_run(finished.full)[0].config
+    config = Run(finished.full).config
     return [kept_faces(finished.full, config, domain, 2) for domain in ("source", "target")]
 
 
 class TestRuns:
     def test_rounds_have_scores_where_there_is_an_original(self, runs, pair):
-        model, _ = load_run(runs["full"])
+        model = Run(runs["full"]).model
         pictures, table = decode_rounds(model, *pair, load_decoder(runs["full"], model))
         assert table.groupby("feature").size().to_dict() == {"rich": 4, "rich2": 4, "self": 4}
         assert len(plots.draw_rounds(pictures, table).axes) == 4 * (2 + 3 * 2 + 1)
@@ -103,7 +103,7 @@ class TestRuns:
         assert row["psnr"] == expected["psnr"] and row["name"] == pair[1].names[1]
 
     def test_without_a_fitted_decoder_r_decodes_what_the_network_sees(self, finished, pair):
-        pictures, table = decode_rounds(load_run(finished.source_only)[0], *pair)
+        pictures, table = decode_rounds(Run(finished.source_only).model, *pair)
         assert set(pictures) == {"source.input", "source.rich", "target.input", "target.rich"}
         assert pictures["source.input"].ndim == 3 and set(table["feature"]) == {"rich"}  # grey
         assert len(plots.draw_rounds(pictures, table).axes) == 4 * 3
@@ -132,7 +132,7 @@ class TestRuns:
             decode_runs({"full": runs["full"], "other": other}, *pair)
 
     def test_ood_inputs_and_the_grid(self, runs, pair):
-        faces, (model, _) = pair[1], load_run(runs["full"])
+        faces, model = pair[1], Run(runs["full"]).model
         decoder = load_decoder(runs["full"], model)
         inputs, rebuilt, table = read_ood_inputs(model, decoder, "reconstruction", faces[:1])
         assert len(table) == 6 and table["AU12"].between(0, 1).all()

@@ -17,7 +17,7 @@ from aubench.inspection.side_by_side import (
     shared_curves,
 )
 from aubench.plots.side_by_side import draw_au_differences, draw_run_curves, draw_same_faces
-from aubench.report.results import history_of, read_run, sample_predictions
+from aulib.run import Run
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +62,7 @@ def test_no_run_and_two_of_one_name_are_told(finished, runs, tmp_path):
 
 def test_the_table_has_what_the_runs_measured(runs):
     table = per_au_of_runs(runs, "auc")
-    metrics = read_run(runs[1])
+    metrics = Run(runs[1]).metrics
     assert list(table.columns) == runs
     for au, value in table[runs[1]].items():
         assert value == metrics[f"target.per_au.{au}.auc"] or np.isnan(value)
@@ -84,7 +84,7 @@ def test_an_unknown_measure_is_refused(runs):
 
 def test_probabilities_are_those_of_the_runs_own_tables(runs):
     table = kept_probabilities(runs, "AU12")
-    own = sample_predictions(runs[1]).set_index("image")
+    own = Run(runs[1]).predictions(samples_only=True).set_index("image")
     assert list(table.columns) == ["true", *runs] and len(table)
     np.testing.assert_allclose(table[runs[1]], own.loc[table.index, "AU12_p"])
     np.testing.assert_allclose(table["true"], own.loc[table.index, "AU12_true"])
@@ -95,13 +95,13 @@ def test_an_au_that_a_run_does_not_know_is_unknown_there(runs):
 
 
 def test_shared_curves_are_those_of_all_runs(runs):
-    full, both = ([history_of(run) for run in some] for some in (runs[:1], runs))
+    full, both = ([Run(run).history for run in some] for some in (runs[:1], runs))
     assert "au_source" in shared_curves(both) and "rich_source" not in shared_curves(both)
     assert "rich_source" in shared_curves(full) and shared_curves(full)[0] == "validation_f1"
 
 
 def test_every_run_is_drawn(runs):
-    figure = draw_run_curves({run: history_of(run) for run in runs}, "au_source")
+    figure = draw_run_curves({run: Run(run).history for run in runs}, "au_source")
     assert len(figure.axes[0].lines) == 2
     faces = same_faces(runs, "AU12", count=3)
     figure = draw_same_faces(faces, run_names(runs), "AU12")

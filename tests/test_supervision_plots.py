@@ -13,9 +13,10 @@ from matplotlib.figure import Figure
 from aubench import plots
 from aubench.plots import idleness, supervision
 from aubench.plots.style import au_label
-from aubench.report import results, statistics
+from aubench.report import statistics
 from aubench.report.summaries import summarise_runs
 from aulib.methods import SUPERVISORS
+from aulib.run import Run
 from fabricated import write_run, write_small_study
 
 
@@ -145,7 +146,7 @@ class TestSupervisors:
         assert max(ends) == pytest.approx(100 * full.sum())
 
     def test_shares_do_not_crowd_the_learning_curves(self, finished):
-        history = results.history_of(finished.full)
+        history = Run(finished.full).history
         assert any(name.startswith("share.") for name in history)
         labels = [line.get_label() for axis in plots.draw_history(history).axes for line in axis.lines]
         assert not [label for label in labels if label.startswith("share.")]

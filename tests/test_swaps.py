@@ -1,7 +1,7 @@
 """Shape and texture are exchanged with the right face; each number says which parent a feature follows."""
 
+import copy
 import shutil
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -20,6 +20,7 @@ from aubench.inspection.swaps import (
     why_no_swap,
 )
 from aulib.methods import SUPERVISORS
+from aulib.run import Run
 from tiny import SIZE, tiny_model
 
 
@@ -107,6 +108,13 @@ def full(finished):
     return open_run(finished.full)
 
 
+def trained_with(run: Run, **settings) -> Run:
+    """The run, as if it had been trained with other settings."""
+    changed = copy.copy(run)
+    changed.settings = run.settings | settings
+    return changed
+
+
 def crop(seed: int) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (40, 40, 3), dtype=np.uint8)
 
@@ -182,16 +190,16 @@ def test_alignment_is_the_cosine_worked_by_hand(full):
         outputs[supervisor.first] = first
         for half, value in zip("st", values, strict=True):
             outputs.setdefault(f"{supervisor.second[:-1]}{half}", value)
-    table = alignment_of(replace(full, settings=full.settings | {"supervisors": []}), outputs)
+    table = alignment_of(trained_with(full, supervisors=[]), outputs)
     assert list(table["supervisor"]) == list(SUPERVISORS)
     source = table.set_index("supervisor").loc["rich_source"]
     assert source["features"] == pytest.approx(0.5**0.5) and source["features_other"] == pytest.approx(0.0)
 
 
 def test_only_supervisors_that_were_trained_have_a_projected_number(full):
-    settings = full.settings | {"supervisors": ["shape_source"], "alignment": "global"}
-    table = swap_faces(replace(full, settings=settings), crop(0), crop(1)).alignment.set_index("supervisor")
+    run = trained_with(full, supervisors=["shape_source"], alignment="global")
+    table = swap_faces(run, crop(0), crop(1)).alignment.set_index("supervisor")
     assert list(table.index[table["projected"].notna()]) == ["shape_source"]
     assert table["features"].between(-1, 1).all() and -1 <= table.loc["shape_source", "projected"] <= 1
-    l1 = swap_faces(replace(full, settings=settings | {"alignment": "l1"}), crop(0), crop(1)).alignment
+    l1 = swap_faces(trained_with(run, alignment="l1"), crop(0), crop(1)).alignment
     assert l1["projected"].isna().all()

@@ -9,14 +9,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from aubench.report.results import read_samples
 from aulib.batches import Faces
 from aulib.crops import ADLD_CROP, crop_of
 from aulib.dataset import read_dataset
 from aulib.evaluate import predict_batches
 from aulib.methods import METHODS, PRESETS
 from aulib.metrics import au_scores
-from aulib.run import load_run
+from aulib.run import Run
 from aulib.train_run import label_weights, log_seconds, train_run
 from conftest import TINY_AUS, write_tiny_set
 from tiny import TINY_VALUES
@@ -144,7 +143,8 @@ class TestRunFolder:
         assert metrics["target.mean.f1"] == pytest.approx(scores["mean.f1"], nan_ok=True)
 
     def test_the_model_loaded_from_it_gives_the_written_predictions(self, folders):
-        model, settings = load_run(folders / "run")
+        run = Run(folders / "run")
+        model, settings = run.model, run.settings
         assert model.config.aus == TINY_AUS
         samples = np.load(folders / "run" / "samples.npz")
         for domain in ("source", "target"):
@@ -156,7 +156,7 @@ class TestRunFolder:
             np.testing.assert_allclose(reading.probability, written, atol=2e-3)
 
     def test_settings_say_what_was_run(self, folders):
-        _, settings = load_run(folders / "run")
+        settings = Run(folders / "run").settings
         assert (settings["method"], settings["steps"], settings["batch_size"], settings["seed"]) == (
             "full",
             4,
@@ -193,7 +193,7 @@ class TestOptions:
 
     def test_a_timm_backbone_serves_as_encoder(self, folders, tmp_path):
         run(folders / "source", folders / "target", tmp_path, steps=2, backbone="mobilenetv3_small_050")
-        assert load_run(tmp_path)[0].config.backbone == "mobilenetv3_small_050"
+        assert Run(tmp_path).config.backbone == "mobilenetv3_small_050"
         assert any(name.startswith("encoder.backbone.") for name in weights_of(tmp_path))
 
     def test_extraction_for_aus_and_for_landmarks_can_be_told_apart(self, folders, tmp_path):
@@ -205,7 +205,7 @@ class TestOptions:
             folders / "source", folders / "target", tmp_path, steps=2,
             num_landmarks=49, au_centres=True, colour="rgb", augment="crop-flip", schedule="linear",
         )  # fmt: skip
-        config = load_run(tmp_path)[0].config
+        config = Run(tmp_path).config
         assert (config.num_landmarks, config.au_centres, config.colour) == (49, True, "rgb")
 
     def test_target_without_labels_or_test_split_is_enough(self, folders, tmp_path):
@@ -279,8 +279,8 @@ def test_a_run_trains_on_adlds_crops_and_is_read_with_them(tmp_path):
     given = {"steps": 1, "batch_size": 3, "precision": "32-true", "progress": False, "insides": False}
     values = TINY_VALUES | {"image_size": 176, "margin_size": 200, "crop": "adld"}
     train_run(folder, folder, "source-only", out_dir=str(tmp_path / "run"), **given, **values)
-    assert crop_of(load_run(tmp_path / "run")[0].config) == ADLD_CROP
-    assert read_samples(tmp_path / "run").images.shape[1:] == (200, 200, 3)
+    assert crop_of(Run(tmp_path / "run").config) == ADLD_CROP
+    assert Run(tmp_path / "run").samples().images.shape[1:] == (200, 200, 3)
     with pytest.raises(ValueError, match="crop 'adld' is 200 pixels, the run's margin_size is 40"):
         train_run(folder, folder, out_dir=str(tmp_path / "no"), **given, **(TINY_VALUES | {"crop": "adld"}))
     with pytest.raises(ValueError, match="unknown crop 'dlib'; there are smooth, adld, jaanet"):

@@ -12,11 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from aubench.report.results import domains_with_faces, read_samples
 from aulib.batches import centre_crop
 from aulib.files import atomic_file
 from aulib.model import AUModel, cells_to_pixels, expected_cells
-from aulib.run import load_run
+from aulib.run import Run
 
 TOLERANCE = {"probability": 1e-4, "landmarks": 0.01}  # largest difference from torch; the second in pixels
 
@@ -65,10 +64,10 @@ def export_onnx(run: str | Path, file: str | Path, read_from: str | None = None)
         import onnxscript  # noqa: F401  (torch's exporter wants it)
     except ImportError as error:
         raise ImportError(f"{error.name} is missing: pip install 'aulib[onnx]'") from None
-    model, settings = load_run(run)
-    config, read_from = model.config, read_from or settings["read_target_from"]
-    detector = Detector(model, read_from).eval()
-    faces = kept_faces(run, config.image_size)
+    opened = Run(run)
+    config, read_from = opened.config, read_from or opened.settings["read_target_from"]
+    detector = Detector(opened.model, read_from).eval()
+    faces = kept_faces(opened)
     made = onnx_model(detector, config.image_size, list(TOLERANCE))
     said = {
         "aus": list(config.aus), "image_size": config.image_size, "num_landmarks": config.num_landmarks,
@@ -101,13 +100,13 @@ def onnx_model(module: nn.Module, image_size: int, outputs: list[str]):
     return program.model_proto
 
 
-def kept_faces(run: str | Path, image_size: int) -> Tensor:
+def kept_faces(run: Run) -> Tensor:
     """(B, 3, H, H) RGB in [0, 1]: the faces of both domains that a run keeps, as it sees them.
 
     Raises:
         ValueError: it keeps none.
     """
-    samples = [read_samples(run, domain) for domain in domains_with_faces(run)]
+    samples = [run.samples(domain) for domain in run.domains_with_samples]
     if not samples:
-        raise ValueError(f"{run} keeps no faces to check by: its sets had no test split")
-    return torch.cat([centre_crop(some.images, some.landmarks, image_size)[0] for some in samples])
+        raise ValueError(f"{run.path} keeps no faces to check by: its sets had no test split")
+    return torch.cat([centre_crop(some.images, some.landmarks, run.config.image_size)[0] for some in samples])

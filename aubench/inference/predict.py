@@ -21,8 +21,7 @@ from aulib.dataset import DatasetFolder, manifest_path, read_dataset
 from aulib.evaluate import Predictions, predict_batches, score_predictions
 from aulib.landmarks import move_to_au_centres, to_49
 from aulib.model import AUModel, ModelConfig
-from aulib.objective import finds_landmarks
-from aulib.run import load_run
+from aulib.run import Run
 from aulib.train_run import faces_of
 
 SQUARE = ("face_x", "face_y", "face_size", "face_roll")
@@ -48,8 +47,8 @@ def evaluate(run: str | Path, dataset: str | Path, split: str = "test", read_fro
     Raises:
         ValueError: the split is empty, has no AU the run knows, or none of its frames is labelled.
     """
-    model, settings = load_run(run)
-    config, data = model.config, read_dataset(dataset)
+    opened = Run(run)
+    config, data = opened.config, read_dataset(dataset)
     rows = data.rows(split)
     if not len(rows):
         raise ValueError(
@@ -65,17 +64,17 @@ def evaluate(run: str | Path, dataset: str | Path, split: str = "test", read_fro
     known = ~np.isnan(data.occurrence[rows][:, [data.aus.index(au) for au in common]])
     if not known.any():
         raise ValueError(f"{data.root}: no row of split {split!r} has a label of {', '.join(common)}")
-    read_from = read_from or way_of_reading(settings, dataset, data)
+    read_from = read_from or way_of_reading(opened.settings, dataset, data)
     points = min(
         data.num_landmarks, config.num_landmarks
     )  # a 68-point run is scored on 49 where a set has 49
     crops = crop_dataset(data, crop_of(config))
     faces = faces_of(data, crops, split, replace(config, num_landmarks=points))
-    reading = predict_batches(model, faces, read_from)
+    reading = predict_batches(opened.model, faces, read_from)
     if points != config.num_landmarks:
         reading = Predictions(reading.probability, to_49(reading.landmarks))
     scores = score_predictions(reading, faces, data.subjects[rows], config.aus)
-    if not finds_landmarks(settings["weights"]):
+    if not opened.finds_landmarks:
         scores |= dict.fromkeys(("landmarks.nme", "landmarks.failure_rate"), float("nan"))
     return scores | {"read_from": read_from}
 
@@ -103,14 +102,15 @@ def predict(
         ValueError: a dataset folder of which no row has landmarks.
         ModuleNotFoundError: photographs are given and the `landmarks` extra is not installed.
     """
-    model, settings = load_run(run)
+    opened = Run(run)
+    model, settings = opened.model, opened.settings
     if str(photos_or_dataset).startswith("synthetic:") or _has_manifest(photos_or_dataset):
         data = read_dataset(photos_or_dataset)
         read_from = way_of_reading(settings, photos_or_dataset, data)
         table = _predict_dataset(model, data, read_from, workers)
     else:
         table = _predict_photographs(model, Path(photos_or_dataset), settings["read_target_from"], workers)
-    if not finds_landmarks(settings["weights"]):
+    if not opened.finds_landmarks:
         table.loc[:, [name for name in table if name[:2] in ("x_", "y_")]] = np.nan
     _write_csv(Path(out), table)
     return table

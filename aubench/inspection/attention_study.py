@@ -27,7 +27,7 @@ from aubench.inspection.attention import (
 from aubench.inspection.shown_faces import ShownFaces, faces_from, kept_faces
 from aulib.dataset import read_dataset
 from aulib.model import AUModel, ModelConfig
-from aulib.run import load_run
+from aulib.run import Run
 
 RANDOM_DRAWS = 3
 
@@ -200,9 +200,9 @@ def explain(
     Raises:
         ValueError: the run reads AUs from landmark coordinates, or does not know an AU.
     """
-    model, settings = load_run(run)
+    opened = Run(run)
+    model, read_from = opened.model, opened.settings["read_target_from"]
     refuse_unknown_aus(model, aus)
-    read_from = settings["read_target_from"]
     evidence, probability = evidence_maps(model, faces.pictures, read_from)
     shown, gradients = {}, {}
     for au in tqdm(aus, f"gradients of {name}", unit="AU", disable=not progress):

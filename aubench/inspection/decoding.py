@@ -34,7 +34,7 @@ from aulib.files import atomic_file, write_json
 from aulib.images import LUMINANCE, luminance
 from aulib.model import AUModel
 from aulib.networks import ConvBlock
-from aulib.run import WEIGHTS, load_run
+from aulib.run import WEIGHTS, Run
 
 DECODER = "decoder.safetensors"
 ABOUT = "decoder.json"
@@ -139,9 +139,9 @@ def fit_decoder(
         FileNotFoundError: no finished run, or no such dataset.
         ValueError: a dataset without training split.
     """
-    run = Path(run)
-    model, settings = load_run(run)
-    datasets = datasets or [settings["source"], settings["target"]]
+    opened = Run(run)
+    run, model = opened.path, opened.model
+    datasets = datasets or [opened.settings[domain] for domain in ("source", "target")]
     digest = hashlib.sha256((run / WEIGHTS).read_bytes()).hexdigest()[:12]
     about = {"run": digest, "datasets": list(map(str, datasets)), "steps": steps, "seed": seed}
     if about_decoder(run) == about:

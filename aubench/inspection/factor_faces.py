@@ -17,7 +17,7 @@ from aulib.crops import CropSpec, crop_face, crop_matrix, crop_of
 from aulib.evaluate import predict_batches
 from aulib.labels import binarise
 from aulib.metrics import au_scores, f1_frame
-from aulib.run import load_run
+from aulib.run import Run
 
 SEED = 4242  # that no default set uses
 CONDITIONS = {"none": set(), **{name: {name} for name in FACTORS}, "all": set(FACTORS)}
@@ -65,9 +65,9 @@ def people_of(count: int) -> np.ndarray:
 
 def answers_under(run: str | Path, factors: set[str], count: int, seed: int = SEED) -> Answers:
     """What a run says of studio faces with these factors of wild, and what is there."""
-    model, settings = load_run(run)
-    faces = faces_with(set(factors), count, crop_of(model.config), model.config.aus, seed)
-    reading = predict_batches(model, faces, settings["read_target_from"])
+    opened = Run(run)
+    faces = faces_with(set(factors), count, crop_of(opened.config), opened.aus, seed)
+    reading = predict_batches(opened.model, faces, opened.settings["read_target_from"])
     return Answers(reading.probability, faces.occurrence)
 
 

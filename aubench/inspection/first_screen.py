@@ -9,9 +9,8 @@ import torch
 from aubench.inspection.attention import enlarged
 from aubench.inspection.decoding import decode, load_decoder, shown_input
 from aubench.inspection.shown_faces import as_pictures, evenly
-from aubench.report.results import read_samples
 from aulib.batches import centre_crop
-from aulib.run import load_run
+from aulib.run import Run
 
 
 @dataclass(frozen=True)
@@ -42,15 +41,16 @@ def read_kept_faces(run: str | Path, domain: str = "target", count: int = 6) -> 
     Args:
         domain: "source", "target" or "both".  count: faces of each domain.
     """
-    model, settings = load_run(run)
+    opened = Run(run)
+    model = opened.model
     decoder = load_decoder(run, model)
     read = []
     for each in ("source", "target") if domain == "both" else (domain,):
-        samples = read_samples(run, each)
+        samples = opened.samples(each)
         places = showing_most_aus(samples.occurrence, count)
         images, landmarks = samples.images[places], samples.landmarks[places]
         pictures, _ = centre_crop(images, landmarks, model.config.image_size)
-        read_from = settings[f"read_{each}_from"]
+        read_from = opened.settings[f"read_{each}_from"]
         outputs = model.read(pictures, read_from)
         evidence = [None] * len(places)
         if "evidence" in outputs:

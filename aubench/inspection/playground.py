@@ -13,15 +13,13 @@ import numpy as np
 import torch
 
 from aubench.inference.predict import to_picture
-from aubench.report.results import domains_with_faces, read_samples
 from aufaces.actions import AUS, OCCURS_AT, Expression
 from aufaces.domains import Sample, domain_called, picture, sample_face
 from aufaces.renderer import FaceRenderer
 from aulib.batches import centre_crop
 from aulib.crops import crop_face, crop_matrix, crop_of
-from aulib.model import AUModel, cells_to_pixels, expected_cells
-from aulib.objective import finds_landmarks
-from aulib.run import WEIGHTS, load_run
+from aulib.model import cells_to_pixels, expected_cells
+from aulib.run import WEIGHTS, Run
 
 PICTURE_SIZE = 128  # pixels; what `synthetic:studio` and `synthetic:wild` are rendered at
 BRIGHT = 0.995  # quantile of an AU's evidence over a run's own faces that is drawn at full strength
@@ -51,32 +49,6 @@ class Controls:
     def occurrence(self) -> dict[str, bool]:
         """Which AUs count as present, by the rule the rendered sets are labelled with."""
         return {au: level >= OCCURS_AT for au, level in zip(AUS, self.intensity, strict=True)}
-
-
-@dataclass(frozen=True)
-class OpenRun:
-    """A finished run in memory.
-
-    brightest: (A,) evidence drawn at full strength, or None if the run has no evidence maps.
-    """
-
-    path: str
-    model: AUModel
-    settings: dict
-    brightest: np.ndarray | None
-
-    @property
-    def aus(self) -> tuple[str, ...]:
-        return self.model.config.aus
-
-    @property
-    def finds_landmarks(self) -> bool:
-        return finds_landmarks(self.settings["weights"])
-
-    def read_from(self, domain: str) -> str:
-        """How the run reads a rendered domain: its source's way if it was trained on it, else a target's."""
-        own = str(self.settings["source"]).partition("?")[0] == f"synthetic:{domain}"
-        return self.settings["read_source_from" if own else "read_target_from"]
 
 
 @dataclass(frozen=True)
@@ -117,34 +89,44 @@ class Played:
         return float(np.linalg.norm(self.landmarks - self.true_landmarks, axis=1).mean() / eyes)
 
 
-def open_run(run: str | Path) -> OpenRun:
-    """Load a finished run; one that is loaded already and has not changed on disk is given again.
+def open_run(path: str | Path) -> Run:
+    """A finished run with its model loaded; opened again only if its weights changed on disk.
 
-    Raises:
-        FileNotFoundError: no finished run there; names the command that makes one.
+    Raises: what `Run` raises.
     """
-    weights = Path(run) / WEIGHTS
-    return _open(str(run), weights.stat().st_mtime_ns if weights.is_file() else 0)
+    weights = Path(path) / WEIGHTS
+    return _open(str(path), weights.stat().st_mtime_ns if weights.is_file() else 0)
 
 
 @lru_cache(maxsize=16)
-def _open(run: str, written: int) -> OpenRun:
-    model, settings = load_run(run)
-    model.requires_grad_(False)
-    brightest = None
-    if not model.config.au_from_landmarks:
-        brightest = np.full(len(model.config.aus), 1e-6)
-        for domain in domains_with_faces(run):
-            samples = read_samples(run, domain)
-            pictures, _ = centre_crop(samples.images, samples.landmarks, model.config.image_size)
-            with torch.inference_mode():
-                maps = model.read(pictures, settings[f"read_{domain}_from"])["evidence"].numpy()
-            strongest = np.quantile(maps.clip(min=0), BRIGHT, axis=(0, 2, 3))
-            brightest = np.maximum(brightest, strongest)
-    return OpenRun(str(run), model, settings, brightest)
+def _open(path: str, written: int) -> Run:
+    run = Run(path)
+    run.model.requires_grad_(False)
+    return run
 
 
-def read_crop(run: OpenRun, crop: np.ndarray, read_from: str) -> Reading:
+@lru_cache(maxsize=16)
+def brightest(run: Run) -> np.ndarray | None:
+    """(A,) evidence drawn at full strength, from the faces the run keeps; None without evidence maps."""
+    if run.config.au_from_landmarks:
+        return None
+    scale = np.full(len(run.aus), 1e-6)
+    for domain in run.domains_with_samples:
+        samples = run.samples(domain)
+        pictures, _ = centre_crop(samples.images, samples.landmarks, run.config.image_size)
+        with torch.inference_mode():
+            maps = run.model.read(pictures, run.settings[f"read_{domain}_from"])["evidence"].numpy()
+        scale = np.maximum(scale, np.quantile(maps.clip(min=0), BRIGHT, axis=(0, 2, 3)))
+    return scale
+
+
+def way_of_reading(run: Run, domain: str) -> str:
+    """How the run reads a rendered domain: its source's way if it was trained on it, else a target's."""
+    is_source = str(run.settings["source"]).partition("?")[0] == f"synthetic:{domain}"
+    return run.settings["read_source_from" if is_source else "read_target_from"]
+
+
+def read_crop(run: Run, crop: np.ndarray, read_from: str) -> Reading:
     """A run's reading of one margin crop (S, S, 3) uint8."""
     config = run.model.config
     nowhere = np.zeros((1, 1, 2))
@@ -171,7 +153,7 @@ def render(controls: Controls, size: int = PICTURE_SIZE) -> tuple[np.ndarray, np
     return picture(domain_called(controls.domain), moved, _renderer(size))
 
 
-def render_and_read(run: OpenRun | None, controls: Controls, size: int = PICTURE_SIZE) -> Played:
+def render_and_read(run: Run | None, controls: Controls, size: int = PICTURE_SIZE) -> Played:
     """The face as the controls say, and the run's reading of it (none without a run)."""
     image, truth = render(controls, size)
     if run is None:
@@ -179,11 +161,11 @@ def render_and_read(run: OpenRun | None, controls: Controls, size: int = PICTURE
     config = run.model.config
     matrix = crop_matrix(truth, crop_of(config))
     crop = crop_face(_pillow(image), matrix, config.margin_size)
-    reading = read_crop(run, crop, run.read_from(controls.domain))
+    reading = read_crop(run, crop, way_of_reading(run, controls.domain))
     return Played(image, truth, in_picture(run, reading, matrix), reading)
 
 
-def in_picture(run: OpenRun, reading: Reading, matrix: np.ndarray) -> np.ndarray | None:
+def in_picture(run: Run, reading: Reading, matrix: np.ndarray) -> np.ndarray | None:
     """A reading's landmarks, (K, 2), in pixels of the picture that `matrix` (2, 3) cropped."""
     if reading.landmarks is None:
         return None

@@ -29,7 +29,7 @@ from aubench.inspection.decoding import (
 from aubench.inspection.shown_faces import ShownFaces, as_pictures
 from aulib.images import LUMINANCE
 from aulib.model import AUModel
-from aulib.run import load_run
+from aulib.run import Run
 
 GMSD_CONSTANT = 170 / 255**2  # published for values 0-255
 FLAT = (0.55, 0.42, 0.36)  # RGB, about the colour of skin
@@ -141,7 +141,7 @@ def decode_runs(
     refuse_unlike_decoders(runs)
     decoded, tables = {}, []
     for name, run in runs.items():
-        model, _ = load_run(run)
+        model = Run(run).model
         pictures, scores = decode_rounds(model, source, target, load_decoder(run, model))
         shown = step if f"target.{step}" in pictures else "rich"
         decoded[name] = shown, pictures[f"target.{shown}"]

@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
-from aubench.report.results import read_samples
 from aulib import images
 from aulib.batches import centre_crop
 from aulib.crops import crop_dataset, crop_of
 from aulib.dataset import DatasetFolder, read_dataset
 from aulib.landmarks import to_49
 from aulib.model import ModelConfig
+from aulib.run import Run
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class ShownFaces:
 
 def kept_faces(run: str | Path, config: ModelConfig, domain: str = "target", count: int = 6) -> ShownFaces:
     """The first of the faces that a run keeps, evenly spaced; the data are not needed."""
-    samples = read_samples(run, domain)
+    samples = Run(run).samples(domain)
     places = evenly(len(samples), count)
     pictures, landmarks = centre_crop(samples.images[places], samples.landmarks[places], config.image_size)
     return ShownFaces(pictures, landmarks, samples.occurrence[places], samples.names[places])

@@ -9,11 +9,11 @@ import pandas as pd
 
 from aubench.inspection.attention import evidence_maps
 from aubench.inspection.decoding import shown_input
-from aubench.inspection.playground import open_run
+from aubench.inspection.playground import brightest, open_run
 from aubench.inspection.shown_faces import evenly
-from aubench.report.results import read_run, read_samples, read_settings, sample_predictions
 from aulib.batches import centre_crop
 from aulib.metrics import AU_MEASURES
+from aulib.run import Run
 
 
 def finished_below(folder: str | Path) -> list[str]:
@@ -52,7 +52,7 @@ def runs_by_name(entries: list[str]) -> dict[str, str]:
 
 def run_names(runs: list[str]) -> dict[str, str]:
     """A short name of each run: "full, seed 0", and its folder too where two would be called the same."""
-    settings = {run: read_settings(run) for run in runs}
+    settings = {run: Run(run).settings for run in runs}
     names = {run: f"{each['method']}, seed {each['seed']}" for run, each in settings.items()}
     taken = list(names.values())
     return {
@@ -68,14 +68,14 @@ def per_au_of_runs(runs: list[str], measure: str = "f1", domain: str = "target")
     """
     if measure not in AU_MEASURES:
         raise ValueError(f"measure {measure!r} is none of {', '.join(AU_MEASURES)}")
-    versions = {run: read_settings(run)["data_versions"][domain] for run in runs}
+    versions = {run: Run(run).settings["data_versions"][domain] for run in runs}
     if len(set(versions.values())) > 1:
         raise ValueError(
             f"the runs were tested on different {domain} sets and cannot be compared: {versions}"
         )
     start, columns = f"{domain}.per_au.", {}
     for run in runs:
-        scores = {key: value for key, value in read_run(run).items() if key.startswith(start)}
+        scores = {key: value for key, value in Run(run).metrics.items() if key.startswith(start)}
         columns[run] = {
             key.removeprefix(start).split(".")[0]: value
             for key, value in scores.items()
@@ -102,7 +102,7 @@ def kept_probabilities(runs: list[str], au: str, domain: str = "target") -> pd.D
     Raises:
         ValueError: the runs keep no face in common.
     """
-    tables = {run: sample_predictions(run, domain).set_index("image") for run in runs}
+    tables = {run: Run(run).predictions(domain, samples_only=True).set_index("image") for run in runs}
     common = [name for name in tables[runs[0]].index if all(name in table.index for table in tables.values())]
     if not common:
         raise ValueError(f"the runs keep no {domain} face in common; were they tested on the same set?")
@@ -141,14 +141,15 @@ def same_faces(runs: list[str], au: str = "AU12", domain: str = "target", count:
     table = table.iloc[evenly(len(table), count)]
     seen, evidence, images = {}, {}, None
     for run in runs:
-        opened, samples = open_run(run), read_samples(run, domain)
+        opened = open_run(run)
+        samples = opened.samples(domain)
         places = [list(samples.names).index(name) for name in table.index]
         images = samples.images[places] if images is None else images
-        size = opened.model.config.image_size
+        size = opened.config.image_size
         pictures, _ = centre_crop(samples.images[places], samples.landmarks[places], size)
         seen[run], evidence[run] = shown_input(opened.model, pictures), None
-        if opened.brightest is not None and au in opened.aus:
+        if not opened.config.au_from_landmarks and au in opened.aus:
             maps, _ = evidence_maps(opened.model, pictures, opened.settings[f"read_{domain}_from"])
             index = opened.aus.index(au)
-            evidence[run] = maps[:, index].numpy() / opened.brightest[index]
+            evidence[run] = maps[:, index].numpy() / brightest(opened)[index]
     return SameFaces(table, images, seen, evidence)

@@ -13,11 +13,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from aubench.inspection.decoding import FaceDecoder, decode, load_decoder
-from aubench.inspection.playground import OpenRun
 from aulib.batches import centre_crop
 from aulib.methods import SUPERVISORS
 from aulib.metrics import landmark_nme
 from aulib.model import AUModel, expected_cells
+from aulib.run import Run
 
 
 def can_exchange(model: AUModel) -> bool:
@@ -170,7 +170,7 @@ class Swap:
     trace: pd.DataFrame
 
 
-def why_no_swap(run: OpenRun) -> str:
+def why_no_swap(run: Run) -> str:
     """Why this run's method cannot exchange shapes; "" if it can."""
     if can_exchange(run.model):
         return ""
@@ -178,7 +178,7 @@ def why_no_swap(run: OpenRun) -> str:
 
 
 @torch.inference_mode()
-def swap_faces(run: OpenRun, source: np.ndarray, target: np.ndarray) -> Swap:
+def swap_faces(run: Run, source: np.ndarray, target: np.ndarray) -> Swap:
     """Exchange the shapes of two margin crops, (S, S, 3) uint8 each.
 
     Raises:
@@ -232,7 +232,7 @@ def _steps(
     ]
 
 
-def alignment_of(run: OpenRun, outputs: dict[str, Tensor]) -> pd.DataFrame:
+def alignment_of(run: Run, outputs: dict[str, Tensor]) -> pd.DataFrame:
     """How well each supervisor's two ends agree on one pair of faces.
 
     Args:

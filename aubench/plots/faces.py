@@ -19,9 +19,9 @@ from aubench.plots.style import (
     show_face,
     write_on,
 )
-from aubench.report.results import Samples
 from aulib.crops import CropSpec, crop_face, crop_matrix
 from aulib.images import read_picture
+from aulib.run import Samples
 
 WIDE = CropSpec(size=160, box_enlarge=3.0)  # the whole head: what a viewer needs to judge an expression
 HEAD = 1.05  # the same, as a multiple of the square a model reads

@@ -22,7 +22,7 @@ def draw_history(history: pd.DataFrame, chance: dict[str, float] | None = None) 
     """Unweighted terms over the steps, by kind; supervisors against guessing; F1 on source validation.
 
     Args:
-        history: `results.history_of`.
+        history: `Run.history`.
         chance: `results.chance_of_supervisors`, log N of each supervisor in nats.
     """
     terms = [

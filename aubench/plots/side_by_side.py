@@ -27,7 +27,7 @@ def draw_run_curves(histories: dict[str, pd.DataFrame], name: str = "validation_
     """One term, or F1 on source validation, over the steps of several runs.
 
     Args:
-        histories: run's name -> `results.history_of`.  name: a column of all.
+        histories: run's name -> `Run.history`.  name: a column of all.
     """
     figure = Figure(figsize=(6.4, 2.6), layout="constrained")
     axis = figure.subplots()

@@ -1,11 +1,11 @@
 """Runs of a protocol's folds -> their mean, as the field reports it."""
 
-import json
 from pathlib import Path
 
 import numpy as np
 
 from aulib.protocols import PROTOCOLS, split_name
+from aulib.run import Run
 
 
 def folds_of(protocol: str) -> list[str]:
@@ -85,13 +85,11 @@ def fold_table(name: str, runs: list[Path] | list[str]) -> str:
     """
     scores = {}
     for run in map(Path, runs):
-        settings, metrics = run / "config.json", run / "metrics.json"
-        if not (settings.is_file() and metrics.is_file()):
-            raise FileNotFoundError(f"{run} is no finished run: no config.json and metrics.json")
-        fold = _fold_of(name, json.loads(settings.read_text(encoding="utf-8")), run)
+        opened = Run(run)
+        fold = _fold_of(name, opened)
         if fold in scores:
             raise ValueError(f"{run} is a second run of fold {fold}, expected one of each")
-        scores[fold] = json.loads(metrics.read_text(encoding="utf-8"))
+        scores[fold] = opened.metrics
     table = mean_over_folds(scores)
     measures = [key for key in ("source.mean.f1", "target.mean.f1", "target.mean.auc") if key in table]
     measures += [key for key in table if key.startswith("target.per_au.") and key.endswith(".f1")]
@@ -104,14 +102,14 @@ def fold_table(name: str, runs: list[Path] | list[str]) -> str:
     return "\n".join(lines)
 
 
-def _fold_of(name: str, config: dict, run: Path) -> str:
+def _fold_of(name: str, run: Run) -> str:
     """The fold whose people a run tests: that of its target, else that of its source."""
-    settings = config["settings"]
+    settings = run.settings
     for domain in ("target", "source"):
         _, chosen = split_name(str(settings.get(domain, "")))
         if chosen.startswith(f"{name}/") and chosen != f"{name}/source":
             return chosen.partition("/")[2]
     raise ValueError(
-        f"{run} is not of protocol {name}: its data sets are {settings.get('source')}, "
+        f"{run.path} is not of protocol {name}: its data sets are {settings.get('source')}, "
         f"{settings.get('target')}"
     )

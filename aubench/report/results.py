@@ -3,8 +3,6 @@
 Nothing here needs the data the runs were trained on.
 """
 
-import json
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,67 +12,9 @@ from aulib.contrastive import chance_level
 from aulib.methods import SUPERVISORS
 from aulib.metrics import AU_MEASURES, MEASURES, REPORTED
 from aulib.networks import GRID
+from aulib.run import Run
 
 SCORES = {name: MEASURES[name].key for name in REPORTED}
-
-
-@dataclass(frozen=True)
-class Samples:
-    """The fixed few test faces of one domain that a run keeps.
-
-    images: (n, S, S, 3) uint8 margin crops.  landmarks: (n, K, 2) pixels of them, NaN where unknown.
-    occurrence: (n, A) in {0, 1}, NaN unknown.  names: (n,) as in the dataset.
-    """
-
-    images: np.ndarray
-    landmarks: np.ndarray
-    occurrence: np.ndarray
-    names: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-
-def read_run(run: str | Path) -> dict:
-    """What `train_run` measured: `target.mean.f1`, `source.mean.f1`, `seconds`, ...; undefined is NaN.
-
-    Raises:
-        FileNotFoundError: no finished run there.
-    """
-    path = Path(run) / "metrics.json"
-    if not path.is_file():
-        raise FileNotFoundError(f"{run} holds no finished run: metrics.json is missing")
-    metrics = json.loads(path.read_text(encoding="utf-8"))
-    return {key: np.nan if value is None else value for key, value in metrics.items()}
-
-
-def read_settings(run: str | Path) -> dict:
-    """How a run was made: method, seed, steps, weights, source, target, ..."""
-    path = Path(run) / "config.json"
-    if not path.is_file():
-        raise FileNotFoundError(f"{run} holds no finished run: config.json is missing")
-    return json.loads(path.read_text(encoding="utf-8"))["settings"]
-
-
-def read_samples(run: str | Path, domain: str = "target") -> Samples:
-    """The faces of `domain` ("source" or "target") that the run keeps to be looked at.
-
-    Raises:
-        ValueError: the run keeps none of that domain (its test split was empty).
-    """
-    with np.load(Path(run) / "samples.npz", allow_pickle=False) as kept:
-        samples = Samples(
-            *(kept[f"{domain}_{part}"] for part in ("images", "landmarks", "occurrence", "names"))
-        )
-    if not len(samples):
-        raise ValueError(f"{run} keeps no faces of its {domain}: the set had no test split")
-    return samples
-
-
-def domains_with_faces(run: str | Path) -> list[str]:
-    """Which of source and target the run keeps test faces of, in this order."""
-    with np.load(Path(run) / "samples.npz", allow_pickle=False) as kept:
-        return [domain for domain in ("source", "target") if len(kept[f"{domain}_names"])]
 
 
 def scores_of_runs(runs: list[str | Path], domain: str = "target") -> pd.DataFrame:
@@ -87,7 +27,8 @@ def scores_of_runs(runs: list[str | Path], domain: str = "target") -> pd.DataFra
         raise ValueError("no runs given, expected run folders")
     rows, tested_on = [], {}
     for run in runs:
-        metrics, settings = read_run(run), read_settings(run)
+        opened = Run(run)
+        metrics, settings = opened.metrics, opened.settings
         tested_on.setdefault(settings["data_versions"][domain], []).append(str(run))
         row = {"run": str(run), "method": settings["method"], "seed": settings["seed"]}
         for name, key in SCORES.items():
@@ -109,7 +50,7 @@ def finished_runs(runs: list[str | Path]) -> tuple[list[str], list[str]]:
 
 def table_of_domains(run: str | Path) -> pd.DataFrame:
     """One run on its two domains: a row each for source and target test, with SCORES and their intervals."""
-    metrics, rows = read_run(run), []
+    metrics, rows = Run(run).metrics, []
     for domain in ("source", "target"):
         row = {"domain": domain, "n": metrics.get(f"{domain}.n", np.nan)}
         for name, key in SCORES.items():
@@ -146,7 +87,7 @@ def recovered(table: pd.DataFrame, method: str = "full", score: str = "f1") -> f
 
 def run_to_show(runs: list[str | Path]) -> str:
     """The run whose insides are worth a figure: `full`, else the last that separates, else the last."""
-    settings = {str(run): read_settings(run) for run in runs}
+    settings = {str(run): Run(run).settings for run in runs}
     for wanted in (
         lambda s: s["method"] == "full",
         lambda s: s["read_target_from"] != "features",
@@ -184,8 +125,8 @@ def table_per_au(runs: list[str | Path], domain: str = "target") -> pd.DataFrame
 
     Means over seeds; `_low` and `_high` as in `table_of_methods`.
     """
-    settings = [read_settings(run) for run in runs]
-    metrics = [read_run(run) for run in runs]
+    settings = [Run(run).settings for run in runs]
+    metrics = [Run(run).metrics for run in runs]
     rows = []
     for method in dict.fromkeys(setting["method"] for setting in settings):
         own = [m for m, setting in zip(metrics, settings, strict=True) if setting["method"] == method]
@@ -241,15 +182,9 @@ def summarise_seeds(runs: list[str | Path], domain: str = "target") -> dict:
     return summary
 
 
-def sample_predictions(run: str | Path, domain: str = "target") -> pd.DataFrame:
-    """Predictions on the faces a run keeps: image, subject, and AUxx_c, AUxx_p, AUxx_true of each AU."""
-    table = pd.read_csv(Path(run) / f"predictions_{domain}_test.csv")
-    return table[table["image"].isin(read_samples(run, domain).names)].reset_index(drop=True)
-
-
 def faces_by_loss(run: str | Path) -> pd.DataFrame:
     """Labelled target test faces of a run, lowest `loss` first: cross-entropy, mean over their known AUs."""
-    table = pd.read_csv(Path(run) / "predictions_target_test.csv")
+    table = Run(run).predictions("target")
     aus = [column.removesuffix("_true") for column in table if column.endswith("_true")]
     truth = table[[f"{au}_true" for au in aus]].to_numpy(dtype=float)
     probability = table[[f"{au}_p" for au in aus]].to_numpy(dtype=float).clip(1e-4, 1 - 1e-4)
@@ -257,11 +192,6 @@ def faces_by_loss(run: str | Path) -> pd.DataFrame:
     known = ~np.isnan(truth)
     mean = np.where(known, loss, 0).sum(axis=1) / np.where(known.any(axis=1), known.sum(axis=1), np.nan)
     return table.assign(loss=mean).dropna(subset="loss").sort_values("loss", kind="stable")
-
-
-def history_of(run: str | Path) -> pd.DataFrame:
-    """The learning curves of a run: step, seconds, every unweighted term, total, share.*, validation_f1."""
-    return pd.read_csv(Path(run) / "history.csv")
 
 
 def chance_of_supervisors(settings: dict) -> dict[str, float]:

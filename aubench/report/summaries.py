@@ -15,9 +15,10 @@ import pandas as pd
 import yaml
 
 from aubench.report.fold_scores import in_any_fold, protocol_of, seeds_over_folds
-from aubench.report.results import chance_of_supervisors, history_of, read_run
+from aubench.report.results import chance_of_supervisors
 from aubench.report.run_values import MEAN, curves_of, seconds_per_step, values_of_history, values_of_metrics
 from aulib.methods import METHODS
+from aulib.run import Run
 
 RUN_NAME = re.compile(r"(.+)-seed\d+(?:\.(\w+))?(?:-[0-9a-f]+)?")
 DIGITS = 5  # significant, of what is committed
@@ -106,8 +107,8 @@ def summarise_runs(
         if settings.setdefault(variant, own) != own:
             differing = [key for key in own if settings[variant].get(key) != own[key]]
             raise ValueError(f"runs of variant {variant!r} differ in {differing}: see {run.name}")
-        history, chance = history_of(run), chance_of_supervisors(own)
-        found = values_of_metrics(read_run(run)) | {("seconds_per_step", MEAN): seconds_per_step(history)}
+        history, chance = Run(run).history, chance_of_supervisors(own)
+        found = values_of_metrics(Run(run).metrics) | {("seconds_per_step", MEAN): seconds_per_step(history)}
         found |= values_of_history(history, chance)
         measured.setdefault((variant, seed), {})[fold] = found
         curves += [(variant, *row, chance[row[0]]) for row in curves_of(history, list(chance))]
@@ -152,8 +153,8 @@ def started(run: Path) -> str:
 
 def how_it_was_made(run: Path) -> dict:
     """A run's settings, the sizes of its networks among them ("model")."""
-    config = json.loads((run / "config.json").read_text(encoding="utf-8"))
-    return config["settings"] | {"model": config.get("model", {})}
+    opened = Run(run)
+    return opened.settings | {"model": opened.saved.get("model", {})}
 
 
 def is_bound(settings: dict) -> bool:

@@ -10,13 +10,14 @@ import ipywidgets as widgets
 import numpy as np
 from PIL import Image
 
-from aubench.inspection.playground import Controls, OpenRun, Played, drawn_controls, render_and_read
+from aubench.inspection.playground import Controls, Played, brightest, drawn_controls, render_and_read
 from aubench.widgets import drawing
 from aubench.widgets.bars import ROW, bars
 from aubench.widgets.newest import NewestWins
 from aubench.widgets.states import message, opened
 from aufaces.actions import AUS
 from aulib.labels import AU_NAMES
+from aulib.run import Run
 
 SIDE = 240  # pixels of both pictures on the page
 MOVED_LAST = "the AU moved last"
@@ -223,18 +224,21 @@ class AUPlayground(widgets.VBox):
         record = {"controls": asdict(self.controls)}
         if self.run:
             probability = map(float, self.played.reading.probability)
-            record |= {"run": self.run.path, "probability": dict(zip(self.run.aus, probability, strict=True))}
+            record |= {
+                "run": str(self.run.path),
+                "probability": dict(zip(self.run.aus, probability, strict=True)),
+            }
         file.write_text(json.dumps(record, indent=1))
         Image.fromarray(self.played.picture).save(file.with_suffix(".png"))
         self.said.value = f"kept: {file.with_suffix('.png')} and {file.name}"
 
 
-def strength(run: OpenRun, played: Played, au: str) -> np.ndarray | None:
+def strength(run: Run, played: Played, au: str) -> np.ndarray | None:
     """An AU's evidence in [0, 1], on the run's own scale for it; None if the run has no map of it."""
     if played.reading is None or played.reading.evidence is None or au not in run.aus:
         return None
     index = run.aus.index(au)
-    return (played.reading.evidence[index] / run.brightest[index]).clip(0, 1)
+    return (played.reading.evidence[index] / brightest(run)[index]).clip(0, 1)
 
 
 def _live_picture(name: str) -> widgets.Image:
@@ -248,7 +252,7 @@ def _caption(title: str, text: str) -> str:
     return f'<div style="width:{SIDE}px;line-height:1.3;font-size:12px"><b>{title}</b><br>{text}</div>'
 
 
-def _landmarks_said(run: OpenRun | None, played: Played) -> str:
+def _landmarks_said(run: Run | None, played: Played) -> str:
     if run is None:
         return "no run reads it"
     if played.landmarks is None:
@@ -259,7 +263,7 @@ def _landmarks_said(run: OpenRun | None, played: Played) -> str:
     )
 
 
-def _evidence_said(run: OpenRun, au: str) -> str:
-    if run.brightest is None:
+def _evidence_said(run: Run, au: str) -> str:
+    if run.config.au_from_landmarks:
         return "no map: it reads AUs from landmark coordinates"
     return f"evidence for {au}" if au in run.aus else f"the run does not know {au}"

@@ -7,14 +7,13 @@ from html import escape
 import ipywidgets as widgets
 import numpy as np
 
-from aubench.inspection.playground import OpenRun
-from aubench.report.results import domains_with_faces, read_samples
 from aubench.widgets.newest import NewestWins
 from aubench.widgets.photograph_reader import face_of_upload
 from aubench.widgets.states import message
 from aulib.crops import CropSpec, crop_face, crop_matrix, crop_of
 from aulib.dataset import read_dataset
 from aulib.images import read_picture
+from aulib.run import Run
 
 FOLDER, PHOTOGRAPH = "a dataset folder", "a photograph"
 
@@ -29,12 +28,12 @@ class FacePicker(widgets.VBox):
         changed: called whenever `crop` is another.
     """
 
-    def __init__(self, run: OpenRun, title: str, start: str, folder: str, changed: Callable[[], None]):
+    def __init__(self, run: Run, title: str, start: str, folder: str, changed: Callable[[], None]):
         self._run, self._changed = run, changed
         self._asked = 0  # an answer to an earlier question comes too late
         self.newest = NewestWins(self._work, self._take, self._fail)
         self.crop: np.ndarray | None = None
-        kept = {f"the run's {domain} faces": domain for domain in domains_with_faces(run.path)}
+        kept = {f"the run's {domain} faces": domain for domain in run.domains_with_samples}
         options = [*kept, FOLDER, PHOTOGRAPH]
         self._kept = kept
         style = {"description_width": "50px"}
@@ -113,14 +112,14 @@ class FacePicker(widgets.VBox):
     def _crop_of(self, origin: str) -> tuple[np.ndarray, str]:
         """The chosen face and a line about it; the number is kept within what there is."""
         if origin in self._kept:
-            samples = read_samples(self._run.path, self._kept[origin])
+            samples = self._run.samples(self._kept[origin])
             place = self._place(len(samples))
             return samples.images[place], f"{samples.names[place]}, {place + 1} of {len(samples)} kept"
         if not self.folder.value.strip():
             raise ValueError("name a dataset folder, or synthetic:wild for the rendered set")
         data = _dataset(self.folder.value.strip())
         place = self._place(len(data))
-        crop = _crop_of_row(data, place, crop_of(self._run.model.config))
+        crop = _crop_of_row(data, place, crop_of(self._run.config))
         return crop, f"{data.table['image'].iloc[place]}, {place + 1} of {len(data)}"
 
     def _place(self, available: int) -> int:
@@ -133,7 +132,7 @@ class FacePicker(widgets.VBox):
             self._ask(face_of, message("Looking for a face", f"in {file['name']} ..."))
 
     def _face_of(self, name: str, content: bytes) -> tuple[np.ndarray | None, str]:
-        photograph, state = face_of_upload(name, content, crop_of(self._run.model.config))
+        photograph, state = face_of_upload(name, content, crop_of(self._run.config))
         return (photograph.found.crop if photograph else None), state or escape(name)
 
 

@@ -14,11 +14,12 @@ from aubench.inspection.side_by_side import (
     shared_curves,
 )
 from aubench.plots.side_by_side import draw_au_differences, draw_run_curves, draw_same_faces
-from aubench.report.results import history_of, read_settings, scores_of_runs, with_intervals
+from aubench.report.results import scores_of_runs, with_intervals
 from aubench.widgets.newest import NewestWins
 from aubench.widgets.states import message
 from aulib.labels import AU_NAMES
 from aulib.metrics import AU_MEASURES
+from aulib.run import Run
 
 STYLE = """<style>
 .au-scores { border-collapse: collapse; font-size: 13px; margin: 6px 0; }
@@ -104,7 +105,7 @@ class RunBrowser(widgets.VBox):
             return
         self._held = True
         _offer(self.against, {run: run_names(runs)[run] for run in runs})
-        shared = shared_curves([history_of(run) for run in runs])
+        shared = shared_curves([Run(run).history for run in runs])
         _offer(self.curve, {name: name for name in shared})
         known = [au for au in AU_NAMES if au in set(_aus(runs[0]))]
         _offer(self.au, {au: au for au in known}, "AU12")
@@ -123,7 +124,7 @@ class RunBrowser(widgets.VBox):
         shown["method"] = list(names.values())
         drawn, said = {}, []
         for name, draw in (
-            ("curves", lambda: draw_run_curves({names[run]: history_of(run) for run in runs}, curve)),
+            ("curves", lambda: draw_run_curves({names[run]: Run(run).history for run in runs}, curve)),
             ("differences", lambda: self._differences(names, against, measure)),
             ("faces", lambda: draw_same_faces(same_faces(runs, au), names, au)),
         ):
@@ -158,14 +159,12 @@ class RunBrowser(widgets.VBox):
 
 def _comparable(runs: list[str]) -> list[str]:
     """Those tested on the same target as the first."""
-    versions = [read_settings(run)["data_versions"]["target"] for run in runs]
+    versions = [Run(run).settings["data_versions"]["target"] for run in runs]
     return [run for run, version in zip(runs, versions, strict=True) if version == versions[0]]
 
 
 def _aus(run: str) -> list[str]:
-    import json
-
-    return json.loads((Path(run) / "config.json").read_text())["model"]["aus"]
+    return list(Run(run).aus)
 
 
 def _offer(control: widgets.Dropdown, options: dict[str, str], wanted: str = "") -> None:

@@ -3,9 +3,9 @@
 from html import escape
 from pathlib import Path
 
-from aubench.inspection.playground import OpenRun, open_run
+from aubench.inspection.playground import open_run
 from aubench.inspection.side_by_side import finished_below
-from aulib.run import CONFIG, WEIGHTS
+from aulib.run import CONFIG, WEIGHTS, Run
 
 COLOURS = {"note": "#0072B2", "fault": "#D55E00"}
 
@@ -19,7 +19,7 @@ def message(title: str, text: str = "", command: str = "", kind: str = "note") -
     )
 
 
-def opened(run: str | Path) -> tuple[OpenRun | None, str]:
+def opened(run: str | Path) -> tuple[Run | None, str]:
     """The run, or None and the state to show instead."""
     folder = Path(run)
     if not all((folder / name).is_file() for name in (CONFIG, WEIGHTS)):

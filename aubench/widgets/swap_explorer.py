@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 
 from aubench.inspection.decoding import STEPS, about_decoder, fit_decoder
-from aubench.inspection.playground import OpenRun
 from aubench.inspection.swaps import Step, Swap, swap_faces, why_no_swap
 from aubench.widgets import drawing
 from aubench.widgets.face_picker import FacePicker
 from aubench.widgets.newest import NewestWins
 from aubench.widgets.states import message, opened
+from aulib.run import Run
 
 STYLE = """<style>
 .au-face-row { container-type: inline-size; margin: 4px 0 12px; }
@@ -162,7 +162,7 @@ class DecoderFitting(widgets.HBox):
         done: called in the fitting's thread once the decoder lies in the run folder.
     """
 
-    def __init__(self, run: OpenRun, done: Callable[[], None], steps: int = STEPS):
+    def __init__(self, run: Run, done: Callable[[], None], steps: int = STEPS):
         self._run, self._done, self._steps = run, done, steps
         self.newest = NewestWins(self._work, self._show, self._fail)
         self.button = widgets.Button(

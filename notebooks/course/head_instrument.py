@@ -10,11 +10,12 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from aubench.inspection.playground import OpenRun, open_run, read_crop
+from aubench.inspection.playground import open_run, read_crop
 from aubench.plots.style import HOUSE, au_label
 from aubench.widgets.newest import NewestWins
 from aufaces.actions import AUS, Expression
 from aulib.crops import crop_face, crop_matrix, crop_of
+from aulib.run import Run
 from equal_heads import SAME_AGE, SAME_TONE, SIZE, rendered, scene
 
 LEFT, RIGHT = "#8C8C8C", "#D55E00"  # the head compared with, the head as the sliders say
@@ -28,7 +29,7 @@ class SameHead(widgets.VBox):
     """
 
     def __init__(self, run, au: str = "AU12", melanin: float = 0.9, age: float = SAME_AGE, seed: int = 0):
-        self.run: OpenRun = open_run(run)
+        self.run: Run = open_run(run)
         self.seed, self.aus = seed, [name for name in self.run.aus if name in AUS]
         style, layout = {"description_width": "120px"}, widgets.Layout(width="420px")
         how = {"style": style, "layout": layout}

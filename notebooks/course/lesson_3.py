@@ -12,7 +12,7 @@ from aubench.inspection.shown_faces import ShownFaces
 from aulib.losses import landmark_loss
 from aulib.metrics import f1_frame
 from aulib.model import AUModel, cells_to_pixels, expected_cells
-from aulib.run import load_run
+from aulib.run import Run
 from exercises import Verdict, exercise, right, wrong
 
 POINTS = {  # five of the 68 landmarks, "right" being the person's
@@ -110,7 +110,7 @@ def cost(run: str | Path) -> dict[str, float]:
     """What a run's networks cost: parameters (R, which only draws, left out), multiply-adds of one face."""
     from torch.utils.flop_counter import FlopCounterMode
 
-    model, _ = load_run(run)
+    model = Run(run).model
     parts = [part for name, part in model.named_children() if name != "decoder"]
     size = model.config.image_size
     with FlopCounterMode(display=False) as counter, torch.no_grad():

@@ -23,7 +23,7 @@ from aulib.losses import landmark_loss
 from aulib.metrics import landmark_nme
 from aulib.model import AUModel, ModelConfig, cells_to_pixels, expected_cells
 from aulib.networks import GRID, LandmarkHead, log_attention
-from aulib.run import load_run
+from aulib.run import Run
 from aulib.train_run import faces_of
 from exercises import Verdict, exercise, hint_for, number, right, wrong
 
@@ -94,7 +94,7 @@ def landmarks_found(run: str, faces: dict[tuple[str, str], Faces]) -> pd.DataFra
     The probes are ridge regressions from pooled features to coordinates. Probes, mean face and the adversary
     trained on learn from the validation faces of both domains.
     """
-    model, _ = load_run(run)
+    model = Run(run).model
     true = {place: _landmarks(model, some) for place, some in faces.items()}
     rich = {place: _rich(model, some) for place, some in faces.items()}
     texture = {place: model.texture_encoder(feature) for place, feature in rich.items()}
@@ -172,7 +172,7 @@ def trained_on(
 
 def what_leaks(run: str, faces: dict[tuple[str, str], Faces]) -> pd.DataFrame:
     """AUC of linear probes: columns F, S, Z; rows AUs on source, AUs on target (mean over AUs), domain."""
-    model, _ = load_run(run)
+    model = Run(run).model
     features = {
         place: linear_probes.pooled_features(model, some, list(linear_probes.FEATURES))
         for place, some in faces.items()

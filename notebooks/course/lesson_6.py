@@ -17,6 +17,7 @@ from aulib.batches import centre_crop
 from aulib.contrastive import info_nce
 from aulib.methods import SUPERVISORS
 from aulib.networks import Projector
+from aulib.run import Run
 from exercises import Verdict, exercise, hint_for, number, right, wrong
 
 LOSSES = ("InfoNCE", "pull only")
@@ -176,12 +177,12 @@ def rounds_of(run: str | Path, count: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     Args:
         count: the alignment is the mean over at most so many pairs of kept test faces.
     """
-    chance = results.chance_of_supervisors(results.read_settings(run))
-    rows = curves_of(results.history_of(run), list(chance))
+    chance = results.chance_of_supervisors(Run(run).settings)
+    rows = curves_of(Run(run).history, list(chance))
     curves = pd.DataFrame(rows, columns=["supervisor", "step", "value"])
     curves["chance"] = curves["supervisor"].map(chance)
     opened = open_run(run)
-    crops = [results.read_samples(run, domain).images[:count] for domain in ("source", "target")]
+    crops = [Run(run).samples(domain).images[:count] for domain in ("source", "target")]
     pairs = min(map(len, crops))
     crops = np.concatenate([some[:pairs] for some in crops])
     pictures, _ = centre_crop(crops, np.zeros((len(crops), 1, 2)), opened.model.config.image_size)

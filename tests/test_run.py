@@ -1,0 +1,139 @@
+"""A run folder: what is written is what is read; unfinished and outdated runs are refused."""
+
+import json
+import os
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from aubench.inspection.playground import open_run
+from aulib.methods import METHODS
+from aulib.run import CONFIG, METRICS, WEIGHTS, Run, save_model
+from tiny import SIZE, tiny_model
+
+SETTINGS = {
+    "method": "full", "seed": 0, "steps": 2, "weights": {"au_source": 1.0}, "data_versions": {},
+    "read_target_from": "reconstruction",
+}  # fmt: skip
+
+
+@pytest.fixture
+def folder(tmp_path):
+    save_model(tmp_path, tiny_model(), SETTINGS)
+    (tmp_path / METRICS).write_text(json.dumps({"target.mean.f1": None, "seconds": 1.5}))
+    return tmp_path
+
+
+def change_config(folder, change) -> None:
+    saved = json.loads((folder / CONFIG).read_text())
+    change(saved)
+    (folder / CONFIG).write_text(json.dumps(saved))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_model_gives_the_same_logits_after_saving(method, tmp_path):
+    model = tiny_model(method).eval()
+    save_model(tmp_path, model, SETTINGS)
+    run = Run(tmp_path)
+    image = torch.rand(2, 3, SIZE, SIZE)
+    read_from = METHODS[method].read_target_from
+    logits = [some.read(image, read_from)["au_logits"] for some in (run.model, model)]
+    assert torch.equal(*logits)
+    assert run.model.config == run.config == model.config and run.settings == SETTINGS
+    assert not run.model.training
+
+
+def test_memory_layout_does_not_matter(tmp_path):
+    model = tiny_model().to(memory_format=torch.channels_last)
+    save_model(tmp_path, model, SETTINGS)
+    loaded = Run(tmp_path).model.state_dict()
+    assert all(torch.equal(value, loaded[name]) for name, value in model.state_dict().items())
+
+
+def test_a_timm_backbone_needs_no_download(tmp_path):
+    save_model(tmp_path, tiny_model("source-only", backbone="resnet10t"), SETTINGS)
+    change_config(tmp_path, lambda saved: saved["model"].update(pretrained=True))
+    assert Run(tmp_path).model.config.pretrained is False
+
+
+def test_null_metrics_are_nan(folder):
+    metrics = Run(folder).metrics
+    assert np.isnan(metrics["target.mean.f1"]) and metrics["seconds"] == 1.5
+
+
+@pytest.mark.parametrize(
+    "missing, member",
+    [(CONFIG, "settings"), (WEIGHTS, "model"), (METRICS, "metrics"), ("history.csv", "history")],
+)
+def test_an_unfinished_run_is_refused_with_the_missing_file(missing, member, folder):
+    (folder / missing).unlink(missing_ok=True)
+    with pytest.raises(FileNotFoundError, match=f"{folder.name}.*{missing}"):
+        getattr(Run(folder), member)
+
+
+def test_a_run_from_before_fields_that_have_defaults_opens(folder):
+    model = Run(folder).model
+
+    def drop(saved):
+        for name in ("queues", "smooth_crops"):  # added to ModelConfig after the first version
+            del saved["model"][name]
+
+    change_config(folder, drop)
+    assert Run(folder).model.config == model.config
+
+
+def rename_weights(folder):
+    weights = load_file(folder / WEIGHTS)
+    first = next(iter(weights))
+    weights["old_name"] = weights.pop(first)
+    save_file(weights, folder / WEIGHTS)
+
+
+def resize_weights(folder):
+    weights = load_file(folder / WEIGHTS)
+    first = next(iter(weights))
+    weights[first] = weights[first][None]
+    save_file(weights, folder / WEIGHTS)
+
+
+@pytest.mark.parametrize(
+    "age, member",
+    [
+        (lambda folder: change_config(folder, lambda saved: saved.pop("settings")), "settings"),
+        (lambda folder: change_config(folder, lambda saved: saved["settings"].pop("weights")), "settings"),
+        (lambda folder: change_config(folder, lambda saved: saved["model"].update(pooling=1)), "model"),
+        (lambda folder: change_config(folder, lambda saved: saved["model"].pop("aus")), "model"),
+        (lambda folder: change_config(folder, lambda saved: saved.pop("model")), "model"),
+        (rename_weights, "model"),
+        (resize_weights, "model"),
+    ],
+)
+def test_a_run_of_an_earlier_version_is_refused_in_one_line_with_the_command(age, member, folder):
+    age(folder)
+    with pytest.raises(ValueError, match="earlier version") as refused:
+        getattr(Run(folder), member)
+    assert f"aulib run 02_train -p method full --out {folder} --force" in str(refused.value)
+    assert len(str(refused.value).splitlines()) == 1
+
+
+def test_the_kept_faces_are_test_faces(finished):
+    run = Run(finished.full)
+    assert run.domains_with_samples == ["source", "target"]
+    kept = run.samples("target")
+    assert len(kept) == len(kept.names) == len(kept.landmarks) > 0
+    test = pd.read_csv(finished.target / "manifest.csv").query("split == 'test'")
+    assert set(kept.names) <= set(test["image"])
+    assert set(run.predictions("target", samples_only=True)["image"]) == set(kept.names)
+
+
+def test_open_run_opens_again_only_when_the_weights_changed(finished, tmp_path):
+    folder = shutil.copytree(finished.source_only, tmp_path / "run")
+    first = open_run(folder)
+    assert open_run(folder) is first
+    weights = folder / WEIGHTS
+    os.utime(weights, ns=(0, weights.stat().st_mtime_ns + 1))
+    assert open_run(folder) is not first
