@@ -25,7 +25,7 @@ from aubench.datasets.converters.mat_files import read_points, read_tracks
 from aubench.datasets.converters.raw_session import Session
 from aubench.datasets.converters.raw_tree import Tree
 from aubench.datasets.converters.videos import read_frames
-from aubench.datasets.doctor.examine import check
+from aubench.datasets.doctor.check import check
 from aubench.datasets.interchange.lists import read_jaanet, read_megraphau
 from aubench.datasets.interchange.tables import read_openface, read_pyfeat
 from aubench.datasets.landmark_tables import read_landmarks

@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from aubench.datasets.doctor import examine
+from aubench.datasets.doctor import diagnosis as reports
+from aubench.datasets.doctor.check import check, worst_faces
 from aubench.datasets.doctor.duplicates import SAME, find_duplicates
-from aubench.datasets.doctor.examine import check, worst_faces
-from aubench.datasets.doctor.fingerprints import Fingerprints
+from aubench.datasets.doctor.pictures import Fingerprints
 from aufaces.domains import STUDIO, picture, sample_face
 from aufaces.renderer import FaceRenderer
 from aulib.landmarks import layout_of
@@ -87,13 +87,13 @@ def test_every_error_fits_the_terminal_and_all_findings_can_be_asked_for(spoilt)
     faults, diagnosis = spoilt
     told = [line for line in diagnosis.text().splitlines() if line.startswith("  ")]
     assert sum("... and" in line for line in told) == 0  # fourteen errors of one check
-    shown = examine.SHOWN
+    shown = reports.SHOWN
     try:
-        examine.SHOWN = {"error": 2, "warning": 2, "note": 2}
+        reports.SHOWN = {"error": 2, "warning": 2, "note": 2}
         assert "and 12 more: --all shows them" in diagnosis.text()
         assert "more: --all" not in diagnosis.text(everything=True)
     finally:
-        examine.SHOWN = shown
+        reports.SHOWN = shown
 
 
 def test_no_name_is_empty_and_a_pair_of_pictures_is_said_once(spoilt):
@@ -181,7 +181,7 @@ def test_duplicates_agree_with_comparing_all_pairs():
     for copy in range(20):  # noise of growing size, until it is another picture
         noise = rng.normal(0, 1, (32, 32)) * copy
         thumbs[180 + copy] = (thumbs[copy] + noise).round().clip(0, 255).astype(np.uint8)
-    look = Fingerprints(np.arange(200), thumbs, np.zeros((200, 24, 24), np.uint8), np.zeros(200, bool))
+    look = Fingerprints(np.arange(200), thumbs, np.zeros((200, 24, 24), np.uint8))
     groups = np.array(["train"] * 180 + ["test"] * 20)
 
     def alike(a, b):

@@ -124,8 +124,8 @@ def check(
     from aubench.datasets.converters import CONVERTERS
 
     one_of("--as", published, (*CONVERTERS, ""))
-    from aubench.datasets.doctor.examine import check as check_folder
-    from aubench.datasets.doctor.examine import worst_faces
+    from aubench.datasets.doctor.check import check as check_folder
+    from aubench.datasets.doctor.check import worst_faces
 
     diagnosis = check_folder(folder, published, pictures)
     typer.echo(diagnosis.text(everything))

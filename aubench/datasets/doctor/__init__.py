@@ -1,12 +1,10 @@
 """Find the faults of a dataset folder without stopping at the first.
 
-examine          the whole check, and its report as text
-findings         one finding: which check, how bad, which rows
-manifest_cells   the manifest read tolerantly, and the faults of its cells
-labels           AUs never or always present, contradictions, base rates against published ones
-splits           people and pictures in two splits
-fingerprints     every picture opened once: readable, flat, too small, its fingerprints
-duplicates       one picture under two names
-landmark_shapes  landmarks in another order, mirrored, tilted, or stuck
-crops            crops whose eyes are not where they should be
+check        the whole check, and the crops to look at
+diagnosis    one finding, and the report of all
+manifest     the manifest read tolerantly: cells, people in two splits, pictures that are not listed
+labels       AUs never or always present, contradictions, base rates against published ones
+pictures     every picture opened once: readable, flat, too small, its fingerprints
+duplicates   one picture under two names
+landmarks    landmarks in another order, mirrored, tilted, or stuck; crops without a face
 """

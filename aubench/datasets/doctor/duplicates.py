@@ -1,47 +1,99 @@
-"""One picture under two names: also mirrored, lighter or darker, scaled, compressed anew, or cut a little.
+"""One picture under two names: also mirrored, lighter, darker, scaled, compressed anew, or slightly cropped.
 
-Thumbnails are compared after their own mean and spread are taken out. Near neighbours among fingerprints are
-candidates, as they are and mirrored; each is laid over the other by least squares before it is decided.
+Thumbnails are compared without their mean and spread. Near neighbours among short fingerprints are
+candidates, as they are and mirrored; least squares aligns each pair before it is decided. Perceptual hashes
+(`imagehash`) cannot replace this: cropping 5 of 128 pixels changes more of their bits than another person in
+the same studio does.
 """
 
 import numpy as np
 import pandas as pd
 from scipy.spatial import cKDTree
 
-from aubench.datasets.doctor.findings import Finding
-from aubench.datasets.doctor.fingerprints import FLAT, Fingerprints
+from aubench.datasets.doctor.diagnosis import Finding
+from aubench.datasets.doctor.pictures import FLAT, Fingerprints
 
-SAME = 0.975  # correlation of two thumbnails laid over each other; strangers before one wall can reach it
-NEAR = 0.7  # the same before they are laid over each other: below it nothing is tried
+SAME = 0.975  # correlation of two aligned thumbnails; two people before one wall can reach it
+NEAR = 0.7  # the same before alignment; below it nothing is tried
 CERTAIN = 0.99  # the same, from which faces need not agree: landmarks of one row may be those of another
-SAME_FACE = 0.95  # correlation of face crops, which tell such people apart
-NEIGHBOURS = 8  # looked at for each picture
+SAME_FACE = 0.95  # correlation of face crops, lower for two people before one wall
+NEIGHBOURS = 8  # compared with each picture
 CELLS, DIMENSIONS = 8, 16  # the fingerprint: means of 8 x 8 cells, its 16 main directions
-COARSE, COARSE_SAME = 16, 0.97  # pixels of what is laid over first, and what it must reach: most fall there
-AT_ONCE = 2000  # pairs laid over together
+COARSE, COARSE_SAME = (
+    16,
+    0.97,
+)  # pixels of what is aligned first, and what it must reach: most pairs fall there
+CHUNK = 2000  # pairs aligned together
 ROUNDS = 6  # of least squares; a crop of 5 in 128 pixels takes three
-MAX_MOVE = 0.15  # of the side: what is cut off more is not looked for
+MAX_MOVE = 0.15  # of the side; larger crops are not looked for
 SHOWN = 50  # pairs of a kind that become findings of their own
 
 
-def find_duplicates(look: Fingerprints, groups: np.ndarray) -> list[tuple[int, int]]:
-    """Pairs of indices into `look` that are one picture and stand in different groups (splits, say).
+def check_duplicates(prints: Fingerprints, table: pd.DataFrame) -> list[Finding]:
+    """Pictures that are in two splits, or (the very same thumbnail) of two subjects; each pair once."""
+    rows = table.iloc[prints.rows]
+    in_splits = find_duplicates(prints, rows["split"].to_numpy(str))
+    of_subjects = [
+        pair for pair in _identical(prints, rows["subject"].to_numpy(str)) if pair not in in_splits
+    ]
+    findings = []
+    for level, pairs in (("error", in_splits), ("warning", of_subjects)):
+        both = [(int(prints.rows[first]), int(prints.rows[second])) for first, second in pairs]
+        both = [
+            pair for pair in both if table["image"].iloc[list(pair)].nunique() > 1
+        ]  # else `check_cells` said it
+        for pair in both[:SHOWN]:
+            findings.append(Finding("duplicates", level, _describe(table.iloc[list(pair)], level), pair))
+        if len(both) > SHOWN:
+            findings.append(Finding("duplicates", level, f"{len(both) - SHOWN} more such pairs"))
+    return findings
+
+
+def _describe(pair: pd.DataFrame, level: str) -> str:
+    text = "the same picture under two subjects"
+    if level == "error":
+        text = f"the same picture in {' and '.join(sorted(pair['split']))}"
+    text += f": {' and '.join(pair['image'])}"
+    if level == "error" and pair["subject"].nunique() > 1:
+        text += f", of subjects {' and '.join(pair['subject'])}"
+    labels = pair[[column for column in pair if column[:2] == "AU" and column.endswith("_c")]]
+    differing = labels.columns[labels.nunique() > 1]
+    return text + (f", with other labels in {', '.join(differing[:4])}" if len(differing) else "")
+
+
+def _identical(prints: Fingerprints, subjects: np.ndarray) -> list[tuple[int, int]]:
+    """Pairs with the very same thumbnail and different subjects."""
+    first: dict[bytes, int] = {}
+    pairs = []
+    for index in _not_flat(prints):
+        other = first.setdefault(prints.thumbs[index].tobytes(), index)
+        if subjects[other] != subjects[index]:
+            pairs.append((other, index))
+    return pairs
+
+
+def _not_flat(prints: Fingerprints) -> list[int]:
+    return np.flatnonzero(prints.thumbs.std(axis=(1, 2)) >= FLAT).tolist()
+
+
+def find_duplicates(prints: Fingerprints, groups: np.ndarray) -> list[tuple[int, int]]:
+    """Pairs of indices into `prints` that are one picture and lie in different groups (splits, say).
 
     Args:
         groups: (M,) any labels.
     """
-    usable = np.flatnonzero(look.thumbs.reshape(len(look.thumbs), -1).std(axis=1) >= FLAT)
+    usable = np.array(_not_flat(prints))
     if len(usable) < 2:
         return []
-    thumbs, faces = normalised(look.thumbs), normalised(look.faces)
+    thumbs, faces = normalised(prints.thumbs), normalised(prints.faces)
     pairs = _candidates(thumbs, usable, groups)
-    pairs = pairs[_aligned_correlations(normalised(_cells(look.thumbs, COARSE)), pairs) >= COARSE_SAME]
-    alike = _aligned_correlations(thumbs, pairs)
+    pairs = pairs[_align_pairs(normalised(_cells(prints.thumbs, COARSE)), pairs) >= COARSE_SAME]
+    alike = _align_pairs(thumbs, pairs)
     one, other, flip = pairs.T
-    both = look.has_face[one] & look.has_face[other]
-    of_faces = (faces[one] * _mirrored_where(faces[other], flip)).mean(axis=(1, 2))
-    found = (alike >= np.where(both, CERTAIN, SAME)) | (both & (alike >= SAME) & (of_faces >= SAME_FACE))
-    return sorted({(int(a), int(b)) for a, b, _ in pairs[found]})
+    both_faces = prints.has_face[one] & prints.has_face[other]
+    faces_alike = (faces[one] * _mirrored_where(faces[other], flip)).mean(axis=(1, 2)) >= SAME_FACE
+    same = (alike >= CERTAIN) | ((alike >= SAME) & (faces_alike | ~both_faces))
+    return sorted({(int(a), int(b)) for a, b, _ in pairs[same]})
 
 
 def normalised(pictures: np.ndarray) -> np.ndarray:
@@ -58,20 +110,17 @@ def _candidates(thumbs: np.ndarray, usable: np.ndarray, groups: np.ndarray) -> n
     no farther, so that the search misses none unless one has more than NEIGHBOURS.
     """
     prints, mirrored = _fingerprints(thumbs[usable])
+    radius = CELLS * np.sqrt(2 - 2 * NEAR) + 1e-3
     pairs = [np.zeros((0, 3), int)]
     for group in np.unique(groups[usable]):
         inside = np.flatnonzero(groups[usable] == group)
         outside = np.flatnonzero(groups[usable] != group)
         if not len(outside):
             continue
-        tree = cKDTree(prints[inside])
+        tree, nearest = cKDTree(prints[inside]), range(1, min(NEIGHBOURS, len(inside)) + 1)
         for flip, queries in enumerate((prints, mirrored)):
-            _, found = tree.query(
-                queries[outside],
-                k=range(1, min(NEIGHBOURS, len(inside)) + 1),
-                distance_upper_bound=CELLS * np.sqrt(2 - 2 * NEAR) + 1e-3,
-            )
-            query, place = np.nonzero(found < len(inside))
+            _, found = tree.query(queries[outside], k=nearest, distance_upper_bound=radius)
+            query, place = np.nonzero(found < len(inside))  # len(inside) stands for none
             both = usable[outside[query]], usable[inside[found[query, place]]]
             pairs.append(np.stack([np.minimum(*both), np.maximum(*both), np.full(len(query), flip)], axis=1))
     return np.unique(np.concatenate(pairs), axis=0)
@@ -79,9 +128,8 @@ def _candidates(thumbs: np.ndarray, usable: np.ndarray, groups: np.ndarray) -> n
 
 def _fingerprints(thumbs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(M, DIMENSIONS) float32 of (M, S, S) thumbnails, and of the thumbnails mirrored."""
-    plain, mirrored = (
-        _cells(pictures, CELLS).reshape(len(thumbs), -1) for pictures in (thumbs, thumbs[:, :, ::-1])
-    )
+    plain = _cells(thumbs, CELLS).reshape(len(thumbs), -1)
+    mirrored = _cells(thumbs[:, :, ::-1], CELLS).reshape(len(thumbs), -1)
     middle = plain.mean(axis=0)
     _, directions = np.linalg.eigh((plain - middle).T @ (plain - middle))
     main = directions[:, -DIMENSIONS:]
@@ -98,21 +146,20 @@ def _mirrored_where(pictures: np.ndarray, flip: np.ndarray) -> np.ndarray:
     return np.where(flip[:, None, None] == 1, pictures[:, :, ::-1], pictures)
 
 
-def _aligned_correlations(pictures: np.ndarray, pairs: np.ndarray) -> np.ndarray:
-    """(P,) `aligned_correlation` of (P, 3) pairs, some thousands at a time."""
+def _align_pairs(pictures: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+    """(P,) `aligned_correlation` of (P, 3) pairs, CHUNK at a time."""
     parts = [np.zeros(0)]
-    for start in range(0, len(pairs), AT_ONCE):
-        one, other, flip = pairs[start : start + AT_ONCE].T
+    for start in range(0, len(pairs), CHUNK):
+        one, other, flip = pairs[start : start + CHUNK].T
         parts.append(aligned_correlation(pictures[one], _mirrored_where(pictures[other], flip)))
     return np.concatenate(parts)
 
 
 def aligned_correlation(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """The best correlations of pairs of normalised pictures while each of `one` is moved and stretched along
-    both axes to lie over that of `other`: as they are, and after each round. Pairs too unlike as they are
-    are not tried; the rounds of a pair end where the move becomes too large.
+    both axes to match that of `other`: as they are, and after each round of Gauss-Newton.
 
-    Gauss-Newton over two stretches, two shifts, light and contrast; only what both show is compared.
+    Pairs with less than NEAR as they are are not tried. A pair ends when its move becomes too large.
 
     Args:
         one, other: (P, S, S).
@@ -122,90 +169,48 @@ def aligned_correlation(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """
     best = (one * other).mean(axis=(1, 2))
     tried = np.flatnonzero((best >= NEAR) & (best < CERTAIN))
-    one, other = one[tried], other[tried]
-    size = one.shape[1]
-    grid, cells = np.linspace(-0.5, 0.5, size), np.arange(size)
-    stretch, shift = np.ones((len(tried), 2)), np.zeros((len(tried), 2))
+    stretch, shift = np.ones((len(tried), 2)), np.zeros((len(tried), 2))  # of rows and columns
     for _ in range(ROUNDS):
         if not len(tried):
             break
-        places = grid * stretch[..., None] + shift[..., None]  # (P, 2, S) in `one`, of rows and columns
-        position = ((places + 0.5) * (size - 1)).clip(0, size - 1)
-        down, across = (1 - np.abs(position[..., None] - cells)).clip(0).swapaxes(0, 1)  # (P, S, S) weights
-        moved = down @ one @ across.swapaxes(1, 2)
-        seen = np.einsum("pi,pj->pij", *(np.abs(places) <= 0.5).swapaxes(0, 1)).reshape(len(tried), -1)
-        kept = seen.mean(axis=1) >= 0.5
-        slopes = [
-            slope / stretch[:, axis, None, None]
-            for axis, slope in enumerate(np.gradient(moved, 1 / (size - 1), axis=(1, 2)))
-        ]
-        columns = [slopes[0] * grid[:, None], slopes[1] * grid, *slopes, moved, np.ones_like(moved)]
-        design = np.stack([column.reshape(len(tried), -1) for column in columns], axis=2) * seen[..., None]
-        left = (other - moved).reshape(len(tried), -1)
-        alike = _correlation(moved.reshape(len(tried), -1), other.reshape(len(tried), -1), seen)
-        best[tried[kept]] = np.maximum(best[tried[kept]], alike[kept])
-        normal = design.swapaxes(1, 2) @ design + 1e-6 * np.eye(6)
-        step = np.linalg.solve(normal, design.swapaxes(1, 2) @ left[..., None])[..., 0]
-        stretch, shift = stretch + step[:, :2], shift + step[:, 2:4]
+        moved, seen = _resample(one[tried], stretch, shift)
+        enough = seen.mean(axis=(1, 2)) >= 0.5
+        alike = _correlation(moved, other[tried], seen)
+        best[tried[enough]] = np.maximum(best[tried], alike)[enough]
+        step = _gauss_newton_step(moved, other[tried], seen, stretch)
+        stretch, shift = stretch + step[:, :2], shift + step[:, 2:]
         far = np.abs(np.concatenate([stretch - 1, shift], axis=1)).max(axis=1) > 2 * MAX_MOVE
-        on = kept & ~far & (best[tried] < CERTAIN)
-        tried, one, other, stretch, shift = tried[on], one[on], other[on], stretch[on], shift[on]
+        going_on = enough & ~far & (best[tried] < CERTAIN)
+        tried, stretch, shift = tried[going_on], stretch[going_on], shift[going_on]
     return best
 
 
+def _resample(pictures: np.ndarray, stretch: np.ndarray, shift: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(P, S, S) pictures at grid * stretch + shift (sides are 1, the centre 0), and what lies inside."""
+    size = pictures.shape[1]
+    places = np.linspace(-0.5, 0.5, size) * stretch[..., None] + shift[..., None]  # (P, 2, S)
+    pixels = ((places + 0.5) * (size - 1)).clip(0, size - 1)
+    rows, columns = (1 - np.abs(pixels[..., None] - np.arange(size))).clip(0).swapaxes(0, 1)  # linear weights
+    inside = np.abs(places) <= 0.5
+    return rows @ pictures @ columns.swapaxes(1, 2), inside[:, 0, :, None] & inside[:, 1, None, :]
+
+
+def _gauss_newton_step(moved: np.ndarray, other: np.ndarray, seen: np.ndarray, stretch: np.ndarray):
+    """(P, 4) change of stretch and shift, together with light and contrast, where both are seen."""
+    num, size = moved.shape[:2]
+    grid = np.linspace(-0.5, 0.5, size)
+    down, across = np.gradient(moved, 1 / (size - 1), axis=(1, 2))
+    down, across = down / stretch[:, 0, None, None], across / stretch[:, 1, None, None]
+    columns = [down * grid[:, None], across * grid, down, across, moved, np.ones_like(moved)]
+    design = np.stack([(column * seen).reshape(num, -1) for column in columns], axis=2)  # (P, S * S, 6)
+    normal = design.swapaxes(1, 2) @ design + 1e-6 * np.eye(6)
+    right = design.swapaxes(1, 2) @ (other - moved).reshape(num, -1, 1)
+    return np.linalg.solve(normal, right)[:, :4, 0]
+
+
 def _correlation(one: np.ndarray, other: np.ndarray, seen: np.ndarray) -> np.ndarray:
-    """(P,) Pearson's of (P, N) values where seen."""
-    count = seen.sum(axis=1, keepdims=True).clip(1)
-    one, other = ((x - (x * seen).sum(axis=1, keepdims=True) / count) * seen for x in (one, other))
-    spread = np.sqrt((one**2).sum(axis=1) * (other**2).sum(axis=1))
-    return (one * other).sum(axis=1) / np.maximum(spread, 1e-9)
-
-
-def check_duplicates(look: Fingerprints, table: pd.DataFrame) -> list[Finding]:
-    """Pictures that stand in two splits, or (byte for byte) under two people; each pair is said once."""
-    rows = table.iloc[look.rows]
-    kinds = {"the same picture in {}": find_duplicates(look, rows["split"].to_numpy(str))}
-    said_already = set(kinds["the same picture in {}"])
-    twice = [pair for pair in _twice(look, rows["subject"].to_numpy(str)) if pair not in said_already]
-    kinds["the same picture under two subjects"] = twice
-    findings = []
-    for text, pairs in kinds.items():
-        level = "error" if "{}" in text else "warning"
-        for number, (first, second) in enumerate(pairs):
-            one, other = int(look.rows[first]), int(look.rows[second])
-            images, splits = table["image"].iloc[[one, other]].tolist(), table["split"].iloc[[one, other]]
-            if images[0] == images[1]:
-                continue  # said by the checks of the manifest
-            if number == SHOWN:
-                findings.append(Finding("duplicates", level, f"{len(pairs) - SHOWN} more such pairs"))
-                break
-            said = f"{text.format(' and '.join(sorted(splits)))}: {' and '.join(images)}"
-            people = table["subject"].iloc[[one, other]]
-            if "{}" in text and people.nunique() > 1:
-                said += f", of subjects {' and '.join(people)}"
-            said += _labels(table, one, other)
-            findings.append(Finding("duplicates", level, said, (one, other)))
-    return findings
-
-
-def _twice(look: Fingerprints, subjects: np.ndarray) -> list[tuple[int, int]]:
-    """Pairs with the very same thumbnail and different subjects."""
-    first: dict[bytes, int] = {}
-    pairs = []
-    for index, thumb in enumerate(look.thumbs):
-        if thumb.std() < FLAT:
-            continue
-        other = first.setdefault(thumb.tobytes(), index)
-        if other != index and subjects[other] != subjects[index]:
-            pairs.append((other, index))
-    return pairs
-
-
-def _labels(table: pd.DataFrame, one: int, other: int) -> str:
-    """Which labels of the two rows contradict each other, as the end of a sentence."""
-    columns = [column for column in table.columns if column[:2] == "AU" and column.endswith("_c")]
-    first, second = table[columns].iloc[one], table[columns].iloc[other]
-    differing = [
-        c for c in columns if first[c] == first[c] and second[c] == second[c] and first[c] != second[c]
-    ]
-    return f", with other labels in {', '.join(differing[:4])}" if differing else ""
+    """(P,) Pearson's of (P, S, S) values where seen."""
+    count = seen.sum(axis=(1, 2), keepdims=True).clip(1)
+    one, other = ((x - (x * seen).sum(axis=(1, 2), keepdims=True) / count) * seen for x in (one, other))
+    spread = np.sqrt((one**2).sum(axis=(1, 2)) * (other**2).sum(axis=(1, 2)))
+    return (one * other).sum(axis=(1, 2)) / np.maximum(spread, 1e-9)

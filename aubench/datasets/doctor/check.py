@@ -1,0 +1,118 @@
+"""The whole check of a dataset folder. It continues where reading the set would stop."""
+
+import importlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from aubench.datasets.converters import CONVERTERS
+from aubench.datasets.converters.raw_session import Expected
+from aubench.datasets.converters.report import compare_rates
+from aubench.datasets.doctor.diagnosis import Diagnosis, Finding
+from aubench.datasets.doctor.duplicates import check_duplicates
+from aubench.datasets.doctor.labels import check_labels
+from aubench.datasets.doctor.landmarks import check_crops, check_landmarks, likeness_to_mean
+from aubench.datasets.doctor.manifest import check_cells, check_splits, read_tolerantly, usable_part
+from aubench.datasets.doctor.pictures import look_at_pictures
+from aulib.crops import CropSpec, crop_face, crop_matrix
+from aulib.dataset import DatasetFolder
+from aulib.images import read_picture
+
+PICTURES = 20_000  # opened, at most, unless asked otherwise
+WORST = 24  # crops on the contact sheet
+
+
+def check(
+    folder: str | Path,
+    published: str = "",
+    pictures: int = PICTURES,
+    workers: int | None = None,
+    progress: bool = True,
+) -> Diagnosis:
+    """Check a dataset folder: manifest, labels, splits, pictures, duplicates, landmarks.
+
+    Args:
+        folder: a folder, or a rendered set such as `synthetic:studio`.
+        published: a converter's name ("bp4d") whose base rates to compare with; by default the one that
+            `aulib convert` noted in conversion.json, if any.
+        pictures: how many to open at most, evenly spread; 0 opens none.
+
+    Raises:
+        FileNotFoundError: no folder, or no manifest in it.
+        ValueError: unknown `published`, or a manifest that is no table.
+    """
+    root = _folder_of(folder)
+    table, findings = read_tolerantly(root)
+    if table.empty:
+        findings.append(Finding("rows", "error", "the manifest has a header and no rows"))
+    if table.empty or not {"image", "subject", "split"} <= set(table.columns):
+        return Diagnosis(root, DatasetFolder(root, table), findings)
+    data, expected = DatasetFolder(root, usable_part(table)), _expected(root, published)
+    findings += check_cells(table, root)
+    findings += check_splits(table)
+    findings += check_labels(data, expected)
+    findings += check_landmarks(data)
+    diagnosis = Diagnosis(root, data, findings)
+    if expected is not None:
+        rates = {au: row["expected"] for au, row in compare_rates(data, expected).items()}
+        diagnosis.published = {au: rate for au, rate in rates.items() if rate is not None}
+    if pictures:
+        prints, found = look_at_pictures(data, pictures, workers, progress)
+        likeness = likeness_to_mean(prints)
+        findings += found
+        findings += check_duplicates(prints, data.table)
+        findings += check_crops(prints, likeness, data)
+        worst = np.argsort(likeness)[: min(WORST, int(np.isfinite(likeness).sum()))]  # NaN comes last
+        diagnosis.worst, diagnosis.likeness = prints.rows[worst], likeness[worst]
+        diagnosis.readable = prints.rows[prints.has_face]
+    return diagnosis
+
+
+def worst_faces(diagnosis: Diagnosis, num: int = WORST) -> dict:
+    """The crops least like the others, to be looked at.
+
+    Returns:
+        images, landmarks (pixels of them), captions ("row 47 · 0.03", the likeness), table (one row per face:
+        row as in a spreadsheet, image, likeness).
+
+    Raises:
+        ValueError: no picture was opened, or none has landmarks.
+    """
+    rows, likeness = diagnosis.worst[:num], diagnosis.likeness[:num]
+    if not len(rows):
+        raise ValueError(f"no crops of {diagnosis.root} were looked at")
+    spec, landmarks, paths = CropSpec(), diagnosis.data.landmarks, diagnosis.data.image_paths
+    images, points = [], []
+    for row in rows:
+        matrix = crop_matrix(landmarks[row], spec)
+        images.append(crop_face(read_picture(paths[row]), matrix, spec.size))
+        points.append(landmarks[row] @ matrix[:, :2].T + matrix[:, 2])
+    captions = [f"row {row + 2} · {like:.2f}" for row, like in zip(rows, likeness, strict=True)]
+    names = diagnosis.data.table["image"].to_numpy()[rows]
+    table = pd.DataFrame({"row": rows + 2, "image": names, "likeness": likeness.round(4)})
+    return {"images": images, "landmarks": np.array(points), "captions": captions, "table": table}
+
+
+def _folder_of(name: str | Path) -> Path:
+    if str(name).startswith("synthetic:"):
+        from aufaces.sets import resolve
+
+        return Path(resolve(str(name)))
+    return Path(name)
+
+
+def _expected(root: Path, published: str) -> Expected | None:
+    """Published figures of the set that is named, or that `aulib convert` noted."""
+    if published and published not in CONVERTERS:
+        raise ValueError(f"no published figures of {published!r}; choose {', '.join(CONVERTERS)}")
+    note = root / "conversion.json"
+    if not published and note.is_file():
+        try:
+            published = json.loads(note.read_text(encoding="utf-8")).get("dataset", "")
+        except (ValueError, AttributeError):
+            return None
+    if published not in CONVERTERS:
+        return None
+    return importlib.import_module(f"aubench.datasets.converters.{published}").EXPECTED
