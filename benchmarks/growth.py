@@ -142,7 +142,7 @@ def seconds_a_run(runs: int) -> float:
     """To expand a study of that many finished runs, to collect and to summarise them, for each run."""
     sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
     from aubench.report.summaries import summarise_runs
-    from aubench.study.plan import collect, expand, read_study
+    from aubench.study.plan import expand, metrics_of, read_study
     from aulib.labels import SYNTHETIC_AUS
     from fabricated import write_run
 
@@ -161,7 +161,7 @@ def seconds_a_run(runs: int) -> float:
             made.rename(run.folder)
         began = time.perf_counter()
         planned = expand(read_study(folder / "many.yml"), folder / "runs")
-        assert len(collect(planned)) == runs
+        assert sum(bool(metrics_of(run)) for run in planned) == runs
         summarise_runs(folder / "runs")
         return (time.perf_counter() - began) / runs
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import psutil
 
-from aubench.study.plan import expand, read_study, state_of
+from aubench.study.plan import expand, is_done, read_study
 from aulib.files import write_json
 
 STUDY = Path(__file__).parent.parent / "experiments" / "tiny.yml"
@@ -117,7 +117,7 @@ def kill_and_finish(out: Path, arguments: argparse.Namespace) -> dict:
             victim = kill_one(driver, VICTIMS[len(killed) % len(VICTIMS)], arguments.within)
             if victim is None:
                 break
-            done = sum(state_of(run) == "done" for run in runs)
+            done = sum(is_done(run) for run in runs)
             killed.append({"at": round(time.monotonic() - began, 1), "what": victim, "done": done})
             print(killed[-1], flush=True)
         status = driver.wait()
@@ -125,7 +125,7 @@ def kill_and_finish(out: Path, arguments: argparse.Namespace) -> dict:
         while (left := marked(mark)) and time.monotonic() < deadline:
             time.sleep(0.1)
         leftovers += [" ".join(process.cmdline()) for process in left]
-        if all(state_of(run) == "done" for run in runs):
+        if all(is_done(run) for run in runs):
             break
         if len(killed) == arguments.kills and status == 0:
             raise RuntimeError("a driver said that all is done, and it is not")

@@ -105,7 +105,7 @@ class TestStudy:
     @pytest.mark.parametrize(
         "old, new, complaint",
         [
-            ("folds: bp4d-3fold", "folds: bp4d-4fold", "folds: no protocol 'bp4d-4fold'; there are bp4d"),
+            ("folds: bp4d-3fold", "folds: bp4d-4fold", "'bp4d-4fold'"),
             ("source: data/bp4d", "source: b#adld/source", "variant 'plain': b#adld/source .* adld"),
             ("source: data/bp4d, target: data/bp4d, ", "", "variant 'plain': .* needs source and target"),
             ("steps: 2", "steps: 2, protocol: adld/target", "protocol 'adld/target' and folds"),
@@ -135,7 +135,7 @@ class TestStudy:
         before = run_key(notebook, values)
         (tmp_path / "manifest.csv").write_text("image,subject,split\na,b,train\n")
         assert run_key(notebook, values) != before
-        with pytest.raises(ParameterError, match="parameter protocol: .* no fold 'p'"):
+        with pytest.raises(ParameterError, match="protocol .* 'p'"):
             effective_parameters(notebook, {"protocol": "bp4d-3fold/p"}, tmp_path / "out")
 
 

@@ -1,4 +1,4 @@
-"""A run is finished or it is not, says truly why not, and never loses what an earlier one computed."""
+"""A run is finished or says why not, and never loses what an earlier one computed."""
 
 import json
 from pathlib import Path
@@ -40,28 +40,21 @@ def read(path: Path) -> dict:
 
 
 @pytest.fixture
-def no_kernel(monkeypatch):
-    """Stands in for papermill: writes the copy and metrics, or raises what it was given."""
+def no_kernel(monkeypatch) -> list[BaseException]:
+    """papermill without a kernel: writes the copy, then metrics, or raises the next error of this list."""
+    errors: list[BaseException] = []
 
-    class Papermill:
-        errors: list = []
-        calls = 0
+    def execute_notebook(notebook, copy, values, **options):
+        Path(copy).write_text(Path(notebook).read_text())
+        if errors:
+            raise errors.pop(0)
+        write_json(Path(values["out_dir"], "metrics.json"), {"steps": values["steps"]})
 
-        def execute(self, notebook, copy, values, **options):
-            self.calls += 1
-            Path(copy).write_text(Path(notebook).read_text())
-            if self.errors:
-                raise self.errors.pop(0)
-            out = Path(values["out_dir"])
-            write_json(out / "metrics.json", {"steps": values["steps"]})
-
-    fake = Papermill()
-    fake.errors = []
-    monkeypatch.setattr(papermill, "execute_notebook", fake.execute)
-    return fake
+    monkeypatch.setattr(papermill, "execute_notebook", execute_notebook)
+    return errors
 
 
-def test_a_run_returns_its_metrics_and_records_how_it_came_about(tmp_path):
+def test_a_run_returns_its_metrics_and_records_how_it_was_made(tmp_path):
     notebook = write_notebook(tmp_path / "n.ipynb", "print('hello')", METRICS)
     out = tmp_path / "run"
     assert run_notebook(notebook, out, {"steps": 5, "seed": 3}) == {"steps": 5, "tries": 1}
@@ -72,14 +65,13 @@ def test_a_run_returns_its_metrics_and_records_how_it_came_about(tmp_path):
     executed = nbformat.read(out / "notebook.ipynb", as_version=4)
     assert any("hello" in output.get("text", "") for cell in executed.cells for output in cell.outputs)
     assert not (out / "error.txt").exists()
-    # the same call again is answered from the folder, without a kernel
-    assert run_notebook(notebook, out, {"steps": 5, "seed": 3}, kernel_name="none") == {
-        "steps": 5,
-        "tries": 1,
-    }
+    # the same call again is answered from the folder
+    assert run_notebook(notebook, out, {"steps": 5, "seed": 3})["tries"] == 1
+    assert run_notebook(notebook, out, {"steps": 5, "seed": 3}, reuse=False, replace=True)["tries"] == 1
+    assert (tmp_path / "run.before-1" / "tries").is_file()
 
 
-def test_a_raising_cell_fails_with_its_own_error_on_one_line_and_the_next_try_goes_on_in_the_folder(tmp_path):
+def test_a_raising_cell_is_the_cause_and_the_next_try_resumes_in_the_folder(tmp_path):
     cells = METRICS, "raise ValueError('no faces\\nin ' + repr(faces))", "print('unreached')"
     notebook = write_notebook(tmp_path / "n.ipynb", *cells)
     out = tmp_path / "run"
@@ -87,60 +79,52 @@ def test_a_raising_cell_fails_with_its_own_error_on_one_line_and_the_next_try_go
         run_notebook(notebook, out)
     assert "ValueError: no faces in ''" in str(failure.value) and "\n" not in str(failure.value)
     assert not (out / "result.json").exists()
-    told = (out / "error.txt").read_text()
-    assert "no faces" in told and "Traceback" in told and "\x1b" not in told
-    write_notebook(notebook, METRICS)  # mended
+    error = (out / "error.txt").read_text()
+    assert "no faces" in error and "Traceback" in error and "\x1b" not in error
+    write_notebook(notebook, METRICS)  # corrected
     assert run_notebook(notebook, out)["tries"] == 2
     assert not (out / "error.txt").exists()
 
 
-def test_a_killed_kernel_is_told_apart_and_the_copy_does_not_claim_to_be_complete(tmp_path):
+def test_a_killed_kernel_is_the_cause_and_its_cell_is_marked_as_failed(tmp_path):
     killed = "import os, signal; os.write(2, b'last words'); os.kill(os.getpid(), signal.SIGKILL)"
     notebook = write_notebook(tmp_path / "n.ipynb", METRICS, killed, "print('unreached')")
     out = tmp_path / "run"
-    with pytest.raises(NotebookFailed, match="the kernel died in cell 4"):  # after the injected parameters
+    with pytest.raises(NotebookFailed, match="died in cell 4"):  # after the injected parameters
         run_notebook(notebook, out)
     assert not (out / "result.json").exists() and "last words" in (out / "error.txt").read_text()
     statuses = [cell["metadata"]["papermill"]["status"] for cell in read(out / "notebook.ipynb")["cells"]]
     assert statuses == ["completed", "completed", "completed", "failed", "pending"]
-    assert (out / "tries").read_text() == "x"  # a cell that began is not run again
-
-
-def test_a_cell_that_takes_too_long_is_stopped(tmp_path):
-    notebook = write_notebook(tmp_path / "n.ipynb", "import time; time.sleep(60)")
-    with pytest.raises(NotebookFailed, match="CellTimeoutError in cell 3"):
-        run_notebook(notebook, tmp_path / "run", timeout=1)
 
 
 @pytest.mark.parametrize(
-    "parameters, complaint",
+    "parameters, named",
     [
-        ({"stpes": 3}, r"declares no parameter \['stpes'\]; it has \['steps', 'faces', 'seed', 'out_dir'\]"),
-        ({"steps": "3"}, "parameter steps: expected int, found '3' of type str"),
-        ({"faces": Path("x")}, "parameter faces: expected str"),
+        ({"stpes": 3}, ["'stpes'", "'steps'", "'faces'"]),
+        ({"steps": "3"}, ["steps", "int", "'3'"]),
+        ({"faces": Path("x")}, ["faces", "str", "Path"]),
     ],
 )
-def test_a_parameter_that_does_not_fit_is_refused_before_anything_is_written(tmp_path, parameters, complaint):
+def test_a_parameter_that_does_not_fit_is_an_error_before_anything_is_written(tmp_path, parameters, named):
     notebook = write_notebook(tmp_path / "n.ipynb", METRICS)
-    with pytest.raises(ParameterError, match=complaint):
+    with pytest.raises(ParameterError) as error:
         run_notebook(notebook, tmp_path / "run", parameters)
+    assert all(part in str(error.value) for part in named)
     assert not (tmp_path / "run").exists()
 
 
-def test_a_finished_run_of_other_settings_is_kept_from_being_overwritten(tmp_path, no_kernel):
+def test_a_finished_run_with_other_settings_is_never_overwritten(tmp_path, no_kernel):
     notebook, out = write_notebook(tmp_path / "n.ipynb", METRICS), tmp_path / "run"
     run_notebook(notebook, out, {"steps": 1})
     with pytest.raises(FileExistsError, match=r"steps 1 \(now 2\)"):
         run_notebook(notebook, out, {"steps": 2})
     assert run_notebook(notebook, out, {"steps": 2}, replace=True) == {"steps": 2}
     assert read(tmp_path / "run.before-1" / "metrics.json")["steps"] == 1
-    run_notebook(notebook, out, {"steps": 2}, reuse=False, replace=True)
-    assert (tmp_path / "run.before-2").is_dir() and no_kernel.calls == 3
 
 
-def test_an_unfinished_run_of_other_settings_is_set_aside(tmp_path, no_kernel):
+def test_an_unfinished_run_with_other_settings_is_set_aside(tmp_path, no_kernel):
     notebook, out = write_notebook(tmp_path / "n.ipynb", METRICS), tmp_path / "run"
-    no_kernel.errors = [KeyboardInterrupt()]
+    no_kernel.append(KeyboardInterrupt())
     with pytest.raises(KeyboardInterrupt):
         run_notebook(notebook, out, {"steps": 1})
     assert "interrupted" in (out / "error.txt").read_text()
@@ -149,24 +133,27 @@ def test_an_unfinished_run_of_other_settings_is_set_aside(tmp_path, no_kernel):
     assert (tmp_path / "run.before-1" / "checkpoint").exists() and not (out / "checkpoint").exists()
 
 
-def test_a_kernel_that_does_not_start_is_tried_three_times(tmp_path, no_kernel):
-    notebook = write_notebook(tmp_path / "n.ipynb", METRICS)
-    no_kernel.errors = [RuntimeError("Kernel died before replying")] * 2
-    assert run_notebook(notebook, tmp_path / "a")["steps"] == 2
-    no_kernel.errors = [RuntimeError("Kernel died before replying")] * 3
+def test_a_kernel_that_does_not_start_is_the_cause(tmp_path, no_kernel):
+    no_kernel.append(RuntimeError("Kernel died before replying"))
     with pytest.raises(NotebookFailed, match="before the first cell: Kernel died"):
-        run_notebook(notebook, tmp_path / "b")
-    assert no_kernel.calls == 6
+        run_notebook(write_notebook(tmp_path / "n.ipynb", METRICS), tmp_path / "run")
 
 
-def test_each_run_gets_a_socket_path_of_its_own_short_enough_for_the_system():
-    with kernels._kernel_settings() as first, kernels._kernel_settings() as second:
-        paths = [settings["config"]["KernelManager"]["ip"] for settings in (first, second)]
-        assert paths[0] != paths[1] and all(len(path) < 95 for path in paths)
-    assert not Path(paths[0]).parent.exists()
+def test_each_kernel_has_sockets_of_its_own_with_short_paths(tmp_path, monkeypatch):
+    paths = []
+
+    def execute_notebook(*arguments, config, **options):
+        paths.append(Path(config["KernelManager"]["ip"]))
+        assert paths[-1].parent.is_dir()
+
+    monkeypatch.setattr(papermill, "execute_notebook", execute_notebook)
+    for _ in range(2):
+        kernels.execute(tmp_path / "n.ipynb", tmp_path / "copy.ipynb", {})
+    assert paths[0] != paths[1] and all(len(str(path)) < 95 for path in paths)
+    assert not any(path.parent.exists() for path in paths)
 
 
-def test_the_key_follows_code_cells_parameters_and_inputs_but_not_prose_or_place(tmp_path):
+def test_the_key_covers_code_cells_parameters_and_inputs_but_not_the_folder(tmp_path):
     def key(*cells, **values):
         return run_key(write_notebook(tmp_path / "n.ipynb", *cells), values)
 
@@ -181,7 +168,7 @@ def test_the_key_follows_code_cells_parameters_and_inputs_but_not_prose_or_place
     assert len({before, *others}) == 4
 
 
-def test_what_json_lacks_is_written_as_null_and_a_broken_write_leaves_the_old_file(tmp_path):
+def test_json_has_null_for_nan_and_a_failed_write_leaves_the_old_file(tmp_path):
     file = tmp_path / "scores.json"
     write_json(file, {"f1": float("nan"), "per": [1.0, float("inf")]})
     assert read(file) == {"f1": None, "per": [1.0, None]}
@@ -190,23 +177,18 @@ def test_what_json_lacks_is_written_as_null_and_a_broken_write_leaves_the_old_fi
     assert read(file)["per"] == [1.0, None] and list(tmp_path.iterdir()) == [file]
 
 
-def test_an_unknown_notebook_is_named_beside_those_there_are(tmp_path):
-    with pytest.raises(FileNotFoundError, match="no notebook '99_absent'"):
+def test_an_unknown_notebook_is_an_error_that_lists_the_known_ones(tmp_path):
+    with pytest.raises(FileNotFoundError, match="'99_absent'.*'02_train'"):
         notebook_path("99_absent")
     assert notebook_path(write_notebook(tmp_path / "own.ipynb")) == tmp_path / "own.ipynb"
 
 
 @pytest.mark.parametrize("place", ["", "notebooks", "notebooks/course"])
-def test_a_notebook_stands_at_the_checkouts_root_wherever_jupyter_started_it(tmp_path, monkeypatch, place):
+@pytest.mark.parametrize("checkout", [True, False])
+def test_a_notebook_works_at_the_root_of_its_checkout(tmp_path, monkeypatch, place, checkout):
     (tmp_path / "notebooks" / "course").mkdir(parents=True)
-    (tmp_path / "pyproject.toml").touch()
+    if checkout:
+        (tmp_path / "pyproject.toml").touch()
     monkeypatch.chdir(tmp_path / place)
     assert "seed 5" in start_notebook(5)
-    assert Path.cwd() == tmp_path
-
-
-def test_a_folder_that_is_no_checkout_is_not_left(tmp_path, monkeypatch):
-    (tmp_path / "notebooks").mkdir()
-    monkeypatch.chdir(tmp_path / "notebooks")
-    start_notebook(0)
-    assert Path.cwd() == tmp_path / "notebooks"
+    assert Path.cwd() == (tmp_path if checkout else tmp_path / place)

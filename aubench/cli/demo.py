@@ -109,8 +109,8 @@ def train(wanted: dict[Path, dict]) -> None:
     missing = [run for run in runs if not is_done(run)]
     if missing:
         missing.sort(key=lambda run: DEAR_FIRST.index(run.id))
-        with live_table(missing) as tell, connected(len(missing)) as client:
-            states = run_study(missing, client, tell)
+        with live_table(missing) as report, connected(len(missing)) as client:
+            states = run_study(missing, client, report)
         for run in missing:
             if states[run.id] != "done":
                 raise NotebookFailed(f"{run.id}: {why_failed(run)} (more in {run.folder / 'error.txt'})")

@@ -105,25 +105,26 @@ def study(
     """
     if scheduler is not None and slurm is not None:
         raise typer.BadParameter("give --scheduler or --slurm, not both", param_hint="--slurm")
-    from aubench.study.plan import expand, read_study, state_of
-    from aubench.study.status import list_of_runs, live_table, watch_states
+    from aubench.study.plan import expand, read_study, states_of
+    from aubench.study.status import live_table, watch_states
 
     runs = expand(read_study(file), out, only or [])
+    states = states_of(runs)
     if dry_run:
-        typer.echo(list_of_runs(runs))
+        for run in runs:
+            typer.echo(f"{run.index:4d}  {states[run.id]:8s}{run.id}")
         return
     if status:
         watch_states(runs)
         return
-    states = {run.id: state_of(run) for run in runs}
     todo = [run for run in runs if states[run.id] != "done"]
     if todo:
         from aubench.study.grid import render_sets, run_study
         from aubench.study.workers import connected
 
         render_sets(todo)
-        with live_table(runs) as tell, connected(len(todo), workers, scheduler, slurm) as client:
-            states = run_study(runs, client, tell)
+        with live_table(runs) as report, connected(len(todo), workers, scheduler, slurm) as client:
+            states = run_study(runs, client, report)
     _end_of_study(runs, states)
 
 

@@ -3,35 +3,33 @@
 A worker does one run at a time. A resumed study needs nothing from memory: the run folders say what is done.
 """
 
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from threading import Event, Lock
 
-from aubench.study.notebook_runner import NotebookFailed, run_notebook
-from aubench.study.plan import PlannedRun, is_done, state_of
-from aubench.study.run_lock import RunIsHeld, is_held, run_lock
-from aubench.study.workers import free_places, scheduler_lost
+from aubench.study.notebook_runner import (
+    NotebookFailed,
+    effective_parameters,
+    execute_run,
+    run_key,
+    write_error,
+)
+from aubench.study.plan import PlannedRun, is_done, states_of
+from aubench.study.run_lock import PATIENCE, RunIsHeld, is_held, run_lock
+from aubench.study.workers import SchedulerLost, free_places
 
 POLL_EVERY = 0.1  # seconds between checks for finished runs
 REPORT_EVERY = 1.0  # seconds between reports of all states
-REPORTS_WITHOUT_WORKERS = 10  # before the user is told that the study waits for workers
 KERNEL_DIES_WITHIN = 5.0  # seconds after its worker; until then it holds the lock of its run
-_one_run_at_a_time = Lock()  # in a worker process: what native code prints goes to one log
-
-
-def print_note(text: str) -> None:
-    if text:
-        print(text, file=sys.stderr, flush=True)
+_one_run_at_a_time = Lock()  # a worker may have several threads, and papermill keeps state in its module
 
 
 def run_study(
     runs: list[PlannedRun],
     client,
-    report: Callable[[dict[str, str]], None] = lambda states: None,
+    report: Callable[[dict[str, str], str], None] = lambda states, note: None,
     stop: Event | None = None,
-    note: Callable[[str], None] = print_note,
 ) -> dict[str, str]:
     """Do the runs that are not done yet.
 
@@ -41,9 +39,9 @@ def run_study(
 
     Args:
         client: distributed.Client, see `workers.connected`.
-        report: called with {id: state} about once a second and at the end.
+        report: called about once a second and at the end with {id: state} and a note, such as "waiting for
+            workers", or "".
         stop: set it to cancel the runs that have not started; those in progress end with their workers.
-        note: called with a sentence while there are no workers, and with "" once there are some.
 
     Returns:
         {id: state} of all runs; the cause of "failed" is in the run's error.txt.
@@ -58,26 +56,21 @@ def run_study(
     waiting = sorted((run for run in runs if not is_done(run)), key=lambda run: seeds.index(run.seed))
     started: dict = {}  # future: run
     completed = as_completed(loop=client.loop)
-    places, resources, idle_reports, next_report = 0, {}, 0, 0.0
+    places, resources, next_report = 0, {}, 0.0
     while (waiting or started) and not (stop is not None and stop.is_set()):
         for future in completed.next_batch(block=False):
             run = started.pop(future)
             if future.status in ("cancelled", "lost"):  # not by us: the scheduler is gone
-                raise scheduler_lost(address)
+                raise SchedulerLost(address)
             if future.status == "error":
-                held = not _write_error(run, f"the worker was lost: {future.exception()}", KERNEL_DIES_WITHIN)
+                held = not fail_lost_run(run, f"the worker failed: {future.exception()}", KERNEL_DIES_WITHIN)
             else:
                 held = future.result() == "held"
             if held:
                 waiting.insert(0, run)
         if time.monotonic() > next_report:
             places, resources = free_places(client, address)
-            if places and idle_reports >= REPORTS_WITHOUT_WORKERS:
-                note("")
-            idle_reports = 0 if places else idle_reports + 1
-            if idle_reports == REPORTS_WITHOUT_WORKERS:
-                note(f"waiting for workers at {address}")
-            report({run.id: state_of(run) for run in runs})
+            report(states_of(runs), "" if places else f"waiting for workers at {address}")
             next_report = time.monotonic() + REPORT_EVERY
         # One run per place: when a worker dies, dask counts that against every run submitted to it.
         while len(started) < places and (run := _next_free(waiting)):
@@ -90,8 +83,8 @@ def run_study(
             completed.add(future)
         time.sleep(POLL_EVERY)
     client.cancel(list(started))
-    states = {run.id: state_of(run) for run in runs}
-    report(states)
+    states = states_of(runs)
+    report(states, "")
     return states
 
 
@@ -100,7 +93,7 @@ def _next_free(waiting: list[PlannedRun]) -> PlannedRun | None:
 
 
 def do_run(run: PlannedRun, began: float, started_in: str) -> str:
-    """Do one run in this process, as a worker does or `aulib run-one`.
+    """Do one run in this process, as a worker does or `aulib run-one`; a failure is written to error.txt.
 
     Args:
         began: start of the driver (seconds since 1970); a run that failed later, under another driver, is not
@@ -109,43 +102,45 @@ def do_run(run: PlannedRun, began: float, started_in: str) -> str:
 
     Returns:
         "done", "failed" or "held" (another process is busy with it).
+
+    Raises:
+        NotebookFailed: this process works in another folder, where the run's files would not be found.
     """
-    with _one_run_at_a_time:
-        try:
-            if Path.cwd() != Path(started_in):
-                raise NotebookFailed(
-                    f"the worker works in {Path.cwd()}, the study was started in {started_in}: "
-                    "start workers there"
-                )
-            run_notebook(
-                run.notebook,
-                run.folder,
-                run.parameters,
-                replace=True,
-                progress=False,
-                expected_key=run.key,
-                failed_since=began,
-            )
-        except RunIsHeld:
-            return "held"
-        except NotebookFailed as failure:
-            if not (run.folder / "error.txt").is_file():
-                _write_error(run, str(failure))
-            return "failed"
-        except Exception as error:  # one failing run does not stop the others
-            _write_error(run, f"{type(error).__name__}: {error}")
-            return "failed"
-    return "done"
+    if Path.cwd() != Path(started_in):
+        raise NotebookFailed(f"it runs in {Path.cwd()}, the study in {started_in}: start workers there")
+    try:
+        with _one_run_at_a_time, run_lock(run.folder) as lock:
+            error = run.folder / "error.txt"
+            if is_done(run):
+                return "done"
+            if error.is_file() and error.stat().st_mtime > began:
+                return "failed"
+            return _do_locked(run, lock)
+    except RunIsHeld:
+        return "held"
 
 
-def _write_error(run: PlannedRun, cause: str, patience: float = 2.0) -> bool:
+def _do_locked(run: PlannedRun, lock: int) -> str:
+    try:
+        values = effective_parameters(run.notebook, run.parameters, run.folder)
+        if run_key(run.notebook, values) == run.key:
+            execute_run(run.notebook, run.folder, values, run.key, lock)
+            return "done"
+        cause = "notebook, library or inputs changed since the run was planned: plan it again"
+    except NotebookFailed:  # error.txt is written
+        return "failed"
+    except Exception as error:
+        cause = f"{type(error).__name__}: {error}"
+    write_error(run.folder, run.notebook, cause)
+    return "failed"
+
+
+def fail_lost_run(run: PlannedRun, cause: str, patience: float = PATIENCE) -> bool:
     """Write error.txt unless the run is done after all; False if another process is busy with it."""
     try:
         with run_lock(run.folder, patience):
             if not is_done(run):
-                run.folder.mkdir(parents=True, exist_ok=True)
-                line = f"{run.notebook.name}: {' '.join(cause.split())}\n"
-                (run.folder / "error.txt").write_text(line, encoding="utf-8")
+                write_error(run.folder, run.notebook, cause)
     except RunIsHeld:
         return False
     return True

@@ -21,9 +21,11 @@ from aubench.study.parameters import ParameterError, declared_parameters, fittin
 from aubench.study.run_lock import run_lock
 from aulib.files import code_version, write_json
 from aulib.methods import METHODS, PRESETS, SUPERVISORS, check_alignment
+from aulib.protocols import PROTOCOLS, find_fold, split_name
 
 RECORDED_LIBRARIES = "torch torchvision timm lightning-fabric numpy pandas anny warp-lang papermill ipykernel"
 PACKAGE = Path(__file__).parents[1]
+MANIFESTS = ("manifest.csv", "manifest.parquet")
 TABLES = {"method": METHODS, "preset": PRESETS, "supervisors": SUPERVISORS}  # what a parameter may name
 
 
@@ -49,14 +51,10 @@ def run_notebook(
     notebook: str | Path,
     out_dir: str | Path,
     parameters: dict[str, Any] | None = None,
-    kernel_name: str = "python3",
     *,
     reuse: bool = True,
     replace: bool = False,
-    timeout: float | None = None,
     progress: bool = True,
-    expected_key: str | None = None,
-    failed_since: float | None = None,
 ) -> dict:
     """Execute `notebook` into `out_dir`/notebook.ipynb and return the metrics it wrote.
 
@@ -69,10 +67,7 @@ def run_notebook(
         parameters: overrides of the parameters cell; `out_dir` is set if the notebook declares it.
         reuse: return the metrics of a finished run with the same notebook, parameters, inputs and code.
         replace: rename a finished run with other settings instead of raising FileExistsError.
-        timeout: seconds a single cell may take; None for no limit.
         progress: show a bar of cells with the last line printed, if stderr is a terminal.
-        failed_since: seconds since 1970; a run that failed later, under any driver, is not tried again.
-        expected_key: `run_key` when the run was planned; None accepts the present one.
 
     Returns:
         the contents of `metrics.json`; empty if the notebook writes none.
@@ -80,69 +75,67 @@ def run_notebook(
     Raises:
         ParameterError: unknown parameter or wrong type, before anything is written.
         FileExistsError: `out_dir` holds a finished run with other settings and `replace` is off.
-        NotebookFailed: a cell raised or timed out, the kernel died or did not start, or notebook, library or
-            inputs changed since `expected_key` was computed.
+        NotebookFailed: a cell raised, or the kernel died or did not start.
         RunIsHeld: another process is busy with the folder.
     """
-    from aubench.study.kernels import execute, true_cause  # papermill, which planning does without
-
     notebook, out_dir = notebook_path(notebook), Path(out_dir)
     values = effective_parameters(notebook, parameters or {}, out_dir)
     key = run_key(notebook, values)
-    if reuse and _read(out_dir / "result.json").get("key") == key:
-        return _read(out_dir / "metrics.json")
     with run_lock(out_dir) as lock:
-        if (
-            reuse and _read(out_dir / "result.json").get("key") == key
-        ):  # finished by the process we waited for
+        finished = _read(out_dir / "result.json").get("key")
+        if finished == key and reuse:
             return _read(out_dir / "metrics.json")
-        error = out_dir / "error.txt"
-        if failed_since is not None and error.is_file() and error.stat().st_mtime > failed_since:
-            raise NotebookFailed(error.read_text(encoding="utf-8").partition("\n")[0])
-        if expected_key not in (key, None):
-            changed = "notebook, library or inputs were edited since the run was planned; plan it again"
-            out_dir.mkdir(parents=True, exist_ok=True)
-            raise _failed(out_dir, notebook, changed, "")
-        _make_room(out_dir, key, values, replace)
-        write_json(out_dir / "params.json", _record(notebook, values, key))
-        start = time.monotonic()
-        try:
-            copy = out_dir / "notebook.ipynb"
-            execute(notebook, copy, values, kernel_name, timeout, progress, kept_open=(lock,))
-        except BaseException as error:
-            failure = _failed(out_dir, notebook, *true_cause(error, out_dir / "notebook.ipynb"))
-            if not isinstance(error, Exception):  # an interrupt stays one
-                raise
-            raise failure from error
-        seconds = round(time.monotonic() - start, 2)
-        record = _read(out_dir / "params.json") | {"data_versions": data_versions(values)}  # rendered by now
-        write_json(out_dir / "params.json", record)
-        finish = {"key": key, "notebook": notebook.name, "notebook_seconds": seconds}
-        write_json(out_dir / "result.json", _read(out_dir / "result.json") | finish)
-        (out_dir / "error.txt").unlink(missing_ok=True)  # written by a driver that believed this run lost
-        return _read(out_dir / "metrics.json")
+        if finished and not replace:
+            found = "the same settings" if finished == key else _what_differs(out_dir, values)
+            raise FileExistsError(
+                f"{out_dir} holds a finished run with {found or 'other code or inputs'}; "
+                "choose another folder or replace it"
+            )
+        execute_run(notebook, out_dir, values, key, lock, progress)
+    return _read(out_dir / "metrics.json")
 
 
-def _make_room(out_dir: Path, key: str, values: dict, replace: bool) -> None:
-    """Keep an unfinished run of the same values in `out_dir`; rename any other run."""
-    result = _read(out_dir / "result.json")
-    if "key" in result and not replace:
-        found = "the same settings" if result["key"] == key else _what_differs(out_dir, values)
-        raise FileExistsError(
-            f"{out_dir} holds a finished run with {found}; choose another folder or replace it"
-        )
-    if "key" in result or _what_differs(out_dir, values, unfinished=True):
+def execute_run(
+    notebook: Path, out_dir: Path, values: dict[str, Any], key: str, lock: int, progress: bool = False
+) -> None:
+    """Execute the notebook in a folder that the caller has locked; resume or set aside what is there.
+
+    Args:
+        values: from `effective_parameters`.  key: from `run_key`.  lock: from `run_lock`.
+
+    Raises:
+        NotebookFailed: see `run_notebook`; error.txt is written.
+    """
+    from aubench.study.kernels import cause_of, execute  # papermill, which planning does without
+
+    if (out_dir / "result.json").is_file() or _what_differs(out_dir, values):
         _set_aside(out_dir)
     out_dir.mkdir(parents=True, exist_ok=True)
     for stale in ("notebook.ipynb", "error.txt", "metrics.json", "kernel.log"):
         (out_dir / stale).unlink(missing_ok=True)
+    record = _record(notebook, values, key)
+    write_json(out_dir / "params.json", record)
+    copy, start = out_dir / "notebook.ipynb", time.monotonic()
+    try:
+        execute(notebook, copy, values, progress, lock)
+    except BaseException as error:
+        failure = write_error(out_dir, notebook, *cause_of(error, copy))
+        if not isinstance(error, Exception):  # an interrupt stays one
+            raise
+        raise failure from error
+    seconds = round(time.monotonic() - start, 2)
+    write_json(out_dir / "params.json", record | {"data_versions": data_versions(values)})  # rendered by now
+    finish = {"key": key, "notebook": notebook.name, "notebook_seconds": seconds}
+    write_json(out_dir / "result.json", finish)
+    (out_dir / "error.txt").unlink(missing_ok=True)  # written by a driver that believed this run lost
 
 
-def _failed(out_dir: Path, notebook: Path, cause: str, detail: str) -> NotebookFailed:
+def write_error(out_dir: Path, notebook: Path, cause: str, detail: str = "") -> NotebookFailed:
     """Write the cause to error.txt and return the error to raise."""
-    text = f"{notebook.name}: {cause}\n\n{detail}".rstrip()
-    (out_dir / "error.txt").write_text(text + "\n", encoding="utf-8")
-    return NotebookFailed(f"{notebook.name}: {cause} (more in {out_dir / 'error.txt'})")
+    out_dir.mkdir(parents=True, exist_ok=True)
+    first_line = f"{notebook.name}: {' '.join(cause.split())}"
+    (out_dir / "error.txt").write_text(f"{first_line}\n\n{detail}".rstrip() + "\n", encoding="utf-8")
+    return NotebookFailed(f"{first_line} (more in {out_dir / 'error.txt'})")
 
 
 def start_notebook(seed: int) -> str:
@@ -182,36 +175,28 @@ def effective_parameters(notebook: Path, overrides: dict[str, Any], out_dir: Pat
     values = {n: fitting(p, overrides[n]) if n in overrides else p.default for n, p in declared.items()}
     if any("train_run" in cell for cell in code_cells(notebook)):
         _check_names(values)
-        _check_protocol(values.get("protocol", ""))
     return values
 
 
 def _check_names(values: dict[str, Any]) -> None:
-    """Check names against the library's tables before any kernel starts."""
+    """Check the names in `train_run`'s arguments before a kernel starts."""
     for name, known in TABLES.items():
         given = values.get(name, [])
         for one in [given] if isinstance(given, str) else given:
             if one not in known:
                 raise ParameterError(f"parameter {name}: unknown {one!r}; choose from {list(known)}")
+    protocol = values.get("protocol")
     try:
         if {"alignment", "negatives"} <= values.keys():
             check_alignment(values["alignment"], values["negatives"])
         if values.get("weights"):
-            from aulib.objective import check_weights
+            from aulib.objective import check_weights  # imports torch
 
             check_weights(values["weights"])
+        if protocol and protocol not in PROTOCOLS:
+            find_fold(protocol)
     except (KeyError, ValueError) as error:
         raise ParameterError(error.args[0]) from None
-
-
-def _check_protocol(name: str) -> None:
-    from aulib.protocols import PROTOCOLS, find_fold
-
-    try:
-        if name and name not in PROTOCOLS:
-            find_fold(name)
-    except ValueError as error:
-        raise ParameterError(f"parameter protocol: {error}") from None
 
 
 def code_cells(notebook: Path) -> list[str]:
@@ -232,67 +217,60 @@ def run_key(notebook: Path, values: dict[str, Any], library: str | None = None) 
     shaping = {name: value for name, value in values.items() if name != "out_dir"}
     digest = hashlib.sha256(json.dumps([code_cells(notebook), shaping], sort_keys=True).encode())
     digest.update((library or code_version()).encode())
-    for text in _texts(shaping):
-        if text.startswith("synthetic:"):
-            digest.update(_rendered_folder(text).name.encode())
-        elif text:
-            for name in ("manifest.csv", "manifest.parquet", "result.json"):
-                digest.update(_hash_of_file(_folder(text) / name).encode())
+    for name, folder in _folders(shaping).items():
+        if name.startswith("synthetic:"):
+            digest.update(folder.name.encode())
+        else:
+            for file in (*MANIFESTS, "result.json"):
+                digest.update(_hash_of_file(folder / file).encode())
     return digest.hexdigest()[:16]
 
 
 def data_versions(values: dict[str, Any]) -> dict[str, str]:
     """Version of each dataset among the values: a hash as in `DatasetFolder.version`."""
-    versions = {}
-    for text in _texts(values):
-        folder = _rendered_folder(text) if text.startswith("synthetic:") else _folder(text)
-        found = [_hash_of_file(folder / name) for name in ("manifest.csv", "manifest.parquet")]
-        if text and any(found):
-            versions[text] = "".join(found)[:12]
-    return versions
+    found = {
+        name: "".join(_hash_of_file(folder / file) for file in MANIFESTS)[:12]
+        for name, folder in _folders(values).items()
+    }
+    return {name: version for name, version in found.items() if version}
 
 
-def _texts(values: dict[str, Any]) -> list[str]:
-    several = [value if isinstance(value, list) else [value] for value in values.values()]
-    return [one for value in several for one in value if isinstance(one, str)]
+def _folders(values: dict[str, Any]) -> dict[str, Path]:
+    """The folder that each text among the values would name: `data/bp4d` of `data/bp4d#bp4d-3fold/part1`."""
+    lists = [value if isinstance(value, list) else [value] for value in values.values()]
+    folders = {}
+    for name in (one for several in lists for one in several if isinstance(one, str) and one):
+        if name.startswith("synthetic:"):
+            from aufaces.sets import folder_of  # imports the renderer
 
-
-def _folder(name: str) -> Path:
-    """The dataset folder in `data/bp4d` and in `data/bp4d#bp4d-3fold/part1`."""
-    from aulib.protocols import split_name
-
-    return Path(name) if "#" not in name or Path(name).is_dir() else Path(split_name(name)[0])
-
-
-def _rendered_folder(name: str) -> Path:
-    from aufaces.sets import folder_of
-
-    return folder_of(name)
+            folders[name] = folder_of(name)
+        else:
+            folders[name] = Path(name if os.path.isdir(name) else split_name(name)[0])
+    return folders
 
 
 def _hash_of_file(path: Path) -> str:
-    """Hash of the bytes, computed again only when the file changed; "" if there is no file."""
-    try:
-        about = path.stat()
-    except (OSError, ValueError):  # no such file, or not a path
+    """Hash of the bytes, computed again only when the file changed; "" if there is no such file."""
+    if not os.path.isfile(path):
         return ""
-    return _hash_of_bytes(str(path.absolute()), about.st_mtime_ns, about.st_size)
+    about = path.stat()
+    return _hash_of_bytes(path.absolute(), about.st_mtime_ns, about.st_size)
 
 
 @lru_cache(maxsize=256)
-def _hash_of_bytes(path: str, *_stamp: int) -> str:
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+def _hash_of_bytes(path: Path, *_stamp: int) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _what_differs(out_dir: Path, values: dict, unfinished: bool = False) -> str:
-    """How the run in `out_dir` differs; an unfinished one may resume after the code was corrected."""
-    before = _read(out_dir / "params.json").get("parameters")
-    if before is None:
-        return "" if unfinished else "unknown parameters"
+def _what_differs(out_dir: Path, values: dict) -> str:
+    """The parameters in which a run in `out_dir` differs from `values`; "" if none do or there is no run."""
+    before = _read(out_dir / "params.json").get("parameters", values)
     names = sorted((before.keys() | values.keys()) - {"out_dir"})
-    names = [name for name in names if before.get(name) != values.get(name)]
-    changes = ", ".join(f"{name} {before.get(name)!r} (now {values.get(name)!r})" for name in names)
-    return changes or ("" if unfinished else "other code or inputs")
+    return ", ".join(
+        f"{name} {before.get(name)!r} (now {values.get(name)!r})"
+        for name in names
+        if before.get(name) != values.get(name)
+    )
 
 
 def _set_aside(out_dir: Path) -> None:
@@ -308,17 +286,17 @@ def _set_aside(out_dir: Path) -> None:
 
 
 def _record(notebook: Path, values: dict, key: str) -> dict:
-    versions = {"python": sys.version.split()[0], "aulib": aulib.__version__}
-    for library in RECORDED_LIBRARIES.split():
-        try:
-            versions[library] = metadata.version(library)
-        except metadata.PackageNotFoundError:
-            versions[library] = None
-    seeds = {name: value for name, value in values.items() if name == "seed" or name.endswith("_seed")}
-    about = {"notebook": notebook.name, "parameters": values, "seeds": seeds, "versions": versions}
-    about["data_versions"] = data_versions(values)
-    started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    return about | {"code": commit_of_library(), "key": key, "started": started}
+    """What params.json holds while a notebook runs."""
+    return {
+        "notebook": notebook.name,
+        "parameters": values,
+        "seeds": {name: value for name, value in values.items() if name == "seed" or name.endswith("_seed")},
+        "versions": {"python": sys.version.split()[0], "aulib": aulib.__version__}
+        | {library: metadata.version(library) for library in RECORDED_LIBRARIES.split()},
+        "code": commit_of_library(),
+        "key": key,
+        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
 
 
 def commit_of_library() -> dict | None:

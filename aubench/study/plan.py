@@ -18,19 +18,22 @@ import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from itertools import product
 from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from yaml.constructor import ConstructorError
 
 from aubench.report.fold_scores import folds_of
 from aubench.study.folds import parameters_in_fold
 from aubench.study.notebook_runner import effective_parameters, notebook_path, run_key
-from aubench.study.parameters import ParameterError, declared_parameters
+from aubench.study.parameters import ParameterError
 from aubench.study.run_lock import is_held
 from aulib.files import code_version
+from aulib.protocols import PROTOCOLS
 
 STATES = ("done", "running", "failed", "missing")
 
@@ -103,32 +106,34 @@ def read_study(file: str | Path) -> Study:
 
     Raises:
         FileNotFoundError: no such file.
-        StudyError: an unknown, missing or repeated key, a wrong type, or a parameter that the notebook does
-            not declare.
+        StudyError: an unknown, missing or repeated key, a wrong type, or parameters that the notebook cannot
+            take.
     """
     file = Path(file)
     content = _read_yaml(file)
     try:
         read = _StudyFile.model_validate(content)
+        if bool(read.variants) == bool(read.grid):
+            raise StudyError(f"give either 'variants' or 'grid', found {'both' if read.grid else 'neither'}")
+        variants = _combinations(read.grid) if read.grid else read.variants
+        beside = file.parent / read.notebook
+        notebook = notebook_path(beside if beside.is_file() else read.notebook)
+        fold = folds_of(read.folds)[0] if read.folds else ""
+        study = Study(
+            file=file,
+            question=read.question,
+            notebook=notebook,
+            fixed=read.fixed,
+            variants={name: values or {} for name, values in variants.items()},
+            seeds=read.seeds,
+            folds=read.folds,
+        )
     except ValidationError as error:
         raise StudyError(f"{file}: {_first_problem(error)}") from None
-    if bool(read.variants) == bool(read.grid):
-        raise StudyError(
-            f"{file}: give either 'variants' or 'grid', found {'both' if read.grid else 'neither'}"
-        )
-    variants = (
-        _combinations(read.grid, file)
-        if read.grid
-        else {name: values or {} for name, values in read.variants.items()}
-    )
-    beside = file.parent / read.notebook
-    try:
-        notebook = notebook_path(beside if beside.is_file() else read.notebook)
-    except FileNotFoundError as error:
-        raise StudyError(f"{file}: notebook: {error}") from None
-    study = Study(file, read.question, notebook, read.fixed, variants, read.seeds, read.folds)
-    _check_parameters(study)
-    _check_folds(study)
+    except (FileNotFoundError, ValueError) as error:
+        raise StudyError(f"{file}: {error}") from None
+    for name in study.variants:
+        _parameters(study, name, study.seeds[0], fold)
     return study
 
 
@@ -137,16 +142,11 @@ def _first_problem(error: ValidationError) -> str:
     problem = next((one for one in problems if one["type"] == "extra_forbidden"), problems[0])
     key = ": ".join(str(part) for part in problem["loc"])
     match problem["type"]:
-        case "model_type":
-            return f"expected the keys {list(_StudyFile.model_fields)}, found {problem['input']!r}"
-        case "extra_forbidden":
-            return f"unknown key {key!r}; choose from {list(_StudyFile.model_fields)}"
-        case "string_pattern_mismatch":
-            return f"variants: {problem['input']!r} is not a name; use letters, digits and . _ + -"
+        case "model_type" | "extra_forbidden":
+            return f"expected the keys {list(_StudyFile.model_fields)}, found {key or problem['input']!r}"
         case "missing":
             return f"key {key!r} is missing"
-        case _:
-            return f"{key}: {problem['msg'].removeprefix('Value error, ')}, found {problem['input']!r}"
+    return f"{key}: {problem['msg']}, found {problem['input']!r}"
 
 
 def expand(study: Study, out: str | Path | None = None, only: Iterable[str] = ()) -> list[PlannedRun]:
@@ -157,32 +157,52 @@ def expand(study: Study, out: str | Path | None = None, only: Iterable[str] = ()
         only: names of variants; empty for all.
 
     Raises:
-        StudyError: an unknown name in `only`, a value that does not fit its parameter, or two equal variants.
+        StudyError: an unknown name in `only`, or two variants with equal parameters.
     """
     if unknown := sorted(set(only) - study.variants.keys()):
         raise StudyError(f"{study.file}: no variant {unknown}; there are {list(study.variants)}")
     root = Path(out) if out is not None else Path("results", study.name)
-    runs: list[PlannedRun] = []
+    runs: dict[str, PlannedRun] = {}  # by key
     library = code_version()
     folds = folds_of(study.folds) if study.folds else [""]
     for index, (name, seed, fold) in enumerate(product(study.variants, study.seeds, folds)):
         if only and name not in only:
             continue
-        given = study.fixed | study.variants[name] | {"seed": seed}
+        given, values = _parameters(study, name, seed, fold)
+        key = run_key(study.notebook, values, library)
+        if twin := runs.get(key):
+            raise StudyError(f"{study.file}: variants {twin.variant!r} and {name!r} are the same run")
+        run_id = f"{name}-seed{seed}{f'.{fold}' if fold else ''}-{key[:8]}"
+        runs[key] = PlannedRun(index, run_id, name, seed, study.notebook, given, root / run_id, key, fold)
+    return list(runs.values())
+
+
+def _parameters(study: Study, variant: str, seed: int, fold: str) -> tuple[dict, dict]:
+    """Parameters of one run: those that the study sets, and all that the notebook declares."""
+    given = study.fixed | study.variants[variant]
+    try:
+        if own := sorted(given.keys() & {"seed", "out_dir"}):
+            raise ParameterError(f"{own} are set by the study itself")
         if fold:
             given = parameters_in_fold(given, study.folds, fold)
-        try:
-            key = run_key(study.notebook, effective_parameters(study.notebook, given, root), library)
-        except ParameterError as error:
-            raise StudyError(f"{study.file}: variant {name!r}: {error}") from None
-        run_id = f"{name}-seed{seed}{f'.{fold}' if fold else ''}-{key[:8]}"
-        runs.append(PlannedRun(index, run_id, name, seed, study.notebook, given, root / run_id, key, fold))
-    _refuse_twins(study, runs)
-    return runs
+        given = given | {"seed": seed}
+        values = effective_parameters(study.notebook, given, Path())
+        if (protocol := str(values.get("protocol"))) in PROTOCOLS:
+            raise ParameterError(
+                f"protocol {protocol!r} trains all folds in one run; "
+                f"write `folds: {protocol}` next to the seeds, or name one fold"
+            )
+        return given, values
+    except ValueError as error:
+        raise StudyError(f"{study.file}: variant {variant!r}: {error}") from None
 
 
-def state_of(run: PlannedRun) -> str:
-    """One of STATES, read from the run's folder. An interrupted run is missing; it resumes when started."""
+def states_of(runs: list[PlannedRun]) -> dict[str, str]:
+    """{id: one of STATES}, read from the run folders. An interrupted run is missing; it can resume."""
+    return {run.id: _state_of(run) for run in runs}
+
+
+def _state_of(run: PlannedRun) -> str:
     if is_done(run):
         return "done"
     if (run.folder / "error.txt").is_file():  # a runner removes it first; `is_held` of an observer locks too
@@ -197,6 +217,18 @@ def is_done(run: PlannedRun) -> bool:
         return False
 
 
+def metrics_of(run: PlannedRun) -> dict:
+    """Contents of the run's metrics.json; empty if it is not done or wrote none."""
+    return _metrics(run.folder.absolute()) if is_done(run) else {}
+
+
+@cache
+def _metrics(folder: Path) -> dict:
+    """Cached: a finished run does not change."""
+    file = folder / "metrics.json"
+    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+
+
 def why_failed(run: PlannedRun) -> str:
     """First line of the run's error.txt; "" if there is none."""
     try:
@@ -205,95 +237,33 @@ def why_failed(run: PlannedRun) -> str:
         return ""
 
 
-def collect(runs: list[PlannedRun]) -> dict[str, dict]:
-    """{id: contents of metrics.json} of the finished runs, in the order of `runs`."""
-    metrics = {}
-    for run in runs:
-        if is_done(run):
-            file = run.folder / "metrics.json"
-            metrics[run.id] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-    return metrics
-
-
-class _OnceEach(yaml.SafeLoader):
+class _NoRepeatedKeys(yaml.SafeLoader):
     """YAML keeps the last of two equal keys without a warning; here they are an error."""
 
     def construct_mapping(self, node, deep=False):
-        seen = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if isinstance(key, str) and key in seen:
-                raise StudyError(f"{self.name}, line {key_node.start_mark.line + 1}: {key!r} is given twice")
-            seen.add(key if isinstance(key, str) else id(key))
+        keys = [key for key, _ in node.value]
+        for number, key in enumerate(keys):
+            if key.value in [earlier.value for earlier in keys[:number]]:
+                raise ConstructorError(None, None, f"{key.value!r} is given twice", key.start_mark)
         return super().construct_mapping(node, deep)
 
 
 def _read_yaml(file: Path) -> Any:
-    with open(file, encoding="utf-8") as text:
-        loader = _OnceEach(text)
-        loader.name = str(file)
-        try:
-            return loader.get_single_data()
-        except yaml.YAMLError as error:
-            raise StudyError(f"{file}: not valid YAML: {' '.join(str(error).split())}") from None
-        finally:
-            loader.dispose()
+    try:
+        with open(file, encoding="utf-8") as text:
+            return yaml.load(text, Loader=_NoRepeatedKeys)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise StudyError(f"{file}: not valid YAML: {' '.join(str(error).split())}") from None
 
 
-def _combinations(grid: dict, file: Path) -> dict[str, dict]:
+def _combinations(grid: dict[str, list]) -> dict[str, dict]:
     """Every combination, named after its values: method "full" with 200 steps is "full-steps200"."""
     variants: dict[str, dict] = {}
     for values in product(*grid.values()):
-        pairs = zip(grid, values, strict=True)
-        words = [str(value) if isinstance(value, str) and value else f"{key}{value}" for key, value in pairs]
+        combination = dict(zip(grid, values, strict=True))
+        words = [str(v) if isinstance(v, str) and v else f"{key}{v}" for key, v in combination.items()]
         name = "-".join(re.sub(r"[^\w.+-]+", "_", word).strip("_.") for word in words)
         if name in variants:
-            raise StudyError(f"{file}: grid: two combinations would both be named {name!r}")
-        variants[name] = dict(zip(grid, values, strict=True))
+            raise StudyError(f"grid: two combinations would both be named {name!r}")
+        variants[name] = combination
     return variants
-
-
-def _check_parameters(study: Study) -> None:
-    declared = declared_parameters(study.notebook)
-    places = {"fixed": study.fixed} | {f"variant {name!r}": v for name, v in study.variants.items()}
-    for place, values in places.items():
-        for name in values:
-            if name in ("seed", "out_dir"):
-                raise StudyError(f"{study.file}: {place}: {name!r} is set by the study itself")
-            if name not in declared:
-                raise StudyError(
-                    f"{study.file}: {place}: {study.notebook.name} declares no parameter {name!r}; "
-                    f"it has {list(declared)}"
-                )
-    if "seed" not in declared:
-        raise StudyError(f"{study.file}: notebook: {study.notebook.name} declares no parameter 'seed'")
-
-
-def _check_folds(study: Study) -> None:
-    """The protocol must exist, and every variant needs a source and a target that can take a fold."""
-    if not study.folds:
-        for name, values in study.variants.items():
-            protocol = (study.fixed | values).get("protocol", "")
-            if protocol and "/" not in str(protocol):
-                raise StudyError(
-                    f"{study.file}: variant {name!r}: protocol {protocol!r} trains all folds in one run; "
-                    f"write `folds: {protocol}` next to the seeds, or name one fold"
-                )
-        return
-    try:
-        fold = folds_of(study.folds)[0]
-    except ValueError as error:
-        raise StudyError(f"{study.file}: folds: {error}") from None
-    for name, values in study.variants.items():
-        try:
-            parameters_in_fold(study.fixed | values, study.folds, fold)
-        except ValueError as error:
-            raise StudyError(f"{study.file}: variant {name!r}: {error}") from None
-
-
-def _refuse_twins(study: Study, runs: list[PlannedRun]) -> None:
-    first: dict[str, PlannedRun] = {}
-    for run in runs:
-        twin = first.setdefault(run.key, run)
-        if twin is not run:
-            raise StudyError(f"{study.file}: variants {twin.variant!r} and {run.variant!r} are the same run")

@@ -26,9 +26,8 @@ WORKER_DEATHS = 10  # a run is given up after this many; the death of its kernel
 class SchedulerLost(ConnectionError):
     """The scheduler is gone, and the states of its runs with it; the run folders keep what was done."""
 
-
-def scheduler_lost(address: str) -> SchedulerLost:
-    return SchedulerLost(f"lost the scheduler at {address}; start the study again, finished runs are kept")
+    def __init__(self, address: str):
+        super().__init__(f"lost the scheduler at {address}; start the study again, finished runs are kept")
 
 
 def free_places(client, address: str) -> tuple[int, dict[str, int]]:
@@ -38,11 +37,11 @@ def free_places(client, address: str) -> tuple[int, dict[str, int]]:
         SchedulerLost: the scheduler does not answer.
     """
     if client.status != "running":
-        raise scheduler_lost(address)
+        raise SchedulerLost(address)
     try:
         workers = client.scheduler_info(n_workers=-1).get("workers", {}).values()
     except (OSError, RuntimeError, CancelledError):  # the connection closes while it is used
-        raise scheduler_lost(address) from None
+        raise SchedulerLost(address) from None
     gpus = int(sum(worker["resources"].get("GPU", 0) for worker in workers))
     return (gpus, {"GPU": 1}) if gpus else (sum(worker["nthreads"] for worker in workers), {})
 
@@ -59,8 +58,8 @@ def connected(
 
     Args:
         most: number of runs to do; more workers would be idle.
-        workers: size of a local cluster; if not given, one for each GPU, else one for each core. The cores
-            are divided evenly, one thread a run if there are as many workers as cores.
+        workers: size of a local cluster; one for each GPU, else one for each core, if not given; at most one
+            for each GPU. The cores are divided evenly among them.
         scheduler: address of a standing cluster, "tcp://host:8786"; its workers should have one thread each.
         slurm: YAML file with `jobs` (how many) and arguments of dask_jobqueue.SLURMCluster.
         gpus: names of this machine's devices; found by `visible_gpus` if not given.
@@ -94,18 +93,15 @@ def _local_cluster(most: int, workers: int | None, gpus: list[str] | None):
     )
     gpus = visible_gpus() if gpus is None else gpus
     cores = number_of_cores()
-    number_of_workers = max(1, min(workers or len(gpus) or cores, most))
+    number_of_workers = max(1, min(workers or len(gpus) or cores, len(gpus) or most, most))
     threads = str(max(1, cores // number_of_workers))
-    shared = {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads}
     options = {"nthreads": 1, "memory_limit": 0, "silence_logs": logging.CRITICAL, "dashboard": False}
-    options["preload"] = [IGNORE_INTERRUPTS]
     specs = {}
     for number in range(number_of_workers):
-        env, offers = dict(shared), {}
-        if gpus:
-            offers = {"GPU": 1} if number < len(gpus) else {}
-            env["CUDA_VISIBLE_DEVICES"] = gpus[number] if number < len(gpus) else ""
-        specs[number] = {"cls": Nanny, "options": options | {"env": env, "resources": offers}}
+        env = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), threads)
+        env |= {"CUDA_VISIBLE_DEVICES": gpus[number]} if gpus else {}
+        own = {"env": env, "resources": {"GPU": 1} if gpus else {}, "preload": [IGNORE_INTERRUPTS]}
+        specs[number] = {"cls": Nanny, "options": options | own}
     here = {"host": "127.0.0.1", "port": 0, "dashboard": False, "dashboard_address": "127.0.0.1:0"}
     scheduler = {"cls": Scheduler, "options": here}
     return SpecCluster(workers=specs, scheduler=scheduler, silence_logs=logging.CRITICAL)
