@@ -15,9 +15,9 @@ from aubench.inspection.attention_study import (
     curve_areas,
     curve_table,
     explain,
+    map_table,
     present_faces,
     region_means,
-    region_table,
     true_regions,
 )
 from aufaces.moved_regions import SHARE_OF_PEAK
@@ -39,8 +39,8 @@ def main() -> None:
     regions = true_regions(faces, aus, config)
     tables, curves = [], []
     for run in arguments.runs:
-        explained = explain(Path(run).name, run, faces, aus, arguments.per_au)
-        tables.append(region_table(explained, faces, regions))
+        explained = explain(run, faces, aus, arguments.per_au)
+        tables.append(map_table(explained, faces, regions))
         curves.append(curve_table(explained, faces, regions, arguments.seed))
     means = region_means(pd.concat(tables))
     areas = curve_areas(pd.concat(curves))

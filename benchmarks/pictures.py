@@ -13,7 +13,7 @@ import pandas as pd
 
 from aubench import plots
 from aubench.inspection import reconstructions
-from aubench.inspection.attention_study import faces_and_regions, strongest_faces
+from aubench.inspection.attention_study import explain, faces_and_regions, map_table
 from aubench.inspection.decoding import fit_decoder
 from aubench.inspection.first_screen import read_kept_faces
 from aubench.inspection.shown_faces import faces_from, kept_faces
@@ -56,9 +56,10 @@ def draw_insides(run: str, rendered: str, out: Path) -> None:
     plots.save_figure(figure, out, "reconstructions", table, DPI)
     aus = [au for au in AUS if au in config.aus]
     faces, regions = faces_and_regions(run, config, rendered, aus, per_au=12)
-    strongest = strongest_faces(model, opened.settings["read_target_from"], faces, aus, regions, count=5)
-    figure = plots.draw_evidence_and_gradients(strongest, faces, regions)
-    plots.save_figure(figure, out, "attention", strongest.table, DPI)
+    strongest = explain(run, faces, aus, count=5, strongest=True)
+    table = map_table(strongest, faces, regions)
+    figure = plots.draw_evidence_and_gradients(strongest, table, faces, regions)
+    plots.save_figure(figure, out, "attention", table, DPI)
 
 
 def draw_beside(folder: str, out: Path) -> None:

@@ -1,4 +1,4 @@
-"""The tables of attention say what the maps and the curves say; the figures draw those tables."""
+"""Tables of attention hold the measures of the maps and curves; figures draw those tables."""
 
 from dataclasses import replace
 
@@ -15,12 +15,11 @@ from aubench.inspection.attention_study import (
     explain,
     faces_and_regions,
     landmark_table,
+    map_table,
     region_means,
-    region_table,
     rollout_table,
-    strongest_faces,
     true_regions,
-)  # fmt: skip
+)
 from aubench.inspection.shown_faces import faces_from, faces_to_show, kept_faces
 from aulib.run import Run
 from conftest import write_tiny_set
@@ -30,41 +29,72 @@ AUS = ["AU01", "AU12"]  # of the tiny sets' labels
 
 @pytest.fixture(scope="module")
 def config(finished):
-    return Run(finished.full).config
+    return Run(finished.full).model.config
 
 
 @pytest.fixture(scope="module")
-def studied(finished, config):
-    """Faces, invented regions (the upper half for AU01, the lower for AU12) and a run's maps."""
+def faces(finished, config):
+    """Eight faces; the first four are labelled with every AU."""
     faces = faces_from(finished.target, config, 8)
     labels = faces.occurrence.copy()
-    labels[:4, :] = 1.0  # whatever was drawn: four faces show every AU
-    faces = replace(faces, occurrence=labels)
-    regions = np.zeros((len(faces), 2, config.image_size, config.image_size), bool)
+    labels[:4, :] = 1.0
+    return replace(faces, occurrence=labels)
+
+
+@pytest.fixture(scope="module")
+def regions(config):
+    """The upper half for AU01, the lower for AU12."""
+    regions = np.zeros((8, 2, config.image_size, config.image_size), bool)
     regions[:, 0, : config.image_size // 2] = True
     regions[:, 1, config.image_size // 2 :] = True
-    return faces, regions, explain("full", finished.full, faces, AUS, 3, progress=False)
+    return regions
 
 
-def test_the_region_table_has_the_measure_of_each_map(studied):
-    faces, regions, explained = studied
-    table = region_table(explained, faces, regions)
-    own = table[(table["au"] == "AU12") & (table["map"] == "evidence")]
-    shown = explained.shown["AU12"]
-    assert own["name"].tolist() == faces.names[shown].tolist()
-    maps = explained.evidence[shown, explained.index("AU12")].numpy()
-    np.testing.assert_allclose(own["inside"], mass_inside(maps, regions[shown, 1]))
-    assert len(shown) == 3 and own["area"].tolist() == [0.5] * 3
-    assert (own["best"] > 0.8).all() and (own["inside"].dropna() <= own["best"] + 1e-6).all()
-    assert (faces.occurrence[shown, explained.index("AU12")] == 1).all()
+@pytest.fixture(scope="module")
+def explained(finished, faces):
+    return explain(finished.full, faces, AUS, 3, progress=False)
+
+
+@pytest.fixture(scope="module")
+def curves(explained, faces, regions):
+    """With all AUs found on all faces."""
+    return curve_table(replace(explained, logits=torch.ones_like(explained.logits)), faces, regions)
+
+
+def test_shares_are_those_of_each_map_on_labelled_faces(explained, faces, regions):
+    table = map_table(explained, faces, regions).query("au == 'AU12' and map == 'evidence'")
+    shown, index = explained.places["AU12"], explained.index("AU12")
+    assert table["name"].tolist() == faces.names[shown].tolist() and len(shown) == 3
+    assert (faces.occurrence[shown, index] == 1).all()
+    maps = explained.evidence[shown, index].numpy()
+    np.testing.assert_allclose(table["inside"], mass_inside(maps, regions[shown, 1]))
+    assert table["area"].tolist() == [0.5] * 3
+    assert (table["best"] > 0.8).all() and (table["inside"].dropna() <= table["best"] + 1e-6).all()
+
+
+def test_the_strongest_faces_and_what_their_maps_miss_of_the_logit(finished, faces, regions):
+    strongest = explain(finished.full, faces, AUS, 3, strongest=True, progress=False)
+    table = map_table(strongest, faces, regions)
+    assert len(table) == 2 * 2 * 3
+    found = table.query("au == 'AU12' and map == 'evidence'")["probability"]
+    assert found.is_monotonic_decreasing
+    assert found.iloc[0] == pytest.approx(float(strongest.logits[:, strongest.index("AU12")].max().sigmoid()))
+    np.testing.assert_allclose(1 / (1 + np.exp(-table["logit"])), table["probability"], rtol=1e-4)
+    gap = table["gap"].abs().groupby(table["map"]).max()
+    assert gap["evidence"] < 1e-5 < gap["gradients"]  # one is exact, the other an integral in steps
+    assert len(plots.draw_evidence_and_gradients(strongest, table, faces, regions).axes) == 4 * 3
+    with pytest.raises(ValueError, match="AU45"):
+        explain(finished.full, faces, ["AU45"], 3)
 
 
 def test_means_and_their_interval_by_hand():
-    inside = [0.2, 0.4, 0.6]
-    table = pd.DataFrame({"run": "r", "map": "evidence", "au": "AU12", "inside": inside, "area": 0.1})
+    table = pd.DataFrame(
+        {"run": "r", "map": "evidence", "au": "AU12", "inside": [0.2, 0.4, 0.6], "area": 0.1}
+    )
     row = region_means(table.assign(best=0.9, others=0.3)).iloc[0]
     assert row["inside"] == pytest.approx(0.4) and row["n"] == 3
     assert row["high"] - row["inside"] == pytest.approx(1.96 * 0.2 / np.sqrt(3))
+    assert row["inside"] - row["low"] == pytest.approx(1.96 * 0.2 / np.sqrt(3))
 
 
 def test_the_area_of_curves_by_hand():
@@ -76,31 +106,32 @@ def test_the_area_of_curves_by_hand():
     ]
 
 
-def test_curves_start_and_end_at_the_face_and_the_blur_whatever_the_map(studied):
-    faces, regions, explained = studied
-    everywhere = replace(
-        explained, probability=torch.ones_like(explained.probability)
-    )  # so that all are found
-    curves = curve_table(everywhere, faces, regions)
+def test_curves_start_and_end_at_the_face_and_the_blur_whatever_the_map(curves):
     assert len(curves) == 2 * 3 * 2 * 4 * len(FRACTIONS)  # AUs, faces, curves, maps
     ends = curves[curves["fraction"].isin((0.0, 1.0))]
     spread = ends.groupby(["au", "name", "curve", "fraction"])["probability"].agg(np.ptp)
     assert spread.max() < 1e-5
-    swapped = ends.assign(curve=ends["curve"].map({"deletion": "insertion", "insertion": "deletion"}))
-    swapped["fraction"] = 1 - swapped["fraction"]
-    keys = ["au", "name", "map", "curve", "fraction"]
-    both = ends.merge(swapped, on=keys, suffixes=("", "_back"))
+    back = ends.assign(curve=ends["curve"].map({"deletion": "insertion", "insertion": "deletion"}))
+    back["fraction"] = 1 - back["fraction"]
+    both = ends.merge(back, on=["au", "name", "map", "curve", "fraction"], suffixes=("", "_back"))
     np.testing.assert_allclose(both["probability"], both["probability_back"], atol=1e-5)
 
 
-def test_faces_without_truth_are_shown_and_not_measured(finished, config, tmp_path):
+def test_shares_and_curves_are_drawn(explained, faces, regions, curves):
+    _, means = plots.draw_mass_inside(map_table(explained, faces, regions))
+    assert len(means) == 4
+    figure = plots.draw_deletion_curves(curves)
+    assert len(figure.axes) == 2 and all(len(axis.lines) == 4 for axis in figure.axes)
+
+
+def test_faces_without_true_regions_are_shown_and_not_measured(finished, config, tmp_path):
     assert faces_and_regions(finished.full, config, "", AUS, 3)[1] is None
     shown, regions = faces_and_regions(finished.full, config, str(finished.target), AUS, 3)
     assert regions is None and (shown.occurrence[:, [0, 2]] == 1).any(1).all()
     unlabelled = write_tiny_set(tmp_path / "unlabelled", labelled=False)
     shown, regions = faces_and_regions(finished.full, config, str(unlabelled), AUS, 3)
     assert regions is None and np.isnan(shown.occurrence).all()
-    with pytest.raises(ValueError, match="keeps have no ground truth"):
+    with pytest.raises(ValueError, match="rendered"):
         true_regions(kept_faces(finished.full, config, count=2), AUS, config)
 
 
@@ -113,41 +144,17 @@ def test_kept_faces_and_those_of_the_dataset_are_cut_alike(finished, config):
     np.testing.assert_array_equal(again[places].occurrence, kept.occurrence)
 
 
-class TestFigures:
-    def test_maps_next_to_regions(self, finished, studied):
-        faces, regions, _ = studied
-        model = Run(finished.full).model
-        strongest = strongest_faces(model, "features", faces, AUS, regions, count=3)
-        table = strongest.table
-        assert len(table) == 2 * 2 * 3 and set(table["map"]) == {"evidence", "gradients"}
-        found = table[(table["au"] == "AU12") & (table["map"] == "evidence")]["probability"]
-        assert found.is_monotonic_decreasing
-        np.testing.assert_allclose(1 / (1 + np.exp(-table["logit"])), table["probability"], rtol=1e-4)
-        gap = table["gap"].abs().groupby(table["map"])  # one map is exact, the other an integral in steps
-        assert gap.max()["evidence"] < 1e-5 < gap.max()["gradients"]
-        assert len(plots.draw_evidence_and_gradients(strongest, faces, regions).axes) == 4 * 3
-        with pytest.raises(ValueError, match="AU45"):
-            strongest_faces(model, "features", faces, ["AU45"])
+def test_landmark_responses(finished, faces):
+    maps, points = landmark_maps(Run(finished.full).model, faces[:2].pictures)
+    table = landmark_table(faces[:2], maps, points)
+    assert len(table) == 2 * 68 and table["error"].notna().all()
+    assert table["peak"].iloc[70] == maps[1, 2].max()
+    assert len(plots.draw_landmark_responses(faces[:2], maps, points).axes) == 2 * 6
 
-    def test_shares_and_curves(self, studied):
-        faces, regions, explained = studied
-        explained = replace(explained, probability=torch.ones_like(explained.probability))
-        _, means = plots.draw_mass_inside(region_table(explained, faces, regions))
-        assert len(means) == 4
-        figure = plots.draw_deletion_curves(curve_table(explained, faces, regions))
-        assert len(figure.axes) == 2 and all(len(axis.lines) == 4 for axis in figure.axes)
 
-    def test_landmark_responses(self, finished, studied):
-        faces = studied[0][:2]
-        maps, points = landmark_maps(Run(finished.full).model, faces.pictures)
-        table = landmark_table(faces, maps, points)
-        assert len(table) == 2 * 68 and table["error"].notna().all()
-        assert len(plots.draw_landmark_responses(faces, maps, points).axes) == 2 * 6
-
-    def test_rollout_of_a_uniform_map(self, studied):
-        faces = studied[0][:2]
-        uniform = torch.full((2, 4, 4), 1 / 16)
-        table = rollout_table(faces, uniform)
-        np.testing.assert_allclose(table["entropy"], np.log(16), rtol=1e-5)
-        assert table["peak"].tolist() == [1, 1]
-        assert len(plots.draw_rollout(faces, uniform, "vit").axes) == 2
+def test_rollout_of_a_uniform_map(faces):
+    uniform = torch.full((2, 4, 4), 1 / 16)
+    table = rollout_table(faces[:2], uniform)
+    np.testing.assert_allclose(table["entropy"], np.log(16), rtol=1e-5)
+    assert table["peak"].tolist() == [1, 1]
+    assert len(plots.draw_rollout(faces[:2], uniform, "vit").axes) == 2

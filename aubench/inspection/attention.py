@@ -15,36 +15,36 @@ from scipy.integrate import trapezoid
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
-from aulib.model import AUModel, expected_cells
+from aulib.model import AUModel, cells_to_pixels, expected_cells
+from aulib.torchvision_operators import define_missing_operators
 
-PATH_STEPS = 16  # of the integral; `completeness_gap` says what they leave out
+PATH_STEPS = 16  # of the integral; `attribution_maps` returns what they leave out
 FACES_AT_ONCE = 64
+FRACTIONS = (0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0)  # of the pixels, deleted or inserted
+BLUR = 10.0  # pixels at 112: no AU is visible in such a face
 
 
+@torch.no_grad()
 def evidence_maps(model: AUModel, pictures: Tensor, read_from: str) -> tuple[Tensor, Tensor]:
     """The class activation map of every AU's branch, at the size of the picture.
 
     The logit is the mean of a branch's evidence over its cells, so at the branch's own resolution the map is
     exact: it equals gradient x activation of the last layer, plus the bias (Zhou et al. 2016 for a linear
-    last layer). Only its enlarging (bilinear) and the receptive field of a cell are not.
+    last layer). Only the bilinear upsampling and the receptive field of a cell are not exact.
 
     Args:
         pictures: (n, 3, H, H) in [0, 1].  read_from: see `AUModel.read`.
 
     Returns:
-        maps (n, A, H, H) in logits, positive where a place speaks for the AU; probability (n, A).
+        maps (n, A, H, H) in logits, positive where a place is evidence for the AU; logits (n, A).
 
     Raises:
         ValueError: a model that reads AUs from landmark coordinates has no maps.
     """
     refuse_landmark_reader(model)
-    maps, probability = [], []
-    with torch.no_grad():
-        for some in pictures.split(FACES_AT_ONCE):
-            outputs = model.read(some, read_from)
-            maps.append(enlarged(outputs["evidence"], some.shape[-1]))
-            probability.append(outputs["au_logits"].sigmoid())
-    return torch.cat(maps), torch.cat(probability)
+    outputs = [model.read(some, read_from) for some in pictures.split(FACES_AT_ONCE)]
+    maps = [enlarged(one["evidence"], pictures.shape[-1]) for one in outputs]
+    return torch.cat(maps), torch.cat([one["au_logits"] for one in outputs])
 
 
 def attribution_maps(
@@ -62,8 +62,6 @@ def attribution_maps(
         maps (n, H, H), summed over the input's channels; their sum over the picture should be the
         difference of logits between the face and a flat one; gap (n,) by how much it is not.
     """
-    from aulib.torchvision_operators import define_missing_operators
-
     define_missing_operators()  # captum looks at torchvision
     from captum.attr import LayerIntegratedGradients
 
@@ -85,35 +83,32 @@ def attribution_maps(
     return torch.cat(maps), torch.cat(gaps)
 
 
+@torch.no_grad()
 def landmark_maps(model: AUModel, pictures: Tensor) -> tuple[Tensor, Tensor]:
-    """Where the landmark detector responds: S at the size of the picture, and the points it is read as.
+    """Where the landmark detector responds: S at the size of the picture, and the landmarks read from it.
 
     Returns:
-        maps (n, K, H, H), each with its cells' shares of 1 (not renormalised by the enlarging); points (n,
-        K, 2) pixels of the picture.
+        maps (n, K, H, H), values as in S (they do not sum to 1 after upsampling); points (n, K, 2) pixels of
+        the picture.
     """
-    with torch.no_grad():
-        shape = model.read(pictures, "features")["shape"]
+    shape = model.read(pictures, "features")["shape"]
     size = pictures.shape[-1]
-    points = (expected_cells(shape) + 0.5) * (size / shape.shape[-1]) - 0.5
-    return enlarged(shape, size), points
+    return enlarged(shape, size), cells_to_pixels(expected_cells(shape), shape.shape[-1], size)
 
 
 def answers(model: AUModel, au: int, read_from: str) -> Callable[[Tensor], Tensor]:
     """The probability of one AU as a function of pictures: (n, 3, H, H) -> (n,)."""
 
+    @torch.no_grad()
     def probability(pictures: Tensor) -> Tensor:
-        with torch.no_grad():
-            parts = [
-                model.read(some, read_from)["au_logits"][:, au] for some in pictures.split(FACES_AT_ONCE)
-            ]
+        parts = [model.read(some, read_from)["au_logits"][:, au] for some in pictures.split(FACES_AT_ONCE)]
         return torch.cat(parts).sigmoid()
 
     return probability
 
 
 def smoothed(maps: Tensor, pixels: int = 5) -> Tensor:
-    """(n, H, W) -> the mean of `pixels` x `pixels` around each: gradients flicker from pixel to pixel."""
+    """(n, H, W) -> the mean of `pixels` x `pixels` around each: gradients are noisy from pixel to pixel."""
     return F.avg_pool2d(maps[:, None], pixels, 1, pixels // 2, count_include_pad=False)[:, 0]
 
 
@@ -154,17 +149,17 @@ def rollout_maps(model: AUModel, pictures: Tensor) -> Tensor:
     return maps / maps.sum((1, 2), keepdim=True)
 
 
-def above_even(maps: Tensor) -> tuple[Tensor, Tensor]:
-    """What to show of maps that sum to 1: each place's excess over an even map, and how large it is at most.
+def above_uniform(maps: Tensor) -> tuple[Tensor, Tensor]:
+    """Each place's excess over a uniform map, and the highest value, of maps that sum to 1.
 
-    The shortcuts keep rollout near an even map, so that its values themselves would all look bright.
+    The skip connections keep rollout close to uniform, so the values themselves would all look bright.
 
     Args:
         maps: (n, H, W).
 
     Returns:
-        excess (n, H, W) in [0, 1], 1 at the highest place and 0 wherever a map is not above even; peak (n,),
-        the highest value over the even one, at least 1.
+        excess (n, H, W) in [0, 1], 1 at the highest place and 0 where a map is not above uniform; peak (n,),
+        the highest value relative to the uniform one, at least 1.
     """
     times = maps * maps[0].numel()
     peak = times.amax((1, 2))
@@ -183,9 +178,9 @@ def rollout(layers: list[Tensor]) -> Tensor:
 
 @contextmanager
 def seen_attention(encoder: torch.nn.Module):
-    """While it lasts, every timm attention layer leaves its softmax in the list given.
+    """Within the block, every timm attention layer appends its softmax to the list.
 
-    The fused kernel never forms the matrix, so the layers take timm's plain way for as long.
+    The fused kernel never forms the matrix, so the layers compute it unfused meanwhile.
     """
     seen: list[Tensor] = []
     with ExitStack() as undo:
@@ -200,10 +195,6 @@ def seen_attention(encoder: torch.nn.Module):
         yield seen
 
 
-FRACTIONS = (0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0)
-BLUR = 10.0  # pixels at 112: what is left of a face then shows no AU
-
-
 def mass_inside(maps: np.ndarray, regions: np.ndarray) -> np.ndarray:
     """Share of a map's positive mass that lies within a region.
 
@@ -211,8 +202,8 @@ def mass_inside(maps: np.ndarray, regions: np.ndarray) -> np.ndarray:
         maps: (..., H, W).  regions: (..., H, W) bool, or weights in [0, 1].
 
     Returns:
-        (...) in [0, 1]; NaN for a map that is nowhere positive. A map that ignores the picture gets the
-        region's share of the area on average: that is chance.
+        (...) in [0, 1]; NaN for a map that is nowhere positive. Chance is the region's share of the area: a
+        map that ignores the picture has it on average.
     """
     positive = np.clip(maps, 0, None)
     total = positive.sum((-2, -1))
@@ -221,9 +212,9 @@ def mass_inside(maps: np.ndarray, regions: np.ndarray) -> np.ndarray:
 
 
 def best_mass(regions: np.ndarray, cells: int) -> np.ndarray:
-    """The largest share that a map of `cells` x `cells` cells, enlarged bilinearly, could have inside.
+    """The largest share that a map of `cells` x `cells` cells, upsampled bilinearly, could have inside.
 
-    The share is a mean over cells of the shares of maps of one cell, so the best map is one of those.
+    A map's share is a weighted mean of the shares of single cells, so the best map is a single cell.
 
     Args:
         regions: (n, H, H) bool.
@@ -238,13 +229,13 @@ def best_mass(regions: np.ndarray, cells: int) -> np.ndarray:
 
 
 def random_maps(count: int, size: int, cells: int, seed: int) -> Tensor:
-    """(count, size, size): maps as coarse as a branch's, of noise. The chance line of the curves."""
+    """(count, size, size): noise as coarse as a branch's maps, for the chance line of the curves."""
     noise = torch.rand(count, 1, cells, cells, generator=torch.Generator().manual_seed(seed))
     return enlarged(noise, size)[:, 0]
 
 
 def blurred(pictures: Tensor) -> Tensor:
-    """What replaces a pixel that is taken away: the face, so blurred that no AU is left in it."""
+    """What replaces a deleted pixel: the face, blurred until no AU is visible."""
     sigma = BLUR * pictures.shape[-1] / 112
     return torch.from_numpy(gaussian_filter(pictures.numpy(), (0, 0, sigma, sigma), mode="nearest"))
 
@@ -254,8 +245,8 @@ def curve(
 ) -> Tensor:
     """The answer while pixels of `start` become those of `end`, the map's highest first (Petsiuk 2018).
 
-    Deletion: start is the face and end a blurred one; the sooner the answer falls, the better the map says
-    what the answer rests on. Insertion: the other way round.
+    Deletion: start is the face and end a blurred one; the sooner the answer falls, the better the map shows
+    what the answer depends on. Insertion: the other way round.
 
     Args:
         answer: pictures (n, 3, H, H) -> (n,).  start, end: (n, 3, H, H).  maps: (n, H, H).

@@ -6,8 +6,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from aubench.inspection.attention import FRACTIONS, above_even
-from aubench.inspection.attention_study import StrongestFaces, region_means
+from aubench.inspection.attention import FRACTIONS, above_uniform
+from aubench.inspection.attention_study import Explained, region_means
 from aubench.inspection.shown_faces import ShownFaces, luminance
 from aubench.plots.style import (
     DOMAIN_COLOURS,
@@ -18,6 +18,7 @@ from aubench.plots.style import (
     method_colour,
     name_row,
     show_face,
+    show_faces,
     write_on,
 )
 
@@ -36,12 +37,7 @@ LANDMARK_PARTS = {
 
 @in_house_style
 def draw_attention(
-    shown: np.ndarray,
-    evidence: Tensor,
-    probability: Tensor,
-    known: tuple[str, ...],
-    aus=None,
-    domain="target",
+    shown: np.ndarray, evidence: Tensor, logits: Tensor, known: tuple[str, ...], aus=None, domain="target"
 ) -> Figure:
     """The positive part of each AU's evidence map over the faces, on one scale per AU.
 
@@ -49,7 +45,7 @@ def draw_attention(
 
     Args:
         shown: (n, H, H) or (n, H, H, 3), the faces as the network sees them.
-        evidence, probability: (n, A, H, H) and (n, A), from `attention.evidence_maps`.
+        evidence, logits: (n, A, H, H) and (n, A), from `attention.evidence_maps`.
         known: the A AUs of the run.  aus: those drawn; all by default.
 
     Raises:
@@ -61,49 +57,48 @@ def draw_attention(
     figure, axes = face_grid(len(aus), len(shown) + 1, side=0.95, left=1.35, top=0.3)
     for row, au in zip(axes, aus, strict=True):
         index = known.index(au)
-        maps = evidence[:, index].clamp(min=0).numpy()
-        brightest = max(float(np.quantile(maps, 0.995)), 1e-6)
-        name_row(row[0], au_label(au, "\n"))
-        show_face(row[0], shown[int(probability[:, index].argmax())])
+        probability = logits[:, index].sigmoid()
+        show_faces(row, [shown[int(probability.argmax())]], name=au_label(au, "\n"))
         write_on(row[0], "strongest", corner="top")
-        for place, axis in enumerate(row[1:]):
-            overlay_map(axis, shown[place], maps[place] / brightest)
-            write_on(axis, f"{probability[place, index]:.2f}")
+        texts = [f"{value:.2f}" for value in probability]
+        overlay_maps(row[1:], shown, evidence[:, index].clamp(min=0).numpy(), texts)
     head(figure, f"{domain}: evidence for each AU, and its probability", DOMAIN_COLOURS[domain])
     return figure
 
 
 @in_house_style
 def draw_evidence_and_gradients(
-    strongest: StrongestFaces, faces: ShownFaces, regions: np.ndarray | None = None
+    explained: Explained, table: pd.DataFrame, faces: ShownFaces, regions: np.ndarray | None = None
 ) -> Figure:
-    """For each AU, on the faces where it is strongest: evidence maps above integrated gradients.
+    """For each AU, on its faces: evidence maps above integrated gradients.
 
     The outline is the region where the AU truly moves the surface, if regions are given. The numbers are the
     AU's probability and the share of the map's positive mass inside the region.
 
     Args:
-        strongest: `attention_study.strongest_faces` of these faces.
-        regions: (n, A', H, W) bool of the n faces and the AUs of `strongest`.
+        explained, table: `attention_study.explain` of these faces, and its `map_table`.
+        regions: (n, A', H, W) bool of the n faces and the AUs explained.
     """
-    grey, aus = luminance(faces.pictures), list(strongest.faces)
-    columns = len(strongest.faces[aus[0]])
+    grey, aus = luminance(faces.pictures), [au for au, shown in explained.places.items() if len(shown)]
+    columns = max(map(len, explained.places.values()))
     figure, axes = face_grid(2 * len(aus), columns, side=1.1, left=1.35)
-    rows = iter(strongest.table.to_dict("records"))
-    for place, au in enumerate(aus):
-        name_row(axes[2 * place, 0], au_label(au, "\n") + "\n\nevidence")
-        name_row(axes[2 * place + 1, 0], "gradients")
-        for offset, kind in enumerate(("evidence", "gradients")):
-            maps = strongest.maps[au, kind]
-            brightest = max(float(np.quantile(maps, 0.995)), 1e-9)
-            for column, face in enumerate(strongest.faces[au]):
-                axis, row = axes[2 * place + offset, column], next(rows)
-                overlay_map(axis, grey[face], maps[column] / brightest)
-                text = [] if offset else [f"p {row['probability']:.2f}"]
-                if regions is not None:
-                    outline(axis, regions[face, place])
-                    text.append(f"{row['inside']:.0%} inside")
-                write_on(axis, "  ".join(text))
+    for au, above, below in zip(aus, axes[::2], axes[1::2], strict=True):
+        shown = explained.places[au]
+        rows = table[table["au"] == au]
+        evidence = explained.evidence[shown, explained.index(au)].clamp(min=0).numpy()
+        probability = rows.loc[rows["map"] == "evidence", "probability"]
+        name_row(above[0], au_label(au, "\n") + "\n\nevidence")
+        overlay_maps(above, grey[shown], evidence, [f"p {value:.2f}" for value in probability])
+        name_row(below[0], "gradients")
+        overlay_maps(below, grey[shown], explained.gradients[au].numpy())
+        if regions is None:
+            continue
+        for row, kind in ((above, "evidence"), (below, "gradients")):
+            inside = rows.loc[rows["map"] == kind, "inside"]
+            outlines = regions[shown, list(explained.places).index(au)]
+            for axis, share, region in zip(row, inside, outlines, strict=False):
+                write_on(axis, f"{share:.0%} inside", corner="top")
+                outline(axis, region)
     return figure
 
 
@@ -119,13 +114,12 @@ def draw_landmark_responses(faces: ShownFaces, maps: Tensor, points: Tensor) -> 
     figure, axes = face_grid(len(parts) + 1, len(faces), side=1.1, left=0.75)
     for row, (name, part) in zip(axes, parts.items(), strict=False):
         name_row(row[0], name)
-        for face, axis in enumerate(row):
-            response = maps[face, list(part)].amax(0).numpy()
-            overlay_map(axis, grey[face], response / max(response.max(), 1e-9))
+        for axis, face, response in zip(row, grey, maps[:, list(part)].amax(1).numpy(), strict=True):
+            overlay_map(axis, face, response / max(response.max(), 1e-9))
     name_row(axes[-1, 0], "orange: read\nwhite: given")
-    for face, axis in enumerate(axes[-1]):
-        show_face(axis, grey[face], faces.landmarks[face].numpy(), "white")
-        axis.scatter(*points[face].T.numpy(), s=2.2, c="#D55E00", linewidths=0)
+    for axis, face, given, read in zip(axes[-1], grey, faces.landmarks.numpy(), points.numpy(), strict=True):
+        show_face(axis, face, given, "white")
+        axis.scatter(*read.T, s=2.2, c="#D55E00", linewidths=0)
     return figure
 
 
@@ -138,12 +132,13 @@ def draw_rollout(faces: ShownFaces, maps: Tensor, encoder: str) -> Figure:
     Args:
         maps: (n, H, H) from `attention.rollout_maps`.  encoder: its name, for the title.
     """
-    grey = luminance(faces.pictures)
     figure, axes = face_grid(1, len(faces), side=1.2, top=0.3)
-    excess, peak = above_even(maps)
-    for face, axis in enumerate(axes[0]):
-        overlay_map(axis, grey[face], excess[face].numpy())
-        write_on(axis, f"{peak[face]:.2f} x uniform")
+    excess, peaks = above_uniform(maps)
+    for axis, face, strength, peak in zip(
+        axes[0], luminance(faces.pictures), excess.numpy(), peaks, strict=True
+    ):
+        overlay_map(axis, face, strength)
+        write_on(axis, f"{peak:.2f} x uniform")
     head(figure, f"attention rollout of {encoder}")
     return figure
 
@@ -153,7 +148,7 @@ def draw_mass_inside(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     """Share of attention inside each AU's true region, per run, with chance and the best possible map.
 
     Args:
-        table: `attention_study.region_table`, run by run.
+        table: `attention_study.map_table` with regions, run by run.
 
     Returns:
         figure; the means drawn: au, run, map, inside, low, high, area, best, others, n.
@@ -217,6 +212,15 @@ def outline(axis, region: np.ndarray) -> None:
     """The border of a region over a face."""
     if region.any():
         axis.contour(region.astype(float), levels=[0.5], colors=[REGION_COLOUR], linewidths=0.8)
+
+
+def overlay_maps(row, faces, maps: np.ndarray, texts=()) -> None:
+    """Maps over faces in a row of cells, (n, H, W) and at least 0, on one scale; a text on each if given."""
+    brightest = max(float(np.quantile(maps, 0.995)), 1e-9)
+    for axis, face, strength in zip(row, faces, maps, strict=False):
+        overlay_map(axis, face, strength / brightest)
+    for axis, text in zip(row, texts, strict=False):
+        write_on(axis, text)
 
 
 def overlay_map(axis: Axes, face: np.ndarray, strength: np.ndarray) -> None:
