@@ -210,7 +210,7 @@ def supervisors_page(study: Path, equal_time: Path, dense: Path, curves: Path) -
     aus = found[(found["au"] != "mean") & (found["measure"] == "f1")]
     rounds = about.get("reconstruction", none)
     errors = {title: summary.seeds_of(name).mean() for name, title in statistics.ERRORS.items()}
-    errors = tables.side_by_side(errors, summary.variants).dropna().apply(tables.in_percent)
+    errors = pd.DataFrame(errors).reindex(summary.variants).dropna().apply(tables.in_percent)
     weights = {name: summary.settings[name].get("weights", {}) for name in errors.index}
     errors["second round in the objective"] = [
         "yes" if own.get("cycle") else "no" for own in weights.values()
@@ -272,7 +272,7 @@ def curves_table(summary: Summary) -> str:
     scores = [name for name in table if name.endswith((", source", ", target"))]
     shown = table[scores].apply(tables.in_percent)
     shown.insert(0, "steps", table["steps"])
-    shown["full minus contrastive"] = [tables.with_interval(row) for _, row in table.iterrows()]
+    shown["full minus contrastive"] = [tables.with_interval(row) for row in table.to_dict("records")]
     shown["verdict"] = table["verdict"]
     return tables.as_markdown(shown)
 

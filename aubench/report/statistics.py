@@ -270,7 +270,7 @@ def one_family(summary: Summary, contrasts: list[Contrast], measures: list[str])
 def _differences(
     summary: Summary, groups: list[tuple[Contrast, list[Contrast]]], measures: list[str]
 ) -> pd.DataFrame:
-    """Per measure, AU and group: the mean of the group's pairs of variants, seed by seed, with its interval."""
+    """Per measure, AU and group: the mean of the group's pairs, seed by seed, and its interval."""
     rows = []
     for measure in measures:
         aus = set(summary.values.loc[summary.values["measure"] == measure, "au"])

@@ -1,4 +1,4 @@
-"""A study's scores as the table of a paper: Markdown, LaTeX (booktabs) or CSV.
+"""A study's scores as the table of a paper: Markdown, LaTeX (booktabs) or CSV; its outcome as Markdown.
 
 Means over seeds with the lowest and the highest seed; the best of a column bold, the second
 underlined. Bounds that use target labels (oracle) are shown but not ranked.
@@ -11,10 +11,12 @@ import pandas as pd
 
 from aubench.report.equal_time import footing
 from aubench.report.fold_scores import folds_of
+from aubench.report.results import score_text
 from aubench.report.run_values import MEAN
 from aubench.report.statistics import (
     DISTANCES,
     ERRORS,
+    LOWER_IS_BETTER,
     PROBES,
     SIGNIFICANT,
     against,
@@ -24,27 +26,26 @@ from aubench.report.summaries import Summary, is_bound, short
 from aulib.metrics import MEASURES, REPORTED
 
 FORMATS = ("md", "latex", "csv")
+BEST_AND_SECOND = {"md": ("**{}**", "<ins>{}</ins>"), "latex": (r"\textbf{{{}}}", r"\underline{{{}}}")}
 TITLES = {name: measure.title for name, measure in MEASURES.items()} | {"source_f1": "F1-frame, source"}
 MEANT_DIGITS = 6  # significant, of a mean in the CSV
 WIDE = 8  # columns; a LaTeX table of more goes over both columns of a page
 SHORT_TITLES = {"f1": "F1", "auc": "AUC", "f1_norm": "skew-normalised F1", "nme": "NME"}
 SHORT_TITLES |= ERRORS | DISTANCES | PROBES
-FINER = {"nme": 2}  # decimals of a value x 100; others have 1
+FINER = {"nme": 2}  # decimals of a difference x 100; others have 1
 SPECIAL = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
     "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
 }  # fmt: skip
 
 
-def study_table(
-    summary: Summary, format: str = "md", measures: tuple[str, ...] = REPORTED, per_au: str = ""
-) -> str:
+def study_table(summary: Summary, format: str = "md", per_au: str = "") -> str:
     """The table as text.
 
     Args:
         format: md, latex or csv.
-        measures: columns (md, latex): means over AUs. Those that no variant has are left out.
-        per_au: a measure, for a column an AU and their mean instead.
+        per_au: a measure, for one column per AU and their mean (md, latex); "" for the means of all REPORTED
+            measures that the study has.
 
     Raises:
         ValueError: unknown format, or a measure that the study does not have.
@@ -54,20 +55,41 @@ def study_table(
     if format == "csv":
         return long_table(summary).to_csv(index=False, lineterminator="\n")
     known = set(summary.values["measure"])
+    if known.isdisjoint([per_au] if per_au else REPORTED):
+        raise ValueError(
+            f"study {summary.study!r} has no measure {per_au or list(REPORTED)}; it has {sorted(known)}"
+        )
+    marks = BEST_AND_SECOND[format]
     if per_au:
-        if per_au not in known:
-            raise ValueError(f"study {summary.study!r} has no measure {per_au!r}; it has {sorted(known)}")
-        columns = [(per_au, au, au) for au in summary.aus] + [(per_au, MEAN, "mean")]
+        columns = {au: score_column(summary, per_au, au, False, marks) for au in (*summary.aus, MEAN)}
     else:
-        columns = [(name, MEAN, TITLES.get(name, name)) for name in measures if name in known]
-    if not columns:
-        raise ValueError(f"study {summary.study!r} has none of {measures}; it has {sorted(known)}")
-    cells = [column_cells(summary, measure, au, spread=not per_au) for measure, au, _ in columns]
-    rows = [[variant, *(cell[variant] for cell in cells)] for variant in summary.variants]
-    head, note = ["variant", *(title for _, _, title in columns)], caption(summary, per_au)
+        shown = [name for name in REPORTED if name in known]
+        columns = {TITLES[name]: score_column(summary, name, marks=marks) for name in shown}
+    table, note = pd.DataFrame({"variant": summary.variants} | columns), caption(summary, per_au)
     if format == "md":
-        return markdown(head, rows, note)
-    return latex(head, rows, note, "-".join(["tab:" + summary.study, *([per_au] if per_au else [])]))
+        return f"{as_markdown(table)}\n\n{note}\n"
+    return as_latex(table, note, "-".join(filter(None, ("tab:" + summary.study, per_au))))
+
+
+def score_column(
+    summary: Summary, measure: str, au: str = MEAN, spread: bool = True, marks: tuple[str, ...] = ()
+) -> list[str]:
+    """The mean x 100 of each variant as text, a dash without a value.
+
+    Args:
+        spread: with the lowest and the highest seed in brackets.
+        marks: formats of the best and the second. Equal to the digit shown is equal: several may be best.
+    """
+    seeds = summary.seeds_of(measure, au).reindex(columns=summary.variants)
+    several = (seeds.count() > 1) & spread
+    low, high = seeds.min().where(several), seeds.max().where(several)
+    texts = [score_text(*one) for one in zip(seeds.mean(), low, high, strict=True)]
+    bounds = [name for name in summary.variants if is_bound(summary.settings[name])]
+    means = (100 * seeds).mean().round(1).drop(bounds)
+    places = means.rank(method="dense", ascending=measure in LOWER_IS_BETTER)
+    places = places.reindex(summary.variants) if means.count() > 1 else np.full(len(texts), np.nan)
+    mark = dict(enumerate(marks, start=1))
+    return [mark.get(place, "{}").format(text) for place, text in zip(places, texts, strict=True)]
 
 
 def ladder(summary: Summary, reference: str, equal_time: Summary | None = None) -> str:
@@ -79,84 +101,101 @@ def ladder(summary: Summary, reference: str, equal_time: Summary | None = None) 
     Raises:
         ValueError: the study has no such variant.
     """
-    f1 = column_cells(summary, "f1", MEAN, True)
-    columns = {"F1-frame": {name: text for name, (text, _) in f1.items()}}
-    for each in (summary, equal_time):
-        if each is None:
-            continue
+    table = pd.DataFrame({"variant": summary.variants, "F1-frame": score_column(summary, "f1")})
+    for each in filter(None, (summary, equal_time)):
         contrasts = against(each, reference)
-        rows = paired_differences(each, contrasts, ["f1"])
-        rows = rows[rows["au"] == MEAN].set_index("variant")
-        title = f"minus {reference}, {footing(each, {reference, *(c.variant for c in contrasts)})}"
-        columns[title] = {name: starred(row) for name, row in rows.iterrows()}
+        terms = footing(each, {reference, *(one.variant for one in contrasts)})
+        rows = paired_differences(each, contrasts, ["f1"]).query("au == 'mean'")
+        differences = dict(zip(rows["variant"], map(starred, rows.to_dict("records")), strict=True))
+        table[f"minus {reference}, {terms}"] = table["variant"].map(differences).fillna("–")
     for measure in ("auc", "nme"):
-        cells = column_cells(summary, measure, MEAN, False)
-        columns[TITLES[measure]] = {name: text for name, (text, _) in cells.items()}
-    rows = [[name, *((cells.get(name, "–"), "") for cells in columns.values())] for name in summary.variants]
+        table[TITLES[measure]] = score_column(summary, measure, spread=False)
     note = (
         f"{caption(summary).split('. ')[0]}. Differences are paired by seed, with 95 % intervals over seeds "
         "(Student's t); \\* p < 0.05 after Holm's correction."
     )
-    return markdown(["variant", *columns], rows, note)
+    return f"{as_markdown(table)}\n\n{note}\n"
 
 
 def readable(outcome: pd.DataFrame) -> pd.DataFrame:
     """A study's outcome (`statistics.outcome`) with values x 100 as text, intervals in brackets."""
     rows = []
-    for _, row in outcome.iterrows():
-        digits = FINER.get(row["measure"], 1)
+    for row in outcome.to_dict("records"):
+        digits, p, effect = FINER.get(row["measure"], 1), row["p_holm"], row["detectable"]
         au = "" if row["au"] == MEAN else f", {row['au']}"
         rows.append(
             {
                 "comparison": row["comparison"],
                 "measure": SHORT_TITLES.get(row["measure"], row["measure"]) + au,
-                "difference": with_interval(row, digits),
-                "p": _p_value(row["p_holm"]),
+                "difference": with_interval(row),
+                "p": "–" if np.isnan(p) else "< 0.001" if p < 0.001 else f"{p:.3f}",
                 "seeds": row["seeds"],
                 "verdict": row["verdict"],
-                "80 % found": "–" if np.isnan(row["detectable"]) else f"{100 * row['detectable']:.{digits}f}",
+                "80 % found": "–" if np.isnan(effect) else f"{100 * effect:.{digits}f}",
             }
         )
     columns = ["comparison", "measure", "difference", "p", "seeds", "verdict", "80 % found"]
     return pd.DataFrame(rows, columns=columns, index=outcome.index)
 
 
-def _p_value(p: float) -> str:
-    return "–" if np.isnan(p) else "< 0.001" if p < 0.001 else f"{p:.3f}"
-
-
 def comparisons_by_measure(outcome: pd.DataFrame) -> pd.DataFrame:
     """A row per comparison, a column per measure; a star marks significant differences."""
-    cells = outcome.assign(
-        text=[starred(row, FINER.get(row["measure"], 1)) for _, row in outcome.iterrows()],
-        title=outcome["measure"].map(lambda name: SHORT_TITLES.get(name, name)),
-    )
-    table = cells.pivot_table(index="comparison", columns="title", values="text", aggfunc="first", sort=False)
-    return table.fillna("–").rename_axis(columns=None).reset_index()
+    cells = outcome.assign(text=[starred(row) for row in outcome.to_dict("records")])
+    table = cells.pivot_table("text", "comparison", "measure", aggfunc="first", sort=False).fillna("–")
+    return table.rename(columns=SHORT_TITLES).rename_axis(columns=None).reset_index()
 
 
-def with_interval(row, digits: int = 1) -> str:
+def with_interval(row: dict) -> str:
     """ "+0.8 [-0.2, +1.8]", x 100; without brackets if a single seed gives no interval."""
+    digits = FINER.get(row["measure"], 1)
     difference, low, high = (
         f"{round(100 * row[name], digits) + 0.0:+.{digits}f}" for name in ("difference", "low", "high")
     )
     return f"{difference} [{low}, {high}]" if np.isfinite(row["low"]) else difference
 
 
-def starred(row, digits: int = 1) -> str:
+def starred(row: dict) -> str:
     r"""`with_interval`, followed by \* if the difference is significant after Holm's correction."""
-    return with_interval(row, digits) + (r"\*" if row["p_holm"] < SIGNIFICANT else "")
+    return with_interval(row) + (r"\*" if row["p_holm"] < SIGNIFICANT else "")
 
 
-def in_percent(values: pd.Series, digits: int = 1) -> pd.Series:
+def in_percent(values: pd.Series) -> pd.Series:
     """Values x 100 as text, a dash for NaN."""
-    return values.map(lambda value: "–" if np.isnan(value) else f"{100 * value:.{digits}f}")
+    return values.map(lambda value: "–" if np.isnan(value) else f"{100 * value:.1f}")
 
 
 def as_markdown(table: pd.DataFrame) -> str:
     """A table of text as Markdown, first column left, others right."""
     align = ["left"] + ["right"] * (len(table.columns) - 1)
     return table.to_markdown(index=False, disable_numparse=True, colalign=align)
+
+
+def as_latex(table: pd.DataFrame, note: str, label: str) -> str:
+    r"""A table of text, its first column to be escaped, as LaTeX; needs \usepackage{booktabs}."""
+    first, *others = table
+    wide = len(table.columns) > WIDE
+    text = (
+        table.assign(**{first: table[first].map(escaped)})
+        .rename(columns=escaped)
+        .style.hide(axis="index")
+        .to_latex(
+            column_format="l" + "r" * len(others),
+            environment="table*" if wide else "table",
+            position="t",
+            position_float="centering",
+            hrules=True,
+            caption=escaped(note).replace(" x 100", r" $\times$ 100"),
+            label=re.sub(r"[^\w:.-]|_", "-", label),
+        )
+    )
+    size = "\\centering\n\\small\n" + ("\\setlength{\\tabcolsep}{3pt}\n" if wide else "")
+    text = text.replace("\\centering\n", size).replace("–", "--")
+    return "% needs \\usepackage{booktabs}\n" + text
+
+
+def escaped(text: str) -> str:
+    """Text with LaTeX's special characters escaped."""
+    return text.translate(str.maketrans(SPECIAL))
 
 
 def long_table(summary: Summary) -> pd.DataFrame:
@@ -167,38 +206,10 @@ def long_table(summary: Summary) -> pd.DataFrame:
     alphabetical order, MEANT_DIGITS of a mean.
     """
     values = summary.values.assign(value=summary.values["value"].map(short))
-    grouped = values.groupby(["variant", "measure", "au"])["value"]
+    values["variant"] = pd.Categorical(values["variant"], summary.variants, ordered=True)
+    grouped = values.groupby(["variant", "measure", "au"], observed=True)["value"]
     table = grouped.agg(value="mean", low="min", high="max", seeds="count").reset_index()
-    table["value"] = table["value"].map(lambda value: short(value, MEANT_DIGITS))
-    order = {name: place for place, name in enumerate(summary.variants)}
-    return table.sort_values(
-        ["variant", "measure", "au"],
-        key=lambda column: column.map(order) if column.name == "variant" else column,
-        ignore_index=True,
-    )
-
-
-def column_cells(summary: Summary, measure: str, au: str, spread: bool) -> dict[str, tuple[str, str]]:
-    """variant -> (text x 100, "best" | "second" | ""); a dash where the variant has no value.
-
-    Equal to the digit shown is equal: several may be best.
-    """
-    seeds = 100 * summary.seeds_of(measure, au)
-    means = seeds.mean().round(1)
-    competing = means[[name for name in means.index if not is_bound(summary.settings[name])]].dropna()
-    ranked = np.sort(competing.unique())
-    ranked = ranked if measure in MEASURES and MEASURES[measure].lower_is_better else ranked[::-1]
-    cells = {}
-    for variant in summary.variants:
-        if variant not in means or np.isnan(means[variant]):
-            cells[variant] = ("–", "")
-            continue
-        text = f"{means[variant]:.1f}"
-        if spread and seeds[variant].count() > 1:
-            text += f" [{seeds[variant].min():.1f}, {seeds[variant].max():.1f}]"
-        place = list(ranked).index(means[variant]) if variant in competing else 2
-        cells[variant] = (text, ("best", "second", "")[min(place, 2)] if len(competing) > 1 else "")
-    return cells
+    return table.assign(value=[short(value, MEANT_DIGITS) for value in table["value"]])
 
 
 def caption(summary: Summary, per_au: str = "") -> str:
@@ -221,52 +232,3 @@ def of_folds(summary: Summary) -> str:
     lacking = [text for text in summary.missing if "no run of fold" in text]
     left_out = f" ({'; '.join(lacking)}: left out)" if lacking else ""
     return f", each the mean of the {len(folds_of(summary.folds))} folds of {summary.folds}{left_out}"
-
-
-def side_by_side(columns: dict[str, pd.Series], variants: list[str]) -> pd.DataFrame:
-    """Values by variant as a table: a row a variant in their order, a column a name, NaN where missing."""
-    return pd.DataFrame({name: values.reindex(variants) for name, values in columns.items()}, index=variants)
-
-
-def markdown(head: list[str], rows: list[list], note: str) -> str:
-    """Head, rows of a name and (text, place) cells, and a note, as a Markdown table."""
-    marks = {"best": "**{}**", "second": "<ins>{}</ins>", "": "{}"}
-    lines = ["| " + " | ".join(head) + " |", "|---|" + "---:|" * (len(head) - 1)]
-    for name, *cells in rows:
-        texts = [marks[place].format(text) for text, place in cells]
-        lines.append("| " + " | ".join([name.replace("|", r"\|"), *texts]) + " |")
-    return "\n".join([*lines, "", note]) + "\n"
-
-
-def latex(head: list[str], rows: list[list], note: str, label: str) -> str:
-    r"""The same as a LaTeX table; needs \usepackage{booktabs}. Many columns span the page."""
-    marks = {"best": r"\textbf{%s}", "second": r"\underline{%s}", "": "%s"}
-    body = []
-    for name, *cells in rows:
-        texts = [marks[place] % text.replace("–", "--") for text, place in cells]
-        body.append(" & ".join([escaped(name), *texts]) + r" \\")
-    wide = len(head) > WIDE
-    table = "table*" if wide else "table"
-    lines = [
-        r"% needs \usepackage{booktabs}",
-        rf"\begin{{{table}}}[t]",
-        r"\centering",
-        r"\small",
-        *([r"\setlength{\tabcolsep}{3pt}"] if wide else []),
-        r"\caption{" + escaped(note).replace(" x 100", r" $\times$ 100") + "}",
-        r"\label{" + re.sub(r"[^\w:.-]|_", "-", label) + "}",
-        r"\begin{tabular}{l" + "r" * (len(head) - 1) + "}",
-        r"\toprule",
-        " & ".join(escaped(title) for title in head) + r" \\",
-        r"\midrule",
-        *body,
-        r"\bottomrule",
-        r"\end{tabular}",
-        rf"\end{{{table}}}",
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def escaped(text: str) -> str:
-    """Text with LaTeX's special characters escaped."""
-    return "".join(SPECIAL.get(character, character) for character in text)
