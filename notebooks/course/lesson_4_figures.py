@@ -62,7 +62,7 @@ def draw_found(tables: dict[str, pd.DataFrame]) -> Figure:
     for axis, (domain, colour) in zip(figure.axes, DOMAIN_COLOURS.items(), strict=True):
         mean_face = next(iter(tables.values())).loc[MEAN_FACE, domain]
         axis.axvline(mean_face, color="#444444", lw=0.8, ls="--")
-        axis.title.set_color(colour)
+        axis.set_title(f"{domain} test faces", color=colour)
         axis.set_xscale("log")
         axis.xaxis.set_major_formatter(lambda value, place: f"{value:g}")
         axis.xaxis.set_minor_formatter(lambda value, place: f"{value:g}" if f"{value:g}"[0] in "25" else "")
