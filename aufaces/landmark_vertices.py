@@ -1,16 +1,15 @@
 """The 68 iBUG landmarks as points on the head mesh.
 
-A landmark is one vertex of the base mesh or a weighted mean of up to three, so it moves exactly with the
-surface. The vertices were picked on enlarged renders of the neutral template; brow points lie where the brow
-is painted. The left side mirrors the right. benchmarks/landmark_table.py compares them with a 68-point
-detector.
+A landmark is one vertex of the base mesh or a weighted mean of up to three, so it moves with the surface. The
+vertices were picked on enlarged renderings of the neutral template; brow points lie on the painted brow. The
+left side mirrors the right. benchmarks/landmark_table.py compares them with a 68-point detector.
 """
 
 import numpy as np
 
 from aufaces.heads import Head
 
-# Of each landmark: its base mesh vertex, or {vertex: weight} where it lies between vertices.
+# Base mesh vertex of each landmark, or {vertex: weight} where it lies between vertices.
 LANDMARKS: tuple[int | dict[int, float], ...] = (
     # 0-16 jaw line
     718, 5182, 5177, 5206, 735, 915, 917, 918, 732, 7620, 7619, 7617, 7455, 11817, 11789, 11794, 7441,
@@ -41,7 +40,7 @@ def landmark_table(head: Head) -> tuple[np.ndarray, np.ndarray]:
     """(68, 3) rows of head.vertices and (68, 3) weights that sum to 1.
 
     Raises:
-        ValueError: the head lacks a vertex of LANDMARKS (the asset or the crop of the mesh has changed).
+        ValueError: the head lacks a vertex of LANDMARKS because the asset or the crop of the mesh changed.
     """
     row_of = {int(base): row for row, base in enumerate(head.base_index)}
     rows, weights = np.zeros((68, 3), int), np.zeros((68, 3))

@@ -1,9 +1,8 @@
-"""Where an AU moves what is seen of a rendered face: the ground truth of attention.
+"""Where an AU changes the visible surface of a rendered face: ground truth for attention maps.
 
-The same person in the same pose is built with the AU and without it; how far each vertex moves between the
-two, and how deep the folds are that the AU cuts into the skin, is painted onto the picture through the
-triangles that are in front. So a region follows the head's turn, and what the head itself hides is not in it.
-Shadows that an AU throws are not in it either, and glasses or a hand before the face are not known here.
+The same face is built with and without the AU. The displacement of each vertex and the depth of the AU's
+folds are projected onto the picture through the triangles in front. So a region follows the pose and excludes
+what the head itself hides. It leaves out shadows cast by an AU and ignores glasses or hands before the face.
 """
 
 import json
@@ -21,15 +20,15 @@ from aufaces.heads import SKIN
 from aufaces.renderer import Face, FaceRenderer, rotation
 from aufaces.sets import VERSION
 
-SHARE_OF_PEAK = 0.25  # in the region: what changes at least this share of what the AU changes most
-FOLD_REACH = 7  # paint is dilated so far (pixels of the chart) that no fold falls between triangles
+SHARE_OF_PEAK = 0.25  # a region holds all pixels that change at least this share of the largest change
+FOLD_REACH = 7  # pixels of the chart: folds are dilated so that none falls between triangles
 BEHIND = -0.75  # dm: skin farther back carries no folds
 RENDERED = 32  # side of the pictures made only for their vertices
 OVERSAMPLING = 2
 
 
 class SurfaceMotion:
-    """How much each AU changes the surface that every pixel of a face's crop shows. Holds a small renderer.
+    """How much each AU changes the surface under every pixel of a crop. Holds a small renderer.
 
     Args:
         picture_size: side of the stored pictures, pixels.
@@ -44,20 +43,20 @@ class SurfaceMotion:
         self._skin = (head.part[head.triangles] == SKIN).all(1) & (self._centres[:, 2] > BEHIND)
 
     def __call__(self, face: Face, aus: list[str], matrix: np.ndarray, size: int) -> np.ndarray:
-        """Change between intensity 0 and 5 of each AU, all else as it is.
+        """Change between intensity 0 and 5 of each AU, all else equal.
 
         Args:
             matrix: (2, 3) from pixels of the stored picture to pixels of the crop.  size: side of the crop.
 
         Returns:
-            (A, size, size) in [0, 1]: displacement or depth of folds, whichever is the larger share of its
-            own largest in the picture; 0 where no head is seen.
+            (A, size, size) in [0, 1]: the larger of displacement and depth of folds, each relative to its
+            maximum in the picture; 0 outside the head.
 
         Raises:
-            ValueError: an AU that is never rendered.
+            ValueError: an AU that is not rendered.
         """
         if unknown := [au for au in aus if au not in AUS]:
-            raise ValueError(f"no rendered face shows {unknown}; there are {', '.join(AUS)}")
+            raise ValueError(f"no rendered face has {unknown}; choose from {', '.join(AUS)}")
         rendering = self.renderer.render_one(face)
         points = self.to_crop(rendering.project(rendering.vertices), matrix)
         depth = (rendering.vertices @ rotation(face.shot.yaw, face.shot.pitch, face.shot.roll).T)[:, 2]
@@ -107,7 +106,7 @@ def with_au(expression: Expression, au: str, level: float) -> Expression:
 
 
 def front_triangles(points: np.ndarray, depth: np.ndarray, triangles: np.ndarray, size: int) -> np.ndarray:
-    """Which triangle each sample of a picture shows, nearer ones painted over farther ones.
+    """The triangle in front at each sample of a picture (painter's algorithm).
 
     Args:
         points: (V, 2) pixels.  depth: (V,) larger is nearer.  triangles: (T, 3).
@@ -127,25 +126,23 @@ def front_triangles(points: np.ndarray, depth: np.ndarray, triangles: np.ndarray
 
 
 def region(changed: np.ndarray, share: float = SHARE_OF_PEAK) -> np.ndarray:
-    """(..., S, S) changes -> (..., S, S) bool: at least `share` of the picture's largest."""
+    """(..., S, S) changes -> (..., S, S) bool: at least `share` of the picture's maximum."""
     peak = changed.max((-2, -1), keepdims=True)
     return (changed >= share * peak) & (peak > 0)
 
 
 def rendered_faces(root: Path, images: list[str]) -> list[Face]:
-    """The parameters behind pictures of a rendered set, each named as in its manifest's column `image`.
+    """The parameters of pictures of a rendered set, named as in the manifest's column `image`.
 
     Raises:
         ValueError: the folder is no rendered set, or one of another version of the renderer.
     """
     about_file = root / "set.json"
     if not about_file.is_file():
-        raise ValueError(
-            f"{root} is not a rendered set (set.json is missing): it has no ground truth regions"
-        )
+        raise ValueError(f"{root} is not a rendered set: set.json is missing")
     about = json.loads(about_file.read_text())
     if about.get("version") != VERSION:
-        raise ValueError(f"{root} was rendered by version {about.get('version')}, this is {VERSION}")
+        raise ValueError(f"{root} was rendered by version {about.get('version')}; expected {VERSION}")
     domain = domain_called(about["domain"])
     indices = [int(name.removeprefix("images/").removesuffix(".jpg")) for name in images]
     return [sample_face(domain, about["seed"], index, about["n"]).face for index in indices]

@@ -1,10 +1,9 @@
 """Paint and relief of the facial skin, in a frontal chart of the neutral template.
 
 The chart is the template seen from the front: column = (x - PAINT_LEFT) * PAINT_SCALE, row = (PAINT_TOP -
-y) * PAINT_SCALE. Whatever is painted there is fixed to the skin and moves with the vertices. Two layers:
-colour (a factor on the skin's albedo) and relief (slope in x, slope in y, darkening of folds). The folds
-each AU cuts into skin are curves in the chart; their depth follows the AU's intensity, so the picture says
-more about the AU than the landmarks do.
+y) * PAINT_SCALE. Paint is fixed to the skin and moves with the vertices. There are two layers: colour (a
+factor on the skin's albedo) and relief (slope in x, slope in y, darkening of folds). The folds of an AU are
+curves in the chart; their depth follows its intensity, so pictures tell more about AUs than landmarks do.
 """
 
 from functools import lru_cache
@@ -93,7 +92,7 @@ def ramp(low, high, value):
 
 
 def distance_to_curve(points, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Distance of every texel to a polyline, the place 0..1 along it, and on which side (signed distance)."""
+    """Distance of every texel to a polyline, position along it in [0, 1], and signed distance."""
     points = np.asarray(points, float)
     best = np.full(x.shape, np.inf)
     place, side = np.zeros(x.shape), np.zeros(x.shape)
@@ -111,8 +110,7 @@ def distance_to_curve(points, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray,
 
 
 def fold_relief(au: str, side: int) -> np.ndarray:
-    """(ROWS, COLUMNS, 3) slope x, slope y, darkening of one AU's folds on one side (+1 left, -1 right), at
-    full depth."""
+    """(ROWS, COLUMNS, 3) slopes in x and y, darkening of an AU's folds at full depth; side 1 left, -1 right."""
     x, y = chart()
     own_half = (x + 1e-6) * side > 0
     height, dark = np.zeros(x.shape), np.zeros(x.shape)
@@ -138,7 +136,7 @@ def fold_relief(au: str, side: int) -> np.ndarray:
 
 
 def _smooth_curve(points) -> np.ndarray:
-    """The polyline resampled as a quadratic-looking curve (Chaikin's corner cutting, twice)."""
+    """The polyline smoothed by Chaikin's corner cutting, twice."""
     points = np.asarray(points, float)
     for _ in range(2):
         if len(points) < 3:
@@ -161,8 +159,7 @@ def _blobs(rng, x, y, count, x_range, y_range, size) -> np.ndarray:
 
 
 def noise_field(rng: np.random.Generator, cell: float) -> np.ndarray:
-    """(ROWS, COLUMNS) smooth random field of mean 0 and deviation about 1; `cell` is its grain in
-    decimetres."""
+    """(ROWS, COLUMNS) smooth random field, mean 0, deviation about 1; `cell`: size of a grain, decimetres."""
     step = max(2, int(cell * PAINT_SCALE))
     rows, columns = ROWS // step + 4, COLUMNS // step + 4
     coarse = Image.fromarray(rng.standard_normal((rows, columns), np.float32))
@@ -206,13 +203,9 @@ def spot(x0: float, y0: float, rx: float, ry: float) -> np.ndarray:
 
 
 def skin_colour(rng: np.random.Generator, age: float, freckles: float, flush: float) -> np.ndarray:
-    """(ROWS, COLUMNS, 3) factor on skin albedo: blush, eye sockets, blotches, freckles and, with age,
-    spots."""
-    blush = (
-        spot(0.36, -0.30, 0.14, 0.13)
-        + 0.8 * spot(0.0, -0.33, 0.09, 0.07)
-        + 0.4 * spot(0.0, -0.92, 0.14, 0.08)
-    )
+    """(ROWS, COLUMNS, 3) factor on skin albedo: blush, eye sockets, blotches, freckles, age spots."""
+    blush = spot(0.36, -0.30, 0.14, 0.13)
+    blush = blush + 0.8 * spot(0.0, -0.33, 0.09, 0.07) + 0.4 * spot(0.0, -0.92, 0.14, 0.08)
     socket = spot(0.30, 0.055, 0.12, 0.045) + (0.5 + 0.7 * age) * spot(0.29, -0.10, 0.10, 0.035)
     socket = np.minimum(socket + 0.7 * spot(0.19, -0.02, 0.03, 0.05), 1.2)
     blotch = 0.05 * np.clip(noise_field(rng, 0.08), -2, 2)

@@ -1,4 +1,4 @@
-"""Who is in the picture: an identity and how identities are drawn."""
+"""Identities: what makes a person and how people are sampled."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -7,23 +7,15 @@ import numpy as np
 
 Colour = tuple[float, float, float]
 
-# Small changes of the face that make an identity; each is drawn around zero. (shape for > 0, shape for < 0)
+# Local changes of the face, each sampled around zero: (shape for positive, shape for negative values).
 LOCAL_CHANGES = [
     (f"{stem}-{up}", f"{stem}-{down}")
     for stem, up, down in (
-        *(
-            (f"{side}-cheek-{kind}", "incr", "decr")
-            for side in ("l", "r")
-            for kind in ("bones", "inner", "volume")
-        ),
+        *((f"{side}-cheek-{kind}", "incr", "decr") for side in "lr" for kind in ("bones", "inner", "volume")),
         *((f"chin-{kind}", "incr", "decr") for kind in ("bones", "height", "jaw-drop", "prominent", "width")),
-        *(
-            (f"{side}-eye-{kind}", "incr", "decr")
-            for side in ("l", "r")
-            for kind in ("bag", "height2", "scale")
-        ),
-        *((f"{side}-eye-trans", "out", "in") for side in ("l", "r")),
-        *((f"{side}-eye-corner2", "up", "down") for side in ("l", "r")),
+        *((f"{side}-eye-{kind}", "incr", "decr") for side in "lr" for kind in ("bag", "height2", "scale")),
+        *((f"{side}-eye-trans", "out", "in") for side in "lr"),
+        *((f"{side}-eye-corner2", "up", "down") for side in "lr"),
         ("eyebrows-trans", "forward", "backward"),
         ("eyebrows-angle", "up", "down"),
         ("forehead-scale-vert", "incr", "decr"),
@@ -84,8 +76,7 @@ class Person:
 
 
 def skin_tone(melanin: float, warmth: float = 0.0) -> Colour:
-    """Linear albedo of skin; melanin 0 (very light) .. 1 (very dark), interpolated in log space between
-    measured-looking anchors (ours)."""
+    """Linear albedo of skin; melanin 0 (very light) .. 1 (very dark), interpolated in log space (ours)."""
     anchors = np.log(
         [[0.84, 0.60, 0.49], [0.66, 0.42, 0.30], [0.42, 0.23, 0.14], [0.20, 0.10, 0.06], [0.10, 0.05, 0.032]]
     )
@@ -102,13 +93,9 @@ HAIR_COLOURS = {
     "red": (0.22, 0.07, 0.025), "grey": (0.32, 0.31, 0.30), "white": (0.62, 0.61, 0.59),
 }  # fmt: skip
 IRIS_COLOURS = (
-    (0.10, 0.05, 0.02),
-    (0.16, 0.09, 0.04),
-    (0.06, 0.03, 0.015),
-    (0.14, 0.22, 0.34),
-    (0.12, 0.17, 0.09),
-    (0.20, 0.24, 0.26),
-)
+    (0.10, 0.05, 0.02), (0.16, 0.09, 0.04), (0.06, 0.03, 0.015),
+    (0.14, 0.22, 0.34), (0.12, 0.17, 0.09), (0.20, 0.24, 0.26),
+)  # fmt: skip
 
 
 @lru_cache(maxsize=64)
@@ -135,20 +122,14 @@ def sample_person(seed: int, ages: tuple[float, float]) -> Person:
     skin = np.array(skin_tone(melanin, float(rng.normal(0, 0.8))))
     adult = age > 0.55
     dark_hair = african + asian > 0.6
-    palette = (
-        ["black", "dark brown"]
-        if dark_hair
-        else ["dark brown", "brown", "light brown", "blond", "red", "black"]
-    )
+    palette = ["black", "dark brown"]
+    if not dark_hair:
+        palette = ["dark brown", "brown", "light brown", "blond", "red", "black"]
     hair = HAIR_COLOURS[str(rng.choice(palette))]
     if age > 0.82 and rng.random() < 0.75:
         hair = HAIR_COLOURS[str(rng.choice(["grey", "white", "grey"]))]
     brow = np.array(hair) * (0.75 if max(hair) < 0.3 else 0.55)
-    iris = (
-        IRIS_COLOURS[int(rng.integers(3))]
-        if dark_hair
-        else IRIS_COLOURS[int(rng.integers(len(IRIS_COLOURS)))]
-    )
+    iris = IRIS_COLOURS[int(rng.integers(3 if dark_hair else len(IRIS_COLOURS)))]
     lip_tint = np.array([0.86, 0.55, 0.56]) + rng.normal(0, 0.04, 3)
     if not male and adult and rng.random() < 0.35:
         lip_tint = lip_tint * np.array([0.95, 0.72, 0.76])

@@ -1,14 +1,12 @@
 """From face parameters to pixels and landmarks.
 
-A `Face` is a person (people.Person), an expression (actions.Expression) and a `Shot`. The
-renderer keeps one head mesh, moves its vertices, rasterises it from the camera and from the key light, and
-shades what is seen.
+A `Face` is a person (people.Person), an expression (actions.Expression) and a `Shot`. The renderer keeps one
+head mesh, moves its vertices, rasterises it from the camera and from the key light, and shades each pixel.
 """
 
 import os
 import tempfile
 import threading
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -26,6 +24,7 @@ LIT_MIDDLE, LIT_RADIUS = np.array([0.0, 0.0, -0.3]), 1.7  # the ball whose shado
 PERSONAL = ("skin", "lips", "hair", "cloth", "iris", "teeth", "gloss", "pupil", "iris_size", "strands")
 SCENE = np.dtype(shading.Scene.numpy_dtype())
 LIGHT_SIDE = 144  # texels of the shadow map: as fine as pixels at 112 px
+PEOPLE_KEPT = 64  # appearances in memory
 NO_CARD = b"Could not find or load the NVIDIA CUDA driver"
 STARTING = threading.Lock()  # only one thread at a time may redirect standard error
 
@@ -84,17 +83,10 @@ class Rendering:
 
 def rotation(yaw: float, pitch: float, roll: float) -> np.ndarray:
     """(3, 3) head frame -> camera frame: pitch first, then yaw, then roll."""
-    cy, sy, cp, sn, cr, sr = (
-        np.cos(yaw),
-        np.sin(yaw),
-        np.cos(pitch),
-        np.sin(pitch),
-        np.cos(roll),
-        np.sin(roll),
-    )
-    turn = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
-    nod = np.array([[1, 0, 0], [0, cp, -sn], [0, sn, cp]])
-    tilt = np.array([[cr, sr, 0], [-sr, cr, 0], [0, 0, 1]])
+    (cos_y, cos_p, cos_r), (sin_y, sin_p, sin_r) = (f([yaw, pitch, roll]) for f in (np.cos, np.sin))
+    turn = np.array([[cos_y, 0, sin_y], [0, 1, 0], [-sin_y, 0, cos_y]])
+    nod = np.array([[1, 0, 0], [0, cos_p, -sin_p], [0, sin_p, cos_p]])
+    tilt = np.array([[cos_r, sin_r, 0], [-sin_r, cos_r, 0], [0, 0, 1]])
     return tilt @ turn @ nod
 
 
@@ -102,9 +94,9 @@ def rotation(yaw: float, pitch: float, roll: float) -> np.ndarray:
 def start_warp() -> None:
     """Initialise warp once, without its warning that there is no CUDA driver.
 
-    Warp writes that line to the file descriptor of standard error (`cuda_util.cpp`), which no log level
-    or `sys.stderr` reaches, and a notebook would show it as a red box. So the descriptor is redirected to a
-    file while warp starts; every other line is written to standard error afterwards.
+    Warp writes that line straight to file descriptor 2 (`cuda_util.cpp`), out of reach of log levels and
+    `sys.stderr`, and a notebook shows it in red. So the descriptor points to a file while warp starts; all
+    other lines are written to standard error afterwards.
     """
     with STARTING, tempfile.TemporaryFile() as log:
         stderr = os.dup(2)
@@ -119,26 +111,25 @@ def start_warp() -> None:
 
 
 class FaceRenderer:
-    """Renders faces at one size. Holds the mesh and the paint of recently seen people.
+    """Renders faces at one size. Keeps the mesh and the appearance of recent people.
 
     Args:
         size: side of the square picture, pixels.
-        samples: seen per pixel, and averaged.
+        samples: per pixel, averaged.
         device: "cpu" or "cuda"; None takes CUDA where there is a card. Bytes are reproducible on "cpu".
-        people_kept: whose paint is kept for their next picture.
     """
 
-    def __init__(self, size: int = 112, samples: int = 2, device: str | None = "cpu", people_kept: int = 64):
+    def __init__(self, size: int = 112, samples: int = 2, device: str | None = "cpu"):
         if size < 16:
             raise ValueError(f"size must be at least 16 pixels, found {size}")
         wp.config.kernel_cache_dir = str(cache_root() / "warp")
         start_warp()
         device = device or ("cuda" if wp.is_cuda_available() else "cpu")
-        self.size, self.samples, self.device, self.people_kept = size, samples, device, people_kept
+        self.size, self.device = size, device
         self.head: Head = load_head()
         self.appearances = AppearanceModel(self.head, device)
         self.actions = actions.ActionShapes(self.head)
-        self.people: OrderedDict = OrderedDict()
+        self._appearance_of = lru_cache(PEOPLE_KEPT)(self.appearances.of)
         head = self.head
         self._eyes = [np.flatnonzero(head.part == eye) for eye in (EYE_LEFT, EYE_RIGHT)]
         on = dict(device=device)
@@ -167,18 +158,9 @@ class FaceRenderer:
     def render_one(self, face: Face) -> Rendering:
         appearance = self._appearance_of(face.person)
         vertices = appearance.vertices + self.actions.displacement(face.expression)
-        colour_paint, relief_paint = appearance.paint(face.expression)
-        return self._draw(face, appearance, vertices.astype(np.float32), colour_paint, relief_paint)
+        return self._draw(face, appearance, vertices.astype(np.float32))
 
-    def _appearance_of(self, person: Person) -> Appearance:
-        if person not in self.people:
-            self.people[person] = self.appearances.of(person)
-            while len(self.people) > self.people_kept:
-                self.people.popitem(last=False)
-        self.people.move_to_end(person)
-        return self.people[person]
-
-    def _draw(self, face, appearance, vertices, colour_paint, relief_paint) -> Rendering:
+    def _draw(self, face: Face, appearance: Appearance, vertices: np.ndarray) -> Rendering:
         shot, size = face.shot, self.size
         turn = rotation(shot.yaw, shot.pitch, shot.roll)
         focal = shot.zoom * size * shot.distance / 2.0  # pixels: 2 dm of face fill `zoom` of the picture
@@ -208,7 +190,7 @@ class FaceRenderer:
             self._light_map.zero_()
             self._draw_lit.launch()
         self._scenes.fill(scene)
-        self._shade(appearance.marks, appearance.marks2, colour_paint, relief_paint)
+        self._shade(appearance, self.appearances.relief(appearance, face.expression))
         return Rendering(
             self._image.numpy().copy(),
             seen(self.appearances.points(vertices))[:, :2].astype(np.float32),
@@ -219,7 +201,7 @@ class FaceRenderer:
         )
 
     def _rasteriser(self, screen: wp.array, stride: int, nearest: wp.array) -> wp.Launch:
-        """The launch that draws whatever `screen` then holds: its arguments are handed over once."""
+        """A recorded launch that draws what `screen` holds at that time."""
         return wp.launch(
             visibility.rasterise,
             dim=len(self._triangles),
@@ -229,9 +211,15 @@ class FaceRenderer:
             record_cmd=True,
         )
 
-    def _shade(self, marks: wp.array, marks2: wp.array, colour: wp.array, relief: wp.array) -> None:
-        """Colour every pixel; all but what belongs to a person and an expression is handed over once."""
+    def _shade(self, appearance: Appearance, relief: wp.array) -> None:
+        """Colour every pixel. The launch is recorded once; only person and expression change afterwards."""
         normals = self.appearances.normals(self._points.array)
+        personal = {
+            "face_marks": appearance.face_marks,
+            "head_marks": appearance.head_marks,
+            "colour_paint": appearance.colour,
+            "relief_paint": relief,
+        }
         if self._shading is None:
             self._shading = wp.launch(
                 shading.shade,
@@ -246,18 +234,17 @@ class FaceRenderer:
                     self._triangles,
                     normals,
                     self._canonical,
-                    marks,
-                    marks2,
+                    appearance.face_marks,
+                    appearance.head_marks,
                     self._part,
-                    colour,
+                    appearance.colour,
                     relief,
                 ],
                 outputs=[self._image],
                 device=self.device,
                 record_cmd=True,
             )
-        own = {"marks": marks, "marks2": marks2, "colour_paint": colour, "relief_paint": relief}
-        for name, array in own.items():
+        for name, array in personal.items():
             self._shading.set_param_by_name(name, array)
         self._shading.launch()
 

@@ -188,7 +188,7 @@ def _renderer(size: int):
     """One per process: building one takes a second."""
     from aufaces.renderer import FaceRenderer
 
-    return FaceRenderer(size, device=None, people_kept=48)
+    return FaceRenderer(size, device=None)
 
 
 def _join_chunks(part: Path, about: dict) -> None:

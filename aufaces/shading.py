@@ -1,16 +1,16 @@
-"""Light and skin: the warp kernel that colours what is seen of a head (CPU and CUDA alike)."""
+"""Light and skin: the warp kernel that colours the visible surface of a head (CPU and CUDA)."""
 
 import warp as wp
 
 from aufaces import heads
-from aufaces.visibility import EMPTY, NEARNESS_STEPS
+from aufaces.visibility import EMPTY, NEARNESS_STEPS, lattice_point
 
 SKIN, EYE_LEFT, EYE_RIGHT = wp.constant(heads.SKIN), wp.constant(heads.EYE_LEFT), wp.constant(heads.EYE_RIGHT)
 TEETH, TONGUE = wp.constant(heads.TEETH), wp.constant(heads.TONGUE)
 
 LIGHT_HEIGHT = 4.0  # keeps heights above the plane of the light positive
 
-# Warp announces every module it loads, in the middle of a progress bar
+# Warp would print a line for every module it loads, in the middle of a progress bar
 wp.config.log_level = getattr(wp, "LOG_ERROR", wp.config.log_level)
 
 
@@ -76,7 +76,7 @@ def ramp(low: float, high: float, x: float):
 
 @wp.func
 def wrapped(cosine: float, wrap: wp.vec3):
-    """Diffuse light that creeps round the terminator, red furthest: the look of skin."""
+    """Wrapped diffuse light: it reaches past the terminator, red furthest, as in skin."""
     return wp.vec3(
         wp.max(0.0, (cosine + wrap[0]) / (1.0 + wrap[0])),
         wp.max(0.0, (cosine + wrap[1]) / (1.0 + wrap[1])),
@@ -266,6 +266,30 @@ def cover_skin(s: Scene, skin: Surface, q: wp.vec3, face_marks: wp.vec3, cloth_m
 
 
 @wp.func
+def surface_at(
+    mesh: wp.uint64,
+    s: Scene,
+    part: int,
+    p: wp.vec3,
+    q: wp.vec3,
+    n: wp.vec3,
+    face_marks: wp.vec3,
+    head_marks: wp.vec3,
+    colour_paint: wp.array2d(dtype=wp.vec3),
+    relief_paint: wp.array2d(dtype=wp.vec3),
+):
+    """The surface at point p of a part of the head; q is the same point on the neutral template."""
+    if part == EYE_LEFT:
+        return eyeball(mesh, s, p, s.centre_left, s.gaze_left)
+    if part == EYE_RIGHT:
+        return eyeball(mesh, s, p, s.centre_right, s.gaze_right)
+    if part != SKIN:
+        return inside_mouth(s, part, p, n)
+    skin = painted_skin(s, colour_paint, relief_paint, q, n, ramp(0.15, 0.45, head_marks[1]))
+    return cover_skin(s, skin, q, face_marks, head_marks[0])
+
+
+@wp.func
 def reflected(s: Scene, surface: Surface, ray: wp.vec3, lit: float, open: float):
     """Linear colour of a surface under sky, key, fill and rim light.
 
@@ -299,8 +323,8 @@ def shade(
     triangles: wp.array2d(dtype=int),
     normals: wp.array(dtype=wp.vec3),
     canonical: wp.array(dtype=wp.vec3),
-    marks: wp.array(dtype=wp.vec3),
-    marks2: wp.array(dtype=wp.vec3),
+    face_marks: wp.array(dtype=wp.vec3),
+    head_marks: wp.array(dtype=wp.vec3),
     part: wp.array(dtype=int),
     colour_paint: wp.array2d(dtype=wp.vec3),
     relief_paint: wp.array2d(dtype=wp.vec3),
@@ -309,12 +333,12 @@ def shade(
     """Display colour (not multiplied by alpha) and alpha of every pixel, the mean over its samples.
 
     Args:
-        nearest: (samples, H, W) keys of visibility.rasterise.  light_map: (1, side, side) keys seen from the
-            key light.
+        nearest: (samples, H, W) keys of visibility.rasterise.
+        light_map: (1, side, side) keys seen from the key light.
         screen, points, normals, canonical: (V,) vertices as column, row and nearness; in the head frame;
             their normals; in the neutral template.
         triangles: (T, 3).  part: (V,) of heads.SKIN .. CAVITY.
-        marks, marks2: (V,) lips, lash line, hair; cloth, front of the face, openness to the sky.
+        face_marks, head_marks: (V,) lips, lash line, hair; cloth, front of the face, openness to the sky.
         colour_paint, relief_paint: (ROWS, COLUMNS) of painting.
         image: (H, W), written.
     """
@@ -330,47 +354,37 @@ def shade(
     s = scene[0]
     total = wp.vec4(0.0, 0.0, 0.0, 0.0)
     lit = float(1.0)  # noqa: UP018 (a warp variable, not a constant)
-    asked = int(0)  # noqa: UP018
+    lit_known = int(0)  # noqa: UP018
     for sub in range(samples):
         key = nearest[sub, row, column]
         if key != wp.uint64(EMPTY):
-            # 1. which point of which triangle the sample shows
+            # 1. the point of the triangle under the sample
             face = int(key & wp.uint64(0xFFFFFFFF)) - 1
             a = triangles[face, 0]
             b = triangles[face, 1]
             c = triangles[face, 2]
-            x = float(column) + (float(sub) + 0.5) / float(samples) - 0.5
-            y = float(row) + (float((sub * s.stride) % samples) + 0.5) / float(samples) - 0.5
-            w = place(screen[a], screen[b], screen[c], x, y)
+            shift = lattice_point(sub, samples, s.stride)
+            w = place(screen[a], screen[b], screen[c], float(column) + shift[0], float(row) + shift[1])
             p = blend(points[a], points[b], points[c], w)
             q = blend(canonical[a], canonical[b], canonical[c], w)
             n = wp.normalize(blend(normals[a], normals[b], normals[c], w))
-            face_marks = blend(marks[a], marks[b], marks[c], w)
-            head_marks = blend(marks2[a], marks2[b], marks2[c], w)
-            ray = wp.normalize(p - s.eye)
-
-            # 2. what surface is there
+            on_face = blend(face_marks[a], face_marks[b], face_marks[c], w)
+            on_head = blend(head_marks[a], head_marks[b], head_marks[c], w)
             kind = wp.min(part[a], wp.min(part[b], part[c]))
-            surface = Surface()
-            if kind == EYE_LEFT:
-                surface = eyeball(mesh, s, p, s.centre_left, s.gaze_left)
-            elif kind == EYE_RIGHT:
-                surface = eyeball(mesh, s, p, s.centre_right, s.gaze_right)
-            elif kind != SKIN:
-                surface = inside_mouth(s, kind, p, n)
-            else:
-                skin = painted_skin(s, colour_paint, relief_paint, q, n, ramp(0.15, 0.45, head_marks[1]))
-                surface = cover_skin(s, skin, q, face_marks, head_marks[0])
+
+            # 2. its surface, with a normal that faces the camera
+            surface = surface_at(mesh, s, kind, p, q, n, on_face, on_head, colour_paint, relief_paint)
+            ray = wp.normalize(p - s.eye)
             n = surface.normal
-            if wp.dot(n, ray) > 0.0:  # bent away from the camera: turn it back to the rim
+            if wp.dot(n, ray) > 0.0:
                 n = wp.normalize(n - ray * (wp.dot(n, ray) * 1.02))
             surface.normal = n
 
-            # 3. how much light it gets and sends to the camera
-            if asked == 0 and s.shadow > 0.0 and wp.dot(n, s.key_direction) > -0.1:
-                asked = 1  # one look towards the light serves the whole pixel
+            # 3. the light it receives and sends to the camera; one shadow test per pixel is enough
+            if lit_known == 0 and s.shadow > 0.0 and wp.dot(n, s.key_direction) > -0.1:
+                lit_known = 1
                 lit = 1.0 - s.shadow * (1.0 - unshadowed(s, light_map, p + n * 0.04))
-            colour = reflected(s, surface, ray, lit, wp.clamp(head_marks[2], 0.0, 1.0))
+            colour = reflected(s, surface, ray, lit, wp.clamp(on_head[2], 0.0, 1.0))
             total += wp.vec4(colour[0], colour[1], colour[2], 1.0)
     alpha = total[3] / float(samples)
     if total[3] > 0.0:

@@ -18,12 +18,13 @@ import warp as wp
 from record import as_promised, record
 
 from aufaces import clutter
+from aufaces.appearance import AppearanceModel
 from aufaces.domains import domain_called, picture, sample_face
 from aufaces.renderer import FaceRenderer, start_warp
 
 PARTS = {  # of a face, and the functions that make them
     "drawing the head": (FaceRenderer, "_draw"),
-    "new person": (FaceRenderer, "_appearance_of"),
+    "new person": (AppearanceModel, "of"),
     "background": (clutter, "cluttered_background"),
     "camera": (clutter, "degrade"),
 }
