@@ -1,7 +1,7 @@
 """The objective: every unweighted term by name, and the one place where weights are applied."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -23,7 +23,7 @@ from aulib.networks import log_attention
 
 @dataclass(frozen=True)
 class Objective:
-    """What a run minimises. weights: factor per term; the rest is handed to the terms that read it."""
+    """What a run minimises. weights: factor of each term; single terms read the other fields."""
 
     weights: dict[str, float]
     au_weight: Tensor
@@ -31,6 +31,10 @@ class Objective:
     alignment: str = "global"
     negatives: str = "rivals"
     temperature: float = 0.1
+
+    def to(self, device: torch.device) -> "Objective":
+        moved = {name: getattr(self, name).to(device) for name in ("au_weight", "pos_weight")}
+        return replace(self, **moved)
 
     def au_loss(self, logits: Tensor, occurrence: Tensor) -> Tensor:
         return au_occurrence_loss(logits, occurrence, self.au_weight, self.pos_weight)

@@ -1,21 +1,22 @@
-"""From names to a run folder: data in, one method trained, everything needed later written beside it.
+"""From names to a run folder: load both domains, train one method, write all that is needed later.
 
-A run folder is self-contained: it can be moved and read without the data. It holds `config.json` and
-`model.safetensors` (the model), `metrics.json`, `history.csv`, `samples.npz` (a fixed few faces of each
-domain), the test predictions of both domains, and `fit/` (what an interrupted run resumes from).
+A run folder can be moved and read without the data (`run.Run`). It holds `config.json` and
+`model.safetensors` (the model), `metrics.json`, `history.csv`, `samples.npz` (a few faces of each domain),
+the test predictions of both domains, and `fit/` (what an interrupted run resumes from).
 """
 
 import resource
 import sys
 import time
-from dataclasses import asdict, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
 
-from aulib import distributed
+from aulib import distributed, warm_start
 from aulib.batches import Faces, with_landmarks
 from aulib.crops import crop_dataset, crop_named, crop_of
 from aulib.dataset import DatasetFolder, read_dataset
@@ -27,21 +28,91 @@ from aulib.linear_probes import probe_model
 from aulib.methods import CONTRASTIVE_WEIGHT, METHODS, PRESETS, Method, Preset, check_alignment
 from aulib.model import AUModel, ModelConfig
 from aulib.objective import ROUND_TERMS, Objective, check_weights, finds_landmarks
-from aulib.run import save_model
-from aulib.training import Schedule, fit
+from aulib.run import HISTORY, METRICS, PREDICTIONS, SAMPLES, save_model
+from aulib.training import Recipe, fingerprint, fit
 
-SAMPLES = 16  # faces of each domain kept in the run, evenly spaced over its test rows
+KEPT_FACES = 16  # of each domain, evenly spaced over its test rows
 PRECISIONS = ("auto", "32-true", "bf16-mixed")
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """What a run trains, by name.
+
+    source, target: dataset folders or `synthetic:...`. The target's AU labels are read by `oracle` only, and
+        to score the finished run on its test split.
+    method, preset: keys of METHODS and PRESETS.  backbone: a timm model, "" for the own encoder.
+    supervisors: empty for the method's own.  weights: factors of terms, instead of the method's own.
+    steps, batch_size: 0 takes the preset's. batch_size is per domain.
+    precision: "auto", "32-true" or "bf16-mixed". (float16 would need its gradients scaled.)
+    changes: values of fields of `Preset`, instead of the preset's.
+
+    Raises:
+        ValueError: unknown method, preset, supervisor, alignment, negatives or precision; a term that the
+            method cannot compute.  KeyError: unknown term.  TypeError: unknown field of `Preset`.
+    """
+
+    source: str
+    target: str
+    method: str = "full"
+    preset: str = "fast"
+    backbone: str = ""
+    supervisors: Sequence[str] = ()
+    steps: int = 0
+    batch_size: int = 0
+    seed: int = 0
+    precision: str = "auto"
+    weights: dict[str, float] | None = None
+    alignment: str = "global"
+    negatives: str = "rivals"
+    temperature: float = 0.1
+    share_extraction: bool = True
+    changes: dict = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, source: str, target: str, **settings) -> "RunConfig":
+        """From flat settings: names that are no field here are fields of `Preset`."""
+        own = {one.name for one in fields(cls)}
+        given = {name: value for name, value in settings.items() if name in own}
+        changes = {name: value for name, value in settings.items() if name not in own}
+        return cls(source, target, **given, changes=changes)
+
+    def __post_init__(self):
+        if self.preset not in PRESETS:
+            raise ValueError(f"unknown preset {self.preset!r}; choose {' or '.join(PRESETS)}")
+        if self.precision not in PRECISIONS:
+            raise ValueError(f"unknown precision {self.precision!r}; choose one of {', '.join(PRECISIONS)}")
+        if self.steps < 0 or self.batch_size < 0:
+            raise ValueError(
+                f"steps {self.steps} and batch_size {self.batch_size}: expected 0 (the preset's) or more"
+            )
+        check_alignment(self.alignment, self.negatives)
+        _ = self.rung, self.values  # refuse unknown names
+
+    @property
+    def rung(self) -> Method:
+        """The method with this run's supervisors and weights."""
+        return chosen_method(self.method, list(self.supervisors), self.weights or {})
+
+    @property
+    def values(self) -> Preset:
+        """The preset with this run's changes, steps and batch size."""
+        values = replace(PRESETS[self.preset], **self.changes)
+        return replace(
+            values, steps=self.steps or values.steps, batch_size=self.batch_size or values.batch_size
+        )
 
 
 def chosen_method(name: str, supervisors: list[str], weights: dict[str, float]) -> Method:
     """A rung of METHODS with another list of supervisors (empty: its own) and other weights by term.
 
     Raises:
-        ValueError: unknown method or supervisor.  KeyError: unknown term.
+        ValueError: unknown method or supervisor, or a term that the method cannot compute.
+        KeyError: unknown term.
     """
     if name not in METHODS:
-        raise ValueError(f"unknown method {name!r}; there are {list(METHODS)}")
+        raise ValueError(f"unknown method {name!r}; choose one of {', '.join(METHODS)}")
     method = METHODS[name]
     if supervisors:
         method = method.with_supervisors(supervisors, CONTRASTIVE_WEIGHT)
@@ -50,7 +121,7 @@ def chosen_method(name: str, supervisors: list[str], weights: dict[str, float]) 
     if impossible := sorted(
         name for name, value in weights.items() if value and not can_compute(name, method)
     ):
-        raise ValueError(f"method {name!r} has no parts for the terms {impossible} that weights name")
+        raise ValueError(f"method {name!r} cannot compute the terms {impossible} given in weights")
     return method
 
 
@@ -74,45 +145,24 @@ def default_precision() -> str:
     return "bf16-mixed" if has_amx() else "32-true"
 
 
-def peak_memory_mb() -> float:
-    """Largest resident size of this process so far, in MiB."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (2**20 if sys.platform == "darwin" else 2**10)
-
-
 def train_run(
     source: str,
     target: str,
     method: str = "full",
     preset: str = "fast",
-    backbone: str = "",
-    supervisors: list[str] | tuple[str, ...] = (),
-    steps: int = 0,
-    batch_size: int = 0,
-    seed: int = 0,
-    precision: str = "auto",
+    *,
     out_dir: str = "results/scratch",
-    weights: dict[str, float] | None = None,
-    alignment: str = "global",
-    negatives: str = "rivals",
-    temperature: float = 0.1,
-    share_extraction: bool = True,
     progress: bool = True,
     insides: bool = True,
-    **preset_changes,
+    **settings,
 ) -> dict:
     """Train one method on source -> target and write its run folder.
 
-    Called by every process that torchrun started, they train as one (distributed.py).
+    Every process that torchrun started calls this; they train as one (distributed.py).
 
     Args:
-        source, target: dataset folders or `synthetic:...`. Target AU labels are read by `oracle` only,
-            and to score the finished run on its test split.
-        steps, batch_size: 0 takes the preset's. batch_size is per domain.
-        supervisors: empty for the method's own.  weights: factor of a term, in place of the method's own.
-        precision: "auto", "32-true" or "bf16-mixed". (float16 would need its gradients scaled.)
+        settings: other fields of `RunConfig`, and fields of `Preset`.
         insides: probe the finished model as well (`linear_probes.probe_model`, some seconds).
-        preset_changes: any field of `Preset`, for studies.
 
     Returns:
         the metrics also written to `metrics.json`: `source.mean.f1`, `target.mean.f1`, ... with the keys of
@@ -120,125 +170,158 @@ def train_run(
         Of several processes the first one writes and returns them, the others return {}.
 
     Raises:
-        ValueError: unknown method, preset, supervisor or precision, an empty split, domains that do not
-            fit together, a batch that cannot be dealt out to the processes evenly.
+        ValueError: what `RunConfig` refuses, an empty split, domains that do not fit together, a batch that
+            the processes cannot share evenly.
     """
     out = Path(out_dir)
     out.mkdir(parents=True, exist_ok=True)
-    rung = chosen_method(method, list(supervisors), weights or {})
-    if steps < 0 or batch_size < 0:
-        raise ValueError(f"steps {steps} and batch_size {batch_size}: expected 0 (the preset's) or more")
-    if preset not in PRESETS:
-        raise ValueError(f"unknown preset {preset!r}; there are {list(PRESETS)}")
-    values = replace(PRESETS[preset], **preset_changes)
-    check_alignment(alignment, negatives)
-    if precision not in PRECISIONS:
-        raise ValueError(f"precision {precision!r} is none of {', '.join(PRECISIONS)}")
-    schedule = Schedule(steps or values.steps, batch_size or values.batch_size, seed)
+    config = RunConfig.of(source, target, method=method, preset=preset, **settings)
+    precision = default_precision() if config.precision == "auto" else config.precision
+    device = distributed.start(precision).device.type
+    distributed.share_of(config.values.batch_size)
+    domains = load_domains(config)
+    model, log, measured = train(config, domains, precision, device, out, progress)
+    return {} if distributed.rank() else write_run(out, config, domains, model, log, measured, insides)
 
-    precision = default_precision() if precision == "auto" else precision
-    distributed.start(precision)
-    distributed.share_of(schedule.batch_size)
+
+@dataclass(frozen=True)
+class Domains:
+    """Both domains of a run.
+
+    sets: "source", "target" -> dataset.  faces: (domain, split) -> faces.  labelled: the domain whose AU
+    labels are learned from.  config: the model that fits them.
+    """
+
+    sets: dict[str, DatasetFolder]
+    faces: dict[tuple[str, str], Faces]
+    labelled: str
+    config: ModelConfig
+
+
+def load_domains(config: RunConfig) -> Domains:
+    """Read and crop both domains.
+
+    Raises:
+        ValueError: no AU labels, no landmarks, or an empty split that the method needs.
+    """
     with distributed.rank_zero_first():  # it renders and crops for all
-        sets = {"source": read_dataset(source), "target": read_dataset(target)}
-    domain = "target" if rung.labels_from_target else "source"
-    labelled = sets[domain]
-    if not labelled.aus:
+        sets = {"source": read_dataset(config.source), "target": read_dataset(config.target)}
+    labelled = "target" if config.rung.labels_from_target else "source"
+    if not sets[labelled].aus:
         raise ValueError(
-            f"{labelled.root} has no AU labels (columns AU01_c, ...), which method {method!r} learns from"
+            f"{sets[labelled].root} has no AU labels (columns AU01_c, ...), which method {config.method!r} "
+            "learns from"
         )
-    config = model_config(values, rung, labelled, sets, backbone, share_extraction, alignment, negatives)
-    spec = crop_of(config)
+    built = model_config(config, sets[labelled].aus, sets)
     with distributed.rank_zero_first():
-        crops = {name: crop_dataset(data, spec) for name, data in sets.items()}
+        crops = {name: crop_dataset(data, crop_of(built)) for name, data in sets.items()}
     faces = {}
     for name, data in sets.items():
-        train = faces_of(data, crops[name], "train", config)  # labels and landmarks of all rows, made once
-        for split in ("train", "val", "test"):
-            faces[name, split] = replace(train, rows=data.rows(split))
-    needed = [(domain, "train"), (domain, "val")] + [("target", "train")] * rung.uses_target
+        train = faces_of(data, crops[name], "train", built)  # labels and landmarks of all rows, made once
+        faces |= {(name, split): replace(train, rows=data.rows(split)) for split in SPLITS}
+    needed = [(labelled, "train"), (labelled, "val")] + [("target", "train")] * config.rung.uses_target
     for name, split in needed:
         if not len(faces[name, split]):
             raise ValueError(
-                f"{sets[name].root} has no row of split {split!r}, which {method!r} needs as {name}"
+                f"{sets[name].root} has no row of split {split!r}, which {config.method!r} needs as {name}"
             )
-    samples = {name: faces[name, "test"] for name in sets}
-
-    torch.manual_seed(seed)
-    model = AUModel(config).to(memory_format=torch.channels_last)
-    train, validation = faces[domain, "train"], faces[domain, "val"]
-    objective = Objective(rung.weights, *label_weights(train, values), alignment, negatives, temperature)
-    started = time.perf_counter()
-    if rung.au_from_landmarks:
-        fit_landmark_head(model.au_head, train, objective, seed)
-    before_the_steps = time.perf_counter() - started
-    model, log, selected = fit(
-        model, rung, values, objective, schedule, train,
-        faces["target", "train"].without_labels() if rung.uses_target else None,
-        (validation, labelled.subjects[validation.rows]),
-        out, precision, progress,
-        warm_starts=cache_root() / "starts",
-    )  # fmt: skip
-    if distributed.rank():
-        return {}
-    elapsed = time.perf_counter() - started - before_the_steps
-    seconds = before_the_steps + log_seconds(log, elapsed)
-
-    settings = {
-        "method": method, "supervisors": list(rung.supervisors), "weights": rung.weights, "preset": preset,
-        "preset_values": asdict(values), "steps": schedule.steps,
-        "batch_size": schedule.batch_size, "seed": seed,
-        "alignment": alignment, "negatives": negatives, "temperature": temperature,
-        "read_target_from": rung.read_target_from,
-        "read_source_from": rung.read_source_from, "source": str(source), "target": str(target),
-        "data_versions": {name: data.version for name, data in sets.items()},
-    }  # fmt: skip
-    save_model(out, model, settings)
-    pd.DataFrame(log).to_csv(out / "history.csv", index=False)
-    metrics = {"seconds": seconds, "peak_memory_mb": peak_memory_mb(), **selected}
-    for name, data in sets.items():
-        test = faces[name, "test"]
-        if not len(test):
-            continue
-        read_from = rung.read_target_from if name == "target" else rung.read_source_from
-        reading = predict_batches(model, test, read_from)
-        scores = score_predictions(reading, test, data.subjects[test.rows], config.aus)
-        if not finds_landmarks(rung.weights):
-            scores |= dict.fromkeys(("landmarks.nme", "landmarks.failure_rate"), float("nan"))
-        metrics |= {f"{name}.{key}": value for key, value in scores.items()}
-        predictions(reading, test, data, config).to_csv(out / f"predictions_{name}_test.csv", index=False)
-    save_samples(out / "samples.npz", samples, sets)
-    if insides:
-        metrics |= probe_model(model, faces, finds_landmarks(rung.weights))
-    write_json(out / "metrics.json", metrics)
-    return metrics
+    return Domains(sets, faces, labelled, built)
 
 
-def model_config(
-    preset: Preset,
-    method: Method,
-    labelled: DatasetFolder,
-    sets: dict,
-    backbone: str,
-    share: bool,
-    alignment: str,
-    negatives: str,
-) -> ModelConfig:
+def model_config(config: RunConfig, aus: list[str], sets: dict[str, DatasetFolder]) -> ModelConfig:
     """Sizes from the preset, AUs from the labelled set, as many landmarks as every set has."""
     available = min(data.num_landmarks for data in sets.values())
     if not available:
         missing = [str(data.root) for data in sets.values() if not data.num_landmarks]
         raise ValueError(f"no landmarks in {missing}; run `aulib prepare` or add columns x_0, y_0, ...")
+    preset, method = config.values, config.rung
     crop = crop_named(preset.crop, preset.margin_size)
     return ModelConfig(
-        aus=tuple(labelled.aus), num_landmarks=min(available, preset.num_landmarks),
+        aus=tuple(aus), num_landmarks=min(available, preset.num_landmarks),
         image_size=preset.image_size, margin_size=preset.margin_size, box_enlarge=crop.box_enlarge,
-        smooth_crops=crop.smooth, channels=preset.channels,
-        colour=preset.colour, backbone=backbone, pretrained=False, separates=method.separates,
-        adapts_by_domain=method.adapts_by_domain, au_from_landmarks=method.au_from_landmarks,
-        share_extraction=share, au_centres=preset.au_centres, alignment_dense=alignment == "dense",
-        queues=negatives == "queue" and bool(method.supervisors),
+        smooth_crops=crop.smooth, channels=preset.channels, colour=preset.colour, backbone=config.backbone,
+        pretrained=False, separates=method.separates, adapts_by_domain=method.adapts_by_domain,
+        au_from_landmarks=method.au_from_landmarks, share_extraction=config.share_extraction,
+        au_centres=preset.au_centres, alignment_dense=config.alignment == "dense",
+        queues=config.negatives == "queue" and bool(method.supervisors),
     )  # fmt: skip
+
+
+def train(
+    config: RunConfig, domains: Domains, precision: str, device: str, out: Path, progress: bool
+) -> tuple[AUModel, list[dict], dict]:
+    """The trained model, its log, and what was measured: seconds, selected_step, validation_f1."""
+    preset, method = config.values, config.rung
+    source = domains.faces[domains.labelled, "train"]
+    target = domains.faces["target", "train"].without_labels() if method.uses_target else None
+    validation = domains.faces[domains.labelled, "val"]
+    torch.manual_seed(config.seed)
+    model = AUModel(domains.config).to(memory_format=torch.channels_last)
+    objective = Objective(
+        method.weights, *label_weights(source, preset), config.alignment, config.negatives, config.temperature
+    )
+    started = time.perf_counter()
+    if method.au_from_landmarks:
+        fit_landmark_head(model.au_head, source, objective, config.seed)
+    before_the_steps = time.perf_counter() - started
+    recipe = Recipe(method, preset, objective, preset.steps, preset.batch_size, config.seed, precision)
+    model, log, selected = fit(
+        model, recipe, source, target, (validation, domains.sets[domains.labelled].subjects[validation.rows]),
+        out, progress, init_from=start_file(cache_root() / "starts", recipe, model, source, target, device),
+    )  # fmt: skip
+    elapsed = time.perf_counter() - started - before_the_steps
+    return model, log, {"seconds": before_the_steps + log_seconds(log, elapsed)} | selected
+
+
+def start_file(
+    folder: Path, recipe: Recipe, model: AUModel, source: Faces, target: Faces | None, device: str
+) -> Path | None:
+    """Where this run and others that begin alike keep their warm start; None if it shares no steps."""
+    if not 0 < recipe.rounds_begin < min(recipe.evaluation_steps) or distributed.world_size() > 1:
+        return None
+    settings = fingerprint(recipe, model.config, source, target)
+    return warm_start.file_for(folder, settings, [source, target], model.state_dict(), device)
+
+
+def write_run(
+    out: Path,
+    config: RunConfig,
+    domains: Domains,
+    model: AUModel,
+    log: list[dict],
+    measured: dict,
+    insides: bool,
+) -> dict:
+    """Write the run folder: model, curves, test predictions, kept faces and scores; returns the metrics."""
+    rung, values = config.rung, config.values
+    settings = {
+        "method": config.method, "supervisors": list(rung.supervisors), "weights": rung.weights,
+        "preset": config.preset, "preset_values": asdict(values),
+        "steps": values.steps, "batch_size": values.batch_size, "seed": config.seed,
+        "alignment": config.alignment, "negatives": config.negatives, "temperature": config.temperature,
+        "read_target_from": rung.read_target_from, "read_source_from": rung.read_source_from,
+        "source": str(config.source), "target": str(config.target),
+        "data_versions": {name: data.version for name, data in domains.sets.items()},
+    }  # fmt: skip
+    save_model(out, model, settings)
+    pd.DataFrame(log).to_csv(out / HISTORY, index=False)
+    metrics = {"seconds": measured["seconds"], "peak_memory_mb": peak_memory_mb()} | measured
+    for name, data in domains.sets.items():
+        test = domains.faces[name, "test"]
+        if not len(test):
+            continue
+        read = predict_batches(model, test, settings[f"read_{name}_from"])
+        scores = score_predictions(read, test, data.subjects[test.rows], model.config.aus)
+        if not finds_landmarks(rung.weights):
+            scores |= dict.fromkeys(("landmarks.nme", "landmarks.failure_rate"), float("nan"))
+        metrics |= {f"{name}.{key}": value for key, value in scores.items()}
+        table = prediction_table(read, test, data, model.config.aus)
+        table.to_csv(out / PREDICTIONS.format(name), index=False)
+    save_samples(out / SAMPLES, domains)
+    if insides:
+        metrics |= probe_model(model, domains.faces, finds_landmarks(rung.weights))
+    write_json(out / METRICS, metrics)
+    return metrics
 
 
 def faces_of(data: DatasetFolder, crops, split: str, config: ModelConfig) -> Faces:
@@ -265,30 +348,30 @@ def label_weights(faces: Faces, preset: Preset) -> tuple[torch.Tensor, torch.Ten
     return torch.from_numpy(au_weight), torch.from_numpy(pos_weight.astype(np.float32))
 
 
-def predictions(reading: Predictions, faces: Faces, data: DatasetFolder, config: ModelConfig) -> pd.DataFrame:
-    """One row a face: image, subject, AUxx_c (predicted at 0.5), AUxx_p, and the true AUxx where known."""
+def prediction_table(
+    read: Predictions, faces: Faces, data: DatasetFolder, aus: Sequence[str]
+) -> pd.DataFrame:
+    """One row per face: image, subject, AUxx_c (predicted at 0.5), AUxx_p, and the true AUxx where known."""
     table = data.table.iloc[faces.rows][["image", "subject"]].reset_index(drop=True)
     columns = {}
-    for index, au in enumerate(config.aus):
-        columns[f"{au}_c"] = (reading.probability[:, index] >= 0.5).astype(int)
-        columns[f"{au}_p"] = reading.probability[:, index].round(4)
+    for index, au in enumerate(aus):
+        columns[f"{au}_c"] = (read.probability[:, index] >= 0.5).astype(int)
+        columns[f"{au}_p"] = read.probability[:, index].round(4)
         columns[f"{au}_true"] = faces.occurrence[faces.rows, index]
     return pd.concat([table, pd.DataFrame(columns)], axis=1)
 
 
-def save_samples(file: Path, samples: dict[str, Faces], sets: dict[str, DatasetFolder]) -> None:
-    """Margin crops, landmarks, labels and names of SAMPLES evenly spaced test faces of each domain."""
+def save_samples(file: Path, domains: Domains) -> None:
+    """Margin crops, landmarks, labels and names of KEPT_FACES evenly spaced test faces of each domain."""
     arrays = {}
-    for name, faces in samples.items():
-        rows = (
-            faces.rows[np.linspace(0, len(faces) - 1, min(SAMPLES, len(faces))).astype(int)]
-            if len(faces)
-            else []
-        )
+    for name, data in domains.sets.items():
+        faces = domains.faces[name, "test"]
+        places = np.linspace(0, len(faces) - 1, min(KEPT_FACES, len(faces))).astype(int)
+        rows = faces.rows[places]
         arrays[f"{name}_images"] = faces.images[rows]
         arrays[f"{name}_landmarks"] = faces.landmarks[rows]
         arrays[f"{name}_occurrence"] = faces.occurrence[rows]
-        arrays[f"{name}_names"] = sets[name].table["image"].to_numpy(dtype=str)[rows]
+        arrays[f"{name}_names"] = data.table["image"].to_numpy(dtype=str)[rows]
     np.savez_compressed(file, **arrays)
 
 
@@ -296,3 +379,9 @@ def log_seconds(log: list[dict], elapsed: float) -> float:
     """Training seconds over all interruptions: the log's own clock, or what this call took."""
     clocks = [row["seconds"] for row in log if "seconds" in row]
     return clocks[-1] if clocks else elapsed
+
+
+def peak_memory_mb() -> float:
+    """Largest resident size of this process so far, in MiB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)

@@ -23,7 +23,7 @@ from aulib.batches import Faces, take_batch
 from aulib.evaluate import predict_batches, score_predictions
 from aulib.files import atomic_file
 from aulib.methods import Method, Preset
-from aulib.model import ADVERSARIES, GENERATING, AUModel
+from aulib.model import ADVERSARIES, GENERATING, AUModel, ModelConfig
 from aulib.objective import (
     Objective,
     adversary_loss,
@@ -45,14 +45,24 @@ MEASUREMENTS = 3  # of the gradient's shares, evenly over the steps with all ter
 
 
 @dataclass(frozen=True)
-class Schedule:
+class Recipe:
+    """How one run is trained.
+
+    steps: optimiser steps.  batch_size: faces of each domain in a step.  seed: of batches and dropout.
+    precision: "32-true" or "bf16-mixed".
+    """
+
+    method: Method
+    preset: Preset
+    objective: Objective
     steps: int
     batch_size: int
     seed: int
+    precision: str = "32-true"
 
-    def rate_factor(self, step: int, shape: str) -> float:
-        """Factor on the learning rates: ADLD's linear decay in the second half [A] or warm-up, cosine [C]."""
-        if shape == "linear":
+    def rate_factor(self, step: int) -> float:
+        """Factor on the rates: ADLD's linear decay in the second half [A], or warm-up and cosine [C]."""
+        if self.preset.schedule == "linear":
             return min(1.0, 2 * (1 - step / self.steps))
         warm = max(1, round(0.05 * self.steps))
         if step < warm:
@@ -61,19 +71,31 @@ class Schedule:
             1 + torch.cos(torch.tensor(torch.pi * (step - warm) / max(1, self.steps - warm))).item()
         )
 
+    def ramp(self, step: int) -> float:
+        """Share of their weight that the two rounds' terms have: 0 before they start, then rising to 1."""
+        start = self.preset.separation_starts * self.steps
+        if not self.method.separates or step < start:
+            return 0.0
+        return min(1.0, (step - start + 1) / max(1.0, self.preset.ramp * self.steps))
 
-def ramp_at(step: int, steps: int, preset: Preset) -> float:
-    """Share of their weight that the two rounds' terms have: 0 before they start, then a linear rise to 1."""
-    start = preset.separation_starts * steps
-    if step < start:
-        return 0.0
-    return min(1.0, (step - start + 1) / max(1.0, preset.ramp * steps))
+    @property
+    def rounds_begin(self) -> int:
+        """The first step with two rounds; 0 for a method without."""
+        return math.ceil(self.preset.separation_starts * self.steps) if self.method.separates else 0
 
+    @property
+    def evaluation_steps(self) -> set[int]:
+        """EVALUATIONS steps, evenly over the last 30 % (SELECT_FROM to 1) of the run."""
+        shares = (SELECT_FROM + (1 - SELECT_FROM) * i / (EVALUATIONS - 1) for i in range(EVALUATIONS))
+        return {round(self.steps * share) for share in shares}
 
-def measured_at(steps: int, first: int) -> set[int]:
-    """The MEASUREMENTS steps at which gradient shares are measured, from step `first` to the last."""
-    last = steps - 1
-    return {round(step) for step in np.linspace(min(first, last), last, MEASUREMENTS)}
+    @property
+    def measured_steps(self) -> set[int]:
+        """MEASUREMENTS steps whose gradient shares are logged, evenly over those with all terms."""
+        first, last = 0, self.steps - 1
+        if self.method.separates:
+            first = math.ceil((self.preset.separation_starts + self.preset.ramp) * self.steps)
+        return {round(step) for step in np.linspace(min(first, last), last, MEASUREMENTS)}
 
 
 def make_optimizers(model: AUModel, preset: Preset) -> dict[str, torch.optim.Optimizer]:
@@ -106,24 +128,40 @@ def make_optimizers(model: AUModel, preset: Preset) -> dict[str, torch.optim.Opt
 
 @dataclass
 class TrainState:
-    """One training run: its players, and how far it has come.
+    """The players of a run, and how far it has come.
 
-    spent: seconds of training when it was saved.  best: weights of the best evaluation so far.
+    spent: seconds of training until the last save.  best: weights of the best evaluation so far.
     """
 
     fabric: "Fabric"
     model: torch.nn.Module
     average: AveragedModel | None
     optimizers: dict[str, torch.optim.Optimizer]
-    objective: Objective
-    preset: Preset
-    schedule: Schedule
+    recipe: Recipe
     step: int = 0
     log: list[dict] = field(default_factory=list)
     spent: float = 0.0
     best: dict | None = None
     best_score: float = float("-inf")
     best_step: int = -1
+
+    @classmethod
+    def first(cls, model: AUModel, recipe: Recipe) -> "TrainState":
+        """The state before the first step, on this process's device."""
+        fabric = distributed.start(recipe.precision)
+        average = None
+        if recipe.preset.average:
+            average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.preset.average))
+        optimizers = make_optimizers(model, recipe.preset)
+        if distributed.world_size() == 1:
+            wrapped, *_ = fabric.setup(model, *optimizers.values(), move_to_device=True)
+        else:  # DistributedDataParallel expects one forward and backward pass a step; here are three players
+            wrapped = fabric.to_device(model)
+            distributed.share_statistics(model)
+        if average is not None:
+            average.to(fabric.device)
+        recipe = replace(recipe, objective=recipe.objective.to(fabric.device))
+        return cls(fabric, wrapped, average, optimizers, recipe)
 
     @property
     def networks(self) -> AUModel:
@@ -160,16 +198,13 @@ def train_step(
 
     measure: each term's share of the gradient as well (`share.NAME`).
     """
-    model, objective, preset = state.networks, state.objective, state.preset
-    # dropout: a function of (seed, step), and another in each process
-    torch.manual_seed(
-        (state.schedule.seed * 1_000_003 + step) * distributed.world_size() + distributed.rank()
-    )
-    factor = state.schedule.rate_factor(step, preset.schedule)
+    model, recipe = state.networks, state.recipe
+    objective, ramp = recipe.objective, recipe.ramp(step)
+    # dropout is a function of (seed, step), and another one in each process
+    torch.manual_seed((recipe.seed * 1_000_003 + step) * distributed.world_size() + distributed.rank())
     for optimizer in state.optimizers.values():
         for group in optimizer.param_groups:
-            group["lr"] = group["peak_rate"] * factor
-    ramp = ramp_at(step, state.schedule.steps, preset) if model.config.separates else 0.0
+            group["lr"] = group["peak_rate"] * recipe.rate_factor(step)
 
     # 1. the networks, adversaries frozen
     _freeze(model, ADVERSARIES, True)
@@ -222,34 +257,30 @@ def _update(state: TrainState, player: str, loss: torch.Tensor) -> None:
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     distributed.average_gradients(parameters)
     if player == "networks":
-        torch.nn.utils.clip_grad_norm_(parameters, state.preset.gradient_clip)
+        torch.nn.utils.clip_grad_norm_(parameters, state.recipe.preset.gradient_clip)
     optimizer.step()
 
 
 def fit(
     model: AUModel,
-    method: Method,
-    preset: Preset,
-    objective: Objective,
-    schedule: Schedule,
+    recipe: Recipe,
     source: Faces,
     target: Faces | None,
-    validation: tuple[Faces, object],
+    validation: tuple[Faces, np.ndarray],
     out_dir: Path,
-    precision: str,
     progress: bool = True,
     stop_after: int | None = None,
-    warm_starts: Path | None = None,
+    init_from: Path | None = None,
 ) -> tuple[AUModel, list[dict], dict]:
-    """Train to the end of the schedule; resume from `out_dir`/fit/last.ckpt if it exists.
+    """Train to the last step; resume from `out_dir`/fit/last.ckpt if it exists.
 
     Args:
-        source: labelled faces (of the target domain for an oracle).  target: unlabelled faces, or None.
+        source: labelled faces (of the target domain for the oracle).  target: unlabelled faces, or None.
         validation: labelled faces with their subjects; the best evaluation of the last 30 % of the steps is
             kept.
         stop_after: stop and save after that many steps of this call, as an interrupt would.
-        warm_starts: folder with the states that runs share before their rounds begin (warm_start.py), or
-            None.
+        init_from: file with a state at the step where the two rounds begin (`warm_start.file_for`). A new run
+            starts from it; if it does not exist, the run writes it.
 
     Returns:
         the selected model, the log (a row each LOG_EVERY steps and at evaluations), and {"selected_step",
@@ -261,58 +292,38 @@ def fit(
     """
     if target is not None and target.occurrence is not None:
         raise KeyError("target faces carry AU labels; training must not see them")
-    state = start_state(model, preset, objective, schedule, precision)
-    device = state.fabric.device
-    settings = fingerprint(state, method, source, target, precision)
+    settings = fingerprint(recipe, model.config, source, target)
     checkpoint = out_dir / "fit" / "last.ckpt"
-    evaluate_at = evaluation_steps(schedule.steps)
-    rounds_begin = math.ceil(preset.separation_starts * schedule.steps) if method.separates else 0
-    all_terms = (
-        math.ceil((preset.separation_starts + preset.ramp) * schedule.steps) if method.separates else 0
-    )
-    measured = measured_at(schedule.steps, all_terms)
-
-    shared = None  # the file of the state at `rounds_begin`; several processes would race for it
-    if warm_starts is not None and 0 < rounds_begin < min(evaluate_at) and distributed.world_size() == 1:
-        key = warm_start.key_of(settings, [source, target], state.networks.state_dict(), device.type)
-        shared = warm_starts / f"{key}.ckpt"
+    state = TrainState.first(model, recipe)
     if checkpoint.exists():
-        state.load_state_dict(read_checkpoint(checkpoint, settings, device))
-    if shared is not None and state.step == 0 and shared.exists():
-        state.load_state_dict(warm_start.load(shared, state.state_dict(), device))
-
-    epoch = max(1, round(len(source) / schedule.batch_size))
-    last = schedule.steps if stop_after is None else min(schedule.steps, state.step + stop_after)
+        state.load_state_dict(read_checkpoint(checkpoint, settings, state.fabric.device))
+    elif init_from is not None and init_from.exists():
+        state.load_state_dict(warm_start.load(init_from, state.state_dict(), state.fabric.device))
+    epoch = max(1, round(len(source) / recipe.batch_size))
+    last = recipe.steps if stop_after is None else min(recipe.steps, state.step + stop_after)
     started = time.perf_counter() - state.spent
 
     def save() -> None:
-        state.spent = time.perf_counter() - started
         if distributed.rank() == 0:
+            state.spent = time.perf_counter() - started
             write_checkpoint(checkpoint, settings, state.state_dict())
 
     hidden = not progress or distributed.rank() > 0
-    bar = tqdm(total=schedule.steps, initial=state.step, desc="training", disable=hidden, mininterval=1)
+    bar = tqdm(total=recipe.steps, initial=state.step, desc="training", disable=hidden, mininterval=1)
     state.model.train()
     step_done = True
     try:
         with HeldInterrupt() as interrupt:
             while state.step < last:
-                step, step_done = state.step, False
-                batches = [
-                    None if faces is None else _take(faces, preset, schedule, step, salt, device)
-                    for salt, faces in enumerate((source, target))
-                ]
-                logged = train_step(state, *batches, step, step in measured)
-                state.step += 1
-                bar.update()
-                if step % LOG_EVERY == 0 or step in measured:
-                    state.log.append({"step": step, "seconds": time.perf_counter() - started} | logged)
-                if state.step in evaluate_at:
-                    evaluate(state, validation, method)
+                step_done = False
+                take_step(state, source, target, started)
+                if state.step in recipe.evaluation_steps:
+                    evaluate(state, validation)
                 step_done = True
-                if shared is not None and state.step == rounds_begin and not shared.exists():
+                bar.update()
+                if init_from is not None and state.step == recipe.rounds_begin and not init_from.exists():
                     state.spent = time.perf_counter() - started
-                    warm_start.save(shared, state.state_dict())
+                    warm_start.save(init_from, state.state_dict())
                 interrupt.raise_if_any()
                 if state.step % epoch == 0:
                     save()
@@ -326,60 +337,43 @@ def fit(
     return model.cpu().eval(), state.log, selected
 
 
-def start_state(
-    model: AUModel, preset: Preset, objective: Objective, schedule: Schedule, precision: str
-) -> TrainState:
-    """The state before the first step, on this process's device."""
-    fabric = distributed.start(precision)
-    average = None
-    if preset.average:
-        average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(preset.average))
-    optimizers = make_optimizers(model, preset)
-    if distributed.world_size() == 1:
-        wrapped, *_ = fabric.setup(model, *optimizers.values(), move_to_device=True)
-    else:  # DistributedDataParallel expects one forward and one backward pass a step; here are three players
-        wrapped = fabric.to_device(model)
-        distributed.share_statistics(model)
-    if average is not None:
-        average.to(fabric.device)
-    objective = replace(
-        objective,
-        au_weight=objective.au_weight.to(fabric.device),
-        pos_weight=objective.pos_weight.to(fabric.device),
-    )
-    return TrainState(fabric, wrapped, average, optimizers, objective, preset, schedule)
+def take_step(state: TrainState, source: Faces, target: Faces | None, started: float) -> None:
+    """Train on the batches of the next step and log it; `started` is when the run began."""
+    step, measure = state.step, state.step in state.recipe.measured_steps
+    batches = [
+        None if faces is None else next_batch(state, faces, salt)
+        for salt, faces in enumerate((source, target))
+    ]
+    logged = train_step(state, *batches, step, measure)
+    state.step += 1
+    if step % LOG_EVERY == 0 or measure:
+        state.log.append({"step": step, "seconds": time.perf_counter() - started} | logged)
 
 
-def evaluation_steps(steps: int) -> set[int]:
-    """EVALUATIONS steps, evenly over the last 30 % (SELECT_FROM to 1) of the schedule."""
-    shares = (SELECT_FROM + (1 - SELECT_FROM) * i / (EVALUATIONS - 1) for i in range(EVALUATIONS))
-    return {round(steps * share) for share in shares}
+def next_batch(state: TrainState, faces: Faces, salt: int) -> dict:
+    """The batch of this step, a function of (seed, step); source and target draw with another salt."""
+    recipe, preset = state.recipe, state.recipe.preset
+    grey, seed = preset.colour == "luminance", 2 * recipe.seed + salt
+    batch = take_batch(faces, preset.image_size, recipe.batch_size, seed, state.step, preset.augment, grey)
+    return {name: value.to(state.fabric.device) for name, value in batch.items()}
 
 
-def evaluate(state: TrainState, validation: tuple[Faces, object], method: Method) -> None:
+def evaluate(state: TrainState, validation: tuple[Faces, np.ndarray]) -> None:
     """Score the averaged weights (or the current ones) on validation; log the score and keep the best."""
     candidate = state.average.module if state.average is not None else state.networks
-    score = validation_f1(candidate, validation, method)
+    score = validation_f1(candidate, validation, state.recipe.method)
     state.log.append({"step": state.step - 1, "validation_f1": score})
     state.keep_best(candidate, score)
     state.model.train()
 
 
-def _take(faces: Faces, preset: Preset, schedule: Schedule, step: int, salt: int, device) -> dict:
-    seed = 2 * schedule.seed + salt  # source and target draw differently
-    grey = preset.colour == "luminance"
-    batch = take_batch(faces, preset.image_size, schedule.batch_size, seed, step, preset.augment, grey)
-    return {name: value.to(device) for name, value in batch.items()}
-
-
-def fingerprint(
-    state: TrainState, method: Method, source: Faces, target: Faces | None, precision: str
-) -> str:
+def fingerprint(recipe: Recipe, config: ModelConfig, source: Faces, target: Faces | None) -> str:
     """All settings of a run as JSON; a checkpoint is resumed only if its fingerprint is the same."""
-    objective = state.objective
+    objective = recipe.objective
     settings = {
-        "schedule": asdict(state.schedule), "preset": asdict(state.preset), "precision": precision,
-        "config": state.networks.config.as_dict(), "read_target_from": method.read_target_from,
+        "schedule": {"steps": recipe.steps, "batch_size": recipe.batch_size, "seed": recipe.seed},
+        "preset": asdict(recipe.preset), "precision": recipe.precision,
+        "config": config.as_dict(), "read_target_from": recipe.method.read_target_from,
         "faces": [None if faces is None else faces.fingerprint() for faces in (source, target)],
         "objective": {
             "weights": objective.weights, "alignment": objective.alignment, "negatives": objective.negatives,
@@ -390,7 +384,7 @@ def fingerprint(
     return json.dumps(settings, sort_keys=True)
 
 
-def validation_f1(model: AUModel, validation: tuple[Faces, object], method: Method) -> float:
+def validation_f1(model: AUModel, validation: tuple[Faces, np.ndarray], method: Method) -> float:
     """Mean F1-frame on the validation faces, read the way the target will be read."""
     faces, subjects = validation
     model.eval()

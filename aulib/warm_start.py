@@ -24,11 +24,13 @@ KEPT = 16  # files in the folder; older ones are deleted
 PICTURES = 16  # of each domain, hashed into the key
 
 
-def key_of(settings: str, faces: list[Faces | None], weights: dict[str, Tensor], device: str) -> str:
-    """Hash of all that shapes a run until its rounds begin: settings, faces, first weights, code, torch.
+def file_for(
+    folder: Path, settings: str, faces: list[Faces | None], weights: dict[str, Tensor], device: str
+) -> Path:
+    """The file in `folder` for runs with these settings, faces and first weights, this code and torch.
 
     Args:
-        settings: the run's fingerprint (`training.fingerprint`).
+        settings: the run's `training.fingerprint`; what only the two rounds use is left out.
         weights: the model's state dict before the first step.
         device: "cpu" or "cuda".
     """
@@ -49,7 +51,7 @@ def key_of(settings: str, faces: list[Faces | None], weights: dict[str, Tensor],
     for name, value in weights.items():
         if not _rests(name):
             digest.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()[:24]
+    return folder / f"{digest.hexdigest()[:24]}.ckpt"
 
 
 def save(file: Path, state: dict) -> None:

@@ -85,7 +85,7 @@ def main() -> None:
     arguments = parser.parse_args()
     feeding: list[float] = []
     ends: list[float] = []
-    take, step = training._take, training.train_step
+    take, step = training.next_batch, training.train_step
 
     def timed_take(*given):
         began = time.perf_counter()
@@ -98,7 +98,7 @@ def main() -> None:
         ends.append(time.perf_counter())
         return logged
 
-    training._take, training.train_step = timed_take, timed_step
+    training.next_batch, training.train_step = timed_take, timed_step
     speeds, shares, halves, parts = [], [], [], []
     first = time.time_ns() % 10**6  # a seed used before would find the first half of its steps done
     for turn in range(arguments.turns):
@@ -116,7 +116,7 @@ def main() -> None:
         fed = statistics.median(a + b for a, b in zip(feeding[::2], feeding[1::2], strict=True))
         shares.append(1 - fed / statistics.mean(medians))
         halves.append([1 - fed / median for median in medians])
-    training._take, training.train_step = take, step
+    training.next_batch, training.train_step = take, step
     with tempfile.TemporaryDirectory() as folder:
         inside = look_inside(arguments.method, folder)
     keep = as_promised(parser, arguments)

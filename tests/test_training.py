@@ -12,20 +12,19 @@ from lightning_fabric import Fabric
 
 from aulib import training
 from aulib.batches import take_batch
-from aulib.methods import METHODS, PRESETS
+from aulib.methods import METHODS
 from aulib.metrics import landmark_nme
 from aulib.model import cells_to_pixels, expected_cells
 from aulib.objective import TERMS, Objective
+from aulib.train_run import start_file
 from aulib.training import (
     ADVERSARIES,
     MEASUREMENTS,
     HeldInterrupt,
-    Schedule,
+    Recipe,
     TrainState,
     fit,
     make_optimizers,
-    measured_at,
-    ramp_at,
     train_step,
     validation_f1,
 )
@@ -38,6 +37,10 @@ def make_objective(method: str, **weights: float) -> Objective:
     return Objective(METHODS[method].weights | weights, torch.ones(len(AUS)), torch.ones(len(AUS)))
 
 
+def tiny_recipe(steps: int, method: str = "full", **preset) -> Recipe:
+    return Recipe(METHODS[method], tiny_preset(**preset), make_objective(method), steps, 3, 0)
+
+
 def make_run(
     method: str = "full", weights: dict | None = None, steps: int = STEPS, model=None, **preset
 ) -> TrainState:
@@ -47,7 +50,8 @@ def make_run(
     objective = make_objective(method, **(weights or {}))
     fabric = Fabric(accelerator="cpu", devices=1, precision="32-true")
     wrapped, *_ = fabric.setup(model, *optimizers.values())
-    return TrainState(fabric, wrapped, None, optimizers, objective, values, Schedule(steps, 3, 0))
+    recipe = Recipe(METHODS[method], values, objective, steps, 3, 0)
+    return TrainState(fabric, wrapped, None, optimizers, recipe)
 
 
 def batch(seed: int = 0, labelled: bool = True, size: int = 3) -> dict:
@@ -75,23 +79,26 @@ def train(out_dir, method: str = "full", seed: int = 0, model_seed: int = 0, **o
     faces = tiny_faces()
     target = tiny_faces(seed=1).without_labels() if METHODS[method].uses_target else None
     validation = tiny_faces(seed=2), np.arange(12)
-    return fit(
-        tiny_model(method, model_seed), METHODS[method], preset,
-        options.pop("objective", make_objective(method)), Schedule(options.pop("steps", STEPS), 3, seed),
-        options.pop("source", faces), options.pop("target", target), validation, out_dir, "32-true",
-        progress=False, **options,
+    recipe = Recipe(
+        METHODS[method], preset, options.pop("objective", make_objective(method)),
+        options.pop("steps", STEPS), 3, seed,
     )  # fmt: skip
+    model, source = tiny_model(method, model_seed), options.pop("source", faces)
+    target = options.pop("target", target)
+    if starts := options.pop("starts", None):
+        options["init_from"] = start_file(starts, recipe, model, source, target, "cpu")
+    return fit(model, recipe, source, target, validation, out_dir, progress=False, **options)
 
 
 class TestRates:
     def test_linear_worked_by_hand(self):
-        schedule = Schedule(steps=8, batch_size=1, seed=0)
-        factors = [schedule.rate_factor(step, "linear") for step in range(8)]
+        recipe = tiny_recipe(8, schedule="linear")
+        factors = [recipe.rate_factor(step) for step in range(8)]
         assert factors == pytest.approx([1, 1, 1, 1, 1, 0.75, 0.5, 0.25])
 
     def test_one_cycle_warms_up_and_falls_along_a_cosine(self):
-        schedule = Schedule(steps=100, batch_size=1, seed=0)
-        factors = np.array([schedule.rate_factor(step, "one-cycle") for step in range(100)])
+        recipe = tiny_recipe(100, schedule="one-cycle")
+        factors = np.array([recipe.rate_factor(step) for step in range(100)])
         assert factors[:5] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
         assert (np.diff(factors[5:]) < 0).all() and 0 < factors[-1] < 0.01
         assert factors[52] == pytest.approx(0.5, abs=0.02)  # half-way down half-way along
@@ -107,18 +114,20 @@ class TestRates:
 
 class TestRamp:
     def test_worked_by_hand(self):
-        preset = replace(PRESETS["fast"], separation_starts=0.4, ramp=0.2)
-        values = [ramp_at(step, 10, preset) for step in range(10)]
+        recipe = tiny_recipe(10, separation_starts=0.4, ramp=0.2)
+        values = [recipe.ramp(step) for step in range(10)]
         assert values == pytest.approx([0, 0, 0, 0, 0.5, 1, 1, 1, 1, 1])
 
     def test_no_delay_and_no_ramp_is_full_weight_from_the_first_step(self):
-        preset = replace(PRESETS["fast"], separation_starts=0.0, ramp=0.0)
-        assert [ramp_at(step, 10, preset) for step in range(10)] == [1.0] * 10
+        assert [tiny_recipe(10).ramp(step) for step in range(10)] == [1.0] * 10
+
+    def test_is_zero_without_rounds(self):
+        assert [tiny_recipe(10, "multitask").ramp(step) for step in range(10)] == [0.0] * 10
 
 
-@pytest.mark.parametrize(("steps", "first"), [(400, 200), (2, 0), (1, 0), (3, 9)])
-def test_shares_are_measured_from_where_terms_are_complete_to_the_last_step(steps, first):
-    steps_measured = measured_at(steps, first)
+@pytest.mark.parametrize(("steps", "begin", "first"), [(400, 0.5, 200), (2, 0, 0), (1, 0, 0), (3, 1, 3)])
+def test_shares_are_measured_from_where_terms_are_complete_to_the_last_step(steps, begin, first):
+    steps_measured = tiny_recipe(steps, separation_starts=begin).measured_steps
     assert min(steps_measured) == min(first, steps - 1) and max(steps_measured) == steps - 1
     assert len(steps_measured) == min(MEASUREMENTS, steps - min(first, steps - 1))
 
@@ -235,7 +244,8 @@ class TestStep:
     @pytest.mark.parametrize("alignment", ["global", "dense", "l1"])
     def test_works_for_every_alignment(self, alignment):
         run = make_run(model=tiny_model("full", alignment_dense=alignment == "dense"))
-        run.objective = replace(run.objective, alignment=alignment)
+        aligned = replace(run.recipe.objective, alignment=alignment)
+        run.recipe = replace(run.recipe, objective=aligned)
         assert np.isfinite(step_once(run)["total"])
 
     def test_is_a_function_of_seed_and_step(self):

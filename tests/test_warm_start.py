@@ -14,7 +14,7 @@ BEGIN = 4  # of STEPS: separation_starts 0.5
 
 def sharing(out, starts, method="full", **options):
     preset = tiny_preset(separation_starts=0.5, ramp=0.2, average=0.9, augment="slight")
-    return train(out, method, preset=preset, warm_starts=starts, **options)
+    return train(out, method, preset=preset, starts=starts, **options)
 
 
 def count_steps(monkeypatch):
@@ -94,7 +94,7 @@ def test_runs_that_differ_before_the_rounds_share_nothing(other, tmp_path, monke
 def test_methods_without_rounds_and_late_rounds_share_nothing(tmp_path):
     sharing(tmp_path / "plain", tmp_path / "starts", "multitask")
     late = tiny_preset(separation_starts=0.9, ramp=0.1, average=0.9)  # after the first evaluation
-    train(tmp_path / "late", preset=late, warm_starts=tmp_path / "starts")
+    train(tmp_path / "late", preset=late, starts=tmp_path / "starts")
     assert not (tmp_path / "starts").exists()
 
 

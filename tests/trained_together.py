@@ -10,7 +10,7 @@ import torch
 from aulib import distributed
 from aulib.methods import METHODS
 from aulib.objective import Objective
-from aulib.training import Schedule, fit
+from aulib.training import Recipe, fit
 from tiny import AUS, tiny_faces, tiny_model, tiny_preset
 
 CASES = {
@@ -35,11 +35,11 @@ def train(case: str, folder: Path) -> tuple[list[dict], dict]:
     # low rates: Adam's first steps are as long for a gradient of rounding errors as for any other
     rates = dict.fromkeys(("task_rate", "generator_rate", "adversary_rate"), 1e-5)
     preset = tiny_preset(separation_starts=0.25, ramp=0.25, average=0.9, augment="slight", **rates)
-    model, log, _ = fit(
-        model, method, preset, Objective(method.weights, ones, ones, alignment, negatives, 0.1),
-        Schedule(STEPS, BATCH, 0), tiny_faces(), tiny_faces(seed=1).without_labels(),
-        (tiny_faces(seed=2), np.arange(12)), folder / case, "32-true", progress=False,
-    )  # fmt: skip
+    objective = Objective(method.weights, ones, ones, alignment, negatives, 0.1)
+    recipe = Recipe(method, preset, objective, STEPS, BATCH, seed=0)
+    faces, validation = tiny_faces(), (tiny_faces(seed=2), np.arange(12))
+    target = tiny_faces(seed=1).without_labels()
+    model, log, _ = fit(model, recipe, faces, target, validation, folder / case, progress=False)
     return log, model.state_dict()
 
 
