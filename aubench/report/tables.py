@@ -9,19 +9,12 @@ import re
 import numpy as np
 import pandas as pd
 
+from aubench.report import statistics
 from aubench.report.equal_time import footing
 from aubench.report.fold_scores import folds_of
 from aubench.report.results import score_text
 from aubench.report.run_values import MEAN
-from aubench.report.statistics import (
-    DISTANCES,
-    ERRORS,
-    LOWER_IS_BETTER,
-    PROBES,
-    SIGNIFICANT,
-    against,
-    paired_differences,
-)
+from aubench.report.statistics import DISTANCES, ERRORS, LOWER_IS_BETTER, PROBES, SIGNIFICANT
 from aubench.report.summaries import Summary, is_bound, short
 from aulib.metrics import MEASURES, REPORTED
 
@@ -103,9 +96,9 @@ def ladder(summary: Summary, reference: str, equal_time: Summary | None = None) 
     """
     table = pd.DataFrame({"variant": summary.variants, "F1-frame": score_column(summary, "f1")})
     for each in filter(None, (summary, equal_time)):
-        contrasts = against(each, reference)
+        contrasts = statistics.against(each, reference)
         terms = footing(each, {reference, *(one.variant for one in contrasts)})
-        rows = paired_differences(each, contrasts, ["f1"]).query("au == 'mean'")
+        rows = statistics.paired_differences(each, contrasts, ["f1"]).query("au == 'mean'")
         differences = dict(zip(rows["variant"], map(starred, rows.to_dict("records")), strict=True))
         table[f"minus {reference}, {terms}"] = table["variant"].map(differences).fillna("–")
     for measure in ("auc", "nme"):
@@ -143,6 +136,21 @@ def comparisons_by_measure(outcome: pd.DataFrame) -> pd.DataFrame:
     cells = outcome.assign(text=[starred(row) for row in outcome.to_dict("records")])
     table = cells.pivot_table("text", "comparison", "measure", aggfunc="first", sort=False).fillna("–")
     return table.rename(columns=SHORT_TITLES).rename_axis(columns=None).reset_index()
+
+
+def idleness(summary: Summary) -> pd.DataFrame:
+    """`statistics.idleness` as text, shares in %."""
+    table = statistics.idleness(summary)
+    return table.assign(**{name: in_percent(table[name]) for name in ("lowest", "highest", "share")})
+
+
+def learning_curves(summary: Summary) -> pd.DataFrame:
+    """`statistics.learning_curves` as text, x 100."""
+    table = statistics.learning_curves(summary)
+    scores = [name for name in table if name.endswith((", source", ", target"))]
+    differences = [with_interval(row) for row in table.to_dict("records")]
+    shown = pd.DataFrame({"steps": table["steps"].astype(str)}).join(table[scores].apply(in_percent))
+    return shown.assign(**{"full minus contrastive": differences, "verdict": table["verdict"]})
 
 
 def with_interval(row: dict) -> str:
