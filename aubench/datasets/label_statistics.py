@@ -1,4 +1,4 @@
-"""What a dataset holds: some faces, and as tables its sizes, base rates and which AUs occur together."""
+"""What a dataset holds: some faces, and tables of its sizes, base rates and which AUs occur together."""
 
 import numpy as np
 import pandas as pd
@@ -7,43 +7,30 @@ from aulib.crops import CropSpec, crop_face, crop_matrix
 from aulib.dataset import DatasetFolder
 from aulib.images import read_picture
 from aulib.labels import AU_NAMES
+from aulib.manifest import SPLITS
 
 
 def sizes(domains: dict[str, DatasetFolder]) -> pd.DataFrame:
-    """One row a domain and split: frames, subjects, AUs labelled."""
+    """One row per domain and split: frames, subjects, AUs labelled."""
     rows = []
     for domain, data in domains.items():
-        for split in ("train", "val", "test"):
-            chosen = data.rows(split)
-            people = len(set(data.subjects[chosen]))
-            rows.append(
-                {
-                    "domain": domain,
-                    "split": split,
-                    "frames": len(chosen),
-                    "subjects": people,
-                    "aus": len(data.aus),
-                }
-            )
-    return pd.DataFrame(rows)
+        for split in SPLITS:
+            subjects = data.subjects[data.rows(split)]
+            rows.append((domain, split, len(subjects), len(set(subjects)), len(data.aus)))
+    return pd.DataFrame(rows, columns=["domain", "split", "frames", "subjects", "aus"])
 
 
 def base_rates(domains: dict[str, DatasetFolder], published: dict[str, float] | None = None) -> pd.DataFrame:
-    """One row a domain and AU, in FACS order: base_rate, support (frames with it), frames (annotated).
+    """One row per domain and AU, in FACS order: base_rate, support (frames with it), frames (annotated).
 
     Args:
         published: AU -> rate to compare with; gives a column `published`, NaN where there is none.
     """
     rows = []
     for domain, data in domains.items():
-        occurrence = data.occurrence if data.aus else np.empty((len(data), 0))
-        for index, au in enumerate(data.aus):
-            known = ~np.isnan(occurrence[:, index])
-            present, annotated = int((occurrence[:, index] == 1).sum()), int(known.sum())
-            rate = present / annotated if annotated else np.nan
-            rows.append(
-                {"domain": domain, "au": au, "base_rate": rate, "support": present, "frames": annotated}
-            )
+        for au, occurrence in zip(data.aus, data.occurrence.T, strict=True):
+            support, frames = int((occurrence == 1).sum()), int((~np.isnan(occurrence)).sum())
+            rows.append((domain, au, support / frames if frames else np.nan, support, frames))
     table = pd.DataFrame(rows, columns=["domain", "au", "base_rate", "support", "frames"])
     if published:
         table["published"] = table["au"].map(published).astype(float)
@@ -53,24 +40,21 @@ def base_rates(domains: dict[str, DatasetFolder], published: dict[str, float] | 
 
 
 def cooccurrence(data: DatasetFolder) -> pd.DataFrame:
-    """How often AU `also` is present where `given` is: one row a pair, `rate` in [0, 1].
+    """How often AU `also` is present where `given` is: one row per pair, `rate` in [0, 1].
 
-    NaN if the two were never annotated together.
-
-    Ours: conditional rates, not correlations, as they read off directly: of the frames with AU12
-    so many have AU06.
+    NaN if the two were never annotated together. Ours: conditional rates, not correlations, because they can
+    be read directly: of the frames with AU12, so many have AU06.
     """
-    occurrence = data.occurrence if data.aus else np.empty((len(data), 0))
-    present = (occurrence == 1).astype(float)
-    known = (~np.isnan(occurrence)).astype(float)
+    present = (data.occurrence == 1).astype(float)  # (N, A)
+    known = (~np.isnan(data.occurrence)).astype(float)
     with np.errstate(invalid="ignore"):
         rate = (present.T @ present) / (present.T @ known)  # (given, also)
-    pairs = [(given, also) for given in data.aus for also in data.aus]
-    return pd.DataFrame({"given": [p[0] for p in pairs], "also": [p[1] for p in pairs], "rate": rate.ravel()})
+    pairs = pd.MultiIndex.from_product([data.aus, data.aus], names=["given", "also"])
+    return pd.DataFrame({"rate": rate.ravel()}, pairs).reset_index()
 
 
 def some_faces(data: DatasetFolder, n: int, seed: int = 0, among: np.ndarray | None = None) -> dict:
-    """Up to n faces drawn by `seed` alone, cropped as training crops them; those without landmarks left out.
+    """Up to n faces drawn by `seed`, cropped as training crops them; those without landmarks left out.
 
     Args:
         among: rows to draw from, by default all.
@@ -82,31 +66,31 @@ def some_faces(data: DatasetFolder, n: int, seed: int = 0, among: np.ndarray | N
     Raises:
         ValueError: no row has landmarks.
     """
-    landmarks = data.landmarks
-    usable = np.flatnonzero(~np.isnan(landmarks).any(axis=(1, 2))) if data.num_landmarks else np.empty(0, int)
+    usable = np.flatnonzero(np.isfinite(data.landmarks).all(axis=(1, 2))) if data.num_landmarks else []
     usable = usable if among is None else np.intersect1d(usable, among)
     if not len(usable):
         raise ValueError(f"{data.root} has no landmarks; `aulib prepare` finds them")
     rows = np.sort(np.random.default_rng(seed).permutation(usable)[:n])
-    spec = CropSpec()
-    matrices = np.stack([crop_matrix(landmarks[row], spec) for row in rows])
-    paths, occurrence = data.image_paths, data.occurrence if data.aus else np.empty((len(data), 0))
-    images = [
-        crop_face(read_picture(paths[row]), matrix, spec.size)
-        for row, matrix in zip(rows, matrices, strict=True)
+    images, landmarks = crop_rows(data, rows)
+    present = data.occurrence[rows] == 1
+    captions = [
+        " ".join(str(int(au[2:])) for au, on in zip(data.aus, row, strict=True) if on) for row in present
     ]
-    return {
-        "images": np.stack(images),
-        "landmarks": np.einsum("nij,nkj->nki", matrices[:, :, :2], landmarks[rows]) + matrices[:, None, :, 2],
-        "captions": [_caption(occurrence[row], data.aus) for row in rows],
-        "names": data.table["image"].to_numpy()[rows].tolist(),
-    }
+    names = data.table["image"].iloc[rows].tolist()
+    return {"images": images, "landmarks": landmarks, "captions": captions, "names": names}
+
+
+def crop_rows(data: DatasetFolder, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(n, S, S, 3) uint8 crops of rows that have landmarks, and (n, K, 2) landmarks in pixels of them."""
+    spec, paths, landmarks = CropSpec(), data.image_paths, data.landmarks
+    images, points = [], []
+    for row in rows:
+        matrix = crop_matrix(landmarks[row], spec)
+        images.append(crop_face(read_picture(paths[row]), matrix, spec.size))
+        points.append(landmarks[row] @ matrix[:, :2].T + matrix[:, 2])
+    return np.stack(images), np.stack(points)
 
 
 def listed(faces: dict) -> pd.DataFrame:
     """What `some_faces` drew, as a table: image, aus present."""
     return pd.DataFrame({"image": faces["names"], "aus": faces["captions"]})
-
-
-def _caption(occurrence: np.ndarray, aus: list[str]) -> str:
-    return " ".join(str(int(au[2:])) for au, there in zip(aus, occurrence, strict=True) if there == 1)

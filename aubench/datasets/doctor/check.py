@@ -16,9 +16,8 @@ from aubench.datasets.doctor.labels import check_labels
 from aubench.datasets.doctor.landmarks import check_crops, check_landmarks, likeness_to_mean
 from aubench.datasets.doctor.manifest import check_cells, check_splits, read_tolerantly, usable_part
 from aubench.datasets.doctor.pictures import look_at_pictures
-from aulib.crops import CropSpec, crop_face, crop_matrix
+from aubench.datasets.label_statistics import crop_rows
 from aulib.dataset import DatasetFolder
-from aulib.images import read_picture
 
 PICTURES = 20_000  # opened, at most, unless asked otherwise
 WORST = 24  # crops on the contact sheet
@@ -83,16 +82,11 @@ def worst_faces(diagnosis: Diagnosis, num: int = WORST) -> dict:
     rows, likeness = diagnosis.worst[:num], diagnosis.likeness[:num]
     if not len(rows):
         raise ValueError(f"no crops of {diagnosis.root} were looked at")
-    spec, landmarks, paths = CropSpec(), diagnosis.data.landmarks, diagnosis.data.image_paths
-    images, points = [], []
-    for row in rows:
-        matrix = crop_matrix(landmarks[row], spec)
-        images.append(crop_face(read_picture(paths[row]), matrix, spec.size))
-        points.append(landmarks[row] @ matrix[:, :2].T + matrix[:, 2])
+    images, landmarks = crop_rows(diagnosis.data, rows)
     captions = [f"row {row + 2} · {like:.2f}" for row, like in zip(rows, likeness, strict=True)]
     names = diagnosis.data.table["image"].to_numpy()[rows]
     table = pd.DataFrame({"row": rows + 2, "image": names, "likeness": likeness.round(4)})
-    return {"images": images, "landmarks": np.array(points), "captions": captions, "table": table}
+    return {"images": images, "landmarks": landmarks, "captions": captions, "table": table}
 
 
 def _folder_of(name: str | Path) -> Path:

@@ -17,7 +17,7 @@ SURE = 0.2  # base rate in train from which a split without the AU is odd; 1 - S
 
 def check_labels(data: DatasetFolder, expected: Expected | None) -> list[Finding]:
     """Findings about AU columns; `expected` are the published figures of the set, if it is a known one."""
-    occurrence = data.occurrence if data.aus else np.empty((len(data), 0))
+    occurrence = data.occurrence
     findings = _constant(data.aus, occurrence) + _between_splits(data, occurrence)
     findings += _same_columns(data.aus, occurrence) + _against_intensity(data.table)
     findings += _between_rows(data.table)
