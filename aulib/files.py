@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 import os
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,7 +22,7 @@ def cache_root() -> Path:
 def atomic_file(path: Path) -> Iterator[Path]:
     """A temporary name next to `path`, renamed onto it when the block ends without error."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    temporary = path.with_name(f".{uuid.uuid4().hex}.part")  # short: names have at most 255 bytes
     try:
         yield temporary
         os.replace(temporary, path)

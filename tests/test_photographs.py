@@ -208,12 +208,13 @@ def test_a_changed_and_a_removed_picture_are_noticed(tmp_path, seen):
 
 def test_odd_file_names_are_stored_under_names_a_manifest_can_hold(tmp_path, seen):
     photos = tmp_path / "photos"
-    for name in (" space .jpg", "new\nline.jpg", 'quote",comma.jpg', "y.png", "x.webp", "x.webp.jpg"):
+    names = (" space .jpg", "new\nline.jpg", 'quote",comma.jpg', "y.png", "x.webp", "x.webp.jpg")
+    for name in (*names, "n" * 250 + ".jpg"):
         save(two_colours(), photos / name)
     os.rename(photos / "y.png", os.fsencode(photos) + b"/\xff.png")
     dataset = prepare(photos, tmp_path / "out", progress=False)
-    assert len(dataset) == 6
-    assert dataset.table["image"].nunique() == 6
+    assert len(dataset) == 7
+    assert dataset.table["image"].nunique() == 7
     assert "images/space .jpg" in dataset.table["image"].tolist()
 
 
@@ -252,10 +253,10 @@ def test_a_folder_taken_for_one_person_with_most_faces_is_said(tmp_path, seen):
         save(two_colours(), tmp_path / "photos" / f"{i}.jpg")
     photos = tmp_path / "photos"
     half = what_was_found(prepare(photos, tmp_path / "half", progress=False, split="train"))
-    assert half == "8 faces of 5 people, as far as folders tell: train 8, val 0, test 0"
+    assert half.startswith("8 faces of 5 people") and half.endswith("train 8, val 0, test 0")
     (photos / "3.jpg").unlink()
     most = what_was_found(prepare(photos, tmp_path / "most", progress=False, split="train"))
-    assert "warning: 4 of them are taken for one person, 'many'" in most
+    assert "warning: 4 of" in most and "'many'" in most
 
 
 def test_landmarks_from_a_csv_need_no_detector(tmp_path, monkeypatch):

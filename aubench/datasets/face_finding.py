@@ -1,12 +1,11 @@
-"""One picture file to one face: located, then cut out or stored.
+"""One picture file -> one face: located, then cut out or stored.
 
-Every fault of a picture is an `UnusablePicture` whose text is the reason that tables show. Imports no torch:
-worker processes start with it.
+A picture that cannot be used raises `UnusablePicture`, whose text is the reason in the tables. Imports no
+torch, because every worker process imports this module.
 """
 
-import os
 import shutil
-import uuid
+import textwrap
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from PIL import Image
 
 from aubench.datasets.landmark_detector import detect_landmarks
 from aulib.crops import CropSpec, crop_face, crop_matrix
+from aulib.files import atomic_file
 from aulib.images import ORIENTATION, decode, open_picture, upright_size
 from aulib.landmarks import refuse_outside
 
@@ -57,7 +57,7 @@ def locate_face(path: Path, given: tuple[np.ndarray | None, int] | None = None) 
             faces; None asks the detector.
 
     Raises:
-        UnusablePicture: the file cannot be read, holds no face, or its landmarks lie outside of it.
+        UnusablePicture: the file cannot be read, has no face, or its landmarks lie outside of it.
     """
     if path.suffix.lower() in UNREAD_SUFFIXES:
         raise UnusablePicture(f"{path.suffix} is not read, convert it to JPEG or PNG")
@@ -68,7 +68,8 @@ def locate_face(path: Path, given: tuple[np.ndarray | None, int] | None = None) 
                 full_size, storable = upright_size(opened), _is_storable(opened, path.suffix.lower())
                 picture = decode(opened, at_most=MAX_SIDE)
     except Exception as error:  # a broken file makes decoders raise anything
-        raise UnusablePicture(f"unreadable: {_one_line(error)}") from error
+        text = " ".join(str(error).split()) or type(error).__name__
+        raise UnusablePicture(f"unreadable: {textwrap.shorten(text, 200, placeholder='...')}") from error
     landmarks, num_faces = given or detect_landmarks(np.asarray(picture))
     if landmarks is None:
         raise UnusablePicture("no landmarks given for it" if given else "no face found")
@@ -88,11 +89,6 @@ def _is_storable(header: Image.Image, suffix: str) -> bool:
     upright = header.getexif().get(ORIENTATION, 1) in (0, 1)
     plain = header.mode in ("RGB", "L") and not header.has_transparency_data
     return truthful and upright and plain and max(header.size) <= MAX_SIDE
-
-
-def _one_line(error: Exception) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= 200 else text[:197] + "..."
 
 
 @dataclass(frozen=True)
@@ -123,7 +119,7 @@ class FoundFace:
 
 
 def find_face(task: Picture) -> FoundFace:
-    """Cut out the largest face; a fault of the picture becomes the status."""
+    """Cut out the largest face; what makes a picture unusable becomes the status."""
     try:
         face = locate_face(task.photos / task.image)
         matrix = crop_matrix(face.landmarks, task.spec)
@@ -134,7 +130,7 @@ def find_face(task: Picture) -> FoundFace:
 
 
 def find_face_crashed(task: Picture) -> FoundFace:
-    """What `find_face` would return had it not killed its process."""
+    """The result of a picture on which `find_face` killed its process."""
     return FoundFace(task.image, CRASHED)
 
 
@@ -194,21 +190,16 @@ def store_picture(task: PictureToStore) -> StoredPicture:
 
 
 def store_picture_crashed(task: PictureToStore) -> StoredPicture:
-    """What `store_picture` would return had it not killed its process."""
+    """The result of a picture on which `store_picture` killed its process."""
     return StoredPicture(task.source, task.stamp, reason=CRASHED)
 
 
 def _store(picture: Image.Image, copy_of: Path | None, path: Path) -> None:
-    """Write a picture atomically: a copy of its file, or re-encoded as its suffix says."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{uuid.uuid4().hex}{path.suffix}")
-    try:
+    """Write a picture atomically: a copy of its file, or encoded as its suffix says."""
+    with atomic_file(path) as partial:
         if copy_of:
             shutil.copyfile(copy_of, partial)
         elif path.suffix.lower() == ".png":
-            picture.save(partial)
+            picture.save(partial, format="PNG")
         else:
             picture.save(partial, format="JPEG", quality=95, subsampling=0)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)

@@ -3,7 +3,6 @@
 One picture that cannot be used never stops the others: it is listed in skipped.csv with the reason.
 """
 
-import csv
 import hashlib
 import json
 import os
@@ -27,6 +26,7 @@ from aubench.datasets.face_finding import (
 from aubench.datasets.landmark_detector import require_detector
 from aubench.datasets.landmark_tables import read_landmarks
 from aulib.dataset import DatasetFolder, read_dataset, write_manifest
+from aulib.files import atomic_file
 from aulib.manifest import SPLITS
 
 READ_SUFFIXES = {".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"}
@@ -43,47 +43,46 @@ def prepare(
 ) -> DatasetFolder:
     """Turn a folder of pictures, nested or not, into a dataset folder.
 
-    `out` holds copies (upright, RGB, at most MAX_SIDE pixels), manifest.csv, skipped.csv (image, reason) and
-    notes.csv (image, note). An interrupted call goes on when repeated; a finished one takes up changes.
+    `out` gets copies (upright, RGB, at most MAX_SIDE pixels), manifest.csv, skipped.csv (image, reason) and
+    notes.csv (image, note). Repeat an interrupted call to continue it, and a finished one after the pictures
+    changed.
 
     Args:
         landmarks: a CSV (or folder of CSVs) with landmarks instead of the detector; see `read_landmarks`.
         workers: processes; by default one for each core.
-        split: "auto" divides the subjects 80/10/10 by a hash of their names; train, val or test takes all.
+        split: "auto" divides the subjects 80/10/10 by a hash of their names; train, val or test gets all.
 
     Raises:
         FileNotFoundError: no such folder, or no pictures in it.
-        FileExistsError: `out` holds something that was not made by this function.
+        FileExistsError: `out` holds files that this function did not write.
         ModuleNotFoundError: no `landmarks` given and the `landmarks` extra is not installed.
-        ValueError: not one picture could be used, or faults in `landmarks`.
+        ValueError: no picture could be used, or faults in `landmarks`.
     """
     photos, out = Path(photos), Path(out)
     if split not in ("auto", *SPLITS):
-        raise ValueError(f"split is {split!r}, expected auto, {', '.join(SPLITS)}")
+        raise ValueError(f"unknown split {split!r}; choose auto, {', '.join(SPLITS)}")
     sources = find_pictures(photos, out)
     _refuse_foreign(photos, out)
-    if landmarks is None:
+    given = read_landmarks(landmarks, sources) if landmarks is not None else None
+    if given is None:
         require_detector()
-    given = None if landmarks is None else read_landmarks(landmarks, sources)
     out.mkdir(parents=True, exist_ok=True)
     stamps = {source: _stamp(photos / source) for source in sources}
     settings = {"code_version": CODE_VERSION, "max_side": MAX_SIDE, "landmarks": _digest(given)}
     done = {s: o for s, o in _read_progress(out, settings).items() if stamps.get(s) == o.stamp}
     names = _stored_names(sources)
-    tasks = [
-        PictureToStore(
-            photos, out, source, stamps[source], names[source], given and given.get(source, (None, 0))
-        )
-        for source in sources
-        if source not in done
-    ]
-    with open(out / PROGRESS, "a", encoding="utf-8") as log:
-        outcomes = crash_tolerant_map(store_picture, tasks, workers, store_picture_crashed)
-        for outcome in tqdm(
-            outcomes, "preparing", len(sources), initial=len(done), unit="picture", disable=not progress
-        ):
+
+    def task(source: str) -> PictureToStore:
+        face = None if given is None else given.get(source, (None, 0))
+        return PictureToStore(photos, out, source, stamps[source], names[source], face)
+
+    tasks = [task(source) for source in sources if source not in done]
+    bar = tqdm(total=len(sources), initial=len(done), desc="preparing", unit="picture", disable=not progress)
+    with open(out / PROGRESS, "a", encoding="utf-8") as log, bar:
+        for outcome in crash_tolerant_map(store_picture, tasks, workers, store_picture_crashed):
             log.write(json.dumps(vars(outcome)) + "\n")
             log.flush()
+            bar.update()
             done[outcome.source] = outcome
     return _write_dataset(out, [done[source] for source in sources], split)
 
@@ -93,26 +92,25 @@ def find_pictures(photos: str | Path, out: str | Path | None = None) -> list[str
     photos = Path(photos)
     if not photos.is_dir():
         raise FileNotFoundError(f"{photos} is not a folder, expected a folder of pictures")
-    leave_out = Path(out).resolve() if out else None
+    left_out = Path(out).resolve() if out else None
     found = []
     for folder, subfolders, files in os.walk(photos):
+        below = Path(folder).relative_to(photos)
         subfolders[:] = [
-            name
-            for name in subfolders
-            if not name.startswith(".") and (Path(folder) / name).resolve() != leave_out
+            name for name in subfolders if name[0] != "." and Path(folder, name).resolve() != left_out
         ]
         for name in files:
-            if not name.startswith(".") and Path(name).suffix.lower() in READ_SUFFIXES | UNREAD_SUFFIXES:
-                found.append((Path(folder) / name).relative_to(photos).as_posix())
+            if name[0] != "." and Path(name).suffix.lower() in READ_SUFFIXES | UNREAD_SUFFIXES:
+                found.append((below / name).as_posix())
     if not found:
         raise FileNotFoundError(f"{photos} holds no picture ({', '.join(sorted(READ_SUFFIXES))})")
     return sorted(found)
 
 
 def subjects_of(sources: list[str]) -> list[str]:
-    """The person behind each picture, as far as folders tell.
+    """The person on each picture, by its folder.
 
-    The top folder below what all pictures share (so that nobody is cut in two); a picture directly in the
+    That is the top folder below what all pictures share, so that nobody is in two; a picture directly in the
     shared folder is its own subject, named by its stem.
     """
     parts = [PurePosixPath(source).parts for source in sources]
@@ -137,20 +135,20 @@ def what_was_found(faces: DatasetFolder) -> str:
     """Faces and people in all and in each split; and a warning where one person has most of the faces."""
     people = pd.Series(faces.subjects).value_counts()
     shares = ", ".join(f"{split} {len(faces.rows(split))}" for split in SPLITS)
-    said = f"{len(faces)} faces of {len(people)} people, as far as folders tell: {shares}"
+    text = f"{len(faces)} faces of {len(people)} people, as far as folders tell: {shares}"
     if len(people) > 1 and people.iloc[0] > len(faces) / 2:
-        said += (
-            f"\nwarning: {people.iloc[0]} of them are taken for one person, {people.index[0]!r}, and stay in"
-            " one split; if that folder holds many people, prepare it by itself"
+        text += (
+            f"\nwarning: {people.iloc[0]} of them count as one person, {people.index[0]!r}, and stay in one "
+            "split; if that folder holds many people, prepare it by itself"
         )
-    return said
+    return text
 
 
 def _write_dataset(out: Path, outcomes: list[StoredPicture], split: str) -> DatasetFolder:
     used = [outcome for outcome in outcomes if outcome.image]
     skipped = [outcome for outcome in outcomes if not outcome.image]
-    _write_csv(out / "skipped.csv", ("image", "reason"), [(o.source, o.reason) for o in skipped])
-    _write_csv(out / "notes.csv", ("image", "note"), [(o.source, o.note) for o in used if o.note])
+    _write_csv(out / "skipped.csv", "reason", [(o.source, o.reason) for o in skipped])
+    _write_csv(out / "notes.csv", "note", [(o.source, o.note) for o in used if o.note])
     if not used:
         reasons = ", ".join(sorted({outcome.reason for outcome in skipped})[:3])
         raise ValueError(
@@ -158,22 +156,25 @@ def _write_dataset(out: Path, outcomes: list[StoredPicture], split: str) -> Data
         )
     subjects = subjects_of([outcome.source for outcome in used])
     splits = split_subjects(subjects) if split == "auto" else dict.fromkeys(subjects, split)
-    landmarks = np.array([outcome.landmarks for outcome in used], dtype=np.float32)  # (N, K, 2)
     table = {
         "image": [outcome.image for outcome in used],
         "subject": subjects,
         "split": [splits[subject] for subject in subjects],
         "meta_source": [_printable(outcome.source) for outcome in used],
     }
+    landmarks = np.array([outcome.landmarks for outcome in used], dtype=np.float32)  # (N, K, 2)
     for axis, name in enumerate("xy"):
         table |= {f"{name}_{point}": landmarks[:, point, axis] for point in range(landmarks.shape[1])}
     write_manifest(out, pd.DataFrame(table))
-    _remove_unlisted(out, {outcome.image for outcome in used})
+    listed = set(table["image"])
+    for path in (out / "images").rglob("*"):  # of pictures that were removed
+        if path.is_file() and path.relative_to(out).as_posix() not in listed:
+            path.unlink()
     return read_dataset(out)
 
 
 def _stored_names(sources: list[str]) -> dict[str, str]:
-    """images/<source>, with .jpg behind what is stored as JPEG under another suffix."""
+    """images/<source>, with .jpg appended where a file of another kind is stored as JPEG."""
     names: dict[str, str] = {}
     taken = set()
     for source in sources:
@@ -212,35 +213,23 @@ def _read_progress(out: Path, settings: dict) -> dict[str, StoredPicture]:
     header = json.dumps(settings)
     if not lines or lines[0] != header:
         outcomes = {}
-    records = [header, *(json.dumps(vars(outcome)) for outcome in outcomes.values())]
-    partial = path.with_suffix(".partial")
-    partial.write_text("\n".join(records) + "\n", encoding="utf-8")
-    os.replace(partial, path)
+    with atomic_file(path) as partial:
+        records = [header, *(json.dumps(vars(outcome)) for outcome in outcomes.values())]
+        partial.write_text("\n".join(records) + "\n", encoding="utf-8")
     return outcomes
 
 
-def _remove_unlisted(out: Path, listed: set[str]) -> None:
-    """Remove stored pictures that the manifest no longer names."""
-    for folder, _, files in os.walk(out / "images"):
-        for name in files:
-            path = Path(folder) / name
-            if path.relative_to(out).as_posix() not in listed:
-                path.unlink()
-
-
-def _write_csv(path: Path, header: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
-    partial = path.with_suffix(".partial")
-    with open(partial, "w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(header)
-        writer.writerows([_printable(cell) for cell in row] for row in rows)
-    os.replace(partial, path)
+def _write_csv(path: Path, column: str, rows: list[tuple[str, str]]) -> None:
+    """Columns image and `column`."""
+    table = pd.DataFrame([map(_printable, row) for row in rows], columns=["image", column])
+    with atomic_file(path) as partial:
+        table.to_csv(partial, index=False)
 
 
 def _stamp(path: Path) -> str:
     try:
         found = path.stat()
-    except OSError:  # a dangling link, say; reading it will give the reason
+    except OSError:  # a dangling link, say; reading it gives the reason
         return ""
     return f"{found.st_size}-{found.st_mtime_ns}"
 
@@ -255,6 +244,6 @@ def _digest(given: dict | None) -> str:
 
 
 def _printable(text: str) -> str:
-    """The text without control characters and without bytes that are no UTF-8, both as escapes."""
+    """The text with control characters and bytes that are not UTF-8 as escapes."""
     text = text.encode("utf-8", "backslashreplace").decode("utf-8")
     return re.sub(r"[\x00-\x1f\x7f]", lambda found: f"\\x{ord(found[0]):02x}", text)
