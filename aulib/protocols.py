@@ -157,6 +157,17 @@ def split_name(name: str) -> tuple[str, str]:
     return (folder, protocol) if folder else (name, "")
 
 
+def folds_of(protocol: str) -> list[str]:
+    """The folds of a protocol that test people: all but a `source` that others share.
+
+    Raises:
+        ValueError: no such protocol, with those there are.
+    """
+    if protocol not in PROTOCOLS:
+        raise ValueError(f"no protocol {protocol!r}; there are {', '.join(PROTOCOLS)} (`aulib protocols`)")
+    return [fold for fold in PROTOCOLS[protocol].folds if fold != "source"]
+
+
 def find_fold(name: str) -> tuple[Protocol, Fold]:
     """The protocol and fold of `bp4d-3fold/part1`.
 
@@ -164,10 +175,7 @@ def find_fold(name: str) -> tuple[Protocol, Fold]:
         ValueError: no such protocol or fold, with those there are.
     """
     protocol_name, _, fold = name.partition("/")
-    if protocol_name not in PROTOCOLS:
-        raise ValueError(
-            f"no protocol {protocol_name!r}; there are {', '.join(PROTOCOLS)} (`aulib protocols`)"
-        )
+    folds_of(protocol_name)
     protocol = PROTOCOLS[protocol_name]
     if fold not in protocol.folds:
         raise ValueError(

@@ -9,7 +9,6 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from aubench.report.fold_scores import folds_of
 from aubench.study import notebook_runner, status
 from aubench.study.notebook_runner import write_error
 from aubench.study.plan import StudyError, expand, metrics_of, read_study, states_of, why_failed
@@ -17,6 +16,7 @@ from aubench.study.run_lock import run_lock
 from aubench.study.status import html_table, summary_of, watched_states
 from aulib.files import write_json
 from aulib.methods import ALIGNMENTS, ALL_SIX, NEGATIVES, RICH_TWO
+from aulib.protocols import folds_of
 
 ROOT = Path(__file__).parent.parent
 LADDER = ROOT / "experiments" / "supervisors.yml"

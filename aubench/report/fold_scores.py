@@ -4,19 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from aulib.protocols import PROTOCOLS, split_name
+from aulib.protocols import folds_of, split_name
 from aulib.run import Run
-
-
-def folds_of(protocol: str) -> list[str]:
-    """The folds of a protocol that test people: all but a `source` that others share.
-
-    Raises:
-        ValueError: no such protocol.
-    """
-    if protocol not in PROTOCOLS:
-        raise ValueError(f"no protocol {protocol!r}; there are {', '.join(PROTOCOLS)} (`aulib protocols`)")
-    return [fold for fold in PROTOCOLS[protocol].folds if fold != "source"]
 
 
 def mean_over_folds(scores: dict[str, dict]) -> dict[str, dict[str, float]]:

@@ -11,12 +11,12 @@ import pandas as pd
 
 from aubench.report import statistics
 from aubench.report.equal_time import footing
-from aubench.report.fold_scores import folds_of
 from aubench.report.results import score_text
 from aubench.report.run_values import MEAN
 from aubench.report.statistics import DISTANCES, ERRORS, LOWER_IS_BETTER, PROBES, SIGNIFICANT
 from aubench.report.summaries import Summary, is_bound, short
 from aulib.metrics import MEASURES, REPORTED
+from aulib.protocols import folds_of
 
 FORMATS = ("md", "latex", "csv")
 BEST_AND_SECOND = {"md": ("**{}**", "<ins>{}</ins>"), "latex": (r"\textbf{{{}}}", r"\underline{{{}}}")}

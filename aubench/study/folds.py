@@ -10,9 +10,8 @@ Rendered sets (`synthetic:...`) have no subjects of a protocol and stay as they 
 from collections.abc import Callable
 from pathlib import Path
 
-from aubench.report.fold_scores import folds_of, mean_over_folds
 from aulib.files import write_json
-from aulib.protocols import PROTOCOLS, find_fold, split_name
+from aulib.protocols import PROTOCOLS, find_fold, folds_of, split_name
 
 NO_MEAN = ("_low", "_high")  # ends of an interval over the subjects of one fold
 SUMMED = ("seconds",)
@@ -96,6 +95,8 @@ def train_folds(
 
 def mean_metrics(scores: dict[str, dict]) -> dict[str, float]:
     """The mean over folds of their metrics, see `train_folds`."""
+    from aubench.report.fold_scores import mean_over_folds  # imports torch, which planning does without
+
     keys = dict.fromkeys(key for one in scores.values() for key in one if not key.endswith(NO_MEAN))
     means = mean_over_folds(scores)
     metrics = {key: means[key]["mean"] if key in means else float("nan") for key in keys}

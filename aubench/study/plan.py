@@ -27,13 +27,12 @@ import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from yaml.constructor import ConstructorError
 
-from aubench.report.fold_scores import folds_of
 from aubench.study.folds import parameters_in_fold
 from aubench.study.notebook_runner import effective_parameters, notebook_path, run_key
 from aubench.study.parameters import ParameterError
 from aubench.study.run_lock import is_held
 from aulib.files import code_version
-from aulib.protocols import PROTOCOLS
+from aulib.protocols import PROTOCOLS, folds_of
 
 STATES = ("done", "running", "failed", "missing")
 
