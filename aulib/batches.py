@@ -137,7 +137,7 @@ def warp(
         ValueError: unknown `augment`.
     """
     if augment not in ("none", "crop-flip", "slight"):
-        raise ValueError(f"augment {augment!r} is none of none, crop-flip, slight")
+        raise ValueError(f"unknown augment {augment!r}; choose none, crop-flip or slight")
     size = image.shape[-1]
     batch = len(image)
     share = share or distributed.Share(batch, slice(None))

@@ -46,19 +46,19 @@ ALIGNMENTS = ("global", "dense", "l1")
 def check_alignment(alignment: str, negatives: str) -> None:
     """Raises ValueError for an unknown alignment or negatives, or a queue of anything but whole faces."""
     if alignment not in ALIGNMENTS:
-        raise ValueError(f"alignment {alignment!r} is none of {', '.join(ALIGNMENTS)}")
+        raise ValueError(f"unknown alignment {alignment!r}; choose one of {', '.join(ALIGNMENTS)}")
     if negatives not in NEGATIVES:
-        raise ValueError(f"negatives {negatives!r} is none of {', '.join(NEGATIVES)}")
+        raise ValueError(f"unknown negatives {negatives!r}; choose one of {', '.join(NEGATIVES)}")
     if negatives == "queue" and alignment != "global":
         raise ValueError(f"negatives 'queue' need alignment 'global', found {alignment!r}")
 
 
 @dataclass(frozen=True)
 class Method:
-    """One rung.
+    """One rung of the ladder.
 
-    weights: factor of each named term (the objective is their weighted sum).
-    uses_target: target faces are in the batch (never with AU labels).
+    weights: factor of each named term; the objective is their weighted sum.
+    uses_target: target faces are in the batch, never with AU labels.
     labels_from_target: the labelled domain is the target itself ("oracle" only).
     """
 
@@ -132,21 +132,33 @@ METHODS = {
 }
 
 
-@dataclass(frozen=True)
-class Preset:
-    """Sizes and rates; `paper` is ADLD's published setting, `fast` is made for two CPU cores [C].
+@dataclass(frozen=True, kw_only=True)
+class Sizes:
+    """What the faces and the networks measure.
 
-    crop: "adld" and "jaanet" cut faces with those code bases' coordinates and one bilinear sample a pixel
-        (margin 200, of which the network sees 176); "smooth" averages what shrinks, with ADLD's box [C].
     image_size, margin_size: crop the network sees, and the larger crop it is cut from (pixels).
-    separation_starts: share of the steps that run multi-task before the rounds begin; ramp: share
-        over which their terms then grow to full weight.
+    crop: "smooth" averages the pixels of a face that shrinks [C]; "adld" and "jaanet" cut as that code does,
+        to the pixel (`crops.CROPS`).
+    channels: of the rich features.  colour: "luminance" or "rgb".  num_landmarks: 68 or 49.
+    au_centres: landmarks are moved to AU centres [A].
     """
 
     image_size: int
     margin_size: int
+    crop: str
     channels: int
     colour: str
+    num_landmarks: int
+    au_centres: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rates:
+    """How the optimisers go: Adam with one rate and two betas for each group of players.
+
+    schedule: "linear" [A] or "one-cycle" [C].  average: decay of the averaged weights, 0 for none.
+    """
+
     steps: int
     batch_size: int
     task_rate: float
@@ -155,29 +167,41 @@ class Preset:
     task_betas: tuple[float, float]
     generator_betas: tuple[float, float]
     schedule: str
+    gradient_clip: float
+    average: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preset(Sizes, Rates):
+    """Sizes, rates and weighting; `paper` is ADLD's published setting, `fast` is made for two CPU cores [C].
+
+    separation_starts: share of the steps that run multi-task before the rounds begin; ramp: share over which
+        their terms then grow to full weight.
+    augment: "none", "crop-flip" [A] or "slight" [C].
+    pos_weight_power: a present label weighs (absent / present) to this power.
+    au_weighting: AUs are weighted by inverse base rate [A].
+    """
+
     separation_starts: float
     ramp: float
-    average: float
     augment: str
     pos_weight_power: float
     au_weighting: bool
-    au_centres: bool
-    num_landmarks: int
-    gradient_clip: float = 5.0
-    crop: str = "smooth"  # or a key of `cropping.CROPS` that other code cuts with, to the pixel
 
 
 PRESETS = {
     "paper": Preset(
-        image_size=176, margin_size=200, channels=64, colour="rgb", steps=60_000, batch_size=16,
-        task_rate=1e-4, generator_rate=5e-5, adversary_rate=5e-5, task_betas=(0.95, 0.999),
-        generator_betas=(0.5, 0.9), schedule="linear", separation_starts=0.0, ramp=0.0, average=0.0,
-        augment="crop-flip", pos_weight_power=0.0, au_weighting=True, au_centres=True, num_landmarks=49,
+        image_size=176, margin_size=200, crop="smooth", channels=64, colour="rgb", num_landmarks=49,
+        au_centres=True, steps=60_000, batch_size=16, task_rate=1e-4, generator_rate=5e-5,
+        adversary_rate=5e-5, task_betas=(0.95, 0.999), generator_betas=(0.5, 0.9), schedule="linear",
+        gradient_clip=5.0, average=0.0, separation_starts=0.0, ramp=0.0, augment="crop-flip",
+        pos_weight_power=0.0, au_weighting=True,
     ),
     "fast": Preset(
-        image_size=112, margin_size=128, channels=32, colour="luminance", steps=800, batch_size=16,
-        task_rate=4e-3, generator_rate=4e-3, adversary_rate=5e-4, task_betas=(0.9, 0.99),
-        generator_betas=(0.9, 0.99), schedule="one-cycle", separation_starts=0.5, ramp=0.1, average=0.98,
-        augment="slight", pos_weight_power=0.5, au_weighting=False, au_centres=False, num_landmarks=68,
+        image_size=112, margin_size=128, crop="smooth", channels=32, colour="luminance", num_landmarks=68,
+        au_centres=False, steps=800, batch_size=16, task_rate=4e-3, generator_rate=4e-3,
+        adversary_rate=5e-4, task_betas=(0.9, 0.99), generator_betas=(0.9, 0.99), schedule="one-cycle",
+        gradient_clip=5.0, average=0.98, separation_starts=0.5, ramp=0.1, augment="slight",
+        pos_weight_power=0.5, au_weighting=False,
     ),
 }  # fmt: skip

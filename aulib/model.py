@@ -36,20 +36,14 @@ READ_FROM = ("features", "reconstruction", "both")
 
 
 @dataclass(frozen=True)
-class ModelConfig:
-    """Everything that shapes the networks; stored beside the weights.
+class FaceConfig:
+    """What the networks see.
 
-    aus: names of the A AUs, in the order of the logits.
-    num_landmarks: 68 or 49.
+    aus: names of the A AUs, in the order of the logits.  num_landmarks: 68 or 49.
     image_size: side of the input picture in pixels; the feature maps have a quarter of it.
+    margin_size, box_enlarge, smooth_crops: how faces are cut, see `crops.CropSpec`.
     colour: "luminance" (one channel, standardised per face) or "rgb" (three, standardised per face).
-    separates: has T, G and the adversaries.  adapts_by_domain: has DANN's classifier.
-    au_from_landmarks: the landmarks-only rival.  backbone: "" for the own encoder, else a timm name.
-    share_extraction: one E for landmarks and AUs [P]; False trains two of the same structure [C].
     au_centres: landmarks are moved to AU centres before the maps are made [A].
-    alignment_dense: projectors read positions instead of faces.
-    smooth_crops: faces that shrink are averaged, see `cropping.CropSpec`.
-    queues: each supervisor keeps faces of past batches as negatives.
     """
 
     aus: tuple[str, ...]
@@ -58,15 +52,29 @@ class ModelConfig:
     margin_size: int = 128
     box_enlarge: float = 2.8
     smooth_crops: bool = True
-    channels: int = 32
     colour: str = "luminance"
+    au_centres: bool = False
+
+
+@dataclass(frozen=True)
+class ModelConfig(FaceConfig):
+    """Everything that shapes the networks; stored with the weights.
+
+    backbone: "" for the own encoder, else a timm name.
+    separates: has T, G and the adversaries.  adapts_by_domain: has DANN's classifier.
+    au_from_landmarks: the landmarks-only rival.
+    share_extraction: one E for landmarks and AUs [P]; False trains two of the same structure [C].
+    alignment_dense: projectors read positions instead of faces.
+    queues: each supervisor keeps faces of past batches as negatives.
+    """
+
+    channels: int = 32
     backbone: str = ""
     pretrained: bool = False
     separates: bool = True
     adapts_by_domain: bool = False
     au_from_landmarks: bool = False
     share_extraction: bool = True
-    au_centres: bool = False
     alignment_dense: bool = False
     queues: bool = False
 
@@ -157,7 +165,7 @@ class AUModel(nn.Module):
             ValueError: unknown `read_from`, or a model that has no G asked for more than "features".
         """
         if read_from not in READ_FROM:
-            raise ValueError(f"read_from {read_from!r} is none of {', '.join(READ_FROM)}")
+            raise ValueError(f"unknown read_from {read_from!r}; choose one of {', '.join(READ_FROM)}")
         if read_from != "features" and not self.config.separates:
             raise ValueError(f"read_from={read_from!r} needs a method that separates; this model has no G")
         inputs = self.standardise(image)

@@ -93,7 +93,8 @@ def train_ours(folder: Path, batch: int, steps: int) -> list[float]:
     from aulib import training
     from aulib.train_run import train_run
 
-    training.Recipe.measured_steps = frozenset()  # gradients' shares: at a few of 60,000 steps, at half of these
+    # gradient shares are measured at a few of 60,000 steps, which would be half of these
+    training.Recipe.measured_steps = frozenset()
     clock = StepClock()
     train_run(
         str(folder / "source"), str(folder / "target"), "full", "paper", batch_size=batch, steps=steps + 2,

@@ -241,7 +241,7 @@ def test_the_lists_of_two_and_of_six_are_rows_of_the_table():
 
 def test_unknown_alignment_and_negatives_are_refused():
     row = SUPERVISORS["rich_source"]
-    with pytest.raises(ValueError, match="'pixel' is none of global, dense, l1"):
+    with pytest.raises(ValueError, match="'pixel'.*global, dense, l1"):
         alignment_term(row, Projections({}, {}), alignment="pixel")
-    with pytest.raises(ValueError, match="'past' is none of batch, rivals, queue"):
+    with pytest.raises(ValueError, match="'past'.*batch, rivals, queue"):
         alignment_term(row, Projections({}, {}), negatives="past")
