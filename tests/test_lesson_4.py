@@ -100,28 +100,24 @@ EXERCISES = {
     "fooled": (
         lesson_4.check_fooled,
         [6.66, np.log(784), torch.tensor(6.665)],
-        {0: "always right", 1 / 784: "share of one cell", 784: "number of cells", 9.6147: "bits",
-         3.3322: "28 rows", 4.2195: "Landmarks do not compete", 2.8943: "base 10", 1.0: "same share"},
+        [0, 1 / 784, 784, 9.6147, 3.3322, 4.2195, 2.8943, 1.0],
     ),
     "domain": (
         lambda answer: lesson_4.check_domain(answer, LEAKS),
         ["S"],
-        {"F": "says most", "Z": "nearer to 0.5", "shape": "'shape'", "T": "'T'"},
+        ["F", "Z", "shape", "T"],
     ),
     "noise": (
         lesson_4.check_noise,
         [1, 0.99, np.float64(1.0)],
-        {0.5: "On other faces, yes", 0.1: "opposite", 0.7: "More:", 95: "between 0 and 1",
-         True: "Wanted", "1.0": "Wanted"},
+        [0.5, 0.1, 0.7, 95, True, "1.0"],
     ),
     "state": (
         lambda answer: lesson_4.check_state(answer, FOUND),
         [lesson_4.state_of],
-        {only_the_adversary: "probe 4.0 %", never_open: "adversary itself", by_itself: "mean face 2.1 %",
-         (lambda a, p, m: a < m): "none of", (lambda a, p, m: "hidden"): "adversary itself",
-         (lambda a, p, m: "open"): "does not read"},
+        [only_the_adversary, never_open, by_itself, lambda a, p, m: a < m, lambda a, p, m: "open"],
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", EXERCISES)

@@ -8,12 +8,13 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from aubench.inspection.factor_faces import mean_f1
 from aubench.inspection.shown_faces import ShownFaces
 from aulib.losses import landmark_loss
-from aulib.metrics import f1_frame
 from aulib.model import AUModel, cells_to_pixels, expected_cells
 from aulib.run import Run
-from exercises import Verdict, exercise, right, wrong
+from exercises import Verdict, exercise, hint_for, right, wrong
+from lesson_2 import answers_of_test
 
 POINTS = {  # five of the 68 landmarks, "right" being the person's
     "outer corner,\nright eye": 36,
@@ -122,55 +123,38 @@ def cost(run: str | Path) -> dict[str, float]:
 def gains(
     run: str | Path, other: str | Path, logits: dict[str, tuple[Tensor, Tensor]], faces: dict[str, ShownFaces]
 ) -> pd.DataFrame:
-    """By how much `run` is better than `other`, with 95 % intervals over the test subjects, who are drawn
-    anew and together for both.
+    """By how much `run` is better than `other`, with 95 % intervals over test subjects, resampled for both.
 
     Args:
         logits: domain -> landmark maps of the same faces, of run and of other.
 
     Returns:
-        a row each measure and domain: measure, domain, gain, low, high; F1-frame x 100, and landmark NME x
-        100 with its sign turned, so that above 0 is always better. NaN where undefined.
+        measure, domain, gain, low, high: a row for F1-frame x 100 and one for landmark NME x 100 with its
+        sign turned, so that above 0 is always better.
     """
     rows = []
-    for domain in faces:
-        counts = [_f1_counts(Path(one) / f"predictions_{domain}_test.csv") for one in (run, other)]
-        people = np.arange(len(counts[0][0]))
-        f1 = [_f1_of_draws(one, _draws(len(people))) for one in counts]
-        rows.append({"measure": "F1-frame", "domain": domain} | _interval(100 * (f1[0] - f1[1])))
-        _, owner = np.unique(faces[domain].data.subjects[faces[domain].rows], return_inverse=True)
-        draws = _draws(owner.max() + 1)[:, owner]
-        nme = [draws @ errors(maps, faces[domain]).mean(1) / draws.sum(1) for maps in logits[domain]]
-        rows.append({"measure": "landmark NME", "domain": domain} | _interval(nme[1] - nme[0]))
-    return pd.DataFrame(rows).sort_values(["measure", "domain"], ignore_index=True)
+    for domain, shown in faces.items():
+        subjects = pd.read_csv(Path(run) / f"predictions_{domain}_test.csv")["subject"].astype(str)
+        weights = _weights(subjects)
+        f1 = [100 * mean_f1(answers_of_test(one, domain), weights) for one in (run, other)]
+        rows.append(("F1-frame", domain, *_interval(f1[0] - f1[1])))
+        weights = _weights(shown.data.subjects[shown.rows])
+        nme = [weights @ errors(maps, shown).mean(1) / weights.sum(1) for maps in logits[domain]]
+        rows.append(("landmark NME", domain, *_interval(nme[1] - nme[0])))
+    table = pd.DataFrame(rows, columns=["measure", "domain", "gain", "low", "high"])
+    return table.sort_values(["measure", "domain"], ignore_index=True)
 
 
-def _f1_counts(file: Path) -> list[np.ndarray]:
-    """Hits, false alarms and misses of each subject and AU, (subjects, A) each."""
-    table = pd.read_csv(file)
-    aus = [name.removesuffix("_true") for name in table if name.endswith("_true")]
-    found = table[[f"{au}_c" for au in aus]].to_numpy() == 1
-    truth = table[[f"{au}_true" for au in aus]].to_numpy()
-    marks = (found & (truth == 1), found & (truth == 0), ~found & (truth == 1))
-    return [pd.DataFrame(mark).groupby(table["subject"].astype(str)).sum().to_numpy() for mark in marks]
+def _weights(subjects) -> np.ndarray:
+    """(1 + RESAMPLES, N) how often each frame counts when subjects are resampled; once each in row 0."""
+    owners, owner = np.unique(subjects, return_inverse=True)
+    people = len(owners)
+    draws = np.random.default_rng(0).multinomial(people, np.full(people, 1 / people), RESAMPLES)
+    return np.concatenate([np.ones((1, people)), draws])[:, owner]
 
 
-def _f1_of_draws(counts: list[np.ndarray], draws: np.ndarray) -> np.ndarray:
-    f1 = f1_frame(*(draws @ one for one in counts))  # (R, A)
-    defined = ~np.isnan(f1)
-    with np.errstate(invalid="ignore"):
-        return np.where(defined, f1, 0).sum(1) / defined.sum(1)
-
-
-def _draws(people: int) -> np.ndarray:
-    """How often each subject is drawn, (1 + RESAMPLES, people); row 0 has each once."""
-    drawn = np.random.default_rng(0).multinomial(people, np.full(people, 1 / people), RESAMPLES)
-    return np.concatenate([np.ones((1, people)), drawn])
-
-
-def _interval(values: np.ndarray) -> dict[str, float]:
-    low, high = np.nanquantile(values[1:], [0.025, 0.975]) if not np.isnan(values).all() else (np.nan,) * 2
-    return {"gain": values[0], "low": low, "high": high}
+def _interval(values: np.ndarray) -> tuple[float, float, float]:
+    return values[0], *np.quantile(values[1:], [0.025, 0.975])
 
 
 def verdict_of(low: float, high: float) -> str:
@@ -183,51 +167,43 @@ def verdict_of(low: float, high: float) -> str:
 
 @exercise("two numbers, x and y in cells, such as `(3, 20.5)`")
 def check_flat(answer, logits: Tensor) -> Verdict:
-    """Where the mean of the whole map lands once all logits are equal.
-
-    logits: (..., h, w) of any map.
-    """
+    """Where the mean of the whole map is if all logits are equal. logits: (..., h, w) of any map."""
     x, y = (float(one) for one in answer)
-    h, w = logits.shape[-2:]
-    truth = places(torch.zeros(1, 1, h, w), WAYS[1])[0, 0].tolist()
-    if np.allclose((x, y), truth, atol=0.01):
-        return right(f"Every cell weighs 1/{h * w}: the mean of 0 to {w - 1} is {truth[0]:g}, in x and in y.")
-    if any(np.allclose((x, y), (w / 2 - off, h / 2 - off), atol=0.01) for off in (0, 1)):
-        return wrong(f"Nearly: cells are counted from 0 to {w - 1}, so the middle is not at {x:g}.")
-    if np.allclose((x, y), 0, atol=0.01):
-        return wrong(
-            "Logits of 0 are not shares of 0: exp(0) is 1 in every cell. Which cell weighs most then?"
-        )
-    if np.allclose((x, y), 2 * w - 0.5, atol=1):
-        return wrong("Those are pixels; a cell is 4 pixels wide. In cells?")
-    return wrong("Put the slider at its lowest end: all cells weigh nearly the same. Where is their mean?")
+    side = logits.shape[-1]
+    middle = (side - 1) / 2
+    mistakes = (
+        (middle + 0.5, f"Nearly: cells are counted from 0 to {side - 1}."),
+        (middle - 0.5, f"Nearly: cells are counted from 0 to {side - 1}."),
+        (0, "A logit of 0 is not a share of 0: exp(0) is 1 in every cell."),
+        (4 * middle + 1.5, "Those are pixels, and a cell is 4 pixels wide. In cells?"),
+    )
+    if np.allclose((x, y), middle, atol=0.01):
+        return right(f"Every cell weighs the same: the mean of 0 to {side - 1} is {middle:g}, in x and in y.")
+    if abs(x - y) > 0.01:
+        return wrong("Nothing distinguishes x from y here. Move the slider to its lowest end and look.")
+    return hint_for(x, mistakes, "Move the slider to its lowest end: where is the mean of equal cells?")
 
 
 @exercise(f"the name of a part, one of {', '.join(PARTS)}")
 def check_hardest(answer, table: pd.DataFrame) -> Verdict:
-    """Which part of the face is found worst on target faces; table: `errors_by_part`."""
+    """The part of the face with the largest error on target faces (`errors_by_part`)."""
     if answer not in table.index:
-        return wrong(f"{answer!r} is no part of this table; it has {', '.join(table.index)}.")
+        return wrong(f"{answer!r} is not in the table; choose from {', '.join(table.index)}.")
     errors, worst = table["target"], table["target"].idxmax()
+    said = f"The error of the {answer} is {errors[answer]:.1f} %"
     if answer == worst:
-        return right(
-            f"Landmarks of the {worst} are {errors[worst]:.1f} % off, of the best part {errors.min():.1f} %."
-        )
+        return right(f"{said}, of the best part {errors.min():.1f} %.")
     if answer == errors.idxmin():
-        return wrong(
-            f"Landmarks of the {answer} are found best of all, {errors[answer]:.1f} % off. Large means wrong."
-        )
+        return wrong(f"{said}, the smallest. Large means wrong.")
     if answer == table["source"].idxmax():
-        return wrong(
-            f"Landmarks of the {answer} are worst on source faces. The question is about the other column."
-        )
-    return wrong(f"Landmarks of the {answer} are {errors[answer]:.1f} % off; another part is further off.")
+        return wrong(f"{said}. It is the worst on source faces; the question is about target faces.")
+    return wrong(f"{said}; another part has a larger one.")
 
 
 @exercise("a function from logits (K, h, w) to shares (K, h, w), of the form `lambda logits: ...`")
-def check_soft_max(answer: Callable, side: int = 6) -> Verdict:
+def check_soft_max(answer: Callable) -> Verdict:
     """A soft-max over positions, tried on maps of random logits and on very large ones."""
-    logits = 2 * torch.randn(3, side, side + 1, generator=torch.Generator().manual_seed(0))
+    logits = 2 * torch.randn(3, 6, 7, generator=torch.Generator().manual_seed(0))
     truth = logits.flatten(1).softmax(1).view_as(logits)
 
     def given(values: Tensor) -> Tensor:
@@ -235,36 +211,23 @@ def check_soft_max(answer: Callable, side: int = 6) -> Verdict:
 
     found = given(logits)
     if found.shape != logits.shape:
-        return wrong(
-            f"{tuple(logits.shape)} became {tuple(found.shape)}; a map should keep its place and shape."
-        )
+        return wrong(f"{tuple(logits.shape)} became {tuple(found.shape)}; shares have the shape of logits.")
     if torch.allclose(found, truth, atol=1e-4):
         if not torch.allclose(given(logits + 200), truth, atol=1e-4):
-            return wrong(
-                "Right for small logits, but exp(200) is no number: take the map's maximum off first."
-            )
-        return right(
-            "Every map sums to 1 over its cells, and adding a constant to its logits changes nothing."
-        )
-    for dim, what in (
-        (0, "The landmarks of one cell"),
-        (1, "The cells of a column"),
-        (2, "The cells of a row"),
-    ):
+            return wrong("Right for small logits, but exp(200) overflows: subtract the map's maximum first.")
+        return right("Every map sums to 1 over its cells, and a constant added to its logits has no effect.")
+    competitors = ("The landmarks of one cell", "The cells of a column", "The cells of a row")
+    for dim, who in enumerate(competitors):
         if torch.allclose(found, logits.softmax(dim), atol=1e-4):
-            return wrong(
-                f"{what} compete here. All cells of one landmark's map should: flatten h and w first."
-            )
+            return wrong(f"{who} compete here. All cells of one map should: flatten h and w first.")
     if torch.allclose(found, logits.sigmoid(), atol=1e-4):
-        return wrong(
-            "A sigmoid asks every cell alone; a landmark is in one place, so its cells must compete."
-        )
+        return wrong("A sigmoid treats cells separately. A landmark is in one place, so cells must compete.")
     if (found < 0).any():
         return wrong("Some shares are negative. What makes any number positive and keeps the order?")
-    if torch.allclose(found.sum(), torch.tensor(1.0), atol=1e-3):
-        return wrong("All maps together sum to 1. Each landmark's map should, by itself.")
+    if abs(found.sum() - 1) < 1e-3:
+        return wrong("All maps together sum to 1. Each map should.")
     sums = ", ".join(f"{one:.2f}" for one in found.flatten(1).sum(1))
-    return wrong(f"The maps sum to {sums}. Each should sum to 1, as exp(logit) over the sum of its map.")
+    return wrong(f"The maps sum to {sums}. Each should sum to 1: exp(logit) over the sum of its map.")
 
 
 @exercise(
@@ -274,51 +237,50 @@ def check_shares(answer) -> Verdict:
     """The map of least loss for a landmark at BETWEEN: the shares of the four cells around it."""
     share = torch.tensor(answer, dtype=torch.float32)
     if share.shape != (2, 2):
-        return wrong(f"Two rows of two shares are wanted, not {tuple(share.shape)}.")
+        return wrong(f"Expected two rows of two shares, found {tuple(share.shape)}.")
     if (share < 0).any() or abs(share.sum() - 1) > 0.01:
         return wrong(f"Shares are 0 or more and sum to 1; yours sum to {share.sum():.2f}.")
-    (x0, y0), side = (int(one) for one in BETWEEN), 28
-    rest, (x, y) = torch.zeros(1, 1, side, side), (BETWEEN[0] % 1, BETWEEN[1] % 1)
-
-    def loss(four: Tensor) -> float:
-        maps = rest.clone()
-        maps[0, 0, y0 : y0 + 2, x0 : x0 + 2] = four
-        maps = maps.clamp(min=1e-9)
-        return float(landmark_loss((maps / maps.sum()).log(), torch.tensor([[BETWEEN]]), side))
-
+    x0, y0 = map(int, BETWEEN)
+    x, y = BETWEEN[0] - x0, BETWEEN[1] - y0
     best = torch.tensor([[(1 - x) * (1 - y), x * (1 - y)], [(1 - x) * y, x * y]])
-    if loss(share) < loss(best) + 2e-3:
-        return right(
-            f"The loss is {loss(share):.2f}, the least there is, and the mean lands on the landmark."
-        )
+    loss = _loss_of_shares(share)
+    if loss < _loss_of_shares(best) + 2e-3:
+        return right(f"The loss is {loss:.2f}, the least possible, and the mean is on the landmark.")
     if torch.allclose(share, best.flip(1), atol=0.01):
         return wrong(f"Mirrored: x = {BETWEEN[0]} is nearer to column {x0}, so the left cells get more.")
     if torch.allclose(share, best.T, atol=0.01):
-        return wrong("Turned: x runs along a row of the list, y from row to row.")
+        return wrong("Transposed: x runs along a row of the list, y from row to row.")
     if share.max() > 0.99:
-        return wrong("ADLD's target, one cell: the place can then be off by half a cell, 2 pixels. Share it.")
+        return wrong("ADLD's target is one cell: the place can be off by half a cell, 2 pixels. Share it.")
     mean = (x0 + float(share[:, 1].sum()), y0 + float(share[1].sum()))
     if np.allclose(mean, BETWEEN, atol=0.01):
         return wrong("The mean is right, but a cell's share is nearness in x times nearness in y.")
     return wrong(f"The mean of your map is at ({mean[0]:.2f}, {mean[1]:.2f}), the landmark at {BETWEEN}.")
 
 
+def _loss_of_shares(share: Tensor, side: int = 28) -> float:
+    """`landmark_loss` of a map with these four shares around a landmark at BETWEEN."""
+    x, y = map(int, BETWEEN)
+    maps = torch.zeros(1, 1, side, side)
+    maps[0, 0, y : y + 2, x : x + 2] = share
+    maps = maps.clamp(min=1e-9)
+    return float(landmark_loss((maps / maps.sum()).log(), torch.tensor([[BETWEEN]]), side))
+
+
 @exercise("a function from `low, high` to 'better', 'worse' or 'cannot tell'")
 def check_verdict(answer: Callable, table: pd.DataFrame) -> Verdict:
-    """What an interval of a gain says, tried on made-up intervals and on this run's (`gains`)."""
+    """What an interval of a gain says, tried on made-up intervals and on those of `gains`."""
     words = ("better", "worse", "cannot tell")
     measured = [(row.low, row.high) for row in table.dropna().itertuples()]
     for low, high in [(0.5, 2.0), (-3.0, -1.0), (-1.0, 4.0), (-4.0, 1.0), *measured]:
         said, truth = answer(low, high), verdict_of(low, high)
         if said not in words:
-            return wrong(
-                f"({low:g}, {high:g}) gave {said!r}; wanted is one of {', '.join(map(repr, words))}."
-            )
+            return wrong(f"({low:g}, {high:g}) gave {said!r}; use one of {', '.join(map(repr, words))}.")
         if said == truth:
             continue
         if truth == "cannot tell":
-            return wrong(f"({low:.1f}, {high:.1f}) has 0 inside: a gain and a loss both fit these subjects.")
+            return wrong(f"({low:.1f}, {high:.1f}) contains 0: these subjects fit a gain and a loss.")
         if said == "cannot tell":
-            return wrong(f"({low:.1f}, {high:.1f}) lies on one side of 0: that can be told.")
+            return wrong(f"({low:.1f}, {high:.1f}) is on one side of 0, so it is significant.")
         return wrong(f"({low:.1f}, {high:.1f}) was called {said!r}. Above 0 is a gain of sharing.")
-    return right("It asks whether 0 lies inside. It speaks of these subjects, not of other training seeds.")
+    return right("The question is whether it contains 0. It is about subjects, not about training seeds.")
