@@ -316,7 +316,7 @@ def test_aus_that_are_none_are_refused_by_name(aus, wrong):
     from aubench.cli.data import _named_aus
 
     assert _named_aus("1,AU12, 4") == ["AU01", "AU12", "AU04"] and _named_aus("") is None
-    with pytest.raises(typer.BadParameter, match=f"'{wrong}' is no AU; write their numbers"):
+    with pytest.raises(typer.BadParameter, match=f"'{wrong}' is no AU"):
         _named_aus(aus)
 
 

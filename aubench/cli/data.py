@@ -10,6 +10,20 @@ from aubench.cli.cli_errors import ended, one_of
 
 commands = typer.Typer()
 
+_Out = Annotated[Path, typer.Option(metavar="DIR", help="Dataset folder to write.")]
+_Keep = Annotated[str, typer.Option(help="link or copy the pictures.")]
+_Workers = Annotated[int | None, typer.Option(min=1, help="Processes; all cores if not given.")]
+_Pictures = Annotated[
+    Path, typer.Option(metavar="DIR", exists=True, file_okay=False, help="The pictures that the files name.")
+]
+_Table = Annotated[
+    Path, typer.Option(metavar="CSV", exists=True, help="A CSV, or a folder of one CSV per picture or video.")
+]
+_Aus = Annotated[str, typer.Option(help="AUs of the label columns, as in 1,2,4; else their number decides.")]
+_FirstPixel = Annotated[
+    int, typer.Option(min=0, max=1, help="jaanet: 1 for landmarks of raw pictures, 0 of aligned ones.")
+]
+
 
 @commands.command(short_help="Render faces with AU labels.")
 def synth(
@@ -23,8 +37,7 @@ def synth(
 
     Example: aulib synth --domain wild --n 500 --seed 1 --size 128 faces/wild
     """
-    if domain not in ("studio", "wild"):
-        raise typer.BadParameter(f"{domain!r} is neither studio nor wild", param_hint="--domain")
+    one_of("--domain", domain, ("studio", "wild"))
     from aufaces.sets import generate_set
 
     typer.echo(f"{n} faces in {generate_set(domain, n, seed, size, out)}")
@@ -41,24 +54,25 @@ def prepare(
         typer.Option(
             metavar="FILE",
             exists=True,
-            help="Landmarks from an OpenFace CSV (or a folder of them), not a detector.",
+            help="Landmarks of an OpenFace CSV (or a folder of them), no detector.",
         ),
     ] = None,
     split: Annotated[
-        str, typer.Option(help="auto (people shared 80/10/10), or train, val, test for every picture.")
+        str, typer.Option(help="auto (people divided 80/10/10), or train, val, test for every picture.")
     ] = "auto",
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes; all cores if not given.")] = None,
+    workers: _Workers = None,
 ):
-    """Make a dataset folder of any folder of pictures; what cannot be used is listed in OUT/skipped.csv.
+    """Make a dataset folder of any folder of pictures. Pictures that cannot be used are listed in
+    OUT/skipped.csv.
 
     Example: aulib prepare holiday_pictures faces/holiday
     """
     one_of("--split", split, ("auto", "train", "val", "test"))
-    from aubench.datasets.photographs import prepare as prepare_photographs
-    from aubench.datasets.photographs import what_was_found
+    from aubench.datasets import photographs
 
-    faces = prepare_photographs(photos, out, landmarks=landmarks, workers=workers, split=split)
-    typer.echo(f"dataset folder: {out}; pictures left out are listed in skipped.csv\n{what_was_found(faces)}")
+    faces = photographs.prepare(photos, out, landmarks=landmarks, workers=workers, split=split)
+    typer.echo(f"dataset folder: {out}; pictures left out are listed in skipped.csv")
+    typer.echo(photographs.what_was_found(faces))
 
 
 @commands.command(short_help="Make a dataset folder of a licensed set's raw download.")
@@ -69,23 +83,21 @@ def convert(
     raw: Annotated[
         Path, typer.Option(metavar="DIR", exists=True, file_okay=False, help="The unpacked download.")
     ],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Dataset folder to write.")],
-    keep: Annotated[str, typer.Option(help="link or copy the pictures.")] = "link",
+    out: _Out,
+    keep: _Keep = "link",
     landmarks: Annotated[
         str, typer.Option(help="set, detect or none; the set's own where it has some, else detect.")
     ] = "",
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes; all cores if not given.")] = None,
+    workers: _Workers = None,
 ):
-    """Make a dataset folder of the raw download of BP4D, DISFA and others, and report what was found against
-    what should be there. What cannot be used is listed in OUT/skipped.csv; repeated, it goes on where it
-    stopped.
+    """Make a dataset folder of the raw download of BP4D, DISFA and others, and report what is missing. Frames
+    that cannot be used are listed in OUT/skipped.csv. Repeat an interrupted command to continue it.
 
     Example: aulib convert bp4d --raw downloads/BP4D --out faces/bp4d
     """
     from aubench.datasets.converters import CONVERTERS
 
-    if name not in CONVERTERS:
-        raise typer.BadParameter(f"{name!r} is none of {', '.join(CONVERTERS)}", param_hint="NAME")
+    one_of("NAME", name, tuple(CONVERTERS))
     one_of("--keep", keep, ("link", "copy"))
     one_of("--landmarks", landmarks, ("set", "detect", "none", ""))
     from aubench.datasets.converters.convert import convert as convert_raw
@@ -124,19 +136,18 @@ def check(
     from aubench.datasets.converters import CONVERTERS
 
     one_of("--as", published, (*CONVERTERS, ""))
-    from aubench.datasets.doctor.check import check as check_folder
-    from aubench.datasets.doctor.check import worst_faces
+    from aubench.datasets.doctor import check as doctor
 
-    diagnosis = check_folder(folder, published, pictures)
+    diagnosis = doctor.check(folder, published, pictures)
     typer.echo(diagnosis.text(everything))
     if json:
         diagnosis.write(json)
     if sheet and len(diagnosis.worst):
         from aubench import plots
 
-        shown = worst_faces(diagnosis)
+        faces = doctor.worst_faces(diagnosis)
         title = "crops least like the set's mean crop, worst first"
-        figure = plots.draw_faces(shown["images"], shown["landmarks"], shown["captions"], title=title)
+        figure = plots.draw_faces(faces["images"], faces["landmarks"], faces["captions"], title=title)
         sheet.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(sheet)
         typer.echo(f"contact sheet: {sheet}")
@@ -145,7 +156,7 @@ def check(
 
 
 class _KindAnywhere(TyperGroup):
-    """Takes the format behind options too: `aulib import --out DIR openface ...`."""
+    """Takes the format after options too: `aulib import --out DIR openface ...`."""
 
     def parse_args(self, ctx, args):
         kind = next((word for word in args if word in self.commands), None)
@@ -169,16 +180,6 @@ commands.add_typer(
     "Example: aulib import openface --table clip.csv --pictures frames --out faces/clip",
 )
 
-_Pictures = Annotated[
-    Path, typer.Option(metavar="DIR", exists=True, file_okay=False, help="The pictures that the files name.")
-]
-_Out = Annotated[Path, typer.Option(metavar="DIR", help="Dataset folder to write.")]
-_Keep = Annotated[str, typer.Option(help="link or copy the pictures.")]
-_Table = Annotated[
-    Path, typer.Option(metavar="CSV", exists=True, help="A CSV, or a folder of one CSV per picture or video.")
-]
-_Aus = Annotated[str, typer.Option(help="AUs of the label columns, as in 1,2,4; else their number decides.")]
-
 
 @imports.command(short_help="A CSV of OpenFace.")
 def openface(table: _Table, pictures: _Pictures, out: _Out, keep: _Keep = "link"):
@@ -186,7 +187,10 @@ def openface(table: _Table, pictures: _Pictures, out: _Out, keep: _Keep = "link"
 
     Example: aulib import openface --table clip.csv --pictures frames --out faces/clip
     """
-    _import_table("openface", table, pictures, out, keep)
+    one_of("--keep", keep, ("link", "copy"))
+    from aubench.datasets.interchange import folders
+
+    _print_imported(folders.import_table("openface", table, pictures, out, keep))
 
 
 @imports.command(short_help="A CSV of py-feat.")
@@ -195,7 +199,10 @@ def pyfeat(table: _Table, pictures: _Pictures, out: _Out, keep: _Keep = "link"):
 
     Example: aulib import pyfeat --table faces.csv --pictures pictures --out faces/pictures
     """
-    _import_table("pyfeat", table, pictures, out, keep)
+    one_of("--keep", keep, ("link", "copy"))
+    from aubench.datasets.interchange import folders
+
+    _print_imported(folders.import_table("pyfeat", table, pictures, out, keep))
 
 
 @imports.command(short_help="Lists of JAA-Net or ADLD.")
@@ -206,9 +213,7 @@ def jaanet(
     val: Annotated[str, typer.Option(metavar="PREFIX", help="Lists of val.")] = "",
     test: Annotated[str, typer.Option(metavar="PREFIX", help="Lists of test.")] = "",
     aus: _Aus = "",
-    first_pixel: Annotated[
-        int, typer.Option(min=0, max=1, help="1 for landmarks of raw pictures, 0 of aligned ones.")
-    ] = 0,
+    first_pixel: _FirstPixel = 0,
     keep: _Keep = "link",
 ):
     """Make a dataset folder of the lists of JAA-Net or ADLD.
@@ -220,9 +225,9 @@ def jaanet(
     if not prefixes:
         raise typer.BadParameter("jaanet needs --train, --val or --test", param_hint="--train")
     one_of("--keep", keep, ("link", "copy"))
-    from aubench.datasets.interchange.folders import import_jaanet
+    from aubench.datasets.interchange import folders
 
-    _print_imported(out, import_jaanet(prefixes, pictures, out, _named_aus(aus), first_pixel, keep))
+    _print_imported(folders.import_jaanet(prefixes, pictures, out, _named_aus(aus), first_pixel, keep))
 
 
 @imports.command(short_help="Lists of ME-GraphAU.")
@@ -242,20 +247,13 @@ def megraphau(
     Example: aulib import megraphau --lists data/BP4D/list --fold 2 --pictures data/BP4D/img --out faces/bp4d
     """
     one_of("--keep", keep, ("link", "copy"))
-    from aubench.datasets.interchange.folders import import_megraphau
+    from aubench.datasets.interchange import folders
 
-    _print_imported(out, import_megraphau(lists, dataset, fold, pictures, out, _named_aus(aus), keep))
-
-
-def _import_table(kind: str, table: Path, pictures: Path, out: Path, keep: str) -> None:
-    one_of("--keep", keep, ("link", "copy"))
-    from aubench.datasets.interchange.folders import import_table
-
-    _print_imported(out, import_table(kind, table, pictures, out, keep))
+    _print_imported(folders.import_megraphau(lists, dataset, fold, pictures, out, _named_aus(aus), keep))
 
 
-def _print_imported(out: Path, data) -> None:
-    typer.echo(f"dataset folder: {out}, {len(data)} faces; rows left out are listed in skipped.csv")
+def _print_imported(data) -> None:
+    typer.echo(f"dataset folder: {data.root}, {len(data)} faces; rows left out are listed in skipped.csv")
 
 
 @commands.command(short_help="Write a dataset folder as other code's files.")
@@ -270,9 +268,7 @@ def export(
     name: Annotated[str, typer.Option(help="What the files' names start with; else the folder's name.")] = "",
     fold: Annotated[int, typer.Option(min=1, help="megraphau: number of the fold, in the files' names.")] = 1,
     aus: Annotated[str, typer.Option(help="AUs to write, as in 1,2,4; else all.")] = "",
-    first_pixel: Annotated[
-        int, typer.Option(min=0, max=1, help="jaanet: 1 for landmarks of raw pictures, 0 of aligned ones.")
-    ] = 0,
+    first_pixel: _FirstPixel = 0,
 ):
     """Write a dataset folder as a CSV of OpenFace or py-feat, or as JAA-Net's, ADLD's or ME-GraphAU's lists.
 
@@ -284,13 +280,12 @@ def export(
     one_of("--crop", crop, ("adld", "jaanet", ""))
     if crop and kind != "jaanet":
         raise typer.BadParameter("only jaanet has crops", param_hint="--crop")
-    from aubench.datasets.interchange.folders import export as export_folder
+    from aubench.datasets.interchange import folders
     from aulib.crops import ADLD_CROP, JAANET_CROP
 
-    spec = {"adld": ADLD_CROP, "jaanet": JAANET_CROP}.get(crop)
-    written = export_folder(
-        dataset, kind, out, unknown, name, spec, first_pixel, fold, _named_aus(aus),
-        tell=lambda text: typer.echo(text, err=True),
+    written = folders.export(
+        dataset, kind, out, unknown, name, {"adld": ADLD_CROP, "jaanet": JAANET_CROP}.get(crop), first_pixel,
+        fold, _named_aus(aus), tell=lambda text: typer.echo(text, err=True),
     )  # fmt: skip
     for path in written:
         typer.echo(str(path))
@@ -300,13 +295,15 @@ def _named_aus(text: str) -> list[str] | None:
     """["AU01", "AU12"] of "1,12" or "AU01,AU12"; None of ""."""
     from aulib.labels import AU_NAMES
 
-    numbers = [word.strip().upper().removeprefix("AU") for word in text.split(",")] if text else []
-    names = [f"AU{int(n):02d}" if n.isascii() and n.isdigit() else n for n in numbers]
-    if wrong := [n for n, name in zip(numbers, names, strict=True) if name not in AU_NAMES]:
-        raise typer.BadParameter(
-            f"{wrong[0]!r} is no AU; write their numbers, as in 1,2,4", param_hint="--aus"
-        )
-    return names or None
+    if not text:
+        return None
+    names = []
+    for word in text.split(","):
+        number = word.strip().upper().removeprefix("AU")
+        names.append(f"AU{int(number):02d}" if number.isascii() and number.isdigit() else number)
+        if names[-1] not in AU_NAMES:
+            raise typer.BadParameter(f"{number!r} is no AU; use numbers, as in 1,2,4", param_hint="--aus")
+    return names
 
 
 @commands.command(short_help="List the field's protocols.")
@@ -328,23 +325,23 @@ def protocols(
 
     Example: aulib protocols bp4d-3fold --data faces/bp4d
     """
-    from aulib import protocols as module
+    from aulib import protocols as field
 
-    if name is not None and name not in module.PROTOCOLS:
-        raise typer.BadParameter(f"{name!r} is none of {', '.join(module.PROTOCOLS)}", param_hint="NAME")
-    if run and name is None:
-        raise typer.BadParameter("--run needs the NAME of the protocol", param_hint="NAME")
-    if data and name is None:
-        raise typer.BadParameter("--data needs the NAME of the protocol", param_hint="NAME")
+    if name is None:
+        if run or data:
+            option = "--data" if data else "--run"
+            raise typer.BadParameter(f"{option} needs the NAME of the protocol", param_hint="NAME")
+        typer.echo(field.overview())
+        return
+    one_of("NAME", name, tuple(field.PROTOCOLS))
     if data:
         from aubench.datasets.protocol_counts import count_frames
         from aulib.dataset import read_dataset
 
         typer.echo(count_frames(name, read_dataset(data).table))
-        return
-    if run:
+    elif run:
         from aubench.report.fold_scores import fold_table
 
         typer.echo(fold_table(name, run))
     else:
-        typer.echo(module.describe(name) if name else module.overview())
+        typer.echo(field.describe(name))
