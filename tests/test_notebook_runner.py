@@ -148,7 +148,7 @@ def test_each_kernel_has_sockets_of_its_own_with_short_paths(tmp_path, monkeypat
 
     monkeypatch.setattr(papermill, "execute_notebook", execute_notebook)
     for _ in range(2):
-        kernels.execute(tmp_path / "n.ipynb", tmp_path / "copy.ipynb", {})
+        kernels.execute(tmp_path / "n.ipynb", tmp_path / "copy.ipynb", {}, lock=0)
     assert paths[0] != paths[1] and all(len(str(path)) < 95 for path in paths)
     assert not any(path.parent.exists() for path in paths)
 

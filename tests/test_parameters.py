@@ -1,6 +1,7 @@
-"""A parameters cell is a signature: what does not fit it never reaches the notebook."""
+"""A parameters cell read as a signature, and the values that fit it."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -37,18 +38,17 @@ def test_a_notebook_without_the_tag_has_no_parameters(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "cell, complaint",
+    "cell, named",
     [
-        ("a: int = 1\nb: int = a", "line 2: b must be a literal"),
-        ("a: int = 1.5", "expected int, found 1.5"),
-        ("a = (1, 2)", "cannot have the type tuple"),
-        ("a = None", "needs a type"),
-        ("import os", "expected `name: type = literal"),
-        ("a: Path = 'x'", "cannot have the type Path"),
+        ("a: int = 1\nb: int = a", "line 2: b "),
+        ("a: int = 1.5", "a: expected int, found 1.5"),
+        ("a = (1, 2)", "tuple"),
+        ("import os", "line 1.*'import os'"),
+        ("a: Path = 'x'", "Path"),
     ],
 )
-def test_a_cell_that_an_override_could_not_follow_is_refused(tmp_path, cell, complaint):
-    with pytest.raises(ParameterError, match=complaint):
+def test_a_line_that_an_override_could_not_replace_is_an_error(tmp_path, cell, named):
+    with pytest.raises(ParameterError, match=named):
         declared_parameters(notebook_with(tmp_path, cell))
 
 
@@ -97,8 +97,8 @@ def test_a_value_arrives_as_the_plain_type_that_was_declared():
         ("str | None", 1),
     ],
 )
-def test_what_another_type_or_json_would_change_is_refused(kind, value):
-    with pytest.raises(ParameterError, match="parameter p: expected"):
+def test_a_value_of_another_type_or_one_that_json_would_change_is_an_error(kind, value):
+    with pytest.raises(ParameterError, match=f"p: expected {re.escape(kind)}"):
         fitting(parameter(kind), value)
 
 

@@ -13,9 +13,6 @@ from pathlib import Path
 from aulib.files import write_json
 from aulib.protocols import PROTOCOLS, find_fold, folds_of, split_name
 
-NO_MEAN = ("_low", "_high")  # ends of an interval over the subjects of one fold
-SUMMED = ("seconds",)
-
 
 def sets_of_fold(source: str, target: str, fold: str) -> tuple[str, str]:
     """Source and target, each with its part of the fold `bp4d-3fold/part1` appended.
@@ -84,21 +81,14 @@ def train_folds(
         scores[fold] = train(source=one, target=other, out_dir=folder, **settings)
     if not all(scores.values()):
         return {}, folders  # rank 0 writes
-    metrics = mean_metrics(scores)
-    import pandas as pd
+    import pandas as pd  # planning does without
 
-    table = pd.DataFrame(scores | {"mean": metrics}).reindex([key for key in metrics if key != "folds"])
+    table = pd.DataFrame(scores, dtype=float)
+    table = table[~table.index.str.endswith(("_low", "_high"))]  # intervals over the subjects of one fold
+    table["mean"] = table.mean(axis="columns", skipna=False)
+    if "seconds" in table.index:
+        table.loc["seconds", "mean"] = table.loc["seconds", list(folders)].sum()
     table.to_csv(Path(out_dir, "folds.csv"), index_label="score")
+    metrics = table["mean"].to_dict() | {"folds": len(folders)}
     write_json(Path(out_dir, "metrics.json"), metrics)
     return metrics, folders
-
-
-def mean_metrics(scores: dict[str, dict]) -> dict[str, float]:
-    """The mean over folds of their metrics, see `train_folds`."""
-    from aubench.report.fold_scores import mean_over_folds  # imports torch, which planning does without
-
-    keys = dict.fromkeys(key for one in scores.values() for key in one if not key.endswith(NO_MEAN))
-    means = mean_over_folds(scores)
-    metrics = {key: means[key]["mean"] if key in means else float("nan") for key in keys}
-    metrics |= {key: sum(one[key] for one in scores.values()) for key in SUMMED if key in means}
-    return metrics | {"folds": len(scores)}

@@ -5,9 +5,7 @@ import json
 import logging
 import os
 import re
-import sys
 import tempfile
-from contextlib import nullcontext
 from pathlib import Path
 
 import papermill
@@ -22,14 +20,14 @@ START_TIMEOUT = 300  # seconds; a kernel starts slowly on a busy machine
 KEEP_MEMORY = {"MALLOC_TRIM_THRESHOLD_": str(2**30), "MALLOC_MMAP_THRESHOLD_": str(2**25)}
 
 
-def execute(notebook: Path, copy: Path, values: dict, progress: bool = True, lock: int | None = None) -> None:
+def execute(notebook: Path, copy: Path, values: dict, lock: int, progress: bool = True) -> None:
     """Run every cell of `notebook` with `values` in place of its parameters, saving `copy` cell by cell.
 
     The modules in the notebook's folder can be imported, as in Jupyter.
 
     Args:
-        progress: show a bar of cells and the last line printed, if stderr is a terminal.
         lock: file descriptor that the kernel inherits, so that it holds the lock of its run too.
+        progress: show a bar of cells and the last line printed, if stderr is a terminal.
 
     Raises:
         any error of papermill, nbclient or jupyter_client; `cause_of` explains it.
@@ -39,9 +37,7 @@ def execute(notebook: Path, copy: Path, values: dict, progress: bool = True, loc
     # Kernels that start together collide on TCP ports: each gets Unix sockets in a folder of its own. Their
     # paths may have about 100 bytes.
     parent = tempfile.gettempdir() if len(tempfile.gettempdir()) < 70 else "/tmp"
-    sockets = tempfile.TemporaryDirectory(prefix="au-", dir=parent, ignore_cleanup_errors=True)
-    windows = sys.platform == "win32"
-    with nullcontext() if windows else sockets as folder:
+    with tempfile.TemporaryDirectory(prefix="au-", dir=parent, ignore_cleanup_errors=True) as folder:
         try:
             papermill.execute_notebook(
                 str(notebook),
@@ -52,10 +48,10 @@ def execute(notebook: Path, copy: Path, values: dict, progress: bool = True, loc
                 language="python",  # a stripped notebook may not say
                 progress_bar={"desc": notebook.stem, "disable": None} if progress else False,
                 start_timeout=START_TIMEOUT,
-                config=None if windows else Config(KernelManager={"transport": "ipc", "ip": f"{folder}/k"}),
+                config=Config(KernelManager={"transport": "ipc", "ip": f"{folder}/k"}),
                 log=copy.with_name(KERNEL_LOG),
                 folder=notebook.resolve().parent,
-                inherited={} if windows or lock is None else {"pass_fds": (lock,)},
+                lock=lock,
             )
         finally:
             gc.collect()  # tasks of a dead kernel, before their sockets are gone
@@ -66,7 +62,7 @@ class _LoggedEngine(Engine):
 
     @classmethod
     def execute_managed_notebook(
-        cls, nb_man, kernel_name, start_timeout, config, log: Path, folder: Path, inherited: dict, **_
+        cls, nb_man, kernel_name, start_timeout, config, log: Path, folder: Path, lock: int, **_
     ):
         line = _LastLine(nb_man.pbar)
         client = PapermillNotebookClient(
@@ -81,7 +77,7 @@ class _LoggedEngine(Engine):
         environment = os.environ | KEEP_MEMORY | {"PYTHONPATH": os.pathsep.join(paths)}
         try:
             with open(log, "a") as output:
-                client.execute(env=environment, stdout=output, stderr=output, **inherited)
+                client.execute(env=environment, stdout=output, stderr=output, pass_fds=[lock])
         except BaseException:  # papermill marks a cell as failed only if it raised, not if its kernel died
             begun = [cell for cell in nb_man.nb.cells if cell.metadata.papermill["start_time"]]
             if begun:

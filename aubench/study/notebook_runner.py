@@ -117,7 +117,7 @@ def execute_run(
     write_json(out_dir / "params.json", record)
     copy, start = out_dir / "notebook.ipynb", time.monotonic()
     try:
-        execute(notebook, copy, values, progress, lock)
+        execute(notebook, copy, values, lock, progress)
     except BaseException as error:
         failure = write_error(out_dir, notebook, *cause_of(error, copy))
         if not isinstance(error, Exception):  # an interrupt stays one

@@ -10,7 +10,7 @@ import io
 import json
 import re
 import tokenize
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -48,35 +48,40 @@ def declared_parameters(notebook: str | Path) -> dict[str, Parameter]:
         ParameterError: a line does not assign a literal (a derived value would not follow an override), or a
             default does not fit its type.
     """
-    about = Path(notebook).stat()
-    return dict(_declared(str(notebook), about.st_mtime_ns, about.st_size))
-
-
-@lru_cache(maxsize=64)
-def _declared(notebook: str, *_stamp: int) -> dict[str, Parameter]:
-    """Cached until the file changes: a study of a thousand runs asks a thousand times."""
     cells = json.loads(Path(notebook).read_text(encoding="utf-8"))["cells"]
-    tagged = [cell for cell in cells if "parameters" in cell.get("metadata", {}).get("tags", [])]
-    if not tagged:
-        return {}
+    tagged = [cell for cell in cells if "parameters" in cell["metadata"].get("tags", [])]
     if len(tagged) > 1:
         raise ParameterError(f"{notebook}: {len(tagged)} cells are tagged 'parameters', expected one")
-    source = "".join(tagged[0]["source"])
-    comments = _comments_by_line(source)
     found = {}
-    for statement in ast.parse(source).body:
-        where = f"{notebook}, parameters cell, line {statement.lineno}"
-        name, annotation = _assigned_name(statement, where)
-        try:
-            default = ast.literal_eval(statement.value)
-        except ValueError:
-            raise ParameterError(f"{where}: {name} must be a literal, found a derived value") from None
-        if annotation is None and default is None:
-            raise ParameterError(f"{where}: {name} = None needs a type, as in `{name}: str | None = None`")
-        kind = annotation or type(default).__name__
-        parameter = Parameter(name, kind, None, comments.get(statement.end_lineno, ""))
-        found[name] = Parameter(name, kind, fitting(parameter, default), parameter.help)
+    for cell in tagged:
+        source = "".join(cell["source"])
+        tokens = tokenize.generate_tokens(io.StringIO(source).readline)
+        comments = {t.start[0]: t.string.lstrip("# ") for t in tokens if t.type == tokenize.COMMENT}
+        for line in ast.parse(source).body:
+            where = f"{notebook}, parameters cell, line {line.lineno}"
+            parameter = _parameter(line, comments.get(line.end_lineno, ""), where)
+            found[parameter.name] = parameter
     return found
+
+
+def _parameter(line: ast.stmt, comment: str, where: str) -> Parameter:
+    match line:
+        case ast.AnnAssign(target=ast.Name(id=name), annotation=annotation, value=ast.expr()):
+            kind = ast.unparse(annotation)
+        case ast.Assign(targets=[ast.Name(id=name)]):
+            kind = ""
+        case _:
+            found = ast.unparse(line)
+            raise ParameterError(f"{where}: expected `name: type = literal  # help`, found {found!r}")
+    try:
+        default = ast.literal_eval(line.value)
+    except ValueError:
+        raise ParameterError(f"{where}: {name} must be a literal, found a derived value") from None
+    parameter = Parameter(name, kind or type(default).__name__, default, comment)
+    try:
+        return replace(parameter, default=fitting(parameter, default))
+    except ParameterError as error:
+        raise ParameterError(f"{where}: {error}") from None
 
 
 def fitting(parameter: Parameter, value: Any) -> Any:
@@ -85,34 +90,27 @@ def fitting(parameter: Parameter, value: Any) -> Any:
     Raises:
         ParameterError: the type is unknown, the value does not fit it, or JSON would change the value.
     """
-    accepts = _type_adapter(parameter.type)
-    if accepts is None:
-        raise ParameterError(f"parameter {parameter.name} cannot have the type {parameter.type}")
     try:
-        fitted = accepts.validate_python(value)
+        fitted = _type_adapter(parameter.type).validate_python(value)
         received = json.loads(json.dumps(fitted, allow_nan=False))
         if received == fitted:
             return received
-        reason = "JSON would change it"
+        reason = " (JSON would change it)"
     except ValidationError:
         reason = ""
     except (TypeError, ValueError) as error:
-        reason = str(error)
+        reason = f" ({error})"
     raise ParameterError(
         f"parameter {parameter.name}: expected {parameter.type}, "
-        f"found {value!r} of type {type(value).__name__}{f' ({reason})' if reason else ''}"
+        f"found {value!r} of type {type(value).__name__}{reason}"
     )
 
 
 @lru_cache
-def _type_adapter(annotation: str) -> TypeAdapter | None:
-    """None for an annotation that is not made of TYPES."""
+def _type_adapter(annotation: str) -> TypeAdapter:
     if not re.fullmatch(r"[\w\[\], |]+", annotation) or set(re.findall(r"\w+", annotation)) - TYPES.keys():
-        return None
-    try:
-        return TypeAdapter(eval(annotation, {"__builtins__": {}}, TYPES), config=STRICT)
-    except (SyntaxError, TypeError):
-        return None
+        raise TypeError(f"a type is made of {', '.join(TYPES)}")
+    return TypeAdapter(eval(annotation, {"__builtins__": {}}, TYPES), config=STRICT)
 
 
 def value_from_text(parameter: Parameter, text: str) -> Any:
@@ -124,36 +122,9 @@ def value_from_text(parameter: Parameter, text: str) -> Any:
     Raises:
         ParameterError: no reading fits the type.
     """
-    readings = [text] if parameter.type == "str" else [*_parsed(text), text]
-    for reading in readings:
+    for read in (str,) if parameter.type == "str" else (json.loads, yaml.safe_load, str):
         try:
-            return fitting(parameter, reading)
-        except ParameterError:
+            return fitting(parameter, read(text))
+        except (ValueError, yaml.YAMLError):
             continue
     raise ParameterError(f"parameter {parameter.name}: expected {parameter.type}, found {text!r}")
-
-
-def _parsed(text: str) -> list:
-    readings = []
-    for parse, error in ((json.loads, json.JSONDecodeError), (yaml.safe_load, yaml.YAMLError)):
-        try:
-            readings.append(parse(text))
-        except error:
-            continue
-    return readings
-
-
-def _assigned_name(statement: ast.stmt, where: str) -> tuple[str, str | None]:
-    match statement:
-        case ast.AnnAssign(target=ast.Name(id=name), annotation=annotation, value=ast.expr()):
-            return name, ast.unparse(annotation)
-        case ast.Assign(targets=[ast.Name(id=name)]):
-            return name, None
-    raise ParameterError(
-        f"{where}: expected `name: type = literal  # help`, found {ast.unparse(statement)!r}"
-    )
-
-
-def _comments_by_line(source: str) -> dict[int, str]:
-    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
-    return {t.start[0]: t.string.lstrip("# ").strip() for t in tokens if t.type == tokenize.COMMENT}

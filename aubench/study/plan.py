@@ -24,7 +24,16 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
 from yaml.constructor import ConstructorError
 
 from aubench.study.folds import parameters_in_fold
@@ -41,48 +50,46 @@ class StudyError(ParameterError):
     """An error in a study file; the message names file and key."""
 
 
-def _each_once(seeds: list[int]) -> list[int]:
-    if repeated := sorted({seed for seed in seeds if seeds.count(seed) > 1}):
-        raise ValueError(f"each seed may be given once, repeated: {repeated}")
-    return seeds
+def _found(notebook: str, info: ValidationInfo) -> Path:
+    """A name such as "02_train", or a file next to the study."""
+    beside = info.context.parent / notebook
+    try:
+        return notebook_path(beside if beside.is_file() else notebook)
+    except FileNotFoundError as error:
+        raise ValueError(str(error)) from None
 
 
 VariantName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.+-]*$")]
 
 
-class _StudyFile(BaseModel):
-    """The keys of a study file, in the order in which errors list them."""
-
-    model_config = ConfigDict(strict=True, extra="forbid")
-
-    question: str = Field(min_length=1)
-    notebook: str = Field(min_length=1)
-    fixed: dict[str, Any] = {}
-    variants: dict[VariantName, dict[str, Any] | None] = {}
-    grid: dict[str, Annotated[list, Field(min_length=1)]] = {}
-    seeds: Annotated[list[int], Field(min_length=1), AfterValidator(_each_once)]
-    folds: str = ""
-
-
-@dataclass(frozen=True)
-class Study:
-    """A checked study file.
+class Study(BaseModel):
+    """The keys of a study file, in the order in which errors list them.
 
     variants: the parameters of each, by name; a grid is one variant for each combination.
     folds: protocol; every variant and seed runs once in each of its folds. "" without one.
     """
 
-    file: Path
-    question: str
-    notebook: Path
-    fixed: dict[str, Any]
-    variants: dict[str, dict[str, Any]]
-    seeds: list[int]
-    folds: str = ""
+    model_config = ConfigDict(strict=True, extra="forbid")
 
-    @property
-    def name(self) -> str:
-        return self.file.stem
+    question: str = Field(min_length=1)
+    notebook: Annotated[str, AfterValidator(_found)]  # its file, once validated
+    fixed: dict[str, Any] = {}
+    variants: dict[VariantName, dict[str, Any] | None] = {}
+    grid: dict[str, Annotated[list, Field(min_length=1)]] = {}
+    seeds: list[int] = Field(min_length=1)
+    folds: str = ""
+    _file: Path = PrivateAttr()
+    _fold_names: list[str] = PrivateAttr()
+
+    @model_validator(mode="after")
+    def _resolve(self, info: ValidationInfo) -> "Study":
+        if bool(self.variants) == bool(self.grid):
+            raise ValueError("give either 'variants' or 'grid'")
+        variants = _combinations(self.grid) if self.grid else self.variants
+        self.variants = {name: values or {} for name, values in variants.items()}
+        self._file = info.context
+        self._fold_names = folds_of(self.folds) if self.folds else [""]
+        return self
 
 
 @dataclass(frozen=True)
@@ -109,30 +116,12 @@ def read_study(file: str | Path) -> Study:
             take.
     """
     file = Path(file)
-    content = _read_yaml(file)
     try:
-        read = _StudyFile.model_validate(content)
-        if bool(read.variants) == bool(read.grid):
-            raise StudyError(f"give either 'variants' or 'grid', found {'both' if read.grid else 'neither'}")
-        variants = _combinations(read.grid) if read.grid else read.variants
-        beside = file.parent / read.notebook
-        notebook = notebook_path(beside if beside.is_file() else read.notebook)
-        fold = folds_of(read.folds)[0] if read.folds else ""
-        study = Study(
-            file=file,
-            question=read.question,
-            notebook=notebook,
-            fixed=read.fixed,
-            variants={name: values or {} for name, values in variants.items()},
-            seeds=read.seeds,
-            folds=read.folds,
-        )
+        study = Study.model_validate(_read_yaml(file), context=file)
     except ValidationError as error:
         raise StudyError(f"{file}: {_first_problem(error)}") from None
-    except (FileNotFoundError, ValueError) as error:
-        raise StudyError(f"{file}: {error}") from None
     for name in study.variants:
-        _parameters(study, name, study.seeds[0], fold)
+        _parameters(study, name, study.seeds[0], study._fold_names[0])
     return study
 
 
@@ -142,10 +131,11 @@ def _first_problem(error: ValidationError) -> str:
     key = ": ".join(str(part) for part in problem["loc"])
     match problem["type"]:
         case "model_type" | "extra_forbidden":
-            return f"expected the keys {list(_StudyFile.model_fields)}, found {key or problem['input']!r}"
+            return f"expected the keys {list(Study.model_fields)}, found {key or problem['input']!r}"
         case "missing":
             return f"key {key!r} is missing"
-    return f"{key}: {problem['msg']}, found {problem['input']!r}"
+    found = f", found {problem['input']!r}" if key else ""
+    return f"{key}: {problem['msg'].removeprefix('Value error, ')}{found}".removeprefix(": ")
 
 
 def expand(study: Study, out: str | Path | None = None, only: Iterable[str] = ()) -> list[PlannedRun]:
@@ -159,18 +149,19 @@ def expand(study: Study, out: str | Path | None = None, only: Iterable[str] = ()
         StudyError: an unknown name in `only`, or two variants with equal parameters.
     """
     if unknown := sorted(set(only) - study.variants.keys()):
-        raise StudyError(f"{study.file}: no variant {unknown}; there are {list(study.variants)}")
-    root = Path(out) if out is not None else Path("results", study.name)
+        raise StudyError(f"{study._file}: no variant {unknown}; there are {list(study.variants)}")
+    root = Path(out) if out is not None else Path("results", study._file.stem)
     runs: dict[str, PlannedRun] = {}  # by key
     library = code_version()
-    folds = folds_of(study.folds) if study.folds else [""]
-    for index, (name, seed, fold) in enumerate(product(study.variants, study.seeds, folds)):
+    each = product(study.variants, study.seeds, study._fold_names)
+    for index, (name, seed, fold) in enumerate(each):
         if only and name not in only:
             continue
         given, values = _parameters(study, name, seed, fold)
         key = run_key(study.notebook, values, library)
         if twin := runs.get(key):
-            raise StudyError(f"{study.file}: variants {twin.variant!r} and {name!r} are the same run")
+            pair = f"{twin.variant!r} with seed {twin.seed} and {name!r} with seed {seed}"
+            raise StudyError(f"{study._file}: {pair} are the same run")
         run_id = f"{name}-seed{seed}{f'.{fold}' if fold else ''}-{key[:8]}"
         runs[key] = PlannedRun(index, run_id, name, seed, study.notebook, given, root / run_id, key, fold)
     return list(runs.values())
@@ -193,7 +184,7 @@ def _parameters(study: Study, variant: str, seed: int, fold: str) -> tuple[dict,
             )
         return given, values
     except ValueError as error:
-        raise StudyError(f"{study.file}: variant {variant!r}: {error}") from None
+        raise StudyError(f"{study._file}: variant {variant!r}: {error}") from None
 
 
 def states_of(runs: list[PlannedRun]) -> dict[str, str]:
@@ -263,6 +254,6 @@ def _combinations(grid: dict[str, list]) -> dict[str, dict]:
         words = [str(v) if isinstance(v, str) and v else f"{key}{v}" for key, v in combination.items()]
         name = "-".join(re.sub(r"[^\w.+-]+", "_", word).strip("_.") for word in words)
         if name in variants:
-            raise StudyError(f"grid: two combinations would both be named {name!r}")
+            raise ValueError(f"grid: two combinations would both be named {name!r}")
         variants[name] = combination
     return variants

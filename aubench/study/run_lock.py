@@ -6,6 +6,7 @@ ever stale. (dask's locks live in one scheduler, and two drivers have two; the p
 kernel inherit its open file.)
 """
 
+import fcntl
 import json
 import os
 import socket
@@ -13,11 +14,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-try:
-    import fcntl
-except ImportError:  # Windows: nothing is locked there
-    fcntl = None
 
 PATIENCE = 2.0  # seconds; `is_held` holds the lock for an instant
 
@@ -84,8 +80,6 @@ def _lock_file(folder: str | Path) -> Path:
 
 
 def _taken(descriptor: int) -> bool:
-    if fcntl is None:
-        return True
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
