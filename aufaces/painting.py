@@ -110,7 +110,7 @@ def distance_to_curve(points, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray,
 
 
 def fold_relief(au: str, side: int) -> np.ndarray:
-    """(ROWS, COLUMNS, 3) slopes in x and y, darkening of an AU's folds at full depth; side 1 left, -1 right."""
+    """(ROWS, COLUMNS, 3) slopes in x and y, darkening of an AU's folds, full depth; side 1 left, -1 right."""
     x, y = chart()
     own_half = (x + 1e-6) * side > 0
     height, dark = np.zeros(x.shape), np.zeros(x.shape)

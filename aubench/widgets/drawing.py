@@ -1,19 +1,23 @@
-"""Pictures for widgets, drawn with Pillow: some milliseconds each, where a matplotlib figure takes tens."""
+"""Pictures and probability bars for widgets. Pillow draws in milliseconds; matplotlib takes tens."""
 
 import base64
 import io
+import math
 from functools import lru_cache
+from html import escape
 
 import numpy as np
 from PIL import Image, ImageDraw
 
-# Okabe & Ito 2008, told apart by colour-blind readers; the black rim keeps both legible on any skin.
+from aulib.labels import AU_NAMES
+
+# Okabe & Ito 2008, safe for colour-blind readers; the black rim shows on any skin.
 FOUND, TRUE = "#56B4E9", "#E69F00"
 SIDE = 320  # pixels of a picture drawn for a widget
 
 
 def jpeg(picture: Image.Image) -> bytes:
-    """JPEG bytes with full colour resolution, for live pictures: a tenth of PNG's time."""
+    """JPEG bytes with full colour resolution; PNG would take ten times as long."""
     stream = io.BytesIO()
     picture.save(stream, "JPEG", quality=92, subsampling=0)
     return stream.getvalue()
@@ -48,7 +52,7 @@ def with_landmarks(
 
 
 def with_evidence(crop: np.ndarray, strength: np.ndarray | None, side: int = SIDE) -> Image.Image:
-    """A map (h, w) in [0, 1] over the crop in grey: bright where it is strong, nothing where it is weak."""
+    """A map (h, w) in [0, 1] over the crop in grey, more opaque where it is strong."""
     drawn, _ = enlarged(crop, side)
     if strength is None:
         return drawn
@@ -77,3 +81,55 @@ def _colours() -> np.ndarray:
     from matplotlib import colormaps
 
     return (colormaps["inferno"](np.linspace(0, 1, 256))[:, :3] * 255).astype(np.float32)
+
+
+ROW = 28  # pixels: the height of an ipywidgets slider
+SEEN, WRONG, QUIET = "#0072B2", "#D55E00", "#8C8C8C"  # Okabe & Ito 2008, and grey
+VERDICTS = {  # (occurs, detected) -> word, colour
+    (True, True): ("seen", SEEN),
+    (True, False): ("missed", WRONG),
+    (False, True): ("false alarm", WRONG),
+    (False, False): ("", QUIET),
+}
+
+STYLE = f"""<style>
+.au-row {{ height: {ROW}px; display: flex; align-items: center; gap: 8px; font-size: 13px; color: #222; }}
+.au-row .name {{ width: 172px; white-space: nowrap; }}
+.au-row .track {{ position: relative; flex: 1 1 90px; min-width: 70px; height: 14px; background: #EDEDED; }}
+.au-row .fill {{ height: 100%; }}
+.au-row .half {{ position: absolute; left: 50%; top: -3px; height: 20px; border-left: 1px dashed #555; }}
+.au-row .number {{ width: 30px; text-align: right; font-variant-numeric: tabular-nums; }}
+.au-row .verdict {{ width: 74px; white-space: nowrap; }}
+</style>"""
+
+
+def bars(
+    probability: dict[str, float], occurrence: dict[str, bool] | None = None, aus=None, names: bool = False
+) -> str:
+    """HTML of one bar per AU, with a mark at 0.5. Words, not only colours, say what a bar means.
+
+    Args:
+        probability: AU -> [0, 1], of the AUs that the run knows.
+        occurrence: AU -> present, where known; adds "seen", "missed" or "false alarm".
+        aus: the rows in order, by default those of `probability`.
+        names: write the AU before its bar.
+    """
+    rows = [_row(au, probability.get(au), (occurrence or {}).get(au), names) for au in aus or probability]
+    return STYLE + "".join(rows)
+
+
+def _row(au: str, probability: float | None, occurs: bool | None, names: bool) -> str:
+    label = escape(f"{au} {AU_NAMES.get(au, '')}".strip())
+    name = f'<span class="name">{label}</span>' if names else ""
+    if probability is None or math.isnan(probability):
+        return f'<div class="au-row" data-au="{au}">{name}<span>the run does not know {au}</span></div>'
+    word, colour = VERDICTS[bool(occurs), probability >= 0.5] if occurs is not None else ("", "")
+    colour = colour or (SEEN if probability >= 0.5 else QUIET)
+    read_out = f"{probability:.2f}{', ' + word if word else ''}"
+    return (
+        f'<div class="au-row" data-au="{au}" role="meter" aria-label="{label}, probability"'
+        f' aria-valuemin="0" aria-valuemax="1" aria-valuenow="{probability:.4f}" aria-valuetext="{read_out}">'
+        f'{name}<span class="track"><div class="fill" style="width:{100 * probability:.1f}%;'
+        f'background:{colour}"></div><span class="half"></span></span>'
+        f'<span class="number">{probability:.2f}</span><span class="verdict">{word}</span></div>'
+    )

@@ -1,56 +1,45 @@
-"""Work beside the kernel: the newest request is answered, those overtaken are dropped."""
+"""Work outside the kernel's thread: the newest request is answered, overtaken ones are dropped."""
 
-import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
-
-NOTHING = object()
 
 
 class NewestWins:
-    """Answers requests in a thread of its own, so that cells and typing go on meanwhile.
+    """Answers requests in its own thread, so the kernel stays free.
 
-    A slider asks faster than a face is rendered; whatever is asked while one answer is being made replaces
-    what was waiting, so the last position is always answered and the way there costs nothing.
+    A slider asks faster than a face is rendered. A new request replaces the one that waits, so the last
+    position is always answered.
 
     Args:
         work: request -> answer; runs in the thread.
-        show: what to do with an answer; in the thread too (ipywidgets may be set from any).
-        failed: what to do with an exception of either.
+        show: displays an answer; runs in the thread, as ipywidgets may be set from any.
+        failed: displays an exception of either.
     """
 
     def __init__(
         self, work: Callable[[Any], Any], show: Callable[[Any], None], failed: Callable[[Exception], None]
     ):
         self._work, self._show, self._failed = work, show, failed
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="newest")
-        self._lock = threading.Lock()
-        self._waiting: Any = NOTHING
-        self._idle = threading.Event()
-        self._idle.set()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="newest")
+        self._newest: Future | None = None
 
     def ask(self, request: Any) -> None:
-        """Have `request` answered soon; returns at once."""
-        with self._lock:
-            self._waiting = request
-            if not self._idle.is_set():
-                return
-            self._idle.clear()
-        self._pool.submit(self._serve)
+        """Submit a request; returns at once."""
+        if self._newest:
+            self._newest.cancel()  # has no effect once it runs
+        self._newest = self._thread.submit(self._answer, request)
 
     def wait(self, seconds: float) -> bool:
-        """Whether everything asked is answered, after waiting so long at most."""
-        return self._idle.wait(seconds)
+        """Wait until the newest request is answered; False after a timeout."""
+        newest = self._newest
+        if newest is None:
+            return True
+        finished = not wait([newest], seconds).not_done
+        return finished and (newest is self._newest or self.wait(seconds))
 
-    def _serve(self) -> None:
-        while True:
-            with self._lock:
-                request, self._waiting = self._waiting, NOTHING
-                if request is NOTHING:
-                    self._idle.set()
-                    return
-            try:
-                self._show(self._work(request))
-            except Exception as error:
-                self._failed(error)
+    def _answer(self, request: Any) -> None:
+        try:
+            self._show(self._work(request))
+        except Exception as error:
+            self._failed(error)

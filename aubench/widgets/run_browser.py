@@ -1,6 +1,7 @@
-"""The run browser: choose runs of a folder; their curves, their AUs against one of them, the same faces."""
+"""Runs of a folder side by side: their curves, their AUs against one of them, and the same faces."""
 
 import io
+from collections.abc import Callable
 from pathlib import Path
 
 import ipywidgets as widgets
@@ -16,11 +17,12 @@ from aubench.inspection.side_by_side import (
 from aubench.plots.side_by_side import draw_au_differences, draw_run_curves, draw_same_faces
 from aubench.report.results import scores_of_runs, with_intervals
 from aubench.widgets.newest import NewestWins
-from aubench.widgets.states import message
+from aubench.widgets.states import failure, message, training_command
 from aulib.labels import AU_NAMES
 from aulib.metrics import AU_MEASURES
 from aulib.run import Run
 
+FIRST_S = 60  # seconds to wait for the first figures
 STYLE = """<style>
 .au-scores { border-collapse: collapse; font-size: 13px; margin: 6px 0; }
 .au-scores th, .au-scores td { padding: 1px 14px 1px 0; border: none; }
@@ -30,154 +32,112 @@ STYLE = """<style>
 
 
 class RunBrowser(widgets.VBox):
-    """Runs below a folder, side by side. Finding the runs is done again with "look again".
+    """Compares the runs below a folder; "look again" updates the list.
 
     Args:
-        folder: a study's folder, or any folder with run folders in it.
+        folder: a study's folder, or any folder that holds run folders.
     """
 
     def __init__(self, folder: str | Path):
-        self.state = widgets.HTML().add_class("runs-state")
         self.newest = NewestWins(self._work, self._show, self._fail)
-        style, layout = {"description_width": "80px"}, widgets.Layout(width="330px")
-        self.folder = widgets.Text(
-            value=str(folder), description="folder", layout=layout, style=style, continuous_update=False
-        )
-        self.again = widgets.Button(description="look again", tooltip="find the runs of the folder anew")
+        how = {"style": {"description_width": "80px"}, "layout": {"width": "330px"}}
+        self.folder = widgets.Text(str(folder), description="folder", continuous_update=False, **how)
+        self.again = widgets.Button(description="look again", tooltip="update the list of runs")
         self.chosen = widgets.SelectMultiple(
-            description="runs", layout=widgets.Layout(width="330px", height="150px"), style=style,
-            tooltip="Ctrl or Shift chooses several",
-        ).add_class("runs-chosen")  # fmt: skip
-        self.against = widgets.Dropdown(description="against", layout=layout, style=style)
-        self.measure = widgets.Dropdown(
-            options=list(AU_MEASURES), description="score", layout=layout, style=style
-        )
-        self.curve = widgets.Dropdown(description="curve", layout=layout, style=style)
-        self.au = widgets.Dropdown(description="faces for", layout=layout, style=style)
+            description="runs", rows=8, tooltip="Ctrl or Shift selects several", **how
+        ).add_class("runs-chosen")
+        self.against = widgets.Dropdown(description="against", **how)
+        self.measure = widgets.Dropdown(options=list(AU_MEASURES), description="score", **how)
+        self.curve = widgets.Dropdown(description="curve", **how)
+        self.au = widgets.Dropdown(description="faces for", **how)
+        self.state = widgets.HTML().add_class("runs-state")
+        self.table = widgets.HTML().add_class("runs-table")
         figure = {"max_width": "100%", "object_fit": "contain", "margin": "0"}
         self.figures = {
-            name: widgets.Image(layout=widgets.Layout(**figure)).add_class(f"runs-{name}")
+            name: widgets.Image(layout=figure).add_class(f"runs-{name}")
             for name in ("curves", "differences", "faces")
         }
-        self.table = widgets.HTML().add_class("runs-table")
-        wrap = widgets.Layout(flex_flow="row wrap", display="flex", align_items="flex-start")
-        controls = widgets.Box(
-            [
-                widgets.VBox([widgets.HBox([self.folder, self.again]), self.chosen]),
-                widgets.VBox([self.against, self.measure, self.curve, self.au]),
-            ],
-            layout=wrap,
-        )
-        super().__init__(
-            [self.state, controls, self.table, widgets.Box(list(self.figures.values()), layout=wrap)]
-        )
+        wrap = {"flex_flow": "row wrap", "display": "flex", "align_items": "flex-start"}
+        left = widgets.VBox([widgets.HBox([self.folder, self.again]), self.chosen])
+        right = widgets.VBox([self.against, self.measure, self.curve, self.au])
+        figures = widgets.Box(list(self.figures.values()), layout=wrap)
+        super().__init__([self.state, widgets.Box([left, right], layout=wrap), self.table, figures])
         self.add_class("run-browser")
-        self._held = True
-        for control in (self.chosen, self.against, self.measure, self.curve, self.au):
+        self.folder.observe(lambda change: self._find(), "value")
+        self.again.on_click(lambda button: self._find())
+        self.chosen.observe(lambda change: self._offer(), "value")
+        for control in (self.against, self.measure, self.curve, self.au):
             control.observe(lambda change: self._ask(), "value")
-        self.folder.observe(lambda change: self._look(), "value")
-        self.again.on_click(lambda button: self._look())
-        self._look(now=True)
+        self._find()
+        self.newest.wait(FIRST_S)  # the first figures are there when the cell ends
 
-    def _look(self, now: bool = False) -> None:
-        """Find the runs; all of the first target set are chosen at first, five at most."""
+    def _find(self) -> None:
+        """List the runs; select those tested on the same target as the first, five at most."""
         runs = finished_below(self.folder.value)
-        self._held = True
-        names = run_names(runs)
-        self.chosen.options = [(name, run) for run, name in names.items()]
-        self.chosen.value = tuple(_comparable(runs)[:5])
-        self._held = False
+        targets = {run: Run(run).settings["data_versions"]["target"] for run in runs}
+        self.chosen.options = [(name, run) for run, name in run_names(runs).items()]
+        self.chosen.value = tuple(run for run in runs if targets[run] == targets[runs[0]])[:5]
         if not runs:
-            text = f"There is no finished run in {self.folder.value} or below. This command makes one:"
-            command = f"aulib run 02_train -p method full --out {Path(self.folder.value) / 'full'}"
-            self.state.value = message("No runs yet.", text, command)
-            self._clear()
-        else:
-            self._ask(now)
+            text = f"There is no finished run in {self.folder.value} or below. This command trains one:"
+            self._clear(message("No runs yet.", text, training_command(Path(self.folder.value) / "full")))
 
-    def _ask(self, now: bool = False) -> None:
-        if self._held:
-            return
+    def _offer(self) -> None:
+        """Offer the AUs and curves of the selected runs."""
         runs = list(self.chosen.value)
         if not runs:
-            self.state.value = message("No run is chosen.", "Choose one or more in the list.")
-            self._clear()
+            self._clear(message("No run is selected.", "Select one or more in the list."))
             return
-        self._held = True
-        _offer(self.against, {run: run_names(runs)[run] for run in runs})
-        shared = shared_curves([Run(run).history for run in runs])
-        _offer(self.curve, {name: name for name in shared})
-        known = [au for au in AU_NAMES if au in set(_aus(runs[0]))]
-        _offer(self.au, {au: au for au in known}, "AU12")
-        self._held = False
-        request = (runs, self.against.value, self.measure.value, self.curve.value, self.au.value)
-        if now:
-            self._show(self._work(request))
-        else:
-            self.newest.ask(request)
+        aus = Run(runs[0]).aus
+        _set_options(self.against, [(name, run) for run, name in run_names(runs).items()])
+        _set_options(self.curve, [(name, name) for name in shared_curves([Run(run).history for run in runs])])
+        _set_options(self.au, [(au, au) for au in AU_NAMES if au in aus], "AU12")
+        self._ask()
 
-    def _work(self, request):
+    def _ask(self) -> None:
+        runs, against = list(self.chosen.value), self.against.value
+        if against in runs:
+            self.newest.ask((runs, against, self.measure.value, self.curve.value, self.au.value))
+
+    def _work(self, request) -> tuple[str, dict[str, bytes], str]:
         runs, against, measure, curve, au = request
-        table = scores_of_runs(runs)
-        shown = with_intervals(table)[["method", "f1", "auc", "nme", "seconds"]]
         names = run_names(runs)
-        shown["method"] = list(names.values())
-        drawn, said = {}, []
-        for name, draw in (
-            ("curves", lambda: draw_run_curves({names[run]: Run(run).history for run in runs}, curve)),
-            ("differences", lambda: self._differences(names, against, measure)),
-            ("faces", lambda: draw_same_faces(same_faces(runs, au), names, au)),
-        ):
+        scores = with_intervals(scores_of_runs(runs))[["method", "f1", "auc", "nme", "seconds"]]
+        scores["method"] = list(names.values())
+        drawings: dict[str, Callable[[], Figure]] = {
+            "curves": lambda: draw_run_curves({names[run]: Run(run).history for run in runs}, curve),
+            "differences": lambda: draw_au_differences(
+                per_au_of_runs(runs, measure).rename(columns=names), names[against], measure
+            ),
+            "faces": lambda: draw_same_faces(same_faces(runs, au), names, au),
+        }
+        figures, missing = {}, ""
+        for name, draw in drawings.items():
             try:
-                drawn[name] = _png(draw())
-            except ValueError as error:  # only one run, no labels, no faces in common
-                drawn[name] = b""
-                said.append(message(f"No {name}.", str(error)))
-        return STYLE + shown.to_html(index=False, border=0, classes="au-scores"), drawn, "".join(said)
+                figures[name] = _png(draw())
+            except ValueError as error:  # a single run, no labels, no faces in common
+                figures[name] = b""
+                missing += message(f"No {name}.", str(error))
+        return STYLE + scores.to_html(index=False, border=0, classes="au-scores"), figures, missing
 
-    @staticmethod
-    def _differences(names: dict[str, str], against: str, measure: str) -> Figure:
-        table = per_au_of_runs(list(names), measure).rename(columns=names)
-        return draw_au_differences(table, names[against], measure)
-
-    def _show(self, answer) -> None:
-        self.table.value, drawn, self.state.value = answer
-        for name, picture in drawn.items():
+    def _show(self, answer: tuple[str, dict[str, bytes], str]) -> None:
+        self.table.value, figures, self.state.value = answer
+        for name, picture in figures.items():
             self.figures[name].layout.display = None if picture else "none"
             self.figures[name].value = picture
 
-    def _clear(self) -> None:
-        self.table.value = ""
-        for picture in self.figures.values():
-            picture.layout.display = "none"
+    def _clear(self, state: str) -> None:
+        self._show(("", dict.fromkeys(self.figures, b""), state))
 
     def _fail(self, error: Exception) -> None:
-        cause = " ".join(str(error).split())[:300]
-        self.state.value = message("These runs cannot be compared.", cause, kind="fault")
-        self._clear()
+        self._clear(failure("These runs cannot be compared.", error))
 
 
-def _comparable(runs: list[str]) -> list[str]:
-    """Those tested on the same target as the first."""
-    versions = [Run(run).settings["data_versions"]["target"] for run in runs]
-    return [run for run, version in zip(runs, versions, strict=True) if version == versions[0]]
-
-
-def _aus(run: str) -> list[str]:
-    return list(Run(run).aus)
-
-
-def _offer(control: widgets.Dropdown, options: dict[str, str], wanted: str = "") -> None:
-    """New options, value -> name; the value stays if it is among them."""
-    value = (
-        control.value
-        if control.value in options
-        else wanted
-        if wanted in options
-        else next(iter(options), None)
-    )
-    control.options = [(name, option) for option, name in options.items()]
-    control.value = value
+def _set_options(control: widgets.Dropdown, options: list[tuple[str, str]], default: str = "") -> None:
+    """Replace the options of a dropdown; its value stays if it is still offered."""
+    values = [value for _, value in options]
+    kept = next((value for value in (control.value, default, *values) if value in values), None)
+    control.options = options
+    control.value = kept
 
 
 def _png(figure: Figure) -> bytes:

@@ -1,4 +1,4 @@
-"""The swap explorer: two faces exchange their shapes, and every step of both rounds is looked at."""
+"""Two faces exchange shape and texture; every step of both rounds is shown."""
 
 import re
 from collections.abc import Callable
@@ -6,7 +6,6 @@ from html import escape
 from pathlib import Path
 
 import ipywidgets as widgets
-import numpy as np
 import pandas as pd
 
 from aubench.inspection.decoding import STEPS, about_decoder, fit_decoder
@@ -14,9 +13,10 @@ from aubench.inspection.swaps import Step, Swap, swap_faces, why_no_swap
 from aubench.widgets import drawing
 from aubench.widgets.face_picker import FacePicker
 from aubench.widgets.newest import NewestWins
-from aubench.widgets.states import message, opened
+from aubench.widgets.states import failure, message, opened
 from aulib.run import Run
 
+FIRST_S = 60  # seconds to wait for the first pictures
 STYLE = """<style>
 .au-face-row { container-type: inline-size; margin: 4px 0 12px; }
 .au-steps { display: grid; grid-template-columns: repeat(8, minmax(0, 118px)); gap: 10px 7px; }
@@ -36,62 +36,59 @@ STYLE = """<style>
 </style>"""
 
 BLURRED = (
-    "Decoded by the run's own small R, blurred and without colour. A sharper decoder is left in the run "
-    "folder by the button below, or by <code>05_reconstructions</code>; it is then used here."
+    "Decoded by the run's own small R, blurred and without colour. The button below, or "
+    "<code>05_reconstructions</code>, fits a sharper decoder and saves it in the run folder."
+)
+ALIGNMENT = (
+    "Cosine similarity of first and second round. <i>Other face</i> is the similarity of two different "
+    "faces; an alignment means something only above it. <i>Projected</i>: through the projector that the "
+    "supervisor trained; a dash if the run did not train with it."
 )
 
 
 class SwapExplorer(widgets.VBox):
-    """Pick a source and a target face; see S and Z exchanged, decoded, in both rounds, and the alignments.
+    """Pick a source and a target face; see S and Z exchanged and decoded in both rounds, and the alignments.
 
     Args:
-        run: a run folder; a run whose method does not separate says so.
-        faces: dataset folder offered beside the run's own faces.
+        run: a run folder; a message says so if its method does not separate shape and texture.
+        faces: a dataset folder offered besides the run's own faces.
     """
 
     def __init__(self, run: str | Path, faces: str = ""):
-        self.run, state = opened(run)
+        self.run, problem = opened(run)
         if self.run and (reason := why_no_swap(self.run)):
-            text = f"{reason}. Choose a run of adld, contrastive or full."
-            state = message("Nothing to swap.", text)
-        self.state = widgets.HTML(state).add_class("swap-state")
+            problem = message("Nothing to swap.", f"{reason}. Choose a run of adld, contrastive or full.")
+        self.state = widgets.HTML(problem).add_class("swap-state")
         self.shown, self.swap = widgets.HTML().add_class("swap-shown"), None
         super().__init__([self.state])
         self.add_class("swap-explorer")
-        if state:
+        if problem:
             return
         self.newest = NewestWins(lambda crops: swap_faces(self.run, *crops), self._show, self._fail)
-        self.source = FacePicker(self.run, "source face", "source", faces, self._ask)
-        self.target = FacePicker(self.run, "target face", "target", faces, self._ask)
+        self.source = FacePicker(self.run, "source face", "source", faces, self._ask).add_class("swap-source")
+        self.target = FacePicker(self.run, "target face", "target", faces, self._ask).add_class("swap-target")
         pickers = widgets.Box(
-            [self.source.add_class("swap-source"), self.target.add_class("swap-target")],
-            layout=widgets.Layout(flex_flow="row wrap", display="flex"),
+            [self.source, self.target], layout=widgets.Layout(flex_flow="row wrap", display="flex")
         )
         self.fitting = DecoderFitting(self.run, self._ask)
         self.children = [self.state, pickers, self.shown, self.fitting]
-        if self._ready():
-            self._show(swap_faces(self.run, self.source.crop, self.target.crop))
-
-    def _ready(self) -> bool:
-        return self.source.crop is not None and self.target.crop is not None
+        self._ask()
+        self.newest.wait(FIRST_S)  # the first pictures are there when the cell ends
 
     def _ask(self) -> None:
-        if self._ready():
-            self.newest.ask((self.source.crop, self.target.crop))
-        else:
+        if self.source.crop is None or self.target.crop is None:
             self.shown.value = ""
+        else:
+            self.newest.ask((self.source.crop, self.target.crop))
 
     def _show(self, swap: Swap) -> None:
         self.swap, self.state.value = swap, ""
         rows = "".join(_row(name, getattr(swap, name)) for name in ("source", "target"))
-        said = "" if swap.fitted else f"<p>{BLURRED}</p>"
-        self.shown.value = STYLE + rows + said + trace_table(swap.trace) + alignment_table(swap.alignment)
+        blurred = "" if swap.fitted else f"<p>{BLURRED}</p>"
+        self.shown.value = STYLE + rows + blurred + trace_table(swap.trace) + alignment_table(swap.alignment)
 
     def _fail(self, error: Exception) -> None:
-        cause = " ".join(str(error).split())[:300]
-        self.state.value = message(
-            "These faces could not be swapped.", f"{type(error).__name__}: {cause}", "", "fault"
-        )
+        self.state.value = failure("These faces could not be swapped.", error)
 
 
 def _row(name: str, steps: list[Step]) -> str:
@@ -103,11 +100,11 @@ def _figure(step: Step) -> str:
     picture = drawing.heat(step.picture, 236) if step.is_map else drawing.enlarged(step.picture, 236)[0]
     found = ""
     if step.aus is not None:
-        present = [f"{au[2:]}" for au, probability in step.aus.items() if probability >= 0.5]
+        present = [au[2:] for au, probability in step.aus.items() if probability >= 0.5]
         found = f"<br>AUs {' '.join(present) or 'none'}"
     alt = escape(f"{step.name}: {step.says}")
-    uri = drawing.data_uri(picture)
     caption = f"<b>{typeset(step.name)}</b> {typeset(step.says)}<br><i>{step.size}</i>{found}"
+    uri = drawing.data_uri(picture)
     return f'<figure><img alt="{alt}" src="{uri}"><figcaption>{caption}</figcaption></figure>'
 
 
@@ -119,81 +116,64 @@ def typeset(symbols: str) -> str:
 
 
 def trace_table(trace: pd.DataFrame) -> str:
-    """`swaps.trace_both` as an HTML table that can be folded."""
-    heads = "".join(f"<th>{head}</th>" for head in trace.columns)
-    body = "".join(
-        "<tr>" + "".join(f"<td>{typeset(str(value))}</td>" for value in row) + "</tr>"
-        for row in trace.itertuples(index=False)
-    )
+    """HTML of `swaps.trace_both`, unfolded."""
+    table = trace.astype(str).style.format(typeset).hide(axis="index")
+    table = table.set_table_attributes('class="au-alignment au-trace"')
     return (
-        "<details open><summary><b>every tensor of these two faces</b>, batch of 1 left out</summary>"
-        f'<div class="au-trace-box"><table class="au-alignment au-trace"><tr>{heads}</tr>{body}</table></div>'
-        "</details>"
+        "<details open><summary><b>every tensor of these two faces</b>, without the batch axis</summary>"
+        f'<div class="au-trace-box">{table.to_html()}</div></details>'
     )
 
 
 def alignment_table(alignment: pd.DataFrame) -> str:
-    """`swaps.alignment_of` as HTML; a dash where the run did not train with a supervisor."""
-    heads = ["supervisor", "rounds", "features", "other face's", "projected", "other face's"]
-    columns = ["features", "features_other", "projected", "projected_other"]
-    body = "".join(
-        f"<tr><td>{row.supervisor}</td><td>{typeset(row.pair)}</td>"
-        + "".join(f"<td>{_number(getattr(row, column))}</td>" for column in columns)
-        + "</tr>"
-        for row in alignment.itertuples()
+    """HTML of `swaps.alignment_of`."""
+    table = alignment.rename(
+        columns={
+            "pair": "rounds",
+            "features_other": "features, other face",
+            "projected_other": "projected, other face",
+        }
     )
-    head = "".join(f"<th>{text}</th>" for text in heads)
-    return (
-        f'<table class="au-alignment"><tr>{head}</tr>{body}</table>'
-        "<p>Cosines of first and second round; 1 is perfect agreement. <i>Other face's</i> is what two "
-        "different faces agree by: an alignment says something only where it is above that. "
-        "<i>Projected</i>: through the projector that the supervisor trained.</p>"
-    )
-
-
-def _number(value: float) -> str:
-    return "–" if np.isnan(value) else f"{value:.3f}"
+    table = table.style.format(precision=3, na_rep="–").format(typeset, subset=["rounds"]).hide(axis="index")
+    return f"{table.set_table_attributes('class=au-alignment').to_html()}<p>{ALIGNMENT}</p>"
 
 
 class DecoderFitting(widgets.HBox):
-    """Fits `decoding.fit_decoder`'s decoder when pressed, says how far it is, and goes when there is one.
+    """A button that fits `decoding.fit_decoder`'s decoder, with progress; hidden once the run has one.
 
     Args:
-        done: called in the fitting's thread once the decoder lies in the run folder.
+        done: called in the fitting's thread when the decoder is in the run folder.
     """
 
     def __init__(self, run: Run, done: Callable[[], None], steps: int = STEPS):
         self._run, self._done, self._steps = run, done, steps
-        self.newest = NewestWins(self._work, self._show, self._fail)
+        self.newest = NewestWins(self._fit, self._show, self._fail)
         self.button = widgets.Button(
             description="fit a sharper decoder", layout=widgets.Layout(width="200px"),
-            tooltip="a minute or two; it is left in the run folder",
+            tooltip="takes a minute or two; saved in the run folder",
         ).add_class("fit-decoder")  # fmt: skip
-        self.button.on_click(lambda button: self.fit())
+        self.button.on_click(self._pressed)
         self.said = widgets.HTML()
         super().__init__([self.button, self.said])
         self.layout.display = "none" if about_decoder(run.path) else None
 
-    def fit(self) -> None:
-        """Have it fitted; returns at once."""
+    def _pressed(self, button: widgets.Button) -> None:
         self.button.disabled = True
-        self.said.value = message("Fitting.", "Everything else may be used meanwhile.")
+        self._progress(0)
         self.newest.ask(None)
 
-    def _work(self, _) -> None:
-        fit_decoder(self._run.path, steps=self._steps, progress=False, on_step=self._tell)
-
-    def _tell(self, step: int) -> None:
+    def _progress(self, step: int) -> None:
         if step % 5 == 0:
-            self.said.value = message(
-                "Fitting:", f"step {step} of {self._steps}. Everything else may be used meanwhile."
-            )
+            text = f"step {step} of {self._steps}. Everything else can be used meanwhile."
+            self.said.value = message("Fitting:", text)
 
-    def _show(self, _) -> None:
+    def _fit(self, request: None) -> None:
+        fit_decoder(self._run.path, steps=self._steps, progress=False, on_step=self._progress)
+
+    def _show(self, answer: None) -> None:
         self.layout.display = "none"
         self._done()
 
     def _fail(self, error: Exception) -> None:
         self.button.disabled = False
-        cause = " ".join(str(error).split())[:300]
-        self.said.value = message("No decoder could be fitted.", cause, kind="fault")
+        self.said.value = failure("No decoder could be fitted.", error)

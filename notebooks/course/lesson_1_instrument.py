@@ -4,7 +4,7 @@ import ipywidgets as widgets
 import numpy as np
 
 from aubench.widgets import drawing
-from aubench.widgets.bars import ROW
+from aubench.widgets.drawing import ROW
 from aubench.widgets.newest import NewestWins
 from aubench.widgets.states import message
 from aufaces.actions import AUS, PROTOTYPES

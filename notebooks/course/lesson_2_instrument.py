@@ -9,7 +9,7 @@ from PIL import Image
 from aubench.inspection.factor_faces import SEED
 from aubench.inspection.playground import open_run, read_crop
 from aubench.widgets import drawing
-from aubench.widgets.bars import bars
+from aubench.widgets.drawing import bars
 from aufaces.actions import AUS, OCCURS_AT
 from aufaces.factors import FACTORS, face_with
 from aufaces.renderer import FaceRenderer

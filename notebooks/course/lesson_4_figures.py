@@ -11,7 +11,7 @@ from aubench.inspection.decoding import decode
 from aubench.inspection.shown_faces import ShownFaces
 from aubench.plots.style import DOMAIN_COLOURS, face_grid, in_house_style, name_row, show_face
 from aubench.widgets import drawing
-from aubench.widgets.bars import bars
+from aubench.widgets.drawing import bars
 from aulib.model import AUModel, cells_to_pixels, expected_cells
 from instrument import Instrument
 from lesson_4 import MEAN_FACE, READERS, take_apart
