@@ -17,7 +17,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-import aubench.datasets.converters as converting
 import raw_trees
 from aubench.datasets.converters import CONVERTERS
 from aubench.datasets.converters.convert import convert
@@ -116,15 +115,12 @@ class Reader:
 
 def _converter(name: str, root: Path) -> Reader:
     raw = getattr(raw_trees, f"write_{name}")(root)
-    module = __import__(f"aubench.datasets.converters.{name}", fromlist=["find"])
-    source = module.find(Tree(raw))[0]
-    keys = [key for key in source.files if key.startswith(("labels", "au ", "AU"))]
-    file = source.files[keys[0]]
+    converter = CONVERTERS[name]
+    source = converter.find(Tree(raw))[0]
+    file = next(path for kind, path in source.files.items() if kind.startswith("labels"))
 
     def read() -> pd.DataFrame:
-        if name == "emotionet":
-            module._table.cache_clear()  # a file may be spoilt twice within one tick of the clock
-        found = [module.read(one) for one in module.find(Tree(raw)) if file in one.files.values()]
+        found = [converter.read(one) for one in converter.find(Tree(raw)) if file in one.files.values()]
         assert found, "the spoilt file is looked for no more"
         return pd.concat([_usable(session) for session in found], ignore_index=True)
 
@@ -517,5 +513,5 @@ def test_a_session_that_breaks_off_loses_no_other_and_is_never_silent(tmp_path):
 
 
 def test_every_converter_is_among_the_readers_tried():
-    assert set(converting.CONVERTERS) <= set(READERS)
+    assert set(CONVERTERS) <= set(READERS)
     assert face_outline(64).shape == (68, 2)

@@ -188,7 +188,7 @@ def test_a_folders_test_frames_stand_beside_those_of_the_lists(tmp_path):
 
 
 def test_lists_of_frames_agree_with_what_a_conversion_expects():
-    from aubench.datasets.converters.bp4d import EXPECTED
+    from aubench.datasets.converters.bp4d import BP4D
 
     for part, people in BP4D_PARTS.items():
-        assert sum(EXPECTED.frames_of[name] for name in people) == LISTED["BP4D"][part]["ME-GraphAU"]
+        assert sum(BP4D.expected.frames_of[name] for name in people) == LISTED["BP4D"][part]["ME-GraphAU"]

@@ -3,122 +3,108 @@
 Tree: `FACS/S005/001/S005_001_00000011_facs.txt`, lines `1.0000000e+00 3.0000000e+00` = AU and intensity, 0
 where the intensity was not coded; `cohn-kanade-images/S005/001/S005_001_00000011.png`;
 `Landmarks/.../..._landmarks.txt`, 68 lines of x and y [OpenGraphAU and several public loaders; Lucey et al.
-2010]. An AU that is not named is absent, a file with a blank line has none (a note counts them), a file of
-no bytes is an error. Nothing says how many AUs a file should name, so lines that are missing cannot be told;
-a line that is cut can, as all numbers of a file in exponent notation are of one length. Here every AU that is
-named counts as present; OpenGraphAU counts it from intensity 2.
+2010]. An AU that is not named is absent; a file with a blank line names none (a note counts them), an empty
+file is an error. Missing lines cannot be detected, as no source says how many AUs a file should name; a line
+that was cut can, as all numbers of a file in exponent notation have one length. Here every AU that is named
+counts as present; OpenGraphAU counts it from intensity 2.
 """
 
-import re
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from aubench.datasets.converters.converter import Converter
 from aubench.datasets.converters.label_tables import (
-    intensity_frame,
-    occurrence_frame,
+    INTENSITY,
+    OCCURRENCE,
+    au_name,
+    label_columns,
+    number_table,
     read_text,
     rows_of,
-    whole_number,
 )
-from aubench.datasets.converters.raw_session import Expected, Session, Source, known_au
-from aubench.datasets.converters.raw_tree import PICTURES, Tree
+from aubench.datasets.converters.raw_session import Expected, Session, Source
 
 CODED = (1, 2, 4, 5, 6, 7, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 20, 22, 23, 24, 25, 26, 27)
-EXPECTED = Expected(
-    subjects=123,
-    sessions=593,
-    frames=593,
-    aus=tuple(f"AU{number:02d}" for number in CODED),
-    rates={
-        "AU01": 0.292,
-        "AU02": 0.196,
-        "AU04": 0.322,
-        "AU05": 0.172,
-        "AU06": 0.206,
-        "AU07": 0.201,
-        "AU09": 0.125,
-        "AU11": 0.056,
-        "AU12": 0.187,
-        "AU15": 0.150,
-        "AU20": 0.130,
-        "AU23": 0.100,
-        "AU24": 0.096,
-        "AU25": 0.484,
-        "AU27": 0.137,
-    },  # fmt: skip
-    at_least=0,
-    sources="subjects, sequences: Lucey et al. 2010; base rates: PMC3443486, table 2, but AU17 and AU26",
-)
-_NAME = r"(S\d{3})_(\d{3})_(\d{8})"
+AUS = tuple(map(au_name, CODED))
+PICTURE = r"(?P<subject>S\d{3})_(?P<session>\d{3})_(?P<frame>\d{8})"
 
 
-def find(raw: Tree) -> list[Source]:
-    """One source a sequence.
+class CKPlus(Converter):
+    """One session of one frame per sequence."""
+
+    expected = Expected(
+        subjects=123,
+        sessions=593,
+        frames=593,
+        aus=AUS,
+        rates={
+            "AU01": 0.292, "AU02": 0.196, "AU04": 0.322, "AU05": 0.172, "AU06": 0.206,
+            "AU07": 0.201, "AU09": 0.125, "AU11": 0.056, "AU12": 0.187, "AU15": 0.150,
+            "AU20": 0.130, "AU23": 0.100, "AU24": 0.096, "AU25": 0.484, "AU27": 0.137,
+        },
+        at_least=0,
+        sources="subjects, sequences: Lucey et al. 2010; base rates: PMC3443486, table 2, but AU17 and AU26",
+    )  # fmt: skip
+    files = {
+        "labels": rf"{PICTURE}_facs\.txt",
+        "pictures": rf"{PICTURE}\.(?:png|jpe?g|tiff?|bmp)",
+        "landmarks": rf"{PICTURE}_landmarks\.txt",
+    }
+    example = "FACS/S005/001/S005_001_00000011_facs.txt"
+    has_landmarks = True
+
+    def read(self, source: Source) -> Session:
+        path = source.files["labels"]
+        coded = _read_facs(path)
+        occurrence = pd.DataFrame([[float(au in coded) for au in AUS]], columns=AUS)
+        intensity = pd.DataFrame([[coded.get(au, 0) for au in AUS]], columns=AUS)
+        not_coded = intensity.eq(0) & occurrence.eq(1)
+        labels = [
+            label_columns(occurrence, OCCURRENCE, (), path),
+            label_columns(intensity.mask(not_coded), INTENSITY, (), path),
+        ]
+        return Session(
+            frames=[path.stem.split("_")[2]],
+            pictures=[source.files.get("pictures")],
+            labels=pd.concat(labels, axis=1),
+            landmarks=_read_landmarks(source.files["landmarks"]) if "landmarks" in source.files else None,
+            notes=[] if coded else ["no AU is named in the label file: all count as absent"],
+        )
+
+    def num_label_rows(self, source: Source) -> int:
+        return 1
+
+
+def _read_facs(path: Path) -> dict[str, int]:
+    """AU -> intensity.
 
     Raises:
-        FileNotFoundError: no label file is there, with what is there instead.
+        ValueError: a line is not AU and intensity, or cut off, or an AU has two intensities.
     """
-    labels = raw.label_files(rf"{_NAME}_facs\.txt", "FACS/S005/001/S005_001_00000011_facs.txt")
-    pictures = {p.stem.lower(): p for p in raw.everywhere(rf"{_NAME}\.\w+") if p.suffix.lower() in PICTURES}
-    landmarks = {path.stem.lower(): path for path in raw.everywhere(rf"{_NAME}_landmarks\.txt")}
-    sources = []
-    for path in labels:
-        stem = path.stem[: -len("_facs")]
-        subject, sequence, _ = re.fullmatch(_NAME, stem, re.IGNORECASE).groups()
-        files = {
-            "labels": path,
-            "picture": pictures.get(stem.lower()),
-            "landmarks": landmarks.get(f"{stem.lower()}_landmarks"),
-        }
-        sources.append(Source(f"{subject.upper()}/{sequence}", subject.upper(), files))
-    return sources
-
-
-def read(source: Source) -> Session:
-    """The one coded frame of a sequence.
-
-    Raises:
-        ValueError: a line is not AU and intensity, or cut off, an AU has two intensities, or the landmarks
-            are not 68 points.
-    """
-    path = source.files["labels"]
-    coded: dict[int, int] = {}
-    rows = rows_of(path, None) if read_text(path).strip() else []
-    exponents = any("e" in cell.lower() for _, cells in rows for cell in cells)
-    for line, cells in rows:
-        if len(cells) != 2:
-            raise ValueError(f"{path} line {line}: {len(cells)} numbers, expected AU and intensity")
-        if exponents and len(cells[1]) != len(rows[0][1][0]):
-            raise ValueError(
-                f"{path} line {line}: the intensity is {cells[1][:40]!r}, expected it written as "
-                f"{rows[0][1][0][:40]!r} is (a file cut off?)"
-            )
-        number = whole_number(cells[0], path, line, "the AU")
-        strength = whole_number(cells[1], path, line, "the intensity")
-        if coded.setdefault(number, strength) != strength:
-            raise ValueError(
-                f"{path} line {line}: AU {number} has intensity {strength}, before it had {coded[number]}; "
-                f"expected each AU once"
-            )
-    occurrence = occurrence_frame({number: [float(number in coded)] for number in CODED}, (), path)
-    strengths = {n: [np.nan if coded.get(n) == 0 else coded.get(n, 0)] for n in CODED if known_au(n)}
-    return Session(
-        frames=[path.stem[: -len("_facs")].split("_")[-1]],
-        pictures=[source.files["picture"]],
-        labels=pd.concat([occurrence, intensity_frame(strengths, (), path)], axis=1),
-        landmarks=_landmarks(source.files["landmarks"]),
-        notes=[] if coded else ["no AU is named in the label file: all count as absent"],
-    )
-
-
-def _landmarks(path: Path | None) -> np.ndarray | None:
-    if path is None:
-        return None
+    if not read_text(path).strip():
+        return {}
     rows = rows_of(path, None)
+    table = number_table(path, rows, ["AU", "intensity"])
+    coded: dict[str, int] = {}
+    for (line, cells), au, intensity in zip(rows, table["AU"], table["intensity"], strict=True):
+        if "e" in rows[0][1][0].lower() and len(cells[1]) != len(rows[0][1][0]):
+            raise ValueError(
+                f"{path} line {line}: the intensity is {cells[1][:40]!r}, expected as many digits as in "
+                f"{rows[0][1][0]} (was the file cut off?)"
+            )
+        if coded.setdefault(au_name(au), intensity) != intensity:
+            raise ValueError(
+                f"{path} line {line}: AU {au} has intensity {intensity} here, {coded[au_name(au)]} above"
+            )
+    return coded
+
+
+def _read_landmarks(path: Path) -> np.ndarray:
+    """(1, 68, 2) pixels."""
     try:
-        points = np.array([[float(cell) for cell in cells] for _, cells in rows])
+        points = np.array([[float(cell) for cell in cells] for _, cells in rows_of(path, None)])
     except ValueError as error:
         raise ValueError(f"{path}: {error}, expected 68 lines of x and y") from error
     if points.shape != (68, 2):

@@ -1,7 +1,5 @@
-"""From the raw download of a set to a checked dataset folder: sessions in parallel, resumable, with a
-report."""
+"""Convert the raw download of a set to a checked dataset folder, in parallel and resumable, with a report."""
 
-import importlib
 import os
 from pathlib import Path
 
@@ -12,16 +10,14 @@ from aubench.datasets.converters import CONVERTERS
 from aubench.datasets.converters.frames import Outcome, Task, convert_session, crashed
 from aubench.datasets.converters.raw_session import Expected, Source
 from aubench.datasets.converters.raw_tree import Tree
-from aubench.datasets.converters.report import Report, cover, make_report
+from aubench.datasets.converters.report import Report, make_report
 from aubench.datasets.crash_tolerant import crash_tolerant_map
 from aubench.datasets.landmark_detector import require_detector
 from aubench.datasets.photographs import split_subjects
 from aulib.dataset import DatasetFolder, read_dataset, write_manifest
 
-WITH_LANDMARKS = ("bp4d", "bp4dplus", "disfa", "ckplus")  # sets that bring landmarks of their own pictures
 MARK = ".convert"
-SAME_NAME = "another frame has the same picture name"
-MIN_VIDEOS = 3  # fewer people are not divided
+MIN_SPLIT = 3  # fewer training people give none to val
 
 
 def convert(
@@ -36,133 +32,118 @@ def convert(
     """Turn a raw download into a dataset folder.
 
     `out` gets images/ (links to the raw pictures, copies, or JPEG frames of videos), manifest.csv,
-    skipped.csv (frame or session, reason, frames) and conversion.json (the report). Interrupted calls go on
-    when repeated; sessions whose files changed, or whose pictures are gone, are redone. Memory holds one
-    session a process, and at the end the table.
+    skipped.csv (frame or session, reason, frames) and conversion.json (the report). A repeated call continues
+    an interrupted one; sessions whose files changed, or whose pictures are gone, are redone. Memory holds one
+    session per process, and at the end the table.
 
     Args:
         name: one of CONVERTERS.
         keep: "link" or "copy" raw pictures.
         landmarks: "set" takes the set's own and skips frames that lack them, "detect" finds new ones, "none"
-            writes
-            none. "" is "set" where the set has some, else "detect".
-        workers: processes; by default one for each core.
+            writes none. "" is "set" where the set has some, else "detect".
+        workers: processes; one per core by default.
 
     Raises:
-        ValueError: unknown name or option, pictures of a session in two folders, or no frame of use (the
+        ValueError: unknown name or option, pictures of a session in two folders, or no usable frame (the
             commonest reasons are named).
         FileNotFoundError: `raw` is no folder, or holds no label file of this set.
         FileExistsError: `out` holds something that was not made by this function.
         ModuleNotFoundError: the detector, or an extra that these files need, is not installed.
     """
     if name not in CONVERTERS:
-        raise ValueError(f"unknown set {name!r}; there are {', '.join(CONVERTERS)}")
-    landmarks = landmarks or ("set" if name in WITH_LANDMARKS else "detect")
-    if keep not in ("link", "copy") or landmarks not in ("set", "detect", "none"):
-        raise ValueError(
-            f"keep {keep!r} and landmarks {landmarks!r}: expected link or copy; set, detect or none"
-        )
-    if landmarks == "set" and name not in WITH_LANDMARKS:
-        raise ValueError(f"{name} has no landmarks of its own; expected landmarks detect or none")
+        raise ValueError(f"unknown set {name!r}; choose one of {', '.join(CONVERTERS)}")
+    converter = CONVERTERS[name]
+    landmarks = landmarks or ("set" if converter.has_landmarks else "detect")
+    if keep not in ("link", "copy"):
+        raise ValueError(f"unknown keep {keep!r}; choose link or copy")
+    if landmarks not in ("set", "detect", "none") or (landmarks == "set" and not converter.has_landmarks):
+        own = "set, " if converter.has_landmarks else ""
+        raise ValueError(f"landmarks {landmarks!r} are not available for {name}; choose {own}detect or none")
     raw, out = Path(raw), Path(out)
     _refuse_foreign(raw, out)
-    converter = importlib.import_module(f"aubench.datasets.converters.{name}")
     sources = converter.find(Tree(raw, progress))
     _refuse_doubled_names(sources)
-    expected = converter.expected(sources) if hasattr(converter, "expected") else converter.EXPECTED
     if landmarks == "detect":
         require_detector()
     (out / MARK).mkdir(parents=True, exist_ok=True)
     tasks = [Task(name, source, out, keep, landmarks) for source in sources]
     if workers is None:
         workers = min(os.cpu_count() or 1, len(tasks))
-    outcomes = []
-    for outcome in tqdm(
-        crash_tolerant_map(convert_session, tasks, workers, crashed),
-        f"converting {name}", len(tasks), unit="session", disable=not progress,
-    ):  # fmt: skip
-        outcomes.append(outcome)
-    order = {source.name: position for position, source in enumerate(sources)}
-    outcomes.sort(key=lambda outcome: order[outcome.name])
-    return _write_dataset(name, expected, out, outcomes)
+    done = crash_tolerant_map(convert_session, tasks, workers, crashed)
+    bar = tqdm(done, f"converting {name}", len(tasks), unit="session", disable=not progress)
+    outcomes = {outcome.name: outcome for outcome in bar}
+    ordered = [outcomes[source.name] for source in sources]
+    return _write_dataset(name, converter.expected_of(sources), out, ordered)
 
 
 def _write_dataset(
     name: str, expected: Expected, out: Path, outcomes: list[Outcome]
 ) -> tuple[DatasetFolder, Report]:
-    lost = [outcome for outcome in outcomes if outcome.reason]
-    tables = [pd.read_parquet(outcome.rows) for outcome in outcomes if outcome.rows]
+    """Manifest, skipped.csv and report of what became of the sessions."""
+    tables = [
+        pd.read_parquet(outcome.rows).assign(session=outcome.name) for outcome in outcomes if outcome.rows
+    ]
+    tables = [table for table in tables if len(table)]
     table = (
-        pd.concat([t for t in tables if len(t)], ignore_index=True)
-        if any(map(len, tables))
-        else pd.DataFrame()
+        pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=["image", "frame", "reason"])
     )
-    coverage = pd.concat([cover(table) for table in tables], ignore_index=True) if tables else None
-    skipped = pd.DataFrame(
-        [(one.name, one.reason, one.frames) for one in lost], columns=["frame", "reason", "frames"]
-    )
-    used = pd.DataFrame()
-    if len(table):
-        left_out = table.loc[table["reason"] != "", ["frame", "reason"]].assign(frames=1)
-        skipped = pd.concat([skipped, left_out], ignore_index=True)
-        used = table[table["reason"] == ""].reset_index(drop=True)
-        doubled = used["image"].duplicated()
-        skipped = pd.concat(
-            [skipped, used.loc[doubled, ["frame"]].assign(reason=SAME_NAME, frames=1)], ignore_index=True
-        )
-        used = used[~doubled].reset_index(drop=True)
-    skipped = skipped.astype({"frames": "Int64"})  # empty where a whole session's rows cannot be counted
+    del tables
+    doubled = (table["reason"] == "") & table["image"].where(table["reason"] == "").duplicated()
+    table.loc[doubled, "reason"] = "another frame has the same picture name"
+    lost = [(outcome.name, outcome.reason, outcome.frames) for outcome in outcomes if outcome.reason]
+    skipped = pd.concat(
+        [
+            pd.DataFrame(lost, columns=["frame", "reason", "frames"]),
+            table.loc[table["reason"] != "", ["frame", "reason"]].assign(frames=1),
+        ],
+        ignore_index=True,
+    ).astype({"frames": "Int64"})  # empty where the rows of a session cannot be counted
     skipped.to_csv(out / "skipped.csv", index=False)
+    used = table[table["reason"] == ""].reset_index(drop=True)
     if not len(used):
         reasons = "; ".join(skipped["reason"].value_counts().index[:3])
         raise ValueError(f"no frame of {name} could be used ({reasons}); see {out / 'skipped.csv'}")
-    used = used.assign(split=_splits(used))
-    notes = [note for outcome in outcomes for note in outcome.notes]
-    columns = ["image", "subject", "split", *(c for c in used.columns if c[:2] in ("AU", "x_", "y_"))]
-    empty = [c for c in columns if c[:2] == "AU" and used[c].isna().all()]
+    labels = [column for column in table if column[:2] == "AU"]
+    unknown = [column for column in labels if used[column].isna().all()]
+    landmarks = [column for column in table if column[:2] in ("x_", "y_")]
+    columns = ["image", "subject", "split", *(c for c in labels if c not in unknown), *landmarks]
     origin = used["source"].map(_printable).rename("meta_source")
-    write_manifest(out, pd.concat([used[[c for c in columns if c not in empty]], origin], axis=1))
-    del table, tables, used, origin
+    write_manifest(out, pd.concat([used.assign(split=_splits(used))[columns], origin], axis=1))
+    rows = table[["session", "subject", *labels]]
+    del table, used, origin
     data = read_dataset(out)
-    report = make_report(name, data, expected, coverage, skipped, {o.name: o.reason for o in lost}, notes)
-    if empty:
-        report.notes.append(f"{', '.join(sorted({c[:4] for c in empty}))} unknown in every frame, left out")
+    notes = [note for outcome in outcomes for note in outcome.notes]
+    if unknown:
+        notes.append(f"left out, unknown in every frame: {', '.join(unknown)}")
+    report = make_report(
+        name, data, expected, rows, skipped, {session: reason for session, reason, _ in lost}, notes
+    )
     report.write(out)
     return data, report
 
 
 def _splits(used: pd.DataFrame) -> list[str]:
-    """The set's own splits; where it has none, people shared 80/10/10; without a val, a tenth of train's
+    """The set's own splits; without any, people in shares of 80/10/10; without a val, a tenth of train's
     people."""
-    subjects, given = used["subject"].tolist(), used["split"].tolist()
-    if not any(given):
-        shared = split_subjects(subjects)
-        return [shared[subject] for subject in subjects]
-    of_subject: dict[str, str] = {}
-    for subject, split in zip(subjects, given, strict=True):
-        of_subject[subject] = of_subject.get(subject) or split
-    unnamed = sorted(subject for subject, split in of_subject.items() if not split)
-    of_subject |= dict.fromkeys(unnamed, "train")
-    if "val" not in of_subject.values():
-        train = [subject for subject, split in of_subject.items() if split == "train"]
-        if len(train) >= MIN_VIDEOS:
-            of_subject |= {s: "val" for s, split in split_subjects(train).items() if split == "val"}
-    return [of_subject[subject] for subject in subjects]
+    given = used[used["split"] != ""].groupby("subject")["split"].first().to_dict()
+    if not given:
+        given = split_subjects(used["subject"].tolist())
+    of_subject = {subject: given.get(subject, "train") for subject in used["subject"]}
+    train = [subject for subject, split in of_subject.items() if split == "train"]
+    if "val" not in of_subject.values() and len(train) >= MIN_SPLIT:
+        of_subject |= {person: "val" for person, split in split_subjects(train).items() if split == "val"}
+    return used["subject"].map(of_subject).tolist()
 
 
 def _refuse_doubled_names(sources: list[Source]) -> None:
-    seen: dict[str, Source] = {}
+    seen: dict[str, Path] = {}
     for source in sources:
+        first = next(iter(source.files.values()))
         if other := seen.get(source.name):
             raise ValueError(
-                f"two label files are {source.name}: {_labels(source)} and {_labels(other)}; keep the one "
-                f"that counts"
+                f"two label files are {source.name}: {other} and {first}; keep the one that counts"
             )
-        seen[source.name] = source
-
-
-def _labels(source: Source) -> str:
-    return str(source.files.get("labels") or next(filter(None, source.files.values()), ""))
+        seen[source.name] = first
 
 
 def _refuse_foreign(raw: Path, out: Path) -> None:

@@ -1,33 +1,30 @@
-"""One session of a raw set -> pictures in place and rows for the manifest, or for each frame the reason why
-not.
+"""One session of a raw set -> pictures in place and rows for the manifest, or why a frame cannot be used.
 
 Runs in worker processes, so it imports no torch.
 """
 
 import hashlib
-import importlib
 import json
 import os
 import re
 import shutil
-import uuid
 import warnings
+from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 
-from aubench.datasets.converters import resume
-from aubench.datasets.converters.label_tables import count_label_rows
+from aubench.datasets.converters import CONVERTERS, resume
 from aubench.datasets.converters.raw_session import Session, Source
 from aubench.datasets.converters.videos import read_frames
 from aubench.datasets.landmark_detector import detect_landmarks
+from aulib.files import atomic_file
 from aulib.images import decode, open_picture, upright_size
 from aulib.landmarks import refuse_outside
 
-CODE_VERSION = 3  # raise it when a session's outcome would change; what was converted before is then redone
+CODE_VERSION = 4  # raise it when a session's outcome would change; earlier conversions are then redone
 GLANCE = 200  # pixels; a picture is decoded at this size to see that it can be
 VIDEO_SUFFIX = ".jpg"
 
@@ -45,7 +42,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a source: where its rows lie, or why it is skipped as a whole.
+    """Where the rows of a source are, or why it is skipped as a whole.
 
     Attributes:
         frames: label rows of a skipped source, None if they cannot be counted.
@@ -58,147 +55,151 @@ class Outcome:
     frames: int | None = None
 
 
-def convert_session(task: Task) -> Outcome:
-    """Convert one source unless that was done before; only a failure to write is raised.
+@dataclass
+class Frame:
+    """One row: `image` below the dataset folder and (K, 2) landmarks, or the reason why it cannot be used."""
 
-    The rows go to OUT/.convert/<name>-<key>.parquet, with a column `reason` that is empty for frames of use;
-    the key covers the label files, so that changed labels are read again. What was converted before is taken
-    as `resume.py` says.
+    image: str = ""
+    source: str = ""
+    reason: str = ""
+    landmarks: np.ndarray | None = None
+
+
+def convert_session(task: Task) -> Outcome:
+    """Convert one source, unless an earlier call did; only a failure to write is raised.
+
+    The rows go to OUT/.convert/<name>-<key>.parquet, with a column `reason` that is empty for usable frames;
+    the key covers the label files, so that changed labels are read again. See `resume.py`.
     """
     path = task.out / ".convert" / f"{_safe(task.source.name)}-{_key(task)}.parquet"
     before = resume.read_converted(path, task.source, task.out)
-    if before is not None and before.whole:
+    if before is not None and before.complete:
         return Outcome(task.source.name, path, before.notes)
     try:
-        session = importlib.import_module(f"aubench.datasets.converters.{task.converter}").read(task.source)
+        session = CONVERTERS[task.converter].read(task.source)
     except ModuleNotFoundError:
         raise
-    except Exception as error:  # whatever a damaged file makes a parser raise
-        return Outcome(task.source.name, reason=_one_line(error), frames=count_label_rows(task.source))
-    table = _convert(session, task, before)
+    except Exception as error:  # damaged files raise many kinds
+        return _skipped(task, _one_line(error))
+    rows = _rows(session, task, _convert(session, task, before))
     notes = (*task.source.notes, *session.notes)
-    resume.write_converted(path, task.source, session, table, notes)
+    resume.write_converted(path, task.source, session, rows, notes)
     return Outcome(task.source.name, path, notes)
 
 
-def _convert(session: Session, task: Task, before: resume.ConvertedSession | None = None) -> pd.DataFrame:
-    num = len(session.frames)
-    reasons, images, sources = [""] * num, [""] * num, [""] * num
-    points: list[np.ndarray | None] = [None] * num
-    coded = (
-        session.labels.notna().any(axis=1).to_numpy() if len(session.labels.columns) else np.zeros(num, bool)
-    )
-    waiting: dict[int, list[int]] = {}  # video frame -> rows
-    wants_set = task.landmarks == "set"
-    found = before.detected(session) if before is not None and task.landmarks == "detect" else {}
-    for row, picture in enumerate(session.pictures):
-        given = _given(session, row) if wants_set else None
+def crashed(task: Task) -> Outcome:
+    return _skipped(task, "the process that read it died (a crash or out of memory)")
+
+
+def _skipped(task: Task, reason: str) -> Outcome:
+    num_rows = CONVERTERS[task.converter].num_label_rows(task.source)
+    return Outcome(task.source.name, reason=reason, frames=num_rows)
+
+
+def _convert(session: Session, task: Task, before: resume.ConvertedSession | None) -> list[Frame]:
+    """The session's frames, in order."""
+    coded = session.labels.notna().any(axis=1).to_numpy()
+    detected = before.detected(session) if before is not None and task.landmarks == "detect" else {}
+    frames, of_video = [Frame() for _ in session.frames], []
+    for row, (frame, picture) in enumerate(zip(frames, session.pictures, strict=True)):
+        if task.landmarks == "set" and session.landmarks is not None:
+            given = session.landmarks[row]
+            frame.landmarks = given if np.isfinite(given).all() else None
         if not coded[row]:
-            reasons[row] = "not coded: every AU is unknown"
+            frame.reason = "not coded: every AU is unknown"
         elif row in session.faults:
-            reasons[row] = session.faults[row]
-        elif row in found:
-            images[row], sources[row], points[row] = found[row]
-        elif wants_set and given is None:
-            reasons[row] = "no landmarks in the set for it (landmarks by detector: --landmarks detect)"
+            frame.reason = session.faults[row]
+        elif row in detected:
+            frames[row] = Frame(*detected[row])
+        elif task.landmarks == "set" and frame.landmarks is None:
+            frame.reason = "no landmarks in the set for it (landmarks by detector: --landmarks detect)"
         elif picture is not None:
-            sources[row] = str(picture)
-            name = _image_name(task, session.frames[row], picture.suffix.lower())
-            reasons[row], points[row] = _take_picture(picture, task, name, given)
-            images[row] = name
-        elif session.video is not None and session.video_frames is not None:
-            waiting.setdefault(session.video_frames[row], []).append(row)
-            sources[row] = f"{session.video}#{session.video_frames[row]}"
+            frame.source = str(picture)
+            frame.image = _image_name(task, session.frames[row], picture.suffix.lower())
+            _take_picture(frame, picture, task)
+        elif session.video is not None:
+            frame.source = f"{session.video}#{session.video_frames[row]}"
+            frame.image = _image_name(task, session.frames[row], VIDEO_SUFFIX)
+            of_video.append(row)
         else:
-            reasons[row] = "no picture of it in the raw tree"
-    if waiting:
-        _take_video(session, task, waiting, wants_set, reasons, images, points)
-    return _rows(session, task, reasons, images, sources, points)
+            frame.reason = "no picture of it in the raw tree"
+    if of_video:
+        _take_video(frames, of_video, session, task)
+    return frames
 
 
-def _given(session: Session, row: int) -> np.ndarray | None:
-    """The set's landmarks of a frame, None if it has none."""
-    if session.landmarks is None or not np.isfinite(session.landmarks[row]).all():
-        return None
-    return session.landmarks[row]
-
-
-def _take_picture(picture: Path, task: Task, name: str, given) -> tuple[str, np.ndarray | None]:
-    """("", landmarks), or (why not, None)."""
+def _take_picture(frame: Frame, picture: Path, task: Task) -> None:
+    """Look at a picture and link it, or note why not."""
+    detects = task.landmarks == "detect"
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), open_picture(picture) as opened:
             warnings.simplefilter("ignore")  # Pillow warns of large pictures and odd metadata
-            detects = task.landmarks == "detect"
-            with open_picture(picture) as opened:
-                size = upright_size(opened)
-                pixels = decode(opened, at_most=None if detects else GLANCE)
-    except Exception as error:  # whatever a broken file makes a decoder raise
-        return f"unreadable: {_one_line(error)}".replace(str(picture), picture.name), None
-    reason, points = _points(np.asarray(pixels) if detects else None, size, given)
-    if not reason:
-        link_picture(picture, task.out / name, task.keep)
-    return reason, points
+            size = upright_size(opened)
+            pixels = decode(opened, at_most=None if detects else GLANCE)
+    except Exception as error:  # broken pictures raise many kinds
+        frame.reason = f"unreadable: {_one_line(error)}".replace(str(picture), picture.name)
+        return
+    _find_landmarks(frame, pixels, size, detects)
+    if not frame.reason:
+        link_picture(picture, task.out / frame.image, task.keep)
 
 
-def _points(pixels, size, given) -> tuple[str, np.ndarray | None]:
-    points = given
-    if pixels is not None:
-        points, _ = detect_landmarks(pixels)
-        if points is None:
-            return "no face found", None
-    if points is not None:
-        try:
-            refuse_outside(points, size)
-        except ValueError as error:
-            return str(error), None
-    return "", points
-
-
-def _take_video(session: Session, task: Task, waiting, wants_set, reasons, images, points) -> None:
-    """Store the wanted frames of the video as JPEG and fill in what became of each."""
-    name = session.video.name
+def _take_video(frames: list[Frame], rows: list[int], session: Session, task: Task) -> None:
+    """Store the frames of `rows` as JPEG, or note why not."""
+    waiting = defaultdict(list)
+    for row in rows:
+        waiting[session.video_frames[row]].append(frames[row])
     try:
         for index, picture in read_frames(session.video, waiting):
-            for row in waiting.pop(index):
-                given = _given(session, row) if wants_set else None
-                detects = task.landmarks == "detect"
-                reason, found = _points(np.asarray(picture) if detects else None, picture.size, given)
-                reasons[row], points[row] = reason, found
-                if not reason:
-                    images[row] = _image_name(task, session.frames[row], VIDEO_SUFFIX)
-                    _save(picture, task.out / images[row])
-        why = f"{name} ends before this frame"
+            for frame in waiting.pop(index):
+                _find_landmarks(frame, picture, picture.size, task.landmarks == "detect")
+                if not frame.reason:
+                    with atomic_file(task.out / frame.image) as partial:
+                        picture.save(partial, format="JPEG", quality=95, subsampling=0)
+        reason = f"{session.video.name} ends before this frame"
     except ValueError as error:
-        why = f"unreadable: {_one_line(error)}".replace(str(session.video), name)
-    for rows in waiting.values():
-        for row in rows:
-            reasons[row] = why
+        reason = f"unreadable: {_one_line(error)}".replace(str(session.video), session.video.name)
+    for frame in sum(waiting.values(), []):
+        frame.reason = reason
 
 
-def _rows(session: Session, task: Task, reasons, images, sources, points) -> pd.DataFrame:
-    num = len(session.frames)
+def _find_landmarks(frame: Frame, pixels, size: tuple[int, int], detects: bool) -> None:
+    """Detect landmarks if wanted; note if there are none, or if they lie outside of the picture."""
+    if detects:
+        frame.landmarks, _ = detect_landmarks(np.asarray(pixels))
+        if frame.landmarks is None:
+            frame.reason = "no face found"
+    if frame.landmarks is not None:
+        try:
+            refuse_outside(frame.landmarks, size)
+        except ValueError as error:
+            frame.reason = str(error)
+
+
+def _rows(session: Session, task: Task, frames: list[Frame]) -> pd.DataFrame:
+    """The frames as a table; unusable ones have a reason and no landmarks."""
+    num = len(frames)
     table = {
-        "image": images,
+        "image": [frame.image for frame in frames],
         "subject": session.subjects or [task.source.subject] * num,
         "split": session.splits or [task.source.split] * num,
-        "frame": [f"{task.source.name}/{frame}" for frame in session.frames],
-        "source": sources,
-        "reason": reasons,
+        "frame": [f"{task.source.name}/{name}" for name in session.frames],
+        "source": [frame.source for frame in frames],
+        "reason": [frame.reason for frame in frames],
     }
-    table |= {name: session.labels[name].to_numpy(np.float32) for name in session.labels.columns}
-    found = [face for face in points if face is not None]
+    table |= {name: session.labels[name].to_numpy(np.float32) for name in session.labels}
+    faces = [None if frame.reason else frame.landmarks for frame in frames]
+    found = [row for row, face in enumerate(faces) if face is not None]
     if found:
-        faces = np.full((num, *found[0].shape), np.nan, dtype=np.float32)
-        for row, face in enumerate(points):
-            if face is not None:
-                faces[row] = face
+        points = np.full((num, *faces[found[0]].shape), np.nan, dtype=np.float32)
+        points[found] = [faces[row] for row in found]
         for axis, letter in enumerate("xy"):
-            table |= {f"{letter}_{k}": faces[:, k, axis] for k in range(faces.shape[1])}
+            table |= {f"{letter}_{k}": points[:, k, axis] for k in range(points.shape[1])}
     return pd.DataFrame(table)
 
 
 def _image_name(task: Task, frame: str, suffix: str) -> str:
-    return f"images/{'/'.join(_safe(part) for part in task.source.name.split('/'))}/{_safe(frame)}{suffix}"
+    return f"images/{'/'.join(map(_safe, task.source.name.split('/')))}/{_safe(frame)}{suffix}"
 
 
 def _safe(text: str) -> str:
@@ -220,40 +221,26 @@ def link_picture(picture: Path, path: Path, keep: str) -> None:
             return
         except OSError:
             pass
-    partial = path.with_name(f".{uuid.uuid4().hex}{path.suffix}")
-    shutil.copyfile(picture, partial)
-    os.replace(partial, path)
-
-
-def _save(picture: Image.Image, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{uuid.uuid4().hex}{path.suffix}")
-    picture.save(partial, format="JPEG", quality=95, subsampling=0)
-    os.replace(partial, path)
+    with atomic_file(path) as partial:
+        shutil.copyfile(picture, partial)
 
 
 def _key(task: Task) -> str:
-    """Hash of what shapes the labels and the rest: the files and their stamps, the rows, the settings."""
-    stamps = [
-        [name, str(path), *resume.stamp(path)]
-        for name, path in sorted(task.source.files.items())
-        if path is not None and not path.is_dir()
-    ]
-    shaped_by = [
-        CODE_VERSION,
-        task.converter,
-        task.keep,
-        task.landmarks,
-        task.source.rows,
-        task.source.split,
-        stamps,
-    ]
+    """Hash of what determines the labels: the files with size and time, or the labels read already; and of
+    the settings."""
+    source = task.source
+    if source.session is None:
+        labels = [
+            [kind, str(path), *resume.stamp(path)]
+            for kind, path in sorted(source.files.items())
+            if not path.is_dir()
+        ]
+    else:
+        session = source.session
+        table = session.labels.assign(frame=session.frames, split=session.splits)
+        labels = hashlib.sha256(table.to_csv().encode()).hexdigest()
+    shaped_by = [CODE_VERSION, task.converter, task.keep, task.landmarks, source.split, labels]
     return hashlib.blake2b(json.dumps(shaped_by).encode(), digest_size=8).hexdigest()
-
-
-def crashed(task: Task) -> Outcome:
-    reason = "the process that read it died (a crash or out of memory)"
-    return Outcome(task.source.name, reason=reason, frames=count_label_rows(task.source))
 
 
 def _one_line(error: Exception) -> str:

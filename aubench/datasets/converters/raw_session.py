@@ -1,5 +1,4 @@
-"""What a raw set is read as: sessions of one person, each a run of frames with labels, pictures and
-landmarks."""
+"""What a raw set is read as: sessions, each a run of frames with labels, pictures and landmarks."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -7,47 +6,21 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from aulib.labels import AU_NAMES
-
-
-@dataclass(frozen=True)
-class Source:
-    """One piece of a raw set that is read and converted by itself; `find` of a converter lists them.
-
-    Attributes:
-        name: unique in the set; the folder below images/ ("F001/T1").
-        subject: the person.
-        files: what it is read from, by the converter's own keys (a folder stands for the pictures in it).
-        split: the set's own split, "" if it has none.
-        rows: which rows of a shared label file, (first, past the last).
-        pictures: the picture of each row where `find` looked them up, None where there is none.
-        notes: what `find` saw that is odd, for the report.
-    """
-
-    name: str
-    subject: str
-    files: dict[str, Path | None]
-    split: str = ""
-    rows: tuple[int, int] | None = None
-    pictures: tuple[Path | None, ...] = ()
-    notes: tuple[str, ...] = ()
-
 
 @dataclass
 class Session:
-    """What a source holds, one row a coded frame; nothing is decoded yet.
+    """One row per coded frame; no picture is decoded yet.
 
     Attributes:
         frames: N names, unique here, as the set calls them.
-        pictures: N files; None where there is none.
+        pictures: N files, None where there is none.
         labels: N rows of AU01_c (0, 1, NaN) and AU01_r (0-5, NaN).
         landmarks: (N, K, 2) pixels from (0, 0), NaN where missing; or None.
-        video, video_frames: where pictures are None: the file and N frame indices, counted from 0.
-        subjects, splits: N names each if they differ within the source; a split may be "" where none is
-            given.
+        video, video_frames: where pictures are None: the file and N frame indices from 0.
+        subjects, splits: N names each if they differ within the session; "" is no split.
         faults: row -> why that frame cannot be used, known before its picture is opened.
-        watched: files that could not be read; the session is read again when one of them changes.
-        notes: what is odd, for the report.
+        unreadable: files that could not be read; the session is read again when one of them changes.
+        notes: oddities for the report.
     """
 
     frames: list[str]
@@ -59,20 +32,46 @@ class Session:
     subjects: list[str] | None = None
     splits: list[str] | None = None
     faults: dict[int, str] = field(default_factory=dict)
-    watched: list[Path] = field(default_factory=list)
+    unreadable: list[Path] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Source:
+    """The files of one session, as a converter's `find` lists them.
+
+    Attributes:
+        name: unique in the set; the folder below images/ ("F001/T1").
+        subject: the person.
+        files: kind -> file or folder (a folder stands for the pictures in it).
+        split: the set's own split, "" if it has none.
+        notes: oddities for the report.
+        session: the content where `find` has read it already.
+    """
+
+    name: str
+    subject: str
+    files: dict[str, Path]
+    split: str = ""
+    notes: list[str] = field(default_factory=list)
+    session: Session | None = None
+
+    def of_kind(self, kind: str) -> dict[str, Path]:
+        """AU -> file, of a kind with one file per AU ("labels AU01")."""
+        start = f"{kind} "
+        return {key.removeprefix(start): path for key, path in self.files.items() if key.startswith(start)}
 
 
 @dataclass(frozen=True)
 class Expected:
-    """What a whole download should hold, as far as public sources say; None and {} where they do not.
+    """What a whole download holds, as far as public sources say; None and {} where they do not.
 
     Attributes:
-        subjects, sessions, frames: counts of coded people, of their sessions, and of coded frames.
+        subjects, sessions, frames: numbers of coded people, of their sessions, and of coded frames.
         frames_of: person -> coded frames.
-        slack: share of `frames` that may be missing unsaid, where the figure is not one of coded frames.
+        slack: share of `frames` that may be missing without a warning, where the figure is approximate.
         aus: AUs that the set codes.
-        rates: published base rate of AUs, in [0, 1]; others are unknown to us.
+        rates: published base rates in [0, 1].
         at_least: intensity from which `rates` count an AU as present.
         sources: where each figure is from.
     """
@@ -86,13 +85,3 @@ class Expected:
     rates: dict[str, float] = field(default_factory=dict)
     at_least: float = 2
     sources: str = ""
-
-
-def au_name(number: int) -> str:
-    """AU01 of 1."""
-    return f"AU{number:02d}"
-
-
-def known_au(number: int) -> bool:
-    """Whether aulib names this AU; others (rare, or gaze and head codes) are left out of manifests."""
-    return au_name(number) in AU_NAMES

@@ -1,6 +1,5 @@
 """The whole check of a dataset folder. It continues where reading the set would stop."""
 
-import importlib
 import json
 from pathlib import Path
 
@@ -109,4 +108,4 @@ def _expected(root: Path, published: str) -> Expected | None:
             return None
     if published not in CONVERTERS:
         return None
-    return importlib.import_module(f"aubench.datasets.converters.{published}").EXPECTED
+    return CONVERTERS[published].expected
