@@ -52,15 +52,19 @@ def declared_parameters(notebook: str | Path) -> dict[str, Parameter]:
     tagged = [cell for cell in cells if "parameters" in cell["metadata"].get("tags", [])]
     if len(tagged) > 1:
         raise ParameterError(f"{notebook}: {len(tagged)} cells are tagged 'parameters', expected one")
+    return dict(_signature("".join(tagged[0]["source"]), str(notebook))) if tagged else {}
+
+
+@lru_cache
+def _signature(cell: str, notebook: str) -> dict[str, Parameter]:
+    """Cached: every run of a study asks for the same cell."""
+    tokens = tokenize.generate_tokens(io.StringIO(cell).readline)
+    comments = {t.start[0]: t.string.lstrip("# ") for t in tokens if t.type == tokenize.COMMENT}
     found = {}
-    for cell in tagged:
-        source = "".join(cell["source"])
-        tokens = tokenize.generate_tokens(io.StringIO(source).readline)
-        comments = {t.start[0]: t.string.lstrip("# ") for t in tokens if t.type == tokenize.COMMENT}
-        for line in ast.parse(source).body:
-            where = f"{notebook}, parameters cell, line {line.lineno}"
-            parameter = _parameter(line, comments.get(line.end_lineno, ""), where)
-            found[parameter.name] = parameter
+    for line in ast.parse(cell).body:
+        where = f"{notebook}, parameters cell, line {line.lineno}"
+        parameter = _parameter(line, comments.get(line.end_lineno, ""), where)
+        found[parameter.name] = parameter
     return found
 
 
