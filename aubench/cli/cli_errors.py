@@ -1,15 +1,15 @@
-"""What all commands share: how they end, what they refuse, how scores are printed."""
+"""What all commands share: one line for each error, checks of choices, printed scores."""
 
 import traceback
 
 import typer
 from typer.core import TyperGroup
 
-SAY_ENOUGH = (ValueError, OSError, ImportError)  # what bad input ends in: the message needs no class name
+BAD_INPUT = (ValueError, OSError, ImportError)  # their messages need no class name
 
 
 class OneLineErrors(TyperGroup):
-    """Turns what a command raises into one line on stderr and an exit status."""
+    """Print what a command raises as one line on stderr, and set the exit status."""
 
     debug = False
 
@@ -17,21 +17,22 @@ class OneLineErrors(TyperGroup):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            raise ended(
-                "interrupted; what was finished is kept, the same command goes on from there", 130
-            ) from None
+            raise ended("interrupted; finished work is kept, the same command resumes", 130) from None
         except (typer.Exit, typer.Abort):
             raise
         except Exception as error:
-            if hasattr(error, "exit_code"):  # usage errors print themselves
-                raise
+            if hasattr(error, "exit_code"):  # typer's, for wrong arguments
+                cause = error.format_message()
+                if "\n" in cause:  # the help of a group without a command
+                    raise
+                path = error.ctx.command_path if error.ctx else "aulib"
+                raise ended(f"{cause} (`{path} -h` shows the arguments)", error.exit_code) from None
             if OneLineErrors.debug:
                 traceback.print_exc()
-            status = getattr(error, "exit_status", 1)
             cause = " ".join(str(error).split())
-            if not cause or not isinstance(error, SAY_ENOUGH):
+            if not cause or not isinstance(error, BAD_INPUT):
                 cause = f"{type(error).__name__}: {cause or 'no message; --debug shows where'}"
-            raise ended(cause, status) from None
+            raise ended(cause, getattr(error, "exit_status", 1)) from None
 
 
 def ended(line: str, status: int) -> typer.Exit:
@@ -42,11 +43,11 @@ def ended(line: str, status: int) -> typer.Exit:
 def one_of(option: str, value: str | None, allowed: tuple) -> None:
     if value not in allowed:
         names = ", ".join(name for name in allowed if name)
-        raise typer.BadParameter(f"{value!r} is none of {names}", param_hint=option)
+        raise typer.BadParameter(f"unknown {value!r}; choose from {names}", param_hint=option)
 
 
 def print_scores(scores: dict, domain: str = "") -> None:
-    """The means; `domain` ("target.") stands before the keys of a run, nothing before those of `evaluate`."""
+    """Print the mean scores. domain: prefix of a run's keys, "target."; none for the keys of `evaluate`."""
     for measure in ("mean.f1", "mean.auc", "mean.f1_norm", "landmarks.nme"):
         name = domain + measure
         if isinstance(scores.get(name), float):

@@ -1,14 +1,17 @@
-"""The main job: AU labels of studio faces carried to unlabelled wild faces, by five methods, on a laptop.
+"""The main job: five methods carry AU labels from studio faces to unlabelled wild faces, on a laptop.
 
 Each method is one run of `02_train`, as many at a time as there are cores; then `03_report` reads them all.
-Finished runs are kept: the same command goes on where it stopped, and runs again only what other settings,
-inputs or code put out of date.
+Finished runs are kept: the same command resumes where it stopped, and repeats a run only if its settings,
+inputs or code changed.
 """
 
 import json
 import time
 from pathlib import Path
 
+from tabulate import tabulate
+
+from aubench.report.results import score_text
 from aubench.study.grid import run_study
 from aubench.study.notebook_runner import (
     NotebookFailed,
@@ -28,22 +31,10 @@ SOURCE, TARGET, PRESET = "synthetic:studio", "synthetic:wild", "fast"
 # Optimiser steps of each method: a third to a half of those behind README's table, see
 # experiments/studio_to_wild.yml, so that a quarter of an hour is enough. In the second half of its steps
 # `adld` or `full` costs several times a step of `source-only`. The oracle learns from harder faces.
-STEPS = {
-    "landmarks-only": 330,
-    "source-only": 530,
-    "adld": 400,
-    "full": 400,
-    "oracle": 1600,
-}
+STEPS = {"landmarks-only": 330, "source-only": 530, "adld": 400, "full": 400, "oracle": 1600}
 STEPS_ON_PHOTOGRAPHS = 400
-DEAR_FIRST = ("oracle", "full", "adld", "source-only", "landmarks-only")  # no core waits long at the end
-
-COLUMNS = [  # heading, key of `evaluate`, factor
-    ("F1", "mean.f1", 100),
-    ("AUC", "mean.auc", 100),
-    ("F1-norm", "mean.f1_norm", 100),
-    ("NME", "landmarks.nme", 100),
-]
+SLOWEST_FIRST = ("oracle", "full", "adld", "source-only", "landmarks-only")  # no core idles long at the end
+COLUMNS = {"F1": "mean.f1", "AUC": "mean.auc", "F1-norm": "mean.f1_norm", "NME": "landmarks.nme"}
 
 
 def main(
@@ -54,7 +45,7 @@ def main(
     source: str = SOURCE,
     wild: str = TARGET,
 ) -> dict:
-    """Train and compare the five methods, write `out`/summary.json, print the table and the figures' place.
+    """Train and compare the five methods; write `out`/summary.json and print the table.
 
     Args:
         target: a folder of photographs; adds a run of `full` that adapts to them and predicts on them.
@@ -80,10 +71,7 @@ def main(
     print("report", flush=True)
     runs = [(out / method).as_posix() for method in methods]
     run_notebook(notebook_path("03_report"), out / "report", {"runs": runs, "faces": wild}, replace=True)
-    summary = {
-        "methods": methods,
-        "settings": shared | {"steps": budgets},
-    }
+    summary = {"methods": methods, "settings": shared | {"steps": budgets}}
     write_json(out / "summary.json", summary)
     print(f"\n{table(methods)}\n\nfigures: {out / 'report'}   scores: {out / 'summary.json'}", flush=True)
     if target is not None:
@@ -108,7 +96,7 @@ def train(wanted: dict[Path, dict]) -> None:
         print(f"[{index + 1}/{len(wanted)}] {method}: {kept}", flush=True)
     missing = [run for run in runs if not is_done(run)]
     if missing:
-        missing.sort(key=lambda run: DEAR_FIRST.index(run.id))
+        missing.sort(key=lambda run: SLOWEST_FIRST.index(run.id))
         with live_table(missing) as report, connected(len(missing)) as client:
             states = run_study(missing, client, report)
         for run in missing:
@@ -157,22 +145,12 @@ def adapt_to_photographs(photographs: Path, out: Path, steps: int, shared: dict)
 
 def table(methods: dict[str, dict]) -> str:
     """Methods by scores x 100, 95 % intervals over subjects in brackets; a dash where undefined."""
-    rows = [["", *(heading for heading, _, _ in COLUMNS), "seconds", "MB"]]
+    rows = []
     for method, scores in methods.items():
-        cells = [_score(scores, key, factor) for _, key, factor in COLUMNS]
-        rows.append([method, *cells, _whole(scores.get("seconds")), _whole(scores.get("peak_memory_mb"))])
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
-    return "\n".join(line.rstrip() for line in lines)
-
-
-def _whole(number: float | None) -> str:
-    return "-" if number is None else f"{number:.0f}"
-
-
-def _score(scores: dict, key: str, factor: float) -> str:
-    if scores.get(key) is None:
-        return "-"
-    low, high = scores.get(f"{key}_low"), scores.get(f"{key}_high")
-    interval = "" if low is None or high is None else f" [{factor * low:.1f}, {factor * high:.1f}]"
-    return f"{factor * scores[key]:.1f}{interval}"
+        known = {key: value for key, value in scores.items() if value is not None}
+        row = [method]
+        for key in COLUMNS.values():
+            row.append(score_text(*(known.get(f"{key}{end}", float("nan")) for end in ("", "_low", "_high"))))
+        rows.append([*row, known.get("seconds"), known.get("peak_memory_mb")])
+    headings = ["", *COLUMNS, "seconds", "MB"]
+    return tabulate(rows, headings, "plain", floatfmt=".0f", numalign="left", missingval="–")

@@ -1,4 +1,4 @@
-"""The command `aulib`: parses, calls, prints. What is heavy is imported inside the command that needs it.
+"""The command `aulib`: parses, calls, prints. Each command imports what it needs, so that `--help` is quick.
 
 Exit status: 0 done, 1 failed (one line says why; `--debug` adds the traceback), 2 bad arguments,
 130 interrupted.

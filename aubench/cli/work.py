@@ -181,7 +181,7 @@ def playground(
 
 
 def _end_of_study(runs: list, states: dict[str, str]) -> None:
-    """Say what was done, name each failure with its cause, and end with 1 if there is any."""
+    """Print each failure with its cause and the count of finished runs; exit with 1 if any is not done."""
     from aubench.study.plan import why_failed
 
     failed = [run for run in runs if states[run.id] == "failed"]
