@@ -1,4 +1,4 @@
-"""The decoder gets light and coarse colour from the side, all else from features, and is fitted once."""
+"""Light and coarse colour come from the side, all else from features; a decoder is fitted once."""
 
 import json
 import shutil
@@ -15,10 +15,12 @@ from aubench.inspection.decoding import (
     FaceDecoder,
     Side,
     about_decoder,
+    decode,
     decode_faces,
     fit_decoder,
     join_colour,
     load_decoder,
+    shown_input,
     side_alone,
     side_of,
     split_colour,
@@ -26,6 +28,7 @@ from aubench.inspection.decoding import (
 from aubench.inspection.shown_faces import faces_from
 from aulib.run import Run
 from conftest import write_tiny_set
+from tiny import tiny_model
 
 
 @pytest.fixture
@@ -80,7 +83,7 @@ def test_light_of_the_side_is_light_of_the_picture():
     torch.testing.assert_close((theirs - 0.6) / 0.2, (ours - 0.4) / 0.1, atol=1e-4, rtol=1e-4)
 
 
-def test_fitting_leaves_the_run_as_it_was_and_a_decoder_beside_it(run, sets):
+def test_fitting_adds_a_decoder_to_the_run_and_leaves_its_weights(run, sets):
     weights = (run / "model.safetensors").read_bytes()
     decoder = fit_decoder(run, sets, steps=3, progress=False)
     assert (run / "model.safetensors").read_bytes() == weights
@@ -93,7 +96,7 @@ def test_fitting_leaves_the_run_as_it_was_and_a_decoder_beside_it(run, sets):
     torch.testing.assert_close(decode_faces(load_decoder(run, model), features, side), first)
 
 
-def test_a_fitted_decoder_is_opened_and_one_of_other_weights_or_steps_is_fitted_again(run, sets):
+def test_a_decoder_is_fitted_again_only_for_other_weights_or_steps(run, sets):
     fit_decoder(run, sets, steps=2, progress=False)
     stamp = (run / DECODER).stat().st_mtime_ns
     fit_decoder(run, sets, steps=2, progress=False)
@@ -127,6 +130,22 @@ def test_a_decoder_learns_what_features_hold(run, tmp_path):
     assert errors[1] < 0.7 * errors[0] and errors[1] < 0.7 * alone
 
 
-def test_a_set_that_is_gone_is_named(run):
+def test_a_missing_set_is_named(run):
     with pytest.raises(FileNotFoundError, match="no/such/set"):
         fit_decoder(run, ["no/such/set"], steps=1, progress=False)
+
+
+def test_a_perfect_decoder_returns_the_face_in_its_own_light():
+    model = tiny_model("full").eval()
+    faces = torch.rand(3, 3, 32, 32) * 0.4 + 0.2
+    model.decoder = torch.nn.Identity()
+    grey = decode(model, model.standardise(faces), faces)
+    np.testing.assert_allclose(grey, shown_input(model, faces), atol=1e-5)
+
+
+def test_in_colour_too():
+    model = tiny_model("source-only", colour="rgb").eval()
+    faces = torch.rand(2, 3, 32, 32) * 0.4 + 0.2
+    model.decoder = torch.nn.Identity()
+    shown = decode(model, model.standardise(faces), faces)
+    np.testing.assert_allclose(shown, faces.permute(0, 2, 3, 1).numpy(), atol=1e-5)

@@ -16,7 +16,7 @@ from aubench.inspection.side_by_side import (
     same_faces,
     shared_curves,
 )
-from aubench.plots.side_by_side import draw_au_differences, draw_run_curves, draw_same_faces
+from aubench.plots import draw_au_differences, draw_run_curves, draw_same_faces
 from aulib.run import Run
 
 

@@ -128,6 +128,7 @@ def adapt_to_photographs(photographs: Path, out: Path, steps: int, shared: dict)
     from aubench import plots
     from aubench.datasets import photographs as pictures
     from aubench.inference import predict
+    from aubench.inspection.heads import strongest_faces
 
     faces, folder = out / "photographs" / "faces", out / "photographs"
     print(f"photographs: {photographs}", flush=True)
@@ -136,9 +137,10 @@ def adapt_to_photographs(photographs: Path, out: Path, steps: int, shared: dict)
     print(f"full, adapted to them: {steps} steps", flush=True)
     settings = shared | {"target": faces.as_posix(), "method": "full", "steps": steps}
     train({run: settings})
-    predict.predict(run, faces, folder / "predictions.csv")
+    predictions = predict.predict(run, faces, folder / "predictions.csv")
     sheet = folder / "strongest_faces.png"
-    plots.save_figure(plots.draw_strongest_faces(folder / "predictions.csv", faces), folder, sheet.stem)
+    title = "strongest faces of each AU; the number is the model's probability"
+    plots.save_figure(plots.draw_face_rows(strongest_faces(predictions, faces), title), folder, sheet.stem)
     print(f"predictions: {folder / 'predictions.csv'}   strongest faces of each AU: {sheet}")
     return sheet
 

@@ -1,20 +1,81 @@
-"""Figures of scores: learning curves, per AU, methods side by side."""
+"""Figures of labels and scores: base rates, learning curves, per AU, methods and runs side by side."""
+
+from itertools import cycle
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from aubench.plots.style import MEASURE_NAMES, au_label, in_house_style, method_colour
+from aubench.plots.style import (
+    DOMAIN_COLOURS,
+    LINE_COLOURS,
+    MEASURE_NAMES,
+    SPARE,
+    au_label,
+    in_house_style,
+    method_colour,
+    offsets,
+    row_panels,
+)
 from aulib.labels import AU_NAMES
 from aulib.methods import SUPERVISORS
 
-# Which panel of the learning curves a term belongs to; what is not named here goes to the rounds.
+# Which panel of the learning curves a term belongs to; other terms go to the last panel of terms.
 TASK_PANELS = {
     "AU terms": ("au_source", "au_swapped", "au_self"),
     "landmark terms": ("landmarks_source", "landmarks_target", "landmarks_swapped"),
 }
 NOT_TERMS = ("step", "seconds", "total", "validation_f1")
-LINE_COLOURS = ("#332288", "#117733", "#CC6677", "#DDAA33", "#88CCEE", "#AA4499", "#882255")
+DASHES = ("-", "--", ":", "-.")
+MARKERS = "osD^vPX*<"
+
+
+@in_house_style
+def draw_base_rates(table: pd.DataFrame) -> Figure:
+    """Share of frames with each AU, the domains side by side.
+
+    Args:
+        table: `label_statistics.base_rates`; domains called source and target take their house colours.
+            Published rates, if the table has them, are ticks across the bars.
+    """
+    aus, domains = _in_facs_order(table["au"]), list(dict.fromkeys(table["domain"]))
+    figure, (axis,) = row_panels([au_label(au) for au in aus], width=5.6, room=0.6, row=0.3)
+    for number, (domain, offset) in enumerate(zip(domains, offsets(len(domains)), strict=True)):
+        rates = table[table["domain"] == domain].set_index("au")["base_rate"].reindex(aus)
+        colour = DOMAIN_COLOURS.get(domain, SPARE[number % len(SPARE)])
+        places = np.arange(len(aus)) + offset
+        axis.barh(places, 100 * rates, height=0.72 / len(domains), color=colour, label=domain)
+    if "published" in table:
+        rates = 100 * table.groupby("au")["published"].first().reindex(aus)
+        ticks = {"marker": "|", "s": 160, "linewidths": 2, "color": "black", "zorder": 3}
+        axis.scatter(rates, range(len(aus)), label="published", **ticks)
+    axis.set_xlabel("base rate (% of annotated frames)")
+    axis.legend(loc="lower right")
+    return figure
+
+
+@in_house_style
+def draw_cooccurrence(tables: dict[str, pd.DataFrame]) -> Figure:
+    """How often an AU (column) is there in frames that have another (row), one panel a domain.
+
+    Args:
+        tables: domain -> `label_statistics.cooccurrence`.
+    """
+    aus = _in_facs_order(pd.concat(tables.values())["given"])
+    side = 0.9 + 0.2 * len(aus)
+    figure = Figure(figsize=(1.5 + side * len(tables), 0.6 + side), layout="constrained")
+    axes = figure.subplots(1, len(tables), squeeze=False, sharey=True)[0]
+    for axis, (domain, table) in zip(axes, tables.items(), strict=True):
+        grid = table.pivot(index="given", columns="also", values="rate").reindex(index=aus, columns=aus)
+        shown = axis.imshow(100 * grid, cmap="cividis", vmin=0, vmax=100)
+        axis.set_xticks(range(len(aus)), aus, rotation=90)
+        axis.set_yticks(range(len(aus)), [au_label(au) for au in aus])
+        axis.grid(visible=False)
+        axis.set_title(domain, color=DOMAIN_COLOURS.get(domain, "black"))
+        axis.set_xlabel("is there as well")
+    axes[0].set_ylabel("frames with")
+    figure.colorbar(shown, ax=axes, shrink=0.8, label="% of those frames")
+    return figure
 
 
 @in_house_style
@@ -25,39 +86,49 @@ def draw_history(history: pd.DataFrame, chance: dict[str, float] | None = None) 
         history: `Run.history`.
         chance: `results.chance_of_supervisors`, log N of each supervisor in nats.
     """
-    terms = [
-        name
-        for name in history.columns
-        if name not in NOT_TERMS and not name.startswith("share.") and history[name].notna().any()
-    ]
+    terms = history.drop(columns=[*NOT_TERMS, *history.filter(like="share.")], errors="ignore")
+    terms = list(terms.dropna(axis=1, how="all"))
     panels = {title: [name for name in names if name in terms] for title, names in TASK_PANELS.items()}
     panels["supervisors"] = [name for name in terms if name in SUPERVISORS]
-    placed = {name for names in panels.values() for name in names}
+    placed = sum(panels.values(), [])
     panels["rounds, adversaries, decoder"] = [name for name in terms if name not in placed]
     panels["F1-frame, source validation"] = ["validation_f1"] if "validation_f1" in history else []
     panels = {title: names for title, names in panels.items() if names}
     figure = Figure(figsize=(2.7 * len(panels), 3.1), layout="constrained")
-    for axis, (title, names) in zip(
-        figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True
-    ):
-        for number, name in enumerate(names):
-            curve = history[["step", name]].dropna()
-            colour = LINE_COLOURS[number % len(LINE_COLOURS)]
-            points = {"marker": "o", "markersize": 3} if len(curve) < 12 else {}
-            axis.plot(curve["step"], curve[name], color=colour, linewidth=1.2, label=name, **points)
+    axes = figure.subplots(1, len(panels), squeeze=False)[0]
+    for axis, (title, names) in zip(axes, panels.items(), strict=True):
+        for name, colour in zip(names, cycle(LINE_COLOURS), strict=False):
+            _draw_curve(axis, history, name, color=colour, linewidth=1.2, label=name)
         if title == "supervisors" and chance:
             levels = sorted(set(chance.values()))
-            label = "guessing: " + ", ".join(f"log {np.exp(level):.0f}" for level in levels)
             for level in levels:
-                axis.axhline(level, color="black", linestyle="--", linewidth=0.9, label=label)
-                label = None
+                axis.axhline(level, color="black", linestyle="--", linewidth=0.9)
+            axis.lines[-1].set_label("guessing: " + ", ".join(f"log {np.exp(level):.0f}" for level in levels))
             axis.set_ylim(bottom=0)
         axis.set_title(title)
         axis.set_xlabel("step")
-        is_score = names == ["validation_f1"]
-        axis.set_ylabel("F1" if is_score else "unweighted term")
-        if not is_score:
+        axis.set_ylabel("F1" if names == ["validation_f1"] else "unweighted term")
+        if names != ["validation_f1"]:
             axis.legend(fontsize=6.5, loc="upper center", bbox_to_anchor=(0.5, -0.22), ncols=2)
+    return figure
+
+
+@in_house_style
+def draw_run_curves(histories: dict[str, pd.DataFrame], name: str = "validation_f1") -> Figure:
+    """One term, or F1 on source validation, over the steps of several runs.
+
+    Args:
+        histories: run's name -> `Run.history`.  name: a column of all.
+    """
+    figure = Figure(figsize=(6.4, 2.6), layout="constrained")
+    axis = figure.subplots()
+    for number, (run, history) in enumerate(histories.items()):
+        colour = LINE_COLOURS[number % len(LINE_COLOURS)]
+        dashes = DASHES[number // len(LINE_COLOURS) % len(DASHES)]
+        _draw_curve(axis, history, name, color=colour, linestyle=dashes, linewidth=1.3, label=run)
+    axis.set_xlabel("step")
+    axis.set_title("F1-frame, source validation" if name == "validation_f1" else f"{name}, unweighted")
+    figure.legend(loc="outside right upper", fontsize=7)
     return figure
 
 
@@ -77,38 +148,23 @@ def draw_per_au(table: pd.DataFrame, measure: str = "f1") -> Figure:
     """
     if not table[measure].notna().any():
         raise ValueError(f"no method has {measure} for any AU: the test split has no AU labels")
-    aus = [au for au in AU_NAMES if au in set(table["au"])]
-    methods = list(dict.fromkeys(table["method"]))
-    figure = Figure(
-        figsize=(6.2, 0.9 + max(0.3, 0.09 * len(methods)) * max(len(aus), 2)), layout="constrained"
-    )
-    axis = figure.subplots()
-    for number, method in enumerate(methods):
+    aus, methods = _in_facs_order(table["au"]), list(dict.fromkeys(table["method"]))
+    row = max(0.3, 0.09 * len(methods))
+    figure, (axis,) = row_panels([au_label(au) for au in aus], width=6.2, row=row)
+    for method, offset in zip(methods, offsets(len(methods)), strict=True):
         rows = table[table["method"] == method].set_index("au").reindex(aus)
-        places = np.arange(len(aus)) + 0.8 * ((number + 0.5) / len(methods) - 0.5)
-        colour = method_colour(method, methods)
-        axis.hlines(
-            places, rows[f"{measure}_low"], rows[f"{measure}_high"], color=colour, linewidth=1.4, alpha=0.6
-        )
+        places, colour = np.arange(len(aus)) + offset, method_colour(method, methods)
+        ends = rows[f"{measure}_low"], rows[f"{measure}_high"]
+        axis.hlines(places, *ends, color=colour, linewidth=1.4, alpha=0.6)
         axis.scatter(rows[measure], places, s=14, color=colour, label=method, zorder=3)
     rates = table.groupby("au")["base_rate"].first().reindex(aus).to_numpy(dtype=float)
     chance = {"auc": np.full(len(aus), 0.5), "f1_norm": np.full(len(aus), 2 / 3)}.get(
         measure, 2 * rates / (1 + rates)
     )
     label = "guessing" if measure == "auc" else 'always "present"'
-    for place, level in enumerate(chance):
-        axis.plot(
-            [level, level],
-            [place - 0.45, place + 0.45],
-            color="black",
-            linewidth=1,
-            linestyle=":",
-            label=label if not place else None,
-        )
-    axis.set_yticks(range(len(aus)), [au_label(au) for au in aus])
-    axis.set_ylim(len(aus) - 0.5, -0.5)
+    places = np.arange(len(aus))
+    axis.vlines(chance, places - 0.45, places + 0.45, "black", "dotted", linewidth=1, label=label)
     axis.set_xlim(-0.02, 1.02)
-    axis.grid(axis="y", visible=False)
     axis.set_xlabel(f"{MEASURE_NAMES[measure]} on the test split; bars: {_spread(table)}")
     figure.legend(loc="outside right upper")
     return figure
@@ -123,28 +179,20 @@ def draw_methods(table: pd.DataFrame, measures: tuple[str, ...] = ("f1", "auc", 
     """
     measures = [measure for measure in measures if table[measure].notna().any()]
     if not measures:
-        raise ValueError(
-            "none of the methods has a score: the test split has neither AU labels nor landmarks"
-        )
-    methods = list(table["method"])
-    figure = Figure(
-        figsize=(1.1 + 2.1 * len(measures), 0.8 + 0.28 * max(len(methods), 2)), layout="constrained"
-    )
-    axes = figure.subplots(1, len(measures), squeeze=False, sharey=True)[0]
-    places = np.arange(len(methods))
+        raise ValueError("no method has a score: the test split has neither AU labels nor landmarks")
+    methods, places = list(table["method"]), np.arange(len(table))
+    colours = [method_colour(method, methods) for method in methods]
+    width = 1.1 + 2.1 * len(measures)
+    figure, axes = row_panels(methods, len(measures), width, room=0.8, row=0.28)
     for axis, measure in zip(axes, measures, strict=True):
-        values = 100 * table[measure].to_numpy(dtype=float)
-        low, high = (
-            100 * table[f"{measure}_low"].to_numpy(dtype=float),
-            100 * table[f"{measure}_high"].to_numpy(dtype=float),
-        )
-        axis.barh(places, values, height=0.7, color=[method_colour(method, methods) for method in methods])
+        columns = [measure, f"{measure}_low", f"{measure}_high"]
+        values, low, high = 100 * table[columns].to_numpy(dtype=float).T
+        axis.barh(places, values, height=0.7, color=colours)
         axis.hlines(places, low, high, color="black", linewidth=1.2)
         for method, line in (("source-only", "--"), ("oracle", ":")):
             if method in methods and measure != "nme":
-                axis.axvline(
-                    values[methods.index(method)], color="black", linewidth=0.9, linestyle=line, label=method
-                )
+                value = values[methods.index(method)]
+                axis.axvline(value, color="black", linewidth=0.9, linestyle=line, label=method)
         for place, value, end in zip(places, values, high, strict=True):
             if np.isfinite(value):
                 box = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}  # over the reference lines
@@ -152,14 +200,50 @@ def draw_methods(table: pd.DataFrame, measures: tuple[str, ...] = ("f1", "auc", 
                 axis.text(where, place, f"{value:.1f}", va="center", fontsize=7, bbox=box, zorder=5)
         axis.set_title(MEASURE_NAMES[measure] + (", lower is better" if measure == "nme" else ""))
         axis.set_xlabel("% of the eye distance" if measure == "nme" else "x 100")
-        axis.grid(axis="y", visible=False)
         axis.margins(x=0.16)
-    axes[0].set_yticks(places, methods)
-    axes[0].set_ylim(len(methods) - 0.4, -0.6)
     figure.supxlabel(f"black bars: {_spread(table)}", fontsize=7)
     if (drawn := axes[0].get_legend_handles_labels())[0]:
         figure.legend(*drawn, fontsize=7, loc="outside lower right", ncols=2)
     return figure
+
+
+@in_house_style
+def draw_au_differences(table: pd.DataFrame, against: str, measure: str, domain: str = "target") -> Figure:
+    """Each run's score minus that of the run `against`, per AU, x 100; right is better.
+
+    Args:
+        table: `side_by_side.per_au_of_runs`, its columns being the runs' names.  measure: what it holds.
+
+    Raises:
+        ValueError: no other run with a score.
+    """
+    gain = 100 * table.drop(columns=against).sub(table[against], axis=0)
+    if not gain.notna().any(axis=None):
+        raise ValueError(f"nothing to compare with {against}; choose another run that has {measure}")
+    row = max(0.24, 0.1 * len(gain.columns))
+    figure, (axis,) = row_panels([au_label(au) for au in gain.index], width=6.4, row=row)
+    for run, offset in zip(gain, offsets(len(gain.columns), 0.7), strict=True):
+        places, number = np.arange(len(gain)) + offset, list(table).index(run)
+        colour, marker = LINE_COLOURS[number % len(LINE_COLOURS)], MARKERS[number % len(MARKERS)]
+        axis.hlines(places, 0, gain[run], color=colour, linewidth=1.2, alpha=0.6)
+        label = f"{run}: mean {gain[run].mean():+.1f}"
+        axis.scatter(gain[run], places, s=16, color=colour, marker=marker, label=label, zorder=3)
+    axis.axvline(0, color="black", linewidth=0.9)
+    axis.set_xlabel(f"{MEASURE_NAMES[measure]} x 100 on {domain} test, minus {against}")
+    figure.legend(loc="outside upper center", fontsize=7, ncols=2)
+    return figure
+
+
+def _draw_curve(axis, history: pd.DataFrame, name: str, **line) -> None:
+    """A column over the steps where it was logged; few values get markers."""
+    curve = history[["step", name]].dropna()
+    points = {"marker": "o", "markersize": 3} if len(curve) < 12 else {}
+    axis.plot(curve["step"], curve[name], **line, **points)
+
+
+def _in_facs_order(aus) -> list[str]:
+    present = set(aus)
+    return [au for au in AU_NAMES if au in present]
 
 
 def _spread(table: pd.DataFrame) -> str:

@@ -14,7 +14,7 @@ from aubench.inspection.side_by_side import (
     same_faces,
     shared_curves,
 )
-from aubench.plots.side_by_side import draw_au_differences, draw_run_curves, draw_same_faces
+from aubench.plots import draw_au_differences, draw_run_curves, draw_same_faces
 from aubench.report.results import scores_of_runs, with_intervals
 from aubench.widgets.newest import NewestWins
 from aubench.widgets.states import failure, message, training_command

@@ -7,8 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy import stats
 
+from aubench.plots.study import ABOVE, BELOW, UNSURE
 from aubench.plots.style import MEASURE_NAMES, in_house_style
-from aubench.plots.supervision import ABOVE, BELOW, UNSURE
 from aubench.report.statistics import LEVEL, against, paired_differences, t_interval
 from aubench.report.summaries import Summary
 from exercises import Verdict, exercise, hint_for, number, right, wrong

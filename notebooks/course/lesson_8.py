@@ -16,7 +16,8 @@ from PIL import Image
 
 from aubench.datasets.landmark_detector import require_detector
 from aubench.datasets.photographs import prepare, subjects_of
-from aubench.plots.faces import WIDE, draw_faces, face_thumbnail
+from aubench.inspection.heads import WIDE, face_thumbnail
+from aubench.plots import draw_faces
 from aufaces.actions import AUS, OCCURS_AT
 from aufaces.clutter import cluttered_background
 from aufaces.domains import WILD, picture, sample_face
