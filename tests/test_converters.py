@@ -502,9 +502,9 @@ def test_a_raw_picture_that_is_gone_is_listed(converted, again, skipped, tmp_pat
 
 def test_damaged_files_of_an_earlier_call_are_made_again(converted, again, tmp_path):
     data, _ = converted("bp4d")
-    kept = sorted((tmp_path / "out/.convert").glob("*.parquet"))
+    kept = sorted((tmp_path / "out/.convert").iterdir())
     kept[0].write_bytes(kept[0].read_bytes()[:50])
-    kept[1].with_suffix(".json").write_text("{")
+    pd.DataFrame({"reason": []}).to_parquet(kept[1])
     pd.testing.assert_frame_equal(again("bp4d")[0].table, data.table)
 
 

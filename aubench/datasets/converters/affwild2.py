@@ -19,7 +19,7 @@ from aubench.datasets.converters.label_tables import (
     rows_of,
 )
 from aubench.datasets.converters.raw_session import Expected, Session, Source
-from aubench.datasets.converters.raw_tree import FramePictures
+from aubench.datasets.converters.raw_tree import index_frames
 from aubench.datasets.converters.videos import num_frames
 
 HEADERS = [
@@ -72,13 +72,15 @@ class AffWild2(Converter):
         codes.index += 1
         return label_columns(codes, OCCURRENCE, (-1,), path)
 
-    def add_extras(self, session: Session, source: Source, frames: list[int], matched: FramePictures) -> None:
+    def add_extras(self, session: Session, source: Source, frames: list[int]) -> None:
         """A note where label rows and frames contradict each other: a row too many or too few moves all that
         follow. Pictures may lack frames where no face was found, even the last; they cannot have more."""
-        video = source.files.get("video")
-        in_video = num_frames(video) if video else None
-        if in_video and in_video != len(frames):
-            session.notes.append(f"{source.name} has {len(frames)} label rows, its video {in_video} frames")
-        elif max(matched.numbers, default=0) > len(frames):
-            last = max(matched.numbers)
-            session.notes.append(f"{source.name} has {len(frames)} label rows, pictures up to frame {last}")
+        rows = f"{source.name} has {len(frames)} label rows"
+        if session.video:
+            in_video = num_frames(session.video)
+            if in_video and in_video != len(frames):
+                session.notes.append(f"{rows}, its video {in_video} frames")
+        elif "pictures" in source.files:
+            last = max(max(numbers, default=0) for numbers in index_frames(source.files["pictures"]))
+            if last > len(frames):
+                session.notes.append(f"{rows}, pictures up to frame {last}")

@@ -6,7 +6,7 @@ OpenFace's scripts]; pictures `F001/T1/2440.jpg`, padded or not; videos `2F01_T5
 `2DFeatures/F001_T1.mat` (49 points).
 
 BP4D+: the header of `AU_OCC` names only the AUs that were coded, so columns are taken by name; the coded
-frame n is the picture n - 1, `2D+3D/F001/T1/0000.jpg` being the first, and so are the frames of `2DFeatures`
+frame n is the picture n - 1, `2D+3D/F001/T1/0000.jpg` being the first, and the n-th of `2DFeatures`
 (`fit.pts_2d`, lost frames empty) [a public reader of the set, checked there by overlay].
 """
 
@@ -23,7 +23,6 @@ from aubench.datasets.converters.label_tables import (
 )
 from aubench.datasets.converters.mat_files import read_tracks
 from aubench.datasets.converters.raw_session import Expected, Session, Source
-from aubench.datasets.converters.raw_tree import FramePictures
 
 AUS = ("AU01", "AU02", "AU04", "AU06", "AU07", "AU10", "AU12", "AU14", "AU15", "AU17", "AU23", "AU24")
 NOT_CODED = 9
@@ -67,7 +66,6 @@ class BP4D(Converter):
     has_landmarks = True
     picture_offset = 0  # [ME-GraphAU, JAA-Net]
     video_offset = 0
-    track_offset = 0  # picture number = tracked frame + this
 
     def subject_name(self, text: str) -> str:
         return f"{text[0].upper()}{int(text[1:]):03d}"
@@ -81,26 +79,11 @@ class BP4D(Converter):
             columns.append(label_columns(listed.to_frame(au), INTENSITY, (NOT_CODED,), path))
         return pd.concat(columns, axis=1)
 
-    def add_extras(self, session: Session, source: Source, frames: list[int], matched: FramePictures) -> None:
-        """Landmarks. MATLAB's pixels start at (1, 1), ours at (0, 0) [JAA-Net]."""
-        if "landmarks" not in source.files:
-            return
-        tracks = read_tracks(source.files["landmarks"])
-        offset = self._track_offset(list(tracks), matched.numbers)
-        if offset != self.track_offset:
-            session.notes.append(
-                f"picture number = tracked frame {offset:+d} here, usually {self.track_offset:+d}"
-            )
-        lost = np.full((49, 2), np.nan)
-        session.landmarks = np.array([tracks.get(n + matched.offset - offset, lost) for n in frames]) - 1
-
-    def _track_offset(self, tracked: list[int], pictures: list[int]) -> int:
-        """From tracked frames to pictures: where both start and end together, else the usual offset."""
-        if tracked and pictures:
-            offset = min(pictures) - min(tracked)
-            if offset in (-1, 0, 1) and offset == max(pictures) - max(tracked):
-                return offset
-        return self.track_offset
+    def add_extras(self, session: Session, source: Source, frames: list[int]) -> None:
+        """Landmarks; tracked frames are numbered as coded ones. MATLAB's pixels start at (1, 1) [JAA-Net]."""
+        if "landmarks" in source.files:
+            tracks, lost = read_tracks(source.files["landmarks"]), np.full((49, 2), np.nan)
+            session.landmarks = np.array([tracks.get(frame, lost) for frame in frames]) - 1
 
 
 class BP4DPlus(BP4D):
@@ -111,4 +94,3 @@ class BP4DPlus(BP4D):
     )
     picture_offset = -1
     video_offset = -1
-    track_offset = -1

@@ -10,7 +10,7 @@ import pandas as pd
 
 from aubench.datasets.converters.label_tables import au_name, rows_of
 from aubench.datasets.converters.raw_session import Expected, Session, Source
-from aubench.datasets.converters.raw_tree import FramePictures, Tree, is_picture, match_pictures
+from aubench.datasets.converters.raw_tree import Tree, is_picture, match_pictures
 
 VIDEOS = r"\.(?:avi|mp4|mov|mkv|mpg|mpeg|wmv|webm)"  # ends the pattern of a video
 
@@ -75,26 +75,24 @@ class Converter:
             return source.session
         labels = self.read_labels(source)
         frames = labels.index.tolist()
-        folder = source.files.get("pictures")
-        matched = match_pictures(folder, frames, self.picture_offset, self.fixed_offset)
-        first = 0 if 0 in frames else self.video_offset
-        session = Session(
-            frames=[self.frame_name.format(frame) for frame in frames],
-            pictures=matched.pictures,
-            labels=labels,
-            video=source.files.get("video"),
-            video_frames=[frame + first for frame in frames],
-            faults=matched.faults,
-            notes=matched.notes,
-        )
-        self.add_extras(session, source, frames, matched)
+        names = [self.frame_name.format(frame) for frame in frames]
+        session = Session(names, [None] * len(frames), labels)
+        if "pictures" in source.files:
+            session.pictures, session.faults, session.notes = match_pictures(
+                source.files["pictures"], frames, self.picture_offset, self.fixed_offset
+            )
+        elif "video" in source.files:
+            session.video = source.files["video"]
+            offset = 0 if 0 in frames else self.video_offset
+            session.video_frames = [frame + offset for frame in frames]
+        self.add_extras(session, source, frames)
         return session
 
     def read_labels(self, source: Source) -> pd.DataFrame:
         """AU01_c, AU01_r ... indexed by frame number."""
         raise NotImplementedError
 
-    def add_extras(self, session: Session, source: Source, frames: list[int], matched: FramePictures) -> None:
+    def add_extras(self, session: Session, source: Source, frames: list[int]) -> None:
         """Add landmarks, and notes about oddities of the set."""
 
     def expected_of(self, sources: list[Source]) -> Expected:
@@ -147,8 +145,6 @@ class Converter:
                     self._second(tree, source, kind, other, path)
                 else:
                     source.files[key] = tree.root / path
-        if "pictures" in source.files:
-            source.files.pop("video", None)
         return source
 
     def _second(self, tree: Tree, source: Source, kind: str, used: Path, other: str) -> None:

@@ -20,7 +20,6 @@ from aubench.datasets.converters.converter import VIDEOS, Converter
 from aubench.datasets.converters.label_tables import INTENSITY, frame_values, label_columns
 from aubench.datasets.converters.mat_files import read_points
 from aubench.datasets.converters.raw_session import Expected, Session, Source
-from aubench.datasets.converters.raw_tree import FramePictures
 
 AUS = ("AU01", "AU02", "AU04", "AU05", "AU06", "AU09", "AU12", "AU15", "AU17", "AU20", "AU25", "AU26")
 PEOPLE = [n for n in range(1, 33) if n not in (14, 15, 19, 20, 22)]
@@ -63,7 +62,7 @@ class DISFA(Converter):
             raise ValueError(f"{files[au]} has no frame {frame}, files of other AUs of {source.name} have")
         return label_columns(codes, INTENSITY, (), next(iter(files.values())))
 
-    def add_extras(self, session: Session, source: Source, frames: list[int], matched: FramePictures) -> None:
+    def add_extras(self, session: Session, source: Source, frames: list[int]) -> None:
         """Landmarks, NaN where a frame's file is missing or unreadable. MATLAB's pixels start at (1, 1)."""
         folder = source.files.get("landmarks")
         if folder is None:

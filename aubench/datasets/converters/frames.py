@@ -24,7 +24,7 @@ from aulib.files import atomic_file
 from aulib.images import decode, open_picture, upright_size
 from aulib.landmarks import refuse_outside
 
-CODE_VERSION = 4  # raise it when a session's outcome would change; earlier conversions are then redone
+CODE_VERSION = 5  # raise it when a session's outcome would change; earlier conversions are then redone
 GLANCE = 200  # pixels; a picture is decoded at this size to see that it can be
 VIDEO_SUFFIX = ".jpg"
 

@@ -3,7 +3,6 @@
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from tqdm import tqdm
@@ -102,43 +101,28 @@ def index_frames(folder: Path) -> tuple[dict[int, Path], dict[int, str]]:
     return {number: path for number, path in numbers.items() if number not in ambiguous}, ambiguous
 
 
-@dataclass(frozen=True)
-class FramePictures:
-    """The pictures of N label frames.
-
-    Attributes:
-        pictures: N files, None where there is none.
-        faults: row -> why its picture is unclear.
-        numbers: the numbers of all pictures in the folder.
-        offset: picture number = label frame + this.
-        notes: says so if that offset is not the usual one.
-    """
-
-    pictures: list[Path | None]
-    faults: dict[int, str] = field(default_factory=dict)
-    numbers: list[int] = field(default_factory=list)
-    offset: int = 0
-    notes: list[str] = field(default_factory=list)
-
-
-def match_pictures(folder: Path | None, frames: list[int], usual_offset: int, fixed: bool) -> FramePictures:
+def match_pictures(
+    folder: Path, frames: list[int], usual_offset: int, fixed: bool
+) -> tuple[list[Path | None], dict[int, str], list[str]]:
     """Match label frames with the numbered pictures of a folder.
 
     Args:
-        fixed: take `usual_offset` whatever the numbers are; otherwise see `choose_frame_offset`.
+        fixed: picture number = label frame + `usual_offset`; otherwise see `choose_frame_offset`.
+
+    Returns:
+        the picture of each frame, None where there is none; row -> why its picture is unclear; and notes.
     """
-    if folder is None:
-        return FramePictures([None] * len(frames), offset=usual_offset)
     by_number, ambiguous = index_frames(folder)
-    numbers = [*by_number, *ambiguous]
-    offset, note = (usual_offset, "") if fixed else choose_frame_offset(frames, numbers, usual_offset)
+    offset, note = usual_offset, ""
+    if not fixed:
+        offset, note = choose_frame_offset(frames, [*by_number, *ambiguous], usual_offset)
     wanted = [frame + offset for frame in frames]
     faults = {
         row: f"two pictures of it: {ambiguous[number]}"
         for row, number in enumerate(wanted)
         if number in ambiguous
     }
-    return FramePictures(list(map(by_number.get, wanted)), faults, numbers, offset, [note] if note else [])
+    return [by_number.get(number) for number in wanted], faults, [note] if note else []
 
 
 def choose_frame_offset(coded: list[int], pictures: list[int], usual: int) -> tuple[int, str]:

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from aubench.datasets.converters.raw_session import Session, Source
-from aulib.files import atomic_file, write_json
+from aulib.files import atomic_file
 
 # Reasons that a changed picture can take away; others are of the labels.
 OF_THE_PICTURE = ("unreadable", "no face found", "landmark")
@@ -48,8 +48,8 @@ class ConvertedSession:
 def read_converted(path: Path, source: Source, out: Path) -> ConvertedSession | None:
     """What `write_converted` kept at `path`; None if there is nothing, or it cannot be read."""
     try:
-        kept = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
         rows = pd.read_parquet(path)
+        kept = rows.attrs
         used = (rows["reason"] == "").to_numpy()
         in_place = used & np.array([(out / image).is_file() for image in rows["image"]], dtype=bool)
         unchanged = kept["listing"] == _listing(source) and all(
@@ -57,7 +57,7 @@ def read_converted(path: Path, source: Source, out: Path) -> ConvertedSession | 
         )
         complete = unchanged and bool((in_place == used).all())
         return ConvertedSession(rows, in_place, tuple(kept["notes"]), complete)
-    except (OSError, ValueError, KeyError, AttributeError, TypeError):  # nothing, half a file, an older form
+    except (OSError, ValueError, KeyError):  # nothing, half a file, an older form
         return None
 
 
@@ -68,10 +68,9 @@ def write_converted(
     failed = rows["reason"].str.startswith(OF_THE_PICTURE)
     pictures = [p for p, bad in zip(session.pictures, failed, strict=True) if bad and p is not None]
     unreadable = {str(file): stamp(file) for file in [*session.unreadable, *pictures]}
-    with atomic_file(path) as partial:  # before its note: rows without one are not used
+    rows.attrs = {"notes": notes, "listing": _listing(source), "unreadable": unreadable}
+    with atomic_file(path) as partial:
         rows.to_parquet(partial, index=False)
-    kept = {"notes": notes, "listing": _listing(source), "unreadable": unreadable}
-    write_json(path.with_suffix(".json"), kept)
 
 
 def stamp(path: Path) -> tuple[int, int]:
