@@ -43,11 +43,8 @@ lint: $(ALL)  ## ruff and codespell, as the commit hooks run them
 hooks: $(ALL)  ## install the commit hooks
 	@$(BIN)/pre-commit install
 
-size:  ## lines of Python by package, and the guide for each
-	@for row in aulib:4000 aufaces:2800 aubench:9500 notebooks/course:2800 tests:12000; do \
-		lines=$$(find $${row%:*} -name '*.py' -exec cat {} + | wc -l); \
-		printf '%-18s %6d  (guide %d)\n' $${row%:*} $$lines $${row#*:}; \
-	done
+size:  ## lines of Python by package, printed and written into CONTRIBUTING.md
+	@$(PYTHON) benchmarks/size.py
 
 # torch comes first and alone: whichever build is there (CPU or CUDA) satisfies all that follows.
 $(STAMP):

@@ -3,6 +3,7 @@
 import argparse
 import importlib
 import json
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ import notebook_times  # noqa: E402
 import peers  # noqa: E402
 import pictures  # noqa: E402
 import record  # noqa: E402
+import size  # noqa: E402
 
 
 class TestTable:
@@ -168,3 +170,10 @@ class TestPictures:
             path.stem for path in figures.glob("supervisors_*.png")
         }
         assert pictures_of_faces == {path.stem for path in figures.glob("*.csv")} != set()
+
+
+def test_contributing_shows_the_size_of_each_package():
+    page = size.PAGE.read_text(encoding="utf-8")
+    for name in size.PACKAGES:
+        shown = int(re.search(rf"\| `{name}` \|.*?\| ([\d,]+) \|", page)[1].replace(",", ""))
+        assert shown == pytest.approx(size.lines_of(size.ROOT / name), rel=0.05), "run `make size`"

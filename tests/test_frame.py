@@ -18,6 +18,7 @@ from aubench.report.readme import RESULTS, pages
 ROOT = Path(__file__).parent.parent
 PYPROJECT = (ROOT / "pyproject.toml").read_text()
 PACKAGES = ("aulib", "aufaces", "aubench")
+PAGES = ("README.md", "CONTRIBUTING.md", "experiments/README.md", "results/README.md")
 
 
 def listed(key: str) -> list[str]:
@@ -69,15 +70,21 @@ def test_the_readmes_results_are_of_the_study_it_names():
     assert settings["seeds"] == study.seeds
 
 
-def test_links_and_files_named_in_the_readme_exist():
+@pytest.mark.parametrize(
+    "page", ["README.md", "CONTRIBUTING.md", "experiments/README.md", "results/README.md"]
+)
+def test_links_and_files_named_on_a_page_exist(page):
+    text = (ROOT / page).read_text()
+    links = [link for link in re.findall(r"\]\(([^)#]+?)(?:#.*?)?\)", text) if "://" not in link]
+    assert not [link for link in links if not ((ROOT / page).parent / link).exists()]
+    named = re.findall(r"`((?:aulib|aubench|aufaces|notebooks|tests|benchmarks|docs)/[\w/.]+)`", text)
+    named = [name for name in named if not re.search(r"\bN_|_N\b", name)]  # "lesson_N.py"
+    assert not [name for name in named if not (ROOT / name).exists()]
+
+
+def test_the_readme_has_at_most_150_lines_and_two_pictures():
     readme = (ROOT / "README.md").read_text()
-    links = [link for link in re.findall(r"\]\(([^)#]+?)(?:#.*?)?\)", readme) if "://" not in link]
-    assert sum(link.endswith(".png") for link in links) >= 2
-    assert len(readme.splitlines()) <= 150
-    missing = [link for link in links if not (ROOT / link).exists()]
-    assert not missing
-    named = re.findall(r"`((?:aulib|aubench|aufaces|notebooks)/[\w/]+(?:\.py)?)/?`", readme)
-    assert named and not [name for name in named if not (ROOT / name).exists()]
+    assert len(readme.splitlines()) <= 150 and len(re.findall(r"\]\([^)]+\.png\)", readme)) >= 2
 
 
 def test_the_map_names_every_module():
