@@ -78,20 +78,20 @@ def test_figures_are_drawn(tiny_set):
 class TestAUSheet:
     def test_sliders_move_the_face_and_the_code_follows(self):
         sheet = AUSheet()
-        at_rest = sheet.face.value
+        at_rest = sheet.picture.value
         assert "AU00" in sheet.said.value and sheet.levels == {}
         sheet.set_levels({"AU06": 4.0, "AU12": 4.0})
         assert sheet.newest.wait(60)
-        assert sheet.face.value != at_rest and "AU06D + AU12D" in sheet.said.value
+        assert sheet.picture.value != at_rest and "AU06D + AU12D" in sheet.said.value
         assert "happiness" in sheet.said.value and sheet.levels == {"AU06": 4.0, "AU12": 4.0}
         sheet.set_levels({"AU12": 3.0, "AU15": 3.0})
         assert sheet.newest.wait(60) and "AU12 and AU15" in sheet.said.value
 
-    def test_a_list_sets_its_sliders_and_rest_clears_them(self):
+    def test_a_list_sets_its_sliders_and_none_clears_them(self):
         sheet = AUSheet()
-        sheet.listed.value = "surprise"
+        sheet.controls["listed"].value = "surprise"
         assert set(sheet.levels) == set(PROTOTYPES["surprise"])
-        sheet.rest.click()
+        sheet.controls["listed"].value = "none"
         assert sheet.levels == {} and sheet.newest.wait(60)
 
 

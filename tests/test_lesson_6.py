@@ -6,10 +6,13 @@ from base64 import b64decode
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 import lesson_6
 import lesson_6_circle
+from aulib.contrastive import info_nce
 from aulib.methods import SUPERVISORS
+from aulib.networks import Projector
 from lesson_6_circle import Circle
 from tried_exercises import TriedExercises
 
@@ -47,11 +50,6 @@ def test_points_without_a_network_do_not_collapse_and_infonce_spreads_them():
     assert np.ptp(together[0]) > 90
     spread = lesson_6.moved(*start, temperature=0.3, steps=60)
     assert lesson_6.pulled(*spread, 0.3).loss < lesson_6.pulled(*together, 0.3).loss
-
-
-def test_an_unknown_loss_is_named():
-    with pytest.raises(ValueError, match=r"'tug'.*InfoNCE.*pull only"):
-        lesson_6.pulled([0], [0], loss="tug")
 
 
 def encoder(degrees) -> lesson_6.SmallEncoder:
@@ -171,5 +169,12 @@ def test_even_spacing_is_right_at_every_temperature():
     assert all(lesson_6.check_spread(EVEN, one).state == "right" for one in (0.1, 0.3, 1.0))
 
 
-def test_loss_of_pooled_shapes_is_log_of_the_candidates():
-    assert lesson_6.loss_of_pooled_shapes(5, 2) == pytest.approx(LOG(7), abs=1e-4)
+def test_infonce_of_shapes_pooled_to_one_number_is_the_log_of_the_candidates():
+    torch.manual_seed(0)
+    project = Projector(68, grid=1)
+    shapes = [torch.randn(5, 68, 28 * 28).softmax(-1).view(5, 68, 28, 28) for _ in range(4)]
+    with torch.no_grad():
+        first, second, *rivals = map(project, shapes)
+        loss = info_nce(first, second, torch.stack(rivals, 1))
+    assert float(loss) == pytest.approx(LOG(7), abs=1e-4)
+    assert lesson_6.check_pooled_shape(float(loss), 5, 2).state == "right"

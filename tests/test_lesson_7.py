@@ -290,9 +290,8 @@ def test_every_row_of_the_table_is_right_if_it_is_not_taken(monkeypatch):
 def test_a_function_by_hand_equals_the_library():
     one, other = tried(both_ways), tried(with_the_library)
     assert one.loss == pytest.approx(other.loss, abs=1e-5)
-    assert one.exchanged == pytest.approx(one.loss, abs=1e-4) and one.agreed < one.stranger
+    assert one.agreed < one.stranger
     assert one.one_point == pytest.approx(np.log(6 + 2), abs=1e-3)
-    assert abs(tried(own).exchanged - tried(own).loss) > 1e-3  # it asks one way only
 
 
 def test_a_right_function_is_said_to_prevent_a_collapse_or_only_to_pull():

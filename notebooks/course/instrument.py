@@ -27,7 +27,8 @@ class Instrument(widgets.Box):
         controls: name -> widget with a `value`.
         width: pixels of the picture.
         format: of the picture, "png" or "jpeg".
-        aside: put the text to the right of the picture, where the page is wide enough, not below it.
+        aside: "text" or "controls" stand next to the rest, where the page is wide enough; else all is in one
+            column.
     """
 
     def __init__(
@@ -36,22 +37,22 @@ class Instrument(widgets.Box):
         controls: dict[str, widgets.Widget],
         width: int,
         format: str = "png",
-        aside: bool = False,
+        aside: str = "",
     ):
         self.controls = controls
         self.picture = widgets.Image(format=format, layout=widgets.Layout(width=f"{width}px"))
-        self.said = widgets.HTML(layout=widgets.Layout(width="430px" if aside else "auto"))
+        self.said = widgets.HTML(layout=widgets.Layout(width="430px" if aside == "text" else "auto"))
         self.newest = NewestWins(lambda values: answer(**values), self._show, self._fail)
         for control in controls.values():
             control.layout.width = control.layout.width or "440px"
             control.style.description_width = "150px"
             control.observe(lambda change: self.newest.ask(self._values()), "value")
-        below = [] if aside else [self.said]
-        column = widgets.VBox(
-            [self.picture, *below, *controls.values()], layout=widgets.Layout(margin="0 12px 0 0")
-        )
+        parts = {"picture": [self.picture], "text": [self.said], "controls": list(controls.values())}
+        columns = [parts.pop(aside)] if aside else []
+        columns.insert(0, [widget for part in parts.values() for widget in part])
+        gap = widgets.Layout(margin="0 12px 0 0")
         wrap = widgets.Layout(display="flex", flex_flow="row wrap", overflow="visible")
-        super().__init__([column, self.said] if aside else [column], layout=wrap)
+        super().__init__([widgets.VBox(column, layout=gap) for column in columns], layout=wrap)
         self._show(answer(**self._values()))  # the first picture is there when the cell ends
 
     def _values(self) -> dict:

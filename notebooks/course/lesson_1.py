@@ -174,10 +174,7 @@ def check_brows(levels: dict[str, float], person: int = 10) -> Verdict:
     if low:
         advice = f"find the AU of the {low[0]} ends, or raise its grade"
         return wrong(f"The {low[0]} ends rise by only {ends[low[0]]:.1f} % of the eye distance: {advice}.")
-    return right(
-        "One muscle, the frontalis, raises both ends, but its inner and outer parts can move separately. "
-        "That is why FACS has two AUs."
-    )
+    return right("One muscle raises both ends, but its parts can move separately: hence two AUs.")
 
 
 @exercise("a function of an array of intensities, NaN where not annotated, that returns occurrence")
@@ -204,10 +201,7 @@ def check_cut(answer, data: DatasetFolder | None = None, at_least: float = 3) ->
     if data is None or not data.intensity_aus:
         return right("It needs intensity: occurrence cannot be cut again.")
     before, after = (np.nansum(binarise(data.intensity, cut)) for cut in (2, at_least))
-    return right(
-        f"On the labelled faces the new cut removes {1 - after / before:.0%} of all occurrences. The faces "
-        "are the same, the base rate differs, and so does the F1 of the same detector."
-    )
+    return right(f"The new cut removes {1 - after / before:.0%} of the occurrences of the same faces.")
 
 
 @exercise('two AUs of the labelled set, such as `("AU01", "AU04")`')
@@ -221,10 +215,7 @@ def check_lift(pair, data: DatasetFolder) -> Verdict:
     table = lifts(data).set_index(["given", "also"])
     mine, best = table.loc[(first, second)], table.iloc[0]
     if mine["lift"] >= best["lift"] * (1 - 1e-9):
-        return right(
-            f"With {first}, {second} is {mine['lift']:.1f} times as frequent as over all faces. A detector "
-            "that sees one can guess the other, and guesses wrong where a domain pairs them differently."
-        )
+        return right(f"With {first}, {second} is {mine['lift']:.1f} times as frequent as over all faces.")
     if mine["lift"] < 1:
         return wrong(f"These two avoid each other: with {first}, {second} is rarer than over all faces.")
     if mine["rate"] >= best["rate"] - 1e-9:
@@ -241,10 +232,7 @@ def check_two_words(levels: dict[str, float]) -> Verdict:
         return wrong(f"{' and '.join(pulled[0])} pull against each other, so the renderer does not do both.")
     words = complete_lists(levels)
     if len(words) >= 2:
-        return right(
-            f"{facs_code(levels)} has all AUs of {' and of '.join(words)}. The movements do not say which "
-            "of them was felt, if any."
-        )
+        return right(f"{facs_code(levels)} has all AUs of {' and of '.join(words)}; none need be felt.")
     if len(complete_lists(dict.fromkeys(levels, 5.0))) >= 2:
         weak = next(au for au, level in levels.items() if level < OCCURS_AT)
         return wrong(f"These are the right AUs, but {weak} is too weak to count as present (from B, 2).")

@@ -98,26 +98,21 @@ def check_always(f1: float, base_rate: float) -> Verdict:
         ((1 + base_rate) / 2, "That is the plain mean of precision and recall; F1 is the harmonic mean."),
         (2 / 3, "That is F1 at a base rate of one half. This AU is rarer."),
     )
-    return hint_for(
-        f1, mistakes, "Count hits, false alarms and misses of 1000 faces. F1 is 2 TP / (2 TP + FP + FN)."
-    )
+    return hint_for(f1, mistakes, "Count 1000 faces: F1 is 2 TP / (2 TP + FP + FN).")
 
 
 @exercise("a function of three numbers, true positive rate, false positive rate and base rate")
 def check_skew(answer) -> Verdict:
     """Exercise 2: F1 as a function of the base rate. The function is called at several places."""
     if not callable(answer) or len(inspect.signature(answer).parameters) != 3:
-        return wrong(
-            "Write a function of three numbers: `def answer_2(tpr, fpr, base_rate): ...` returns F1."
-        )
+        return wrong("Write a function of three numbers: `def answer_2(tpr, fpr, base_rate): ...`.")
     grid = np.meshgrid([0.5, 0.8, 0.95], [0.02, 0.1, 0.3], [0.05, 0.2, 0.6])
     tpr, fpr, rate = (values.ravel() for values in grid)
     found = np.array([float(answer(*place)) for place in zip(tpr, fpr, rate, strict=True)])
     if np.allclose(found, f1_expected(tpr, fpr, rate), atol=1e-6):
         rare, frequent = (float(f1_expected(0.8, 0.1, rate)) for rate in (0.05, 0.5))
         return right(
-            "A detector with a true positive rate of 80 % and a false positive rate of 10 % has an F1 of "
-            f"{rare:.2f} at a base rate of 5 %, and {frequent:.2f} at 50 %."
+            f"With rates of 80 % and 10 %, F1 is {rare:.2f} at a base rate of 5 %, {frequent:.2f} at 50 %."
         )
     precision = rate * tpr / (rate * tpr + (1 - rate) * fpr)
     mistakes = {

@@ -45,7 +45,7 @@ class FactorMixer(Instrument):
             return drawing.jpeg(enlarged), bars(probability, occurrence, names=True)
 
         face = widgets.IntSlider(value=0, min=0, max=count - 1, description="face")
-        super().__init__(answer, {"face": face} | boxes, drawing.SIDE, "jpeg", aside=True)
+        super().__init__(answer, {"face": face} | boxes, drawing.SIDE, "jpeg", aside="text")
         self.add_class("factor-mixer")
 
     @property

@@ -216,9 +216,7 @@ def check_fooled(answer, side: int = 28) -> Verdict:
         (math.log(side), f"A map has {side} rows of {side} cells."),
         (math.log(68), "Landmarks do not compete with each other: each has a map of its own."),
     )
-    return hint_for(
-        given, mistakes, f"Each of the {cells} cells has the same share. What is minus its logarithm?"
-    )
+    return hint_for(given, mistakes, f"Each of {cells} cells has the same share: take minus its logarithm.")
 
 
 @exercise('one of `"F"`, `"S"`, `"Z"`')
@@ -247,9 +245,7 @@ def check_noise(answer) -> Verdict:
     if abs(given - seen) < 0.05:
         return right(f"{seen:.2f} on these faces, {unseen:.2f} on others: 1568 numbers memorise 100 labels.")
     if given < 0.45:
-        return wrong(
-            "Below 0.5 it would be better to believe the opposite. But it was fitted to these faces."
-        )
+        return wrong("Below 0.5 the opposite would be better. But it was fitted to these faces.")
     if abs(given - 0.5) <= 0.05:
         return wrong(f"On other faces, yes ({unseen:.2f}). But these are the faces it was fitted to.")
     return wrong("More: there are 1568 numbers to fit 100 labels with.")

@@ -143,4 +143,4 @@ def fading(model: AUModel, faces: dict[str, ShownFaces]) -> Instrument:
         "shape": widgets.FloatSlider(value=1, min=0, max=1, step=0.05, description="shape kept"),
         "texture": widgets.FloatSlider(value=1, min=0, max=1, step=0.05, description="texture kept"),
     }
-    return Instrument(answer, controls, 2 * SIDE + 8, "jpeg", aside=True)
+    return Instrument(answer, controls, 2 * SIDE + 8, "jpeg", aside="text")

@@ -24,20 +24,6 @@ ARROW = 0.45  # length of the strongest pull, in radii of the circle
 WEAKEST = 0.02  # nats a radian; a weaker pull has no arrow
 START = ((20.0, 110.0, 200.0, 290.0), (65.0, 80.0, 235.0, 340.0))  # degrees
 STEPS = 10  # of the walk button
-STYLE = """
-.circle-points { width: 300px; max-width: 100%; background: white; touch-action: none; user-select: none; }
-.circle-line { fill: none; stroke: #bbbbbb; }
-.circle-join { stroke-width: 1.4; opacity: 0.6; }
-.circle-point { cursor: grab; outline: none; }
-.circle-point:active { cursor: grabbing; }
-.circle-ring { fill: none; stroke-width: 2.6; pointer-events: stroke; }
-.circle-grip { fill: none; stroke: transparent; stroke-width: 10; pointer-events: stroke; }
-.circle-focus { fill: none; stroke: transparent; stroke-dasharray: 3 3; pointer-events: none; }
-.circle-point:focus .circle-focus { stroke: black; }
-.circle-pull { fill: none; stroke: #333333; stroke-width: 1.5; pointer-events: none; }
-.circle-number { font: 12px sans-serif; text-anchor: middle; dominant-baseline: central; }
-.circle-number { pointer-events: none; }
-"""
 
 
 def bare_circle(axis: Axes, room: float = 1.45) -> None:
@@ -195,7 +181,7 @@ class CirclePoints(anywidget.AnyWidget):
     draws them while the points are still there.
     """
 
-    _esm, _css = Path(__file__).with_suffix(".js"), STYLE
+    _esm, _css = (Path(__file__).with_suffix(ending) for ending in (".js", ".css"))
     first = traitlets.List(traitlets.Float()).tag(sync=True)
     second = traitlets.List(traitlets.Float()).tag(sync=True)
     colours = traitlets.List(traitlets.Unicode()).tag(sync=True)

@@ -187,9 +187,7 @@ def check_lone_seeds(answer, differences: pd.Series) -> Verdict:
     given, own = number(answer), differences.dropna()
     truth = int((own > 0).sum())
     if given == truth:
-        return right(
-            f"{truth} of {len(own)}; the differences range from {own.min():+.1f} to {own.max():+.1f}."
-        )
+        return right(f"{truth} of {len(own)}; they range from {own.min():+.1f} to {own.max():+.1f}.")
     if given != round(given):
         return wrong("A count of seeds, not a share or a difference.")
     if given == len(own) - truth:

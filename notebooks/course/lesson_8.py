@@ -236,11 +236,7 @@ def check_wrong_alarms(answer: float, hits: float, alarms: float, base_rate: flo
         (alarms / (alarms + hits), "Right if half of the people showed it: the base rate is missing."),
         ((1 - base_rate) * alarms, "That is a share of all people. Divide by all who are flagged."),
     )
-    return hint_for(
-        given,
-        mistakes,
-        "Of 10,000 people: how many show it and are flagged, how many do not and are flagged?",
-    )
+    return hint_for(given, mistakes, "Of 10,000 people, how many are flagged rightly and how many wrongly?")
 
 
 @exercise("a threshold for each age, such as {0.45: 0.5, 0.67: 0.5, 0.85: 0.5, 1.0: 0.5}")
@@ -266,8 +262,6 @@ def check_thresholds(answer: dict[float, float], absent: dict, present: dict) ->
         if spare and len(below) and (absent[age] >= below.max()).mean() <= LIMIT:
             if not hits[age]:
                 return wrong(f"At age {age:g} nothing is predicted at all: no alarms, and no hits.")
-            return wrong(
-                f"At age {age:g} there are only {share:.0%} alarms: a lower threshold has more hits."
-            )
+            return wrong(f"At age {age:g}, {share:.0%} alarms are few: a lower threshold has more hits.")
     each = ", ".join(f"{hit:.0%} at {age:g}" for age, hit in hits.items())
     return right(f"Alarms are equal, about {LIMIT:.0%}. Hits: {each}. And everybody's age must be known.")
