@@ -39,14 +39,21 @@ def draw_face(points: np.ndarray, rng, size: int = SIDE) -> Image.Image:
 
 @dataclass
 class Fault:
-    """One fault: the words (separated by |) of which a finding has one, and its row (None: the whole set)."""
+    """Found by a finding of this check (or one of several, with | between them) whose text names `value`."""
 
-    says: str
-    row: int | None = None
+    check: str
+    value: str
+    row: int | None = None  # that the finding lists; None: the whole set
+
+    def found_in(self, findings: list) -> bool:
+        return any(
+            f.check in self.check.split("|") and self.value in f.text and self.row in (None, *f.rows)
+            for f in findings
+        )
 
 
 class Clinic:
-    """The folder and its table; each plant_... method spoils one thing."""
+    """The folder and its table, sound at first."""
 
     def __init__(self, root: Path):
         self.root = root
@@ -62,10 +69,7 @@ class Clinic:
                 row = {"image": image, "subject": f"P{person:02d}", "split": split}
                 row |= {f"{au}_c": int(rng.random() < 0.35) for au in AUS}
                 row["AU12_r"] = float(rng.integers(2, 6) if row["AU12_c"] else rng.integers(0, 2))
-                row |= {
-                    f"{a}_{k}": round(float(points[k, i]), 3) for i, a in enumerate("xy") for k in range(68)
-                }
-                rows.append(row)
+                rows.append(row | _cells(points))
         self.table = pd.DataFrame(rows).astype(object)
         self.write()
 
@@ -86,72 +90,65 @@ class Clinic:
         return np.array([[self.table.loc[row, f"{a}_{k}"] for a in "xy"] for k in range(68)], dtype=float)
 
     def set_points(self, row: int, points: np.ndarray) -> None:
-        self.set(
-            row, **{f"{a}_{k}": round(float(points[k, i]), 3) for i, a in enumerate("xy") for k in range(68)}
-        )
+        self.set(row, **_cells(points))
 
     def plant_all(self) -> list[Fault]:
         """Thirty faults, each on a row of its own or on a column of its own."""
         faults = []
 
-        def fault(says, row=None):
-            faults.append(Fault(says, row))
+        def fault(check: str, value: str, person: int | None = None, n: int = 0, **cells) -> int | None:
+            row = None if person is None else self.row(person, n)
+            faults.append(Fault(check, value, row))
+            self.set(row, **cells)
             return row
 
         # manifest
-        self.set(fault("does not exist", self.row(0)), image="images/P00/missing.png")
-        self.set(fault("inside it", self.row(0, 1)), image="../elsewhere/secret.png")
-        self.set(fault("inside it", self.row(0, 2)), image="/etc/hostname")
-        self.set(fault("expected train, val or test", self.row(1)), split="training")
-        self.set(fault("subject is empty", self.row(1, 1)), subject="")
-        self.set(fault("AU01_c is 9", self.row(1, 2)), AU01_c=9)
-        self.set(fault("AU04_c is 999", self.row(1, 3)), AU04_c=999)
-        self.set(fault("AU12_r is 7", self.row(1, 4)), AU12_r=7)
-        self.set(fault("AU06_c is 'yes'", self.row(2)), AU06_c="yes")
-        self.set(fault("landmark cells are empty", self.row(2, 1)), x_5="")
-        self.set(fault("a landmark coordinate is 1e+06", self.row(2, 2)), y_7=1e6)
-        self.set_points(fault("landmarks span", self.row(2, 3)), self.points(self.row(2, 3)) / SIDE)
-        self.set(fault("is in split 'val' here", self.row(20)), subject="P03")
-        self.set(fault("may be one person", self.row(21)), subject="p-4")
+        fault("rows", "missing.png", 0, image="images/P00/missing.png")
+        fault("rows", "../elsewhere/secret.png", 0, 1, image="../elsewhere/secret.png")
+        fault("rows", "/etc/hostname", 0, 2, image="/etc/hostname")
+        fault("rows", "'training'", 1, split="training")
+        fault("rows", "subject", 1, 1, subject="")
+        fault("rows", "AU01_c is 9", 1, 2, AU01_c=9)
+        fault("rows", "AU04_c is 999", 1, 3, AU04_c=999)
+        fault("rows", "AU12_r is 7", 1, 4, AU12_r=7)
+        fault("cells", "AU06_c is 'yes'", 2, AU06_c="yes")
+        fault("rows", "1 of 136", 2, 1, x_5="")
+        fault("rows", "1e+06", 2, 2, y_7=1e6)
+        row = fault("rows", "span", 2, 3)
+        self.set_points(row, self.points(row) / SIDE)
+        fault("rows", "'P03' is in split 'val'", 20, subject="P03")
+        fault("splits", "'P04', 'p-4'", 21, subject="p-4")
         # labels
         doubled = self.table.loc[[self.row(5)]].assign(AU02_c=1 - self.table.loc[self.row(5), "AU02_c"])
         self.table = pd.concat([self.table, doubled], ignore_index=True)
-        fault("contradict each other in AU02_c", self.row(5))
-        fault("is also in row", len(self.table) - 1)
-        self.set(fault("AU12 is present with intensity 0", self.row(5, 1)), AU12_c=1, AU12_r=0)
-        self.set(fault("AU12 is absent with intensity 2", self.row(5, 2)), AU12_c=0, AU12_r=4)
-        self.table["AU15_c"], self.table["AU17_c"], self.table["AU20_c"] = 0, 1, ""
-        (
-            fault("AU15 is never present"),
-            fault("AU17 is present in every one"),
-            fault("AU20 is unknown in every row"),
-        )
-        self.table["AU26_c"] = self.table["AU25_c"]
-        fault("AU25 and AU26 are the same")
+        fault("contradiction", "AU02_c", 5)
+        faults.append(Fault("rows", "images/P05/0.png", len(self.table) - 1))
+        fault("contradiction", "AU12 is present", 5, 1, AU12_c=1, AU12_r=0)
+        fault("contradiction", "AU12 is absent", 5, 2, AU12_c=0, AU12_r=4)
+        self.table = self.table.assign(AU15_c=0, AU17_c=1, AU20_c="", AU26_c=self.table["AU25_c"])
+        for value in ("AU15 is never", "AU17 is present in every", "AU20 is unknown", "AU25 and AU26"):
+            fault("labels", value)
         # pictures
-        self.picture(fault("is empty (0 bytes)", self.row(6))).write_bytes(b"")
-        path = self.picture(fault("cannot be read", self.row(6, 1)))
+        self.picture(fault("pictures", "0 bytes", 6)).write_bytes(b"")
+        path = self.picture(fault("pictures", "1.png cannot be read", 6, 1))
         path.write_bytes(path.read_bytes()[:900])
-        Image.new("RGB", (SIDE, SIDE), (90, 90, 90)).save(
-            self.picture(fault("one flat colour", self.row(6, 2)))
-        )
-        Image.new("1", (11_000, 10_000)).save(
-            self.picture(fault("more than the limit of 100 mega", self.row(6, 3)))
-        )
-        self.picture(self.row(26)).write_bytes(self.picture(self.row(7)).read_bytes())
-        fault("the same picture in test and train", self.row(26))
+        flat = self.picture(fault("pictures", "2.png is one flat colour", 6, 2))
+        Image.new("RGB", (SIDE, SIDE), (90, 90, 90)).save(flat)
+        huge = self.picture(fault("pictures", "100 mega", 6, 3))
+        Image.new("1", (11_000, 10_000)).save(huge)
+        copy = self.picture(fault("duplicates", "P07/0.png", 26))
+        copy.write_bytes(self.picture(self.row(7)).read_bytes())
         with Image.open(self.picture(self.row(7, 1))) as picture:
-            picture.resize((96, 96)).resize((SIDE, SIDE)).convert("RGB").save(
-                self.picture(self.row(27)), format="JPEG", quality=60
-            )
-        fault("the same picture in test and train", self.row(27))
+            smaller = picture.resize((96, 96)).resize((SIDE, SIDE)).convert("RGB")
+        smaller.save(self.picture(fault("duplicates", "P07/1.png", 27)), format="JPEG", quality=60)
         # landmarks
-        flipped = self.points(self.row(8))
-        flipped[:, 1] = SIDE - flipped[:, 1]
-        self.set_points(fault("from the set's median face", self.row(8)), flipped)
-        self.set_points(
-            fault("crop is unlike the others|a detector finds the face", self.row(9)),
-            self.points(self.row(9)) * 0.45 + (2, 2),
-        )
+        flipped = fault("landmarks", "median face", 8)
+        self.set_points(flipped, self.points(flipped) * (1, -1) + (0, SIDE))
+        beside = fault("crops", "", 9)
+        self.set_points(beside, self.points(beside) * 0.45 + (2, 2))
         self.write()
         return faults
+
+
+def _cells(points: np.ndarray) -> dict[str, float]:
+    return {f"{axis}_{k}": round(float(points[k, i]), 3) for i, axis in enumerate("xy") for k in range(68)}
