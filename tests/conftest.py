@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -126,29 +125,3 @@ def book(tmp_path_factory) -> SimpleNamespace:
     command = [sys.executable, "docs/book/build.py", "--as-they-are", "--out", str(out)]
     done = subprocess.run(command, cwd=Path(__file__).parent.parent, capture_output=True, text=True)
     return SimpleNamespace(html=out / "html", status=done.returncode, said=done.stdout + done.stderr)
-
-
-CASES_OF_WORKERS: Counter = Counter()  # of pytest-xdist
-
-
-def cases_of_bad_input() -> Counter:
-    """How many this process tried, by how they ended."""
-    tried = sys.modules.get("test_bad_input")
-    return Counter(tried.CASES) if tried else Counter()
-
-
-def pytest_sessionfinish(session):
-    if hasattr(session.config, "workeroutput"):
-        session.config.workeroutput["cases_of_bad_input"] = dict(cases_of_bad_input())
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_testnodedown(node, error):
-    CASES_OF_WORKERS.update(getattr(node, "workeroutput", {}).get("cases_of_bad_input", {}))
-
-
-def pytest_terminal_summary(terminalreporter):
-    """How many cases of bad input were tried, and how they ended."""
-    if cases := cases_of_bad_input() + CASES_OF_WORKERS:
-        ended = ", ".join(f"{count} {how}" for how, count in sorted(cases.items()))
-        terminalreporter.write_line(f"bad input: {cases.total()} cases tried; {ended}")

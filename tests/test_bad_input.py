@@ -1,13 +1,8 @@
-"""Bad input on every reader, by hand and at random: a named error or the skipped list; no traceback, no
-silence.
-
-The number of cases is printed at the end of the test run (`conftest.pytest_terminal_summary`).
-"""
+"""Bad input on every reader, by hand and at random, ends in a named error or in the skipped list."""
 
 import gzip
 import os
 import shutil
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from scipy.io import savemat
 
 import raw_trees
 from aubench.datasets.converters import CONVERTERS
@@ -30,27 +26,22 @@ from aubench.datasets.interchange.tables import read_openface, read_pyfeat
 from aubench.datasets.landmark_tables import read_landmarks
 from aubench.datasets.photographs import prepare
 from aulib.dataset import read_dataset
-from aulib.images import read_picture
-from conftest import face_outline, write_tiny_set
+from conftest import write_tiny_set
 from test_interchange import jaanet_lists, megraphau_lists, openface_csv, pyfeat_csv
 from test_landmark_tables import landmark_csv
 
-CASES: Counter = Counter()  # how each case ended
 NAMED = (ValueError, FileNotFoundError, FileExistsError, OSError, Image.DecompressionBombError)
 
 
-def ends_well(call, *names: str) -> str:
-    """Run a case: it may succeed, or raise a named error whose message says which file, one of `names`."""
+def ends_well(call, *names: str):
+    """The result of a case, or None after a named error whose message says which file, one of `names`."""
     try:
-        call()
+        return call()
     except NAMED as error:
-        told = str(error)
-        assert any(name in told for name in names), f"{type(error).__name__}: {told} does not name {names}"
-        assert len(told) < 4000, "a message of more than a screen"
-        CASES["named error"] += 1
-        return told
-    CASES["read"] += 1
-    return ""
+        text = str(error)
+        assert any(name in text for name in names), f"{type(error).__name__}: {text} does not name {names}"
+        assert len(text) < 4000, "a message of more than a screen"
+        return None
 
 
 def _lines(data: bytes) -> list[bytes]:
@@ -195,28 +186,12 @@ def readers(tmp_path_factory) -> dict[str, Reader]:
     return made
 
 
-@pytest.mark.parametrize("name", READERS)
-def test_spoilt_text_ends_in_a_named_error_or_is_read(name, readers):
-    reader = readers[name]
-    try:
-        reader.read()  # the good file is read
-        for fault, spoil in TEXT_FAULTS.items():
-            reader.file.write_bytes(spoil(reader.good))
-            told = ends_well(reader.read, *reader.names)
-            if fault in ("empty", "UTF-16", "gzip", "noise", "NUL bytes") and name != "doctor":
-                assert told, f"{fault} was read as if nothing were wrong"
-    finally:
-        reader.file.write_bytes(reader.good)
-
-
-# Faults after which a file is sound and says something else: it must be read as it stands.
+# Faults after which a file is sound and holds something else: it must be read as it stands.
 OTHER_VALUE = {"negative", "half", "Arabic digits", "last line cut"}  # another number, within bounds
 SAYS_OTHERWISE = {
     "manifest": OTHER_VALUE - {"Arabic digits"}, "jaanet landmarks": OTHER_VALUE,
-    "jaanet": set(), "megraphau": set(),
-    "openface": {"NaN", "first column gone"},
+    "openface": {"NaN", "first column gone"}, "landmark table": {"NaN", "half", "negative"},
     "pyfeat": {"NaN", "half", "last line cut", "first column gone"},
-    "bp4d": set(), "bp4dplus": set(), "disfa": set(), "disfaplus": set(), "affwild2": set(),
     # Cut at a line's end, with no header or number of rows to tell it by: the whole set's number, which the
     # report compares, tells it of gft and rafau, nothing of emotionet.
     "gft": {"half of it"}, "rafau": {"half of it", "header alone", "no header"},
@@ -224,34 +199,37 @@ SAYS_OTHERWISE = {
     # A file of no lines says that no AU is there, one of fewer lines that fewer are.
     "ckplus": {"blank", "first column gone", "half of it", "header alone", "no header"},
 }  # fmt: skip
+REFUSED = {"empty", "UTF-16", "gzip", "noise", "NUL bytes"}
+READ_ALIKE = {"CRLF", "byte order mark"}
+ANY_LINE_END = {"bp4d", "disfa", "affwild2", "jaanet", "megraphau", "openface", "manifest"}
 
 
-def table_of(read) -> pd.DataFrame:
-    """What a reader made of a file, as numbers and text."""
-    found = read()
-    table = found.table if hasattr(found, "table") else found
-    return table.reset_index(drop=True)
-
-
-@pytest.mark.parametrize("name", SAYS_OTHERWISE)
+@pytest.mark.parametrize("name", READERS)
 def test_a_spoilt_file_is_refused_or_read_as_the_clean_one_and_never_otherwise(name, readers):
-    reader, silently = readers[name], set()
+    """The doctor is no reader: it reports, and is only asked to end well."""
+    reader, otherwise = readers[name], set()
     try:
-        clean = table_of(reader.read)
+        clean = reader.read()
         for fault, spoil in TEXT_FAULTS.items():
             reader.file.write_bytes(spoil(reader.good))
-            try:
-                found = table_of(reader.read)
-            except NAMED:
+            found = ends_well(reader.read, *reader.names)
+            if name == "doctor":
                 continue
-            same = (
-                found.shape == clean.shape and (found.columns == clean.columns).all() and found.equals(clean)
-            )
-            silently |= set() if same else {fault}
-            CASES["read the same" if same else "read as it stands"] += 1
-        assert silently == SAYS_OTHERWISE[name]
+            assert found is None or fault not in REFUSED, f"{fault} was read as if nothing were wrong"
+            assert found is not None or fault not in READ_ALIKE or name not in ANY_LINE_END, fault
+            otherwise |= set() if found is None or _same(found, clean) else {fault}
+        assert otherwise == SAYS_OTHERWISE.get(name, set())
     finally:
         reader.file.write_bytes(reader.good)
+
+
+def _same(found, clean) -> bool:
+    if isinstance(clean, dict):  # picture -> (landmarks, number of faces)
+        return found.keys() == clean.keys() and all(
+            np.array_equal(found[key][0], clean[key][0]) and found[key][1] == clean[key][1] for key in clean
+        )
+    found, clean = (getattr(one, "table", one).reset_index(drop=True) for one in (found, clean))
+    return found.shape == clean.shape and (found.columns == clean.columns).all() and found.equals(clean)
 
 
 @pytest.mark.parametrize("name", READERS)
@@ -270,16 +248,6 @@ def test_text_spoilt_at_random_ends_the_same_way(name, readers, data):
         ends_well(reader.read, *reader.names)
     finally:
         reader.file.write_bytes(good)
-
-
-def test_line_ends_and_byte_order_marks_change_nothing(readers):
-    for name in ("bp4d", "disfa", "affwild2", "jaanet", "megraphau", "openface", "manifest"):
-        reader = readers[name]
-        for spoil in (TEXT_FAULTS["CRLF"], TEXT_FAULTS["byte order mark"]):
-            reader.file.write_bytes(spoil(reader.good))
-            reader.read()
-            reader.file.write_bytes(reader.good)
-            CASES["read"] += 1
 
 
 BINARY_FAULTS = {
@@ -309,22 +277,17 @@ def test_spoilt_matlab_files_and_videos(fault, tmp_path):
         ends_well(lambda path=path: list(read_frames(path, range(8))), path.name)
 
 
-def test_matlab_files_that_hold_something_else(tmp_path):
-    from scipy.io import savemat
-
-    contents = {
-        "other": {"x": np.zeros((49, 2))},
-        "text": {"pts": "no points"},
-        "one number": {"pts": 3.0},
-        "cube": {"pts": np.zeros((2, 2, 2))},
-        "fit of numbers": {"fit": np.zeros((49, 2))},
-        "fit of others": {"fit": {"shape": np.zeros((49, 2))}},
-    }
-    for name, content in contents.items():
-        path = tmp_path / f"{name}.mat"
-        savemat(path, content)
-        assert ends_well(lambda path=path: read_points(path), path.name)
-        assert ends_well(lambda path=path: read_tracks(path), path.name)
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"x": np.zeros((49, 2))}, {"pts": "no points"}, {"pts": 3.0}, {"pts": np.zeros((2, 2, 2))},
+        {"fit": np.zeros((49, 2))}, {"fit": {"shape": np.zeros((49, 2))}},
+    ],
+)  # fmt: skip
+def test_matlab_files_that_hold_something_else(content, tmp_path):
+    savemat(tmp_path / "other.mat", content)
+    for read in (read_points, read_tracks):
+        assert ends_well(lambda read=read: read(tmp_path / "other.mat"), "other.mat") is None
 
 
 def _pictures(folder: Path) -> dict[str, str]:
@@ -405,18 +368,6 @@ def test_pictures_of_every_kind_are_used_or_listed_with_a_reason(tmp_path):
     assert wanted == used
     reasons = dict(zip(listed["image"], listed["reason"], strict=True))
     assert "100 megapixels" in reasons["hundred_megapixels.png"] and "pipe" in reasons["pipe.jpg"]
-    CASES["skipped list"] += len(listed)
-    CASES["read"] += len(used)
-
-
-def test_reading_one_picture_of_every_kind(tmp_path):
-    for name, expected in _pictures(tmp_path / "photos").items():
-        if name in ("pipe.jpg", "one_pixel.png"):
-            continue
-        told = ends_well(
-            lambda name=name: read_picture(tmp_path / "photos" / name), ""
-        )  # callers add the name
-        assert bool(told) == (expected == "skip"), name
 
 
 @pytest.mark.parametrize("fault", ["empty", "cut", "text", "huge", "loop", "gone", "pipe"])
@@ -437,7 +388,6 @@ def test_a_bad_picture_in_a_raw_tree_is_listed(fault, tmp_path):
     data, _ = convert("ckplus", raw, tmp_path / "out", workers=1, progress=False)
     listed = pd.read_csv(tmp_path / "out/skipped.csv")
     assert "S005/001/00000011" in set(listed["frame"]) and len(data) == 6
-    CASES["skipped list"] += 1
 
 
 def test_links_that_go_round_end(tmp_path):
@@ -450,7 +400,6 @@ def test_links_that_go_round_end(tmp_path):
     os.symlink(folder, folder / "images/round")
     assert len(read_dataset(folder)) == 24
     check(folder, pictures=4, progress=False)
-    CASES["read"] += 3
 
 
 PATHS = (
@@ -467,10 +416,9 @@ def test_a_manifest_names_pictures_inside_the_folder_only(path, tmp_path):
     table = pd.read_csv(folder / "manifest.csv", dtype=str)
     table.loc[3, "image"] = path
     table.to_csv(folder / "manifest.csv", index=False)
-    assert ends_well(lambda: read_dataset(folder), "manifest.csv")
+    assert ends_well(lambda: read_dataset(folder), "manifest.csv") is None
     diagnosis = check(folder, pictures=20, progress=False)
-    assert any(3 in f.rows and f.level == "error" for f in diagnosis.findings) or diagnosis.count("error")
-    CASES["named error"] += 1
+    assert diagnosis.count("error")
 
 
 @pytest.mark.parametrize("name", ["F 001", "Müller", "田中", "O'Neil", 'quo"te', "a,b", "😀"])
@@ -484,7 +432,6 @@ def test_people_and_folders_with_any_name(name, tmp_path):
     data = read_dataset(folder)
     assert len(data) == 12 and data.image_paths[0].is_file()
     assert check(folder, pictures=4, progress=False).count("error") == 0
-    CASES["read"] += 2
 
 
 def test_raw_trees_below_folders_with_any_name(tmp_path):
@@ -494,7 +441,6 @@ def test_raw_trees_below_folders_with_any_name(tmp_path):
         )
         data, _ = convert("disfa", raw, tmp_path / f"out {name}", workers=1, progress=False)
         assert len(data) == 5
-        CASES["read"] += 1
 
 
 def test_a_session_that_breaks_off_loses_no_other_and_is_never_silent(tmp_path):
@@ -508,10 +454,4 @@ def test_a_session_that_breaks_off_loses_no_other_and_is_never_silent(tmp_path):
         listed = set(pd.read_csv(tmp_path / "out/skipped.csv")["frame"])
         assert "F001/T1" in listed and len(data) == 10, fault
         labels[0].write_bytes(good)
-        CASES["skipped list"] += 1
     shutil.rmtree(tmp_path / "out")
-
-
-def test_every_converter_is_among_the_readers_tried():
-    assert set(CONVERTERS) <= set(READERS)
-    assert face_outline(64).shape == (68, 2)

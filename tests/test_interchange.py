@@ -1,4 +1,6 @@
-"""Files of other code, read and written: nothing is lost on the way, and what cannot be held is refused."""
+"""Files of other code, read and written: nothing is lost, and what a format cannot hold is refused."""
+
+import re
 
 import numpy as np
 import pandas as pd
@@ -6,8 +8,8 @@ import pytest
 from PIL import Image
 
 from aubench.datasets.interchange.folders import export, import_jaanet, import_megraphau, import_table
-from aubench.datasets.interchange.lists import read_jaanet, read_megraphau, write_jaanet, write_megraphau
-from aubench.datasets.interchange.tables import read_openface, read_pyfeat, write_openface, write_pyfeat
+from aubench.datasets.interchange.lists import read_jaanet, write_jaanet, write_megraphau
+from aubench.datasets.interchange.tables import read_openface, write_openface, write_pyfeat
 from aulib.crops import ADLD_CROP, crop_matrix
 from aulib.dataset import read_dataset
 from aulib.landmarks import to_49
@@ -35,11 +37,8 @@ def openface_csv(path, num=5, lost=()):
     for n in range(1, num + 1):
         points = face_outline(64) + n / 7
         row = [n, 0, f"{(n - 1) / 30:.3f}", "0.98", 0 if n in lost else 1, "-0.109059", f"{rng.normal():.4f}"]
-        row += [f"{v:.6g}" for v in (*points[:, 0], *points[:, 1], *rng.normal(0, 50, 204))] + [
-            "0.724588",
-            "1e-05",
-        ]
-        row += [f"{v:.2f}" for v in rng.random(len(OPENFACE_AUS)) * 5]
+        row += [f"{v:.6g}" for v in (*points[:, 0], *points[:, 1], *rng.normal(0, 50, 204))]
+        row += ["0.724588", "1e-05"] + [f"{v:.2f}" for v in rng.random(len(OPENFACE_AUS)) * 5]
         row += [f"{v:.2f}" for v in rng.integers(0, 2, 18)]
         lines.append(", ".join(map(str, row)))
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -50,10 +49,9 @@ def openface_csv(path, num=5, lost=()):
 def pyfeat_csv(path, names):
     rows = []
     for n, name in enumerate(names):
+        points = face_outline(64) + n / 3
         row = {"FaceRectX": 1.25, "FaceScore": 0.9993259}
-        row |= {
-            f"{a}_{k}": v + n / 3 for i, a in enumerate("xy") for k, v in enumerate(face_outline(64)[:, i])
-        }
+        row |= {f"{axis}_{k}": points[k, i] for i, axis in enumerate("xy") for k in range(68)}
         row |= {"Pitch": -3.541830833753086, "AU01": 0.5463019, "AU12": 1.0, "anger": 0.0179592}
         rows.append(row | {"input": f"/data/someone/{name}", "frame": 0, "Identity": "Person_0"})
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -63,29 +61,23 @@ def pyfeat_csv(path, names):
 
 def cells(path) -> list[list]:
     """Every cell of a CSV, numbers as numbers."""
-    lines = [[cell.strip() for cell in line.split(",")] for line in path.read_text().splitlines()]
-
-    def value(cell):
-        try:
-            return float(cell)
-        except ValueError:
-            return cell
-
-    return [lines[0], *[[value(cell) for cell in line] for line in lines[1:]]]
+    header, *lines = [[cell.strip() for cell in line.split(",")] for line in path.read_text().splitlines()]
+    return [
+        header,
+        *[[float(c) if re.fullmatch(r"-?[\d.]+(e-?\d+)?", c) else c for c in row] for row in lines],
+    ]
 
 
-def test_openface_there_and_back_is_the_same_cell_by_cell(tmp_path):
-    path = openface_csv(tmp_path / "clip.csv", lost=(3,))
-    again = write_openface(read_openface(path), tmp_path / "again.csv")
-    assert cells(again) == cells(path)
-    assert again.read_text().splitlines()[0] == path.read_text().splitlines()[0]  # `, ` between names
-
-
-def test_pyfeat_there_and_back_is_the_same_cell_by_cell(tmp_path):
-    path = pyfeat_csv(tmp_path / "faces.csv", ["a.jpg", "b.jpg"])
-    table = read_pyfeat(path)
-    assert "AU01_p" in table and "meta_pyfeat_anger" in table and "AU01" not in table
-    assert cells(write_pyfeat(table, tmp_path / "again.csv")) == cells(path)
+def same_lists(one, other, kinds=("path", "AUoccur", "land")) -> bool:
+    """The texts are the same; numbers of landmarks may be written otherwise."""
+    for kind in kinds:
+        if kind == "land":
+            first, second = (np.loadtxt(f"{prefix}_land.txt") for prefix in (one, other))
+            if first.shape != second.shape or not np.allclose(first, second, rtol=0, atol=1e-9):
+                return False
+        elif open(f"{one}_{kind}.txt").read() != open(f"{other}_{kind}.txt").read():
+            return False
+    return True
 
 
 def jaanet_lists(folder, num=6, unknown=9, aus=12, people=("F001", "F002", "F003")):
@@ -104,22 +96,16 @@ def jaanet_lists(folder, num=6, unknown=9, aus=12, people=("F001", "F002", "F003
 
 @pytest.mark.parametrize("unknown", [9, 999])
 def test_jaanet_and_adld_lists_there_and_back(tmp_path, unknown):
-    prefix, names, codes, points = jaanet_lists(tmp_path / "list", unknown=unknown)
+    prefix, _, codes, _ = jaanet_lists(tmp_path / "list", unknown=unknown)
     table = read_jaanet(prefix)
     assert [c for c in table if c.endswith("_c")] == [f"{au}_c" for au in BP4D_AUS]
     assert np.isnan(table["AU01_c"][1]) and table["AU02_c"].tolist() == codes[:, 1].tolist()
-    write_jaanet(table, tmp_path / "again" / "BP4D_part1", unknown)
-    for kind in ("path", "AUoccur"):
-        again = tmp_path / f"again/BP4D_part1_{kind}.txt"
-        assert again.read_text() == (tmp_path / f"list/BP4D_part1_{kind}.txt").read_text()
-    land = [np.loadtxt(tmp_path / where / "BP4D_part1_land.txt") for where in ("list", "again")]
-    assert (land[0] == land[1]).all()
+    write_jaanet(table, tmp_path / "again", unknown)
+    assert same_lists(prefix, tmp_path / "again")
 
 
 def test_what_jaanet_makes_of_its_lists_is_made_the_same(tmp_path):
-    prefix, _, codes, points = jaanet_lists(
-        tmp_path / "list", unknown=1
-    )  # no unknown: its formula counts them
+    prefix, _, codes, _ = jaanet_lists(tmp_path / "list", unknown=1)  # no unknown: its formula counts them
     write_jaanet(read_jaanet(prefix), tmp_path / "BP4D")
     rate = (codes > 0).mean(axis=0)
     weight = 1 / rate / (1 / rate).sum() * 12  # write_AU_weight.py
@@ -127,14 +113,6 @@ def test_what_jaanet_makes_of_its_lists_is_made_the_same(tmp_path):
     rounded = np.loadtxt(f"{prefix}_land.txt").reshape(-1, 49, 2)
     eyes = rounded[:, 19:25].mean(axis=1) - rounded[:, 25:31].mean(axis=1)
     assert np.loadtxt(tmp_path / "BP4D_biocular.txt") == pytest.approx((eyes**2).sum(axis=1), abs=1e-5)
-
-
-def test_landmarks_of_raw_pictures_count_from_1(tmp_path):
-    prefix, *_, points = jaanet_lists(tmp_path / "list")
-    raw = read_jaanet(prefix, first_pixel=1)
-    assert raw["x_0"].to_numpy() == pytest.approx(points[:, 0, 0] - 1, abs=1e-6)
-    write_jaanet(raw, tmp_path / "X", first_pixel=1)
-    assert np.loadtxt(tmp_path / "X_land.txt") == pytest.approx(np.loadtxt(f"{prefix}_land.txt"), abs=1e-9)
 
 
 def megraphau_lists(folder, num=6):
@@ -150,46 +128,44 @@ def megraphau_lists(folder, num=6):
 
 
 @pytest.mark.filterwarnings("error")
-def test_an_au_that_is_never_present_has_no_weight_and_spoils_no_other(tmp_path):
+def test_an_au_that_is_never_present_has_no_weight_and_changes_no_other(tmp_path):
     table = read_jaanet(jaanet_lists(tmp_path / "list", unknown=9)[0]).assign(AU01_c=0.0)
     write_jaanet(table, tmp_path / "BP4D")
     weight = np.loadtxt(tmp_path / "BP4D_weight.txt")
     assert weight[0] == 0 and (weight[1:] > 0).all() and weight.sum() == pytest.approx(12, abs=1e-4)
 
 
-def test_megraphau_lists_there_and_back_with_relation_and_weight(tmp_path):
+def test_megraphau_lists_become_a_dataset_folder_and_lists_again(tmp_path):
     folder = megraphau_lists(tmp_path / "list")
-    table = read_megraphau(folder, "DISFA", 3)
-    assert [c for c in table if c.endswith("_c")] == [f"{au}_c" for au in DISFA_8]
-    write_megraphau(table, tmp_path / "again", "DISFA", 3)
-    for path in sorted(folder.iterdir()):
-        assert (tmp_path / "again" / path.name).read_text() == path.read_text()
+    names = [line for path in folder.glob("*path*") for line in path.read_text().split()]
+    pictures(tmp_path / "imgs", names)
+    data = import_megraphau(folder, "DISFA", 3, tmp_path / "imgs", tmp_path / "set")
+    assert data.aus == list(DISFA_8)
+    export(tmp_path / "set", "megraphau", tmp_path / "out", fold=3)
+    for path in folder.iterdir():
+        assert (tmp_path / "out" / path.name).read_text() == path.read_text()
     codes = np.loadtxt(folder / "DISFA_train_label_fold3.txt")
-    relation = np.loadtxt(tmp_path / "again/DISFA_train_AU_relation_fold3.txt")
-    by_loops = [
-        [2 * row[j] + row[k] for j in range(8) for k in range(8)] for row in codes
-    ]  # BP4D_deal_AU_relation.py
-    assert relation.tolist() == by_loops
+    relation = np.loadtxt(tmp_path / "out/DISFA_train_AU_relation_fold3.txt")
+    by_loops = [[2 * row[j] + row[k] for j in range(8) for k in range(8)] for row in codes]
+    assert relation.tolist() == by_loops  # BP4D_deal_AU_relation.py
     weight = 1 / codes.mean(axis=0) / (1 / codes.mean(axis=0)).sum() * 8
-    assert np.loadtxt(tmp_path / "again/DISFA_weight_fold3.txt") == pytest.approx(weight, abs=1e-6)
+    assert np.loadtxt(tmp_path / "out/DISFA_weight_fold3.txt") == pytest.approx(weight, abs=1e-6)
 
 
-def test_jaanet_lists_become_a_dataset_folder_and_lists_again(tmp_path):
-    prefix, names, codes, _ = jaanet_lists(tmp_path / "list")
+@pytest.mark.parametrize("first_pixel", [0, 1])
+def test_jaanet_lists_become_a_dataset_folder_and_lists_again(tmp_path, first_pixel):
+    prefix, names, codes, points = jaanet_lists(tmp_path / "list")
     pictures(tmp_path / "imgs", names[:-1])
-    data = import_jaanet({"train": prefix}, tmp_path / "imgs", tmp_path / "set")
+    imported = {"train": prefix}
+    data = import_jaanet(imported, tmp_path / "imgs", tmp_path / "set", first_pixel=first_pixel)
     assert len(data) == 5 and data.num_landmarks == 49 and set(data.subjects) == {"F001", "F002", "F003"}
-    assert pd.read_csv(tmp_path / "set/skipped.csv").to_numpy().tolist() == [[names[-1], "no such picture"]]
+    assert pd.read_csv(tmp_path / "set/skipped.csv")["image"].tolist() == [names[-1]]
     assert np.isnan(data.occurrence[1, 0]) and data.occurrence[2].tolist() == codes[2].tolist()
-    export(tmp_path / "set", "jaanet", tmp_path / "out", name="BP4D")
-    for kind in ("path", "land", "AUoccur"):
-        given = (tmp_path / f"list/BP4D_part1_{kind}.txt").read_text().splitlines()  # all six
-        written = (tmp_path / f"out/BP4D_train_{kind}.txt").read_text().splitlines()
-        if kind == "land":
-            given, written = (
-                [[float(c) for c in line.split()] for line in lines] for lines in (given, written)
-            )
-        assert written == given
+    assert data.landmarks[0] == pytest.approx(points[0] - first_pixel, abs=1e-5)
+    export(tmp_path / "set", "jaanet", tmp_path / "out", name="BP4D", first_pixel=first_pixel)
+    assert same_lists(prefix, tmp_path / "out/BP4D_train")  # all six
+    with pytest.raises(ValueError, match="first_pixel"):
+        export(tmp_path / "set", "jaanet", tmp_path / "no", crop=ADLD_CROP, first_pixel=1)
 
 
 def test_exported_crops_have_adlds_coordinates(tmp_path):
@@ -212,57 +188,26 @@ def test_openface_frames_become_a_dataset_folder_and_openface_again(tmp_path):
     pictures(tmp_path / "pictures", [f"clip/{n:05d}.png" for n in range(1, 6)])
     data = import_table("openface", path, tmp_path / "pictures", tmp_path / "set")
     assert len(data) == 4 and data.num_landmarks == 68
-    assert pd.read_csv(tmp_path / "set/skipped.csv")["reason"].tolist() == [
-        "success is 0: no face was tracked"
-    ]
+    assert pd.read_csv(tmp_path / "set/skipped.csv")["image"].tolist() == ["clip/00003.png"]
     (written,) = export(tmp_path / "set", "openface", tmp_path / "out", name="clip")
-    assert cells(written) == cells(path)  # the row without a face and the header too
+    assert cells(written) == cells(path)  # the row without a face too
+    assert written.read_text().splitlines()[0] == path.read_text().splitlines()[0]  # `, ` between names
 
 
 def test_pyfeat_becomes_a_dataset_folder_and_pyfeat_again(tmp_path):
-    path = pyfeat_csv(tmp_path / "faces.csv", ["x/a.jpg", "y/b.jpg"])
+    path = pyfeat_csv(tmp_path / "faces.csv", ["x/a.jpg", "x/a.jpg", "y/b.jpg", "gone.jpg"])
     pictures(tmp_path / "pictures", ["x/a.jpg", "y/b.jpg"])
     data = import_table("pyfeat", path, tmp_path / "pictures", tmp_path / "set")
     assert data.table["image"].tolist() == ["images/x/a.jpg", "images/y/b.jpg"] and data.aus == []
+    assert {"AU01_p", "meta_pyfeat_anger"} < set(data.table)
     (written,) = export(tmp_path / "set", "pyfeat", tmp_path / "out")
-    assert written.name == "faces.csv" and cells(written) == cells(path)
-
-
-def test_a_second_face_in_a_picture_is_left_out_of_the_folder_and_comes_back(tmp_path):
-    path = pyfeat_csv(tmp_path / "faces.csv", ["a.jpg", "a.jpg", "b.jpg", "gone.jpg"])
-    pictures(tmp_path / "pictures", ["a.jpg", "b.jpg"])
-    data = import_table("pyfeat", path, tmp_path / "pictures", tmp_path / "set")
-    assert data.table["image"].tolist() == ["images/a.jpg", "images/b.jpg"]
-    (written,) = export(tmp_path / "set", "pyfeat", tmp_path / "out")
-    assert cells(written) == cells(path)
+    assert written.name == "faces.csv" and cells(written) == cells(
+        path
+    )  # a second face, no picture: all rows
     table = pd.read_csv(tmp_path / "set/manifest.csv")
-    table.iloc[:1].to_csv(tmp_path / "set/manifest.csv", index=False)  # where rows were taken out since
+    table.iloc[:1].to_csv(tmp_path / "set/manifest.csv", index=False)  # rows were removed since
     (written,) = export(tmp_path / "set", "pyfeat", tmp_path / "less")
     assert len(cells(written)) == 2
-
-
-def test_landmarks_that_count_from_1_and_rows_without_a_picture_come_back(tmp_path):
-    prefix, names, *_ = jaanet_lists(tmp_path / "list")
-    pictures(tmp_path / "imgs", names[1:])
-    import_jaanet({"train": prefix}, tmp_path / "imgs", tmp_path / "set", first_pixel=1)
-    export(tmp_path / "set", "jaanet", tmp_path / "out", name="BP4D", first_pixel=1)
-    for kind in ("path", "AUoccur"):
-        given = (tmp_path / f"list/BP4D_part1_{kind}.txt").read_text()
-        assert (tmp_path / f"out/BP4D_train_{kind}.txt").read_text() == given
-    given, again = (np.loadtxt(f"{p}_land.txt") for p in (prefix, tmp_path / "out/BP4D_train"))
-    assert again == pytest.approx(given, abs=1e-9)
-    with pytest.raises(ValueError, match="landmarks of crops count from 0"):
-        export(tmp_path / "set", "jaanet", tmp_path / "no", crop=ADLD_CROP, first_pixel=1)
-
-
-def test_megraphaus_lists_keep_their_name_and_take_a_fold(tmp_path):
-    folder = megraphau_lists(tmp_path / "list")
-    names = [line for path in folder.glob("*path*") for line in path.read_text().split()]
-    pictures(tmp_path / "imgs", names)
-    import_megraphau(folder, "DISFA", 3, tmp_path / "imgs", tmp_path / "set")
-    export(tmp_path / "set", "megraphau", tmp_path / "out", fold=3)
-    for path in folder.iterdir():
-        assert (tmp_path / "out" / path.name).read_text() == path.read_text()
 
 
 def test_a_folder_with_other_aus_goes_to_lists_and_back(tmp_path):
@@ -287,9 +232,9 @@ def test_intensities_alone_become_occurrence_from_2_up_and_it_is_said(tmp_path):
     table.to_csv(folder / "manifest.csv", index=False)
     told = []
     export(folder, "jaanet", tmp_path / "out", name="X", tell=told.append)
-    assert told == ["occurrence of AU01, AU12 is intensity >= 2"]
-    found = read_jaanet(tmp_path / "out/X_train")["AU01_c"].tolist()[:6]
-    assert found[:4] == [0, 0, 1, 1] and np.isnan(found[4]) and found[5] == 0
+    assert len(told) == 1 and "AU01, AU12" in told[0] and ">= 2" in told[0]
+    found = read_jaanet(tmp_path / "out/X_train")["AU01_c"].to_numpy()[:6]
+    assert np.array_equal(found, [0, 0, 1, 1, np.nan, 0], equal_nan=True)
 
 
 def test_a_failed_import_leaves_nothing_and_names_the_line_of_the_csv(tmp_path):
@@ -320,52 +265,48 @@ def test_aus_that_are_none_are_refused_by_name(aus, wrong):
         _named_aus(aus)
 
 
-@pytest.mark.parametrize("columns", [1, 8])
-def test_lists_that_do_not_belong_together_are_refused(tmp_path, columns):
+@pytest.mark.parametrize("line, content, why", [
+    (6, None, "5 lines, .* 6"), (2, "0 1", "line 2: 2 numbers, expected 12"), (3, "7" + " 0" * 11, "line 3: AU01 is 7"),
+    (4, "x" + " 0" * 11, "line 4: .*'x'"), (4, "999" + " 0" * 11, "9 and 999"), (4, "nan" + " 0" * 11, "line 4"),
+    (3, "", "line 3 is blank"),
+])  # fmt: skip
+def test_lists_that_do_not_belong_together_are_refused(tmp_path, line, content, why):
     prefix, *_ = jaanet_lists(tmp_path / "list")
     file = tmp_path / "list/BP4D_part1_AUoccur.txt"
     lines = file.read_text().splitlines()
-    cases = {
-        "has 5 lines, the list of paths 6": lines[:-1],
-        "line 2: 11 numbers, expected 12": [lines[0], lines[1][2:], *lines[2:]],
-        "line 3: AU01 is 7, expected": [*lines[:2], "7" + lines[2][1:], *lines[3:]],
-        "line 4: could not convert": [*lines[:3], "x" + lines[3][1:], *lines[4:]],
-        "both 9 and 999": [*lines[:3], "999" + lines[3][1:], *lines[4:]],
-        "line 4: not all numbers are finite": [*lines[:3], "nan" + lines[3][1:], *lines[4:]],
-        "line 3 is blank": [*lines[:2], "", *lines[3:]],
-    }
-    for why, content in cases.items():
-        file.write_text("\n".join(content) + "\n")
-        with pytest.raises(ValueError, match=why):
-            read_jaanet(prefix)
-    file.write_text("\n".join(" ".join("1" * 5) for _ in lines) + "\n")
-    with pytest.raises(ValueError, match="5 columns; say which AUs"):
+    lines[line - 1 : line] = [] if content is None else [content]
+    file.write_text("\n".join(lines) + "\n")
+    with pytest.raises(ValueError, match=f"BP4D_part1_AUoccur.txt.*{why}"):
+        read_jaanet(prefix)
+
+
+def test_as_many_columns_as_no_set_has_need_names(tmp_path):
+    prefix, *_ = jaanet_lists(tmp_path / "list", aus=5)
+    with pytest.raises(ValueError, match="5 columns"):
         read_jaanet(prefix)
     assert len(read_jaanet(prefix, aus=list(BP4D_AUS[:5]))) == 6
 
 
 def test_what_a_format_cannot_hold_is_refused(tmp_path, tiny_set):
     table = read_dataset(tiny_set).table
-    with pytest.raises(ValueError, match="both|unknown labels"):
+    with pytest.raises(ValueError, match="unknown labels"):
         write_megraphau(table.assign(AU01_c=np.nan), tmp_path, "X", 1)
     with pytest.raises(ValueError, match="24 of 24 rows have no landmarks"):
         write_jaanet(table.assign(x_3=np.nan), tmp_path / "X")
-    with pytest.raises(ValueError, match="no column for intensities"):
+    with pytest.raises(ValueError, match="intensities.*AU01_r"):
         write_pyfeat(table.assign(AU01_r=1.0), tmp_path / "x.csv")
-    with pytest.raises(ValueError, match="AU12 would be written twice"):
+    with pytest.raises(ValueError, match="AU12"):
         write_pyfeat(table.assign(AU12_p=1.0), tmp_path / "x.csv")
-    with pytest.raises(ValueError, match="does not fit on a line"):
+    with pytest.raises(ValueError, match=r"'a\\nb.jpg'"):
         write_jaanet(table.assign(image="a\nb.jpg"), tmp_path / "X")
 
 
 def test_paths_that_leave_the_pictures_are_skipped(tmp_path):
     prefix, names, *_ = jaanet_lists(tmp_path / "list", num=3)
     pictures(tmp_path / "imgs", names)
-    (tmp_path / "list/BP4D_part1_path.txt").write_text(
-        "\n".join(["../list/secret.jpg", "/etc/passwd", names[2]]) + "\n"
-    )
+    outside = ["../list/secret.jpg", "/etc/passwd"]
+    (tmp_path / "list/BP4D_part1_path.txt").write_text("\n".join([*outside, names[2]]) + "\n")
     data = import_jaanet({"train": prefix}, tmp_path / "imgs", tmp_path / "set")
     assert data.table["image"].tolist() == [f"images/{names[2]}"]
-    assert set(pd.read_csv(tmp_path / "set/skipped.csv")["reason"]) == {
-        "its path leaves the folder of pictures"
-    }
+    skipped = pd.read_csv(tmp_path / "set/skipped.csv")
+    assert skipped["image"].tolist() == outside and skipped["reason"].str.contains("leaves").all()
