@@ -16,6 +16,7 @@ from aulib.landmarks import to_49
 from aulib.protocols import BP4D_AUS, DISFA_8
 from conftest import face_outline, write_tiny_set
 
+NUMBER = re.compile(r"-?[\d.]+(e-?\d+)?")
 OPENFACE_AUS = "01 02 04 05 06 07 09 10 12 14 15 17 20 23 25 26 45".split()
 
 
@@ -62,10 +63,7 @@ def pyfeat_csv(path, names):
 def cells(path) -> list[list]:
     """Every cell of a CSV, numbers as numbers."""
     header, *lines = [[cell.strip() for cell in line.split(",")] for line in path.read_text().splitlines()]
-    return [
-        header,
-        *[[float(c) if re.fullmatch(r"-?[\d.]+(e-?\d+)?", c) else c for c in row] for row in lines],
-    ]
+    return [header, *[[float(cell) if NUMBER.fullmatch(cell) else cell for cell in row] for row in lines]]
 
 
 def same_lists(one, other, kinds=("path", "AUoccur", "land")) -> bool:
@@ -201,9 +199,7 @@ def test_pyfeat_becomes_a_dataset_folder_and_pyfeat_again(tmp_path):
     assert data.table["image"].tolist() == ["images/x/a.jpg", "images/y/b.jpg"] and data.aus == []
     assert {"AU01_p", "meta_pyfeat_anger"} < set(data.table)
     (written,) = export(tmp_path / "set", "pyfeat", tmp_path / "out")
-    assert written.name == "faces.csv" and cells(written) == cells(
-        path
-    )  # a second face, no picture: all rows
+    assert written.name == "faces.csv" and cells(written) == cells(path)  # all rows
     table = pd.read_csv(tmp_path / "set/manifest.csv")
     table.iloc[:1].to_csv(tmp_path / "set/manifest.csv", index=False)  # rows were removed since
     (written,) = export(tmp_path / "set", "pyfeat", tmp_path / "less")
@@ -265,11 +261,21 @@ def test_aus_that_are_none_are_refused_by_name(aus, wrong):
         _named_aus(aus)
 
 
-@pytest.mark.parametrize("line, content, why", [
-    (6, None, "5 lines, .* 6"), (2, "0 1", "line 2: 2 numbers, expected 12"), (3, "7" + " 0" * 11, "line 3: AU01 is 7"),
-    (4, "x" + " 0" * 11, "line 4: .*'x'"), (4, "999" + " 0" * 11, "9 and 999"), (4, "nan" + " 0" * 11, "line 4"),
-    (3, "", "line 3 is blank"),
-])  # fmt: skip
+ZEROS = " 0" * 11
+
+
+@pytest.mark.parametrize(
+    "line, content, why",
+    [
+        (6, None, "5 lines, .* 6"),
+        (2, "0 1", "line 2: 2 numbers, expected 12"),
+        (3, "7" + ZEROS, "line 3: AU01 is 7"),
+        (4, "x" + ZEROS, "line 4: .*'x'"),
+        (4, "999" + ZEROS, "9 and 999"),
+        (4, "nan" + ZEROS, "line 4"),
+        (3, "", "line 3 is blank"),
+    ],
+)
 def test_lists_that_do_not_belong_together_are_refused(tmp_path, line, content, why):
     prefix, *_ = jaanet_lists(tmp_path / "list")
     file = tmp_path / "list/BP4D_part1_AUoccur.txt"

@@ -53,7 +53,8 @@ def look_at_pictures(
     def look(row: int):
         return _look(paths[row], row, landmarks[row] if data.num_landmarks else None)
 
-    with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
+    with warnings.catch_warnings(), ThreadPoolExecutor(workers or os.cpu_count()) as pool:
+        warnings.simplefilter("ignore")  # Pillow warns of large pictures and odd metadata
         seen = list(tqdm(pool.map(look, rows), "looking", len(rows), unit="picture", disable=not progress))
     findings = [finding for found, _, _ in seen for finding in found]
     if len(rows) < num:
@@ -70,13 +71,11 @@ def _look(path: Path, row: int, landmarks: np.ndarray | None):
     """Findings about one picture, its thumbnail (None if it cannot be read) and its face."""
     no_face = np.zeros((FACE, FACE), np.uint8)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow warns of large pictures and odd metadata
-            if path.stat().st_size == 0:
-                raise ValueError("it is empty (0 bytes)")
-            with open_picture(path) as opened:
-                size = upright_size(opened)
-                picture = decode(opened, at_most=SMALL)
+        if path.stat().st_size == 0:
+            raise ValueError("it is empty (0 bytes)")
+        with open_picture(path) as opened:
+            size = upright_size(opened)
+            picture = decode(opened, at_most=SMALL)
     except FileNotFoundError:
         return [], None, no_face  # `check_cells` reports it
     except Exception as error:  # a broken file makes decoders raise anything
