@@ -33,7 +33,6 @@ results
     linear_probes          what a trained model holds inside: AUs and domain in F, S, Z; do the rounds agree
 files
     files                  atomic writes, the cache, the version of this code
-    torchvision_operators  makes torchvision importable next to a CPU build of torch
 """
 
 __version__ = "0.1.0"

@@ -1,11 +1,12 @@
 """Batches of paired domains, and augmentation that moves picture and landmarks together.
 
-A batch is a function of (seed, step) alone, so a resumed run sees exactly the batches an
-uninterrupted one would have seen. torchvision's v2 transforms draw one set of parameters per
-call; a batch needs one per face, so the warp is a single `grid_sample` over the batch here.
+A batch is a function of (seed, step), so a resumed run gets the batches of an uninterrupted one.
+torchvision's v2 transforms draw one set of parameters per call; here each face has its own, and the warp is
+one `grid_sample` over the batch.
 """
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -21,10 +22,10 @@ from aulib.landmarks import layout_of, move_to_au_centres, to_49
 
 @dataclass(frozen=True)
 class Faces:
-    """Crops of one domain's split, held as one array.
+    """Crops of one domain's split.
 
-    images: (N, S, S, 3) uint8 RGB, possibly memory-mapped, with all rows of the set.
-    rows: (M,) which of the N rows belong to the split.
+    images: (N, S, S, 3) uint8 RGB of the whole set, possibly memory-mapped.
+    rows: (M,) the rows of the split.
     landmarks: (N, K, 2) pixels of the S crop.
     occurrence: (N, A) in {0, 1}, NaN unknown; None for the unlabelled domain.
     """
@@ -38,34 +39,34 @@ class Faces:
         return len(self.rows)
 
     def fingerprint(self) -> str:
-        """Short hash of which faces these are: rows, landmarks and labels (pictures by their number)."""
+        """Short hash of rows, landmarks and labels, and of the shape of the pictures."""
         digest = hashlib.sha256(repr(self.images.shape).encode())
         for array in (self.rows, self.landmarks, self.occurrence):
             digest.update(b"none" if array is None else np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()[:12]
 
     def without_labels(self) -> "Faces":
-        """The same faces with no AU labels to reach for."""
+        """The same faces without AU labels."""
         return Faces(self.images, self.rows, self.landmarks, None)
 
 
 def with_landmarks(landmarks: np.ndarray, num_landmarks: int, au_centres: bool) -> np.ndarray:
-    """(N, 68 or 49, 2) -> (N, num_landmarks, 2), moved to AU centres on request [A].
+    """(N, 68 or 49, 2) -> (N, num_landmarks, 2), moved to AU centres if asked [A].
 
     Raises:
-        ValueError: 68 points asked of a 49-point set.
+        ValueError: 68 of 49 points.
     """
     if landmarks.shape[1] != num_landmarks:
         if num_landmarks != 49:
             raise ValueError(f"the set has {landmarks.shape[1]} landmarks, the model needs {num_landmarks}")
         landmarks = to_49(landmarks)
-    return move_to_au_centres(landmarks, layout_of(num_landmarks)) if au_centres else landmarks
+    return move_to_au_centres(landmarks) if au_centres else landmarks
 
 
 def batch_rows(num_faces: int, batch_size: int, seed: int, step: int) -> np.ndarray:
     """Which faces make batch `step`: every face once per epoch, in an order drawn from (seed, epoch).
 
-    Batches run on over the end of an epoch, so none is short, even if the set is smaller than a batch.
+    A batch may cross the end of an epoch, so every batch is full, even if the set is smaller than a batch.
     """
     first = step * batch_size
     positions = np.arange(first, first + batch_size)
@@ -76,7 +77,7 @@ def batch_rows(num_faces: int, batch_size: int, seed: int, step: int) -> np.ndar
     return rows
 
 
-@lru_cache(maxsize=4)  # two domains, at the turn of an epoch: a set of 200,000 is not shuffled at each step
+@lru_cache(maxsize=4)  # two domains at the end of an epoch; shuffling 200,000 faces takes long
 def _order(num_faces: int, seed: int, epoch: int) -> np.ndarray:
     return np.random.default_rng([seed, epoch]).permutation(num_faces)
 
@@ -87,7 +88,7 @@ def take_batch(
     """This process's share of batch `step` of a domain, augmented.
 
     Args:
-        grey: the pictures' luminance alone, for a network that reads nothing else: a third of the work.
+        grey: luminance only, for a network that reads nothing else: a third of the work.
 
     Returns:
         image (B, 3, H, H) in [0, 1], (B, 1, H, H) if grey; landmarks (B, K, 2) pixels of it; occurrence
@@ -116,6 +117,13 @@ def centre_crop(images: np.ndarray, landmarks: np.ndarray, image_size: int) -> t
     return image, torch.from_numpy(landmarks).float() - offset
 
 
+def centre_crops(faces: Faces, image_size: int, batch_size: int) -> Iterator[Tensor]:
+    """The test-time crops of a split in batches, (B, 3, H, H) each."""
+    for first in range(0, len(faces), batch_size):
+        rows = faces.rows[first : first + batch_size]
+        yield centre_crop(faces.images[rows], faces.landmarks[rows], image_size)[0]
+
+
 def warp(
     image: Tensor,
     landmarks: Tensor,
@@ -128,10 +136,10 @@ def warp(
 
     Args:
         image: (B, 3 or 1, S, S); landmarks: (B, K, 2) pixels of it, NaN kept.
-        augment: "none" (centre crop), "crop-flip" (ADLD's: uniform shift within the margin, mirror
-            with probability 1/2) or "slight" (shift at most 3 pixels, turn up to 4 degrees, scale 0.95 to
-            1.05, mirror [C]: aligned faces move little, and preset `fast` has few steps).
-        share: which rows of the batch that numbers are drawn for these faces are; None: all.
+        augment: "none" (centre crop), "crop-flip" (ADLD's: uniform shift within the margin, mirror with
+            probability 1/2) or "slight" (shift at most 3 pixels, rotate up to 4 degrees, scale 0.95 to 1.05,
+            mirror [C]).
+        share: this process's rows of the batch, for which numbers are drawn; None: all.
 
     Raises:
         ValueError: unknown `augment`.
@@ -173,7 +181,7 @@ def warp(
 def affine_grid(theta: Tensor, size: int) -> Tensor:
     """`F.affine_grid` of (B, 2, 3) for square pictures, as sums of a row and a column: (B, size, size, 2).
 
-    PyTorch's multiplies matrices of two columns, which a CPU is slow at.
+    PyTorch's multiplies matrices with two columns, which is slow on a CPU.
     """
     centres = (2 * torch.arange(size) + 1) / size - 1
     of_x, of_y, shift = theta[:, None, None].unbind(-1)  # (B, 1, 1, 2) each
@@ -181,11 +189,9 @@ def affine_grid(theta: Tensor, size: int) -> Tensor:
 
 
 def change_light(image: Tensor, generator: torch.Generator, share: distributed.Share | None = None) -> Tensor:
-    """Gamma, contrast, a slanted light and noise of a face's own: (B, 3 or 1, H, H) in [0, 1] [C].
+    """Gamma, contrast, a light gradient and noise, drawn per face: (B, 3 or 1, H, H) in [0, 1] [C].
 
-    Noise of a grey picture is as strong as the luminance of three colours' noise.
-
-    share: as `warp` takes it.
+    Noise of a grey picture is as strong as the luminance of three colours' noise.  share: as in `warp`.
     """
     size = image.shape[-1]
     share = share or distributed.Share(len(image), slice(None))
@@ -194,7 +200,7 @@ def change_light(image: Tensor, generator: torch.Generator, share: distributed.S
         drawn = torch.rand(share.whole, generator=generator)[share.rows]
         return (low + (high - low) * drawn).view(-1, 1, 1, 1)
 
-    # in place after the first: on a CPU, making an array of a batch costs more than the arithmetic
+    # in place: on a CPU, allocating a batch costs more than the arithmetic
     image = image.clamp(1e-3, 1).pow_(torch.exp(uniform(-0.3, 0.3)))
     image.sub_(0.5).mul_(uniform(0.7, 1.2)).add_(0.5)
     ramp = torch.linspace(-1, 1, size)

@@ -17,16 +17,13 @@ from aulib.methods import Supervisor, check_alignment
 def info_nce(first: Tensor, second: Tensor, rivals: Tensor | None = None, temperature: float = 0.1) -> Tensor:
     """Symmetric InfoNCE: each face should find its other round among all faces of the batch (and its rivals).
 
-    mean_i -log softmax_j(<u_i, v_j> / temperature)[i], both directions averaged (van den Oord et
-    al. 2018, eq. 4, with cosine similarity). Rivals of face i join the candidates of u_i and of
-    v_i only.
+    mean_i -log softmax_j(<u_i, v_j> / temperature)[i], both directions averaged (van den Oord et al. 2018,
+    eq. 4, with cosine similarity).
 
     Args:
-        first, second: (B, D) of length 1; row i of both is the same face. Dense: (B, P, D), then the
-            candidates of a position are the P positions of its own face and the same position of the
-            other faces [C].
-        rivals: (B, M, D), dense (B, P, M, D), of length 1; or None.
-        temperature: > 0.
+        first, second: (B, D) of length 1; row i of both is the same face. Dense: (B, P, D); the candidates of
+            a position are the P positions of its own face and the same position of the other faces [C].
+        rivals: (B, M, D), dense (B, P, M, D), of length 1: more candidates, for row i only; or None.
 
     Returns:
         () nats; log(candidates) is chance.
@@ -43,7 +40,7 @@ def info_nce(first: Tensor, second: Tensor, rivals: Tensor | None = None, temper
 
 
 def _candidates(anchors: Tensor, others: Tensor, rivals: Tensor | None) -> Tensor:
-    """Cosines of every anchor with its candidates: (B, .) with all faces first, or (B, P, .) with its own."""
+    """Cosines of each anchor with its candidates: (B, .), all faces first; or (B, P, .), its own first."""
     everyone = distributed.gather(others)
     if anchors.dim() == 2:
         cosines = [anchors @ everyone.mT]
@@ -58,10 +55,10 @@ def _candidates(anchors: Tensor, others: Tensor, rivals: Tensor | None) -> Tenso
 
 
 def chance_level(alignment: str, negatives: str, supervisor: Supervisor, batch: int, cells: int) -> float:
-    """log N of a supervisor's N candidates: what it scores by guessing, nats.
+    """The loss of guessing among a supervisor's N candidates: log N, nats.
 
     Args:
-        batch: faces a domain and step.  cells: positions a face is projected at, if dense.
+        batch: faces of each domain in a step.  cells: positions of a face, if dense.
     """
     candidates = batch + (cells - 1 if alignment == "dense" else 0)
     if negatives != "batch":
@@ -77,10 +74,10 @@ QUEUE_LENGTH = 256
 class FeatureQueue(nn.Module):
     """The last QUEUE_LENGTH projections of one supervisor's first round: negatives beyond the batch.
 
-    A queue as in MoCo (He et al. 2020), without its slow encoder: features age some dozens of steps [C].
-    Without more, telling now from then is the easiest way to lose past faces: all projections run the same
-    way until they are one. So each set of projections loses its batch's mean
-    before it is compared or kept. It starts with random directions: candidates are always as many.
+    As in MoCo (He et al. 2020), but without its slow encoder: features are up to some dozens of steps old
+    [C]. Projections could collapse by drifting together, which tells new faces from old; so the mean of a
+    batch is subtracted before its projections are compared or stored. The queue starts with random
+    directions, so the number of candidates is constant.
     """
 
     def __init__(self, dim: int):
@@ -89,7 +86,7 @@ class FeatureQueue(nn.Module):
 
     @torch.no_grad()
     def enqueue(self, vectors: Tensor) -> None:
-        """(B, D): the oldest B leave."""
+        """Add (B, D) vectors; the oldest B leave."""
         self.vectors = torch.cat([self.vectors[len(vectors) :], vectors.detach().to(self.vectors.dtype)])
 
 
@@ -99,7 +96,7 @@ def _centred(vectors: Tensor) -> Tensor:
 
 
 class Projections:
-    """The outputs of one step through their projectors, each projected once however many supervisors read it.
+    """The projected outputs of one step, each computed once, however many supervisors read it.
 
     Args:
         outputs: named features, each (B, ., h, w).
@@ -128,10 +125,10 @@ def alignment_term(
 
     Args:
         project: the step's outputs and projectors.
-        alignment: "global" (a face is a sample), "dense" (a position is), or "l1" (ADLD's cycle,
-            the first round detached as its target).
-        negatives: "batch" (other faces only), "rivals" (and recombinations of this face) or "queue" (and
-            faces of past batches, which `queue` holds and this step's faces then join; global only).
+        alignment: "global" (a face is a sample), "dense" (a position is), or "l1" (ADLD's cycle; the first
+            round is detached).
+        negatives: "batch" (other faces), "rivals" (and recombinations of this face) or "queue" (and faces of
+            past batches in `queue`, to which this step's are added; global only).
 
     Raises:
         ValueError: unknown alignment or negatives, or a queue with another alignment than global.

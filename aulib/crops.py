@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import shutil
+import tempfile
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -28,12 +29,11 @@ MAX_FAULTS = 10
 
 @dataclass(frozen=True)
 class CropSpec:
-    """Size of the crop (pixels), and how much wider it is than the box around eyes, nose and mouth.
+    """How faces are cut.
 
-    Attributes:
-        smooth: average the pixels of a picture that shrinks by 2 or more [C]; without it each pixel of the
-            crop is
-            one bilinear sample, as in ADLD and JAA-Net.
+    size: side of the crop in pixels.  box_enlarge: its side over that of the box around eyes, nose and mouth.
+    smooth: average the pixels of a picture that shrinks by 2 or more [C]; if not, each pixel of the crop is
+        one bilinear sample, as in ADLD and JAA-Net.
     """
 
     size: int = 128
@@ -41,22 +41,22 @@ class CropSpec:
     smooth: bool = True
 
 
-# The crops of two code bases to the pixel (but for OpenCV's sampling, which rounds to 1/32 of a pixel).
+# The crops of two code bases, to the pixel except that OpenCV samples at multiples of 1/32 pixel.
 ADLD_CROP = CropSpec(size=200, box_enlarge=2.8, smooth=False)
 JAANET_CROP = CropSpec(size=200, box_enlarge=2.9, smooth=False)
 CROPS = {"adld": ADLD_CROP, "jaanet": JAANET_CROP}
 
 
 def crop_named(name: str, size: int) -> CropSpec:
-    """How a run cuts faces of `size` pixels: "smooth" [C], or as other code does, a key of CROPS.
+    """The crop called "smooth" [C] or a key of CROPS.
 
     Raises:
-        ValueError: unknown name, or another size than that code's.
+        ValueError: unknown name, or `size` is not the size of that code's crops.
     """
     if name == "smooth":
         return CropSpec(size)
     if name not in CROPS:
-        raise ValueError(f"unknown crop {name!r}; there are smooth, {', '.join(CROPS)}")
+        raise ValueError(f"unknown crop {name!r}; choose one of smooth, {', '.join(CROPS)}")
     if CROPS[name].size != size:
         raise ValueError(
             f"crop {name!r} is {CROPS[name].size} pixels, the run's margin_size is {size}: take preset "
@@ -66,20 +66,18 @@ def crop_named(name: str, size: int) -> CropSpec:
 
 
 def crop_of(config) -> CropSpec:
-    """How the faces of a run are cut; `config` is its `model.ModelConfig`."""
+    """How the faces of a run are cut, from its `model.ModelConfig`."""
     return CropSpec(config.margin_size, config.box_enlarge, config.smooth_crops)
 
 
 @dataclass(frozen=True)
 class Crops:
-    """The face crops of a dataset; row n belongs to row n of the dataset they were made from.
+    """The face crops of a dataset, in its order.
 
-    Attributes:
-        images: (N, size, size, 3) uint8 RGB, memory-mapped, read-only.
-        landmarks: (N, K, 2) float32 pixels of the crop.
-        matrices: (N, 2, 3) float32, from pixels of the stored image to pixels of the crop.
-        spec: how they were cut.
-        folder: where they are stored.
+    images: (N, size, size, 3) uint8 RGB, memory-mapped, read-only.
+    landmarks: (N, K, 2) float32 pixels of the crop.
+    matrices: (N, 2, 3) float32, from pixels of the stored image to pixels of the crop.
+    folder: where they are stored.
     """
 
     images: np.ndarray
@@ -93,11 +91,11 @@ class Crops:
 
 
 def crop_matrix(landmarks: np.ndarray, spec: CropSpec = CropSpec()) -> np.ndarray:
-    """The similarity transform from image to crop.
+    """The similarity transform from image to crop (source: ADLD's face alignment).
 
-    Turn the line between the eye centres horizontal; box the five points eye centres, nose tip and mouth
-    corners; the box's centre goes to the crop's centre, and half = 0.5 * box_enlarge * max(box width, height)
-    fills half the crop: scale = (size - 1) / 2 / half. Source: ADLD's face alignment (crop 200 there).
+    Rotate so that the eye centres are level; box eye centres, nose tip and mouth corners. The box's centre
+    goes to the crop's centre, and half = 0.5 * box_enlarge * max(box width, height) fills half the crop:
+    scale = (size - 1) / 2 / half.
 
     Args:
         landmarks: (K, 2) pixels, K = 49 or 68.
@@ -106,18 +104,18 @@ def crop_matrix(landmarks: np.ndarray, spec: CropSpec = CropSpec()) -> np.ndarra
         (2, 3) float64: crop = matrix[:, :2] @ image + matrix[:, 2].
 
     Raises:
-        ValueError: NaN in the landmarks, or eye centres on one spot.
+        ValueError: NaN in the landmarks, or both eye centres at the same point.
     """
     landmarks = np.asarray(landmarks, dtype=np.float64)
     layout = layout_of(len(landmarks))
     if not np.isfinite(landmarks).all():
-        raise ValueError("the landmarks are not all given, expected finite numbers")
+        raise ValueError("some landmarks are missing, expected finite numbers")
     right_eye = landmarks[list(layout.right_eye)].mean(axis=0)
     left_eye = landmarks[list(layout.left_eye)].mean(axis=0)
     dx, dy = left_eye - right_eye
     distance = np.hypot(dx, dy)
     if distance < 1e-6:
-        raise ValueError(f"both eye centres are at {right_eye.round(2)}, expected two places")
+        raise ValueError(f"both eye centres are at {right_eye.round(2)}, expected two points")
     cos, sin = dx / distance, dy / distance
     rotation = np.array([[cos, sin], [-sin, cos]])
     five = np.stack([right_eye, left_eye, *landmarks[[layout.nose_tip, *layout.mouth_corners]]]) @ rotation.T
@@ -129,12 +127,11 @@ def crop_matrix(landmarks: np.ndarray, spec: CropSpec = CropSpec()) -> np.ndarra
 
 
 def crop_face(picture: Image.Image, matrix: np.ndarray, size: int, smooth: bool = True) -> np.ndarray:
-    """Cut one crop: bilinear, mid grey outside the picture; if `smooth` reduced first where it shrinks by 2
-    or more.
+    """Cut one crop: bilinear, mid grey outside the picture.
 
     Args:
-        picture: RGB.
-        matrix: (2, 3) from picture to crop.
+        picture: RGB.  matrix: (2, 3) from picture to crop.
+        smooth: reduce the picture first if it shrinks by 2 or more.
 
     Returns:
         (size, size, 3) uint8.
@@ -142,7 +139,7 @@ def crop_face(picture: Image.Image, matrix: np.ndarray, size: int, smooth: bool 
     scale = float(np.hypot(*matrix[:, 0]))
     inverse = np.linalg.inv(matrix[:, :2])  # crop -> picture
     shift = -inverse @ matrix[:, 2]
-    if smooth and (factor := int(1 / scale)) >= 2:  # without it bilinear sampling skips pixels
+    if smooth and (factor := int(1 / scale)) >= 2:  # else bilinear sampling skips pixels
         picture = picture.reduce(factor)
         inverse = inverse / factor
         shift = (shift + 0.5) / factor - 0.5
@@ -164,18 +161,18 @@ def crop_dataset(
     workers: int | None = None,
     progress: bool = True,
 ) -> Crops:
-    """Crop every face of a dataset once; later calls open what the first one stored.
+    """Crop every face of a dataset once; later calls open the stored crops.
 
-    Stored in `<dataset>/.crops/<key>`, or in the user's cache if that folder cannot be written. The key
-    covers what shapes the crops: file names, sizes and times, landmarks, `spec`, and this code's version;
-    not the labels. Call it on the whole dataset and index with `dataset.rows(split)`.
+    They are stored in `<dataset>/.crops/<key>`, or in the user's cache if that folder is read-only. The key
+    covers file names, sizes and times, landmarks, `spec` and CODE_VERSION, but no labels. Crop the whole
+    dataset and index with `dataset.rows(split)`.
 
     Args:
-        workers: threads; by default one for each core.
+        workers: threads; by default one per core.
 
     Raises:
         ValueError: rows without landmarks, landmarks far outside their picture, unreadable pictures (up to
-            ten in one message, rows counted as in a spreadsheet, the header being row 1).
+            ten in one message; the header is row 1).
         OSError: not enough space on the disk.
     """
     landmarks = dataset.landmarks
@@ -204,7 +201,7 @@ def _make_crops(dataset, landmarks, spec, folder, workers, progress) -> None:
     folder.mkdir(parents=True)
     num, size = len(dataset), spec.size
     needed, free = num * size * size * 3, shutil.disk_usage(folder).free
-    if needed > free * 0.95:  # writing past the end of the disk through a memory map kills the process
+    if needed > free * 0.95:  # a memory map that outgrows the disk kills the process
         raise OSError(f"{num} crops need {needed / 1e9:.1f} GB in {folder.parent}, {free / 1e9:.1f} are free")
     shape = (num, size, size, 3)
     images = np.lib.format.open_memmap(folder / "images.npy", mode="w+", dtype=np.uint8, shape=shape)
@@ -271,18 +268,15 @@ def _home(root: Path) -> Path:
     home = root / ".crops"
     try:
         home.mkdir(exist_ok=True)
-        probe = home / f".probe-{uuid.uuid4().hex[:8]}"
-        probe.touch()
-        probe.unlink()
-        return home
+        tempfile.TemporaryFile(dir=home).close()
     except OSError:
         home = cache_root() / "crops"
-        home.mkdir(parents=True, exist_ok=True)
-        return home
+        home.mkdir(exist_ok=True)
+    return home
 
 
 def _publish(partial: Path, folder: Path) -> None:
-    """Give finished crops their name; if another process was first, its crops are the same."""
+    """Rename the finished folder; if another process was first, its crops are the same."""
     try:
         os.rename(partial, folder)
     except OSError:

@@ -1,20 +1,19 @@
-"""The dataset folder: a manifest and images, the one format everything reads.
+"""The dataset folder: a manifest and images, the one format that everything reads.
 
-docs/dataset-folder.md describes the format for people; `manifest_checks.py` holds what is checked.
+docs/dataset-folder.md describes the format; `manifest.py` checks it.
 """
 
 import csv
 import hashlib
 import io
-import os
 import re
-import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from aulib.files import atomic_file
 from aulib.labels import AU_NAMES, binarise
 from aulib.manifest import SPLITS, check_cells, check_columns, check_numbers, check_rows
 from aulib.protocols import apply_protocol, split_name
@@ -24,12 +23,10 @@ from aulib.protocols import apply_protocol, split_name
 class DatasetFolder:
     """A checked dataset folder; the images stay on disk.
 
-    Every property builds a fresh array of N rows, so take it once outside loops.
+    Every property builds a new array of N rows: read it once, outside loops.
 
-    Attributes:
-        root: the folder.
-        table: the manifest, one row per image, index 0..N-1.
-        version: short hash of the manifest's bytes, for run records; "" if it was not read from a file.
+    table: the manifest, one row per image, index 0..N-1.
+    version: short hash of the manifest's bytes, for run records; "" if it was not read from a file.
     """
 
     root: Path
@@ -87,13 +84,13 @@ class DatasetFolder:
         return self._numbers(columns).reshape(len(self), self.num_landmarks, 2)
 
     def rows(self, split: str) -> np.ndarray:
-        """Row numbers of a split, for arrays made from the whole set (crops, say)."""
+        """Row numbers of a split, for arrays of the whole set, such as crops."""
         if split not in SPLITS:
             raise ValueError(f"split is {split!r}, expected one of {', '.join(SPLITS)}")
         return np.flatnonzero(self.splits == split)
 
     def select(self, split: str) -> "DatasetFolder":
-        """The rows of one split as a dataset of their own (index from 0 again); same root, same version."""
+        """The rows of one split as a dataset with index from 0; same root, same version."""
         table = self.table.iloc[self.rows(split)].reset_index(drop=True)
         return DatasetFolder(self.root, table, self.version)
 
@@ -108,14 +105,13 @@ def read_dataset(folder_or_name: str | Path) -> DatasetFolder:
     """Read and check a dataset folder.
 
     Args:
-        folder_or_name: a folder with manifest.csv or manifest.parquet, or `synthetic:studio`,
-            `synthetic:wild?n=64&seed=3&size=112` (rendered into the user's cache on first use). Behind a
-            folder may stand a protocol and its fold, `data/bp4d#bp4d-3fold/part1` (`aulib.protocols`).
+        folder_or_name: a folder with manifest.csv or manifest.parquet, with a protocol's fold appended if
+            wanted, `data/bp4d#bp4d-3fold/part1` (`aulib.protocols`); or `synthetic:studio`,
+            `synthetic:wild?n=64&seed=3&size=112`, which is rendered into the user's cache on first use.
 
     Raises:
         FileNotFoundError: no such folder, or no manifest in it.
-        ValueError: faults in the manifest, up to ten in one message, each with its row. Rows are counted
-            as a spreadsheet does: the header is row 1, the first image row 2.
+        ValueError: faults in the manifest, up to ten in one message, each with its row (the header is row 1).
     """
     if str(folder_or_name).startswith("synthetic:"):
         from aufaces.sets import resolve
@@ -146,24 +142,19 @@ def manifest_path(root: Path) -> Path:
             "for a folder of plain photographs run `aulib prepare PHOTOS OUT` first"
         )
     if len(found) > 1:
-        raise ValueError(f"{root} has both manifest.csv and manifest.parquet; keep the one that counts")
+        raise ValueError(f"{root} has both manifest.csv and manifest.parquet; remove one of them")
     return found[0]
 
 
 def write_manifest(folder: str | Path, table: pd.DataFrame) -> Path:
-    """Write `folder`/manifest.csv in one step: readers see the old file or the new one, never a part."""
+    """Write `folder`/manifest.csv atomically."""
     import pyarrow as pa
     from pyarrow import csv as arrow_csv
 
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    partial = folder / f".manifest-{uuid.uuid4().hex}.csv"
-    try:
+    file = Path(folder) / "manifest.csv"
+    with atomic_file(file) as partial:
         arrow_csv.write_csv(pa.Table.from_pandas(table, preserve_index=False), partial)
-        os.replace(partial, folder / "manifest.csv")
-    finally:
-        partial.unlink(missing_ok=True)
-    return folder / "manifest.csv"
+    return file
 
 
 def _is_text(column: str) -> bool:
@@ -180,11 +171,9 @@ def _read_csv(data: bytes, manifest: Path) -> pd.DataFrame:
     from pyarrow import csv as arrow_csv
 
     first_line = data[: data.find(b"\n") if b"\n" in data else None].decode("utf-8-sig", errors="replace")
-    try:
-        columns = [
-            name.strip() for name in next(csv.reader([first_line.strip()]), [])
-        ]  # OpenFace: ", AU01_c"
-    except csv.Error as error:  # carriage returns alone, a cell of megabytes
+    try:  # OpenFace writes ", AU01_c"
+        columns = [name.strip() for name in next(csv.reader([first_line.strip()]), [])]
+    except csv.Error as error:  # only carriage returns, or a cell of megabytes
         raise ValueError(f"{manifest} has no readable header: {error}") from error
     check_columns(columns, manifest)
 
@@ -193,7 +182,7 @@ def _read_csv(data: bytes, manifest: Path) -> pd.DataFrame:
             "read_options": arrow_csv.ReadOptions(column_names=columns, skip_rows=1),
             "convert_options": arrow_csv.ConvertOptions(column_types=types, strings_can_be_null=False),
         }
-        try:  # block by block, in half the memory, but the first block decides what other columns hold
+        try:  # by blocks, in half the memory, but the first block decides the types of other columns
             table = arrow_csv.open_csv(pa.BufferReader(data), **options).read_all()
         except pa.ArrowInvalid:
             table = arrow_csv.read_csv(pa.BufferReader(data), **options)
@@ -207,7 +196,7 @@ def _read_csv(data: bytes, manifest: Path) -> pd.DataFrame:
         if "CSV conversion error" not in str(error):  # a row with too many or too few cells
             raise ValueError(f"{manifest}: {error}") from error
         _refuse_other_than_utf8(data, manifest)
-        table = read({column: pa.string() for column in columns})  # slow, only to say where
+        table = read({column: pa.string() for column in columns})  # slow, only to find the cell
         check_cells(table[numbers], manifest)
         raise ValueError(f"{manifest}: {error}") from error
     return _tidy(table)

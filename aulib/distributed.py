@@ -2,10 +2,10 @@
 
     torchrun --standalone --nproc-per-node 2 my_run.py      # which calls aulib.train_run.train_run
 
-What a batch shares, all processes share: BatchNorm's statistics, contrastive candidates, how many labels are
-known, gradients. So losses are those of one process up to rounding, but for dropout, which draws in each, and
-for the image decoder (there to look at), which learns from some faces of each. Alone, a process gets back
-what it gave.
+BatchNorm's statistics, contrastive candidates, the number of known labels and gradients are those of the
+whole batch. So losses equal those of one process up to rounding, except for dropout, which each process
+draws, and the image decoder, which learns from some faces of each. In a single process these functions
+return their argument.
 """
 
 import os
@@ -27,13 +27,13 @@ def world_size() -> int:
 
 
 def rank() -> int:
-    """Which of them this is, from 0; number 0 writes files and shows progress."""
+    """This process's number, from 0; number 0 writes files and shows progress."""
     return distributed.get_rank() if world_size() > 1 else 0
 
 
 def start(precision: str) -> "Fabric":
-    """Fabric on this process's device; started by torchrun, the processes have found each other on return."""
-    from lightning_fabric import Fabric  # seconds to import, and reading a run does not need it
+    """Fabric on this process's device; processes started by torchrun are connected."""
+    from lightning_fabric import Fabric  # takes seconds to import, and reading a run does not need it
 
     here, everywhere = (int(os.environ.get(name, 1)) for name in ("LOCAL_WORLD_SIZE", "WORLD_SIZE"))
     if everywhere == 1:
@@ -47,7 +47,7 @@ def start(precision: str) -> "Fabric":
 
 @contextmanager
 def rank_zero_first() -> Iterator[None]:
-    """The first process does what follows, then the others do: they find what it made."""
+    """Rank 0 runs the block first, then the others, which find what it made."""
     if rank():
         distributed.barrier()
     yield
@@ -64,13 +64,13 @@ class Share:
 
 
 def share_of(batch: int) -> Share:
-    """This process's rows of a batch: as many as every other's, in the order of their numbers.
+    """This process's rows of a batch; all processes have as many, in the order of their ranks.
 
     Raises:
-        ValueError: the batch cannot be dealt out evenly.
+        ValueError: the batch cannot be divided evenly.
     """
     if batch % world_size():
-        raise ValueError(f"batch_size {batch} cannot be dealt out evenly to {world_size()} processes")
+        raise ValueError(f"batch_size {batch} cannot be divided evenly among {world_size()} processes")
     each = batch // world_size()
     return Share(batch, slice(rank() * each, (rank() + 1) * each))
 
@@ -88,7 +88,7 @@ class _AllReduce(torch.autograd.Function):
 
 
 def all_reduce(tensor: Tensor) -> Tensor:
-    """Sum over the processes, as each of them sees it; gradients flow back to all."""
+    """Sum over the processes, known to each; gradients flow back to all."""
     return tensor if world_size() == 1 else _AllReduce.apply(tensor)
 
 
@@ -98,7 +98,7 @@ def mean(tensor: Tensor) -> Tensor:
 
 
 def gather(tensor: Tensor) -> Tensor:
-    """(B, ...) of every process -> (processes * B, ...), in their order; gradients flow back to all."""
+    """(B, ...) of every process -> (world_size * B, ...), by rank; gradients flow back to all."""
     if world_size() == 1:
         return tensor
     before, after = rank() * len(tensor), (world_size() - rank() - 1) * len(tensor)
@@ -107,7 +107,7 @@ def gather(tensor: Tensor) -> Tensor:
 
 
 def average_gradients(parameters: Iterable[Tensor]) -> None:
-    """After a backward pass: every process has the mean of all gradients."""
+    """Replace each process's gradients by their mean, after a backward pass."""
     if world_size() == 1:
         return
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
@@ -117,7 +117,7 @@ def average_gradients(parameters: Iterable[Tensor]) -> None:
 
 
 class SharedBatchNorm(nn.BatchNorm2d):
-    """BatchNorm over the faces of all processes; torch's SyncBatchNorm is for CUDA devices alone."""
+    """BatchNorm over the faces of all processes; torch's SyncBatchNorm needs CUDA."""
 
     def forward(self, features: Tensor) -> Tensor:
         if not self.training:
@@ -139,7 +139,7 @@ class SharedBatchNorm(nn.BatchNorm2d):
 
 
 def share_statistics(model: nn.Module) -> None:
-    """Let the model's BatchNorm layers be SharedBatchNorm, with the weights and names that they have."""
+    """Turn the model's BatchNorm layers into SharedBatchNorm; weights and names stay."""
     if world_size() == 1:
         return
     for part in model.modules():

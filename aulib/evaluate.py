@@ -1,11 +1,11 @@
-"""A model reads faces: probabilities and landmarks, batch by batch, and their scores."""
+"""A model's predictions, batch by batch, and their scores."""
 
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-from aulib.batches import Faces, centre_crop
+from aulib.batches import Faces, centre_crops
 from aulib.metrics import au_scores, landmark_scores
 from aulib.model import AUModel, cells_to_pixels, expected_cells
 
@@ -20,14 +20,12 @@ class Predictions:
 
 @torch.no_grad()
 def predict_batches(model: AUModel, faces: Faces, read_from: str, batch_size: int = 64) -> Predictions:
-    """AU probabilities and landmarks of every face of the split, in its order; labels are not looked at."""
+    """AU probabilities and landmarks of every face of the split, in its order; labels are not read."""
     config = model.config
     device = next(model.parameters()).device
     offset = (faces.images.shape[1] - config.image_size) // 2
     probabilities, points = [], []
-    for first in range(0, len(faces), batch_size):
-        rows = faces.rows[first : first + batch_size]
-        image, _ = centre_crop(faces.images[rows], faces.landmarks[rows], config.image_size)
+    for image in centre_crops(faces, config.image_size, batch_size):
         outputs = model.read(image.to(device), read_from)
         probabilities.append(outputs["au_logits"].sigmoid().float().cpu())
         cells = expected_cells(outputs["shape"])
@@ -36,14 +34,15 @@ def predict_batches(model: AUModel, faces: Faces, read_from: str, batch_size: in
 
 
 def score_predictions(
-    reading: Predictions, faces: Faces, subjects: np.ndarray, aus, resamples: int = 500
+    predictions: Predictions, faces: Faces, subjects: np.ndarray, aus, resamples: int = 500
 ) -> dict[str, float]:
-    """AU and landmark scores of a reading against the labels of its faces; see `metrics.au_scores`.
+    """AU and landmark scores against the labels of the faces; see `metrics.au_scores`.
 
     Args:
         subjects: (M,) of the same rows.
     """
-    scores = landmark_scores(reading.landmarks, faces.landmarks[faces.rows])
+    scores = landmark_scores(predictions.landmarks, faces.landmarks[faces.rows])
     if faces.occurrence is not None:
-        scores |= au_scores(reading.probability, faces.occurrence[faces.rows], subjects, list(aus), resamples)
+        occurrence = faces.occurrence[faces.rows]
+        scores |= au_scores(predictions.probability, occurrence, subjects, list(aus), resamples)
     return scores

@@ -1,4 +1,4 @@
-"""Files written atomically, the cache they live in, and the version of the code that made them."""
+"""Atomic writes, the cache folder, and the version of this code."""
 
 import hashlib
 import json
@@ -37,7 +37,7 @@ def write_json(path: str | Path, value: Any) -> None:
 
 
 def code_version() -> str:
-    """Hash of the source files of `aulib`: a run is out of date when any of them was edited."""
+    """Hash of aulib's source files: a run is out of date if any was edited."""
     digest = hashlib.sha256()
     for file in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(file.name.encode() + b"\0" + file.read_bytes())

@@ -1,4 +1,4 @@
-"""One picture file as RGB pixels, the way a viewer would show it; luminance of a batch of them."""
+"""One picture file as RGB pixels, as a viewer shows it; luminance of a batch."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 BACKGROUND = (128, 128, 128)  # behind transparent pixels and outside the picture
-MAX_PIXELS = 100_000_000  # width x height; no face picture needs more, and a forged header asks for gigabytes
+MAX_PIXELS = 100_000_000  # width x height; a forged header could ask for gigabytes
 LUMINANCE = (0.299, 0.587, 0.114)  # of red, green and blue (ITU-R BT.601)
 ORIENTATION = 0x0112  # EXIF tag; 1 is upright, 5 and more swap width and height
 
@@ -21,22 +21,21 @@ def read_picture(path: str | Path, at_most: int | None = None) -> Image.Image:
     Grey, palette, CMYK and 16-bit pictures are converted; of an animation the first frame is taken.
 
     Args:
-        at_most: reduce it so that its longer side has no more pixels than this; a large JPEG is then decoded
-            at a fraction of its size, which is several times faster.
+        at_most: longest side in pixels; a larger JPEG is decoded at a fraction of its size, which is faster.
 
     Raises:
-        OSError: the file is missing, empty, truncated or no picture, or no file at all (a pipe, a folder).
-        Image.DecompressionBombError: it has more than MAX_PIXELS pixels.
+        OSError: missing, empty, truncated, no picture, or no file (a pipe, a folder).
+        Image.DecompressionBombError: more than MAX_PIXELS pixels.
     """
     with open_picture(path) as opened:
         return decode(opened, at_most)
 
 
 def open_picture(path: str | Path) -> Image.Image:
-    """The picture file with its header read and nothing decoded; `with` closes it.
+    """The opened file: its header is read, its pixels are not; close it by `with`.
 
     Raises:
-        OSError: as `read_picture`; a pipe is refused, since opening one would wait for ever.
+        OSError: as `read_picture`; opening a pipe would block.
     """
     path = Path(path)
     if path.exists() and not path.is_file():
@@ -45,7 +44,7 @@ def open_picture(path: str | Path) -> Image.Image:
 
 
 def decode(opened: Image.Image, at_most: int | None = None) -> Image.Image:
-    """`read_picture` of a picture that is open already."""
+    """`read_picture` of an opened picture."""
     size = upright_size(opened)
     if size[0] * size[1] > MAX_PIXELS:
         raise Image.DecompressionBombError(

@@ -1,4 +1,4 @@
-"""Action units: their names, occurrence from intensity, and weights against rarity."""
+"""Action units: names, occurrence from intensity, weights from base rates."""
 
 import numpy as np
 
@@ -33,23 +33,9 @@ AU_NAMES: dict[str, str] = {
     "AU45": "blink",
 }
 
-SYNTHETIC_AUS: tuple[str, ...] = (
-    "AU01",
-    "AU02",
-    "AU04",
-    "AU05",
-    "AU06",
-    "AU07",
-    "AU09",
-    "AU10",
-    "AU12",
-    "AU14",
-    "AU15",
-    "AU17",
-    "AU20",
-    "AU24",
-    "AU25",
-    "AU26",
+# Those that the renderer shows.
+SYNTHETIC_AUS = tuple(
+    "AU01 AU02 AU04 AU05 AU06 AU07 AU09 AU10 AU12 AU14 AU15 AU17 AU20 AU24 AU25 AU26".split()
 )
 
 
@@ -71,9 +57,8 @@ def binarise(intensity, at_least: float = 2) -> np.ndarray:
 def au_weights(occurrence) -> np.ndarray:
     """Weight of each AU in the loss: inverse to its base rate, normalised to sum A.
 
-    w_i = (1 / r_i) * A / sum_j (1 / r_j), after ADLD. Ours: r_i counts annotated frames only (there a
-    "missing" code would count as present), and an AU never seen present takes the rate of the rarest AU
-    that is, since 1 / 0 would swallow all other weights. If none is ever present all weights are 1.
+    w_i = (1 / r_i) * A / sum_j (1 / r_j), after ADLD. Ours: r_i counts annotated frames only, and an AU that
+    is never present takes the rate of the rarest AU that is. If none is ever present, all weights are 1.
 
     Args:
         occurrence: (N, A) in {0, 1}, NaN where not annotated.

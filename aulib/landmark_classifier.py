@@ -1,7 +1,7 @@
-"""The landmarks-only rival learns: its small network is fitted to the given landmarks of the labelled faces.
+"""The landmarks-only rival: its small network is fitted to the given landmarks of the labelled faces [C].
 
-Coordinates are few and cheap, so it sees every face a hundred times before the landmark detector takes
-its first step; at test time it reads the landmarks that detector finds. All of it is ours [C].
+Coordinates are few, so it sees every face a hundred times before the landmark detector's first step. At test
+time it reads the landmarks that the detector finds.
 """
 
 import torch
@@ -12,7 +12,7 @@ from aulib.networks import LandmarkAUHead
 from aulib.objective import Objective
 
 EPOCHS, BATCH, RATE = 100, 64, 3e-3
-JITTER = 0.03  # of the face's spread: about what a detector misses by
+JITTER = 0.03  # of the face's spread: about a detector's error
 
 
 def fit_landmark_head(head: LandmarkAUHead, faces: Faces, objective: Objective, seed: int) -> float:

@@ -1,15 +1,14 @@
 """Landmark layouts (names, eye corners, flip order, 68 <-> 49) and AU centres.
 
-Landmarks are pixels, x then y; the centre of the top left pixel is (0, 0). "Right" is the person's
-right, which is on the left of the picture. Functions take NumPy arrays and torch tensors alike where
-they say (..., K, 2); torch itself is only needed by whoever brings tensors.
+Landmarks are pixels, x then y; the centre of the top left pixel is (0, 0). "Right" is the person's right,
+on the left of the picture. Functions of (..., K, 2) take NumPy arrays and torch tensors.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-MAX_MARGIN = 0.5  # landmarks may lie outside the picture by this share of its longer side
+MAX_MARGIN = 0.5  # landmarks may be outside the picture by this share of its longer side
 
 # iBUG 68 without the jaw line (0-16) and the inner mouth corners (60, 64) is the 49-point layout.
 POINTS_49_IN_68: tuple[int, ...] = (*range(17, 60), 61, 62, 63, 65, 66, 67)
@@ -17,7 +16,7 @@ POINTS_49_IN_68: tuple[int, ...] = (*range(17, 60), 61, 62, 63, 65, 66, 67)
 
 @dataclass(frozen=True)
 class Layout:
-    """What each landmark index means. All indices 0-based.
+    """What each landmark index means, from 0.
 
     `flip_index`: after mirroring x, new[i] = old[flip_index[i]].
     `au_centres`: (index, share of the inner-eye distance to move it down; negative is up).
@@ -104,25 +103,19 @@ def to_49(landmarks):
     return landmarks[..., list(POINTS_49_IN_68), :]
 
 
-def move_to_au_centres(landmarks, layout: Layout | None = None):
+def move_to_au_centres(landmarks):
     """Move twelve landmarks to where AUs show (forehead, cheeks, nose sides, chin).
 
-    The unit is the distance in x of the inner eye corners, "up" is the picture's, so faces should be upright.
-    Source: ADLD's `land_transform` and its 12 of 49 points, which edits its input in place; this does not.
-    The 68-point layout moves the same twelve points.
+    The unit is the distance in x of the inner eye corners; faces should be upright. Source: ADLD's
+    `land_transform` of 49 points; the 68-point layout moves the same twelve.
 
     Args:
         landmarks: (..., K, 2) pixels, NumPy or torch, K = 49 or 68.
-        layout: which K points these are; by default told from K.
 
     Returns:
         (..., K, 2) a new array or tensor.
     """
-    layout = layout or layout_of(landmarks.shape[-2])
-    if landmarks.shape[-2] != layout.num_landmarks:
-        raise ValueError(
-            f"landmarks have shape {tuple(landmarks.shape)}, {layout.name} has {layout.num_landmarks}"
-        )
+    layout = layout_of(landmarks.shape[-2])
     moved = np.array(landmarks) if isinstance(landmarks, np.ndarray) else landmarks.clone()
     right, left = layout.inner_eye_corners
     ruler = abs(landmarks[..., right, 0] - landmarks[..., left, 0])  # (...)

@@ -1,11 +1,10 @@
-"""What is left inside a trained model: AUs and domain in F, S and Z, and how well the two rounds agree.
+"""What a trained model's features hold: AUs and domain in F, S and Z, and how well the two rounds agree [C].
 
-Nothing is trained but linear probes, and those only on validation subjects, whom the networks' weights never
-saw; they are judged on test subjects. AU labels of the target are used for scoring alone. All of it is
-ours [C].
+Linear probes are fitted on validation subjects, whom the model never saw, and scored on test subjects. AU
+labels of the target are used only to score.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from aulib.batches import Faces, centre_crop
+from aulib.batches import Faces, centre_crops
 from aulib.methods import SUPERVISORS
 from aulib.metrics import auc_weighted
 from aulib.model import AUModel
@@ -27,18 +26,17 @@ FEATURES = {"rich": "F", "shape": "S", "texture": "Z"}
 def probe_model(
     model: AUModel, faces: dict[tuple[str, str], Faces], knows_landmarks: bool = True, limit: int = FACES
 ) -> dict[str, float]:
-    """Every number of this page for one trained model, under flat keys `insides.…`.
+    """All measures of this module, under flat keys `insides.…`.
 
     Args:
         faces: (domain, split) -> faces, "val" and "test" of "source" and "target"; a split may be empty.
-        knows_landmarks: whether the model learned landmarks; S of one that did not means nothing.
+        knows_landmarks: whether the model learned landmarks; if not, S is left out.
         limit: faces of each domain and split.
 
     Returns:
-        `insides.au_probe.texture.source` (AUC on source test, mean over AUs; `.target` likewise, by the same
-        probe; behind `insides.per_au.AU01.` for one AU), `insides.domain_probe.shape` (AUC of telling the
-        domains apart), and of a model that separates the keys of `round_agreement`. A value is NaN where
-        faces or labels are missing.
+        `insides.au_probe.texture.source` (AUC on source test, mean over AUs; `.target` by the same probe;
+        `insides.per_au.AU01.…` for one AU), `insides.domain_probe.shape` (AUC of source against target), and
+        for a model that separates, the keys of `round_agreement`. NaN where faces or labels are missing.
     """
     few = {place: evenly_spaced(some, limit) for place, some in faces.items()}
     names = [name for name in FEATURES if hasattr(model, "texture_encoder") or name != "texture"]
@@ -69,7 +67,7 @@ def evenly_spaced(faces: Faces, limit: int) -> Faces:
 def pooled_features(model: AUModel, faces: Faces, names: list[str]) -> dict[str, np.ndarray]:
     """F, S, Z of each face, (M, C * GRID * GRID) float32 each, as the test path makes them."""
     found: dict[str, list[np.ndarray]] = {name: [] for name in names}
-    for image in batches(model, faces):
+    for image in crops_of(model, faces):
         outputs = {"rich": model.encoder(model.standardise(image))}
         if "shape" in names:
             outputs["shape"] = model.landmark_attention(model.landmark_head(outputs["rich"]))
@@ -80,16 +78,14 @@ def pooled_features(model: AUModel, faces: Faces, names: list[str]) -> dict[str,
     return {name: np.concatenate(parts) if parts else np.empty((0, 0)) for name, parts in found.items()}
 
 
-def batches(model: AUModel, faces: Faces, size: int = 64):
-    """The faces as the test path crops them, (B, 3, H, H) in [0, 1], on the model's device."""
+def crops_of(model: AUModel, faces: Faces, size: int = 64) -> Iterator[Tensor]:
+    """The test-time crops, (B, 3, H, H) in [0, 1], on the model's device."""
     device = next(model.parameters()).device
-    for first in range(0, len(faces), size):
-        rows = faces.rows[first : first + size]
-        yield centre_crop(faces.images[rows], faces.landmarks[rows], model.config.image_size)[0].to(device)
+    return (image.to(device) for image in centre_crops(faces, model.config.image_size, size))
 
 
 def au_probe(name: str, features: dict, faces: dict[tuple[str, str], Faces], aus) -> dict[str, float]:
-    """One probe an AU, fitted on source validation; AUC on the test faces of each domain, and means."""
+    """One probe per AU, fitted on source validation; AUC on the test faces of each domain, and means."""
     labels = {place: labels_of(some, len(aus)) for place, some in faces.items() if place in features}
     scores: dict[str, list[float]] = {"source": [], "target": []}
     for index in range(len(aus)):
@@ -104,7 +100,7 @@ def au_probe(name: str, features: dict, faces: dict[tuple[str, str], Faces], aus
 
 
 def domain_probe(features: dict[tuple[str, str], np.ndarray]) -> float:
-    """AUC of telling target from source test faces by a probe fitted on the validation faces of both."""
+    """AUC of target against source test faces, by a probe fitted on the validation faces of both."""
     sets = []
     for split in ("val", "test"):
         parts = [features[domain, split] for domain in ("source", "target")]
@@ -115,15 +111,13 @@ def domain_probe(features: dict[tuple[str, str], np.ndarray]) -> float:
 
 
 def fit_probe(features: np.ndarray, labels: np.ndarray) -> Callable[[np.ndarray], np.ndarray] | None:
-    """A linear probe: ridge regression of labels -1 and 1 on standardised features.
-
-    The ridge's strength is chosen by leave-one-out error.
+    """Ridge regression of labels -1 and 1 on standardised features; its strength by leave-one-out error.
 
     Args:
         features: (M, D).  labels: (M,) in {0, 1}, NaN unknown (left out).
 
     Returns:
-        features (N, D) -> scores (N,), unbounded; None where the labels lack one of the two classes.
+        features (N, D) -> scores (N,), unbounded; None if the labels lack a class.
     """
     from sklearn.linear_model import RidgeCV
 
@@ -149,14 +143,13 @@ def round_agreement(model: AUModel, source: Faces, target: Faces, pairs: int = 1
     """How well the two rounds agree, on pairs of a source and a target face.
 
     Returns:
-        `insides.distance.NAME`, the cosine distance of first and second round of supervisor NAME's pair of
-        features, pooled (0 the same, 1 unrelated), and `insides.own_face.NAME`, the share of faces whose
-        second round is nearer to their own first round than to that of any other face of the domain;
-        `insides.reconstruction.self` and `.second`: L1 distance of G(S, Z) and of the second round from F,
-        over that of F from the mean face's F (1 is no better than the mean face);
-        `insides.moves.shape` and `.texture`: how far G moves when S (or Z) is taken from the other domain's
-        face, on the same scale.
-        NaN for all where a domain has no faces.
+        `insides.distance.NAME`: cosine distance of first and second round of supervisor NAME's features,
+        pooled (0 the same, 1 unrelated). `insides.own_face.NAME`: share of faces whose second round is nearer
+        to their own first round than to any other face's of the domain.
+        `insides.reconstruction.self`, `.second`: L1 distance of G(S, Z) and of the second round from F, over
+        that of F from the mean face's F (1 is no better than the mean face).
+        `insides.moves.shape`, `.texture`: how far G moves when S (or Z) comes from the other domain's face,
+        on the same scale. All NaN if a domain has no faces.
     """
     count = min(len(source), len(target), pairs)
     names = [f"distance.{name}" for name in SUPERVISORS] + [f"own_face.{name}" for name in SUPERVISORS]
@@ -176,7 +169,7 @@ def round_agreement(model: AUModel, source: Faces, target: Faces, pairs: int = 1
     for name, key in (("self", "self"), ("second", "rich2")):
         error = _mean([_far(outputs[f"{key}_{d}"], outputs[f"rich_{d}"]) for d in "st"])
         found[f"reconstruction.{name}"] = error / spread
-    # swapped_t = G(S^s, Z^t): beside self_t only the shape was exchanged, beside self_s only the texture
+    # swapped_t = G(S^s, Z^t) differs from self_t only in the shape, from self_s only in the texture
     for name, other in (("shape", {"s": "s", "t": "t"}), ("texture", {"s": "t", "t": "s"})):
         moved = _mean([_far(outputs[f"swapped_{d}"], outputs[f"self_{other[d]}"]) for d in "st"])
         found[f"moves.{name}"] = moved / spread
@@ -188,12 +181,10 @@ def paired_outputs(model: AUModel, source: Faces, target: Faces, size: int = 32)
     keys = {key for supervisor in SUPERVISORS.values() for key in (supervisor.first, supervisor.second)}
     keys |= {f"{name}_{domain}" for name in ("self", "swapped", "rich", "rich2") for domain in "st"}
     found: dict[str, list[Tensor]] = {key: [] for key in keys}
-    for images in zip(batches(model, source, size), batches(model, target, size), strict=True):
+    for images in zip(crops_of(model, source, size), crops_of(model, target, size), strict=True):
         outputs = model(torch.cat(images), len(images[0]), separate=True)
         for key in keys:
-            feature = outputs[
-                key
-            ]  # of S, whose maps are many, only the pooled grid is compared: keep no more
+            feature = outputs[key]  # S has many maps, and only their pooled grid is compared
             found[key].append(F.adaptive_avg_pool2d(feature, GRID) if key.startswith("shape") else feature)
     return {key: torch.cat(parts) for key, parts in found.items()}
 

@@ -1,6 +1,6 @@
-"""What a manifest must satisfy; every fault is named with its row, what was found and what was expected.
+"""Checks of a manifest: every fault has its row, what was found and what was expected.
 
-Rows are counted as a spreadsheet does: the header is row 1, the first image is row 2.
+Rows are counted as in a spreadsheet: the header is row 1, the first image is row 2.
 """
 
 import difflib
@@ -15,10 +15,10 @@ from aulib.labels import AU_NAMES
 
 SPLITS = ("train", "val", "test")
 MAX_FAULTS = 10
-MAX_COORDINATE = 20_000  # pixels; beyond any camera, so it is a unit or a parsing mistake
+MAX_COORDINATE = 20_000  # pixels; more than any camera has, so the unit or the parsing is wrong
 MIN_FACE = 8  # pixels; the longer side of the landmarks' bounding box
 
-# Columns of OpenFace, py-feat and `aulib predict` that may stay in a manifest and are not read.
+# Columns of OpenFace, py-feat and `aulib predict` that may be in a manifest and are not read.
 _TOLERATED = re.compile(
     r"frame|face_id|face|timestamp|confidence|success|note|input|pose_\w+|gaze_\w+|eye_lmk_\w+|p_\w+|[XYZ]_\d+"
     r"|AU\d\d_p|FaceRect\w+|FaceScore|meta_\w+"
@@ -26,7 +26,7 @@ _TOLERATED = re.compile(
 
 
 def check_columns(columns: list[str], manifest: Path) -> None:
-    """Required columns are there, none is unknown or doubled, landmarks are a known layout; or ValueError."""
+    """Raises ValueError for missing, unknown or repeated columns, or an unknown landmark layout."""
     _report(column_faults(columns), manifest, header=True)
 
 
@@ -63,7 +63,7 @@ def column_faults(columns: list[str]) -> list[str]:
 
 
 def _near(name: str, known: list[str]) -> str | None:
-    """The column that was probably meant, if any."""
+    """The most similar known column, if one is similar."""
     if au := re.fullmatch(r"au_?(\d{1,2})(?:_?([cr]))?", name.lower()):  # AU1_c, au12, AU_4_r
         name = f"AU{int(au[1]):02d}_{au[2] or 'c'}"
         return name if name in known else None
@@ -71,7 +71,7 @@ def _near(name: str, known: list[str]) -> str | None:
 
 
 def check_cells(cells: pd.DataFrame, manifest: Path) -> None:
-    """Every cell of these text columns is empty or a number, or ValueError."""
+    """Raises ValueError for a cell of these text columns that is neither empty nor a number."""
     faults = []
     for column in cells.columns:
         text = cells[column].fillna("").astype(str).str.strip()
@@ -83,7 +83,7 @@ def check_cells(cells: pd.DataFrame, manifest: Path) -> None:
 
 
 def check_numbers(table: pd.DataFrame, manifest: Path) -> None:
-    """Every column of a parquet manifest that should hold numbers does, or ValueError."""
+    """Raises ValueError for a column of a parquet manifest that should hold numbers and does not."""
     faults = [
         f"column `{column}` holds {table[column].dtype}, expected numbers"
         for column in table.columns
@@ -93,14 +93,14 @@ def check_numbers(table: pd.DataFrame, manifest: Path) -> None:
 
 
 def check_rows(table: pd.DataFrame, root: Path, manifest: Path) -> None:
-    """Images exist, once each; no subject in two splits; labels and landmarks in range; or ValueError."""
+    """Raises ValueError for missing or repeated images, a subject in two splits, or values out of range."""
     if table.empty:
         raise ValueError(f"{manifest} has a header and no rows, expected one row per image")
     _report_rows(row_faults(table, root), manifest)
 
 
 def row_faults(table: pd.DataFrame, root: Path, limit: int = MAX_FAULTS) -> list[tuple[int, str]]:
-    """(row counted from 0, what is wrong) of a table whose columns are right; about `limit` of each kind."""
+    """(row from 0, fault) of a table with correct columns; about `limit` of each kind."""
     checks = (_split_faults, _label_faults, _landmark_faults)
     faults = [fault for check in checks for fault in check(table, limit)]
     return faults + _image_faults(table, root, limit)
@@ -184,7 +184,7 @@ def _image_faults(table: pd.DataFrame, root: Path, limit: int) -> list[tuple[int
             )
             continue
         folder, _, name = image.rpartition("/")
-        if folder not in listings:  # one listing for a folder of images instead of one stat for each image
+        if folder not in listings:  # one listing per folder instead of one stat per image
             listings[folder] = _files_in(root, folder)
         if name not in listings[folder]:
             faults.append((row, _missing_image(image, root)))
@@ -197,7 +197,7 @@ def _files_in(root: Path, folder: str) -> set[str]:
     try:
         with os.scandir(root / folder) as entries:
             return {entry.name for entry in entries if _is_file(entry)}
-    except (OSError, ValueError):  # no such folder, a name too long or with a NUL
+    except (OSError, ValueError):  # no such folder, or a name that is too long or has a NUL
         return set()
 
 
@@ -209,7 +209,7 @@ def _is_file(entry: os.DirEntry) -> bool:
 
 
 def shown(text: str) -> str:
-    """The text in quotes for a message, cut where it is long."""
+    """The text in quotes, shortened, for a message."""
     return repr(text) if len(text) <= 80 else f"{text[:60]!r}..."
 
 

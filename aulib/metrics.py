@@ -1,7 +1,7 @@
-"""Scores as the field reports them; no model is imported here.
+"""Scores as the field reports them; imports no model.
 
-N frames of a split, A AUs, K landmarks. Counts are pooled over all frames of the split, never averaged
-over batches.
+N frames of a split, A AUs, K landmarks. Counts are pooled over all frames of the split, not averaged over
+batches.
 """
 
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ MEASURES = {
 }
 AU_MEASURES = ("f1", "auc", "f1_norm")  # scored for each AU
 REPORTED = (*AU_MEASURES, "nme")  # the columns of tables
-CHUNK = 10_000_000  # resamples x frames weighed at once: 80 MB an array, however large the set
+CHUNK = 10_000_000  # resamples x frames weighted at once: 80 MB an array
 
 
 def f1_frame(hit: np.ndarray, false_alarm: np.ndarray, miss: np.ndarray) -> np.ndarray:
@@ -39,22 +39,19 @@ def f1_frame(hit: np.ndarray, false_alarm: np.ndarray, miss: np.ndarray) -> np.n
 
 
 def f1_normalised(true_positive_rate: np.ndarray, false_positive_rate: np.ndarray) -> np.ndarray:
-    """F1 as it would be with as many present as absent frames (skew-normalised, Jeni et al. 2013).
-
-    2 TPR / (1 + TPR + FPR), from the rates; NaN passes through.
-    """
+    """F1 for as many present as absent frames: 2 TPR / (1 + TPR + FPR) (Jeni et al. 2013); NaN stays NaN."""
     return 2 * true_positive_rate / (1 + true_positive_rate + false_positive_rate)
 
 
 def auc_weighted(score: np.ndarray, present: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Area under the ROC curve under many weightings of the frames at once (for the bootstrap).
+    """Area under the ROC curve for many weightings of the frames (for the bootstrap).
 
     Args:
         score: (N,) any real.  present: (N,) bool.  weights: (R, N) >= 0, R resamples.
 
     Returns:
-        (R,) in [0, 1]: the weighted share of (present, absent) pairs ranked rightly, ties counting
-        half; NaN where a resample lacks one of the two.
+        (R,) in [0, 1]: the weighted share of (present, absent) pairs in the right order, ties counting half;
+        NaN where a resample lacks a class.
     """
     order = np.argsort(score, kind="stable")
     score, present, weights = score[order], present[order], weights[:, order]
@@ -104,14 +101,13 @@ def au_scores(
 
     Args:
         probability: (N, A) in [0, 1].  occurrence: (N, A) in {0, 1}, NaN unknown (left out).
-        subjects: (N,) who is on each frame; the bootstrap draws subjects, not frames.
+        subjects: (N,) of the frames; the bootstrap draws subjects, not frames.
         aus: the A names.
 
     Returns:
         flat keys `mean.f1`, `mean.f1_low`, `mean.f1_high`, ..., `per_au.AU01.f1`, `per_au.AU01.base_rate`,
-        `per_au.AU01.support` (frames with the AU), `n`. NaN where a measure is undefined, as intervals of a
-        single subject are; the mean is over
-        the AUs that have a value, `mean.aus` counts those of F1.
+        `per_au.AU01.support` (frames with the AU), `n`. NaN where a measure is undefined, as the interval of
+        one subject is. The mean is over AUs that have a value; `mean.aus` is their number for F1.
 
     Raises:
         ValueError: shapes differ or there is no frame.
@@ -122,7 +118,7 @@ def au_scores(
         )
     people, owner = np.unique(np.asarray(subjects).astype(str), return_inverse=True)
     if len(people) < 2:
-        resamples = 0  # one person says nothing about others: no interval rather than one of width 0
+        resamples = 0  # one subject has no spread: no interval instead of one of width 0
     draws = np.random.default_rng(seed).multinomial(
         len(people), np.full(len(people), 1 / len(people)), resamples
     )
@@ -151,7 +147,7 @@ def au_scores(
 
 
 def _interval(values: np.ndarray) -> tuple[float, float]:
-    """2.5 % and 97.5 % quantiles of those resamples that have a value."""
+    """2.5 % and 97.5 % quantiles of the resamples that have a value."""
     values = values[~np.isnan(values)]
     if not len(values):
         return float("nan"), float("nan")

@@ -1,8 +1,7 @@
 """How the parts are wired: two rounds of separation and reconstruction (docs/method.md).
 
-Faces of both domains pass every shared part as one batch, source first: the halves of a batch
-are told apart by position only. Suffixes: `_s` source, `_t` target; `2` second round;
-`swapped_t` is F~^t = G(S^s, Z^t): the target's texture with the source's expression.
+Faces of both domains pass every shared part as one batch, source first. Suffixes: `_s` source, `_t` target;
+`2` second round; `swapped_t` is F~^t = G(S^s, Z^t): the target's texture with the source's expression.
 """
 
 from dataclasses import asdict, dataclass
@@ -88,7 +87,7 @@ class ModelConfig(FaceConfig):
 
 
 class AUModel(nn.Module):
-    """E, D_lm, D_au and, where the method separates, T, G, the adversaries, the projectors; R beside them."""
+    """E, D_lm, D_au and R; if the method separates also T, G, the adversaries and the projectors."""
 
     def __init__(self, config: ModelConfig):
         super().__init__()
@@ -130,10 +129,8 @@ class AUModel(nn.Module):
                 self.queues = nn.ModuleDict({name: FeatureQueue(EMBEDDING) for name in SUPERVISORS})
 
     def standardise(self, image: Tensor) -> Tensor:
-        """RGB, or luminance where nothing else is read, (B, 3 or 1, H, W) in [0, 1] -> network input
+        """RGB, or luminance if the model reads only that, (B, 3 or 1, H, W) in [0, 1] -> network input
         (B, I, H, W), mean 0 and variance 1 within each face.
-
-        Removes most of the plain appearance gap between domains (seen in a first probe).
         """
         if self.config.colour == "luminance":
             image = luminance(image)
@@ -154,7 +151,7 @@ class AUModel(nn.Module):
         return features if self.au_encoder is None else self.au_encoder(inputs)
 
     def read(self, image: Tensor, read_from: str) -> dict[str, Tensor]:
-        """Test path of one domain: pictures in; AU logits, landmark logits and all worth looking at out.
+        """Test path of one domain: pictures -> AU logits, landmark logits, features and evidence, by name.
 
         Args:
             image: (B, 3, H, W) RGB in [0, 1].
@@ -162,7 +159,7 @@ class AUModel(nn.Module):
                 "both", the mean of their logits [C].
 
         Raises:
-            ValueError: unknown `read_from`, or a model that has no G asked for more than "features".
+            ValueError: unknown `read_from`, or other than "features" of a model without G.
         """
         if read_from not in READ_FROM:
             raise ValueError(f"unknown read_from {read_from!r}; choose one of {', '.join(READ_FROM)}")
@@ -198,7 +195,7 @@ class AUModel(nn.Module):
             image: (B_s + B_t, 3 or 1, H, W) in [0, 1] as `standardise` takes it, source first; B_t may be 0.
             num_source: B_s. With `separate`, B_s == B_t: faces are swapped pairwise.
             separate: run the two rounds of separation and reconstruction.
-            landmarks: read them even if nothing is separated; the rounds always do.
+            landmarks: compute them even without the two rounds, which always do.
 
         Returns:
             named outputs, see the module's docstring for the names; `landmarks_*` are log S.
@@ -215,7 +212,7 @@ class AUModel(nn.Module):
         if self.config.adapts_by_domain:
             outputs["domain_s"], outputs["domain_t"] = self.domain_classifier(rich).split(halves)
         if self.config.au_from_landmarks:
-            return outputs  # its head is fitted to given landmarks: landmark_classifier.py
+            return outputs  # its head is fitted in landmark_classifier.py
         au_inputs = self.au_features(rich_s, inputs[:n])
         if not separate:
             outputs["au_s"], _ = self.au_head(au_inputs)
@@ -223,7 +220,7 @@ class AUModel(nn.Module):
         if len(image) != 2 * n:
             raise ValueError(f"{n} source and {len(image) - n} target faces cannot be swapped pairwise")
 
-        # first round: (source, target) halves; shapes are swapped by exchanging the halves
+        # first round: shapes are swapped by exchanging the halves
         shape, texture = log_shape.exp(), self.texture_encoder(rich)
         shape_s, shape_t = shape.split(n)
         texture_s, texture_t = texture.split(n)
@@ -259,7 +256,7 @@ class AUModel(nn.Module):
 
 
 def expected_cells(shape: Tensor) -> Tensor:
-    """Where each landmark map points, below a cell: the mean position of its 3 x 3 neighbourhood of the peak.
+    """Where each landmark map points: the mean position in the 3 x 3 neighbourhood of its peak.
 
     Args:
         shape: (B, K, h, w), each map summing to 1.

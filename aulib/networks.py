@@ -5,9 +5,17 @@ Source and target share a batch, and so BatchNorm's statistics, wherever a part 
 domain has that domain's alone [C; ADLD normalises within a face].
 """
 
+import importlib.util
+from contextlib import suppress
+from pathlib import Path
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+EMBEDDING = 128  # D
+GRID = 7  # maps are pooled to GRID x GRID cells before they are projected or probed
+DRAWING_SCALE = 4.0  # a landmark covers about four cells: brings the drawing to the range of Z [C]
 
 
 class ConvBlock(nn.Sequential):
@@ -73,8 +81,6 @@ class TimmEncoder(nn.Module):
         self, name: str, inputs: int, channels: int, pretrained: bool = False, image_size: int | None = None
     ):
         super().__init__()
-        from aulib.torchvision_operators import define_missing_operators
-
         define_missing_operators()
         import timm
 
@@ -123,8 +129,8 @@ class LandmarkHead(nn.Module):
 def log_attention(logits: Tensor) -> Tensor:
     """log S: (B, K, h, w) logits of D_lm -> log-soft-max over h x w of each map, in float32 at least.
 
-    Maps lie with their landmarks beside each other, as convolutions leave them, and stay so: gathering each
-    map in one piece would copy all of them, forwards and backwards. bfloat16 is too coarse for a log.
+    The channels-last memory layout is kept: a contiguous one would copy all maps, forwards and backwards.
+    bfloat16 is too coarse for a log.
     """
     at_least_single = torch.promote_types(logits.dtype, torch.float32)
     places = logits.permute(0, 2, 3, 1).flatten(1, 2)  # (B, h * w, K)
@@ -163,10 +169,10 @@ class Reconstruction(nn.Module):
         return shape.sum(1, keepdim=True) * DRAWING_SCALE
 
     def from_drawings(self, drawings: Tensor, texture: Tensor) -> Tensor:
-        """Several drawings for each texture, which is read once for all of them.
+        """G for several drawings of each texture.
 
-        A convolution of drawing and texture together is the sum of one of each; so the first layer's larger
-        part is not repeated for every shape that a texture is given.
+        A convolution of drawing and texture together is the sum of one of each, so the texture's, the larger
+        part, is computed once.
 
         Args:
             drawings: (R * B, 1, h, w), the first B for the B textures, then the next B, ...
@@ -183,11 +189,6 @@ class Reconstruction(nn.Module):
         for layer in rest:
             features = layer(features)
         return last(features)
-
-
-DRAWING_SCALE = (
-    4.0  # a landmark's mass spreads over about four cells: brings the drawing to the range of Z [C]
-)
 
 
 class AUHead(nn.Module):
@@ -255,10 +256,6 @@ class FeatureAdversary(nn.Sequential):
         )  # fmt: skip
 
 
-EMBEDDING = 128  # D
-GRID = 7  # maps are pooled to GRID x GRID cells before they are projected or probed
-
-
 class Projector(nn.Module):
     """p_F, p_S, p_Z: pooled to a coarse grid, two layers, unit length [P: simple projectors; C: this form].
 
@@ -324,3 +321,28 @@ class ImageDecoder(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         return self.layers(features)
+
+
+_declared: list[torch.library.Library] = []  # a declaration lives as long as its Library object
+
+
+def define_missing_operators() -> list[str]:
+    """Declare `torchvision::nms` and `torchvision::qnms` if they are missing; returns the names declared.
+
+    Call it before the first import of torchvision, timm or torchmetrics. With a CPU build of torch, the
+    operators of torchvision's default wheel, built for CUDA, do not load and its import fails
+    (pytorch/vision issues 9077 and 9085). Nothing here uses these operators; declaring them is enough.
+    """
+    package = importlib.util.find_spec("torchvision")
+    if package is not None and package.origin is not None:
+        for extension in sorted(Path(package.origin).parent.glob("_C*.*")):
+            if extension.suffix in (".so", ".pyd"):
+                with suppress(ImportError, OSError):  # built for another torch
+                    torch.ops.load_library(str(extension))
+    missing = [name for name in ("nms", "qnms") if not hasattr(torch.ops.torchvision, name)]
+    if missing:
+        library = torch.library.Library("torchvision", "FRAGMENT")
+        for name in missing:
+            library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        _declared.append(library)
+    return missing

@@ -133,7 +133,7 @@ def check_weights(weights: dict[str, float]) -> None:
 
 
 def finds_landmarks(weights: dict[str, float]) -> bool:
-    """Whether a run with these weights learns landmarks; the head of one that does not points anywhere."""
+    """Whether a run with these weights learns landmarks; if not, those of its head mean nothing."""
     return any(weights.get(name, 0) > 0 for name in ("landmarks_source", "landmarks_target"))
 
 
@@ -151,7 +151,7 @@ def loss_terms(
 
 
 def weigh(terms: dict[str, Tensor], weights: dict[str, float], ramp: float, step: int) -> dict[str, Tensor]:
-    """The one place where terms are weighed; terms of the two rounds count `ramp` (0 to 1) of their weight.
+    """Terms times their weights; terms of the two rounds count `ramp` (0 to 1) of their weight.
 
     Raises:
         FloatingPointError: a term is not finite; names it and the step.
@@ -165,7 +165,7 @@ def weigh(terms: dict[str, Tensor], weights: dict[str, float], ramp: float, step
 
 
 def adversary_loss(model: AUModel, outputs: dict, source: dict, target: dict) -> Tensor:
-    """What A_lm, A_s and A_t minimise, on stopped gradients: read landmarks from Z, tell F from F~."""
+    """What A_lm, A_s and A_t minimise, on stopped gradients: landmarks read from Z, F against F~."""
     size = source["image"].shape[-1]
     texture = torch.cat([outputs["texture_s"], outputs["texture_t"]]).detach()
     landmarks = torch.cat([source["landmarks"], target["landmarks"]])
@@ -180,8 +180,8 @@ def adversary_loss(model: AUModel, outputs: dict, source: dict, target: dict) ->
 def shared_parameters(model: AUModel) -> list[Tensor]:
     """The weights that all terms train: E's last layer, and G if the model has it.
 
-    The last shared layer stands for the encoder, as in GradNorm (Chen et al. 2018): the whole of E would cost
-    a full backward pass for each term.
+    The last shared layer stands for E, as in GradNorm (Chen et al. 2018); all of E would cost a full backward
+    pass per term.
     """
     parts = [model.encoder.out] + ([model.reconstruction] if model.config.separates else [])
     return [parameter for part in parts for parameter in part.parameters()]
@@ -190,9 +190,9 @@ def shared_parameters(model: AUModel) -> list[Tensor]:
 def gradient_shares(model: AUModel, weighted: dict[str, Tensor]) -> dict[str, float]:
     """`share.NAME`: norm of the gradient of each weighted term over the sum of these norms, in [0, 1].
 
-    A supervisor may have a loss and yet no gradient left; its share shows it. Norms are summed, so terms with
-    opposite gradients both count. All shares are 0 if no term reaches the shared parameters. The graph is
-    kept and no gradient is stored, so training is not changed.
+    They show a supervisor that has a loss but no gradient left. Norms are summed, so terms with opposite
+    gradients both count. All shares are 0 if no term reaches the shared parameters. The graph is kept and no
+    gradient is stored, so training does not change.
 
     Args:
         weighted: name -> () term times the factor it has in the objective.

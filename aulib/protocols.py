@@ -1,9 +1,8 @@
-"""The field's protocols as named, frozen lists: which people train, validate and test, which AUs, which
-threshold.
+"""The field's protocols as frozen lists: who trains, validates and tests, which AUs, which threshold.
 
-Write one behind a dataset folder wherever a dataset is asked for: `data/bp4d#bp4d-3fold/part1` is BP4D with
-the people of part 1 as test. Code bases number folds differently (ME-GraphAU's fold 1 tests part 3, FG-Net's
-fold 0 part 1), so folds here are called after the people they test.
+A protocol is written after a dataset folder: `data/bp4d#bp4d-3fold/part1` is BP4D with the people of part 1
+as test. Code bases number folds differently (ME-GraphAU's fold 1 tests part 3, FG-Net's fold 0 part 1), so
+folds here are named after the people they test.
 
 [A] marks lists of ADLD, JAA-Net, ME-GraphAU and FG-Net (they agree on who is in which part); [C] what is
 ours. Those code bases have no validation people: they choose among epochs on the test people. Here every
@@ -19,7 +18,7 @@ import numpy as np
 from aulib.labels import binarise
 
 if TYPE_CHECKING:
-    import pandas as pd  # who only lists a study need not wait for it
+    import pandas as pd  # slow to import, and planning a study does not need it
 
 BP4D_PARTS = {  # [A]
     "part1": "F001 M007 F018 F008 F002 M004 F010 F009 M012 M001 F016 M014 F023 M008".split(),
@@ -40,12 +39,11 @@ EMOTIONET_12 = tuple("AU01 AU02 AU04 AU05 AU06 AU09 AU12 AU17 AU20 AU25 AU26 AU4
 
 @dataclass(frozen=True)
 class Fold:
-    """Who is in which split. People of the set that no list names are left out.
+    """Who is in which split. People that no list names are left out.
 
     Attributes:
-        third: instead of lists: a person tests if a hash of the name says so, whoever else is there; about a
-            third of the people do (0-2).
-        own: instead of lists: the splits that the manifest has.
+        third: 0-2 instead of lists: a hash of a person's name decides; about a third of the people test.
+        own: instead of lists: the splits in the manifest.
     """
 
     train: tuple[str, ...] = ()
@@ -71,8 +69,7 @@ class Fold:
 
 @dataclass(frozen=True)
 class Protocol:
-    """AUs, threshold and folds of one protocol; `sets` says which sets its folds are for, `source` whose it
-    is."""
+    """AUs, threshold and folds; `sets` are the data sets it is for, `source` the code bases that use it."""
 
     aus: tuple[str, ...]
     folds: dict[str, Fold]
@@ -214,33 +211,3 @@ def apply_protocol(table: "pd.DataFrame", name: str) -> "pd.DataFrame":
     import pandas as pd
 
     return pd.concat([others, pd.DataFrame(labels, index=kept.index)], axis=1)
-
-
-def overview() -> str:
-    """One line a protocol: name, folds, number of AUs, whose it is."""
-    lines = []
-    for name, protocol in PROTOCOLS.items():
-        lines.append(f"{name:18s} {' '.join(protocol.folds)}; {len(protocol.aus)} AUs; {protocol.source}")
-    return "\n".join(
-        [*lines, "", "Write FOLDER#NAME/FOLD wherever a dataset is asked for: data/bp4d#bp4d-3fold/part1"]
-    )
-
-
-def describe(name: str) -> str:
-    """AUs, threshold, and the people of each fold of one protocol."""
-    protocol = PROTOCOLS[name]
-    lines = [
-        f"{name}: {protocol.source}",
-        f"sets: {protocol.sets}",
-        f"AUs: {' '.join(protocol.aus)}; intensity counts as present from {protocol.at_least:g}",
-    ]
-    for fold_name, fold in protocol.folds.items():
-        lines.append(f"{name}/{fold_name}")
-        if fold.own:
-            lines.append("  the splits that the manifest has")
-        elif fold.third is not None:
-            lines.append("  a third of the people tests, each by a hash of the own name")
-        else:
-            for split, people in (("train", fold.train), ("val", fold.val), ("test", fold.test)):
-                lines.append(f"  {split:5s} {len(people):2d}  {' '.join(people)}")
-    return "\n".join(lines)

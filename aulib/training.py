@@ -1,7 +1,7 @@
 """One run: step, evaluation on source validation, checkpoint, resume.
 
-A step is a function of (seed, step) and the state, so a resumed run equals an uninterrupted one
-bit for bit on the CPU.
+A step is a function of (seed, step) and the state, so a resumed run equals an uninterrupted one, on the CPU
+bit for bit.
 """
 
 import json
@@ -38,10 +38,10 @@ if TYPE_CHECKING:
 
 SELECT_FROM = 0.7  # the best of the evaluations in the last 30 % of the steps is kept
 EVALUATIONS = 4
-DECODED_FACES = 1  # of each domain and step; the image decoder is only there to look at
+DECODED_FACES = 1  # of each domain and step; the image decoder only makes pictures of features
 LOG_EVERY = 10
 PROGRESS = ("step", "log", "spent", "best", "best_score", "best_step")  # of a TrainState
-MEASUREMENTS = 3  # of the gradient's shares, evenly over the steps with all terms; one costs about two steps
+MEASUREMENTS = 3  # of gradient shares; one costs about two steps
 
 
 @dataclass(frozen=True)
@@ -209,7 +209,7 @@ def train_step(
     # 1. the networks, adversaries frozen
     _freeze(model, ADVERSARIES, True)
     images = source["image"] if target is None else torch.cat([source["image"], target["image"]])
-    # what Fabric's wrapper returns refuses torch.autograd.grad where precision is mixed
+    # outputs of Fabric's wrapper refuse torch.autograd.grad if precision is mixed
     forward = state.networks if measure else state.model
     with state.fabric.autocast():
         outputs = forward(images, len(source["image"]), ramp > 0, finds_landmarks(objective.weights))
@@ -328,7 +328,7 @@ def fit(
                 if state.step % epoch == 0:
                     save()
     finally:
-        if step_done:  # else some players are a step ahead of others, and the last checkpoint stays
+        if step_done:  # else some players are a step ahead, and the last checkpoint stays
             save()
         bar.close()
     if state.best is not None:
@@ -394,17 +394,13 @@ def validation_f1(model: AUModel, validation: tuple[Faces, np.ndarray], method: 
 
 
 def write_checkpoint(file: Path, settings: str, state: dict) -> None:
-    """Atomic: if the process is killed while it writes, the previous checkpoint stays."""
+    """Written atomically: if the process is killed, the previous checkpoint stays."""
     with atomic_file(file) as partial:
         torch.save({"settings": settings} | state, partial)
 
 
 def read_checkpoint(file: Path, settings: str, device: torch.device) -> dict:
-    """The state in a checkpoint of the same settings.
-
-    Raises:
-        ValueError: it is of other settings.
-    """
+    """The state in a checkpoint; ValueError if it is of other settings."""
     state = torch.load(file, weights_only=True, map_location=device)
     if state["settings"] != settings:
         raise ValueError(f"{file} belongs to a run with other settings; choose another out_dir or delete it")
@@ -438,5 +434,5 @@ class HeldInterrupt:
     def __exit__(self, error, *_) -> None:
         if self.previous is not None:
             signal.signal(signal.SIGINT, self.previous)
-        if error is None:  # one that came after the last check
+        if error is None:  # an interrupt after the last check
             self.raise_if_any()

@@ -1,9 +1,9 @@
 """Warm start: the steps before the two rounds begin, trained once by all runs that share them [C].
 
 Before the rounds begin, every method that separates is the same multi-task model: T, G, the adversaries and
-the projectors are not updated and no weight of theirs counts. So the first run of a seed saves its state at
-that step, and later runs of the same seed, faces and settings load it; they end bit for bit where they would
-have ended without it. The log and `seconds` of every run include the time of these steps.
+the projectors are not updated. So the first run saves its state at that step, and later runs with the same
+seed, faces and settings load it. Their weights are bit for bit those of a run without warm start, and their
+log and `seconds` include these steps.
 """
 
 import hashlib
@@ -68,7 +68,7 @@ def save(file: Path, state: dict) -> None:
 
 
 def load(file: Path, state: dict, device: torch.device) -> dict:
-    """A run's state before its first step, with what the file holds in its place."""
+    """The file's values in a run's state before its first step."""
     kept = torch.load(file, weights_only=True, map_location=device)
     loaded = state | {name: kept[name] for name in ("step", "log", "spent")}
     for name in ("model", "average"):

@@ -23,8 +23,8 @@ from torch import nn
 from aubench.inference.onnx_export import onnx_model
 from aulib.methods import PRESETS
 from aulib.model import AUModel, ModelConfig
+from aulib.networks import define_missing_operators
 from aulib.protocols import PROTOCOLS
-from aulib.torchvision_operators import define_missing_operators
 
 PACKAGES = ("torch", "onnxruntime", "openvino")  # behind what `runtimes` finds, in its order
 TOLERANCE = 1e-4  # of probabilities, between torch and what it was exported to

@@ -68,7 +68,7 @@ def write_faces(folder: Path, faces: int) -> None:
 
 
 def train_theirs(checkout: Path, folder: Path, batch: int, steps: int) -> list[float]:
-    from aulib.torchvision_operators import define_missing_operators
+    from aulib.networks import define_missing_operators
 
     define_missing_operators()
 

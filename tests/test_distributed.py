@@ -72,7 +72,7 @@ class TestShares:
 
     def test_a_batch_that_cannot_be_dealt_out_evenly(self, monkeypatch):
         monkeypatch.setattr(distributed, "world_size", lambda: 3)
-        with pytest.raises(ValueError, match="batch_size 16 cannot be dealt out evenly to 3 processes"):
+        with pytest.raises(ValueError, match="batch_size 16.*3 processes"):
             distributed.share_of(16)
 
 

@@ -149,7 +149,7 @@ class TestLookInside:
     def test_paired_outputs_are_the_models_own(self):
         model, faces = tiny_model("full").eval(), tiny_faces(3)
         made = linear_probes.paired_outputs(model, faces, faces, size=2)  # a batch of two and one of one
-        image = torch.cat(list(linear_probes.batches(model, faces)))
+        image = torch.cat(list(linear_probes.crops_of(model, faces)))
         with torch.no_grad():
             whole = model(torch.cat([image, image]), 3, separate=True)
         torch.testing.assert_close(made["rich2_t"], whole["rich2_t"], rtol=1e-4, atol=1e-5)

@@ -1,5 +1,8 @@
 """The parts: shapes, stated invariants, and a gradient to every parameter."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -238,3 +241,27 @@ def test_log_attention_is_the_log_of_a_soft_max_over_places_and_copies_no_maps()
     assert maps.is_contiguous(memory_format=torch.channels_last)
     torch.testing.assert_close(maps, logits.flatten(2).log_softmax(2).view(logits.shape))
     assert log_attention(logits.bfloat16()).dtype == torch.float32
+
+
+def in_fresh_python(code: str) -> str:
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("package", ["timm", "torchvision", "torchmetrics"])
+def test_a_package_that_needs_the_operators_can_be_imported_after_them(package):
+    in_fresh_python(
+        f"from aulib.networks import define_missing_operators as define\ndefine(); import {package}"
+    )
+
+
+def test_only_what_is_missing_is_defined_and_only_once():
+    told = in_fresh_python(
+        "import torch\n"
+        "from aulib.networks import define_missing_operators as define\n"
+        "own = torch.library.Library('torchvision', 'FRAGMENT')\n"
+        "own.define('nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor')\n"
+        "print('nms' in define(), define(), hasattr(torch.ops.torchvision, 'qnms'))"
+    )
+    assert told.split() == ["False", "[]", "True"]

@@ -283,5 +283,5 @@ def test_a_run_trains_on_adlds_crops_and_is_read_with_them(tmp_path):
     assert Run(tmp_path / "run").samples().images.shape[1:] == (200, 200, 3)
     with pytest.raises(ValueError, match="crop 'adld' is 200 pixels, the run's margin_size is 40"):
         train_run(folder, folder, out_dir=str(tmp_path / "no"), **given, **(TINY_VALUES | {"crop": "adld"}))
-    with pytest.raises(ValueError, match="unknown crop 'dlib'; there are smooth, adld, jaanet"):
+    with pytest.raises(ValueError, match="'dlib'.*smooth, adld, jaanet"):
         train_run(folder, folder, out_dir=str(tmp_path / "no"), **given, **(TINY_VALUES | {"crop": "dlib"}))

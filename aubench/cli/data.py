@@ -325,17 +325,17 @@ def protocols(
 
     Example: aulib protocols bp4d-3fold --data faces/bp4d
     """
-    from aulib import protocols as field
+    from aubench.datasets.protocol_counts import count_frames, describe, overview
+    from aulib.protocols import PROTOCOLS
 
     if name is None:
         if run or data:
             option = "--data" if data else "--run"
             raise typer.BadParameter(f"{option} needs the NAME of the protocol", param_hint="NAME")
-        typer.echo(field.overview())
+        typer.echo(overview())
         return
-    one_of("NAME", name, tuple(field.PROTOCOLS))
+    one_of("NAME", name, tuple(PROTOCOLS))
     if data:
-        from aubench.datasets.protocol_counts import count_frames
         from aulib.dataset import read_dataset
 
         typer.echo(count_frames(name, read_dataset(data).table))
@@ -344,4 +344,4 @@ def protocols(
 
         typer.echo(fold_table(name, run))
     else:
-        typer.echo(field.describe(name))
+        typer.echo(describe(name))

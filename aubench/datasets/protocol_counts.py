@@ -1,4 +1,4 @@
-"""Frames of a protocol's test people in a dataset folder, beside what the field's lists have of them.
+"""Protocols as text, and frames of their test people in a dataset folder next to those in published lists.
 
 A folder that has fewer or more frames than every list was converted from another tree, or with other frames
 left out; scores are then not those of the same test.
@@ -51,3 +51,33 @@ def _listed(people: tuple[str, ...], found: int) -> str:
                 odd = "" if min(counts) <= found <= max(counts) else "  <- none of them"
                 return f"; lists: {', '.join(f'{code} {number:,}' for code, number in lists.items())}{odd}"
     return ""
+
+
+def overview() -> str:
+    """One line a protocol: name, folds, number of AUs, whose it is."""
+    lines = []
+    for name, protocol in PROTOCOLS.items():
+        lines.append(f"{name:18s} {' '.join(protocol.folds)}; {len(protocol.aus)} AUs; {protocol.source}")
+    return "\n".join(
+        [*lines, "", "Write FOLDER#NAME/FOLD wherever a dataset is asked for: data/bp4d#bp4d-3fold/part1"]
+    )
+
+
+def describe(name: str) -> str:
+    """AUs, threshold, and the people of each fold of one protocol."""
+    protocol = PROTOCOLS[name]
+    lines = [
+        f"{name}: {protocol.source}",
+        f"sets: {protocol.sets}",
+        f"AUs: {' '.join(protocol.aus)}; intensity counts as present from {protocol.at_least:g}",
+    ]
+    for fold_name, fold in protocol.folds.items():
+        lines.append(f"{name}/{fold_name}")
+        if fold.own:
+            lines.append("  the splits that the manifest has")
+        elif fold.third is not None:
+            lines.append("  a third of the people tests, each by a hash of the own name")
+        else:
+            for split, people in (("train", fold.train), ("val", fold.val), ("test", fold.test)):
+                lines.append(f"  {split:5s} {len(people):2d}  {' '.join(people)}")
+    return "\n".join(lines)

@@ -16,7 +16,7 @@ from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 from aulib.model import AUModel, cells_to_pixels, expected_cells
-from aulib.torchvision_operators import define_missing_operators
+from aulib.networks import define_missing_operators
 
 PATH_STEPS = 16  # of the integral; `attribution_maps` returns what they leave out
 FACES_AT_ONCE = 64

@@ -129,7 +129,7 @@ def _landmarks(model: AUModel, faces: Faces) -> np.ndarray:
 def _rich(model: AUModel, faces: Faces) -> Tensor:
     """(M, C, h, w) F of every face."""
     return torch.cat(
-        [model.encoder(model.standardise(image)) for image in linear_probes.batches(model, faces)]
+        [model.encoder(model.standardise(image)) for image in linear_probes.crops_of(model, faces)]
     )
 
 
