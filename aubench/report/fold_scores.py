@@ -2,29 +2,23 @@
 
 from pathlib import Path
 
-import numpy as np
+import pandas as pd
 
 from aulib.protocols import folds_of, split_name
 from aulib.run import Run
 
 
-def mean_over_folds(scores: dict[str, dict]) -> dict[str, dict[str, float]]:
+def mean_over_folds(scores: dict[str, dict]) -> pd.DataFrame:
     """Mean and standard deviation (n - 1) of every score that all folds have.
 
     Args:
         scores: fold -> the metrics of its run. An AU that one fold cannot score (NaN) has no mean.
 
     Returns:
-        key -> {"mean", "sd", "folds"}.
+        mean and sd by score.
     """
-    shared = set.intersection(*(set(one) for one in scores.values())) if scores else set()
-    table = {}
-    for key in sorted(shared):
-        values = [one[key] for one in scores.values()]
-        if all(isinstance(value, (int, float)) and value == value for value in values):
-            spread = float(np.std(values, ddof=1)) if len(values) > 1 else float("nan")
-            table[key] = {"mean": float(np.mean(values)), "sd": spread, "folds": len(values)}
-    return table
+    table = pd.DataFrame({fold: pd.Series(one, dtype=float) for fold, one in scores.items()}).dropna()
+    return pd.DataFrame({"mean": table.mean(axis=1), "sd": table.std(axis=1)})
 
 
 def seeds_over_folds(measured: dict, protocol: str) -> tuple[list[tuple], list[str]]:
@@ -34,16 +28,15 @@ def seeds_over_folds(measured: dict, protocol: str) -> tuple[list[tuple], list[s
         measured: (variant, seed) -> fold -> {(measure, AU): value}; the only fold is "" without a protocol.
 
     Returns:
-        (variant, seed, measure, AU, value) rows of seeds that have all folds, finite values only; and of each
-        seed that lacks one what is missing, "full-seed0: no run of fold part2".
+        (variant, seed, measure, AU, value) rows of seeds that have all folds; and for each other seed what is
+        missing, "full-seed0: no run of fold part2".
     """
     values, incomplete = [], []
     for (variant, seed), by_fold in measured.items():
-        if protocol and (lacking := [fold for fold in folds_of(protocol) if fold not in by_fold]):
-            incomplete.append(f"{variant}-seed{seed}: no run of fold {', '.join(lacking)}")
+        if protocol and (missing := [fold for fold in folds_of(protocol) if fold not in by_fold]):
+            incomplete.append(f"{variant}-seed{seed}: no run of fold {', '.join(missing)}")
             continue
-        means = mean_over_folds(by_fold).items()
-        values += [(variant, seed, *key, row["mean"]) for key, row in means if np.isfinite(row["mean"])]
+        values += [(variant, seed, *key, mean) for key, mean in mean_over_folds(by_fold)["mean"].items()]
     return values, incomplete
 
 
@@ -73,22 +66,18 @@ def fold_table(name: str, runs: list[Path] | list[str]) -> str:
         ValueError: a run is not of this protocol, or two are of one fold.
     """
     scores = {}
-    for run in map(Path, runs):
-        opened = Run(run)
+    for opened in map(Run, runs):
         fold = _fold_of(name, opened)
         if fold in scores:
-            raise ValueError(f"{run} is a second run of fold {fold}, expected one of each")
+            raise ValueError(f"{opened.path} is a second run of fold {fold}, expected one of each")
         scores[fold] = opened.metrics
-    table = mean_over_folds(scores)
-    measures = [key for key in ("source.mean.f1", "target.mean.f1", "target.mean.auc") if key in table]
-    measures += [key for key in table if key.startswith("target.per_au.") and key.endswith(".f1")]
-    lines = [f"{'':26s}" + "".join(f"{fold:>9s}" for fold in scores) + f"{'mean':>9s}{'sd':>9s}"]
-    for key in measures:
-        cells = "".join(f"{100 * one[key]:9.1f}" for one in scores.values())
-        lines.append(f"{key:26s}{cells}{100 * table[key]['mean']:9.1f}{100 * table[key]['sd']:9.1f}")
+    means = mean_over_folds(scores)
+    shown = [key for key in ("source.mean.f1", "target.mean.f1", "target.mean.auc") if key in means.index]
+    shown += [key for key in means.index if key.startswith("target.per_au.") and key.endswith(".f1")]
+    text = (100 * pd.DataFrame(scores).join(means).loc[shown].astype(float)).to_string(float_format="%.1f")
     if missing := [fold for fold in folds_of(name) if fold not in scores]:
-        lines.append(f"INCOMPLETE: no run of fold {', '.join(missing)}; the mean is over {len(scores)} folds")
-    return "\n".join(lines)
+        text += f"\nINCOMPLETE: no run of fold {', '.join(missing)}; the mean is over {len(scores)} folds"
+    return text
 
 
 def _fold_of(name: str, run: Run) -> str:
