@@ -96,10 +96,8 @@ class TestStudy:
         ]
         assert len(runs) == 12 and runs[1].id == f"plain-seed3.part2-{runs[1].key[:8]}"
         assert runs[1].parameters["source"] == runs[1].parameters["target"] == "data/bp4d#bp4d-3fold/part2"
-        assert (
-            summaries.variant_of(runs[1].folder) == "plain" and summaries.fold_of(runs[1].folder) == "part2"
-        )
-        assert summaries.fold_of(Path("plain-seed3-deadbeef")) == ""
+        assert summaries.variant_and_fold(runs[1].folder) == ("plain", "part2")
+        assert summaries.variant_and_fold(Path("plain-seed3-deadbeef")) == ("plain", "")
 
     @pytest.mark.parametrize(
         "old, new, complaint",

@@ -61,21 +61,6 @@ class TestMarkdown:
         assert cells(head) == ["variant", "AU01", "AU12", "mean"]
         assert cells(rows[0]) == ["source-only", "50.0", "50.0", "50.0"]
 
-    def test_the_ladder_marks_what_survives_the_correction(self, scores):
-        # every pair differs by the same in both seeds, so nothing is left to chance
-        text = tables.ladder(scores, "source-only")
-        lines = text.splitlines()
-        assert cells(lines[0])[2] == "minus source-only, equal steps"
-        assert cells(lines[4])[2].startswith("+20.0 [+20.0, +20.0]") and cells(lines[4])[2].endswith(r"\*")
-        assert cells(lines[2])[2] == "–" and cells(lines[5])[2] == "–"
-
-    def test_the_ladder_says_on_which_terms_variants_ran(self, tmp_path):
-        for cost, said in ((0.2, "equal time"), (0.5, "unequal steps and time")):
-            folder = tmp_path / said
-            write_run(folder, "source-only", 0, {"AU01": 0.5}, "source-only", None, 0.1, steps=800)
-            write_run(folder, "full", 0, {"AU01": 0.5}, "full", None, cost, steps=400)
-            assert f"minus source-only, {said} |" in tables.ladder(summarise_runs(folder), "source-only")
-
 
 class TestLatex:
     def test_holds_together(self, scores):

@@ -144,7 +144,6 @@ def supervisors_page(study: Summary, equal_time: Summary, dense: Summary, curves
         loader=jinja2.PackageLoader("aubench.report"),
         trim_blocks=True,
         lstrip_blocks=True,
-        keep_trailing_newline=True,
         undefined=jinja2.StrictUndefined,
     )
     environment.filters["markdown"] = tables.as_markdown
@@ -166,7 +165,7 @@ def supervisors_page(study: Summary, equal_time: Summary, dense: Summary, curves
         dense=statistics.outcome(dense).query("au == @MEAN and measure not in @statistics.DISTANCES"),
         dense_idleness=tables.idleness(dense),
         curves=tables.learning_curves(curves),
-        ladder=tables.ladder(study, statistics.usual_reference(study), equal_time),
+        scores=tables.study_table(study),
     )
 
 

@@ -4,14 +4,25 @@ import numpy as np
 import pandas as pd
 
 from aulib.metrics import AU_MEASURES
+from aulib.run import Run
 
 MEAN = "mean"  # in place of an AU, where a value is not of one AU
 OF_THE_RUN = ("seconds", "peak_memory_mb", "selected_step", "validation_f1")
 CURVE_POINTS = 60
 
 
+def values_of_run(run: Run, chance: dict[str, float]) -> dict[tuple[str, str], float]:
+    """All that a run measured, (measure, AU or "mean") -> value; without intervals over subjects.
+
+    Args:
+        chance: loss of each supervisor at guessing, nats.
+    """
+    cost = {("seconds_per_step", MEAN): seconds_per_step(run.history)}
+    return values_of_metrics(run.metrics) | values_of_history(run.history, chance) | cost
+
+
 def values_of_metrics(metrics: dict) -> dict[tuple[str, str], float]:
-    """`metrics.json` as (measure, AU or "mean") -> value; intervals over subjects are left behind."""
+    """`metrics.json` by measure and AU."""
     found = {(name, MEAN): metrics.get(name, np.nan) for name in OF_THE_RUN}
     for name in AU_MEASURES:
         found[name, MEAN] = metrics.get(f"target.mean.{name}", np.nan)
@@ -42,10 +53,9 @@ def values_of_history(history: pd.DataFrame, chance: dict[str, float]) -> dict[t
 
 
 def seconds_per_step(history: pd.DataFrame) -> float:
-    """Seconds a step costs: medians of steps before and within the two rounds, each with its share of steps.
+    """Median seconds of a step, over the steps before and within the two rounds in their proportion.
 
-    Medians of logged stretches, so that evaluations, pauses and other work on the machine now and then do not
-    count. NaN of a log with fewer than two rows.
+    Medians leave out evaluations, pauses and other work on the machine. NaN with fewer than two logged rows.
     """
     rows = history.dropna(subset="seconds") if "seconds" in history else history.iloc[:0]
     steps = np.diff(rows["step"])

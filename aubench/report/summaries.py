@@ -16,12 +16,14 @@ import yaml
 
 from aubench.report.fold_scores import in_any_fold, protocol_of, seeds_over_folds
 from aubench.report.results import chance_of_supervisors
-from aubench.report.run_values import MEAN, curves_of, seconds_per_step, values_of_history, values_of_metrics
+from aubench.report.run_values import MEAN, curves_of, values_of_run
 from aulib.methods import METHODS
 from aulib.run import Run
 
 RUN_NAME = re.compile(r"(.+)-seed\d+(?:\.(\w+))?(?:-[0-9a-f]+)?")
 DIGITS = 5  # significant, of what is committed
+VALUE_COLUMNS = ["variant", "seed", "measure", "au", "value"]
+CURVE_COLUMNS = ["variant", "supervisor", "step", "value", "chance"]
 
 
 @dataclass(frozen=True)
@@ -82,79 +84,70 @@ def summarise_runs(
         only: names of the runs that count; None for all.
 
     Raises:
-        FileNotFoundError: no finished run there.  ValueError: the runs of a variant differ in more than the
-            seed, or runs were tested on different sets.
+        FileNotFoundError: no finished run there.
+        ValueError: the runs of a variant differ in more than the seed, or runs were tested on different sets.
     """
     folder = Path(folder)
-    below = sorted(path.parent for path in folder.glob("*/params.json"))
-    below = [run for run in below if only is None or run.name in only]
-    latest: dict[tuple[str, int, str], Path] = {}
-    finished = [run for run in below if (run / "metrics.json").is_file() and (run / "result.json").is_file()]
-    for run in sorted(finished, key=started):
-        latest[variant_of(run), how_it_was_made(run)["seed"], fold_of(run)] = run
-    if not latest:
-        raise FileNotFoundError(f"{folder} holds no finished run: no folder with params.json and result.json")
+    runs, missing = _latest_runs(folder, only)
     settings: dict[str, dict] = {}
     measured: dict[tuple[str, int], dict[str, dict]] = {}  # of each fold
-    curves, tested_on, protocols = [], {}, set()
-    for (variant, seed, fold), run in sorted(latest.items()):
-        own = how_it_was_made(run)
-        protocols.add(protocol_of(own) if fold else "")
-        if fold:
-            own = in_any_fold(own)
-        tested_on.setdefault(json.dumps(own.pop("data_versions"), sort_keys=True), run.name)
+    curves, data, protocols = [], {}, {}
+    for (variant, seed, fold), run in sorted(runs.items()):
+        own = run.settings | {"model": run.saved.get("model", {})}
+        protocols.setdefault(protocol_of(own) if fold else "", run.path.name)
+        own = in_any_fold(own) if fold else own
+        data.setdefault(json.dumps(own.pop("data_versions"), sort_keys=True), run.path.name)
         del own["seed"]
         if settings.setdefault(variant, own) != own:
             differing = [key for key in own if settings[variant].get(key) != own[key]]
-            raise ValueError(f"runs of variant {variant!r} differ in {differing}: see {run.name}")
-        history, chance = Run(run).history, chance_of_supervisors(own)
-        found = values_of_metrics(Run(run).metrics) | {("seconds_per_step", MEAN): seconds_per_step(history)}
-        found |= values_of_history(history, chance)
-        measured.setdefault((variant, seed), {})[fold] = found
-        curves += [(variant, *row, chance[row[0]]) for row in curves_of(history, list(chance))]
-    if len(protocols) > 1:
-        raise ValueError(f"runs of {folder} are of different folds and cannot be compared: {protocols}")
-    protocol = protocols.pop()
+            raise ValueError(f"runs of variant {variant!r} differ in {differing}: see {run.path.name}")
+        chance = chance_of_supervisors(own)
+        measured.setdefault((variant, seed), {})[fold] = values_of_run(run, chance)
+        curves += [(variant, *row, chance[row[0]]) for row in curves_of(run.history, list(chance))]
+    for what, found in (("of different folds", protocols), ("trained or tested on different data", data)):
+        if len(found) > 1:
+            raise ValueError(f"runs of {folder} are {what} and cannot be compared: {found}")
+    [protocol] = protocols
     values, incomplete = seeds_over_folds(measured, protocol)
-    if len(tested_on) > 1:
-        raise ValueError(f"runs of {folder} read different data and cannot be compared: {tested_on}")
-    table = pd.DataFrame(curves, columns=["variant", "supervisor", "step", "value", "chance"])
-    table = table.groupby(["variant", "supervisor", "step"], sort=False, as_index=False).mean()
-    missing = [run.name for run in below if run not in finished] + incomplete
     if not values:
         raise ValueError(f"{folder} has no seed with all folds of {protocol}: {'; '.join(incomplete)}")
+    table = pd.DataFrame(curves, columns=CURVE_COLUMNS)
     return Summary(
         folder.name,
-        {name: settings[name] for name in sorted(settings, key=_place(order, settings))},
-        pd.DataFrame(values, columns=["variant", "seed", "measure", "au", "value"]),
-        table,
+        {name: settings[name] for name in sorted(settings, key=_place(order or [], settings))},
+        pd.DataFrame(values, columns=VALUE_COLUMNS),
+        table.groupby(["variant", "supervisor", "step"], sort=False, as_index=False).mean(),
         question,
-        missing,
+        missing + incomplete,
         protocol,
     )
 
 
-def variant_of(run: Path) -> str:
-    """The variant in a run folder's name: `<variant>-seed<n>`, optionally followed by fold and key."""
+def _latest_runs(
+    folder: Path, only: Container[str] | None
+) -> tuple[dict[tuple[str, int, str], Run], list[str]]:
+    """(variant, seed, fold) -> the finished run that was started last; and the names of unfinished runs."""
+    below = sorted(path.parent for path in folder.glob("*/params.json"))
+    below = [run for run in below if only is None or run.name in only]
+    finished = [run for run in below if (run / "metrics.json").is_file() and (run / "result.json").is_file()]
+    if not finished:
+        raise FileNotFoundError(f"{folder} holds no finished run: no folder with params.json and result.json")
+    latest = {}
+    for run in map(Run, sorted(finished, key=_started)):
+        variant, fold = variant_and_fold(run.path)
+        latest[variant, run.settings["seed"], fold] = run
+    return latest, [run.name for run in below if run not in finished]
+
+
+def variant_and_fold(run: Path) -> tuple[str, str]:
+    """Both from a run folder's name `<variant>-seed<n>.<fold>-<key>`; the fold is "" without one."""
     found = RUN_NAME.fullmatch(run.name)
-    return found[1] if found else run.name
+    return (found[1], found[2] or "") if found else (run.name, "")
 
 
-def fold_of(run: Path) -> str:
-    """The fold in the name of a run of a study with `folds`, "" without one."""
-    found = RUN_NAME.fullmatch(run.name)
-    return found[2] or "" if found else ""
-
-
-def started(run: Path) -> str:
+def _started(run: Path) -> str:
     """When a run was started, as text that sorts by time."""
     return json.loads((run / "params.json").read_text(encoding="utf-8")).get("started", "")
-
-
-def how_it_was_made(run: Path) -> dict:
-    """A run's settings, the sizes of its networks among them ("model")."""
-    opened = Run(run)
-    return opened.settings | {"model": opened.saved.get("model", {})}
 
 
 def is_bound(settings: dict) -> bool:
@@ -163,18 +156,15 @@ def is_bound(settings: dict) -> bool:
     return method is not None and method.labels_from_target
 
 
-def _place(order: list[str] | None, settings: dict[str, dict]):
+def _place(order: list[str], settings: dict[str, dict]):
     """Sort key of variants: the given order, else up the ladder of methods, else by name."""
-    order, ladder = order or [], list(METHODS)
+    methods = list(METHODS)
 
     def place(name: str) -> tuple:
         method = settings[name]["method"]
-        return (
-            order.index(name) if name in order else len(order),
-            ladder.index(method) if method in ladder else len(ladder),
-            name != method,
-            name,
-        )
+        given = order.index(name) if name in order else len(order)
+        rung = methods.index(method) if method in methods else len(methods)
+        return given, rung, name != method, name
 
     return place
 
@@ -234,8 +224,8 @@ def read_summary(file: str | Path) -> Summary:
     return Summary(
         kept["study"],
         {name: one["settings"] for name, one in kept["variants"].items()},
-        pd.DataFrame(values, columns=["variant", "seed", "measure", "au", "value"]),
-        pd.DataFrame(curves, columns=["variant", "supervisor", "step", "value", "chance"]),
+        pd.DataFrame(values, columns=VALUE_COLUMNS),
+        pd.DataFrame(curves, columns=CURVE_COLUMNS),
         kept.get("question", ""),
         kept.get("missing", []),
         kept.get("folds", ""),

@@ -1,4 +1,4 @@
-"""A study's scores as the table of a paper: Markdown, LaTeX (booktabs) or CSV; its outcome as Markdown.
+"""A study's scores as the table of a paper: Markdown, LaTeX (booktabs) or CSV; its outcome as text.
 
 Means over seeds with the lowest and the highest seed; the best of a column bold, the second
 underlined. Bounds that use target labels (oracle) are shown but not ranked.
@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 
 from aubench.report import statistics
-from aubench.report.equal_time import footing
 from aubench.report.results import score_text
 from aubench.report.run_values import MEAN
 from aubench.report.statistics import DISTANCES, ERRORS, LOWER_IS_BETTER, PROBES, SIGNIFICANT
@@ -83,31 +82,6 @@ def score_column(
     places = places.reindex(summary.variants) if means.count() > 1 else np.full(len(texts), np.nan)
     mark = dict(enumerate(marks, start=1))
     return [mark.get(place, "{}").format(text) for place, text in zip(places, texts, strict=True)]
-
-
-def ladder(summary: Summary, reference: str, equal_time: Summary | None = None) -> str:
-    """Every variant with its F1 and its paired difference from the reference, as Markdown.
-
-    The difference has its 95 % interval over seeds, and a star if it is significant after Holm's correction;
-    the next column is the difference at equal wall-clock time, if that was run.
-
-    Raises:
-        ValueError: the study has no such variant.
-    """
-    table = pd.DataFrame({"variant": summary.variants, "F1-frame": score_column(summary, "f1")})
-    for each in filter(None, (summary, equal_time)):
-        contrasts = statistics.against(each, reference)
-        terms = footing(each, {reference, *(one.variant for one in contrasts)})
-        rows = statistics.paired_differences(each, contrasts, ["f1"]).query("au == 'mean'")
-        differences = dict(zip(rows["variant"], map(starred, rows.to_dict("records")), strict=True))
-        table[f"minus {reference}, {terms}"] = table["variant"].map(differences).fillna("–")
-    for measure in ("auc", "nme"):
-        table[TITLES[measure]] = score_column(summary, measure, spread=False)
-    note = (
-        f"{caption(summary).split('. ')[0]}. Differences are paired by seed, with 95 % intervals over seeds "
-        "(Student's t); \\* p < 0.05 after Holm's correction."
-    )
-    return f"{as_markdown(table)}\n\n{note}\n"
 
 
 def readable(outcome: pd.DataFrame) -> pd.DataFrame:
