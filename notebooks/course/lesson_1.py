@@ -17,6 +17,7 @@ from aubench.plots.style import (
     face_grid,
     in_house_style,
     name_row,
+    row_panels,
     show_face,
     write_on,
 )
@@ -281,9 +282,8 @@ def draw_grades(au: str, person: int = 10) -> Figure:
 @in_house_style
 def draw_movements(table: pd.DataFrame, detector_error: float) -> Figure:
     """The largest movement of each AU at two grades (`movements`), and the error of a detector."""
-    figure = Figure(figsize=(6.2, 4.2), layout="constrained")
-    axis = figure.subplots()
     low, high = (part.set_index("au") for _, part in table.groupby("grade"))
+    figure, (axis,) = row_panels([au_label(au) for au in low.index], width=6.2)
     places = np.arange(len(low))
     axis.hlines(places, low["moved"], high["moved"], color=ABSENT, linewidth=1.4)
     for rows, fill in ((low, "white"), (high, PRESENT)):
@@ -292,9 +292,6 @@ def draw_movements(table: pd.DataFrame, detector_error: float) -> Figure:
     for place, row in zip(places, high.itertuples(), strict=True):
         axis.text(row.moved + 0.5, place, row.part, va="center", fontsize=7, color="#555555")
     axis.axvline(detector_error, color="black", linestyle="--", linewidth=0.9, label="error of a detector")
-    axis.set_yticks(places, [au_label(au) for au in low.index])
-    axis.invert_yaxis()
-    axis.grid(axis="y", visible=False)
     axis.set_xlim(0, high["moved"].max() * 1.15)
     axis.set_xlabel("largest movement of a landmark (% of the eye distance)")
     axis.legend(loc="lower right")

@@ -21,7 +21,15 @@ from aubench.inspection.factor_faces import (
     people_of,
     scores_of,
 )
-from aubench.plots.style import DOMAIN_COLOURS, au_label, face_grid, in_house_style, name_row, show_face
+from aubench.plots.style import (
+    DOMAIN_COLOURS,
+    au_label,
+    face_grid,
+    in_house_style,
+    name_columns,
+    row_panels,
+    show_faces,
+)
 from aufaces.factors import FACTORS, face_with
 from aufaces.renderer import FaceRenderer
 from aulib.labels import AU_NAMES
@@ -203,12 +211,10 @@ def draw_one_at_a_time(indices: list[int], count: int, seed: int = SEED) -> Figu
     """Studio faces (rows) with each factor of the wild alone, and with all."""
     renderer = FaceRenderer(128)
     figure, axes = face_grid(len(indices), len(CONDITIONS), side=1.0, left=0.5, top=0.22)
-    for axis, name in zip(axes[0], CONDITIONS, strict=True):
-        axis.set_title("studio" if name == "none" else name, loc="center", fontsize=8, pad=3)
+    name_columns(axes[0], ["studio" if name == "none" else name for name in CONDITIONS])
     for row, index in zip(axes, indices, strict=True):
-        for axis, factors in zip(row, CONDITIONS.values(), strict=True):
-            show_face(axis, face_with(factors, seed, index, count, renderer)[0])
-        name_row(row[0], f"face {index}")
+        pictures = [face_with(factors, seed, index, count, renderer)[0] for factors in CONDITIONS.values()]
+        show_faces(row, pictures, name=f"face {index}")
     return figure
 
 
@@ -220,8 +226,7 @@ def draw_domains(table: pd.DataFrame) -> Figure:
     """
     parts = {domain: rows.set_index("au") for domain, rows in table.groupby("domain")}
     aus = [au for au in AU_NAMES if au in set(table["au"])]
-    figure = Figure(figsize=(6.2, 0.9 + 0.22 * max(len(aus), 4)), layout="constrained")
-    axis = figure.subplots()
+    figure, (axis,) = row_panels([au_label(au) for au in aus], width=6.2)
     places = np.arange(len(aus))
     f1 = {domain: 100 * part["f1"].reindex(aus) for domain, part in parts.items()}
     axis.hlines(places, f1["source"], f1["target"], color=GREY, linewidth=1.4)
@@ -231,10 +236,7 @@ def draw_domains(table: pd.DataFrame) -> Figure:
     rates = parts["target"]["base_rate"].reindex(aus)
     label = 'always "present", target'
     axis.scatter(200 * rates / (1 + rates), places, s=60, color="black", marker="|", label=label)
-    axis.set_yticks(places, [au_label(au) for au in aus])
-    axis.invert_yaxis()
     axis.set_xlim(-2, 102)
-    axis.grid(axis="y", visible=False)
     axis.set_xlabel("F1-frame x 100")
     figure.legend(loc="outside upper center", ncols=3)
     return figure
@@ -243,16 +245,13 @@ def draw_domains(table: pd.DataFrame) -> Figure:
 @in_house_style
 def draw_drops(table: pd.DataFrame) -> Figure:
     """F1 lost to each factor alone and to all, with intervals (`factor_faces.drops`)."""
-    figure = Figure(figsize=(5.2, 0.7 + 0.27 * len(table)), layout="constrained")
-    axis = figure.subplots()
+    names = ["all of them" if name == "all" else name for name in table["factor"]]
+    figure, (axis,) = row_panels(names, width=5.2)
     places = np.arange(len(table))
     colours = [WHOLE if name == "all" else COST for name in table["factor"]]
     axis.barh(places, 100 * table["lost"], height=0.62, color=colours)
     axis.hlines(places, 100 * table["low"], 100 * table["high"], color="black", linewidth=1.4)
     axis.axvline(0, color="black", linewidth=0.8)
-    axis.set_yticks(places, ["all of them" if name == "all" else name for name in table["factor"]])
-    axis.invert_yaxis()
-    axis.grid(axis="y", visible=False)
     axis.set_xlabel("F1-frame lost, points x 100 (lines: 95 % over people)")
     return figure
 

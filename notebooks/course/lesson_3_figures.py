@@ -10,7 +10,17 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from aubench.inspection.shown_faces import ShownFaces, luminance
-from aubench.plots.style import DOMAIN_COLOURS, face_grid, in_house_style, name_row, show_face, write_on
+from aubench.plots.style import (
+    DOMAIN_COLOURS,
+    face_grid,
+    in_house_style,
+    name_columns,
+    name_row,
+    offsets,
+    row_panels,
+    show_face,
+    write_on,
+)
 from aulib.model import cells_to_pixels, expected_cells
 from instrument import Instrument, png
 from lesson_3 import POINTS, WAYS, places, spread, strength
@@ -91,8 +101,7 @@ def draw_maps(faces: dict[str, ShownFaces], logits: dict[str, Tensor]) -> Figure
         for axis, point in zip(row[2:], POINTS.values(), strict=True):
             _over(axis, face, maps[point] / maps[point].max())
             write_on(axis, f"{maps[point].max():.0%} in one cell", corner="top")
-    for axis, title in zip(axes[0], ["landmarks\nfound", "all maps,\nsummed", *POINTS], strict=True):
-        axis.set_title(title, fontsize=7.5, fontweight="normal", loc="center")
+    name_columns(axes[0], ["landmarks\nfound", "all maps,\nsummed", *POINTS])
     return figure
 
 
@@ -111,9 +120,7 @@ def draw_sharpness(face: ShownFaces, logits: Tensor, point: int, factors=(0.0, 0
     figure, axes = face_grid(1, len(factors), side=1.5, top=0.62)
     for axis, factor in zip(axes[0], factors, strict=True):
         _read_map(axis, face, logits[0, point], factor)
-        cells = float(spread(logits[0, point], factor))
-        title = f"logits × {factor:g}\nspread over {cells:.0f} cell{'s' if round(cells) != 1 else ''}"
-        axis.set_title(title, fontsize=7.5, fontweight="normal", loc="center")
+        name_columns([axis], [f"logits × {factor:g}\ncells covered: {spread(logits[0, point], factor):.0f}"])
     handles = axes[0, -1].get_legend_handles_labels()
     figure.legend(*handles, loc="upper center", ncols=3, handletextpad=0.2)
     return figure
@@ -122,15 +129,12 @@ def draw_sharpness(face: ShownFaces, logits: Tensor, point: int, factors=(0.0, 0
 @in_house_style
 def draw_ways(table: pd.DataFrame) -> Figure:
     """`errors_by_way`: the error of each way to read a map, in both domains."""
-    figure = Figure(figsize=(5.6, 1.7), layout="constrained")
-    axis = figure.subplots()
-    for offset, domain in zip((0.12, -0.12), table, strict=True):
-        heights = np.arange(len(table))[::-1] + offset
-        axis.plot(table[domain], heights, "o", color=DOMAIN_COLOURS[domain], label=domain)
-        for value, height in zip(table[domain], heights, strict=True):
-            axis.annotate(f"{value:.1f}", (value, height), (6, 0), textcoords="offset points", va="center")
-    axis.set_yticks(np.arange(len(table))[::-1], table.index)
-    axis.set_ylim(-0.5, len(table) - 0.5)
+    figure, (axis,) = row_panels(list(table.index), width=5.6)
+    for domain, offset in zip(table, offsets(len(table.columns), 0.5), strict=True):
+        places = np.arange(len(table)) + offset
+        axis.plot(table[domain], places, "o", color=DOMAIN_COLOURS[domain], label=domain)
+        for value, place in zip(table[domain], places, strict=True):
+            axis.annotate(f"{value:.1f}", (value, place), (6, 0), textcoords="offset points", va="center")
     axis.set_xlim(0, 1.15 * table.to_numpy().max())
     axis.set_xlabel("landmark NME, % of the distance of the outer eye corners")
     axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
@@ -160,17 +164,16 @@ def draw_errors_on_face(errors_of: dict[str, np.ndarray], faces: dict[str, Shown
 @in_house_style
 def draw_gains(table: pd.DataFrame) -> Figure:
     """`gains`: one extraction against two copies, right of the line where sharing is better."""
-    figure = Figure(figsize=(6.4, 1.5), layout="constrained")
+    figure, axes = row_panels(list(DOMAIN_COLOURS), 2, width=6.4)
     figure.get_layout_engine().set(wspace=0.1)  # or numbers of neighbouring axes touch
-    axes = figure.subplots(1, 2, sharey=True)
-    for axis, (measure, rows) in zip(axes, table.groupby("measure"), strict=True):
-        for height, row in enumerate(rows.sort_values("domain", ascending=False).itertuples()):
-            colour = DOMAIN_COLOURS[row.domain]
-            axis.plot([row.low, row.high], [height, height], color=colour, lw=2)
-            axis.plot(row.gain, height, "o", color=colour)
+    labels = {"F1-frame": "gain of sharing, points", "landmark NME": "fall of the error, points"}
+    for axis, (measure, label) in zip(axes, labels.items(), strict=True):
+        rows = table[table["measure"] == measure].set_index("domain")
+        for place, (domain, colour) in enumerate(DOMAIN_COLOURS.items()):
+            row = rows.loc[domain]
+            axis.plot([row.low, row.high], [place, place], color=colour, lw=2)
+            axis.plot(row.gain, place, "o", color=colour)
         axis.axvline(0, color="#444444", lw=0.8, ls="--")
-        axis.set_yticks([0, 1], ["target", "source"])
-        axis.set_ylim(-0.6, 1.6)
         axis.set_title(measure)
-        axis.set_xlabel("gain of sharing, points" if measure == "F1-frame" else "fall of the error, points")
+        axis.set_xlabel(label)
     return figure

@@ -9,7 +9,16 @@ from PIL import Image
 
 from aubench.inspection.decoding import decode
 from aubench.inspection.shown_faces import ShownFaces
-from aubench.plots.style import DOMAIN_COLOURS, face_grid, in_house_style, name_row, show_face
+from aubench.plots.style import (
+    DOMAIN_COLOURS,
+    face_grid,
+    in_house_style,
+    name_columns,
+    name_row,
+    offsets,
+    row_panels,
+    show_face,
+)
 from aubench.widgets import drawing
 from aubench.widgets.drawing import bars
 from aulib.model import AUModel, cells_to_pixels, expected_cells
@@ -46,8 +55,7 @@ def draw_halves(model: AUModel, faces: dict[str, ShownFaces]) -> Figure:
             show_face(row[3], picture, halves.from_rich[place])
             show_face(row[4], picture, halves.from_texture[place], "#E69F00")
             row[5].imshow(halves.maps[place].sqrt().numpy(), cmap="inferno", vmin=0)
-    for axis, title in zip(axes[0], COLUMNS, strict=True):
-        axis.set_title(title, fontsize=7.5, fontweight="normal", loc="center")
+    name_columns(axes[0], COLUMNS)
     return figure
 
 
@@ -58,7 +66,7 @@ def draw_found(tables: dict[str, pd.DataFrame]) -> Figure:
         f"{domain} test faces": {run: table[domain] for run, table in tables.items()}
         for domain in DOMAIN_COLOURS
     }
-    figure = _draw_panels(panels, READERS, 2.5, "landmark error, % of the eye distance")
+    figure = _draw_panels(panels, list(READERS), "landmark error, % of the eye distance")
     for axis, (domain, colour) in zip(figure.axes, DOMAIN_COLOURS.items(), strict=True):
         mean_face = next(iter(tables.values())).loc[MEAN_FACE, domain]
         axis.axvline(mean_face, color="#444444", lw=0.8, ls="--")
@@ -74,7 +82,7 @@ def draw_leaks(tables: dict[str, pd.DataFrame]) -> Figure:
     """AUC of linear probes on F, S and Z, one mark per run (`lesson_4.what_leaks`); dashed is chance."""
     what = next(iter(tables.values())).index
     panels = {f"probe for {row}": {run: table.loc[row] for run, table in tables.items()} for row in what}
-    figure = _draw_panels(panels, FEATURES.values(), 1.9, "ROC AUC")
+    figure = _draw_panels(panels, list(FEATURES.values()), "ROC AUC")
     for axis in figure.axes:
         axis.axvline(0.5, color="#444444", lw=0.8, ls="--")
     lowest = min(float(table.min().min()) for table in tables.values())
@@ -82,19 +90,15 @@ def draw_leaks(tables: dict[str, pd.DataFrame]) -> Figure:
     return figure
 
 
-def _draw_panels(panels: dict[str, dict[str, pd.Series]], rows, height: float, label: str) -> Figure:
+def _draw_panels(panels: dict[str, dict[str, pd.Series]], rows: list[str], label: str) -> Figure:
     """Panels side by side with common rows. panels: title -> run -> one value per row."""
-    figure = Figure(figsize=(7.4, height), layout="constrained")
-    axes = figure.subplots(1, len(panels), sharex=True, sharey=True)
-    heights = np.arange(len(rows))[::-1]
+    figure, axes = row_panels(rows, len(panels), sharex=True)
     for axis, (title, values) in zip(axes, panels.items(), strict=True):
-        offsets = (0.0,) if len(values) == 1 else (0.14, -0.14)
-        for (run, one), offset, (marker, colour) in zip(values.items(), offsets, RUN_STYLES, strict=False):
-            axis.plot(one, heights + offset, marker, color=colour, label=run, ms=5)
+        places = offsets(len(values), 0.5)
+        for (run, one), offset, (marker, colour) in zip(values.items(), places, RUN_STYLES, strict=False):
+            axis.plot(one, np.arange(len(rows)) + offset, marker, color=colour, label=run, ms=5)
         axis.set_title(title)
         axis.set_xlabel(label)
-    axes[0].set_yticks(heights, rows)
-    axes[0].set_ylim(-0.5, len(rows) - 0.5)
     handles = axes[0].get_legend_handles_labels()
     figure.legend(*handles, loc="outside lower center", ncols=len(handles[0]))
     return figure

@@ -13,7 +13,16 @@ from torch import Tensor
 from aubench.inspection.decoding import FaceDecoder, decode_faces, side_of
 from aubench.inspection.shown_faces import ShownFaces, as_pictures
 from aubench.inspection.swaps import refuse_without_separation, size_of
-from aubench.plots.style import DOMAIN_COLOURS, face_grid, in_house_style, name_row, show_face, write_on
+from aubench.plots.style import (
+    DOMAIN_COLOURS,
+    face_grid,
+    in_house_style,
+    name_columns,
+    name_row,
+    row_panels,
+    show_face,
+    write_on,
+)
 from aulib.metrics import au_scores
 from aulib.model import AUModel
 from exercises import Verdict, exercise, right, wrong
@@ -74,8 +83,7 @@ def draw_trace(outputs: dict[str, Tensor], pictures: dict[str, Tensor], decoder:
                 seen = tensor if column == "face" else decode_faces(decoder, tensor, side)
                 show_face(axis, as_pictures(seen)[0])
             write_on(axis, size_of(tensor))
-    for axis, title in zip(axes[0], COLUMNS.values(), strict=True):
-        axis.set_title(title, fontsize=7.5, fontweight="normal", loc="center")
+    name_columns(axes[0], COLUMNS.values())
     for row, domain in enumerate(("source", "target")):
         _arrow(figure, axes[row, 2], axes[1 - row, 4], DOMAIN_COLOURS[domain])
         _arrow(figure, axes[row, 4], axes[1 - row, 5], "#666666")
@@ -121,16 +129,11 @@ def worn(
 @in_house_style
 def draw_worn(table: pd.DataFrame) -> Figure:
     """The table of `worn`; dashed: chance."""
-    figure = Figure(figsize=(6.4, 1.8), layout="constrained")
-    axis = figure.subplots()
-    heights = range(len(table))
-    for height, row, colour in zip(heights, table.itertuples(), WORN.values(), strict=True):
-        axis.plot([row.low, row.high], [height, height], color=colour, lw=2)
-        axis.plot(row.auc, height, "o", color=colour)
-    axis.set_yticks(
-        heights, [name.replace("F~^t", "$\\tilde{F}^t$").replace("F^t", "$F^t$") for name in WORN]
-    )
-    axis.set_ylim(len(table) - 0.5, -0.5)
+    names = [name.replace("F~^t", "$\\tilde{F}^t$").replace("F^t", "$F^t$") for name in WORN]
+    figure, (axis,) = row_panels(names, width=6.4)
+    for place, (row, colour) in enumerate(zip(table.itertuples(), WORN.values(), strict=True)):
+        axis.plot([row.low, row.high], [place, place], color=colour, lw=2)
+        axis.plot(row.auc, place, "o", color=colour)
     axis.axvline(0.5, color="#444444", lw=0.8, ls="--")
     axis.set_xlabel("ROC AUC of D_au, mean over AUs, with 95 % intervals over pairs")
     return figure

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from aubench.inspection.playground import open_run, read_crop
-from aubench.plots.style import au_label, face_grid, head, in_house_style, name_row, show_face, write_on
+from aubench.plots.style import au_label, face_grid, head, in_house_style, show_faces
 from aubench.report.statistics import SIGNIFICANT, holm, student_interval
 from aufaces.actions import AUS, OCCURS_AT, Expression
 from aufaces.domains import STUDIO, WILD, Sample, picture, sample_face
@@ -266,10 +266,9 @@ def draw_same_heads(heads: tuple[int, ...], seed: int = 0) -> Figure:
     shown = [(factor, level) for factor, levels in LEVELS.items() for level in levels]
     figure, axes = face_grid(len(heads), len(shown), side=0.95, left=0.5, top=0.3)
     for row, number in zip(axes, heads, strict=True):
-        name_row(row[0], f"head {number}")
-        for axis, (factor, level) in zip(row, shown, strict=True):
-            show_face(axis, rendered(scene(number, 0, seed), **REFERENCE | {factor: level})[0])
-            write_on(axis, f"{factor} {level:g}{' (ref.)' if level == REFERENCE[factor] else ''}")
+        sample = scene(number, 0, seed)
+        pictures = [rendered(sample, **REFERENCE | {factor: level})[0] for factor, level in shown]
+        show_faces(row, pictures, [f"{factor} {level:g}" for factor, level in shown], f"head {number}")
     head(figure, "each row one head, one expression, one light: only tone (left) or age (right) differs")
     return figure
 
