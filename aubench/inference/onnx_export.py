@@ -21,7 +21,7 @@ TOLERANCE = {"probability": 1e-4, "landmarks": 0.01}  # largest difference from 
 
 
 class Detector(nn.Module):
-    """What a run does with a crop at test time, and no more.
+    """What a run does with a crop at test time.
 
     Args:
         read_from: as `AUModel.read`.
@@ -40,11 +40,11 @@ class Detector(nn.Module):
 
 
 def export_onnx(run: str | Path, file: str | Path, read_from: str | None = None) -> dict[str, float]:
-    """Write `file`, then hold it against torch on faces.
+    """Write a run's detector to `file` if ONNX Runtime and torch agree on faces that the run keeps.
 
     Its input is `image`, (batch, 3, H, H) float32 RGB in [0, 1] with any batch; its outputs are `probability`
     and `landmarks` (`Detector.forward`). Metadata, each as JSON: `aus`, `image_size`, `num_landmarks`,
-    `read_from`, and `box_enlarge`, how much wider than the face box a crop is (`cropping.CropSpec`).
+    `read_from`, and `box_enlarge`, how much wider than the face box a crop is (`crops.CropSpec`).
 
     Args:
         run: a finished run.
@@ -54,9 +54,9 @@ def export_onnx(run: str | Path, file: str | Path, read_from: str | None = None)
         the largest differences from torch, `probability` and `landmarks` (pixels).
 
     Raises:
-        ImportError: the extra is not installed.  FileNotFoundError: no finished run.  ValueError: a run that
-            keeps no faces to check by.  ArithmeticError: the answers differ from torch's by more than
-            TOLERANCE; nothing is written.
+        ImportError: the extra is not installed.  FileNotFoundError: no finished run.  ValueError: the run
+            keeps no faces to check with.  ArithmeticError: the two differ by more than TOLERANCE; nothing is
+            written.
     """
     try:
         import onnx
@@ -92,7 +92,7 @@ def export_onnx(run: str | Path, file: str | Path, read_from: str | None = None)
 def onnx_model(module: nn.Module, image_size: int, outputs: list[str]):
     """`module` of one argument, `image` (batch, 3, H, H), as an onnx.ModelProto that takes any batch."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of torch's own making
+        warnings.simplefilter("ignore")  # about torch's internals
         program = torch.onnx.export(
             module, (torch.rand(2, 3, image_size, image_size),), dynamo=True, verbose=False,
             input_names=["image"], output_names=outputs, dynamic_shapes={"image": {0: "batch"}},
@@ -101,12 +101,8 @@ def onnx_model(module: nn.Module, image_size: int, outputs: list[str]):
 
 
 def kept_faces(run: Run) -> Tensor:
-    """(B, 3, H, H) RGB in [0, 1]: the faces of both domains that a run keeps, as it sees them.
-
-    Raises:
-        ValueError: it keeps none.
-    """
+    """(B, 3, H, H) RGB in [0, 1]: the faces of both domains that a run keeps, cropped as it sees them."""
     samples = [run.samples(domain) for domain in run.domains_with_samples]
     if not samples:
-        raise ValueError(f"{run.path} keeps no faces to check by: its sets had no test split")
+        raise ValueError(f"{run.path} keeps no faces to check with: its sets had no test split")
     return torch.cat([centre_crop(some.images, some.landmarks, run.config.image_size)[0] for some in samples])

@@ -1,10 +1,5 @@
-"""A finished run and faces in; scores, or a table in OpenFace's columns, out.
+"""Scores of a finished run on a labelled set, and its predictions as a table in OpenFace's columns."""
 
-Of the run nothing but its folder is needed.
-"""
-
-import os
-import uuid
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +14,7 @@ from aulib.batches import Faces
 from aulib.crops import crop_dataset, crop_of
 from aulib.dataset import DatasetFolder, manifest_path, read_dataset
 from aulib.evaluate import Predictions, predict_batches, score_predictions
+from aulib.files import atomic_file
 from aulib.landmarks import move_to_au_centres, to_49
 from aulib.model import AUModel, ModelConfig
 from aulib.run import Run
@@ -31,8 +27,8 @@ FACES_AT_ONCE = 256  # crops of photographs held in memory
 def evaluate(run: str | Path, dataset: str | Path, split: str = "test", read_from: str | None = None) -> dict:
     """Scores of a run on a labelled split, with 95 % intervals by bootstrap over subjects.
 
-    The set may label other AUs than the run knows: those both have are scored, the run's others are NaN (null
-    in JSON), and the means are over the scored ones (`mean.aus` of them).
+    If the set labels other AUs than the run knows, those that both have are scored. The run's other AUs are
+    NaN (null in JSON); means are over the scored AUs (`mean.aus` counts them).
 
     Args:
         dataset: dataset folder or `synthetic:...`.
@@ -58,16 +54,14 @@ def evaluate(run: str | Path, dataset: str | Path, split: str = "test", read_fro
     if not common:
         labels = f"labels {', '.join(data.aus)}" if data.aus else "has no AU labels (columns AU01_c, ...)"
         raise ValueError(
-            f"{data.root} {labels}; the run knows {', '.join(config.aus)}: nothing to score. "
-            "`aulib predict` needs no labels"
+            f"{data.root} {labels}; the run knows {', '.join(config.aus)}, so there is nothing to score "
+            "(`aulib predict` needs no labels)"
         )
     known = ~np.isnan(data.occurrence[rows][:, [data.aus.index(au) for au in common]])
     if not known.any():
         raise ValueError(f"{data.root}: no row of split {split!r} has a label of {', '.join(common)}")
     read_from = read_from or way_of_reading(opened.settings, dataset, data)
-    points = min(
-        data.num_landmarks, config.num_landmarks
-    )  # a 68-point run is scored on 49 where a set has 49
+    points = min(data.num_landmarks, config.num_landmarks)  # a 68-point run is scored on 49 if the set has 49
     crops = crop_dataset(data, crop_of(config))
     faces = faces_of(data, crops, split, replace(config, num_landmarks=points))
     reading = predict_batches(opened.model, faces, read_from)
@@ -84,12 +78,12 @@ def predict(
 ) -> pd.DataFrame:
     """AU probabilities and landmarks of every picture, as a table and a CSV in OpenFace's column names.
 
-    Columns: `image` (relative to the folder); `status`, "ok" or why there is no reading (no face found,
-    unreadable, no landmarks), the other cells then being empty; `note`; the square that was read, by its
-    centre `face_x`, `face_y`, its side `face_size` (pixels) and how far it is turned, `face_roll` (degrees,
-    clockwise); for each AU of the run `AU01_c` (0 or 1, probability at least 0.5) and `AU01_p` (0 to 1, not
-    an intensity); the model's landmarks x_0 ..., y_0 ..., 68 or 49 as the run was trained, empty if it was
-    trained without (`source-only`, say). All in pixels of the picture as shown.
+    Columns: `image` (relative to the folder); `status`, "ok" or why there is no prediction (no face found,
+    unreadable, no landmarks; the other cells are then empty); `note`; the square that was read: its centre
+    `face_x`, `face_y`, its side `face_size` (pixels) and its rotation `face_roll` (degrees, clockwise); for
+    each AU of the run `AU01_c` (0 or 1, probability at least 0.5) and `AU01_p` (0 to 1, not an intensity);
+    the model's landmarks x_0 ..., y_0 ..., 68 or 49 as the run was trained, empty if it was trained without
+    (as `source-only` is). All in pixels of the picture as shown.
 
     Args:
         photos_or_dataset: a dataset folder (all its splits; pictures that `aulib prepare` skipped keep a
@@ -112,12 +106,13 @@ def predict(
         table = _predict_photographs(model, Path(photos_or_dataset), settings["read_target_from"], workers)
     if not opened.finds_landmarks:
         table.loc[:, [name for name in table if name[:2] in ("x_", "y_")]] = np.nan
-    _write_csv(Path(out), table)
+    with atomic_file(Path(out)) as partial:
+        table.to_csv(partial, index=False)
     return table
 
 
 def way_of_reading(settings: dict, name: str | Path, data: DatasetFolder) -> str:
-    """How the run reads its source, for that set; how it reads a target, for any other."""
+    """`read_from` of `AUModel.read`: the run's way of reading its source for that set, else a target's."""
     is_source = str(name) == settings["source"] or data.version == settings["data_versions"]["source"]
     return settings["read_source_from" if is_source else "read_target_from"]
 
@@ -136,33 +131,26 @@ def _predict_dataset(
     faces = [FoundFace(*pair) for pair in zip(data.table["image"], statuses, strict=True)]
     usable = DatasetFolder(data.root, data.table[has_landmarks].reset_index(drop=True), data.version)
     crops = crop_dataset(usable, crop_of(model.config), workers=workers)
-    readings, matrices = [_read(model, crops.images, read_from)], [crops.matrices]
     skipped = data.root / "skipped.csv"
     if skipped.is_file():  # what `aulib prepare` could not use
         for row in pd.read_csv(skipped, dtype=str).itertuples():
             faces.append(FoundFace(row.image, row.reason))
-    return _table(faces, readings, matrices, model.config)
+    return _table(faces, [_read(model, crops.images, read_from)], crops.matrices, model.config)
 
 
 def _predict_photographs(model: AUModel, photos: Path, read_from: str, workers: int | None) -> pd.DataFrame:
     tasks = [Picture(photos, image, crop_of(model.config)) for image in find_pictures(photos)]
     faces, readings, matrices, waiting = [], [], [], []
-
-    def read_waiting():
-        if waiting:
-            readings.append(_read(model, np.stack([face.crop for face in waiting]), read_from))
-            matrices.append(np.stack([face.matrix for face in waiting]))
-            waiting.clear()
-
     found = crash_tolerant_map(find_face, tasks, workers, find_face_crashed)
     for face in tqdm(found, "finding faces", len(tasks), unit="picture"):
         faces.append(FoundFace(face.image, face.status, face.note))
         if face.crop is not None:
             waiting.append(face)
-        if len(waiting) == FACES_AT_ONCE:
-            read_waiting()
-    read_waiting()
-    return _table(faces, readings, matrices, model.config).sort_values("image", ignore_index=True)
+        if waiting and (len(waiting) == FACES_AT_ONCE or len(faces) == len(tasks)):
+            readings.append(_read(model, np.stack([one.crop for one in waiting]), read_from))
+            matrices += [one.matrix for one in waiting]
+            waiting = []
+    return _table(faces, readings, np.array(matrices), model.config).sort_values("image", ignore_index=True)
 
 
 def _read(model: AUModel, crops: np.ndarray, read_from: str) -> Predictions:
@@ -172,9 +160,9 @@ def _read(model: AUModel, crops: np.ndarray, read_from: str) -> Predictions:
 
 
 def _table(
-    faces: list[FoundFace], readings: list[Predictions], matrices: list[np.ndarray], config: ModelConfig
+    faces: list[FoundFace], readings: list[Predictions], matrices: np.ndarray, config: ModelConfig
 ) -> pd.DataFrame:
-    """One row a picture; the readings belong to those with status "ok", in their order."""
+    """One row a picture; readings and matrices belong to those with status "ok", in their order."""
     read = np.array([face.status == OK for face in faces])
     probability = np.full((len(faces), len(config.aus)), np.nan)
     points = np.full((len(faces), config.num_landmarks, 2), np.nan)
@@ -182,13 +170,9 @@ def _table(
     if readings:
         probability[read] = np.concatenate([reading.probability for reading in readings])
         landmarks = np.concatenate([reading.landmarks for reading in readings])
-        points[read] = to_picture(landmarks, np.concatenate(matrices), config.au_centres)
-        squares[read] = squares_read(np.concatenate(matrices), config.margin_size)
-    columns: dict[str, object] = {
-        "image": [face.image for face in faces],
-        "status": [face.status for face in faces],
-        "note": [face.note for face in faces],
-    }
+        points[read] = to_picture(landmarks, matrices, config.au_centres)
+        squares[read] = squares_read(matrices, config.margin_size)
+    columns = {name: [getattr(face, name) for face in faces] for name in ("image", "status", "note")}
     columns |= {name: squares[:, index].round(2) for index, name in enumerate(SQUARE)}
     for index, au in enumerate(config.aus):
         present = pd.array(np.where(read, probability[:, index] >= 0.5, 0), dtype="Int64")
@@ -230,13 +214,3 @@ def _has_manifest(folder: str | Path) -> bool:
         return bool(manifest_path(Path(folder)))
     except FileNotFoundError:
         return False
-
-
-def _write_csv(out: Path, table: pd.DataFrame) -> None:
-    out.parent.mkdir(parents=True, exist_ok=True)
-    partial = out.with_name(f".{out.name}.{uuid.uuid4().hex[:8]}")
-    try:
-        table.to_csv(partial, index=False)
-        os.replace(partial, out)
-    finally:
-        partial.unlink(missing_ok=True)
