@@ -1,4 +1,4 @@
-"""Faces with chosen factors of wild, as a model reads them: what each part of the shift costs a run."""
+"""Studio faces with chosen factors of wild: what each part of the domain shift costs a run."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,7 +19,7 @@ from aulib.labels import binarise
 from aulib.metrics import au_scores, f1_frame
 from aulib.run import Run
 
-SEED = 4242  # that no default set uses
+SEED = 4242  # no default set uses it
 CONDITIONS = {"none": set(), **{name: {name} for name in FACTORS}, "all": set(FACTORS)}
 RESAMPLES = 400
 
@@ -54,7 +54,7 @@ def faces_with(factors: set[str], count: int, spec: CropSpec, aus=AUS, seed: int
 
 @lru_cache(maxsize=2)
 def _renderer(size: int) -> FaceRenderer:
-    """One for all conditions: to make it takes as long as dozens of faces."""
+    """One for all conditions: building it takes as long as dozens of faces."""
     return FaceRenderer(size)
 
 
@@ -64,7 +64,7 @@ def people_of(count: int) -> np.ndarray:
 
 
 def answers_under(run: str | Path, factors: set[str], count: int, seed: int = SEED) -> Answers:
-    """What a run says of studio faces with these factors of wild, and what is there."""
+    """A run's predictions on studio faces with these factors of wild, and their labels."""
     opened = Run(run)
     faces = faces_with(set(factors), count, crop_of(opened.config), opened.aus, seed)
     reading = predict_batches(opened.model, faces, opened.settings["read_target_from"])
@@ -106,18 +106,16 @@ def drops(answers: dict[str, Answers]) -> pd.DataFrame:
 def changes_per_au(answers: dict[str, Answers], aus) -> pd.DataFrame:
     """One row a factor and AU: factor, au, change of auc, f1, base_rate against "none", NaN if undefined;
     support, on how many faces the AU is under this factor."""
-    scores = {name: scores_of(one, aus) for name, one in answers.items()}
-    rows = []
-    for factor in answers.keys() - {"none"}:
+    scores, rows = {name: scores_of(one, aus) for name, one in answers.items()}, []
+    plain = scores.pop("none")
+    for factor, changed in scores.items():
         for au in aus:
-            change = {
-                measure: scores[factor][f"per_au.{au}.{measure}"] - scores["none"][f"per_au.{au}.{measure}"]
-                for measure in ("auc", "f1", "base_rate")
-            }
-            support = scores[factor][f"per_au.{au}.support"]
-            rows.append({"factor": factor, "au": au} | change | {"support": support})
-    order = {name: place for place, name in enumerate(answers)}
-    return pd.DataFrame(rows).sort_values("factor", key=lambda names: names.map(order), ignore_index=True)
+            row = {"factor": factor, "au": au}
+            for measure in ("auc", "f1", "base_rate"):
+                key = f"per_au.{au}.{measure}"
+                row[measure] = changed[key] - plain[key]
+            rows.append(row | {"support": changed[f"per_au.{au}.support"]})
+    return pd.DataFrame(rows)
 
 
 def scores_of(answers: Answers, aus) -> dict[str, float]:

@@ -1,7 +1,7 @@
-"""A face under one's hands, and what a run says of it: controls -> picture -> reading. No widgets here.
+"""A rendered face and a run's reading of it: controls -> picture -> reading. No widgets here.
 
-The rendered face is cropped by its own true landmarks, as the sets a run is trained on are; a photograph by
-the detector's. The run then sees pixels only.
+A rendered face is cropped by its true landmarks, as in the sets that runs are trained on; a photograph by the
+detector's. The run sees pixels only.
 """
 
 import copy
@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 
 from aubench.inference.predict import to_picture
 from aufaces.actions import AUS, OCCURS_AT, Expression
@@ -18,6 +19,7 @@ from aufaces.domains import Sample, domain_called, picture, sample_face
 from aufaces.renderer import FaceRenderer
 from aulib.batches import centre_crop
 from aulib.crops import crop_face, crop_matrix, crop_of
+from aulib.metrics import landmark_nme
 from aulib.model import cells_to_pixels, expected_cells
 from aulib.run import WEIGHTS, Run
 
@@ -27,12 +29,12 @@ BRIGHT = 0.995  # quantile of an AU's evidence over a run's own faces that is dr
 
 @dataclass(frozen=True)
 class Controls:
-    """Everything that can be moved about a rendered face.
+    """Everything that can be changed about a rendered face.
 
-    intensity: (16,) of synthetic.actions.AUS, 0-5.  yaw, pitch, roll: degrees, signs as in renderer.Shot.
-    light_side, light_height: where the main light is, degrees; side > 0 is the picture's right, 0 and 0 the
-    camera.  soft_light: all other light, as a share of what the domain gives.  domain: studio or wild, which
-    decides background, occluders, camera and colours.  seed: who it is, and those things' chance.
+    intensity: (16,) of aufaces.actions.AUS, 0-5.  yaw, pitch, roll: degrees, signs as in renderer.Shot.
+    light_side, light_height: direction of the main light, degrees; side > 0 is the picture's right, 0 and 0
+    the camera.  soft_light: all other light, as a share of the domain's.  domain: studio or wild; it decides
+    background, occluders, camera and colours.  seed: of the person and of the domain's random choices.
     """
 
     intensity: tuple[float, ...] = (0.0,) * len(AUS)
@@ -53,7 +55,7 @@ class Controls:
 
 @dataclass(frozen=True)
 class Reading:
-    """What a run says of one margin crop.
+    """A run's reading of one margin crop.
 
     crop: (H, H, 3) uint8, the pixels it sees.  probability: (A,) in [0, 1].  landmarks: (K, 2) pixels of the
     margin crop, None if the run learned none.  evidence: (A, h, w), an AU's logit is its mean; None if the
@@ -82,11 +84,10 @@ class Played:
 
     @property
     def landmark_error(self) -> float:
-        """Mean distance of 68 landmarks over that of the outer eye corners; NaN where there are none."""
+        """`metrics.landmark_nme` of 68 landmarks; NaN without."""
         if self.landmarks is None or self.landmarks.shape != self.true_landmarks.shape:
             return float("nan")
-        eyes = np.linalg.norm(self.true_landmarks[36] - self.true_landmarks[45])
-        return float(np.linalg.norm(self.landmarks - self.true_landmarks, axis=1).mean() / eyes)
+        return float(landmark_nme(self.landmarks[None], self.true_landmarks[None])[0])
 
 
 def open_run(path: str | Path) -> Run:
@@ -128,18 +129,16 @@ def way_of_reading(run: Run, domain: str) -> str:
 
 def read_crop(run: Run, crop: np.ndarray, read_from: str) -> Reading:
     """A run's reading of one margin crop (S, S, 3) uint8."""
-    config = run.model.config
-    nowhere = np.zeros((1, 1, 2))
-    image, _ = centre_crop(crop[None], nowhere, config.image_size)
+    size, landmarks = run.config.image_size, None
+    image, _ = centre_crop(crop[None], np.zeros((1, 1, 2)), size)
     with torch.inference_mode():
         outputs = run.model.read(image, read_from)
-        probability = outputs["au_logits"].sigmoid()[0].numpy()
-        evidence = outputs["evidence"][0].numpy() if "evidence" in outputs else None
-        landmarks = None
-        if run.finds_landmarks:
-            cells = expected_cells(outputs["shape"])
-            points = cells_to_pixels(cells, outputs["shape"].shape[-1], config.image_size)
-            landmarks = points[0].numpy() + (crop.shape[0] - config.image_size) // 2
+    probability = outputs["au_logits"].sigmoid()[0].numpy()
+    evidence = outputs["evidence"][0].numpy() if "evidence" in outputs else None
+    if run.finds_landmarks:
+        shape = outputs["shape"]
+        points = cells_to_pixels(expected_cells(shape), shape.shape[-1], size)
+        landmarks = points[0].numpy() + (len(crop) - size) // 2
     seen = np.rint(image[0].permute(1, 2, 0).numpy() * 255).astype(np.uint8)
     return Reading(seen, probability, landmarks, evidence, read_from)
 
@@ -149,18 +148,18 @@ def render(controls: Controls, size: int = PICTURE_SIZE) -> tuple[np.ndarray, np
     scene = _scene(controls.domain, controls.seed)
     level = tuple(map(float, controls.intensity))
     face = replace(scene.face, expression=Expression(level, level), shot=_shot(scene, controls))
-    moved = replace(scene, face=face, rng=copy.deepcopy(scene.rng))  # its chance starts anew every time
+    moved = replace(scene, face=face, rng=copy.deepcopy(scene.rng))  # the same random choices every time
     return picture(domain_called(controls.domain), moved, _renderer(size))
 
 
 def render_and_read(run: Run | None, controls: Controls, size: int = PICTURE_SIZE) -> Played:
-    """The face as the controls say, and the run's reading of it (none without a run)."""
+    """The face of these controls, and the run's reading of it (None without a run)."""
     image, truth = render(controls, size)
     if run is None:
         return Played(image, truth)
     config = run.model.config
     matrix = crop_matrix(truth, crop_of(config))
-    crop = crop_face(_pillow(image), matrix, config.margin_size)
+    crop = crop_face(Image.fromarray(image), matrix, config.margin_size)
     reading = read_crop(run, crop, way_of_reading(run, controls.domain))
     return Played(image, truth, in_picture(run, reading, matrix), reading)
 
@@ -173,7 +172,7 @@ def in_picture(run: Run, reading: Reading, matrix: np.ndarray) -> np.ndarray | N
 
 
 def drawn_controls(domain: str, seed: int) -> Controls:
-    """Where the controls stand for a face as the domain draws it: its AUs, pose and light."""
+    """The controls of a face as the domain samples it: its AUs, pose and light."""
     scene = _scene(domain, seed)
     shot, degrees = scene.face.shot, 180 / np.pi
     x, y, z = np.array(shot.key_direction) / np.linalg.norm(shot.key_direction)
@@ -205,9 +204,3 @@ def _scene(domain: str, seed: int) -> Sample:
 @lru_cache(maxsize=2)
 def _renderer(size: int) -> FaceRenderer:
     return FaceRenderer(size)
-
-
-def _pillow(image: np.ndarray):
-    from PIL import Image
-
-    return Image.fromarray(image)

@@ -1,6 +1,6 @@
-"""Which faces a figure shows: a few that the run keeps, or some of a dataset, cut as the model reads them."""
+"""The faces that figures show: a few that a run keeps, or some of a dataset, cut as the model reads them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +10,9 @@ from aulib import images
 from aulib.batches import centre_crop
 from aulib.crops import crop_dataset, crop_of
 from aulib.dataset import DatasetFolder, read_dataset
-from aulib.landmarks import to_49
 from aulib.model import ModelConfig
 from aulib.run import Run
+from aulib.train_run import faces_of
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class ShownFaces:
 
 
 def kept_faces(run: str | Path, config: ModelConfig, domain: str = "target", count: int = 6) -> ShownFaces:
-    """The first of the faces that a run keeps, evenly spaced; the data are not needed."""
+    """Evenly spaced ones of the faces that a run keeps; the dataset is not needed."""
     samples = Run(run).samples(domain)
     places = evenly(len(samples), count)
     pictures, landmarks = centre_crop(samples.images[places], samples.landmarks[places], config.image_size)
@@ -75,24 +75,17 @@ def faces_from(
             raise ValueError(f"{data.root} has no row of split {split!r}, so there is no face to show")
         rows = rows[evenly(len(rows), count)]
     crops = crop_dataset(data, crop_of(config))
-    points = crops.landmarks[rows]
-    if points.shape[1] == 68 and config.num_landmarks == 49:
-        points = to_49(points)
-    pictures, landmarks = centre_crop(np.asarray(crops.images[rows]), points, config.image_size)
-    occurrence = np.full((len(rows), len(config.aus)), np.nan, dtype=np.float32)
-    labels = data.occurrence[rows]
-    for place, au in enumerate(config.aus):
-        if au in data.aus:
-            occurrence[:, place] = labels[:, data.aus.index(au)]
+    points = min(data.num_landmarks, config.num_landmarks)
+    faces = faces_of(data, crops, split, replace(config, num_landmarks=points))
+    pictures, landmarks = centre_crop(faces.images[rows], faces.landmarks[rows], config.image_size)
+    names = data.table["image"].to_numpy(str)[rows]
     matrices = crops.matrices[rows].copy()
     matrices[:, :, 2] -= (config.margin_size - config.image_size) // 2
-    return ShownFaces(
-        pictures, landmarks, occurrence, data.table["image"].to_numpy(str)[rows], data, rows, matrices
-    )
+    return ShownFaces(pictures, landmarks, faces.occurrence[rows], names, data, rows, matrices)
 
 
 def faces_to_show(run: str | Path, config: ModelConfig, faces: str, domain: str, count: int) -> ShownFaces:
-    """A notebook's parameter `faces`: "" for the run's own of `domain`, else a dataset for its test faces."""
+    """Test faces of the dataset `faces`, or if that is "" of those that the run keeps of `domain`."""
     return faces_from(faces, config, count) if faces else kept_faces(run, config, domain, count)
 
 
@@ -107,5 +100,5 @@ def as_pictures(pictures: Tensor) -> np.ndarray:
 
 
 def luminance(pictures: Tensor) -> np.ndarray:
-    """(n, 3, H, W) -> (n, H, W) in [0, 1]: what a model sees that reads luminance."""
+    """(n, 3, H, W) -> (n, H, W) in [0, 1]."""
     return images.luminance(pictures)[:, 0].numpy()

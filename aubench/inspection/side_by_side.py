@@ -13,16 +13,14 @@ from aubench.inspection.playground import brightest, open_run
 from aubench.inspection.shown_faces import evenly
 from aulib.batches import centre_crop
 from aulib.metrics import AU_MEASURES
-from aulib.run import Run
+from aulib.run import CONFIG, METRICS, Run
 
 
 def finished_below(folder: str | Path) -> list[str]:
     """Finished runs in a folder or up to three folders below it, sorted."""
-    folder = Path(folder)
-    found = {
-        path.parent for depth in ("", "*/", "*/*/", "*/*/*/") for path in folder.glob(depth + "metrics.json")
-    }
-    return sorted(path.as_posix() for path in found if (path / "config.json").is_file())
+    depths = ("", "*/", "*/*/", "*/*/*/")
+    found = [path.parent for depth in depths for path in Path(folder).glob(depth + METRICS)]
+    return sorted(path.as_posix() for path in found if (path / CONFIG).is_file())
 
 
 def runs_by_name(entries: list[str]) -> dict[str, str]:
@@ -73,27 +71,22 @@ def per_au_of_runs(runs: list[str], measure: str = "f1", domain: str = "target")
         raise ValueError(
             f"the runs were tested on different {domain} sets and cannot be compared: {versions}"
         )
-    start, columns = f"{domain}.per_au.", {}
-    for run in runs:
-        scores = {key: value for key, value in Run(run).metrics.items() if key.startswith(start)}
-        columns[run] = {
-            key.removeprefix(start).split(".")[0]: value
-            for key, value in scores.items()
-            if key.endswith(f".{measure}")
-        }
+    columns = {}
+    for run in map(Run, runs):
+        keys = {au: f"{domain}.per_au.{au}.{measure}" for au in run.aus}
+        columns[str(run.path)] = {au: run.metrics[key] for au, key in keys.items() if key in run.metrics}
     return pd.DataFrame(columns)
 
 
 def shared_curves(histories: list[pd.DataFrame]) -> list[str]:
     """The columns that all histories have and that make sense over steps, validation_f1 first."""
-    skipped = ("step", "seconds")
-    shared = [name for name in histories[0] if name not in skipped]
-    shared = [name for name in shared if all(name in one and one[name].notna().any() for one in histories)]
+    curves = [one.drop(columns=["step", "seconds"]).dropna(axis=1, how="all") for one in histories]
+    shared = [name for name in curves[0] if all(name in one for one in curves)]
     return sorted(shared, key=lambda name: name != "validation_f1")
 
 
 def kept_probabilities(runs: list[str], au: str, domain: str = "target") -> pd.DataFrame:
-    """What each run says of one AU on the faces that all of them keep.
+    """Each run's probability of one AU on the faces that all of them keep.
 
     Returns:
         index: the face's name in its set; columns: `true` (0, 1, NaN unknown) and each run's probability (NaN
@@ -102,18 +95,17 @@ def kept_probabilities(runs: list[str], au: str, domain: str = "target") -> pd.D
     Raises:
         ValueError: the runs keep no face in common.
     """
-    tables = {run: Run(run).predictions(domain, samples_only=True).set_index("image") for run in runs}
-    common = [name for name in tables[runs[0]].index if all(name in table.index for table in tables.values())]
-    if not common:
+    columns = [f"{au}_true", f"{au}_p"]
+    tables = [
+        Run(run).predictions(domain, samples_only=True).set_index("image").reindex(columns=columns)
+        for run in runs
+    ]
+    table = pd.concat(dict(zip(runs, tables, strict=True)), axis=1, join="inner").astype(float)
+    if table.empty:
         raise ValueError(f"the runs keep no {domain} face in common; were they tested on the same set?")
-
-    def column(table: pd.DataFrame, kind: str) -> np.ndarray:
-        name = f"{au}_{kind}"
-        return table.loc[common, name].to_numpy(float) if name in table else np.full(len(common), np.nan)
-
-    truths = [column(table, "true") for table in tables.values()]
-    values = {"true": np.fmax.reduce(truths)} | {run: column(table, "p") for run, table in tables.items()}
-    return pd.DataFrame(values, index=pd.Index(common, name="image"))
+    probability = table.xs(f"{au}_p", axis=1, level=1)
+    probability.insert(0, "true", table.xs(f"{au}_true", axis=1, level=1).max(axis=1))
+    return probability
 
 
 @dataclass(frozen=True)
@@ -121,8 +113,8 @@ class SameFaces:
     """The faces all runs keep.
 
     table: the rows of `kept_probabilities` that are shown.  pictures: (n, S, S, 3) uint8.  seen: run ->
-    (n, H, H) or (n, H, H, 3).  evidence: run -> (n, H, H) in units of the
-    run's brightest evidence, None without a map.
+    (n, H, H) or (n, H, H, 3).  evidence: run -> (n, H, H) in units of the run's brightest evidence, None
+    without a map.
     """
 
     table: pd.DataFrame
@@ -139,14 +131,13 @@ def same_faces(runs: list[str], au: str = "AU12", domain: str = "target", count:
     """
     table = kept_probabilities(runs, au, domain)
     table = table.iloc[evenly(len(table), count)]
-    seen, evidence, images = {}, {}, None
+    seen, evidence = {}, {}
     for run in runs:
         opened = open_run(run)
         samples = opened.samples(domain)
         places = [list(samples.names).index(name) for name in table.index]
-        images = samples.images[places] if images is None else images
-        size = opened.config.image_size
-        pictures, _ = centre_crop(samples.images[places], samples.landmarks[places], size)
+        images = samples.images[places]
+        pictures, _ = centre_crop(images, samples.landmarks[places], opened.config.image_size)
         seen[run], evidence[run] = shown_input(opened.model, pictures), None
         if not opened.config.au_from_landmarks and au in opened.aus:
             maps, _ = evidence_maps(opened.model, pictures, opened.settings[f"read_{domain}_from"])
