@@ -256,8 +256,7 @@ def _key(dataset: DatasetFolder, landmarks: np.ndarray, spec: CropSpec) -> str:
     names = dataset.table["image"].tolist()
     stats = [(found.st_size, found.st_mtime_ns) for found in map(os.stat, dataset.image_paths)]
     shaped_by = hashlib.blake2b(digest_size=8)
-    recipe = {name: value for name, value in asdict(spec).items() if (name, value) != ("smooth", True)}
-    shaped_by.update(json.dumps([CODE_VERSION, recipe, names]).encode())
+    shaped_by.update(json.dumps([CODE_VERSION, asdict(spec), names]).encode())
     shaped_by.update(np.asarray(stats, dtype=np.int64).tobytes())
     shaped_by.update(np.ascontiguousarray(landmarks).tobytes())
     return f"{spec.size}px-{shaped_by.hexdigest()}"

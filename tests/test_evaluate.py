@@ -30,12 +30,6 @@ def test_reading_is_what_the_model_says_of_each_face_alone(read_from, model):
         np.testing.assert_allclose(reading.probability[index], expected, rtol=1e-3, atol=1e-5)
 
 
-def test_batch_size_does_not_matter(model):
-    whole, single = (predict_batches(model, tiny_faces(), "features", size) for size in (64, 1))
-    np.testing.assert_allclose(single.probability, whole.probability, rtol=1e-3, atol=1e-5)
-    np.testing.assert_allclose(single.landmarks, whole.landmarks, rtol=1e-3, atol=1e-2)
-
-
 def test_labels_and_landmarks_of_the_set_are_not_looked_at(model):
     faces = tiny_faces()
     blind = replace(faces, occurrence=None, landmarks=np.full_like(faces.landmarks, np.nan))

@@ -19,10 +19,6 @@ def test_intensity_two_is_present_and_just_below_is_absent():
     assert occurrence.dtype == np.float32
 
 
-def test_the_threshold_can_follow_the_protocol_that_counts_traces():
-    assert binarise([1.0, 0.5], at_least=1).tolist() == [1, 0]
-
-
 def test_unknown_intensity_stays_unknown():
     assert np.isnan(binarise([np.nan, 3.0])).tolist() == [True, False]
 
@@ -49,8 +45,3 @@ def test_an_au_never_present_weighs_as_much_as_the_rarest_that_is():
 @pytest.mark.parametrize("value", [0, np.nan])
 def test_weights_are_one_where_no_au_is_ever_present(value):
     assert au_weights(np.full((5, 3), value)).tolist() == [1, 1, 1]
-
-
-def test_weights_refuse_labels_of_one_frame_without_the_frame_axis():
-    with pytest.raises(ValueError, match=r"shape \(3,\)"):
-        au_weights(np.zeros(3))

@@ -27,28 +27,12 @@ def test_flip_index_of_49_points_is_the_published_one():
 
 
 @pytest.mark.parametrize("layout", [LAYOUT_49, LAYOUT_68], ids=lambda layout: layout.name)
-def test_flipping_twice_gives_the_same_order(layout):
-    flip = np.array(layout.flip_index)
-    assert flip[flip].tolist() == list(range(layout.num_landmarks))
-
-
-@pytest.mark.parametrize("layout", [LAYOUT_49, LAYOUT_68], ids=lambda layout: layout.name)
 def test_flipping_swaps_right_and_left_and_leaves_the_middle(layout):
     flip = layout.flip_index
     assert flip[layout.nose_tip] == layout.nose_tip
     for pair in (layout.outer_eye_corners, layout.inner_eye_corners, layout.mouth_corners):
         assert (flip[pair[0]], flip[pair[1]]) == pair[::-1]
     assert {flip[point] for point in layout.right_eye} == set(layout.left_eye)
-
-
-def test_a_mirrored_face_in_flip_order_is_the_same_face():
-    face = face_outline(100)
-    face = (face + mirrored(face)) / 2  # exactly symmetric
-    assert mirrored(face) == pytest.approx(face, abs=1e-9)
-
-
-def mirrored(face):
-    return np.stack([99 - face[:, 0], face[:, 1]], axis=1)[list(LAYOUT_68.flip_index)]
 
 
 def test_both_layouts_name_the_same_places():

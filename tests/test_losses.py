@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from sklearn.metrics import log_loss
 from torch.autograd import gradcheck
 
 from aulib.losses import (
@@ -35,11 +34,6 @@ class TestAUOccurrence:
         # sigmoid(0) = 1/2, sigmoid(log 3) = 3/4: -log(1/2), -log(1 - 3/4); the third label is unknown
         loss = au_occurrence_loss(torch.tensor([[0.0, math.log(3), 9.0]]), torch.tensor([[1.0, 0.0, NAN]]))
         assert loss.item() == pytest.approx((math.log(2) + math.log(4)) / 2, rel=1e-6)
-
-    def test_agrees_with_scikit_learn_where_all_is_known(self):
-        logits, occurrence = random_labels(unknown=0)
-        expected = log_loss(occurrence.flatten(), logits.sigmoid().flatten())
-        assert au_occurrence_loss(logits, occurrence).item() == pytest.approx(expected, rel=1e-9)
 
     def test_agrees_with_a_loop_over_known_labels_and_weights(self):
         logits, occurrence = random_labels()
@@ -70,10 +64,6 @@ class TestAUOccurrence:
         loss = au_occurrence_loss(logits, torch.full((3, 2), NAN))
         loss.backward()
         assert loss.item() == 0 and (logits.grad == 0).all()
-
-    def test_extreme_logits_stay_finite(self):
-        loss = au_occurrence_loss(torch.tensor([[1000.0, -1000.0]]), torch.tensor([[0.0, 1.0]]))
-        assert loss.item() == pytest.approx(1000)
 
     def test_gradient_is_right(self):
         logits, occurrence = random_labels()
@@ -154,11 +144,6 @@ class TestLandmarks:
         logits[0, 0, 0, 0] = logits[0, 1, 3, 3] = logits[0, 2, 3, 0] = 20.0
         assert landmark_loss(log_attention(logits), corners, 16).item() == pytest.approx(0, abs=1e-5)
 
-    def test_no_landmark_known_costs_nothing(self):
-        assert (
-            landmark_loss(log_attention(torch.randn(2, 3, 4, 4)), torch.full((2, 3, 2), NAN), 16).item() == 0
-        )
-
     def test_gradient_is_right(self):
         torch.manual_seed(0)
         logits = torch.randn(2, 2, 3, 3, dtype=torch.float64, requires_grad=True)
@@ -171,13 +156,6 @@ class TestFlatness:
         logits = torch.tensor([0.0, 0.0, 0.0, math.log(5)]).view(1, 1, 2, 2)  # shares 1/8 1/8 1/8 5/8
         expected = sum(0.25 * math.log(0.25 / share) for share in (1 / 8, 1 / 8, 1 / 8, 5 / 8))
         assert flatness_loss(log_attention(logits)).item() == pytest.approx(expected, rel=1e-5)
-
-    def test_agrees_with_torch_s_divergence(self):
-        torch.manual_seed(0)
-        logits = torch.randn(2, 3, 4, 4).double()
-        log_share = logits.flatten(2).flatten(0, 1).log_softmax(-1)
-        expected = F.kl_div(log_share, torch.full_like(log_share, 1 / 16), reduction="batchmean")
-        assert flatness_loss(log_attention(logits)).item() == pytest.approx(expected.item(), rel=1e-9)
 
     def test_is_zero_only_for_flat_maps_and_ignores_their_level(self):
         flat = torch.full((2, 3, 4, 4), 7.0)
@@ -199,19 +177,6 @@ class TestAdversaries:
     def test_fooling_worked_by_hand(self):
         assert fooling_loss(torch.tensor([1.0, 0.0, 3.0])).item() == pytest.approx((0 + 1 + 4) / 3)
 
-    def test_the_two_players_agree_with_mean_squared_error_towards_opposite_labels(self):
-        torch.manual_seed(0)
-        real, fake = torch.randn(2, 1, 5, 5).double(), torch.randn(2, 1, 5, 5).double()
-        expected = 0.5 * (F.mse_loss(real, torch.ones_like(real)) + F.mse_loss(fake, torch.zeros_like(fake)))
-        assert real_fake_loss(real, fake).item() == pytest.approx(expected.item(), rel=1e-12)
-        assert fooling_loss(fake).item() == pytest.approx(F.mse_loss(fake, torch.ones_like(fake)).item())
-
-    def test_they_pull_the_score_of_a_reconstruction_opposite_ways(self):
-        fake = torch.tensor([0.5], requires_grad=True)
-        (against,) = torch.autograd.grad(real_fake_loss(torch.ones(1), fake), fake)
-        (towards,) = torch.autograd.grad(fooling_loss(fake), fake)
-        assert against > 0 > towards
-
     def test_gradients_are_right(self):
         real, fake = (torch.randn(2, 3, dtype=torch.float64, requires_grad=True) for _ in range(2))
         assert gradcheck(real_fake_loss, (real, fake)) and gradcheck(fooling_loss, fake)
@@ -222,15 +187,6 @@ class TestDomain:
         # P(target) = 3/4 for a source face: log 4; P(target) = 1/2 for a target face: log 2
         loss = domain_loss(torch.tensor([math.log(3)]), torch.tensor([0.0]))
         assert loss.item() == pytest.approx(0.5 * (math.log(4) + math.log(2)), rel=1e-6)
-
-    def test_agrees_with_binary_cross_entropy_and_weighs_domains_alike(self):
-        torch.manual_seed(0)
-        source, target = torch.randn(4).double(), torch.randn(9).double()
-        expected = 0.5 * (
-            F.binary_cross_entropy_with_logits(source, torch.zeros_like(source))
-            + F.binary_cross_entropy_with_logits(target, torch.ones_like(target))
-        )
-        assert domain_loss(source, target).item() == pytest.approx(expected.item(), rel=1e-12)
 
     def test_gradient_is_right(self):
         source, target = (torch.randn(3, dtype=torch.float64, requires_grad=True) for _ in range(2))

@@ -4,7 +4,6 @@ import warnings
 
 import numpy as np
 import pytest
-from scipy.stats import mannwhitneyu
 from sklearn.metrics import f1_score, roc_auc_score
 
 from aulib import metrics
@@ -63,10 +62,6 @@ class TestF1:
         scores = au_scores(predicted, occurrence, np.arange(4), AUS[:2], 1)
         assert scores["mean.f1"] == pytest.approx(0.5)
 
-    def test_one_half_counts_as_present(self):
-        scores = au_scores(np.array([[0.5], [0.499]]), np.array([[1.0], [0.0]]), np.arange(2), ["AU12"], 1)
-        assert scores["mean.f1"] == 1
-
 
 class TestAUC:
     def test_worked_by_hand_with_a_tie(self):
@@ -80,23 +75,6 @@ class TestAUC:
         weights = rng.integers(0, 4, (20, 60)).astype(float)
         expected = [roc_auc_score(present, score, sample_weight=row) for row in weights]
         np.testing.assert_allclose(auc_weighted(score, present, weights), expected, rtol=1e-12)
-
-    def test_is_mann_and_whitney_s_statistic_over_the_number_of_pairs(self):
-        rng = np.random.default_rng(1)
-        score, present = rng.random(50), rng.random(50) < 0.4
-        expected = mannwhitneyu(score[present], score[~present]).statistic / present.sum() / (~present).sum()
-        assert auc_weighted(score, present, np.ones((1, 50)))[0] == pytest.approx(expected, rel=1e-12)
-
-    def test_only_the_order_of_scores_matters(self):
-        rng = np.random.default_rng(0)
-        score, present, weights = rng.random(30), rng.random(30) < 0.5, np.ones((1, 30))
-        usual = auc_weighted(score, present, weights)
-        np.testing.assert_allclose(auc_weighted(np.exp(9 * score), present, weights), usual)
-        np.testing.assert_allclose(auc_weighted(-score, present, weights), 1 - usual)
-
-    def test_all_scores_equal_is_chance(self):
-        present = np.array([True, False, False])
-        assert auc_weighted(np.full(3, 0.2), present, np.ones((1, 3)))[0] == 0.5
 
     def test_is_undefined_where_a_resample_lacks_one_class(self):
         present = np.array([True, False])
@@ -120,12 +98,6 @@ class TestSkewNormalisedF1:
         scores = au_scores(probability[:, None], occurrence[:, None], np.arange(400), ["AU12"], 1)
         assert scores["mean.f1_norm"] == pytest.approx(expected, rel=1e-12)
         assert scores["mean.f1_norm"] > scores["mean.f1"] + 0.2  # the input tells the two apart
-
-    def test_equals_the_plain_f1_where_the_labels_are_balanced_and_not_elsewhere(self):
-        occurrence = np.array([[1, 1, 0, 0]]).T.astype(float)
-        predicted = np.array([[1, 0, 1, 0]]).T.astype(float)
-        scores = au_scores(predicted, occurrence, np.arange(4), ["AU12"], 1)
-        assert scores["mean.f1_norm"] == pytest.approx(scores["mean.f1"])
 
 
 class TestUnknownLabels:
@@ -152,13 +124,6 @@ class TestUnknownLabels:
             two = [scores[f"per_au.{au}.{measure}"] for au in AUS[:2]]
             assert scores[f"mean.{measure}"] == pytest.approx(np.mean(two))
         assert scores["mean.aus"] == 2
-
-    def test_no_label_at_all_gives_no_score_and_no_warning(self):
-        probability, occurrence, subjects = split()
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            scores = au_scores(probability, np.full_like(occurrence, np.nan), subjects, AUS, 20)
-        assert np.isnan(scores["mean.f1"]) and np.isnan(scores["mean.auc_high"]) and scores["mean.aus"] == 0
 
 
 class TestScores:
@@ -253,12 +218,6 @@ class TestLandmarks:
         moved[0, 8] += [0, 68]  # one landmark off by 68
         assert landmark_nme(moved, landmarks)[0] == pytest.approx(68 / 68 / 10)
 
-    def test_size_of_the_face_does_not_matter(self):
-        rng = np.random.default_rng(0)
-        landmarks, error = self.face().repeat(3, 0) + rng.random((3, 68, 2)), rng.random((3, 68, 2))
-        small, large = (landmark_nme(scale * (landmarks + error), scale * landmarks) for scale in (1.0, 7.0))
-        np.testing.assert_allclose(small, large)
-
     def test_failure_is_more_than_a_tenth_and_faces_without_landmarks_are_left_out(self):
         landmarks = self.face().repeat(4, 0)
         moved = landmarks.copy()
@@ -269,7 +228,3 @@ class TestLandmarks:
         scores = landmark_scores(moved, landmarks)
         assert scores["landmarks.nme"] == pytest.approx((0.09 + 0.11 + 0.1) / 3)
         assert scores["landmarks.failure_rate"] == pytest.approx(1 / 3)
-
-    def test_no_landmarks_at_all_gives_no_score(self):
-        scores = landmark_scores(self.face(), np.full((1, 68, 2), np.nan))
-        assert np.isnan(scores["landmarks.nme"]) and np.isnan(scores["landmarks.failure_rate"])

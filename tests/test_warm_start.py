@@ -52,15 +52,6 @@ def test_a_run_from_anothers_start_equals_one_from_its_own_bit_for_bit(method, f
     assert same(run, expected)
 
 
-def test_what_the_shared_steps_cost_is_in_every_runs_clock(first, tmp_path):
-    log, starts = first
-    kept = torch.load(next(starts.glob("*.ckpt")), weights_only=True)
-    _, second, _ = sharing(tmp_path / "second", starts, "adld")
-    assert kept["spent"] > 0
-    assert [row["seconds"] for row in second if "seconds" in row][-1] > kept["spent"]
-    assert log[0]["seconds"] == second[0]["seconds"]
-
-
 def test_a_resumed_run_neither_takes_nor_leaves_a_start_of_another_key(tmp_path):
     expected = sharing(tmp_path / "alone", None)
     sharing(tmp_path / "run", tmp_path / "starts", stop_after=2)
