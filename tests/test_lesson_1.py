@@ -5,10 +5,9 @@ import pandas as pd
 import pytest
 
 import lesson_1
-from aufaces.actions import AUS, PROTOTYPES
+from aufaces.actions import PROTOTYPES
 from aulib.dataset import DatasetFolder, read_dataset
 from aulib.labels import binarise
-from conftest import write_tiny_set
 from lesson_1_instrument import AUSheet
 from tried_exercises import TriedExercises
 
@@ -58,21 +57,6 @@ class TestCounts:
         assert met.loc["happiness", ["some", "all"]].tolist() == [3, 1]
         assert met.loc["happiness", "complete"] == pytest.approx(1 / 3)
         assert np.isnan(met.loc["fear", "complete"])
-
-
-def test_figures_are_drawn(tiny_set):
-    table = lesson_1.movements()
-    assert list(table["au"].unique()) == list(AUS) and len(table) == 2 * len(AUS)
-    cuts = pd.DataFrame({"domain": "source", "at_least": (1, 2), "base_rate": (0.2, 0.1)})
-    figures = [
-        lesson_1.draw_atlas(),
-        lesson_1.draw_grades("AU12"),
-        lesson_1.draw_movements(table, 4.0),
-        lesson_1.draw_cuts(cuts),
-        lesson_1.draw_cuts(cuts[:0]),
-        lesson_1.draw_lists(lesson_1.lists_met(read_dataset(tiny_set))),
-    ]
-    assert all(figure.axes for figure in figures)
 
 
 class TestAUSheet:
@@ -166,9 +150,3 @@ def test_the_cost_of_the_cut_is_counted_where_there_is_intensity(tiny_set):
 def test_a_pair_with_a_lift_below_one_gets_its_hint():
     data = graded([[1, 0, 1], [0, 1, 0], [1, 1, 1], [1, 0, 1], [0, 1, 1]], suffix="_c")
     assert "avoid each other" in lesson_1.check_lift(("AU06", "AU12"), data).message
-
-
-def test_the_folded_solution_is_right_on_noise(tmp_path):
-    data = read_dataset(write_tiny_set(tmp_path / "noise", seed=5))
-    strongest = lesson_1.lifts(data).iloc[0]
-    assert lesson_1.check_lift((strongest["given"], strongest["also"]), data).state == "right"

@@ -7,19 +7,12 @@ import pandas as pd
 import pytest
 
 import lesson_2
-from aubench.inspection.factor_faces import CONDITIONS, Answers, answers_by_factor, changes_per_au, drops
-from aubench.inspection.playground import open_run
+from aubench.inspection.factor_faces import CONDITIONS, Answers
 from aulib.metrics import f1_normalised
 from lesson_2_instrument import FactorMixer
 from tried_exercises import TriedExercises
 
 COUNT = 8
-
-
-@pytest.fixture(scope="module")
-def measured(finished):
-    answers = answers_by_factor(finished.source_only, COUNT)
-    return answers, drops(answers), changes_per_au(answers, open_run(finished.source_only).aus)
 
 
 def noisy(n: int = 4000) -> Answers:
@@ -58,17 +51,6 @@ class TestFigures:
     def test_shown_faces_are_as_many_as_asked_for_and_differ(self):
         assert len(set(lesson_2.faces_with_shade_and_occlusion(2, COUNT))) == 2
         assert lesson_2.faces_with_shade_and_occlusion(3, 1) == [0]
-
-    def test_figures_are_drawn(self, measured, finished):
-        _, lost, changes = measured
-        figures = [
-            lesson_2.draw_one_at_a_time([0], COUNT),
-            lesson_2.draw_domains(lesson_2.f1_per_domain(finished.source_only)),
-            lesson_2.draw_drops(lost),
-            lesson_2.draw_changes(changes),
-            lesson_2.draw_thinned(lesson_2.thinned(noisy(200))),
-        ]
-        assert all(figure.axes for figure in figures)
 
 
 def test_boxes_change_the_picture_and_the_answers_follow(finished, tmp_path):
@@ -171,7 +153,3 @@ def test_a_run_without_loss_accepts_any_mix(monkeypatch):
     monkeypatch.setattr(lesson_2, "answers_under", lambda run, factors, count, seed: under(factors))
     still = dict.fromkeys(CONDITIONS, under(()))
     assert lesson_2.check_mix({"pose"}, "run", still).state == "right"
-
-
-def test_the_mix_is_rendered_and_read(measured, finished):
-    assert "points" in lesson_2.check_mix({"pose"}, finished.source_only, measured[0]).message

@@ -125,16 +125,6 @@ class TestExercises(TriedExercises):
     exercises, other_kinds = EXERCISES, OTHER_KINDS
 
 
-def test_figures_are_drawn(model, measured):
-    found, leaks = measured
-    figures = [
-        lesson_4_figures.draw_halves(model, {"source": shown(), "target": shown()}),
-        lesson_4_figures.draw_found({"with": found}),
-        lesson_4_figures.draw_leaks({"with": leaks, "without": leaks}),
-    ]
-    assert all(figure.axes for figure in figures)
-
-
 def test_fading_shape_or_texture_changes_what_is_rebuilt(model):
     fading = lesson_4_figures.fading(model, {"source": shown(), "target": shown()})
     seen = [fading.picture.value]

@@ -6,7 +6,6 @@ import pytest
 import torch
 
 import lesson_5
-from aubench.inspection.decoding import FaceDecoder
 from aubench.inspection.shown_faces import ShownFaces
 from tiny import SIZE, lively_model, tiny_model
 from tried_exercises import TriedExercises
@@ -62,14 +61,6 @@ def test_homecoming_of_a_perfect_and_of_an_exchanged_second_round():
     last = lesson_5.homecoming(outputs).loc["second round"]
     assert last["source distance"] == pytest.approx(0, abs=1e-6) and last["source own face"] == 1
     assert last["target distance"] == pytest.approx(1, abs=1e-5) and last["target own face"] == 0
-
-
-def test_figures_are_drawn():
-    outputs = lesson_5.both_rounds(MODEL, SOURCE, TARGET)
-    decoder = FaceDecoder(MODEL.config.channels).eval()
-    trace = lesson_5.draw_trace(outputs, {"source": SOURCE, "target": TARGET}, decoder)
-    worn = lesson_5.draw_worn(lesson_5.worn(MODEL, faces(10, 3), faces(10, 4), resamples=5))
-    assert len(trace.axes) == 16 and len(worn.axes) == 1
 
 
 def swap(model, source, target):

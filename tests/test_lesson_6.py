@@ -4,7 +4,6 @@ import math
 from base64 import b64decode
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 
@@ -77,16 +76,11 @@ def test_every_supervisor_has_symbols_and_a_row():
     assert lesson_6.symbol("shape2_t") == r"$\tilde S^t$"
 
 
-def test_figures_and_their_tables():
-    assert len(lesson_6_circle.draw_arrangements({"a": (EVEN, EVEN), "b": (EVEN, EVEN)}, 0.3).axes) == 2
+def test_the_nearest_rival_gets_more_of_the_push_where_it_is_colder():
     _, table = lesson_6_circle.draw_push(*RIVALS, 0.3)
     assert table[["rival 1", "rival 2", "rival 3"]].sum(axis=1).to_numpy() == pytest.approx(1)
     hot, cold = table["rival 1"].iloc[-1], table["rival 1"].iloc[0]
     assert hot < 0.5 and cold > 0.99  # colder is sharper
-    assert lesson_6_circle.draw_encoders({"a": encoder(EVEN)}).axes
-    curves = pd.DataFrame({"supervisor": list(SUPERVISORS), "step": 0, "value": 1.0, "chance": 2.0})
-    alignment = pd.DataFrame({"supervisor": list(SUPERVISORS), "projected": 0.9, "projected_other": 0.1})
-    assert len(lesson_6_circle.draw_six(curves, alignment).axes) == 2
 
 
 def test_points_at_rest_have_no_arrows():

@@ -13,7 +13,7 @@ import lesson_7
 import lesson_7_supervisor
 from aubench.report.summaries import Summary
 from aubench.study.parameters import declared_parameters
-from aubench.study.plan import StudyError, expand, read_study
+from aubench.study.plan import expand, read_study
 from aulib.contrastive import Projections, info_nce
 from aulib.methods import SUPERVISORS, Supervisor
 from aulib.objective import ROUND_TERMS, TERMS
@@ -71,10 +71,6 @@ class TestStudy:
         assert {"source", "target", "own", "seed", "out_dir"} <= declared.keys()
         assert all(parameter.help for parameter in declared.values())
 
-    def test_a_repeated_seed_is_refused(self, tmp_path):
-        with pytest.raises(StudyError, match="seeds"):
-            read_study(self.written(tmp_path, own, (0, 0)))
-
 
 def study_of(two: list[float], own: list[float]) -> Summary:
     """Scores of `without` rise with the seed; those of the others differ from it by so many points."""
@@ -122,13 +118,6 @@ def test_simulated_studies_find_as_often_as_the_formula_predicts():
 def test_width_shrinks_by_root_and_by_t():
     assert lesson_7.relative_width(3, 12) == pytest.approx(0.5 * 2.200985 / 4.302653, abs=1e-6)
     assert lesson_7.relative_width(5, 5) == 1
-
-
-def test_figures_are_drawn():
-    summary = study_of([1, -1, 2], [0, 0, 3])
-    assert len(lesson_7.draw_study(summary).axes) == 2
-    luck = lesson_7.draw_luck(lesson_7.points(summary)["two"], lesson_7.simulate(0, 1, 3, 100))
-    assert len(luck.axes) == 2
 
 
 def test_the_simulator_follows_its_sliders():

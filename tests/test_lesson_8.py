@@ -8,7 +8,6 @@ import pytest
 
 import lesson_8
 import lesson_8_heads
-from aubench import plots
 from aufaces.people import sample_person, skin_tone
 from conftest import write_tiny_set
 from lesson_8_heads import LEVELS, REFERENCE, HeadPredictions, at_age, at_tone, crossed_interval
@@ -74,9 +73,6 @@ class TestPhotographs:
         own = lesson_8.strongest(table, replace(album, truth=None), faces)
         assert own.to_numpy().tolist() == [["AU12", truth.mean()]]
 
-    def test_prepared_faces_are_drawn(self, few):
-        assert len(lesson_8.draw_prepared(few[1]).axes) >= 6
-
 
 def test_a_variant_differs_in_nothing_else():
     assert at_tone(PERSON, 0.9).skin == skin_tone(0.9)
@@ -137,13 +133,11 @@ def test_what_was_added_is_found_and_nothing_else():
     assert set(single["verdict"]) == {"undecided"} and single["low"].isna().all()
 
 
-def test_alarms_per_au_are_corrected_over_the_aus_and_drawn():
+def test_alarms_per_au_are_corrected_over_the_aus_():
     table = lesson_8_heads.alarms_per_au(fabricated(0.3))
     assert table["au"].unique().tolist() == ["mean", "AU06", "AU12"]
     oldest = table[(table["variant"] == "age 1") & (table["au"] != "mean")]
     assert (oldest["p_holm"] < 0.05).all() and (oldest["difference"] > 0.2).all()
-    assert plots.draw_differences_per_au(table, "alarms").axes
-    assert len(lesson_8_heads.draw_differences(lesson_8_heads.rates(fabricated(0.3))).axes) == 4
 
 
 def test_few_heads_few_runs_or_a_weak_detector_are_not_enough():
