@@ -14,7 +14,7 @@ bp4d, disfa, ckplus, gft, affwild2, rafau, emotionet
               the sets; docs/datasets/README.md says how to add one
 
 None of these readers has been tried on the real files: each is built on what other public code reads, named
-in its first lines, and is tested on invented trees.
+in docs/datasets, and is tested on invented trees.
 """
 
 from aubench.datasets.converters.affwild2 import AffWild2

@@ -1,12 +1,4 @@
-"""Aff-Wild2: videos from the web, twelve AUs per frame.
-
-Tree: one text file per video, first line `AU1,AU2,AU4,AU6,AU7,AU10,AU12,AU15,AU23,AU24,AU25,AU26`, then one
-line per frame, 0, 1, -1 for not coded; line j is `<video>/00001.jpg` for j = 1 of the cropped pictures
-[OpenGraphAU, and several entries to the ABAW challenges]; the first challenge's files have the eight AUs
-`AU1,AU2,AU4,AU6,AU12,AU15,AU20,AU25` [entries to it]. Files lie in Train_Set and Validation_Set, or in
-OpenGraphAU's TrainFromTrain_Set, ValFromTrain_Set and Validation_Set. A row of -1 alone is skipped;
-OpenGraphAU skips every row that has any.
-"""
+"""Aff-Wild2: videos from the web. The tree and the source of each fact: docs/datasets/affwild2.md."""
 
 import pandas as pd
 

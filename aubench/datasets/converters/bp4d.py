@@ -1,14 +1,4 @@
-"""BP4D (41 people, tasks T1-T8) and BP4D+ (140 people, tasks T1, T6, T7 and T8): AU occurrence by frame.
-
-BP4D: `AUCoding/AU_OCC/F001_T1.csv`, header row of AU numbers, column 0 the frame, 9 = not coded [ME-GraphAU,
-FMAE-IAT, OpenGraphAU]; `AUCoding/AU_INT/AU06/F001_T1_AU06.csv`, frame and intensity [rPPG-Toolbox's tree,
-OpenFace's scripts]; pictures `F001/T1/2440.jpg`, padded or not; videos `2F01_T5.avi` [FMAE-IAT]; landmarks
-`2DFeatures/F001_T1.mat` (49 points).
-
-BP4D+: the header of `AU_OCC` names only the AUs that were coded, so columns are taken by name; the coded
-frame n is the picture n - 1, `2D+3D/F001/T1/0000.jpg` being the first, and the n-th of `2DFeatures`
-(`fit.pts_2d`, lost frames empty) [a public reader of the set, checked there by overlay].
-"""
+"""BP4D and BP4D+: AU occurrence by frame. The trees and the source of each fact: docs/datasets/bp4d.md."""
 
 import numpy as np
 import pandas as pd

@@ -1,13 +1,4 @@
-"""CK+: the peak picture of 593 posed sequences of 123 people, AUs with or without intensity.
-
-Tree: `FACS/S005/001/S005_001_00000011_facs.txt`, lines `1.0000000e+00 3.0000000e+00` = AU and intensity, 0
-where the intensity was not coded; `cohn-kanade-images/S005/001/S005_001_00000011.png`;
-`Landmarks/.../..._landmarks.txt`, 68 lines of x and y [OpenGraphAU and several public loaders; Lucey et al.
-2010]. An AU that is not named is absent; a file with a blank line names none (a note counts them), an empty
-file is an error. Missing lines cannot be detected, as no source says how many AUs a file should name; a line
-that was cut can, as all numbers of a file in exponent notation have one length. Here every AU that is named
-counts as present; OpenGraphAU counts it from intensity 2.
-"""
+"""CK+: last pictures of posed sequences. The tree and the source of each fact: docs/datasets/ckplus.md."""
 
 from pathlib import Path
 

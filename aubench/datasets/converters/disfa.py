@@ -1,17 +1,4 @@
-"""DISFA (27 people, one video each) and DISFA+ (nine of them, posed): intensities 0-5 of twelve AUs.
-
-DISFA: `ActionUnit_Labels/SN001/SN001_au1.txt`, lines `frame,intensity`, frames from 1, one file per AU
-[ME-GraphAU, OpenFace]; `Videos_LeftCamera/LeftVideoSN001_comp.avi`, in upper or lower case, or pictures
-extracted from it as `SN001/0.png` (from 0), `SN001/00001.jpg` (from 1) or
-`.../LeftVideoSN001_comp_00000001.jpg` [JAA-Net, FG-Net, AU-Net]; landmarks of 66 points,
-`Landmark_Points/SN001/tmp_frame_lm/SN001_0000_lm.mat` (from 0) or `l00001_lm.mat` (from 1), variable `pts`
-[public readers of the set].
-
-DISFA+: `Labels/SN001/<trial>/AU1.txt`, lines `000.jpg 0`, `#` comments; `Images/SN001/<trial>/000.jpg`
-[py-feat]; some copies nest the subject twice, `Labels/SN001/SN001/<trial>` [a public reader]. The set's own
-landmarks (`FaceLandmarks/.../<trial>_FaceCropped.mat`) are those of crops inside the same files and fit no
-picture of `Images`, so the detector finds others.
-"""
+"""DISFA and DISFA+: intensities of twelve AUs. Trees and the source of each fact: docs/datasets/disfa.md."""
 
 import numpy as np
 import pandas as pd

@@ -1,15 +1,4 @@
-"""EmotioNet: pictures from the web, AU labels by a detector (a million) or by hand (some 25,000).
-
-Automatic labels: `dataFile_0001.txt` ..., TAB separated, no header: URL, original URL, then AU 1 to 60; 0, 1,
-999 for unknown [three independent public loaders]. By hand: `emotionet_facs*.xlsx`, a header with `URL` and
-`'AU 1'` ..., URLs that end in a stray quote [a public loader]. A picture is found by the file name in its
-URL, in a folder N_0000000001 or anywhere; of two with one name the first is used, with a note. ADLD's
-`EmotioNet_{train,val,test}_path.txt`, anywhere in the download, give the splits.
-
-A row whose URL names no picture is skipped, and so are rows that name one picture twice (all but the first
-where they agree). Automatic files have neither a header nor a known number of rows, so missing rows cannot be
-detected.
-"""
+"""EmotioNet: pictures from the web. The tree and the source of each fact: docs/datasets/emotionet.md."""
 
 import csv
 import io

@@ -1,10 +1,4 @@
-"""GFT (Sayette Group Formation Task): 96 people in groups of three, one minute each, 172,800 frames.
-
-No public reader of this set was found, so its tree here is a guess, and every departure from it is an error
-that says what was found: one CSV per person, `001A.csv`, with a header of AU numbers (`frame,1,2,...` or
-`frame,AU1,...`) and frames from 1; pictures in a folder `001A/` or a video `001A.mp4`. Codes -999, 999, 9 and
--1 are unknown.
-"""
+"""GFT (Sayette Group Formation Task). The tree, which is a guess: docs/datasets/gft.md."""
 
 import pandas as pd
 
@@ -16,7 +10,7 @@ SUBJECT = r"(?P<subject>\d{3}[A-Z]?)"
 
 
 class GFT(Converter):
-    """One session per person."""
+    """One session per person, with pictures or a video."""
 
     expected = Expected(
         subjects=96,

@@ -1,11 +1,4 @@
-"""RAF-AU: 4,601 pictures from the web, AUs by hand, some of one side of the face only.
-
-Tree: `RAFAU_label.txt`, lines `0001.jpg 1+4+25`, `0002.jpg L10+12` or `0003.jpg null`, some with spaces at
-the end; pictures `aligned/0001_aligned.jpg` or the originals `0001.jpg`, which are preferred [OpenGraphAU and
-other public loaders]. An AU on one side (L, R) counts as present; an AU that is not named is absent; `null`
-is skipped, as OpenGraphAU does. A last line without a space or line end may have lost AUs and is skipped;
-missing lines show in the report, by their number.
-"""
+"""RAF-AU: pictures from the web, AUs by hand. Tree and source of each fact: docs/datasets/rafau.md."""
 
 import re
 from pathlib import Path

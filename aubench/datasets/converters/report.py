@@ -1,7 +1,7 @@
 """What a conversion found against what a whole download should hold."""
 
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -31,78 +31,58 @@ class Report:
     """
 
     dataset: str
-    subjects: int = 0
-    frames: int = 0
-    without_landmarks: int = 0
-    aus: dict[str, dict] = field(default_factory=dict)
-    skipped: dict[str, int] = field(default_factory=dict)
-    skipped_sources: dict[str, str] = field(default_factory=dict)
-    unread_frames: int | None = 0
-    missing: list[dict] = field(default_factory=list)
-    notes: dict[str, int] = field(default_factory=dict)
-    expected: dict = field(default_factory=dict)
+    subjects: int
+    frames: int
+    without_landmarks: int
+    aus: dict[str, dict]
+    skipped: dict[str, int]
+    skipped_sources: dict[str, str]
+    unread_frames: int | None
+    missing: list[dict]
+    notes: dict[str, int]
+    expected: dict
 
     def text(self) -> str:
-        """A summary of some screens' length."""
-        unread = "?" if self.unread_frames is None else self.unread_frames
-        counts = pd.DataFrame(
-            {
-                "found": [self.subjects, self.frames, sum(self.skipped.values()), unread],
-                "expected": [self.expected.get("subjects"), self.expected.get("frames"), 0, 0],
-            },
-            index=["subjects", "usable frames", "skipped frames", "frames of unreadable sessions"],
-        )
+        """A summary: counts, base rates, and what is missing."""
+        counts = {
+            "subjects": (self.subjects, self.expected["subjects"]),
+            "usable frames": (self.frames, self.expected["frames"]),
+            "skipped frames": (sum(self.skipped.values()), 0),
+            "frames of unreadable sessions": (self.unread_frames, 0),
+        }
+        rates = pd.DataFrame.from_dict(self.aus, orient="index", dtype=object)
+        missing = pd.DataFrame(self.missing, columns=["what", "of", "found", "expected"])
+        shown = missing.groupby("what", sort=False).head(SHOWN)
         parts = {
-            f"{self.dataset}: found, and expected of a whole download": _table(counts),
+            f"{self.dataset}: found, and expected of a whole download": pd.DataFrame.from_dict(
+                counts, orient="index", columns=["found", "expected"], dtype=object
+            ).to_string(formatters=2 * [_number]),
             "Skipped frames by reason (skipped.csv names each)": _lines(self.skipped),
             "Sessions that cannot be read": _lines(self.skipped_sources),
-            "Base rates": _table(self._rates()),
-            "WARNING: less than the whole set": self._missing_text(),
+            "Base rates": len(rates)
+            and rates.to_string(na_rep="unknown", formatters=[_number, _number, _share, _share, None]),
+            "WARNING: less than the whole set (conversion.json has all rows)": len(missing)
+            and shown.to_string(index=False, formatters={"found": _number, "expected": _number}),
             "Sessions with an oddity": _lines(self.notes),
-            "Sources of the expected figures": self.expected.get("sources", ""),
+            "Sources of the expected figures": self.expected["sources"],
         }
         return "\n\n".join(f"{title}\n{content}" for title, content in parts.items() if content)
-
-    def _rates(self) -> pd.DataFrame:
-        """The table of AUs, in percent, with a column that marks odd rates."""
-        rates = pd.DataFrame.from_dict(self.aus, orient="index")
-        if rates.empty:
-            return rates
-        rates["check"] = np.select(
-            [rates["odd"].astype(bool), (rates["known"] > 0) & (rates["present"] == 0)],
-            ["<- far off", "<- never present"],
-            "",
-        )
-        for column in ("rate", "expected"):
-            rates[column] = [None if pd.isna(rate) else f"{rate:.1%}" for rate in rates[column]]
-        return rates.drop(columns="odd")
-
-    def _missing_text(self) -> str:
-        if not self.missing:
-            return ""
-        missing = pd.DataFrame(self.missing)
-        shown = missing.groupby("what", sort=False).head(SHOWN)
-        more = len(missing) - len(shown)
-        return _table(shown, index=False) + (f"\n{more} more in conversion.json" if more else "")
 
     def write(self, out: Path) -> None:
         write_json(out / "conversion.json", asdict(self))
 
 
-def _table(table: pd.DataFrame, index: bool = True) -> str:
-    if table.empty:
-        return ""
-    cells = table.map(
-        lambda cell: "unknown" if pd.isna(cell) else f"{cell:,}" if isinstance(cell, int | float) else cell
-    )
-    return "\n".join(line.rstrip() for line in cells.to_string(index=index).split("\n"))
+def _number(value: int | None) -> str:
+    return "unknown" if value is None else f"{value:,}"
 
 
-def _lines(counts: dict[str, int | str]) -> str:
-    lines = [f"{name}: {count}" for name, count in list(counts.items())[:SHOWN]]
-    return "\n".join(
-        lines + ([f"{len(counts) - SHOWN} more in conversion.json"] if len(counts) > SHOWN else [])
-    )
+def _share(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.1%}"
+
+
+def _lines(values: dict[str, int | str]) -> str:
+    more = [f"... {len(values) - SHOWN} more"] if len(values) > SHOWN else []
+    return "\n".join([f"{name}: {value}" for name, value in values.items()][:SHOWN] + more)
 
 
 def make_report(
