@@ -171,9 +171,7 @@ class TestSummary:
 
     def test_no_whole_seed_is_an_error_and_folds_of_two_protocols_are(self, tmp_path):
         folder = runs_of_folds(tmp_path / "s", {("plain", 0): [0.5, None, 0.7]})
-        with pytest.raises(
-            ValueError, match="no seed with all folds of bp4d-3fold: plain-seed0: no run of fold part2"
-        ):
+        with pytest.raises(ValueError, match="plain-seed0.*part2"):
             summaries.summarise_runs(folder)
         write_run(
             folder, "other", 0, {"AU01": 0.5}, "source-only", target="b#disfa-3fold/part1", suffix=".part1"

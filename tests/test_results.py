@@ -71,7 +71,7 @@ class TestMethods:
         assert results.recovered(table, "source-only") == 0
         assert np.isnan(results.recovered(table, "adld"))
 
-    def test_for_the_eye_an_undefined_score_is_a_dash(self, a_run):
+    def test_an_undefined_score_is_a_dash_in_text(self, a_run):
         shown = results.with_intervals(results.table_of_methods([a_run("full", 0, 0.5, 0.4, 0.7)])).iloc[0]
         assert shown["f1"] == "50.0 [40.0, 70.0]" and shown["auc"] == "–" and shown["nme"] == "5.0"
 
@@ -101,7 +101,7 @@ class TestSeeds:
 
 
 class TestOneRun:
-    def test_missing_runs_are_told_from_finished_ones(self, a_run, tmp_path):
+    def test_missing_and_finished_runs(self, a_run, tmp_path):
         run = a_run("full", 0, 0.5)
         assert results.finished_runs([tmp_path / "none", run]) == ([run], [str(tmp_path / "none")])
 

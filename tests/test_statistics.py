@@ -28,7 +28,7 @@ class TestInterval:
         assert (mean, low, high) == pytest.approx((2, 2 - 4.303 / 3**0.5, 2 + 4.303 / 3**0.5), abs=1e-3)
         assert p == pytest.approx(stats.ttest_1samp([1, 2, 3], 0).pvalue)
 
-    def test_covers_the_truth_as_often_as_it_says(self):
+    def test_covers_the_truth_in_95_of_100_studies(self):
         rng = np.random.default_rng(0)
         intervals = [statistics.t_interval(values) for values in rng.normal(0.3, 1, (2000, 5))]
         hits = [low <= 0.3 <= high for _, low, high, _ in intervals]
@@ -45,7 +45,7 @@ class TestInterval:
 
 
 class TestDetectable:
-    def test_is_found_as_often_as_it_says(self):
+    def test_is_found_with_its_power(self):
         low, high = statistics.student_interval(0.0, 0.5, 4)[1:3]
         for tests in (1, 4):
             effect = statistics.detectable(low, high, 5, tests)
@@ -63,7 +63,7 @@ class TestHolm:
         p = np.array([0.04, 0.01, 0.03, 0.02])
         assert statistics.holm(p) == pytest.approx([0.06, 0.04, 0.06, 0.06])
 
-    def test_never_exceeds_one_and_does_not_count_what_is_unknown(self):
+    def test_is_at_most_one_and_ignores_nan(self):
         corrected = statistics.holm(np.array([0.6, np.nan, 0.02, 0.9]))
         assert corrected[[0, 2, 3]] == pytest.approx([1, 0.06, 1]) and np.isnan(corrected[1])
 
@@ -99,7 +99,7 @@ class TestPairedDifferences:
     def test_against_leaves_the_oracle_and_the_reference_out(self, tmp_path):
         summary = differences_of(tmp_path, {name: [0.5] for name in ("source-only", "adld", "oracle")})
         assert [c.variant for c in statistics.against(summary, "source-only")] == ["adld"]
-        with pytest.raises(ValueError, match="no variant 'nobody'; it has"):
+        with pytest.raises(ValueError, match="'nobody'"):
             statistics.against(summary, "nobody")
 
     def test_the_usual_reference_is_the_two_plain_supervisors(self, tmp_path):
@@ -108,7 +108,7 @@ class TestPairedDifferences:
             summary = differences_of(tmp_path / last, {name: [0.5] for name in names})
             assert statistics.usual_reference(summary) == last
             names.remove(last)
-        with pytest.raises(ValueError, match="choose a reference"):
+        with pytest.raises(ValueError, match="adld"):
             statistics.usual_reference(differences_of(tmp_path / "none", {"adld": [0.5]}))
 
 
@@ -151,11 +151,6 @@ class TestSupervisors:
         expected = statistics.t_interval(np.array([0.04, 0.06]))
         assert row[["difference", "low", "high", "p"]].tolist() == pytest.approx(expected)
         assert row["pairs"] == 2 and row["seeds"] == 2
-
-    def test_without_such_pairs_there_is_an_empty_table(self, tmp_path):
-        summary = differences_of(tmp_path, {"full": [0.5, 0.6]})
-        assert statistics.effects_of_supervisors(summary, ["f1"]).empty
-        assert statistics.paired_differences(summary, [], ["f1"]).empty
 
 
 def row(difference, low, high, p_holm, measure="f1") -> dict:
@@ -239,18 +234,15 @@ class TestOutcome:
         choice = table[table["question"] == "choices"].iloc[0]
         assert choice["reference"] == "full-batch" and choice["verdict"] == "helps"
 
-    def test_errors_of_both_rounds_and_their_distances_are_one_family(self, tmp_path):
-        errors = {
-            "separation": (0.9, 1.1),
-            "contrastive": (1.02, 1.2),
-            "full": (1.04, 1.3),
-            "adld": (0.8, 0.9),
-        }
-        for variant, (own, second) in errors.items():
+    def test_errors_and_distances_of_the_rounds_are_one_family_where_lower_is_better(self, tmp_path):
+        errors = {"separation": 1.1, "contrastive": 1.2, "full": 1.3, "adld": 0.9}
+        for variant, error in errors.items():
             for seed in range(5):
-                metrics = {"insides.reconstruction.self": own + 0.002 * seed}
-                metrics["insides.reconstruction.second"] = second + 0.01 * seed
-                metrics |= {f"insides.distance.{name}": second / 10 + 0.001 * seed for name in ALL_SIX}
+                value = error + 0.01 * seed
+                metrics = dict.fromkeys(
+                    ("insides.reconstruction.self", "insides.reconstruction.second"), value
+                )
+                metrics |= {f"insides.distance.{name}": value / 10 for name in ALL_SIX}
                 write_run(tmp_path, variant, seed, {"AU01": 0.5}, variant, metrics=metrics)
         table = statistics.outcome(summarise_runs(tmp_path)).query("question == 'reconstruction'")
         second = table[table["measure"] == "insides.reconstruction.second"].set_index("comparison")

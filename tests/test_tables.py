@@ -31,7 +31,7 @@ def cells(line: str) -> list[str]:
 
 
 class TestMarkdown:
-    def test_best_is_bold_second_underlined_and_the_oracle_stands_apart(self, scores):
+    def test_best_is_bold_second_underlined_and_the_oracle_not_ranked(self, scores):
         lines = tables.study_table(scores).splitlines()
         assert cells(lines[0])[:2] == ["variant", "F1-frame"]
         f1 = {cells(line)[0]: cells(line)[1] for line in lines[2:6]}
@@ -41,7 +41,7 @@ class TestMarkdown:
             "full": "**70.0 [68.0, 72.0]**",
             "oracle": "90.0 [88.0, 92.0]",
         }
-        assert "oracle apart" in lines[-1] and "2 seeds" in lines[-1]
+        assert "oracle" in lines[-1] and "2 seeds" in lines[-1]
 
     def test_of_landmark_errors_the_lowest_is_best_and_what_is_missing_is_a_dash(self, scores):
         lines = tables.study_table(scores).splitlines()
@@ -119,7 +119,7 @@ class TestCsv:
 
 class TestErrors:
     def test_an_unknown_format_or_measure_is_named(self, scores):
-        with pytest.raises(ValueError, match="'html' is none of md, latex, csv"):
+        with pytest.raises(ValueError, match="'html'.*md, latex, csv"):
             tables.study_table(scores, "html")
         with pytest.raises(ValueError, match="no measure f2; it has .*f1_norm"):
             tables.study_table(scores, per_au="f2")
