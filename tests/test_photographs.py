@@ -1,4 +1,4 @@
-"""Any folder of pictures -> dataset folder. The detector is replaced, but for the last test."""
+"""Any folder of pictures -> dataset folder. The detector is replaced, except in the last test."""
 
 import csv
 import json
@@ -35,127 +35,123 @@ def seen(monkeypatch):
     return shown
 
 
+@pytest.fixture
+def photos(tmp_path):
+    return tmp_path / "photos"
+
+
+@pytest.fixture
+def made(photos, tmp_path):
+    """Prepare `photos` into a folder of tmp_path."""
+    return lambda out="out", **options: prepare(photos, tmp_path / out, progress=False, **options)
+
+
 def rows_of(path):
+    """Rows of skipped.csv or notes.csv as image -> reason or note."""
     with open(path, encoding="utf-8", newline="") as file:
-        return list(csv.reader(file))
+        return dict(list(csv.reader(file))[1:])
 
 
-def test_pictures_of_every_kind_become_one_dataset(tmp_path, seen):
-    photos, out = tmp_path / "photos", tmp_path / "out"
+def test_pictures_of_every_kind_become_one_dataset(photos, made, seen):
     sources = ["a.jpg", "ann/b.PNG", "ann/c.webp", "bob/deep/d.bmp", "bob/e.jpeg"]
     save(two_colours(), photos / "a.jpg")
-    save(two_colours(mode="RGBA"), photos / "ann" / "b.PNG")
-    save(two_colours(), photos / "ann" / "c.webp")
-    save(two_colours(mode="L"), photos / "bob" / "deep" / "d.bmp")
-    turned_by_exif(two_colours(), photos / "bob" / "e.jpeg")
-    dataset = prepare(photos, out, progress=False)
+    save(two_colours(mode="RGBA"), photos / "ann/b.PNG")
+    save(two_colours(), photos / "ann/c.webp")
+    save(two_colours(mode="L"), photos / "bob/deep/d.bmp")
+    turned_by_exif(two_colours(), photos / "bob/e.jpeg")
+    dataset = made()
     assert dataset.table["meta_source"].tolist() == sources
     assert dataset.subjects.tolist() == ["a", "ann", "ann", "bob", "bob"]
-    assert dataset.num_landmarks == 68
+    assert dataset.num_landmarks == 68 and rows_of(dataset.root / "skipped.csv") == {}
     for path, landmarks in zip(dataset.image_paths, dataset.landmarks, strict=True):
         with Image.open(path) as picture:
             assert picture.size == (100, 80)
             assert picture.getexif().get(0x0112, 1) == 1
         assert landmarks == pytest.approx(face_outline(100) * (1, 0.8), abs=0.01)
-    assert rows_of(out / "skipped.csv") == [["image", "reason"]]
     assert len(crop_dataset(dataset, CropSpec(48), progress=False)) == 5  # what it writes can be used
 
 
-def test_a_plain_picture_is_copied_byte_for_byte_and_others_are_not(tmp_path, seen):
-    photos = tmp_path / "photos"
+def test_a_plain_picture_is_copied_byte_for_byte_and_others_are_not(photos, made, seen):
     save(two_colours(), photos / "plain.jpg", quality=70)
     turned_by_exif(two_colours(), photos / "turned.jpg")
     save(two_colours(), photos / "lying.png", format="JPEG")
-    dataset = prepare(photos, tmp_path / "out", progress=False)
-    same = {path.name: path.read_bytes() == (photos / path.name).read_bytes() for path in dataset.image_paths}
+    paths = made().image_paths
+    same = {path.name: path.read_bytes() == (photos / path.name).read_bytes() for path in paths}
     assert same == {"plain.jpg": True, "turned.jpg": False, "lying.png": False}
 
 
-def test_bad_pictures_are_listed_with_the_reason_and_stop_nothing(tmp_path, seen):
-    photos, out = tmp_path / "photos", tmp_path / "out"
+def test_bad_pictures_are_listed_with_the_reason_and_stop_nothing(photos, made, seen, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100 * 80)
     good = save(two_colours(), photos / "good.jpg")
+    save(two_colours(400, 400), photos / "bomb.png")
     (photos / "empty.jpg").touch()
     (photos / "text.png").write_text("hello")
     (photos / "cut.jpg").write_bytes(good.read_bytes()[:700])
     (photos / "phone.HEIC").write_bytes(b"?")
-    (photos / "dangling.jpg").symlink_to(tmp_path / "nowhere")
+    (photos / "dangling.jpg").symlink_to("nowhere")
     save(Image.new("RGB", (50, 50)), photos / "black.jpg")
     (photos / "README.md").write_text("not a picture, and nobody would think so")
-    dataset = prepare(photos, out, progress=False)
+    dataset = made()
     assert dataset.table["image"].tolist() == ["images/good.jpg"]
-    reasons = dict(rows_of(out / "skipped.csv")[1:])
-    assert set(reasons) == {"empty.jpg", "text.png", "cut.jpg", "phone.HEIC", "dangling.jpg", "black.jpg"}
-    assert reasons["black.jpg"] == "no face found"
-    assert "convert it to JPEG" in reasons["phone.HEIC"]
-    assert "truncated" in reasons["cut.jpg"]
-    assert reasons["empty.jpg"].startswith("unreadable: ") and str(tmp_path) not in reasons["empty.jpg"]
+    reasons = rows_of(dataset.root / "skipped.csv")
+    bad = {"bomb.png", "empty.jpg", "text.png", "cut.jpg", "phone.HEIC", "dangling.jpg", "black.jpg"}
+    assert set(reasons) == bad and reasons["black.jpg"] == "no face found"
+    for name, why in {"bomb.png": "decompression bomb", "phone.HEIC": "JPEG", "cut.jpg": "truncated"}.items():
+        assert why in reasons[name]
+    assert not any(str(photos) in reason for reason in reasons.values())
 
 
-def test_a_decompression_bomb_is_skipped(tmp_path, seen, monkeypatch):
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100 * 80)
-    save(two_colours(), tmp_path / "photos" / "good.jpg")
-    save(two_colours(400, 400), tmp_path / "photos" / "bomb.png")
-    prepare(tmp_path / "photos", tmp_path / "out", progress=False)
-    ((name, reason),) = rows_of(tmp_path / "out" / "skipped.csv")[1:]
-    assert name == "bomb.png" and "decompression bomb" in reason
+def test_a_picture_with_several_faces_is_noted(photos, made, seen):
+    save(two_colours(100, 77), photos / "group.jpg")
+    save(two_colours(100, 80), photos / "one.jpg")
+    notes = rows_of(made().root / "notes.csv")
+    assert list(notes) == ["group.jpg"] and notes["group.jpg"].startswith("3 faces")
 
 
-def test_a_picture_with_several_faces_is_noted(tmp_path, seen):
-    save(two_colours(100, 77), tmp_path / "photos" / "group.jpg")
-    save(two_colours(100, 80), tmp_path / "photos" / "one.jpg")
-    prepare(tmp_path / "photos", tmp_path / "out", progress=False)
-    assert rows_of(tmp_path / "out" / "notes.csv") == [
-        ["image", "note"],
-        ["group.jpg", "3 faces, the largest is used"],
-    ]
-
-
-def test_a_large_picture_is_stored_reduced_with_landmarks_in_its_pixels(tmp_path, seen, monkeypatch):
+def test_a_large_picture_is_stored_reduced_with_landmarks_in_its_pixels(photos, made, seen, monkeypatch):
     monkeypatch.setattr(face_finding, "MAX_SIDE", 200)
-    save(two_colours(1000, 800), tmp_path / "photos" / "a.jpg")
-    dataset = prepare(tmp_path / "photos", tmp_path / "out", progress=False)
+    save(two_colours(1000, 800), photos / "a.jpg")
+    dataset = made()
     with Image.open(dataset.image_paths[0]) as picture:
         assert picture.size == (200, 160)
     assert seen == [(160, 200)]
     assert dataset.landmarks[0] == pytest.approx(face_outline(100) * (2, 1.6), abs=0.01)
-    assert rows_of(tmp_path / "out" / "notes.csv")[1] == ["a.jpg", "reduced from 1000 x 800 to 200 x 160"]
+    note = rows_of(dataset.root / "notes.csv")["a.jpg"]
+    assert "1000 x 800" in note and "200 x 160" in note
 
 
-def test_when_no_picture_can_be_used_the_reasons_are_said(tmp_path, seen):
-    save(Image.new("RGB", (50, 50)), tmp_path / "photos" / "black.jpg")
-    with pytest.raises(ValueError, match=r"none of 1 pictures could be used \(no face found\)"):
-        prepare(tmp_path / "photos", tmp_path / "out", progress=False)
-    assert len(rows_of(tmp_path / "out" / "skipped.csv")) == 2
+def test_when_no_picture_can_be_used_the_reasons_are_said(photos, made, seen, tmp_path):
+    save(Image.new("RGB", (50, 50)), photos / "black.jpg")
+    with pytest.raises(ValueError, match=r"none of 1 .*no face found.*skipped.csv"):
+        made()
+    assert list(rows_of(tmp_path / "out/skipped.csv")) == ["black.jpg"]
 
 
 def test_a_folder_without_pictures_is_refused(tmp_path):
-    with pytest.raises(FileNotFoundError, match="holds no picture"):
-        prepare(tmp_path, tmp_path / "out")
-    with pytest.raises(FileNotFoundError, match="not a folder"):
-        prepare(tmp_path / "nowhere", tmp_path / "out")
+    for folder in (tmp_path, tmp_path / "nowhere"):
+        with pytest.raises(FileNotFoundError, match=str(folder)):
+            prepare(folder, tmp_path / "out")
 
 
-def test_a_folder_someone_else_filled_is_left_alone(tmp_path, seen):
-    photos = tmp_path / "photos"
+def test_a_folder_someone_else_filled_is_left_alone(photos, made, seen, tmp_path):
     save(two_colours(), photos / "a.jpg")
     (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "thesis.txt").write_text("years of work")
-    for out in (tmp_path / "out", photos, tmp_path / "out" / "thesis.txt"):
-        with pytest.raises(FileExistsError):
-            prepare(photos, out, progress=False)
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["thesis.txt"]
+    (tmp_path / "out/thesis.txt").write_text("years of work")
+    for out in ("out", "photos", "out/thesis.txt"):
+        with pytest.raises(FileExistsError, match=str(tmp_path / out)):
+            made(out)
+    assert os.listdir(tmp_path / "out") == ["thesis.txt"]
 
 
 def test_the_output_inside_the_photographs_is_not_read_again(tmp_path, seen):
     save(two_colours(), tmp_path / "a.jpg")
-    save(two_colours(), tmp_path / ".thumbnails" / "a.jpg")
+    save(two_colours(), tmp_path / ".thumbnails/a.jpg")
     for _ in range(2):
         assert len(prepare(tmp_path, tmp_path / "out", progress=False)) == 1
     assert find_pictures(tmp_path, tmp_path / "out") == ["a.jpg"]
 
 
-def test_an_interrupted_call_goes_on_where_it_stopped(tmp_path, seen, monkeypatch):
-    photos, out = tmp_path / "photos", tmp_path / "out"
+def test_an_interrupted_call_goes_on_where_it_stopped(photos, made, seen, tmp_path, monkeypatch):
     for i in range(5):
         save(two_colours(), photos / f"{i}.jpg")
     store = face_finding._store
@@ -167,52 +163,39 @@ def test_an_interrupted_call_goes_on_where_it_stopped(tmp_path, seen, monkeypatc
 
     monkeypatch.setattr(face_finding, "_store", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        prepare(photos, out, progress=False)
+        made()
     monkeypatch.setattr(face_finding, "_store", store)
-    assert not (out / "manifest.csv").exists()
-    with open(out / ".prepare.jsonl", "a", encoding="utf-8") as log:
+    assert not (tmp_path / "out/manifest.csv").exists()
+    with open(tmp_path / "out/.prepare.jsonl", "a", encoding="utf-8") as log:
         log.write('{"source": "3.jpg", "sta')  # killed while writing
     seen.clear()
-    dataset = prepare(photos, out, progress=False)
-    assert len(dataset) == 5
-    assert len(seen) == 2  # 3 and 4; the others were done
+    dataset = made()
+    assert len(dataset) == 5 and len(seen) == 2  # 3 and 4; the others were done
     seen.clear()
-    assert prepare(photos, out, progress=False).version == dataset.version
-    assert seen == []
+    assert made().version == dataset.version == made("uninterrupted").version
+    assert len(seen) == 5  # all of the second folder
 
 
-def test_interrupted_and_uninterrupted_calls_give_the_same_manifest(tmp_path, seen):
-    photos = tmp_path / "photos"
-    for i in range(4):
-        save(two_colours(), photos / f"{i}.jpg")
-    whole = prepare(photos, tmp_path / "whole", progress=False)
-    (photos / "3.jpg").rename(tmp_path / "3.jpg")
-    prepare(photos, tmp_path / "parts", progress=False)
-    (tmp_path / "3.jpg").rename(photos / "3.jpg")
-    assert prepare(photos, tmp_path / "parts", progress=False).version == whole.version
-
-
-def test_a_changed_and_a_removed_picture_are_noticed(tmp_path, seen):
-    photos, out = tmp_path / "photos", tmp_path / "out"
+def test_an_added_a_changed_and_a_removed_picture_are_noticed(photos, made, seen, tmp_path):
     for name in ("a.jpg", "b.jpg", "c.jpg"):
         save(two_colours(), photos / name)
-    prepare(photos, out, progress=False)
+    made()
     save(two_colours(60, 60), photos / "a.jpg")
-    (photos / "b.jpg").unlink()
+    (photos / "b.jpg").rename(photos / "d.jpg")
     seen.clear()
-    dataset = prepare(photos, out, progress=False)
-    assert dataset.table["image"].tolist() == ["images/a.jpg", "images/c.jpg"]
-    assert seen == [(60, 60)]
-    assert sorted(os.listdir(out / "images")) == ["a.jpg", "c.jpg"]
+    dataset = made()
+    assert dataset.table["image"].tolist() == ["images/a.jpg", "images/c.jpg", "images/d.jpg"]
+    assert seen == [(60, 60), (80, 100)]
+    assert sorted(os.listdir(tmp_path / "out/images")) == ["a.jpg", "c.jpg", "d.jpg"]
+    assert dataset.version == made("anew").version
 
 
-def test_odd_file_names_are_stored_under_names_a_manifest_can_hold(tmp_path, seen):
-    photos = tmp_path / "photos"
+def test_odd_file_names_are_stored_under_names_a_manifest_can_hold(photos, made, seen):
     names = (" space .jpg", "new\nline.jpg", 'quote",comma.jpg', "y.png", "x.webp", "x.webp.jpg")
     for name in (*names, "n" * 250 + ".jpg"):
         save(two_colours(), photos / name)
     os.rename(photos / "y.png", os.fsencode(photos) + b"/\xff.png")
-    dataset = prepare(photos, tmp_path / "out", progress=False)
+    dataset = made()
     assert len(dataset) == 7
     assert dataset.table["image"].nunique() == 7
     assert "images/space .jpg" in dataset.table["image"].tolist()
@@ -229,93 +212,78 @@ def test_the_split_takes_a_tenth_each_and_never_cuts_a_subject():
     names = [f"person {i}" for i in range(200)]
     splits = split_subjects(names * 2)
     assert len(splits) == 200
-    counts = pd.Series(splits).value_counts().to_dict()
-    assert counts == {"train": 160, "val": 20, "test": 20}
+    assert pd.Series(splits).value_counts().to_dict() == {"train": 160, "val": 20, "test": 20}
     assert splits == split_subjects(names[::-1])
     assert sorted(split_subjects(["a", "b", "c"]).values()) == ["test", "train", "val"]
     assert set(split_subjects(["a", "b"]).values()) == {"train"}
 
 
-def test_all_pictures_can_go_to_one_split(tmp_path, seen):
+def test_all_pictures_can_go_to_one_split(photos, made, seen):
     for i in range(4):
-        save(two_colours(), tmp_path / "photos" / f"{i}.jpg")
-    dataset = prepare(tmp_path / "photos", tmp_path / "out", progress=False, split="test")
-    assert set(dataset.splits) == {"test"}
-    again = prepare(tmp_path / "photos", tmp_path / "out", progress=False)
-    assert set(again.splits) == {"train", "val", "test"}
+        save(two_colours(), photos / f"{i}.jpg")
+    assert set(made(split="test").splits) == {"test"}
+    assert set(made().splits) == {"train", "val", "test"}
     with pytest.raises(ValueError, match="'all'"):
-        prepare(tmp_path / "photos", tmp_path / "out", split="all")
+        made(split="all")
 
 
-def test_a_folder_taken_for_one_person_with_most_faces_is_said(tmp_path, seen):
+def test_a_folder_that_counts_as_one_person_with_most_faces_is_warned_of(photos, made, seen):
     for i in range(4):
-        save(two_colours(), tmp_path / "photos" / "many" / f"{i}.jpg")
-        save(two_colours(), tmp_path / "photos" / f"{i}.jpg")
-    photos = tmp_path / "photos"
-    half = what_was_found(prepare(photos, tmp_path / "half", progress=False, split="train"))
+        save(two_colours(), photos / f"many/{i}.jpg")
+        save(two_colours(), photos / f"{i}.jpg")
+    half = what_was_found(made(split="train"))
     assert half.startswith("8 faces of 5 people") and half.endswith("train 8, val 0, test 0")
     (photos / "3.jpg").unlink()
-    most = what_was_found(prepare(photos, tmp_path / "most", progress=False, split="train"))
+    most = what_was_found(made(split="train"))
     assert "warning: 4 of" in most and "'many'" in most
 
 
-def test_landmarks_from_a_csv_need_no_detector(tmp_path, monkeypatch):
+def test_landmarks_from_a_csv_need_no_detector(photos, made, tmp_path, monkeypatch):
     monkeypatch.setattr(photographs, "require_detector", lambda: pytest.fail("the detector was asked for"))
-    photos = tmp_path / "photos"
-    save(two_colours(100, 100), photos / "a" / "1.jpg")
-    save(two_colours(100, 100), photos / "b" / "1.jpg")
-    save(two_colours(100, 100), photos / "b" / "2.jpg")
+    for name in ("a/1.jpg", "b/1.jpg", "b/2.jpg"):
+        save(two_colours(100, 100), photos / name)
     file = landmark_csv(tmp_path / "openface.csv", [("a/1.jpg", 90), ("C:\\data\\b\\1.jpg", 80)])
-    dataset = prepare(photos, tmp_path / "out", landmarks=file, progress=False)
+    dataset = made(landmarks=file)
     assert dataset.table["meta_source"].tolist() == ["a/1.jpg", "b/1.jpg"]
-    assert dataset.landmarks[0] == pytest.approx(face_outline(90), abs=0.01)
-    assert dataset.landmarks[1] == pytest.approx(face_outline(80), abs=0.01)
-    assert rows_of(tmp_path / "out" / "skipped.csv")[1] == ["b/2.jpg", "no landmarks given for it"]
+    for landmarks, size in zip(dataset.landmarks, (90, 80), strict=True):
+        assert landmarks == pytest.approx(face_outline(size), abs=0.01)
+    assert list(rows_of(dataset.root / "skipped.csv")) == ["b/2.jpg"]
+    landmark_csv(file, [("a/1.jpg", 60)])  # changed landmarks start over
+    assert made(landmarks=file).landmarks[0] == pytest.approx(face_outline(60), abs=0.01)
 
 
-def test_landmarks_from_a_csv_follow_the_reduced_picture(tmp_path, monkeypatch):
+def test_landmarks_from_a_csv_follow_the_reduced_picture(photos, made, tmp_path, monkeypatch):
     monkeypatch.setattr(face_finding, "MAX_SIDE", 200)
-    save(two_colours(1000, 1000), tmp_path / "photos" / "a.jpg")
-    file = landmark_csv(tmp_path / "openface.csv", [("a.jpg", 1000)])
-    dataset = prepare(tmp_path / "photos", tmp_path / "out", landmarks=file, progress=False)
+    save(two_colours(1000, 1000), photos / "a.jpg")
+    dataset = made(landmarks=landmark_csv(tmp_path / "openface.csv", [("a.jpg", 1000)]))
     expected = (face_outline(1000) + 0.5) / 5 - 0.5  # pixel centres
     assert dataset.landmarks[0] == pytest.approx(expected, abs=0.01)
 
 
-def test_landmarks_of_another_picture_size_are_noticed(tmp_path):
-    save(two_colours(50, 50), tmp_path / "photos" / "a.jpg")
-    save(two_colours(50, 50), tmp_path / "photos" / "b.jpg")
+def test_landmarks_of_another_picture_size_are_noticed(photos, made, tmp_path):
+    save(two_colours(50, 50), photos / "a.jpg")
+    save(two_colours(50, 50), photos / "b.jpg")
     file = landmark_csv(tmp_path / "openface.csv", [("a.jpg", 50), ("b.jpg", 500)])
-    prepare(tmp_path / "photos", tmp_path / "out", landmarks=file, progress=False)
-    ((name, reason),) = rows_of(tmp_path / "out" / "skipped.csv")[1:]
-    assert name == "b.jpg" and "expected inside the picture of 50 x 50" in reason
+    skipped = rows_of(made(landmarks=file).root / "skipped.csv")
+    assert list(skipped) == ["b.jpg"] and "50 x 50" in skipped["b.jpg"]
 
 
-def test_changed_landmarks_start_over(tmp_path):
-    save(two_colours(100, 100), tmp_path / "photos" / "a.jpg")
-    for size in (90, 60):
-        file = landmark_csv(tmp_path / "openface.csv", [("a.jpg", size)])
-        dataset = prepare(tmp_path / "photos", tmp_path / "out", landmarks=file, progress=False)
-        assert dataset.landmarks[0] == pytest.approx(face_outline(size), abs=0.01)
-
-
-def test_without_the_extra_the_error_says_how_to_install_it(tmp_path, monkeypatch):
-    save(two_colours(), tmp_path / "photos" / "a.jpg")
+def test_without_the_extra_the_error_says_how_to_install_it(photos, made, tmp_path, monkeypatch):
+    save(two_colours(), photos / "a.jpg")
     monkeypatch.setattr("aubench.datasets.landmark_detector.importlib.util.find_spec", lambda name: None)
     with pytest.raises(ModuleNotFoundError, match=r"pip install 'aulib\[landmarks\]'.*--landmarks FILE"):
-        prepare(tmp_path / "photos", tmp_path / "out")
+        made()
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.slow
-def test_processes_and_this_process_prepare_the_same(tmp_path):
+def test_processes_and_this_process_prepare_the_same(photos, made):
     pytest.importorskip("dlib")
     portrait = pytest.importorskip("skimage.data").astronaut()
     for i in range(4):
-        save(Image.fromarray(portrait[:, i * 10 :]), tmp_path / "photos" / f"{i}.png")
-    one = prepare(tmp_path / "photos", tmp_path / "one", workers=1, progress=False)
-    two = prepare(tmp_path / "photos", tmp_path / "two", workers=2, progress=False)
+        save(Image.fromarray(portrait[:, i * 10 :]), photos / f"{i}.png")
+    one, two = made("one", workers=1), made("two", workers=2)
     assert one.version == two.version
-    assert read_dataset(tmp_path / "two").landmarks.shape == (4, 68, 2)
-    log = (tmp_path / "two" / ".prepare.jsonl").read_text().splitlines()
+    assert read_dataset(two.root).landmarks.shape == (4, 68, 2)
+    log = (two.root / ".prepare.jsonl").read_text().splitlines()
     assert len(log) == 5 and json.loads(log[1])["image"].startswith("images/")
