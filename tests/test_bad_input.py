@@ -97,7 +97,7 @@ TEXT_FAULTS = {
 
 
 class Reader:
-    """A reader and the file it reads: `file` is spoilt, `read` must then end well, naming one of `names`."""
+    """A reader and the file it reads: `file` is damaged, `read` must then end well, naming one of `names`."""
 
     def __init__(self, file: Path, read, names: tuple[str, ...] = ()):
         self.file, self.read, self.names = file, read, names or (file.name,)
@@ -112,7 +112,7 @@ def _converter(name: str, root: Path) -> Reader:
 
     def read() -> pd.DataFrame:
         found = [converter.read(one) for one in converter.find(Tree(raw)) if file in one.files.values()]
-        assert found, "the spoilt file is looked for no more"
+        assert found, "the damaged file is looked for no more"
         return pd.concat([_usable(session) for session in found], ignore_index=True)
 
     return Reader(file, read, (file.name, str(root)))
@@ -205,13 +205,13 @@ ANY_LINE_END = {"bp4d", "disfa", "affwild2", "jaanet", "megraphau", "openface", 
 
 
 @pytest.mark.parametrize("name", READERS)
-def test_a_spoilt_file_is_refused_or_read_as_the_clean_one_and_never_otherwise(name, readers):
+def test_a_damaged_file_is_refused_or_read_as_the_clean_one_and_never_otherwise(name, readers):
     """The doctor is no reader: it reports, and is only asked to end well."""
     reader, otherwise = readers[name], set()
     try:
         clean = reader.read()
-        for fault, spoil in TEXT_FAULTS.items():
-            reader.file.write_bytes(spoil(reader.good))
+        for fault, damage in TEXT_FAULTS.items():
+            reader.file.write_bytes(damage(reader.good))
             found = ends_well(reader.read, *reader.names)
             if name == "doctor":
                 continue
@@ -235,7 +235,7 @@ def _same(found, clean) -> bool:
 @pytest.mark.parametrize("name", READERS)
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 @given(data=st.data())
-def test_text_spoilt_at_random_ends_the_same_way(name, readers, data):
+def test_text_damaged_at_random_ends_the_same_way(name, readers, data):
     reader = readers[name]
     good = reader.good
     at = data.draw(st.integers(0, max(len(good) - 1, 0)))
@@ -263,17 +263,17 @@ BINARY_FAULTS = {
 
 
 @pytest.mark.parametrize("fault", BINARY_FAULTS)
-def test_spoilt_matlab_files_and_videos(fault, tmp_path):
-    spoil = BINARY_FAULTS[fault]
+def test_damaged_matlab_files_and_videos(fault, tmp_path):
+    damage = BINARY_FAULTS[fault]
     frames = list(range(1, 6))
     for modern in (False, True):
         path = raw_trees.tracks(tmp_path / f"{modern}.mat", frames, [], "pred", modern)
-        path.write_bytes(spoil(path.read_bytes()))
+        path.write_bytes(damage(path.read_bytes()))
         ends_well(lambda path=path: read_tracks(path), path.name)
         ends_well(lambda path=path: read_points(path), path.name)
     for suffix in (".avi", ".mp4"):
         path = raw_trees.video(tmp_path / f"clip{suffix}", 8)
-        path.write_bytes(spoil(path.read_bytes()))
+        path.write_bytes(damage(path.read_bytes()))
         ends_well(lambda path=path: list(read_frames(path, range(8))), path.name)
 
 
@@ -444,7 +444,7 @@ def test_raw_trees_below_folders_with_any_name(tmp_path):
 
 
 def test_a_session_that_breaks_off_loses_no_other_and_is_never_silent(tmp_path):
-    """Each label file of a tree spoilt in turn: its session is in the manifest or in skipped.csv."""
+    """Each label file of a tree damaged in turn: its session is in the manifest or in skipped.csv."""
     raw = raw_trees.write_bp4d(tmp_path / "raw", subjects=("F001", "F002", "M001"), frames_per_session=2)
     labels = sorted((raw / "AUCoding/AU_OCC").glob("*.csv"))
     for fault in ("empty", "half of it", "semicolons", "UTF-16", "noise", "NaN"):

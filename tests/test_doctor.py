@@ -35,8 +35,8 @@ def clinic(sound, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def spoilt(tmp_path_factory):
-    clinic = Clinic(tmp_path_factory.mktemp("spoilt"))
+def damaged(tmp_path_factory):
+    clinic = Clinic(tmp_path_factory.mktemp("damaged"))
     return clinic.plant_all(), check(clinic.root, progress=False)
 
 
@@ -52,22 +52,22 @@ def test_a_sound_set_has_no_errors_and_no_warnings(sound):
     assert diagnosis.count("error") == 0 and str(sound.root) in diagnosis.text()
 
 
-def test_thirty_planted_faults_are_all_found(spoilt):
-    faults, diagnosis = spoilt
+def test_thirty_planted_faults_are_all_found(damaged):
+    faults, diagnosis = damaged
     assert len(faults) == 30
     assert [fault for fault in faults if not fault.found_in(diagnosis.findings)] == []
 
 
-def test_rows_without_a_fault_are_left_alone(spoilt):
-    faults, diagnosis = spoilt
+def test_rows_without_a_fault_are_left_alone(damaged):
+    faults, diagnosis = damaged
     partners = {3 * EACH, 4 * EACH, 7 * EACH, 7 * EACH + 1}
     person_1 = set(range(EACH, 2 * EACH))  # one row of them is in a split of its own
     named = {row for f in diagnosis.findings if f.level != "note" and len(f.rows) <= 3 for row in f.rows}
     assert named <= {fault.row for fault in faults} | partners | person_1
 
 
-def test_the_report_counts_rows_as_a_spreadsheet_and_is_kept_as_json(spoilt, tmp_path):
-    _, diagnosis = spoilt
+def test_the_report_counts_rows_as_a_spreadsheet_and_is_kept_as_json(damaged, tmp_path):
+    _, diagnosis = damaged
     assert f"row {1 * EACH + 2 + 2}: AU01_c is 9" in diagnosis.text()
     assert diagnosis.count("error") > 20 and f"{diagnosis.count('error')} errors" in diagnosis.text()
     diagnosis.write(tmp_path / "found.json")
@@ -76,8 +76,8 @@ def test_the_report_counts_rows_as_a_spreadsheet_and_is_kept_as_json(spoilt, tmp
     assert diagnosis.table()["level"].iloc[0] == "error"
 
 
-def test_the_worst_crops_are_those_that_miss_the_face(spoilt):
-    _, diagnosis = spoilt
+def test_the_worst_crops_are_those_that_miss_the_face(damaged):
+    _, diagnosis = damaged
     faces = worst_faces(diagnosis, 6)
     table, row = faces["table"], 9 * EACH + 2
     assert row in set(table["row"]) and faces["images"].shape == (6, 128, 128, 3)
@@ -85,16 +85,16 @@ def test_the_worst_crops_are_those_that_miss_the_face(spoilt):
     assert f"row {row} · {table.set_index('row')['likeness'][row]:.2f}" in faces["captions"]
 
 
-def test_a_long_report_is_cut_unless_all_is_asked_for(spoilt, monkeypatch):
-    _, diagnosis = spoilt
+def test_a_long_report_is_cut_unless_all_is_asked_for(damaged, monkeypatch):
+    _, diagnosis = damaged
     assert "more: --all" not in diagnosis.text()  # fourteen errors of one check fit
     monkeypatch.setattr(reports, "SHOWN", {"error": 2, "warning": 2, "note": 2})
     assert "and 12 more: --all" in diagnosis.text()
     assert "more: --all" not in diagnosis.text(everything=True)
 
 
-def test_a_pair_of_pictures_is_reported_once(spoilt):
-    _, diagnosis = spoilt
+def test_a_pair_of_pictures_is_reported_once(damaged):
+    _, diagnosis = damaged
     pairs = [f.rows for f in diagnosis.findings if f.check == "duplicates"]
     assert len(pairs) == len(set(pairs)) == 2
 

@@ -218,7 +218,7 @@ def test_a_folder_with_other_aus_goes_to_lists_and_back(tmp_path):
         export(folder, "jaanet", tmp_path / "no", aus=["AU43"])
 
 
-def test_intensities_alone_become_occurrence_from_2_up_and_it_is_said(tmp_path):
+def test_intensities_alone_become_occurrence_from_2_up_and_the_user_is_told(tmp_path):
     folder = write_tiny_set(tmp_path / "set", n=12)
     table = pd.read_csv(folder / "manifest.csv")
     aus = [name for name in table if name.startswith("AU")]
@@ -226,9 +226,9 @@ def test_intensities_alone_become_occurrence_from_2_up_and_it_is_said(tmp_path):
     strengths = pd.DataFrame({"AU01_r": strength, "AU12_r": strength[::-1].to_numpy()})
     table = pd.concat([table.drop(columns=aus).assign(split="train"), strengths], axis=1)
     table.to_csv(folder / "manifest.csv", index=False)
-    told = []
-    export(folder, "jaanet", tmp_path / "out", name="X", tell=told.append)
-    assert len(told) == 1 and "AU01, AU12" in told[0] and ">= 2" in told[0]
+    notes = []
+    export(folder, "jaanet", tmp_path / "out", name="X", report=notes.append)
+    assert len(notes) == 1 and "AU01, AU12" in notes[0] and ">= 2" in notes[0]
     found = read_jaanet(tmp_path / "out/X_train")["AU01_c"].to_numpy()[:6]
     assert np.array_equal(found, [0, 0, 1, 1, np.nan, 0], equal_nan=True)
 

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from aubench.datasets import face_finding, photographs
-from aubench.datasets.photographs import find_pictures, prepare, split_subjects, subjects_of, what_was_found
+from aubench.datasets.photographs import find_pictures, prepare, split_subjects, subject_summary, subjects_of
 from aulib.crops import CropSpec, crop_dataset
 from aulib.dataset import read_dataset
 from conftest import face_outline
@@ -120,7 +120,7 @@ def test_a_large_picture_is_stored_reduced_with_landmarks_in_its_pixels(photos, 
     assert "1000 x 800" in note and "200 x 160" in note
 
 
-def test_when_no_picture_can_be_used_the_reasons_are_said(photos, made, seen, tmp_path):
+def test_when_no_picture_can_be_used_the_error_names_the_reasons(photos, made, seen, tmp_path):
     save(Image.new("RGB", (50, 50)), photos / "black.jpg")
     with pytest.raises(ValueError, match=r"none of 1 .*no face found.*skipped.csv"):
         made()
@@ -231,10 +231,10 @@ def test_a_folder_that_counts_as_one_person_with_most_faces_is_warned_of(photos,
     for i in range(4):
         save(two_colours(), photos / f"many/{i}.jpg")
         save(two_colours(), photos / f"{i}.jpg")
-    half = what_was_found(made(split="train"))
+    half = subject_summary(made(split="train"))
     assert half.startswith("8 faces of 5 people") and half.endswith("train 8, val 0, test 0")
     (photos / "3.jpg").unlink()
-    most = what_was_found(made(split="train"))
+    most = subject_summary(made(split="train"))
     assert "warning: 4 of" in most and "'many'" in most
 
 

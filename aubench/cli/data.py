@@ -72,7 +72,7 @@ def prepare(
 
     faces = photographs.prepare(photos, out, landmarks=landmarks, workers=workers, split=split)
     typer.echo(f"dataset folder: {out}; pictures left out are listed in skipped.csv")
-    typer.echo(photographs.what_was_found(faces))
+    typer.echo(photographs.subject_summary(faces))
 
 
 @commands.command(short_help="Make a dataset folder of a licensed set's raw download.")
@@ -285,7 +285,7 @@ def export(
 
     written = folders.export(
         dataset, kind, out, unknown, name, {"adld": ADLD_CROP, "jaanet": JAANET_CROP}.get(crop), first_pixel,
-        fold, _named_aus(aus), tell=lambda text: typer.echo(text, err=True),
+        fold, _named_aus(aus), report=lambda text: typer.echo(text, err=True),
     )  # fmt: skip
     for path in written:
         typer.echo(str(path))

@@ -91,6 +91,6 @@ def crop_rows(data: DatasetFolder, rows: np.ndarray) -> tuple[np.ndarray, np.nda
     return np.stack(images), np.stack(points)
 
 
-def listed(faces: dict) -> pd.DataFrame:
+def faces_table(faces: dict) -> pd.DataFrame:
     """What `some_faces` drew, as a table: image, aus present."""
     return pd.DataFrame({"image": faces["names"], "aus": faces["captions"]})

@@ -131,7 +131,7 @@ def split_subjects(subjects: list[str]) -> dict[str, str]:
     return dict(zip(order, kinds, strict=True))
 
 
-def what_was_found(faces: DatasetFolder) -> str:
+def subject_summary(faces: DatasetFolder) -> str:
     """Faces and people in all and in each split; and a warning where one person has most of the faces."""
     people = pd.Series(faces.subjects).value_counts()
     shares = ", ".join(f"{split} {len(faces.rows(split))}" for split in SPLITS)

@@ -33,15 +33,12 @@ def check_duplicates(prints: Fingerprints, table: pd.DataFrame) -> list[Finding]
     """Pictures that are in two splits, or (the very same thumbnail) of two subjects; each pair once."""
     rows = table.iloc[prints.rows]
     in_splits = find_duplicates(prints, rows["split"].to_numpy(str))
-    of_subjects = [
-        pair for pair in _identical(prints, rows["subject"].to_numpy(str)) if pair not in in_splits
-    ]
+    of_subjects = sorted(set(_identical(prints, rows["subject"].to_numpy(str))) - set(in_splits))
     findings = []
     for level, pairs in (("error", in_splits), ("warning", of_subjects)):
-        both = [(int(prints.rows[first]), int(prints.rows[second])) for first, second in pairs]
-        both = [
-            pair for pair in both if table["image"].iloc[list(pair)].nunique() > 1
-        ]  # else `check_cells` said it
+        both = [tuple(prints.rows[list(pair)].tolist()) for pair in pairs]
+        # One image in two rows is a finding of `check_cells`.
+        both = [pair for pair in both if table["image"].iloc[list(pair)].nunique() > 1]
         for pair in both[:SHOWN]:
             findings.append(Finding("duplicates", level, _describe(table.iloc[list(pair)], level), pair))
         if len(both) > SHOWN:
@@ -120,7 +117,7 @@ def _candidates(thumbs: np.ndarray, usable: np.ndarray, groups: np.ndarray) -> n
         tree, nearest = cKDTree(prints[inside]), range(1, min(NEIGHBOURS, len(inside)) + 1)
         for flip, queries in enumerate((prints, mirrored)):
             _, found = tree.query(queries[outside], k=nearest, distance_upper_bound=radius)
-            query, place = np.nonzero(found < len(inside))  # len(inside) stands for none
+            query, place = np.nonzero(found < len(inside))  # len(inside) means none
             both = usable[outside[query]], usable[inside[found[query, place]]]
             pairs.append(np.stack([np.minimum(*both), np.maximum(*both), np.full(len(query), flip)], axis=1))
     return np.unique(np.concatenate(pairs), axis=0)

@@ -165,11 +165,11 @@ def export(
     first_pixel: int = 0,
     fold: int = 1,
     aus: list[str] | None = None,
-    tell: Callable[[str], None] = lambda text: None,
+    report: Callable[[str], None] = lambda text: None,
 ) -> list[Path]:
     """Write a dataset folder as files of other code into `out`, every number as the manifest has it.
 
-    A folder imported from a file of the same kind gives back the rows that the manifest cannot hold (no face,
+    A folder imported from a file of the same kind gives back the rows that its manifest lacks (no face,
     no picture), the columns in their order, and the name.
 
     Args:
@@ -179,7 +179,7 @@ def export(
             (jaanet only).
         first_pixel: 1 for landmarks that count from 1 as those of raw pictures do (jaanet).
         fold: number in the lists' names (megraphau).  aus: labels to write, by default all.
-        tell: called with what a user should know: that occurrence was made of intensities, say.
+        report: called with notes for the user, for example that occurrence was made of intensities.
 
     Raises:
         ValueError: unknown `kind`, or what that format cannot hold (see its writer).
@@ -201,7 +201,7 @@ def export(
         table = with_left_out(table, data, note).drop(columns=["subject", "split"], errors="ignore")
         return [write_pyfeat(table, out / f"{name}.csv")]
     table["image"] = table["image"].str.removeprefix("images/")
-    table = _with_occurrence(table, tell)
+    table = _with_occurrence(table, report)
     if crop:
         table = _cut(data, table, out / "imgs", crop)
     elif note:
@@ -242,11 +242,11 @@ def _with_aus(table: pd.DataFrame, aus: list[str] | None, root: Path) -> pd.Data
     return table.drop(columns=[name for name in labels if name[:4] not in aus])
 
 
-def _with_occurrence(table: pd.DataFrame, tell: Callable[[str], None]) -> pd.DataFrame:
+def _with_occurrence(table: pd.DataFrame, report: Callable[[str], None]) -> pd.DataFrame:
     """Occurrence of AUs that have an intensity only, as the field counts it: present from 2 up."""
     graded = [name[:4] for name in table if re.fullmatch(r"AU\d\d_r", name) and f"{name[:4]}_c" not in table]
     if graded:
-        tell(f"occurrence of {', '.join(graded)} is intensity >= {AT_LEAST}")
+        report(f"occurrence of {', '.join(graded)} is intensity >= {AT_LEAST}")
     occurrence = {f"{au}_c": binarise(table[f"{au}_r"].to_numpy(np.float64), AT_LEAST) for au in graded}
     return table.assign(**occurrence)
 
