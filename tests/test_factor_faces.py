@@ -1,10 +1,9 @@
-"""Factors on faces a model reads: the same faces, what they cost, and how sure that is."""
+"""Factors change the same faces; what each costs a run, with an interval."""
 
 import numpy as np
 import pytest
 
 from aubench.inspection.factor_faces import (
-    CONDITIONS,
     Answers,
     changes_per_au,
     drop,
@@ -31,15 +30,10 @@ class TestFaces:
         spec = CropSpec(size=40)
         plain, dark = (faces_with(factors, 4, spec, AUS) for factors in (set(), {"light"}))
         assert np.array_equal(plain.occurrence, dark.occurrence, equal_nan=True)
+        assert np.isnan(plain.occurrence[:, 2]).all()  # AU99 is never rendered
+        assert not np.isnan(plain.occurrence[:, :2]).any()
         assert np.allclose(plain.landmarks, dark.landmarks)
         assert not np.array_equal(plain.images, dark.images)
-
-    def test_an_au_that_is_never_rendered_is_unknown(self):
-        faces = faces_with(set(), 3, CropSpec(size=40), AUS)
-        assert np.isnan(faces.occurrence[:, 2]).all() and not np.isnan(faces.occurrence[:, :2]).any()
-
-    def test_conditions_are_none_each_and_all(self):
-        assert CONDITIONS["none"] == set() and len(CONDITIONS["all"]) == len(CONDITIONS) - 2
 
     def test_a_persons_faces_are_neighbours(self):
         people = people_of(32)
@@ -52,15 +46,13 @@ class TestDrops:
         some = Answers(np.array([[0.9, 0.1], [0.2, 0.1], [0.7, 0.1]]), np.array([[1, 0], [1, 0], [0, 0]]))
         assert mean_f1(some, np.ones((1, 3))) == pytest.approx(0.5)
         assert mean_f1(some, np.array([[2.0, 0, 0]])) == pytest.approx(1)
-
-    def test_what_is_unknown_counts_nowhere(self):
-        some = Answers(np.array([[0.9], [0.9]]), np.array([[1.0], [np.nan]]))
-        assert mean_f1(some, np.ones((1, 2))) == pytest.approx(1)
+        unknown = Answers(np.array([[0.9], [0.9]]), np.array([[1.0], [np.nan]]))
+        assert mean_f1(unknown, np.ones((1, 2))) == pytest.approx(1)
 
     def test_no_change_costs_nothing_and_the_interval_has_no_width(self):
         assert drop(answers(0.8), answers(0.8)) == pytest.approx((0, 0, 0))
 
-    def test_a_clear_loss_is_told_from_none(self):
+    def test_the_interval_of_a_clear_loss_excludes_0(self):
         lost, low, high = drop(answers(1.0), answers(0.6))
         assert 0 < low < lost < high
 

@@ -1,4 +1,4 @@
-"""The detector as an ONNX file: it answers as torch does, and says what it needs."""
+"""The detector as an ONNX file agrees with torch, and its metadata describe the input."""
 
 import builtins
 import json
@@ -21,7 +21,7 @@ def file(finished, tmp_path_factory):
 @pytest.mark.slow
 class TestExport:
     @pytest.mark.parametrize("batch", [1, 5])
-    def test_answers_as_torch_does_on_faces_it_was_not_checked_by(self, finished, file, batch):
+    def test_agrees_with_torch_on_other_faces(self, finished, file, batch):
         import onnxruntime
 
         run = Run(finished.full)
@@ -35,7 +35,7 @@ class TestExport:
         for name, mine, theirs in zip(onnx_export.TOLERANCE, found, expected, strict=True):
             np.testing.assert_allclose(mine, theirs.numpy(), rtol=0, atol=onnx_export.TOLERANCE[name])
 
-    def test_says_what_it_needs(self, finished, file):
+    def test_metadata_describe_the_input(self, finished, file):
         import onnx
 
         config = Run(finished.full).config
@@ -45,12 +45,12 @@ class TestExport:
 
     def test_writes_nothing_where_the_answers_differ(self, finished, tmp_path, monkeypatch):
         monkeypatch.setattr(onnx_export, "TOLERANCE", {"probability": -1.0, "landmarks": 0.01})
-        with pytest.raises(ArithmeticError, match="not written, ONNX Runtime and torch differ by"):
+        with pytest.raises(ArithmeticError, match="detector.onnx"):
             onnx_export.export_onnx(finished.full, tmp_path / "detector.onnx")
         assert not list(tmp_path.iterdir())
 
 
-def test_without_the_extra_it_says_how_to_get_it(finished, tmp_path, monkeypatch):
+def test_a_missing_extra_is_named(finished, tmp_path, monkeypatch):
     real = builtins.__import__
 
     def without(name, *args, **options):

@@ -126,12 +126,11 @@ class TestSupervisors:
         assert list(heights) == ["in-batch", "full", "queue"]
         assert heights["queue"] > 1.25 * heights["full"] > 1.25**2 * heights["in-batch"]
 
-    def test_a_study_without_any_is_an_error(self, tmp_path):
+    def test_a_study_without_supervisors_is_an_error(self, tmp_path):
         write_run(tmp_path, "adld", 0, {"AU01": 0.5}, "adld")
-        with pytest.raises(ValueError, match="no variant .* has a contrastive supervisor"):
-            plots.draw_supervisor_losses(summarise_runs(tmp_path))
-        with pytest.raises(ValueError, match="no run .* has logged shares"):
-            plots.shares_of_terms(summarise_runs(tmp_path))
+        for draw in (plots.draw_supervisor_losses, plots.shares_of_terms):
+            with pytest.raises(ValueError, match=tmp_path.name):
+                draw(summarise_runs(tmp_path))
 
     def test_shares_are_grouped_and_stack_to_their_sum(self, summary):
         shares = plots.shares_of_terms(summary)
@@ -148,13 +147,6 @@ def test_the_cost_is_the_least_of_the_seeds(tmp_path):
         write_run(tmp_path, "full", seed, {"AU01": 0.5}, seconds_per_step=cost)
     axis = plots.draw_costs(summarise_runs(tmp_path)).axes[1]
     assert [bar.get_width() for bar in axis.containers[0]] == pytest.approx([100])
-
-
-def test_costs_are_those_of_the_runs(summary):
-    seconds, step, memory = plots.draw_costs(summary).axes
-    assert [bar.get_width() for bar in seconds.containers[0]] == pytest.approx([40] * 5)
-    assert [bar.get_width() for bar in step.containers[0]] == pytest.approx([100] * 5)
-    assert [bar.get_width() for bar in memory.containers[0]] == pytest.approx([900] * 5)
 
 
 def test_a_row_added_to_the_table_of_supervisors_has_a_colour(monkeypatch):

@@ -77,18 +77,18 @@ class TestEvaluate:
         assert 0 < scores["landmarks.nme"] < 3 and 0 <= scores["mean.auc"] <= 1
 
     @pytest.mark.parametrize(
-        "change, told",
+        "change, names",
         [
-            (lambda table: table.drop(columns=LABELS), "has no AU labels"),
+            (lambda table: table.drop(columns=LABELS), "AU01_c"),
             (lambda table: table.drop(columns=LABELS[1:]).rename(columns={LABELS[0]: "AU43_c"}),
-             "labels AU43; the run knows AU01, AU06, AU12, AU26"),
-            (lambda table: table.assign(**dict.fromkeys(LABELS, np.nan)), "no row of split 'test' has a l"),
-            (lambda table: table[table["split"] != "test"], "has no row in split 'test'"),
+             "AU43.*AU01, AU06, AU12, AU26"),
+            (lambda table: table.assign(**dict.fromkeys(LABELS, np.nan)), "'test'.*AU01, AU06, AU12, AU26"),
+            (lambda table: table[table["split"] != "test"], "'test'.*train, val"),
         ],
         ids=["no labels", "other AUs", "empty labels", "no test split"],
     )  # fmt: skip
-    def test_says_why_there_is_nothing_to_score(self, change, told, finished, copied):
-        with pytest.raises(ValueError, match=told):
+    def test_names_what_cannot_be_scored(self, change, names, finished, copied):
+        with pytest.raises(ValueError, match=names):
             evaluate(finished.full, copied(change))
 
 
@@ -113,12 +113,10 @@ class TestPredictOnADataset:
         found = np.stack([table[[f"{axis}_{k}" for k in range(68)]] for axis in "xy"], axis=-1)
         np.testing.assert_allclose(found, data.landmarks, atol=0.02)
 
-    def test_a_dataset_without_any_landmarks_is_refused_and_says_what_finds_them(
-        self, finished, copied, tmp_path
-    ):
+    def test_a_dataset_without_any_landmarks_is_refused(self, finished, copied, tmp_path):
         columns = [f"{axis}_{k}" for axis in "xy" for k in range(68)]
         folder = copied(lambda table: table.drop(columns=columns))
-        with pytest.raises(ValueError, match="no landmarks to cut faces by; `aulib prepare`"):
+        with pytest.raises(ValueError, match="aulib prepare"):
             predict(finished.full, folder, tmp_path / "out.csv")
         assert not (tmp_path / "out.csv").exists()
 
@@ -144,22 +142,6 @@ class TestPredictOnADataset:
         others = table.index[table["status"] == "ok"]
         np.testing.assert_allclose(table.loc[others, "AU12_p"], whole.loc[others, "AU12_p"], atol=2e-4)
 
-    def test_a_run_that_was_moved_answers_the_same(self, finished, tmp_path):
-        moved = shutil.copytree(finished.full, tmp_path / "elsewhere")
-        here = predict(finished.full, finished.target, tmp_path / "a.csv")
-        there = predict(moved, finished.target, tmp_path / "b.csv")
-        pd.testing.assert_frame_equal(here, there)
-
-    def test_a_failed_write_leaves_nothing(self, finished, tmp_path, monkeypatch):
-        def full_disk(self, path, **options):
-            path.write_text("image,sta")
-            raise OSError("no space left")
-
-        monkeypatch.setattr(pd.DataFrame, "to_csv", full_disk)
-        with pytest.raises(OSError, match="no space"):
-            predict(finished.full, finished.target, tmp_path / "out.csv")
-        assert not list(tmp_path.iterdir())
-
 
 class TestPredictOnPhotographs:
     @pytest.fixture
@@ -182,9 +164,7 @@ class TestPredictOnPhotographs:
         monkeypatch.setattr(face_finding, "detect_landmarks", detect)
         return folder
 
-    def test_every_picture_keeps_a_row_that_says_what_became_of_it(
-        self, photographs, finished, tmp_path, monkeypatch
-    ):
+    def test_every_picture_keeps_a_row_with_its_status(self, photographs, finished, tmp_path, monkeypatch):
         def last_first(work, tasks, workers, crashed):  # workers finish in any order
             return map(work, tasks[::-1])
 
