@@ -1,4 +1,4 @@
-"""An exercise has words for every answer."""
+"""A check has a message for every answer."""
 
 import pytest
 
@@ -21,7 +21,7 @@ def doubles(answer):
     return right("It does.") if float(answer(2)) == 4 else wrong("Not twice as much.")
 
 
-def test_a_function_without_return_is_told_so():
+def test_a_function_without_return_gets_its_own_message():
     def answer_1(x):
         2 * x
 
@@ -35,7 +35,7 @@ class Hostile:
 
 
 @pytest.mark.parametrize("answer", [None, "three", [1], {}, Hostile(), float, "`x`" * 100])
-def test_an_answer_of_another_kind_is_told_what_was_wanted(answer):
+def test_an_answer_of_another_kind_gets_what_was_wanted(answer):
     verdict = above_two(answer)
     assert verdict.state == "wrong" and "Wanted: a number above 2" in verdict.message
     assert len(verdict.message) < 400 and verdict.message.count("`") == 2

@@ -1,4 +1,4 @@
-"""Lesson 1: faces show the AUs asked for, counts are right, wrong answers get the hint for their mistake."""
+"""Lesson 1: rendered AUs, counts over labels, and a hint for each mistake."""
 
 import numpy as np
 import pandas as pd
@@ -63,13 +63,13 @@ class TestAUSheet:
     def test_sliders_move_the_face_and_the_code_follows(self):
         sheet = AUSheet()
         at_rest = sheet.picture.value
-        assert "AU00" in sheet.said.value and sheet.levels == {}
+        assert "AU00" in sheet.text.value and sheet.levels == {}
         sheet.set_levels({"AU06": 4.0, "AU12": 4.0})
         assert sheet.newest.wait(60)
-        assert sheet.picture.value != at_rest and "AU06D + AU12D" in sheet.said.value
-        assert "happiness" in sheet.said.value and sheet.levels == {"AU06": 4.0, "AU12": 4.0}
+        assert sheet.picture.value != at_rest and "AU06D + AU12D" in sheet.text.value
+        assert "happiness" in sheet.text.value and sheet.levels == {"AU06": 4.0, "AU12": 4.0}
         sheet.set_levels({"AU12": 3.0, "AU15": 3.0})
-        assert sheet.newest.wait(60) and "AU12 and AU15" in sheet.said.value
+        assert sheet.newest.wait(60) and "AU12 and AU15" in sheet.text.value
 
     def test_a_list_sets_its_sliders_and_none_clears_them(self):
         sheet = AUSheet()

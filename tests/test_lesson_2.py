@@ -1,4 +1,4 @@
-"""Lesson 2: scores under factors and under skew are right, wrong answers get the hint for their mistake."""
+"""Lesson 2: scores under factors and under skew, and a hint for each mistake."""
 
 import shutil
 
@@ -56,7 +56,7 @@ class TestFigures:
 def test_boxes_change_the_picture_and_the_answers_follow(finished, tmp_path):
     mixer = FactorMixer(shutil.copytree(finished.source_only, tmp_path / "run"), COUNT)
     plain = mixer.picture.value
-    assert mixer.factors == set() and 'data-au="AU12"' in mixer.said.value
+    assert mixer.factors == set() and 'data-au="AU12"' in mixer.text.value
     mixer.controls["light"].value = True
     assert mixer.newest.wait(60)
     assert mixer.factors == {"light"} and mixer.picture.value != plain

@@ -1,4 +1,4 @@
-"""Lesson 3: places read from maps, two runs compared, what its exercises say to an answer."""
+"""Lesson 3: places read from maps, two runs compared, and a hint for each mistake."""
 
 import io
 from dataclasses import replace
@@ -179,7 +179,7 @@ def test_a_slider_redraws_the_map():
     reader = lesson_3_figures.heatmap_reader(shown, {domain: torch.randn(3, 68, 8, 8) for domain in shown})
     before = reader.picture.value
     reader.controls["sharpness"].value = 0.01
-    assert reader.newest.wait(60) and reader.picture.value != before and "64.0 of 64" in reader.said.value
+    assert reader.newest.wait(60) and reader.picture.value != before and "64.0 of 64" in reader.text.value
     before = reader.picture.value
     reader.controls["domain"].value = "source"
     assert reader.newest.wait(60) and reader.picture.value != before

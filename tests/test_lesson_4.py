@@ -132,4 +132,4 @@ def test_fading_shape_or_texture_changes_what_is_rebuilt(model):
         fading.controls[name].value = value
         assert fading.newest.wait(60)
         seen.append(fading.picture.value)
-    assert len(set(seen)) == 3 and all(au in fading.said.value for au in AUS)
+    assert len(set(seen)) == 3 and all(au in fading.text.value for au in AUS)

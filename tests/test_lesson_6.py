@@ -89,7 +89,7 @@ def test_points_at_rest_have_no_arrows():
 
 class TestInstrument:
     def loss(self, shown: Circle) -> float:
-        return float(shown.said.value.split("</b>")[0].rpartition(" ")[2])
+        return float(shown.text.value.split("</b>")[0].rpartition(" ")[2])
 
     def test_follows_its_buttons(self):
         shown = Circle()

@@ -125,7 +125,7 @@ def test_the_simulator_follows_its_sliders():
     before = bytes(shown.picture.value)
     assert before.startswith(b"\x89PNG")
     shown.controls["effect"].value = 0.0
-    assert shown.newest.wait(60) and bytes(shown.picture.value) != before and "5%" in shown.said.value
+    assert shown.newest.wait(60) and bytes(shown.picture.value) != before and "5%" in shown.text.value
     before = bytes(shown.picture.value)
     shown.controls["luck"].value = 1
     assert shown.newest.wait(60) and bytes(shown.picture.value) != before

@@ -41,13 +41,13 @@ class Instrument(widgets.Box):
     ):
         self.controls = controls
         self.picture = widgets.Image(format=format, layout=widgets.Layout(width=f"{width}px"))
-        self.said = widgets.HTML(layout=widgets.Layout(width="430px" if aside == "text" else "auto"))
+        self.text = widgets.HTML(layout=widgets.Layout(width="430px" if aside == "text" else "auto"))
         self.newest = NewestWins(lambda values: answer(**values), self._show, self._fail)
         for control in controls.values():
             control.layout.width = control.layout.width or "440px"
             control.style.description_width = "150px"
             control.observe(lambda change: self.newest.ask(self._values()), "value")
-        parts = {"picture": [self.picture], "text": [self.said], "controls": list(controls.values())}
+        parts = {"picture": [self.picture], "text": [self.text], "controls": list(controls.values())}
         columns = [parts.pop(aside)] if aside else []
         columns.insert(0, [widget for part in parts.values() for widget in part])
         gap = widgets.Layout(margin="0 12px 0 0")
@@ -59,7 +59,7 @@ class Instrument(widgets.Box):
         return {name: control.value for name, control in self.controls.items()}
 
     def _show(self, answer: tuple[bytes, str]) -> None:
-        self.picture.value, self.said.value = answer
+        self.picture.value, self.text.value = answer
 
     def _fail(self, error: Exception) -> None:
-        self.said.value = f"{type(error).__name__}: {error}"
+        self.text.value = f"{type(error).__name__}: {error}"

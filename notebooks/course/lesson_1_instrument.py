@@ -39,7 +39,7 @@ class AUSheet(Instrument):
             lambda change: self.set_levels(dict.fromkeys(PROTOTYPES.get(change["new"], ()), 4.0)), "value"
         )
         self.picture.add_class("au-sheet-face")
-        self.said.add_class("au-sheet-said")
+        self.text.add_class("au-sheet-said")
 
     @property
     def levels(self) -> dict[str, float]:

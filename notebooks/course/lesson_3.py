@@ -38,7 +38,7 @@ BETWEEN = (10.25, 7.5)  # cells, x then y: where the landmark of exercise 4 is
 
 @torch.no_grad()
 def read_maps(model: AUModel, faces: ShownFaces, size: int = 32) -> Tensor:
-    """D_lm's answer to each face, before the soft-max: (n, 68, h, w) logits.
+    """Landmark logits of D_lm for each face, (n, 68, h, w).
 
     Raises:
         ValueError: the model does not know 68 landmarks, which this lesson names.
@@ -50,7 +50,7 @@ def read_maps(model: AUModel, faces: ShownFaces, size: int = 32) -> Tensor:
 
 
 def places(logits: Tensor, way: str, sharpness: float = 1.0) -> Tensor:
-    """One place a map, three WAYS to read it: (n, K, h, w) logits -> (n, K, 2) cells, x then y.
+    """One place per map, read in one of WAYS: (n, K, h, w) logits -> (n, K, 2) cells, x then y.
 
     sharpness: factor on the logits before the soft-max.
     """
@@ -66,13 +66,13 @@ def places(logits: Tensor, way: str, sharpness: float = 1.0) -> Tensor:
 
 
 def spread(logits: Tensor, sharpness: float = 1.0) -> Tensor:
-    """Over how many cells a map lies: exp of its entropy, 1 to h * w. (..., h, w) -> (...)."""
+    """Number of cells that a map covers: exp of its entropy, 1 to h * w. (..., h, w) -> (...)."""
     log_share = (sharpness * logits).flatten(-2).log_softmax(-1)
     return (-(log_share.exp() * log_share).sum(-1)).exp()
 
 
 def strength(shape: Tensor) -> Tensor:
-    """How strongly each cell of a map is drawn: its share above that of a flat map, by the highest share.
+    """How visible each cell of a map is: its share above that of a flat map, over the highest share.
 
     shape: (h, w) shares that sum to 1. Returns: (h, w) in [0, 1), 0 everywhere if the map is flat.
     """
@@ -88,14 +88,14 @@ def errors(logits: Tensor, faces: ShownFaces, way: str = WAYS[-1]) -> np.ndarray
 
 
 def errors_by_way(logits: dict[str, Tensor], faces: dict[str, ShownFaces]) -> pd.DataFrame:
-    """Landmark NME x 100 of the test faces of each domain: a row each of WAYS, a column each domain."""
+    """Landmark NME x 100 of the test faces of each domain: one row per way, one column per domain."""
     return pd.DataFrame(
         {domain: {way: errors(logits[domain], faces[domain], way).mean() for way in WAYS} for domain in faces}
     )
 
 
 def errors_by_part(errors_of: dict[str, np.ndarray]) -> pd.DataFrame:
-    """Mean error of each of PARTS, in % of the eye distance: a row each part, a column each domain."""
+    """Mean error of each of PARTS, in % of the eye distance: one row per part, one column per domain."""
     return pd.DataFrame(
         {
             domain: {part: values[:, list(points)].mean() for part, points in PARTS.items()}

@@ -211,7 +211,7 @@ class Circle(widgets.VBox):
         self.back = widgets.Button(description="back to start")
         square = widgets.Layout(width="300px", height="300px")
         self.picture = widgets.Image(format="png", layout=square).add_class("circle-table")
-        self.said = widgets.HTML().add_class("circle-said")
+        self.text = widgets.HTML().add_class("circle-said")
         self.newest = NewestWins(lambda values: self._drawn(*values), self._show, self._fail)
         self.points.observe(lambda change: self._ask(), ["first", "second"])
         for control in (self.temperature, self.loss):
@@ -222,7 +222,7 @@ class Circle(widgets.VBox):
         row = widgets.Layout(display="flex", flex_flow="row wrap", max_width="660px")
         seen = widgets.Box([self.points, self.picture], layout=row)
         controls = [self.temperature, self.loss, self.walk, self.gather, self.back]
-        super().__init__([seen, self.said, widgets.Box(controls, layout=row)])
+        super().__init__([seen, self.text, widgets.Box(controls, layout=row)])
         self.add_class("circle-instrument")
         self._show(self._drawn(*self._values()))  # the first picture is there when the cell ends
 
@@ -252,10 +252,10 @@ class Circle(widgets.VBox):
         return pulls, png(draw_table, now.taken_for), text
 
     def _show(self, drawn: tuple[dict, bytes, str]) -> None:
-        self.points.pulls, self.picture.value, self.said.value = drawn
+        self.points.pulls, self.picture.value, self.text.value = drawn
 
     def _fail(self, error: Exception) -> None:
-        self.said.value = f"{type(error).__name__}: {error}"
+        self.text.value = f"{type(error).__name__}: {error}"
 
 
 def draw_table(taken_for: np.ndarray) -> Figure:

@@ -1,4 +1,4 @@
-"""Lesson 7: a supervisor of one's own, as a function; the study it enters, and the checks of exercises 4-5.
+"""Lesson 7: your own supervisor as a function, the study that includes it, and the checks of exercises 4-5.
 
 The function is `own(outputs, project, temperature) -> ()`. outputs: name -> feature (B, ., h, w) of both
 rounds, the names of CARRIES. project: (projector, name) -> (B, D) of length 1. Its value is minimised.
@@ -40,7 +40,7 @@ PARAMETERS = """
 source: str = "synthetic:studio"  # labelled faces
 target: str = "synthetic:wild"  # faces adapted to
 method: str = "contrastive"  # key of aulib.methods.METHODS
-own: list[str] = []  # source lines of a supervisor of one's own; empty for none
+own: list[str] = []  # source lines of your own supervisor; empty for none
 steps: int = 100  # optimiser steps
 sizes: dict[str, int] = {}  # fields of Preset, and batch_size, instead of the preset's
 seed: int = 0  # one run, one seed
@@ -148,7 +148,7 @@ def check_supervisor(answer) -> Verdict:
     if not rivals:
         return wrong("Name at least one rival of the same face.")
     if set(pair) & set(rivals):
-        return wrong("A feature of the pair is among its own rivals: it would be pulled and pushed at once.")
+        return wrong("A feature of the pair is among its own rivals: it would be both pulled and pushed.")
     first, second = (set(CARRIES[name].split()) for name in pair)
     if not (first <= second or second <= first):
         return wrong(f"{_carried(pair[0])}; {_carried(pair[1])}: not the same face.")

@@ -25,7 +25,7 @@ from aufaces.renderer import FaceRenderer
 from aulib.batches import Faces
 from aulib.crops import crop_face, crop_matrix, crop_of
 from aulib.evaluate import predict_batches
-from aulib.metrics import au_scores, f1_normalised
+from aulib.metrics import au_scores
 from instrument import Instrument, png
 
 SIZE = 128  # pixels, as in the rendered sets
@@ -37,7 +37,7 @@ LEVELS = {
 REFERENCE = {"melanin": 0.25, "age": 0.67}
 FIRST_SEED = 3_000_000  # above the seeds of all sets, so these people are in none of them
 FOLDED_FROM, FOLDED_BY = 0.67, 0.25  # how people.sample_person deepens folds with age
-MEASURES = ("hits", "alarms", "f1_norm")
+MEASURES = ("hits", "alarms")
 ENOUGH_HEADS, ENOUGH_RUNS, GOOD_AUC = 12, 3, 0.85
 CHANGED, UNSURE = "#0072B2", "#8C8C8C"
 BEFORE, AFTER = ("#8C8C8C", "D"), ("#D55E00", "o")  # colour and marker
@@ -185,7 +185,7 @@ def read_heads(runs: list[str | Path], faces: EqualHeads) -> HeadPredictions:
 
 def rates(read: HeadPredictions, aus: list[str] | None = None) -> pd.DataFrame:
     """Per run, head and variant, pooled over scenes and AUs: hits (share of present AUs predicted at 0.5),
-    alarms (share of absent ones) and f1_norm; NaN where there are none."""
+    alarms (share of absent ones); NaN where there are none."""
     columns = [read.aus.index(au) for au in aus or read.aus]
     present = read.occurrence[:, columns]
     tables = []
@@ -199,7 +199,6 @@ def rates(read: HeadPredictions, aus: list[str] | None = None) -> pd.DataFrame:
     table = pd.concat(tables).reset_index()
     table["hits"] = table["hit"] / table["present"].replace(0, np.nan)
     table["alarms"] = table["alarm"] / table["absent"].replace(0, np.nan)
-    table["f1_norm"] = f1_normalised(table["hits"], table["alarms"])
     return table.drop(columns=["hit", "present", "alarm", "absent"])
 
 
@@ -280,7 +279,7 @@ def draw_differences(table: pd.DataFrame) -> Figure:
     numbers = 100 * found[["difference", "low", "high"]]
     figure = Figure(figsize=(7.4, 4.8), layout="constrained")
     axes = figure.subplots(2, 2, sharey="row", sharex="col")
-    for row, measure in zip(axes, ("hits", "alarms"), strict=True):
+    for row, measure in zip(axes, MEASURES, strict=True):
         grid = 100 * table.pivot(index="run", columns=["factor", "level", "head"], values=measure)
         for axis, (factor, levels) in zip(row, LEVELS.items(), strict=True):
             if factor == "age":
