@@ -151,7 +151,7 @@ def warp(
     share = share or distributed.Share(batch, slice(None))
 
     def uniform(low: float, high: float) -> Tensor:
-        return low + (high - low) * torch.rand(share.whole, generator=generator)[share.rows]
+        return low + (high - low) * torch.rand(share.batch, generator=generator)[share.rows]
 
     margin = (size - image_size) / 2 if augment == "crop-flip" else min(3.0, (size - image_size) / 2)
     angle, scale, mirror = torch.zeros(batch), torch.ones(batch), torch.zeros(batch, dtype=torch.bool)
@@ -197,7 +197,7 @@ def change_light(image: Tensor, generator: torch.Generator, share: distributed.S
     share = share or distributed.Share(len(image), slice(None))
 
     def uniform(low: float, high: float) -> Tensor:
-        drawn = torch.rand(share.whole, generator=generator)[share.rows]
+        drawn = torch.rand(share.batch, generator=generator)[share.rows]
         return (low + (high - low) * drawn).view(-1, 1, 1, 1)
 
     # in place: on a CPU, allocating a batch costs more than the arithmetic
@@ -210,5 +210,5 @@ def change_light(image: Tensor, generator: torch.Generator, share: distributed.S
     strength = uniform(0, 0.02)
     if image.shape[1] == 1:
         strength = strength * torch.tensor(LUMINANCE).norm()
-    noise = torch.randn(share.whole, *image.shape[1:], generator=generator)[share.rows]
+    noise = torch.randn(share.batch, *image.shape[1:], generator=generator)[share.rows]
     return image.add_(noise.mul_(strength)).clamp_(0, 1)

@@ -13,8 +13,13 @@ from torch import Tensor, nn
 from aulib import distributed
 from aulib.methods import Supervisor, check_alignment
 
+TEMPERATURE = 0.1  # of InfoNCE, the default [C]
+QUEUE_LENGTH = 256
 
-def info_nce(first: Tensor, second: Tensor, rivals: Tensor | None = None, temperature: float = 0.1) -> Tensor:
+
+def info_nce(
+    first: Tensor, second: Tensor, rivals: Tensor | None = None, temperature: float = TEMPERATURE
+) -> Tensor:
     """Symmetric InfoNCE: each face should find its other round among all faces of the batch (and its rivals).
 
     mean_i -log softmax_j(<u_i, v_j> / temperature)[i], both directions averaged (van den Oord et al. 2018,
@@ -68,9 +73,6 @@ def chance_level(alignment: str, negatives: str, supervisor: Supervisor, batch: 
     return math.log(candidates)
 
 
-QUEUE_LENGTH = 256
-
-
 class FeatureQueue(nn.Module):
     """The last QUEUE_LENGTH projections of one supervisor's first round: negatives beyond the batch.
 
@@ -118,7 +120,7 @@ def alignment_term(
     project: Projections,
     alignment: str = "global",
     negatives: str = "rivals",
-    temperature: float = 0.1,
+    temperature: float = TEMPERATURE,
     queue: FeatureQueue | None = None,
 ) -> Tensor:
     """One supervisor's unweighted loss on the model's outputs.

@@ -57,9 +57,9 @@ def rank_zero_first() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Share:
-    """A process's rows of a batch of `whole` faces."""
+    """A process's rows of a batch of `batch` faces."""
 
-    whole: int
+    batch: int
     rows: slice
 
 

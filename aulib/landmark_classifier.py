@@ -31,8 +31,8 @@ def fit_landmark_head(head: LandmarkAUHead, faces: Faces, objective: Objective, 
     device = head.layers[0].weight.device
     points = torch.from_numpy(faces.landmarks[faces.rows]).float().to(device)  # (M, K, 2)
     labels = torch.from_numpy(faces.occurrence[faces.rows]).float().to(device)
-    whole = points.isfinite().all(-1).all(-1)
-    points, labels = points[whole], labels[whole]
+    complete = points.isfinite().all(-1).all(-1)
+    points, labels = points[complete], labels[complete]
     if not len(points):
         raise ValueError("no labelled face has all its landmarks; landmarks-only has nothing to learn from")
     points = points - points.mean(1, keepdim=True)

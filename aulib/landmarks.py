@@ -57,7 +57,7 @@ _AU_CENTRES_49 = (
     *((1, -1 / 3), (8, -1 / 3)),  # above the outer brows
     *((2, 1 / 3), (7, 1 / 3)),  # below the middle of the brows
     *((24, 1.0), (29, 1.0)),  # cheeks
-    *((15, -1 / 2), (17, -1 / 2)),  # beside the nose
+    *((15, -1 / 2), (17, -1 / 2)),  # sides of the nose
     *((39, 1 / 2), (41, 1 / 2)),  # below the lower lip
 )
 

@@ -86,7 +86,7 @@ def crops_of(model: AUModel, faces: Faces, size: int = 64) -> Iterator[Tensor]:
 
 def au_probe(name: str, features: dict, faces: dict[tuple[str, str], Faces], aus) -> dict[str, float]:
     """One probe per AU, fitted on source validation; AUC on the test faces of each domain, and means."""
-    labels = {place: labels_of(some, len(aus)) for place, some in faces.items() if place in features}
+    labels = {place: some.occurrence[some.rows] for place, some in faces.items() if place in features}
     scores: dict[str, list[float]] = {"source": [], "target": []}
     for index in range(len(aus)):
         read = fit_probe(features["source", "val"], labels["source", "val"][:, index])
@@ -187,13 +187,6 @@ def paired_outputs(model: AUModel, source: Faces, target: Faces, size: int = 32)
             feature = outputs[key]  # S has many maps, and only their pooled grid is compared
             found[key].append(F.adaptive_avg_pool2d(feature, GRID) if key.startswith("shape") else feature)
     return {key: torch.cat(parts) for key, parts in found.items()}
-
-
-def labels_of(faces: Faces, num_aus: int) -> np.ndarray:
-    """(M, A) in {0, 1}, NaN unknown; all NaN where the set labels nothing."""
-    if faces.occurrence is None:
-        return np.full((len(faces), num_aus), np.nan)
-    return faces.occurrence[faces.rows]
 
 
 def _unit(features: Tensor) -> Tensor:

@@ -44,7 +44,7 @@ ALIGNMENTS = ("global", "dense", "l1")
 
 
 def check_alignment(alignment: str, negatives: str) -> None:
-    """Raises ValueError for an unknown alignment or negatives, or a queue of anything but whole faces."""
+    """Raises ValueError for an unknown alignment or negatives, or a queue without global alignment."""
     if alignment not in ALIGNMENTS:
         raise ValueError(f"unknown alignment {alignment!r}; choose one of {', '.join(ALIGNMENTS)}")
     if negatives not in NEGATIVES:

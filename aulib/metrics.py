@@ -13,7 +13,7 @@ from aulib.landmarks import layout_of
 
 @dataclass(frozen=True)
 class Measure:
-    """title: in tables and figures.  key: in `metrics.json`, behind `source.` or `target.`."""
+    """title: in tables and figures.  key: in `metrics.json`, after `source.` or `target.`."""
 
     title: str
     key: str

@@ -194,9 +194,9 @@ class Reconstruction(nn.Module):
 class AUHead(nn.Module):
     """D_au: one branch per AU as grouped convolutions, ending in a map of evidence whose mean is the logit.
 
-    Faces are aligned, so evidence has a weight of its own at every place [C; ADLD pools a branch to
-    one vector first]. The last step being linear, the evidence map is the branch's exact class
-    activation map. No normalisation within a branch: how strongly it fires is the message.
+    Faces are aligned, so evidence has a separate weight at every cell [C; ADLD pools a branch to one vector
+    first]. The last step is linear, so the evidence map is the branch's exact class activation map. A branch
+    has no normalisation: its activation is the evidence.
 
     Shapes: F (B, C, h, w) -> logits (B, A), evidence (B, A, h/4, w/4).
     """

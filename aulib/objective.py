@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from aulib import distributed
-from aulib.contrastive import Projections, alignment_term
+from aulib.contrastive import TEMPERATURE, Projections, alignment_term
 from aulib.losses import (
     au_occurrence_loss,
     domain_loss,
@@ -30,7 +30,7 @@ class Objective:
     pos_weight: Tensor
     alignment: str = "global"
     negatives: str = "rivals"
-    temperature: float = 0.1
+    temperature: float = TEMPERATURE
 
     def to(self, device: torch.device) -> "Objective":
         moved = {name: getattr(self, name).to(device) for name in ("au_weight", "pos_weight")}

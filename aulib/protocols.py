@@ -79,7 +79,7 @@ class Protocol:
 
 
 def _by_hash(name: str, third: int) -> str:
-    """A person's split: a third tests, of the others a fifth validates [C]; nobody else's name matters."""
+    """A person's split: a third tests, a fifth of the others validates [C]; it depends on no other name."""
     digest = int(hashlib.sha256(name.encode()).hexdigest(), 16)
     if digest % 3 == third:
         return "test"
@@ -196,8 +196,8 @@ def apply_protocol(table: "pd.DataFrame", name: str) -> "pd.DataFrame":
     if lacking := needed - set(kept["split"]):
         shown = ", ".join(sorted(set(table["subject"].astype(str)))[:4])
         raise ValueError(
-            f"protocol {name}: nobody for {' and '.join(sorted(lacking))}; the set's people are {shown} ..., "
-            f"the protocol is for {protocol.sets}"
+            f"protocol {name}: no subjects for {' and '.join(sorted(lacking))}; "
+            f"the set's people are {shown} ..., the protocol is for {protocol.sets}"
         )
     labels = {}
     for au in protocol.aus:

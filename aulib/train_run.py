@@ -18,6 +18,7 @@ import torch
 
 from aulib import distributed, warm_start
 from aulib.batches import Faces, with_landmarks
+from aulib.contrastive import TEMPERATURE
 from aulib.crops import crop_dataset, crop_named, crop_of
 from aulib.dataset import DatasetFolder, read_dataset
 from aulib.evaluate import Predictions, predict_batches, score_predictions
@@ -66,7 +67,7 @@ class RunConfig:
     weights: dict[str, float] | None = None
     alignment: str = "global"
     negatives: str = "rivals"
-    temperature: float = 0.1
+    temperature: float = TEMPERATURE
     share_extraction: bool = True
     changes: dict = field(default_factory=dict)
 
@@ -135,7 +136,7 @@ def can_compute(term: str, method: Method) -> bool:
 
 
 def default_precision() -> str:
-    """bf16 autocast where the machine multiplies it natively (a CUDA device, AMX units), else fp32.
+    """bf16 autocast if the machine multiplies it natively (CUDA device, AMX units), else fp32.
 
     On a CPU without such units bf16 convolutions are emulated and many times slower than fp32.
     """
@@ -166,7 +167,7 @@ def train_run(
 
     Returns:
         the metrics also written to `metrics.json`: `source.mean.f1`, `target.mean.f1`, ... with the keys of
-        `aulib evaluate` behind the domain, `insides.…`, and `seconds`, `peak_memory_mb`, `selected_step`.
+        `aulib evaluate` after the domain, `insides.…`, and `seconds`, `peak_memory_mb`, `selected_step`.
         Of several processes the first one writes and returns them, the others return {}.
 
     Raises:

@@ -33,7 +33,7 @@ def found_dots(image: torch.Tensor) -> torch.Tensor:
     return torch.stack([(mass.sum(1) * pixel).sum(1), (mass.sum(2) * pixel).sum(1)], 1)
 
 
-def test_grid_is_torch_s():
+def test_affine_grid_equals_torch_s():
     theta = torch.randn(3, 2, 3, generator=generator())
     expected = torch.nn.functional.affine_grid(theta, [3, 1, 7, 7], align_corners=False)
     torch.testing.assert_close(affine_grid(theta, 7), expected)
@@ -41,7 +41,7 @@ def test_grid_is_torch_s():
 
 class TestBatchRows:
     @pytest.mark.parametrize(("num_faces", "batch_size"), [(12, 4), (10, 4), (3, 8), (7, 7)])
-    def test_every_face_comes_once_an_epoch(self, num_faces, batch_size):
+    def test_every_face_comes_once_per_epoch(self, num_faces, batch_size):
         epochs = 4
         steps = -(-epochs * num_faces // batch_size)
         rows = np.concatenate([batch_rows(num_faces, batch_size, 5, step) for step in range(steps)])
@@ -84,7 +84,7 @@ class TestTakeBatch:
         assert batch["image"].min() >= 0 and batch["image"].max() <= 1
         assert set(batch["occurrence"].nan_to_num(0.5).unique().tolist()) <= {0.0, 0.5, 1.0}
 
-    def test_unlabelled_batch_has_no_occurrence_to_reach_for(self):
+    def test_unlabelled_batch_has_no_occurrence_key(self):
         batch = self.take(tiny_faces().without_labels())
         assert set(batch) == {"image", "landmarks"}
 
@@ -175,7 +175,7 @@ class TestWarp:
         assert 0.9499 <= scale.min() < 0.955 and 1.045 < scale.max() <= 1.0501
         assert 3.8 < angle.abs().max() < 4.02 and angle.min() < 0 < angle.max()
 
-    def test_unknown_landmarks_stay_unknown_and_hurt_no_other(self):
+    def test_unknown_landmarks_stay_unknown_and_change_no_other(self):
         points = torch.from_numpy(face_outline(MARGIN)).float().expand(4, -1, -1).clone()
         whole = points.clone()
         points[1] = float("nan")
@@ -221,7 +221,7 @@ class TestWithLandmarks:
 
 
 class TestFingerprint:
-    def test_tells_sets_of_faces_apart(self):
+    def test_fingerprint_differs_between_sets_of_faces(self):
         faces = tiny_faces()
         others = [
             tiny_faces(seed=1),

@@ -188,7 +188,7 @@ class TestQueue:
         assert torch.allclose(queue.vectors[-4:], first, atol=1e-6)
         assert torch.equal(queue.vectors[:-4], before[4:])
 
-    def test_a_step_common_to_all_faces_is_no_way_out(self, outputs):
+    def test_a_shift_common_to_all_projections_does_not_change_the_loss(self, outputs):
         # else every projection runs away from the queue along one direction, until all are one
         losses = []
         for moved in (0.0, 3.0):
@@ -201,7 +201,7 @@ class TestQueue:
             losses.append(alignment_term(row, project, negatives="queue", queue=queue).item())
         assert losses[0] == pytest.approx(losses[1], rel=1e-5)
 
-    def test_is_left_alone_in_evaluation(self, outputs):
+    def test_evaluation_does_not_change_the_queue(self, outputs):
         queue = FeatureQueue(128).eval()
         before = queue.vectors.clone()
         project = Projections(outputs, projectors("global"))

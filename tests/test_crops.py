@@ -196,7 +196,7 @@ def test_crops_of_a_set_hold_the_faces_and_their_landmarks(tiny_set):
             assert (crops.images[row] == crop_face(picture, matrix, 48)).all()
 
 
-def test_crops_are_made_once_and_their_file_is_left_alone(tiny_set):
+def test_crops_are_made_once_and_are_read_only(tiny_set):
     dataset = read_dataset(tiny_set)
     first = crop_dataset(dataset, CropSpec(48), progress=False)
     made = (first.folder / "images.npy").stat().st_mtime_ns
@@ -226,14 +226,14 @@ def changed(change, dataset):
 
 
 @pytest.mark.parametrize("change", ["an image", "a time", "a landmark"])
-def test_what_shapes_the_crops_makes_them_anew(tiny_set, change):
+def test_changed_images_or_landmarks_are_cropped_again(tiny_set, change):
     dataset = read_dataset(tiny_set)
     before = crop_dataset(dataset, CropSpec(48), progress=False)
     after = crop_dataset(changed(change, dataset), CropSpec(48), progress=False)
     assert after.folder != before.folder
 
 
-def test_the_spec_and_the_version_of_the_code_make_them_anew(tiny_set, monkeypatch):
+def test_another_spec_or_code_version_crops_again(tiny_set, monkeypatch):
     dataset = read_dataset(tiny_set)
     folders = {
         crop_dataset(dataset, spec, progress=False).folder for spec in (CropSpec(48), CropSpec(48, 2.9))
@@ -243,7 +243,7 @@ def test_the_spec_and_the_version_of_the_code_make_them_anew(tiny_set, monkeypat
     assert len(folders) == 3
 
 
-def test_labels_do_not_shape_the_crops(tiny_set):
+def test_changed_labels_keep_the_crops(tiny_set):
     dataset = read_dataset(tiny_set)
     before = crop_dataset(dataset, CropSpec(48), progress=False)
     relabelled = changed("a label", dataset)
@@ -251,7 +251,7 @@ def test_labels_do_not_shape_the_crops(tiny_set):
     assert crop_dataset(relabelled, CropSpec(48), progress=False).folder == before.folder
 
 
-def test_an_interrupted_call_leaves_nothing_that_could_be_used(tiny_set, monkeypatch):
+def test_an_interrupted_call_leaves_no_crops(tiny_set, monkeypatch):
     dataset = read_dataset(tiny_set)
     calls = []
 
@@ -269,7 +269,7 @@ def test_an_interrupted_call_leaves_nothing_that_could_be_used(tiny_set, monkeyp
     assert len(crop_dataset(dataset, CropSpec(48), progress=False)) == len(dataset)
 
 
-def test_what_a_killed_process_left_is_not_used_and_goes_after_a_day(tiny_set):
+def test_partial_crops_of_a_killed_process_are_removed_after_a_day(tiny_set):
     old, recent = (tiny_set / ".crops" / f"48px-dead.partial-{name}" for name in ("old", "recent"))
     for partial in (old, recent):
         partial.mkdir(parents=True)
@@ -329,7 +329,7 @@ def test_unreadable_pictures_and_landmarks_outside_are_named_with_their_rows(tin
     assert list((tiny_set / ".crops").iterdir()) == []
 
 
-def test_a_full_disk_is_noticed_before_and_not_by_a_crash(tiny_set, monkeypatch):
+def test_a_full_disk_is_refused_before_writing(tiny_set, monkeypatch):
     class FullDisk:
         free = 1000
 

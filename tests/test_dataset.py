@@ -69,7 +69,7 @@ def test_sets_may_have_no_landmarks_or_49_or_68(tmp_path, num_landmarks):
     assert dataset.aus == [] and dataset.occurrence.shape == (6, 0)
 
 
-def test_spaces_after_commas_as_openface_writes_them_are_no_obstacle(tmp_path):
+def test_spaces_after_commas_are_read(tmp_path):
     (tmp_path / "a.jpg").touch()
     (tmp_path / "manifest.csv").write_text(
         "image, subject, split, success, AU01_r, AU01_c\na.jpg, 007, train, 1, 0.25, 1.00\n"
@@ -79,7 +79,7 @@ def test_spaces_after_commas_as_openface_writes_them_are_no_obstacle(tmp_path):
     assert dataset.occurrence.tolist() == [[1]] and dataset.intensity.tolist() == [[0.25]]
 
 
-def test_a_byte_order_mark_and_windows_line_ends_are_no_obstacle(tmp_path):
+def test_a_byte_order_mark_and_windows_line_ends_are_read(tmp_path):
     (tmp_path / "a.jpg").touch()
     (tmp_path / "manifest.csv").write_bytes(b"\xef\xbb\xbfimage,subject,split,AU01_c\r\na.jpg,s,test,\r\n")
     assert np.isnan(read_dataset(tmp_path).occurrence).all()
@@ -143,7 +143,7 @@ def test_a_synthetic_name_is_resolved_to_the_folder_of_that_set(tmp_path, monkey
     assert asked == ["synthetic:wild?n=24&seed=3"]
 
 
-def test_a_column_that_changes_its_kind_after_thousands_of_rows_is_read(tmp_path):
+def test_a_column_whose_type_changes_after_thousands_of_rows_is_read(tmp_path):
     """Columns that aulib does not name are taken for what the first block of the file says, if that lasts."""
     num = 30_000  # rows of 60 bytes: two blocks of 1 MiB
     for row in range(num):

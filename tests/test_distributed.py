@@ -70,7 +70,7 @@ class TestShares:
             both = torch.cat([part[name] for part in parts])
             torch.testing.assert_close(both, value, rtol=0, atol=1e-6, equal_nan=True)
 
-    def test_a_batch_that_cannot_be_dealt_out_evenly(self, monkeypatch):
+    def test_a_batch_that_cannot_be_divided_evenly_is_refused(self, monkeypatch):
         monkeypatch.setattr(distributed, "world_size", lambda: 3)
         with pytest.raises(ValueError, match="batch_size 16.*3 processes"):
             distributed.share_of(16)
@@ -78,7 +78,7 @@ class TestShares:
 
 class TestSharedBatchNorm:
     @pytest.mark.parametrize("affine", [True, False])
-    def test_alone_it_is_torchs(self, affine):
+    def test_one_process_equals_torch_s_batch_norm(self, affine):
         torch.manual_seed(0)
         theirs, ours = nn.BatchNorm2d(5, affine=affine), distributed.SharedBatchNorm(5, affine=affine)
         features = 3 + 2 * torch.randn(4, 5, 6, 6)

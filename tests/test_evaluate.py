@@ -19,7 +19,7 @@ def model():
 
 
 @pytest.mark.parametrize("read_from", ["features", "reconstruction"])
-def test_reading_is_what_the_model_says_of_each_face_alone(read_from, model):
+def test_predictions_equal_those_of_each_face_alone(read_from, model):
     faces = replace(tiny_faces(), rows=np.array([7, 2, 9, 4, 0]))
     reading = predict_batches(model, faces, read_from, batch_size=2)  # the last batch is short
     assert reading.probability.shape == (5, len(AUS)) and reading.landmarks.shape == (5, 68, 2)
@@ -30,7 +30,7 @@ def test_reading_is_what_the_model_says_of_each_face_alone(read_from, model):
         np.testing.assert_allclose(reading.probability[index], expected, rtol=1e-3, atol=1e-5)
 
 
-def test_labels_and_landmarks_of_the_set_are_not_looked_at(model):
+def test_predictions_do_not_depend_on_labels_or_landmarks(model):
     faces = tiny_faces()
     blind = replace(faces, occurrence=None, landmarks=np.full_like(faces.landmarks, np.nan))
     seen, unseen = predict_batches(model, faces, "features"), predict_batches(model, blind, "features")
@@ -60,7 +60,7 @@ class TestScoreFaces:
         rng = np.random.default_rng(5)
         return Predictions(rng.random((4, len(AUS))), face_outline(MARGIN) + rng.random((4, 68, 2)))
 
-    def test_takes_the_labels_of_the_rows_it_was_read_from(self):
+    def test_scores_use_the_labels_of_the_split_s_rows(self):
         faces, reading = replace(tiny_faces(), rows=np.array([7, 2, 9, 4])), self.reading()
         subjects = np.array(["a", "b", "a", "b"])
         scores = score_predictions(reading, faces, subjects, AUS, resamples=10)

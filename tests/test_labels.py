@@ -35,7 +35,7 @@ def test_unknown_labels_do_not_count_in_the_base_rate():
     assert au_weights(occurrence) == pytest.approx([1, 1])
 
 
-def test_an_au_never_present_weighs_as_much_as_the_rarest_that_is():
+def test_an_au_never_present_gets_the_weight_of_the_rarest():
     occurrence = np.array([[1, 1, 0], [1, 0, 0], [0, 0, 0], [0, 0, 0]])
     weights = au_weights(occurrence)
     assert weights[2] == pytest.approx(weights[1])

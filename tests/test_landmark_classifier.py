@@ -36,13 +36,13 @@ def fitted(faces: Faces, seed: int = 0) -> LandmarkAUHead:
     return head.eval()
 
 
-def test_what_moves_a_landmark_is_learned_and_coins_are_not(faces):
+def test_an_au_that_moves_a_landmark_is_learned_and_random_labels_are_not(faces):
     said = (fitted(faces)(torch.from_numpy(faces.landmarks[200:])) > 0).numpy()
     right = (said == faces.occurrence[200:]).mean(0)
     assert right[0] > 0.97 and right[1:].max() < 0.75
 
 
-def test_same_seed_same_head_and_the_callers_stream_is_untouched(faces):
+def test_same_seed_gives_the_same_head_and_the_global_generator_is_kept(faces):
     few = Faces(faces.images, np.arange(40), faces.landmarks, faces.occurrence)
     one = fitted(few)
     after = torch.rand(1)

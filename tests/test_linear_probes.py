@@ -42,14 +42,14 @@ class TestProbe:
             read, features, LABELS
         )
 
-    def test_one_class_alone_is_not_judged(self):
+    def test_one_class_alone_gives_nan(self):
         features = RNG.normal(size=(60, 3))
         assert linear_probes.fit_probe(features, np.ones(60)) is None
         read = linear_probes.fit_probe(features, LABELS)
         assert np.isnan(linear_probes.probe_auc(read, features, np.zeros(60)))
         assert np.isnan(linear_probes.probe_auc(None, features, LABELS))
 
-    def test_of_the_domain_tells_shifted_features_apart(self):
+    def test_domain_probe_separates_shifted_features(self):
         near, far = RNG.normal(size=(4, 30, 5)), RNG.normal(size=(4, 30, 5))
         places = [(domain, split) for domain in ("source", "target") for split in ("val", "test")]
         apart = {place: some + 9 * (place[0] == "target") for place, some in zip(places, near, strict=True)}
@@ -73,14 +73,14 @@ class TestAgreement:
     def measured(self) -> dict:
         return linear_probes.round_agreement(None, tiny_faces(2), tiny_faces(2))
 
-    def test_equal_rounds_are_at_distance_zero_and_know_their_face(self, outputs):
+    def test_equal_rounds_have_distance_zero_and_find_their_face(self, outputs):
         found = self.measured()
         for name in SUPERVISORS:
             assert found[f"insides.distance.{name}"] == pytest.approx(0, abs=1e-6)
             assert found[f"insides.own_face.{name}"] == 1
         assert found["insides.reconstruction.second"] == found["insides.moves.shape"] == 0
 
-    def test_exchanged_faces_are_at_distance_one_and_take_each_other_for_themselves(self, outputs):
+    def test_exchanged_faces_have_distance_one_and_find_each_other(self, outputs):
         outputs["texture2_t"] = outputs["texture2_t"].flip(0)
         found = self.measured()
         assert found["insides.distance.texture_target"] == pytest.approx(1)
@@ -102,7 +102,7 @@ class TestAgreement:
         found = self.measured()
         assert found["insides.moves.texture"] == 0 and found["insides.moves.shape"] == pytest.approx(49)
 
-    def test_without_faces_is_not_known(self):
+    def test_all_values_are_nan_without_faces(self):
         none = replace(tiny_faces(2), rows=np.arange(0))
         assert all(
             np.isnan(value) for value in linear_probes.round_agreement(None, none, tiny_faces(2)).values()
@@ -110,7 +110,7 @@ class TestAgreement:
 
 
 class TestLookInside:
-    def test_target_labels_score_and_shape_nothing_else(self):
+    def test_target_labels_only_score(self):
         model = tiny_model("full").eval()
         sets = four_sets()
         found = linear_probes.probe_model(model, sets)
@@ -124,7 +124,7 @@ class TestLookInside:
             else:
                 assert turned[key] == pytest.approx(found[key], nan_ok=True), key
 
-    def test_knows_nothing_without_validation_faces(self):
+    def test_probes_are_nan_without_validation_faces(self):
         empty = replace(tiny_faces(4), rows=np.arange(0))
         found = linear_probes.probe_model(tiny_model("full").eval(), four_sets() | {("source", "val"): empty})
         assert np.isnan(found["insides.au_probe.rich.source"])
@@ -138,7 +138,7 @@ class TestLookInside:
             whole = model(torch.cat([image, image]), 3, separate=True)
         torch.testing.assert_close(made["rich2_t"], whole["rich2_t"], rtol=1e-4, atol=1e-5)
 
-    def test_is_in_the_metrics_of_a_run(self, finished):
+    def test_probes_are_in_the_metrics_of_a_run(self, finished):
         full, plain = Run(finished.full).metrics, Run(finished.source_only).metrics
         assert {"insides.domain_probe.texture", "insides.moves.shape"} <= full.keys()
         assert "insides.domain_probe.rich" in plain

@@ -59,7 +59,7 @@ class TestAUOccurrence:
         assert au_occurrence_loss(elsewhere, occurrence).item() == pytest.approx(loss.item(), rel=1e-12)
         assert (logits.grad[unknown] == 0).all() and (logits.grad[~unknown] != 0).all()
 
-    def test_batch_without_any_label_costs_nothing(self):
+    def test_a_batch_without_labels_has_zero_loss_and_gradient(self):
         logits = torch.randn(3, 2, requires_grad=True)
         loss = au_occurrence_loss(logits, torch.full((3, 2), NAN))
         loss.backward()

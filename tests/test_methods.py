@@ -72,7 +72,7 @@ class TestOtherSupervisors:
 
 
 class TestChosenMethod:
-    def test_weights_go_over_the_method_s_own(self):
+    def test_given_weights_replace_the_method_s_own(self):
         method = chosen_method("full", ["rich_source"], {"rich_source": 3.0, "au_self": 0.0, "cycle": 1.0})
         own = METHODS["separation"].weights
         assert method.weights == own | {"rich_source": 3.0, "au_self": 0.0, "cycle": 1.0}

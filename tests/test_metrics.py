@@ -157,7 +157,7 @@ class TestScores:
             low, high = np.nanquantile(values, [0.025, 0.975])
             assert (scores[f"{key}_low"], scores[f"{key}_high"]) == pytest.approx((low, high)), key
 
-    def test_large_sets_are_weighed_in_parts_with_the_same_result(self, monkeypatch):
+    def test_large_sets_are_scored_in_chunks_with_the_same_result(self, monkeypatch):
         whole = au_scores(*split(), AUS, 25)
         monkeypatch.setattr(metrics, "CHUNK", 7 * 80)
         parts = au_scores(*split(), AUS, 25)

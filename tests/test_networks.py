@@ -73,7 +73,7 @@ class TestEveryPart:
         ]
         assert not without
 
-    def test_a_face_is_read_alike_alone_and_in_a_batch(self, name):
+    def test_output_of_a_face_does_not_depend_on_its_batch(self, name):
         part, inputs = make(name)
         part.eval()
         whole, alone = first_output(part, inputs), first_output(part, [value[1:2] for value in inputs])
@@ -157,7 +157,7 @@ class TestAUHead:
         assert evidence.shape == (B, A, 3, 3)
         assert torch.equal(logits, evidence.mean((-2, -1)))
 
-    def test_an_au_has_a_branch_of_its_own_behind_the_first_layer(self):
+    def test_each_au_has_a_separate_branch_after_the_first_layer(self):
         head, inputs = make("AU head")
         head.eval()
         first = {id(value) for value in next(head.children())[0].parameters()}
@@ -169,7 +169,7 @@ class TestAUHead:
 
 
 class TestLandmarkAUHead:
-    def test_place_and_size_of_the_face_do_not_matter_but_its_form_does(self):
+    def test_position_and_size_of_the_face_do_not_matter(self):
         head, (landmarks,) = make("AU head of landmarks")
         head.eval()
         torch.testing.assert_close(head(3 * landmarks + 20), head(landmarks), rtol=1e-3, atol=1e-4)
@@ -217,7 +217,7 @@ def in_fresh_python(code: str) -> str:
 
 
 @pytest.mark.parametrize("package", ["timm", "torchvision", "torchmetrics"])
-def test_a_package_that_needs_the_operators_can_be_imported_after_them(package):
+def test_torchvision_packages_import_after_define_missing_operators(package):
     in_fresh_python(
         f"from aulib.networks import define_missing_operators as define\ndefine(); import {package}"
     )

@@ -90,7 +90,7 @@ def weighted_au(logits, source):
     return au_occurrence_loss(logits, source["occurrence"], objective.au_weight, objective.pos_weight)
 
 
-def test_every_term_that_is_no_supervisor_is_checked_here():
+def test_every_term_except_supervisors_has_a_hand_value():
     assert set(BY_HAND) == TERMS.keys() - SUPERVISORS.keys()
 
 
@@ -120,7 +120,7 @@ class TestEveryTerm:
 @pytest.mark.parametrize(
     ("name", "moved", "held"), [("self_reconstruction", "self", "rich"), ("cycle", "rich2", "rich")]
 )
-def test_first_round_is_held_where_the_second_is_pulled_to_it(name, moved, held, scene):
+def test_the_first_round_is_detached(name, moved, held, scene):
     _, outputs, *_ = scene
     for domain in "st":
         gradients = torch.autograd.grad(
@@ -185,7 +185,7 @@ class TestAdversaryLoss:
             )
         torch.testing.assert_close(adversary_loss(model, o, source, target), expected)
 
-    def test_moves_the_adversaries_and_nobody_else(self, scene):
+    def test_only_the_adversaries_get_a_gradient(self, scene):
         model, outputs, source, target = scene
         model.zero_grad()
         adversary_loss(model, outputs, source, target).backward()
@@ -225,7 +225,7 @@ def test_a_term_that_reaches_nothing_shared_has_no_share(full_model):
     assert gradient_shares(full_model, {"own": terms["own"]}) == {"share.own": 0}
 
 
-def test_the_shares_of_a_run_stand_in_its_history_and_sum_to_one(finished):
+def test_gradient_shares_in_the_history_sum_to_one(finished):
     history = pd.read_csv(finished.full / "history.csv")
     shares = history[[name for name in history if name.startswith("share.")]].dropna()
     assert {"share.au_source", "share.texture_target"} <= set(shares.columns) and len(shares)

@@ -121,7 +121,7 @@ def test_the_target_of_adld_keeps_its_own_splits():
     [
         ("bp4d-5fold/part1", "no protocol 'bp4d-5fold'; there are bp4d-3fold"),
         ("bp4d-3fold/fold1", "no fold 'fold1'; write bp4d-3fold/part1 or part2 or part3"),
-        ("bp4d-3fold/part1", "nobody for test and train; the set's people are SN001"),
+        ("bp4d-3fold/part1", "test and train; the set's people are SN001"),
         ("disfa-3fold-12/part1", "needs labels of AU02, AU04"),
     ],
 )
@@ -130,7 +130,7 @@ def test_what_does_not_fit_is_named(name, why):
         apply_protocol(table_of(ALL_DISFA, ("AU01",)), name)
 
 
-def test_a_protocol_stands_behind_a_folder_wherever_a_dataset_is_asked_for(tmp_path):
+def test_a_dataset_name_may_end_in_a_protocol_s_fold(tmp_path):
     folder = write_tiny_set(tmp_path / "disfa")
     table = pd.read_csv(folder / "manifest.csv")
     names = dict(zip(sorted(set(table["subject"])), ALL_DISFA[6:18], strict=True))
@@ -171,7 +171,7 @@ def test_the_mean_over_folds_by_hand_and_an_incomplete_one_says_so(tmp_path):
         fold_table("disfa-3fold", runs)
 
 
-def test_a_folders_test_frames_stand_beside_those_of_the_lists(tmp_path):
+def test_frame_counts_are_compared_with_published_lists(tmp_path):
     counts = dict.fromkeys(BP4D_PARTS["part1"], 3600)
     counts[BP4D_PARTS["part1"][0]] += 50_631 - 14 * 3600  # as in ME-GraphAU's list
     counts[BP4D_PARTS["part2"][0]] = 7

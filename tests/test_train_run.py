@@ -72,7 +72,7 @@ def folders(tmp_path_factory):
 
 class TestTargetLabels:
     @pytest.mark.parametrize("change", ["permuted", "emptied", "removed"])
-    def test_have_no_influence_on_a_run(self, change, folders, tmp_path):
+    def test_permuted_target_labels_do_not_change_a_run(self, change, folders, tmp_path):
         run(folders / "source", folders / change, tmp_path)
         assert same_weights(tmp_path, folders / "run")
         assert (tmp_path / "predictions_source_test.csv").read_bytes() == (
@@ -84,17 +84,17 @@ class TestTargetLabels:
         pd.testing.assert_frame_equal(ours, theirs)
 
     @pytest.mark.parametrize("method", sorted(METHODS.keys() - {"full", "oracle"}))
-    def test_have_none_in_any_other_method_either(self, method, folders, tmp_path):
+    def test_permuted_target_labels_do_not_change_any_other_method(self, method, folders, tmp_path):
         for name in ("target", "permuted"):
             run(folders / "source", folders / name, tmp_path / name, method, steps=2)
         assert same_weights(tmp_path / "target", tmp_path / "permuted")
 
-    def test_are_what_the_oracle_learns_from(self, folders, tmp_path):
+    def test_the_oracle_learns_from_target_labels(self, folders, tmp_path):
         for name in ("target", "permuted"):
             run(folders / "source", folders / name, tmp_path / name, "oracle", steps=2)
         assert not same_weights(tmp_path / "target", tmp_path / "permuted")
 
-    def test_score_the_finished_run(self, folders, tmp_path):
+    def test_target_labels_score_the_finished_run(self, folders, tmp_path):
         metrics = run(folders / "source", folders / "permuted", tmp_path)
         before = json.loads((folders / "run" / "metrics.json").read_text())
         assert metrics["target.mean.auc"] != before["target.mean.auc"]
@@ -102,14 +102,14 @@ class TestTargetLabels:
 
 
 class TestRunFolder:
-    def test_holds_everything_that_is_needed_later(self, folders):
+    def test_run_folder_has_exactly_the_documented_files(self, folders):
         names = {path.name for path in (folders / "run").iterdir()}
         assert names == {
             "config.json", "model.safetensors", "metrics.json", "history.csv", "samples.npz", "fit",
             "predictions_source_test.csv", "predictions_target_test.csv",
         }  # fmt: skip
 
-    def test_metrics_have_the_keys_of_evaluate_behind_each_domain(self, folders):
+    def test_metrics_have_the_keys_of_evaluate_for_each_domain(self, folders):
         metrics = json.loads((folders / "run" / "metrics.json").read_text())
         for domain in ("source", "target"):
             for key in (
@@ -180,7 +180,7 @@ class TestOptions:
         assert Run(tmp_path).config.backbone == "mobilenetv3_small_050"
         assert any(name.startswith("encoder.backbone.") for name in weights_of(tmp_path))
 
-    def test_extraction_for_aus_and_for_landmarks_can_be_told_apart(self, folders, tmp_path):
+    def test_share_extraction_false_trains_a_second_encoder(self, folders, tmp_path):
         run(folders / "source", folders / "target", tmp_path, steps=2, share_extraction=False)
         assert any(name.startswith("au_encoder.") for name in weights_of(tmp_path))
 

@@ -103,7 +103,7 @@ class TestRates:
         assert (np.diff(factors[5:]) < 0).all() and 0 < factors[-1] < 0.01
         assert factors[52] == pytest.approx(0.5, abs=0.02)  # half-way down half-way along
 
-    def test_reach_the_optimizers(self):
+    def test_rates_reach_the_optimizers(self):
         run = make_run(schedule="linear", task_rate=8.0, generator_rate=4.0, adversary_rate=2.0)
         step_once(run, step=STEPS - 2)  # a factor of one half
         rates = {
@@ -182,7 +182,7 @@ class TestStep:
         step_once(run)
         assert moved_parts(before, run.networks) == set(ADVERSARIES)
 
-    def test_adversaries_rest_before_the_rounds_begin(self):
+    def test_adversaries_do_not_move_before_the_rounds_begin(self):
         run = make_run(separation_starts=0.5)
         before = copy_of(run.networks)
         logged = step_once(run)
@@ -202,7 +202,7 @@ class TestStep:
         ("term", "task_rate", "adversary_rate"),
         [("adversaries", 0.0, 2e-3), ("feature_adversary", 2e-3, 0.0)],
     )
-    def test_each_player_gets_better_while_the_other_rests(self, term, task_rate, adversary_rate):
+    def test_each_player_improves_while_the_other_is_frozen(self, term, task_rate, adversary_rate):
         run = make_run(
             weights=dict.fromkeys(METHODS["full"].weights, 0.0) | {"feature_adversary": 1.0},
             task_rate=task_rate, generator_rate=task_rate, adversary_rate=adversary_rate, schedule="linear",
@@ -268,7 +268,7 @@ class TestFailure:
         with pytest.raises(KeyError, match="must not see"):
             train(tmp_path, target=tiny_faces(seed=1))
 
-    def test_a_half_written_checkpoint_is_never_taken_for_one(self, tmp_path, monkeypatch):
+    def test_a_process_killed_while_saving_keeps_the_last_checkpoint(self, tmp_path, monkeypatch):
         train(tmp_path, stop_after=2)
         whole = (tmp_path / "fit" / "last.ckpt").read_bytes()
 
@@ -321,7 +321,9 @@ class TestResume:
         self.assert_same(train(tmp_path, model_seed=99), uninterrupted)
 
     @pytest.mark.parametrize("player", ["networks", "adversaries", "decoder"])
-    def test_also_if_the_interrupt_came_within_a_step(self, player, tmp_path, uninterrupted, monkeypatch):
+    def test_resume_after_an_interrupt_within_a_step_gives_the_same_weights(
+        self, player, tmp_path, uninterrupted, monkeypatch
+    ):
         update, calls = training._update, []
 
         def interrupted(run, who, loss):
@@ -336,7 +338,9 @@ class TestResume:
                 train(tmp_path)
         self.assert_same(train(tmp_path, model_seed=99), uninterrupted)
 
-    def test_also_if_the_interrupt_came_within_an_evaluation(self, tmp_path, uninterrupted, monkeypatch):
+    def test_resume_after_an_interrupt_within_an_evaluation_gives_the_same_weights(
+        self, tmp_path, uninterrupted, monkeypatch
+    ):
         def interrupted(*args):
             raise KeyboardInterrupt
 
@@ -391,7 +395,7 @@ class TestSelection:
         assert selected == {"selected_step": 16, "validation_f1": 0.6}
         assert not moved_parts(seen[1], model) and moved_parts(seen[3], model)
 
-    def test_an_undefined_score_loses_to_every_defined_one(self):
+    def test_an_undefined_score_is_below_every_defined_one(self):
         state = make_run()
         models = [tiny_model("source-only", seed) for seed in range(3)]
         for step, (model, score) in enumerate(zip(models, [float("nan"), 0.1, float("nan")], strict=True)):
@@ -400,7 +404,7 @@ class TestSelection:
         assert (state.best_step, state.best_score) == (1, 0.1)
         assert not moved_parts(state.best, models[1])
 
-    def test_validation_is_read_the_way_the_target_will_be_read(self, monkeypatch):
+    def test_validation_uses_the_method_s_read_target_from(self, monkeypatch):
         paths = []
         original = training.predict_batches
 
@@ -435,7 +439,7 @@ def test_terms_of_every_method_are_logged_by_name(tmp_path):
 
 
 class TestHeldInterrupt:
-    def test_an_interrupt_waits_until_it_is_asked_for(self):
+    def test_an_interrupt_is_delayed_to_raise_if_any(self):
         reached = []
         with pytest.raises(KeyboardInterrupt), HeldInterrupt() as interrupt:
             os.kill(os.getpid(), signal.SIGINT)

@@ -44,7 +44,7 @@ def first(tmp_path_factory):
 
 
 @pytest.mark.parametrize("method", ["separation", "adld", "contrastive", "full"])
-def test_a_run_from_anothers_start_equals_one_from_its_own_bit_for_bit(method, first, tmp_path, monkeypatch):
+def test_warm_start_gives_the_same_weights_bit_for_bit(method, first, tmp_path, monkeypatch):
     expected = sharing(tmp_path / "alone", None, method)
     taken = count_steps(monkeypatch)
     run = sharing(tmp_path / "second", first[1], method)
@@ -52,7 +52,7 @@ def test_a_run_from_anothers_start_equals_one_from_its_own_bit_for_bit(method, f
     assert same(run, expected)
 
 
-def test_a_resumed_run_neither_takes_nor_leaves_a_start_of_another_key(tmp_path):
+def test_a_resumed_run_writes_the_same_warm_start(tmp_path):
     expected = sharing(tmp_path / "alone", None)
     sharing(tmp_path / "run", tmp_path / "starts", stop_after=2)
     assert not list((tmp_path / "starts").glob("*.ckpt"))
@@ -89,14 +89,14 @@ def test_methods_without_rounds_and_late_rounds_share_nothing(tmp_path):
     assert not (tmp_path / "starts").exists()
 
 
-def test_old_starts_go(tmp_path, monkeypatch):
+def test_old_warm_starts_are_deleted(tmp_path, monkeypatch):
     monkeypatch.setattr(warm_start, "KEPT", 2)
     for seed in range(4):
         sharing(tmp_path / str(seed), tmp_path / "starts", seed=seed)
     assert len(list((tmp_path / "starts").glob("*.ckpt"))) == 2
 
 
-def test_everything_that_rests_is_told_from_what_trains(tmp_path):
+def test_resting_parts_do_not_change_before_the_rounds(tmp_path):
     """Steps before the rounds leave exactly RESTING where it was (projectors, say, have no gradient)."""
     before = sharing(tmp_path / "none", None, stop_after=0)[0].state_dict()
     model = sharing(tmp_path / "some", None, stop_after=BEGIN)[0]
