@@ -25,18 +25,18 @@ def footing(summary: Summary, variants: set[str]) -> str:
     return "equal time" if seconds.max() <= 1.1 * seconds.min() else UNEQUAL
 
 
-def find_equal_time(study: str | Path, said: str = "") -> Summary | None:
-    """The summary of a study's variants run for equal time, if there is one.
+def find_equal_time(study: str | Path, second: str = "") -> Summary | None:
+    """The summary of a study's variants run for equal time; None if there is none.
 
     Args:
-        study: as in `summaries.find_summary`.
-        said: the second study, as in `find_summary`; if empty, <study>_equal_time next to the study.
+        study, second: as in `summaries.find_summary`. An empty `second` means <study>_equal_time, next to the
+            study.
 
     Raises:
-        FileNotFoundError: `said` is given and does not exist.
+        FileNotFoundError: `second` is given and does not exist.
     """
-    if said:
-        return find_summary(said)
+    if second:
+        return find_summary(second)
     study = Path(study)
     runs_or_summary = study.is_dir() or study.suffix == ".json"
     name = study.name if study.is_dir() else study.stem
@@ -76,14 +76,13 @@ def equal_time_plan(plan: str | Path, summary: Summary, reference: str) -> str:
     Raises:
         ValueError: none of the plan's variants has a run.
     """
-    said = yaml.safe_load(Path(plan).read_text(encoding="utf-8"))
+    first = yaml.safe_load(Path(plan).read_text(encoding="utf-8"))
     steps = steps_at_equal_time(summary, reference)
-    known = {name: own or {} for name, own in (said.get("variants") or {}).items() if name in steps}
-    if not known:
-        found = list(said.get("variants") or {}) or "no named variants"
-        raise ValueError(f"{plan}: {found}, expected variants among {list(steps)}")
-    fixed = {name: value for name, value in said.get("fixed", {}).items() if name != "steps"}
-    variants = {name: own | {"steps": steps[name]} for name, own in known.items()}
-    question = f"At equal time, the seconds of {reference}: {said['question']}"
-    second = said | {"question": question, "fixed": fixed, "variants": variants}
+    planned = first.get("variants") or {}
+    variants = {name: (own or {}) | {"steps": steps[name]} for name, own in planned.items() if name in steps}
+    if not variants:
+        raise ValueError(f"{plan}: variants {list(planned)} have no runs; {list(steps)} have")
+    fixed = {name: value for name, value in first.get("fixed", {}).items() if name != "steps"}
+    question = f"At equal time, the seconds of {reference}: {first['question']}"
+    second = first | {"question": question, "fixed": fixed, "variants": variants}
     return yaml.safe_dump(second, sort_keys=False, default_flow_style=None, width=110)

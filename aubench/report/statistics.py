@@ -24,6 +24,7 @@ NEGLIGIBLE = 0.01  # one point of an F1 or AUC
 GUESSING = 0.9  # of log N: a supervisor whose loss ends above it has learned nothing
 SOLVED = 0.1  # of log N: a supervisor whose loss ends below it has little left to teach
 RIVALS = ("separation", "adld", "multitask", "dann", "source-only")
+ROUNDS = [(name, "separation") for name in ("contrastive", "full", "adld")] + [("full", "adld")]
 ERRORS = {
     "insides.reconstruction.self": "reconstruction",
     "insides.reconstruction.second": "reconstruction, second round",
@@ -155,14 +156,7 @@ def outcome(summary: Summary) -> pd.DataFrame:
     """
     known = set(summary.variants)
     four = the_four(summary)
-    rounds = [(one.variant, one.reference) for one in four]
-    rounds += [
-        ("contrastive", "separation"),
-        ("full", "separation"),
-        ("adld", "separation"),
-        ("full", "adld"),
-    ]
-    rounds = [Contrast(*pair) for pair in dict.fromkeys(rounds) if known.issuperset(pair)]
+    rounds = four + [Contrast(*pair) for pair in ROUNDS if known.issuperset(pair)]
     rivals = [Contrast("full", name) for name in RIVALS if {"full", name} <= known]
     each = effects_of_supervisors(summary, ["f1", "auc"])
     tables = {

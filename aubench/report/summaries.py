@@ -176,24 +176,23 @@ def write_summary(summary: Summary, file: str | Path) -> None:
 
 
 def summary_text(summary: Summary) -> str:
-    """The summary as JSON that reads well in a diff: the seeds of a score, or a curve, on one line."""
+    """The summary as JSON that is easy to compare: the seeds of a score, or a curve, on one line."""
     variants = {}
     for name in summary.variants:
         own = summary.values[summary.values["variant"] == name]
-        seeds = sorted(int(seed) for seed in own["seed"].unique())
-        table = own.pivot(index=["measure", "au"], columns="seed", values="value")[seeds]
+        table = own.pivot(index=["measure", "au"], columns="seed", values="value")
         scores: dict[str, dict] = {}
         for (measure, au), row in table.iterrows():
             scores.setdefault(measure, {})[au] = [short(value) for value in row]
-        curves = {}
-        for supervisor, rows in summary.curves[summary.curves["variant"] == name].groupby(
-            "supervisor", sort=False
-        ):
-            curves[supervisor] = {
+        curves = {
+            supervisor: {
                 "chance": short(rows["chance"].iloc[0]),
-                "step": [int(step) for step in rows["step"]],
+                "step": rows["step"].astype(int).tolist(),
                 "value": [short(value) for value in rows["value"]],
             }
+            for supervisor, rows in summary.curves.query("variant == @name").groupby("supervisor", sort=False)
+        }
+        seeds = [int(seed) for seed in table.columns]
         variants[name] = {
             "settings": summary.settings[name], "seeds": seeds, "scores": scores, "curves": curves,
         }  # fmt: skip
@@ -211,7 +210,7 @@ def read_summary(file: str | Path) -> Summary:
     """
     kept = json.loads(Path(file).read_text(encoding="utf-8"))
     if not isinstance(kept, dict) or "variants" not in kept:
-        raise ValueError(f"{file} is no summary of a study: found no key 'variants'")
+        raise ValueError(f"{file} is no summary of a study: it has no key 'variants'")
     values, curves = [], []
     for name, one in kept["variants"].items():
         for measure, by_au in one["scores"].items():
@@ -233,28 +232,28 @@ def read_summary(file: str | Path) -> Summary:
 
 
 def find_summary(study: str | Path, results: str | Path = "results") -> Summary:
-    """A study's summary from its run folders where they are, else from the committed JSON.
+    """A study's summary from its run folders if they exist, else from the committed JSON.
 
     Args:
         study: a name such as "supervisors", its YAML in experiments/, the folder of its runs, or a summary.
 
     Raises:
-        FileNotFoundError: none of these is there; says where it was looked for.
+        FileNotFoundError: none of these exists; names both places.
     """
     study, results = Path(study), Path(results)
     if study.suffix == ".json" and study.is_file():
         return read_summary(study)
     name = study.name if study.is_dir() else study.stem
     folder, committed = (study if study.is_dir() else results / name), results / f"{name}.json"
-    said = Path("experiments", f"{name}.yml") if study.suffix not in (".yml", ".yaml") else study
+    file = study if study.suffix in (".yml", ".yaml") else Path("experiments", f"{name}.yml")
     if any(folder.glob("*/result.json")):
-        plan = yaml.safe_load(said.read_text(encoding="utf-8")) if said.is_file() else {}
+        plan = yaml.safe_load(file.read_text(encoding="utf-8")) if file.is_file() else {}
         return summarise_runs(folder, list(plan.get("variants") or ()), plan.get("question", ""))
     if committed.is_file():
         return read_summary(committed)
     raise FileNotFoundError(
         f"no results of study {str(study)!r}: neither runs in {folder} nor {committed}; "
-        f"`aulib study {said.as_posix()}` makes them"
+        f"`aulib study {file.as_posix()}` makes them"
     )
 
 
