@@ -6,6 +6,8 @@ candidates, as they are and mirrored; least squares aligns each pair before it i
 the same studio does.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 import pandas as pd
 from scipy.spatial import cKDTree
@@ -26,24 +28,19 @@ COARSE, COARSE_SAME = (
 CHUNK = 2000  # pairs aligned together
 ROUNDS = 6  # of least squares; a crop of 5 in 128 pixels takes three
 MAX_MOVE = 0.15  # of the side; larger crops are not looked for
-SHOWN = 50  # pairs of a kind that become findings of their own
 
 
-def check_duplicates(prints: Fingerprints, table: pd.DataFrame) -> list[Finding]:
+def check_duplicates(prints: Fingerprints, table: pd.DataFrame) -> Iterator[Finding]:
     """Pictures that are in two splits, or (the very same thumbnail) of two subjects; each pair once."""
     rows = table.iloc[prints.rows]
     in_splits = find_duplicates(prints, rows["split"].to_numpy(str))
     of_subjects = sorted(set(_identical(prints, rows["subject"].to_numpy(str))) - set(in_splits))
-    findings = []
     for level, pairs in (("error", in_splits), ("warning", of_subjects)):
         both = [tuple(prints.rows[list(pair)].tolist()) for pair in pairs]
         # One image in two rows is a finding of `check_cells`.
         both = [pair for pair in both if table["image"].iloc[list(pair)].nunique() > 1]
-        for pair in both[:SHOWN]:
-            findings.append(Finding("duplicates", level, _describe(table.iloc[list(pair)], level), pair))
-        if len(both) > SHOWN:
-            findings.append(Finding("duplicates", level, f"{len(both) - SHOWN} more such pairs"))
-    return findings
+        for pair in both:
+            yield Finding("duplicates", level, _describe(table.iloc[list(pair)], level), pair)
 
 
 def _describe(pair: pd.DataFrame, level: str) -> str:

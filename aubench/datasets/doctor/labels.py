@@ -2,6 +2,7 @@
 published ones."""
 
 import itertools
+from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
@@ -15,39 +16,38 @@ FEW = 20  # rows; fewer say nothing of constancy
 SURE = 0.2  # base rate in train from which a split without the AU is odd; 1 - SURE for one with nothing else
 
 
-def check_labels(data: DatasetFolder, expected: Expected | None) -> list[Finding]:
+def check_labels(data: DatasetFolder, expected: Expected | None) -> Iterator[Finding]:
     """Findings about AU columns; `expected` are the published figures of the set, if it is a known one."""
     occurrence = data.occurrence
-    findings = _constant(data.aus, occurrence) + _between_splits(data, occurrence)
-    findings += _same_columns(data.aus, occurrence) + _against_intensity(data.table)
-    findings += _between_rows(data.table)
+    yield from _constant(data.aus, occurrence)
+    yield from _between_splits(data, occurrence)
+    yield from _same_columns(data.aus, occurrence)
+    yield from _against_intensity(data.table)
+    yield from _between_rows(data.table)
     if unlabelled := int(np.isnan(occurrence).all(axis=1).sum()):
         text = f"{unlabelled} of {len(data)} rows have no AU label (fine for a target domain)"
-        findings.append(Finding("labels", "note", text))
+        yield Finding("labels", "note", text)
     for au, row in compare_rates(data, expected).items() if expected else ():
         if row["odd"]:
             found, published = 100 * row["rate"], 100 * row["expected"]
             text = f"{au} is present in {found:.1f} % of the frames, published: {published:.1f} %"
-            findings.append(Finding("base rate", "warning", text))
-    return findings
+            yield Finding("base rate", "warning", text)
 
 
-def _constant(aus: list[str], occurrence: np.ndarray) -> list[Finding]:
-    findings = []
+def _constant(aus: list[str], occurrence: np.ndarray) -> Iterator[Finding]:
     for au, column in zip(aus, occurrence.T, strict=True):
         known = column[~np.isnan(column)]
         if not len(known):
-            findings.append(Finding("labels", "warning", f"{au} is unknown in every row: drop its column"))
+            yield Finding("labels", "warning", f"{au} is unknown in every row: drop its column")
         elif not known.any():
-            findings.append(Finding("labels", "warning", f"{au} is never present in {len(known)} rows"))
+            yield Finding("labels", "warning", f"{au} is never present in {len(known)} rows")
         elif known.all() and len(known) >= FEW:
-            findings.append(Finding("labels", "error", f"{au} is present in every one of {len(known)} rows"))
-    return findings
+            yield Finding("labels", "error", f"{au} is present in every one of {len(known)} rows")
 
 
-def _between_splits(data: DatasetFolder, occurrence: np.ndarray) -> list[Finding]:
+def _between_splits(data: DatasetFolder, occurrence: np.ndarray) -> Iterator[Finding]:
     """AUs that are never or always present in val or test, and sometimes in train."""
-    findings, train = [], occurrence[data.rows("train")]
+    train = occurrence[data.rows("train")]
     for split in ("val", "test"):
         for au, column, in_train in zip(data.aus, occurrence[data.rows(split)].T, train.T, strict=True):
             known = column[~np.isnan(column)]
@@ -57,27 +57,23 @@ def _between_splits(data: DatasetFolder, occurrence: np.ndarray) -> list[Finding
             there = f"in {100 * rate:.0f} % of train"
             if not known.any() and rate >= SURE:
                 text = f"{au} is never present in {split}, {there}"
-                findings.append(Finding("labels", "warning", text))
+                yield Finding("labels", "warning", text)
             if known.all() and rate <= 1 - SURE:
                 text = f"{au} is present in every one of {len(known)} rows of {split}, {there}"
-                findings.append(Finding("labels", "error", text))
-    return findings
+                yield Finding("labels", "error", text)
 
 
-def _same_columns(aus: list[str], occurrence: np.ndarray) -> list[Finding]:
+def _same_columns(aus: list[str], occurrence: np.ndarray) -> Iterator[Finding]:
     """Two AUs that agree wherever both are known are probably one column written twice."""
-    findings = []
     for (one, first), (other, second) in itertools.combinations(zip(aus, occurrence.T, strict=True), 2):
         known = ~np.isnan(first) & ~np.isnan(second)
         if known.sum() >= FEW and 0 < first[known].mean() < 1 and (first[known] == second[known]).all():
             text = f"{one} and {other} are the same in all {known.sum()} rows: one column written twice?"
-            findings.append(Finding("labels", "error", text))
-    return findings
+            yield Finding("labels", "error", text)
 
 
-def _against_intensity(table: pd.DataFrame) -> list[Finding]:
+def _against_intensity(table: pd.DataFrame) -> Iterator[Finding]:
     """Present with intensity 0, or absent with intensity 2 or more (between, coders differ)."""
-    findings = []
     for au in sorted(name[:4] for name in table if name.endswith("_c") and f"{name[:-1]}r" in table):
         present, intensity = table[f"{au}_c"], table[f"{au}_r"]
         for wrong, text in (
@@ -86,18 +82,15 @@ def _against_intensity(table: pd.DataFrame) -> list[Finding]:
         ):
             if wrong.any():
                 rows = tuple(np.flatnonzero(wrong).tolist())
-                findings.append(Finding("contradiction", "error", f"{au} is {text}", rows))
-    return findings
+                yield Finding("contradiction", "error", f"{au} is {text}", rows)
 
 
-def _between_rows(table: pd.DataFrame) -> list[Finding]:
+def _between_rows(table: pd.DataFrame) -> Iterator[Finding]:
     """Rows of one image with different labels."""
     labels = [column for column in table.columns if column.startswith("AU") and column[-2:] in ("_c", "_r")]
     doubled = table[table["image"].duplicated(keep=False) & ~table["image"].isin(("", ".outside"))]
-    findings = []
     for image, rows in doubled.groupby("image", sort=False):
         differing = [column for column in labels if rows[column].nunique() > 1]
         if differing:
             text = f"rows of image {image!r} contradict each other in {', '.join(differing[:4])}"
-            findings.append(Finding("contradiction", "error", text, tuple(rows.index.tolist())))
-    return findings
+            yield Finding("contradiction", "error", text, tuple(rows.index.tolist()))

@@ -2,6 +2,7 @@
 are not where they should be: the landmarks are next to the face, or there is no face."""
 
 import importlib.util
+from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
@@ -35,51 +36,52 @@ _ORDER_CHECKS = (
 )
 
 
-def check_landmarks(data: DatasetFolder) -> list[Finding]:
+def check_landmarks(data: DatasetFolder) -> Iterator[Finding]:
     """Findings from the landmarks alone."""
     if not data.num_landmarks:
-        return [Finding("landmarks", "note", "the set has no landmarks; `aulib prepare` finds them")]
+        yield Finding("landmarks", "note", "the set has no landmarks; `aulib prepare` finds them")
+        return
     landmarks = data.landmarks.astype(np.float64)
     given = np.isfinite(landmarks).all(axis=(1, 2))
-    findings = _stuck(data.table["image"], landmarks, np.flatnonzero(given))
+    yield from _stuck(data.table["image"], landmarks, np.flatnonzero(given))
     if missing := tuple(np.flatnonzero(~given).tolist()):
         text = f"{len(missing)} rows have no landmarks and cannot be cropped"
-        findings.append(Finding("landmarks", "error", text, missing))
+        yield Finding("landmarks", "error", text, missing)
     shapes, tilted = {}, []
     for row in np.flatnonzero(given).tolist():
         try:
             matrix = crop_matrix(landmarks[row], CropSpec(2))  # coordinates 0 to 1
         except ValueError as error:
-            findings.append(Finding("landmarks", "error", str(error), (row,)))
+            yield Finding("landmarks", "error", str(error), (row,))
             continue
         shapes[row] = _in_49(landmarks[row]) @ matrix[:, :2].T + matrix[:, 2]
         if abs(np.degrees(np.arctan2(matrix[0, 1], matrix[0, 0]))) > MAX_TILT:
             tilted.append(row)
     if tilted:
         text = f"the eyes' line is tilted by more than {MAX_TILT} degrees: turned picture, or eyes swapped"
-        findings.append(Finding("landmarks", "warning", text, tuple(tilted)))
-    return findings + _odd_shapes(shapes) if shapes else findings
+        yield Finding("landmarks", "warning", text, tuple(tilted))
+    if shapes:
+        yield from _odd_shapes(shapes)
 
 
-def _stuck(images: pd.Series, landmarks: np.ndarray, given: np.ndarray) -> list[Finding]:
+def _stuck(images: pd.Series, landmarks: np.ndarray, given: np.ndarray) -> Iterator[Finding]:
     """The very same landmarks in STUCK or more pictures: a tracker that lost the face, or one row copied."""
     points = [landmarks[row].tobytes() for row in given]
     table = pd.DataFrame({"points": points, "image": images.iloc[given].tolist()}, index=given)
-    findings = []
     for rows in table.drop_duplicates().groupby("points", sort=False).groups.values():
         if len(rows) >= STUCK:
             text = f"{len(rows)} pictures have the very same landmarks: a track that stuck, a copied row?"
-            findings.append(Finding("landmarks", "error", text, tuple(rows.tolist())))
-    return findings
+            yield Finding("landmarks", "error", text, tuple(rows.tolist()))
 
 
-def _odd_shapes(shapes: dict[int, np.ndarray]) -> list[Finding]:
+def _odd_shapes(shapes: dict[int, np.ndarray]) -> Iterator[Finding]:
     """One finding if the median face is no face, else one for each row far from it."""
     median = np.median(list(shapes.values()), axis=0)
     if wrong := [text for text, is_wrong in _ORDER_CHECKS if is_wrong(median)]:
         text = f"in the median face {' and '.join(wrong)}: another order of points, or y upwards?"
-        return [Finding("landmarks", "error", text)]
-    findings, eyes = [], max(_eye_distance(median), 1e-6)
+        yield Finding("landmarks", "error", text)
+        return
+    eyes = max(_eye_distance(median), 1e-6)
     for row, points in shapes.items():
         distance = np.linalg.norm(points - median, axis=1).mean() / eyes
         if distance > MAX_SHAPE:
@@ -88,8 +90,7 @@ def _odd_shapes(shapes: dict[int, np.ndarray]) -> list[Finding]:
             text = (
                 f"its points are {100 * distance:.0f} % of the eyes' distance from the set's median face{why}"
             )
-            findings.append(Finding("landmarks", "error", text, (row,)))
-    return findings
+            yield Finding("landmarks", "error", text, (row,))
 
 
 def _in_49(points: np.ndarray) -> np.ndarray:
@@ -140,7 +141,7 @@ def check_crops(
     middle, spread = np.median(finite), median_abs_deviation(finite, scale="normal")
     odd = np.flatnonzero(likeness < min(middle - 4 * spread, max(MIN_LIKENESS, middle / 2)))
     odd = odd[np.argsort(likeness[odd])]
-    findings = _misplaced(prints, likeness, odd, middle, data)
+    findings = list(_misplaced(prints, likeness, odd, middle, data))
     named = {finding.rows[0] for finding in findings}
     suspects = [row for row in prints.rows[odd].tolist() if row not in named]
     if importlib.util.find_spec("dlib") is None:
@@ -151,9 +152,9 @@ def check_crops(
     return _ask_detector(data, suspects, sample, findings)
 
 
-def _misplaced(prints, likeness, odd, middle: float, data: DatasetFolder) -> list[Finding]:
+def _misplaced(prints, likeness, odd, middle: float, data: DatasetFolder) -> Iterator[Finding]:
     """Odd crops that look like the others a few pixels aside: the landmarks are next to the face."""
-    faces, findings = _in_local_contrast(prints.faces), []
+    faces = _in_local_contrast(prints.faces)
     eyes_and_nose = faces[prints.has_face].mean(axis=0)[REACH:-REACH, REACH:-REACH]
     for index in odd.tolist():
         like = match_template(faces[index], eyes_and_nose)  # at each position in the crop
@@ -168,8 +169,7 @@ def _misplaced(prints, likeness, odd, middle: float, data: DatasetFolder) -> lis
         text = (
             f"its landmarks are about {np.hypot(right, below):.0f} pixels next to the face, which is {where}"
         )
-        findings.append(Finding("crops", "error", text, (row,)))
-    return findings
+        yield Finding("crops", "error", text, (row,))
 
 
 def _ask_detector(data: DatasetFolder, suspects: list[int], sample: list[int], findings: list[Finding]):

@@ -3,6 +3,7 @@
 import io
 import re
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -110,9 +111,10 @@ def usable_part(table: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-def check_cells(table: pd.DataFrame, root: Path) -> list[Finding]:
+def check_cells(table: pd.DataFrame, root: Path) -> Iterator[Finding]:
     """Every fault that `read_dataset` would refuse, without its limit of ten; and pictures not listed."""
-    findings = [Finding("rows", "error", text, (int(row),)) for row, text in row_faults(table, root, LIMIT)]
+    for row, text in row_faults(table, root, LIMIT):
+        yield Finding("rows", "error", text, (int(row),))
     listed, extra = set(table["image"]), []
     inside = table["image"][(table["image"] != "") & ~table["image"].str.contains(OUTSIDE)]
     for folder in inside.str.rpartition("/")[0].unique():
@@ -122,26 +124,24 @@ def check_cells(table: pd.DataFrame, root: Path) -> list[Finding]:
                 extra.append(name)
     if extra:
         text = f"{len(extra)} pictures are not in the manifest, {min(extra)} for one"
-        findings.append(Finding("unlisted", "note", text))
-    return findings
+        yield Finding("unlisted", "note", text)
 
 
-def check_splits(table: pd.DataFrame) -> list[Finding]:
+def check_splits(table: pd.DataFrame) -> Iterator[Finding]:
     """Small splits, and people who may be in two splits under two names."""
-    findings = []
     for split in SPLITS:
         people = table.loc[table["split"] == split, "subject"].nunique()
         if people == 0:
-            findings.append(Finding("splits", "warning", f"split {split} is empty"))
+            yield Finding("splits", "warning", f"split {split} is empty")
         elif people < MIN_PEOPLE:
             text = f"split {split} has {people} subjects: intervals over people mean little"
-            findings.append(Finding("splits", "note", text))
-    return findings + _similar_names(table) + _shared_folders(table)
+            yield Finding("splits", "note", text)
+    yield from _similar_names(table)
+    yield from _shared_folders(table)
 
 
-def _similar_names(table: pd.DataFrame) -> list[Finding]:
+def _similar_names(table: pd.DataFrame) -> Iterator[Finding]:
     """F001, f001, F1 and F-001 are probably one person."""
-    findings = []
     plain = table["subject"].str.casefold().str.replace(r"[\W_]+", "", regex=True)
     plain = plain.str.replace(r"(?<!\d)0+(?=\d)", "", regex=True)
     for name, rows in table.groupby(plain, sort=False):
@@ -150,25 +150,22 @@ def _similar_names(table: pd.DataFrame) -> list[Finding]:
             names = ", ".join(map(repr, rows["subject"].unique()[:4]))
             text = f"subjects {names} may be one person (splits {', '.join(splits)})"
             level = "error" if len(splits) > 1 else "warning"
-            findings.append(Finding("splits", level, text, _first_rows(rows)))
-    return findings
+            yield Finding("splits", level, text, _first_rows(rows))
 
 
-def _shared_folders(table: pd.DataFrame) -> list[Finding]:
+def _shared_folders(table: pd.DataFrame) -> Iterator[Finding]:
     """A folder of pictures whose people are in several splits, where most folders hold one person."""
     folders = table["image"].str.rpartition("/")[0]
     people = table.groupby(folders)["subject"].nunique()
     if len(people) < 3 or np.median(people) > 1:  # pictures of everyone lie together
-        return []
-    findings = []
+        return
     sound = table["split"].isin(SPLITS) & (table["subject"] != "")  # others are findings already
     for folder, rows in table[sound].groupby(folders[sound], sort=False):
         if rows["split"].nunique() > 1:
             names = " and ".join(rows["subject"].unique()[:4])
             splits = " and ".join(sorted(set(rows["split"])))
             text = f"folder {folder} holds {names} in splits {splits}: one person, two names?"
-            findings.append(Finding("splits", "warning", text, _first_rows(rows)))
-    return findings
+            yield Finding("splits", "warning", text, _first_rows(rows))
 
 
 def _first_rows(rows: pd.DataFrame) -> tuple[int, ...]:

@@ -3,6 +3,7 @@ picture and face."""
 
 import os
 import warnings
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,16 +104,15 @@ def _face(picture: Image.Image, landmarks: np.ndarray) -> np.ndarray:
     return np.asarray(Image.fromarray(crop).convert("L").resize((FACE, FACE), Image.Resampling.BOX))
 
 
-def _face_findings(name: str, row: int, landmarks: np.ndarray, size: tuple[int, int]) -> list[Finding]:
+def _face_findings(name: str, row: int, landmarks: np.ndarray, size: tuple[int, int]) -> Iterator[Finding]:
     """A face that is half outside its picture, or too small."""
-    findings, layout = [], layout_of(len(landmarks))
+    layout = layout_of(len(landmarks))
     inside = ((landmarks >= 0) & (landmarks <= np.array(size) - 1)).all(axis=1).mean()
     if inside < 0.5:
         text = f"{name}: {100 * (1 - inside):.0f} % of the landmarks lie outside the picture"
-        findings.append(Finding("pictures", "error", text, (row,)))
+        yield Finding("pictures", "error", text, (row,))
     right, left = (landmarks[list(eye)].mean(axis=0) for eye in (layout.right_eye, layout.left_eye))
     distance = np.hypot(*(left - right))
     if distance < MIN_EYES:
         text = f"{name}: the eyes are {distance:.0f} pixels apart, too few to see AUs"
-        findings.append(Finding("pictures", "warning", text, (row,)))
-    return findings
+        yield Finding("pictures", "warning", text, (row,))
