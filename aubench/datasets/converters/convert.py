@@ -147,14 +147,10 @@ def _refuse_doubled_names(sources: list[Source]) -> None:
 
 
 def _refuse_foreign(raw: Path, out: Path) -> None:
-    if out.resolve() == raw.resolve():
-        raise FileExistsError(f"{out} is the raw download itself, expected another folder")
-    if raw.resolve() in out.resolve().parents:
+    if out.resolve().is_relative_to(raw.resolve()):
         raise FileExistsError(f"{out} lies in the raw download, expected a folder outside of it")
-    if out.exists() and not out.is_dir():
-        raise FileExistsError(f"{out} is a file, expected a new folder")
-    if out.is_dir() and any(out.iterdir()) and not (out / MARK).is_dir():
-        raise FileExistsError(f"{out} holds files not made by `aulib convert`, expected a new folder")
+    if out.exists() and not (out / MARK).is_dir() and (not out.is_dir() or any(out.iterdir())):
+        raise FileExistsError(f"{out} was not made by `aulib convert`, expected a new folder")
 
 
 def _printable(text: str) -> str:

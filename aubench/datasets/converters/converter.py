@@ -23,7 +23,7 @@ class Converter:
         files: kind -> pattern of the path (`Tree.find`). Kinds are labels (needed), pictures (a folder),
             video, landmarks, and others that `read_labels` asks for. Groups named subject, session and frame
             say which session a file belongs to, `au` which AU, `split` the set's own split.
-        example: a label file, for the message that there is none; `hint` is added to it.
+        example: a label file, for the message that there is none.
         ignored: label files with this (a regular expression) in their folder are left alone.
         second_choice: files and folders with this in their path are used only where there is no other.
         one_folder: a session with pictures in two folders is an error; else the first is used, with a note.
@@ -38,7 +38,6 @@ class Converter:
     expected: Expected
     files: dict[str, str]
     example: str
-    hint = ""
     ignored = r"(?!)"
     second_choice = r"(?!)"
     one_folder = True
@@ -59,7 +58,7 @@ class Converter:
         """
         found = {kind: self._by_session(tree, kind) for kind in self.files}
         if not found["labels"]:
-            raise tree.missing(self.example, self.hint)
+            raise tree.missing(self.example)
         return [
             self._source(tree, {kind: sessions.get(key, []) for kind, sessions in found.items()})
             for key in sorted(found["labels"])
@@ -174,7 +173,7 @@ class PictureList(Converter):
         """
         tables = [tree.root / path for path, _ in tree.find(self.files["labels"])]
         if not tables:
-            raise tree.missing(self.example, self.hint)
+            raise tree.missing(self.example)
         pictures, notes = self._index_pictures(tree)
         splits = self.read_splits(tree)
         sources = []

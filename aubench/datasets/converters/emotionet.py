@@ -32,7 +32,7 @@ class EmotioNet(PictureList):
         "base rates: of labels by hand, counted in that loader's test lists (24,598 pictures of three "
         "folds); those of automatic labels are not known to us",
     )
-    files = {"labels": r"dataFile_\d+\.txt|emotionet_facs[^/]*\.(?:xlsx|csv)"}
+    files = {"labels": r"dataFile_\d+\.txt|emotionet_facs[^/]*\.xlsx"}
     example = "dataFile_0001.txt or emotionet_facs*.xlsx"
     one_folder = False
 
@@ -85,8 +85,6 @@ def _read_cells(path: Path) -> pd.DataFrame:
             table = table[table.columns[: len(AUTOMATIC)]].set_axis(AUTOMATIC, axis=1)
             if (short := table["AU 60"] == "").any():
                 raise ValueError(f"row {short.idxmax() + 1} has fewer cells than the others")
-        elif path.suffix.lower() == ".csv":
-            table = pd.read_csv(path, dtype=str, keep_default_na=False)
         else:
             table = pd.read_excel(path, dtype=object)
     except ImportError as error:

@@ -25,8 +25,7 @@ class GFT(Converter):
         "pictures": rf"{SUBJECT}/",
         "video": rf"{SUBJECT}(?:_\w+)?{VIDEOS}",
     }
-    example = "001A.csv"
-    hint = "; the tree of GFT is a guess of ours (docs/datasets/gft.md)"
+    example = "001A.csv (a guess of ours, see docs/datasets/gft.md)"
     one_folder = False
     header = True
 

@@ -8,7 +8,6 @@ import pandas as pd
 
 from aulib.labels import AU_NAMES
 
-MAX_TEXT = 200_000_000  # bytes; label files of these sets are much smaller
 OCCURRENCE, INTENSITY = range(2), range(6)
 
 
@@ -16,23 +15,17 @@ def read_text(path: Path) -> str:
     """A text file as UTF-8, without byte order mark and carriage returns.
 
     Raises:
-        ValueError: it is empty, too large, UTF-16, not UTF-8, or holds NUL bytes.
+        ValueError: it is empty, not UTF-8, or holds NUL bytes.
     """
-    size = path.stat().st_size
-    if size == 0:
-        raise ValueError(f"{path} is empty")
-    if size > MAX_TEXT:
-        raise ValueError(f"{path} has {size} bytes, more than any label file ({MAX_TEXT})")
-    data = path.read_bytes()
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        raise ValueError(f"{path} is UTF-16, expected UTF-8")
     try:
-        text = data.decode("utf-8-sig")
+        text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not UTF-8: byte {error.start} is 0x{data[error.start]:02x}") from error
+        raise ValueError(f"{path} is not UTF-8 at byte {error.start}") from error
+    if not text:
+        raise ValueError(f"{path} is empty")
     if "\x00" in text:
         raise ValueError(f"{path} holds NUL bytes, expected text")
-    return text.replace("\r\n", "\n").replace("\r", "\n")
+    return text
 
 
 def rows_of(path: Path, separator: str | None) -> list[tuple[int, list[str]]]:
@@ -83,13 +76,10 @@ def number_table(path: Path, rows: list[tuple[int, list[str]]], names: list[str]
 
 
 def by_frame(table: pd.DataFrame, path: Path) -> pd.DataFrame:
-    """The table with its column `frame` as index; ValueError for negative frames and for frames named
-    twice."""
+    """The table with its column `frame` as index; ValueError for negative and doubled frames."""
     wrong = table["frame"][(table["frame"] < 0) | table["frame"].duplicated()]
     if len(wrong):
-        raise ValueError(
-            f"{path}: frame {wrong.iloc[0]} is negative or occurs twice ({len(wrong)} such rows)"
-        )
+        raise ValueError(f"{path}: frame {wrong.iloc[0]} is negative or occurs twice")
     return table.set_index("frame")
 
 
@@ -104,7 +94,8 @@ def coded_table(path: Path) -> pd.DataFrame:
     """
     (line, header), *rows = rows_of(path, ",")
     names = ["frame", *(au_name(name) for name in header[1:])]
-    if not any(names[1:]) or len(set(filter(None, names))) < len(list(filter(None, names))):
+    named = [name for name in names if name]
+    if len(named) == 1 or len(set(named)) < len(named):
         found = ",".join(header)[:60]
         raise ValueError(f"{path} line {line}: the header is {found!r}, expected frame and AUs, each once")
     return by_frame(number_table(path, rows, names), path)

@@ -50,12 +50,12 @@ class Tree:
         paths = self.folders if pattern.endswith("/") else self.files
         return [(path, found.groupdict("")) for path in paths if (found := matches(path))]
 
-    def missing(self, example: str, hint: str = "") -> FileNotFoundError:
+    def missing(self, example: str) -> FileNotFoundError:
         """The error for a tree without label files, with what lies directly below the root."""
-        if archives := self.find(r"[^/]*\.(zip|rar|7z)"):
-            hint = f"; unpack {archives[0][0]} and the like first{hint}"
-        names = sorted(entry.name for entry in os.scandir(self.root) if not entry.name.startswith("."))
-        found = ", ".join([*names[:8], *(["..."] if len(names) > 8 else [])]) or "nothing"
+        names = sorted(path.name for path in self.root.iterdir() if not path.name.startswith("."))
+        found = ", ".join(names[:8] + ["..."] * (len(names) > 8)) or "nothing"
+        archives = self.find(r"[^/]*\.(?:zip|rar|7z)")
+        hint = f"; unpack {archives[0][0]} and the like first" if archives else ""
         return FileNotFoundError(f"{self.root} has no {example} or the like, found {found}{hint}")
 
 

@@ -1,12 +1,12 @@
-"""Frames of a video by their exact index; needs the extra `datasets` (PyAV, whose wheels carry an LGPL
-FFmpeg).
+"""Frames of a video by their exact index; needs the extra `datasets` (PyAV, with wheels of LGPL FFmpeg).
 
-PyAV rather than OpenCV, which seeks to the nearest key frame and does not say so, and rather than
+PyAV rather than OpenCV, which seeks to the nearest key frame without saying so, and rather than
 imageio-ffmpeg, which pipes raw frames through a GPL binary. Decoding is sequential: frame n is the n-th
 picture that comes out.
 """
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from PIL import Image
@@ -15,44 +15,45 @@ INSTALL = "pip install 'aulib[datasets]'"
 
 
 def num_frames(path: Path) -> int | None:
-    """Frames of a video as its header counts them; None where it does not, or cannot be opened, or without
-    PyAV."""
+    """Frames of a video by its header; None where that is silent or cannot be read."""
     try:
-        import av
-    except ModuleNotFoundError:  # read_frames says so
-        return None
-    try:
-        with av.open(str(path)) as container:
-            return container.streams.video[0].frames or None if container.streams.video else None
-    except (av.FFmpegError, OSError):  # as above
+        with _open(path) as (_, stream):
+            return stream.frames or None
+    except (ModuleNotFoundError, ValueError):  # read_frames raises these, too
         return None
 
 
 def read_frames(path: Path, wanted: Iterable[int]) -> Iterator[tuple[int, Image.Image]]:
-    """(index, RGB picture) of the wanted frames, in ascending order, one in memory at a time.
+    """(index, RGB picture) of the wanted frames in ascending order, one in memory at a time.
 
-    Indices past the end are not yielded; the caller knows which are missing.
+    Indices past the end are not yielded.
 
     Raises:
         ModuleNotFoundError: PyAV is not installed.
         ValueError: the file is no video, or breaks off in the middle.
     """
+    left = set(wanted)
+    last = max(left, default=-1)
+    with _open(path) as (container, stream):
+        stream.thread_type = "AUTO"
+        for index, frame in enumerate(container.decode(stream)):
+            if index > last:
+                return
+            if index in left:
+                yield index, frame.to_image()
+
+
+@contextmanager
+def _open(path: Path) -> Iterator[tuple]:
+    """Container and video stream."""
     try:
         import av
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(f"reading {path.name} needs PyAV: {INSTALL}") from error
-    left = set(wanted)
-    last = max(left, default=-1)
     try:
         with av.open(str(path)) as container:
             if not container.streams.video:
                 raise ValueError(f"{path} has no video stream")
-            stream = container.streams.video[0]
-            stream.thread_type = "AUTO"
-            for index, frame in enumerate(container.decode(stream)):
-                if index > last:
-                    return
-                if index in left:
-                    yield index, frame.to_image()
+            yield container, container.streams.video[0]
     except (av.FFmpegError, OSError) as error:
         raise ValueError(f"{path} cannot be decoded: {' '.join(str(error).split())}") from error
