@@ -1,12 +1,15 @@
 """Figures of where an AU is read: maps next to the true region, landmark responses, deletion curves."""
 
+from itertools import cycle
+
 import numpy as np
 import pandas as pd
+import seaborn
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from aubench.inspection.attention import FRACTIONS, above_uniform
+from aubench.inspection.attention import above_uniform
 from aubench.inspection.attention_study import Explained, region_means
 from aubench.inspection.shown_faces import ShownFaces, luminance
 from aubench.plots.style import (
@@ -17,12 +20,16 @@ from aubench.plots.style import (
     in_house_style,
     method_colour,
     name_row,
+    offsets,
+    row_panels,
     show_face,
     show_faces,
     write_on,
 )
 
 REGION_COLOUR = "#56B4E9"
+MAP_COLOURS = {"evidence": "#D55E00", "gradients": "#0072B2", "random": "#888888", "region": "black"}
+MAP_DASHES = {"evidence": "", "gradients": "", "random": (3, 2), "region": (1, 2)}
 LANDMARK_PARTS = {
     68: {
         "brows": range(17, 27),
@@ -154,30 +161,25 @@ def draw_mass_inside(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
         figure; the means drawn: au, run, map, inside, low, high, area, best, others, n.
     """
     drawn = region_means(table)
-    aus, runs = list(dict.fromkeys(drawn["au"])), list(dict.fromkeys(drawn["run"]))
-    figure = Figure(figsize=(7.2, 0.34 * len(aus) + 1.2), layout="constrained")
-    panels = figure.subplots(1, 2, sharey=True, sharex=True)
-    y = np.arange(len(aus))
-    for axis, kind in zip(panels, ("evidence", "gradients"), strict=True):
-        some = drawn[drawn["map"] == kind]
-        one_run = some[some["run"] == runs[0]].set_index("au").reindex(aus)
-        axis.barh(y, 100 * one_run["area"], height=0.8, color="#DDDDDD", label="chance: the region's area")
+    aus, runs = list(drawn["au"].unique()), list(drawn["run"].unique())
+    figure, panels = row_panels([au_label(au) for au in aus], 2, width=7.2, room=1.2, row=0.34, sharex=True)
+    places = np.arange(len(aus))
+    titles = {"evidence": "evidence maps", "gradients": "integrated gradients"}
+    for axis, (kind, title) in zip(panels, titles.items(), strict=True):
+        by_run = {
+            run: rows.set_index("au").reindex(aus) for run, rows in drawn[drawn["map"] == kind].groupby("run")
+        }
+        area, best = 100 * by_run[runs[0]]["area"], 100 * by_run[runs[0]]["best"]
+        axis.barh(places, area, height=0.8, color="#DDDDDD", label="chance: the region's area")
         if kind == "evidence":
-            axis.scatter(
-                100 * one_run["best"], y, marker="|", s=60, c="black", label="best map of this resolution"
-            )
-        for place, name in enumerate(runs):
-            own = some[some["run"] == name].set_index("au").reindex(aus)
-            offset = (place - (len(runs) - 1) / 2) * 0.5 / max(1, len(runs) - 1)
-            bars = 100 * np.abs(own[["low", "high"]].to_numpy().T - own["inside"].to_numpy())
-            axis.errorbar(
-                100 * own["inside"], y + offset, xerr=bars, fmt="osD^v"[place % 5], ms=3.5, lw=1,
-                color=method_colour(name, runs), label=name,
-            )  # fmt: skip
-        axis.set_title({"evidence": "evidence maps", "gradients": "integrated gradients"}[kind])
+            axis.scatter(best, places, marker="|", s=60, c="black", label="best map of this resolution")
+        for run, offset, marker in zip(runs, offsets(len(runs), 0.6), cycle("osD^v"), strict=False):
+            inside, low, high = 100 * by_run[run][["inside", "low", "high"]].to_numpy().T
+            colour = method_colour(run, runs)
+            axis.hlines(places + offset, low, high, color=colour, linewidth=1)
+            axis.plot(inside, places + offset, marker, color=colour, markersize=3.5, label=run)
+        axis.set_title(title)
         axis.set_xlabel("% of attention inside the AU's region")
-    panels[0].set_yticks(y, [au_label(au) for au in aus])
-    panels[0].invert_yaxis()
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure, drawn
 
@@ -189,21 +191,22 @@ def draw_deletion_curves(curves: pd.DataFrame) -> Figure:
     Args:
         curves: `attention_study.curve_table`.
     """
-    runs = list(dict.fromkeys(curves["run"]))
+    runs = list(curves["run"].unique())
     figure = Figure(figsize=(7.2, 2.6 * len(runs)), layout="constrained")
     panels = figure.subplots(len(runs), 2, sharey=True, squeeze=False)
-    colours = {"evidence": "#D55E00", "gradients": "#0072B2", "random": "#888888", "region": "black"}
+    curves = curves.assign(pixels=100 * curves["fraction"])
     for row, run in zip(panels, runs, strict=True):
         for axis, kind in zip(row, ("deletion", "insertion"), strict=True):
-            some = curves[(curves["run"] == run) & (curves["curve"] == kind)]
-            for name, own in some.groupby("map", sort=False):
-                mean = own.groupby("fraction")["probability"].mean().reindex(FRACTIONS)
-                dashes = {"random": "--", "region": ":"}.get(name, "-")
-                axis.plot(100 * np.array(FRACTIONS), mean, dashes, color=colours[name], lw=1.4, label=name)
+            shown = curves[(curves["run"] == run) & (curves["curve"] == kind)]
+            seaborn.lineplot(  # the mean over faces
+                shown, x="pixels", y="probability", hue="map", style="map", palette=MAP_COLOURS,
+                dashes=MAP_DASHES, errorbar=None, linewidth=1.4, legend=axis is panels[0, 0], ax=axis,
+            )  # fmt: skip
             axis.set_title(f"{run}: {kind}")
             axis.set_xlabel(f"% of pixels {'blurred' if kind == 'deletion' else 'shown'}")
             axis.set_ylim(0, 1)
         row[0].set_ylabel("probability of the AU")
+    panels[0, 0].get_legend().remove()
     figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     return figure
 

@@ -4,6 +4,7 @@ from itertools import cycle
 
 import numpy as np
 import pandas as pd
+import seaborn
 from matplotlib.figure import Figure
 
 from aubench.plots.style import (
@@ -62,19 +63,18 @@ def draw_cooccurrence(tables: dict[str, pd.DataFrame]) -> Figure:
         tables: domain -> `label_statistics.cooccurrence`.
     """
     aus = _in_facs_order(pd.concat(tables.values())["given"])
-    side = 0.9 + 0.2 * len(aus)
+    side, labels = 0.9 + 0.2 * len(aus), [au_label(au) for au in aus]
     figure = Figure(figsize=(1.5 + side * len(tables), 0.6 + side), layout="constrained")
     axes = figure.subplots(1, len(tables), squeeze=False, sharey=True)[0]
     for axis, (domain, table) in zip(axes, tables.items(), strict=True):
-        grid = table.pivot(index="given", columns="also", values="rate").reindex(index=aus, columns=aus)
-        shown = axis.imshow(100 * grid, cmap="cividis", vmin=0, vmax=100)
-        axis.set_xticks(range(len(aus)), aus, rotation=90)
-        axis.set_yticks(range(len(aus)), [au_label(au) for au in aus])
-        axis.grid(visible=False)
+        grid = 100 * table.pivot(index="given", columns="also", values="rate").reindex(index=aus, columns=aus)
+        style = {"cmap": "cividis", "vmin": 0, "vmax": 100, "cbar": False, "square": True}
+        seaborn.heatmap(grid, xticklabels=aus, yticklabels=labels, ax=axis, **style)
         axis.set_title(domain, color=DOMAIN_COLOURS.get(domain, "black"))
-        axis.set_xlabel("is there as well")
+        axis.set(xlabel="is there as well", ylabel="")
+        axis.tick_params(axis="x", rotation=90)
     axes[0].set_ylabel("frames with")
-    figure.colorbar(shown, ax=axes, shrink=0.8, label="% of those frames")
+    figure.colorbar(axes[0].collections[0], ax=axes, shrink=0.8, label="% of those frames")
     return figure
 
 
