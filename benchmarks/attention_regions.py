@@ -6,10 +6,10 @@ of the other AUs in the same place, and against the best that maps of so few cel
 and insertion curves against random maps. Writes results/attention.json.
 """
 
-import argparse
 from pathlib import Path
 
 import pandas as pd
+from record import parser_of
 
 from aubench.inspection.attention_study import (
     curve_areas,
@@ -26,7 +26,7 @@ from aulib.run import Run
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = parser_of(__doc__)
     parser.add_argument("runs", nargs="+", help="run folders; each is named by its folder")
     parser.add_argument("--faces", default="synthetic:wild", help="a rendered set")
     parser.add_argument("--per-au", type=int, default=20, help="faces of each AU")

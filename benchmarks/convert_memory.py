@@ -6,7 +6,6 @@ but for the table itself. Writes results/convert_memory.json, with what a
 further frame costs in time and memory. On an idle machine: `--frames 1000 15000 150000`.
 """
 
-import argparse
 import os
 import resource
 import subprocess
@@ -19,6 +18,7 @@ import numpy as np
 import pandas as pd
 import psutil
 from PIL import Image
+from record import parser_of
 from scipy.io import savemat
 
 from aulib.files import write_json
@@ -122,9 +122,7 @@ def convert(raw: Path, out: Path) -> dict:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--frames", type=int, nargs="+", default=[1_000, 15_000, 150_000])
     parser.add_argument("--json", type=Path, default=Path("results/convert_memory.json"))
     arguments = parser.parse_args()

@@ -5,7 +5,6 @@
 The batches come from an array of `crops` rows on disk, as a training loop reads them, by one process.
 """
 
-import argparse
 import json
 import tempfile
 import time
@@ -14,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from PIL import Image
+from record import parser_of
 
 from aulib.crops import CropSpec, crop_dataset
 from aulib.dataset import read_dataset, write_manifest
@@ -77,7 +77,7 @@ def main(pictures: int, side: int, crops: int, size: int, batch: int) -> dict:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = parser_of(__doc__)
     parser.add_argument("--pictures", type=int, default=400)
     parser.add_argument("--side", type=int, default=350)
     parser.add_argument("--crops", type=int, default=20_000)

@@ -10,13 +10,12 @@ more shows where a step of the rounds spends its time, and counts its arithmetic
 machine multiplies matrices, that alone would take `seconds_at_matrix_rate`.
 """
 
-import argparse
 import statistics
 import tempfile
 import time
 
 import torch
-from record import as_promised, in_turn, record
+from record import as_promised, in_turn, parser_of, record
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -76,9 +75,7 @@ def look_inside(method: str, folder: str) -> dict:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--method", default="full")

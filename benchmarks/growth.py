@@ -1,12 +1,11 @@
 """Whether an image costs the same among 1,000 as among 200,000: `python benchmarks/growth.py`.
 
-For each size a folder of picture files (one file under many names, 128 px) and its manifest; a process of its
-own opens the folder, cuts every face into the memory-mapped array, and trains STEPS steps on it (a small
-network, so that what grows would show). An image's time is its share of opening and cutting, and of a step.
-Memory is what the process holds for itself (pages of mapped files are the system's to take back); a further
-image's share of it is the slope between two sizes. Then studies of a hundred and of a thousand finished runs
-are expanded, collected and summarised. Writes benchmarks/results/growth_time.json, growth_memory.json and
-growth_study.json.
+For each size it makes a folder of picture files (one file under many names, 128 px) with a manifest. A new
+process opens the folder, crops every face into the memory-mapped array, and trains STEPS steps of a small
+network on it. An image's time is its share of opening and cropping, and of a step. Memory is the process's
+own, without pages of mapped files, which the system can take back; the memory of a further image is the slope
+between two sizes. Then studies of a hundred and of a thousand finished runs are expanded, collected and
+summarised. Writes benchmarks/results/growth_time.json, growth_memory.json and growth_study.json.
 """
 
 import argparse
@@ -23,8 +22,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from record import as_promised, record
-from train_beside_adld import StepClock
+from record import as_promised, parser_of, record
+from train_vs_adld import StepClock
 
 CROP, SIDE = 64, 128  # pixels: 200,000 stored crops take 2.5 GB of disk
 STEPS, BATCH = 200, 16
@@ -167,9 +166,7 @@ def seconds_a_run(runs: int) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--images", type=int, nargs=3, default=[1_000, 20_000, 200_000])
     parser.add_argument("--runs", type=int, nargs=2, default=[100, 1_000])
     parser.add_argument("--turns", type=int, default=3, help="of the studies; sizes are measured once")

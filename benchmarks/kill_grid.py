@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 
 import psutil
+from record import parser_of
 
 from aubench.study.plan import expand, is_done, read_study
 from aulib.files import write_json
@@ -90,9 +91,7 @@ def kill_one(driver: subprocess.Popen, wanted: str, within: float) -> str | None
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--within", type=float, default=8.0, help="longest wait before a kill, seconds")

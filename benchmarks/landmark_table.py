@@ -9,13 +9,13 @@ it learned from annotated photographs. NME is the mean distance over 68 points d
 the outer eye corners.
 """
 
-import argparse
 import importlib.util
 import json
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw
+from record import parser_of
 
 REGIONS = {
     "jaw": range(0, 17),
@@ -36,9 +36,7 @@ def detector_points(image: np.ndarray, detector, predictor) -> np.ndarray | None
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--people", type=int, default=40)
     parser.add_argument("--size", type=int, default=400)
     parser.add_argument("--out", type=Path, default=Path("results/synthetic_landmarks.json"))

@@ -1,17 +1,15 @@
-"""The main job beside its earlier self: `python benchmarks/main_job.py EARLIER`.
+"""The main job compared with an earlier version: `python benchmarks/main_job.py EARLIER`.
 
-EARLIER is a checkout of this repository at 9a10b4d, the last commit before the first one that was made for
-the main job's time:
+EARLIER is a checkout of this repository at 9a10b4d, the last commit before the work on the main job's speed:
 
     git worktree add ../earlier 9a10b4d
 
-Both draw as many faces into an empty cache, train the methods of `aulib demo` with today's steps, preset and
-seed, and write the report; they take turns, each time in a new process. (What the faces look like and how
-much a step teaches has changed since, which is why the steps are given and not each side's own.)
+Both render the same number of faces into an empty cache, train the methods of `aulib demo` with today's
+steps, preset and seed, and write the report. They alternate, each time in a new process. (The faces, and what
+a step learns, have changed since; so the steps are given instead of each side's own.)
 Writes benchmarks/results/main_job.json.
 """
 
-import argparse
 import json
 import os
 import statistics
@@ -20,16 +18,18 @@ import sys
 import tempfile
 from pathlib import Path
 
-from record import as_promised, record
+from record import as_promised, parser_of, record
 
-import aubench.cli.demo
+from aubench.cli.demo import STEPS
 
 NOW, EARLIER = Path(__file__).parent.parent, "9a10b4d"
 JOB = """
-import json, sys, time
-import aubench.cli.demo
-assert aulib.__file__.startswith(sys.argv[1]), aulib.__file__
-aubench.cli.demo.STEPS.update(json.loads(sys.argv[3]))
+import importlib, json, os, sys, time
+checkout = sys.argv[1]
+now = os.path.isdir(checkout + "/aubench")
+demo = importlib.import_module("aubench.cli.demo" if now else "aulib.demo")
+assert demo.__file__.startswith(checkout), demo.__file__
+demo.STEPS.update(json.loads(sys.argv[3]))
 seconds = {"drawing faces": 0.0, "training and scoring": 0.0}
 def timed(part, call):
     def and_timed(*given):
@@ -38,10 +38,10 @@ def timed(part, call):
         seconds[part] += time.perf_counter() - began
         return found
     return and_timed
-aubench.cli.demo.read_dataset = timed("drawing faces", aubench.cli.demo.read_dataset)
-aubench.cli.demo.train = timed("training and scoring", aubench.cli.demo.train)
+demo.read_dataset = timed("drawing faces", demo.read_dataset)
+demo.train = timed("training and scoring", demo.train)
 began = time.perf_counter()
-aubench.cli.demo.main(out=sys.argv[2])
+demo.main(out=sys.argv[2])
 print(json.dumps(seconds | {"whole": time.perf_counter() - began}))
 """
 
@@ -60,14 +60,12 @@ def run(checkout: Path, steps: dict[str, int]) -> dict[str, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("earlier", type=Path, help="a checkout of 9a10b4d")
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--steps", type=int, help="of every method, for a quick look; nothing is recorded")
     arguments = parser.parse_args()
-    steps = {name: arguments.steps or budget for name, budget in aubench.cli.demo.STEPS.items()}
+    steps = {name: arguments.steps or budget for name, budget in STEPS.items()}
     asked = ["git", "-C", str(arguments.earlier), "rev-parse", "HEAD"]
     head = subprocess.run(asked, capture_output=True, text=True).stdout
     if not head.startswith(EARLIER):

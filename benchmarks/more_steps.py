@@ -3,17 +3,16 @@
 Writes results/more_steps.json, which docs/synthetic.md shows: target F1 of each method by its steps.
 """
 
-import argparse
 from pathlib import Path
+
+from record import parser_of
 
 from aulib.files import write_json
 from aulib.run import Run
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("runs", nargs="+", type=Path)
     parser.add_argument("--out", type=Path, default=Path("results/more_steps.json"))
     options = parser.parse_args()

@@ -10,7 +10,6 @@ A lesson may take three minutes, another notebook what its first cell says: stat
 Writes results/notebook_times.json, where a part that was not run again stays as it was.
 """
 
-import argparse
 import json
 import os
 import re
@@ -22,6 +21,7 @@ import time
 from pathlib import Path
 
 import nbformat
+from record import parser_of
 
 from aubench.study.notebook_runner import commit_of_library
 from aulib.files import write_json
@@ -110,9 +110,7 @@ PARTS = {"in_order": LESSONS, "alone": LESSONS, "notebooks": NOTEBOOKS}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS), help="which (default: all)")
     parser.add_argument("--only", nargs="+", metavar="NAME", help="these notebooks; needs another --json")
     parser.add_argument("--json", type=Path, default=ROOT / "results" / "notebook_times.json")

@@ -1,6 +1,6 @@
-"""Networks of other code, imported from a checkout that the user names; nothing of them lies here.
+"""Networks of other authors, imported from a checkout that the user names.
 
-What present Python or torch refuses, or a machine without GPU, is replaced while importing, and nothing else.
+Only what current Python or torch refuses, or a machine without GPU, is replaced while importing.
 """
 
 import functools

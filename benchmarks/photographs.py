@@ -1,21 +1,19 @@
-"""What preparing photographs costs beside the detector: `python benchmarks/photographs.py PHOTOS`.
+"""The cost of preparing photographs, without the detector: `python benchmarks/photographs.py PHOTOS`.
 
-One process takes pictures of a folder through everything between file and crop: finding, reading, landmarks,
-storing, the manifest, its checks, and the aligned crops. All of it is timed, and in it dlib and PARTS. A
-camera takes larger pictures than most collections hold, so some are enlarged to ENLARGED and timed as well.
+One process takes the pictures of a folder from file to crop: finding, reading, landmarks, storing, manifest,
+checks, aligned crops. The whole, the detector and PARTS are timed. Cameras take larger pictures than most
+collections hold, so some pictures are enlarged to ENLARGED and timed as well.
 Writes benchmarks/results/photographs.json.
 """
 
-import argparse
 import shutil
 import statistics
 import tempfile
 import time
 from pathlib import Path
 
-import pytest
 from PIL import Image
-from record import as_promised, record
+from record import as_promised, parser_of, record, timed_calls
 
 from aubench.datasets import face_finding
 from aubench.datasets.photographs import find_pictures, prepare
@@ -28,20 +26,7 @@ PARTS = {"detector": "detect_landmarks", "reading": "decode", "storing": "_store
 
 def turn(photos: Path, out: Path) -> tuple[dict[str, float], int]:
     """Seconds of "everything", of PARTS and of "cropping" in it; and how many faces were found."""
-    seconds = dict.fromkeys(PARTS, 0.0)
-
-    def timed(part: str, call):
-        def and_timed(*given, **named):
-            began = time.perf_counter()
-            found = call(*given, **named)
-            seconds[part] += time.perf_counter() - began
-            return found
-
-        return and_timed
-
-    with pytest.MonkeyPatch.context() as patch:
-        for part, name in PARTS.items():
-            patch.setattr(face_finding, name, timed(part, getattr(face_finding, name)))
+    with timed_calls({part: (face_finding, name) for part, name in PARTS.items()}) as seconds:
         began = time.perf_counter()
         faces = prepare(photos, out, workers=1, progress=False)
         prepared = time.perf_counter()
@@ -67,9 +52,7 @@ def beside_the_detector(seconds: dict[str, float]) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("photos", type=Path)
     parser.add_argument("--pictures", type=int, default=300, help="taken evenly from the folder")
     parser.add_argument("--turns", type=int, default=3)

@@ -6,10 +6,10 @@ shape), attention (where three AUs are read, beside the region that each truly m
 switched_off (the same faces as each of several runs rebuilds them). Fits the decoders that are missing.
 """
 
-import argparse
 from pathlib import Path
 
 import pandas as pd
+from record import parser_of
 
 from aubench import plots
 from aubench.inspection import reconstructions
@@ -25,7 +25,7 @@ DPI = 100  # a picture stays well below a megabyte
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = parser_of(__doc__)
     parser.add_argument("run", nargs="?", default="results/demo/full")
     parser.add_argument("--faces", default="synthetic:wild", help="a rendered set")
     parser.add_argument(

@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from record import parser_of
 
 ANSWERS, WARM_UP = 40, 5
 WAIT_S = 60
@@ -87,11 +88,14 @@ def summary(milliseconds: list[float]) -> dict:
     }
 
 
-def main(run: str) -> None:
+def main() -> None:
     import torch
 
     from aulib.run import Run
 
+    parser = parser_of(__doc__)
+    parser.add_argument("run", help="a finished run")
+    run = parser.parse_args().run
     opened = Run(run)
     load_before = os.getloadavg()[0]
     result = {
@@ -113,6 +117,4 @@ def main(run: str) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit("usage: python benchmarks/playground_latency.py RUN")
-    main(sys.argv[1])
+    main()

@@ -3,7 +3,6 @@
 python benchmarks/read_manifest.py --rows 200000
 """
 
-import argparse
 import json
 import tempfile
 import time
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from record import parser_of
 
 from aulib.dataset import read_dataset, write_manifest
 from aulib.labels import SYNTHETIC_AUS
@@ -54,6 +54,6 @@ def main(rows: int) -> dict:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = parser_of(__doc__)
     parser.add_argument("--rows", type=int, default=200_000)
     print(json.dumps(main(parser.parse_args().rows)))

@@ -1,8 +1,8 @@
-"""What was promised, what was measured: each script here keeps its figures by `record`, and
+"""Targets and measured values: each script here saves its values with `record`, and
 
     python benchmarks/record.py
 
-writes benchmarks/README.md of targets.yml and of benchmarks/results/. What nobody measured says so.
+writes the tables of benchmarks/README.md from targets.yml and benchmarks/results/.
 """
 
 import argparse
@@ -11,8 +11,11 @@ import os
 import platform
 import statistics
 import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from unittest.mock import patch
 
 import yaml
 
@@ -21,7 +24,7 @@ from aubench.study.notebook_runner import commit_of_library
 from aulib.files import write_json
 
 HERE = Path(__file__).parent
-TURNS = ("turns", "rounds", "repeat")  # options that change how well a figure is known, not what it is
+TURNS = ("turns", "rounds", "repeat")  # options that change the precision of a value, not its meaning
 
 
 @dataclass(frozen=True)
@@ -40,20 +43,27 @@ TARGETS = {
 }
 
 
+def parser_of(docstring: str) -> argparse.ArgumentParser:
+    """A parser whose help is the script's docstring, line by line."""
+    return argparse.ArgumentParser(
+        description=docstring, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+
+
 def as_promised(parser: argparse.ArgumentParser, arguments: argparse.Namespace, *given: str) -> bool:
-    """Whether every option is what it is by default, but for the number of turns and what has to be given."""
+    """Whether all options have their defaults, except the number of turns and the arguments `given`."""
     values = {name: value for name, value in vars(arguments).items() if name not in (*given, *TURNS)}
     return all(value == parser.get_default(name) for name, value in values.items())
 
 
 def record(name: str, value: float, turns: list[float], keep: bool = True, **details) -> dict:
-    """Keep a figure as benchmarks/results/NAME.json: what, value, unit, target, met, spread, conditions.
+    """Save a value as benchmarks/results/NAME.json: what, value, unit, target, met, spread, conditions.
 
     Args:
-        name: of TARGETS.
-        turns: the same figure of each turn alone, whose least and greatest are the spread.
-        keep: False only prints it: a quick look with other options is not what was promised.
-        details: whatever else a reader may want.
+        name: key of TARGETS.
+        turns: the value of each turn; the smallest and the largest are the spread.
+        keep: False only prints, for options that differ from those of the target.
+        details: anything else to save.
     """
     import torch
 
@@ -79,7 +89,7 @@ def record(name: str, value: float, turns: list[float], keep: bool = True, **det
 
 
 def processor() -> str:
-    """The processor's name, as the system has it."""
+    """The processor's name."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.is_file() else []
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
@@ -87,10 +97,10 @@ def processor() -> str:
 
 
 def in_turn(sides: dict, turns: int, repeat: int) -> dict[str, list[float]]:
-    """Median seconds of each side's call in each turn; the sides take turns, so that both meet the same load.
+    """Median seconds of each side's call in each turn. Sides alternate, so that load affects all of them.
 
     Args:
-        sides: name -> function without arguments, each called once before any is timed.
+        sides: name -> function without arguments; each is called once to warm up.
     """
     for call in sides.values():
         call()
@@ -106,8 +116,34 @@ def in_turn(sides: dict, turns: int, repeat: int) -> dict[str, list[float]]:
     return seconds
 
 
+@contextmanager
+def timed_calls(
+    calls: dict[str, tuple[object, str]], clock: Callable[[], float] = time.perf_counter
+) -> Iterator[dict[str, float]]:
+    """Seconds spent in functions while it is open.
+
+    Args:
+        calls: name -> (module or class, name of the function in it).
+    """
+    seconds = dict.fromkeys(calls, 0.0)
+
+    def timed(name: str, call: Callable) -> Callable:
+        def and_timed(*given, **named):
+            began = clock()
+            found = call(*given, **named)
+            seconds[name] += clock() - began
+            return found
+
+        return and_timed
+
+    with ExitStack() as patches:
+        for name, (owner, attribute) in calls.items():
+            patches.enter_context(patch.object(owner, attribute, timed(name, getattr(owner, attribute))))
+        yield seconds
+
+
 def table(results: Path) -> str:
-    """The targets as Markdown, each with what was measured of it."""
+    """The targets and what was measured, as Markdown."""
     lines = ["| what | target | measured | met | by |", "|---|---:|---:|---|---|"]
     for name, target in TARGETS.items():
         bound = f"{'at most' if target.at_most else 'at least'} {target.bound:g} {target.unit}"
@@ -123,14 +159,14 @@ def table(results: Path) -> str:
 
 
 def training_at_matrix_rate(found: dict) -> float:
-    """Faces a second of fast_training.json, were the rounds' convolutions as fast as products of matrices."""
+    """Faces per second of fast_training.json if convolutions ran at the rate of large matrix products."""
     before, rounds = (statistics.median(seconds) for seconds in zip(*found["seconds_a_step"], strict=True))
     spared = found["parts"]["convolutions"] * rounds - found["seconds_at_matrix_rate"]
     return found["value"] * (before + rounds) / (before + rounds - spared)
 
 
 def where_time_goes(results: Path) -> str:
-    """Of each target missed whose parts were timed: their shares, the largest first, and what is left."""
+    """The timed parts of each missed target, largest first."""
     lines = []
     for name, target in TARGETS.items():
         file = results / f"{name}.json"
@@ -145,27 +181,29 @@ def where_time_goes(results: Path) -> str:
             real = statistics.median(rounds for _, rounds in found["seconds_a_step"])
             convolving, reached = found["parts"]["convolutions"] * real, training_at_matrix_rate(found)
             lines[-1] += (
-                f". A step of the rounds takes {real:.2f} s and its convolutions {convolving:.2f} s,"
-                f" for at most {count:.0f} billion operations: a product of large matrices has as many"
-                f" in {ideal:.2f} s here. Were they as fast, training would reach {reached:.0f} faces/s"
+                f". A step with both rounds takes {real:.2f} s, its convolutions {convolving:.2f} s for at"
+                f" most {count:.0f} billion operations. Large matrix products do as many in {ideal:.2f} s on"
+                f" this machine; at that rate, training would reach {reached:.0f} faces/s"
             )
         if name == "main_job" and (training := results / "fast_training.json").is_file():
             training = json.loads(training.read_text(encoding="utf-8"))
             spared = found["parts"]["training and scoring"] * (
                 1 - training["value"] / training_at_matrix_rate(training)
             )
-            lines[-1] += f". With training at that rate it would take {found['value'] * (1 - spared):.2f}"
+            lines[-1] += (
+                f". With training at that rate the value would be {found['value'] * (1 - spared):.2f}"
+            )
         if "enlarged" in found:
             shares = [f"{100 * share:.0f} % at {side} pixels" for side, share in found["enlarged"].items()]
-            lines[-1] += f". With such pictures enlarged it is {' and '.join(shares)}"
+            lines[-1] += f". For the same pictures enlarged it is {' and '.join(shares)}"
     if (feeding := results / "feeding.json").is_file():
         halves = zip(*json.loads(feeding.read_text(encoding="utf-8"))["halves"], strict=True)
         before, rounds = map(statistics.median, halves)
         lines.append(
-            f"- waiting for batches: the share that computes is {before:.3f} in the half before the rounds,"
-            f" whose steps are short, and {rounds:.3f} in the half with them"
+            f"- waiting for batches: the computing share is {before:.3f} in the half without rounds,"
+            f" whose steps are short, and {rounds:.3f} in the half with rounds"
         )
-    return "\n".join(lines) or "Nothing missed was taken apart."
+    return "\n".join(lines) or "No missed target has timed parts."
 
 
 def main() -> None:

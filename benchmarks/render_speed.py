@@ -15,7 +15,7 @@ import sys
 import time
 
 import warp as wp
-from record import as_promised, record
+from record import as_promised, parser_of, record, timed_calls
 
 from aufaces import clutter
 from aufaces.appearance import AppearanceModel
@@ -32,27 +32,15 @@ PARTS = {  # of a face, and the functions that make them
 
 def seconds_of(domain_name: str, size: int, faces: int) -> dict:
     """Wall and CPU seconds for `faces` pictures in this process, after a warm-up, and those of PARTS."""
-    parts = dict.fromkeys(PARTS, 0.0)
-
-    def timed(part: str, call):
-        def and_timed(*given):
-            began = time.process_time()
-            made = call(*given)
-            parts[part] += time.process_time() - began
-            return made
-
-        return and_timed
-
-    for part, (owner, name) in PARTS.items():
-        setattr(owner, name, timed(part, getattr(owner, name)))
-
-    domain, renderer = domain_called(domain_name), FaceRenderer(size, device=None)
-    picture(domain, sample_face(domain, 1, 0, 4500), renderer)
-    parts.update(dict.fromkeys(PARTS, 0.0))
-    wall, cpu = time.perf_counter(), time.process_time()
-    for index in range(faces):
-        picture(domain, sample_face(domain, 1, index, 4500), renderer)
-    return {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu, "parts": parts}
+    domain = domain_called(domain_name)
+    with timed_calls(PARTS, time.process_time) as parts:
+        renderer = FaceRenderer(size, device=None)
+        picture(domain, sample_face(domain, 1, 0, 4500), renderer)
+        parts.update(dict.fromkeys(PARTS, 0.0))
+        wall, cpu = time.perf_counter(), time.process_time()
+        for index in range(faces):
+            picture(domain, sample_face(domain, 1, index, 4500), renderer)
+        return {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu, "parts": parts}
 
 
 def faces_a_second(domain: str, size: int, faces: int, workers: int) -> tuple[float, float, dict[str, float]]:
@@ -70,9 +58,7 @@ def faces_a_second(domain: str, size: int, faces: int, workers: int) -> tuple[fl
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--size", type=int, default=112)
     parser.add_argument("--faces", type=int, default=300, help="of a worker in a turn")
     parser.add_argument("--workers", type=int, help="processes at once (default: 2; with a GPU one a core)")

@@ -5,7 +5,6 @@ what is measured is all overhead. CPU seconds count runner and kernel; they hold
 machine. Seconds on the clock do not, so the load is written beside them. Writes results/runner_overhead.json.
 """
 
-import argparse
 import os
 import statistics
 import tempfile
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import nbformat
 import psutil
+from record import parser_of
 
 from aubench.study.notebook_runner import notebook_path, run_notebook
 from aubench.study.parameters import declared_parameters
@@ -47,9 +47,7 @@ def costs_of_runs(notebook: Path, out: Path, runs: int) -> list[dict]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--runs", type=int, default=8)
     parser.add_argument("--json", type=Path, default=Path("results/runner_overhead.json"))
     arguments = parser.parse_args()

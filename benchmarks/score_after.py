@@ -6,13 +6,12 @@ seeds of before: what counts is how far it is above the least of them. Writes
 benchmarks/results/score_after.json.
 """
 
-import argparse
 import json
 import statistics
 import subprocess
 from pathlib import Path
 
-from record import record
+from record import parser_of, record
 
 from aubench.inspection.side_by_side import runs_by_name
 from aubench.report.results import summarise_seeds
@@ -22,9 +21,7 @@ METHOD = "full"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("runs", help="the study's folder")
     arguments = parser.parse_args()
     said = subprocess.check_output(["git", "show", BEFORE], cwd=Path(__file__).parent, text=True)

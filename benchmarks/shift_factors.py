@@ -5,10 +5,10 @@
 Runs of one method (over seeds) are averaged. The faces are of a seed that no default set uses.
 """
 
-import argparse
 from pathlib import Path
 
 import numpy as np
+from record import parser_of
 
 from aubench.inspection.factor_faces import CONDITIONS, SEED, faces_with
 from aufaces.factors import FACTORS
@@ -19,9 +19,7 @@ from aulib.run import Run
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("runs", nargs="+", type=Path)
     parser.add_argument("--faces", type=int, default=400)
     parser.add_argument("--out", type=Path, default=Path("results/shift_factors.json"))

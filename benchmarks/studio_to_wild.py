@@ -4,8 +4,9 @@ Collects the finished runs of experiments/studio_to_wild.yml, which `aulib study
 steps of `aulib demo`. Writes the source of README's table, results/studio_to_wild.json.
 """
 
-import argparse
 from pathlib import Path
+
+from record import parser_of
 
 from aubench.cli.demo import STEPS
 from aubench.report.results import summarise_seeds
@@ -16,9 +17,7 @@ STUDY = Path(__file__).parent.parent / "experiments" / "studio_to_wild.yml"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--out", type=Path, default=Path("results/studio_to_wild"), help="the study's folder")
     arguments = parser.parse_args()
     study = read_study(STUDY)

@@ -1,4 +1,4 @@
-"""The page of benchmarks is made of what was measured, and checkouts of others are imported as they are."""
+"""Benchmarks: the generated tables, the import of other checkouts, the limits of notebooks, the figures."""
 
 import argparse
 import importlib
@@ -7,6 +7,7 @@ import re
 import shutil
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -22,7 +23,7 @@ import size  # noqa: E402
 
 
 class TestTable:
-    def test_the_page_is_what_the_figures_say(self):
+    def test_the_page_shows_the_committed_results(self):
         page = (BENCHMARKS / "README.md").read_text(encoding="utf-8")
         assert record.table(BENCHMARKS / "results") in page
         assert record.where_time_goes(BENCHMARKS / "results") in page
@@ -36,7 +37,7 @@ class TestTable:
             ("main_job", 0.6, False),
         ],
     )
-    def test_a_figure_meets_its_bound_or_does_not(self, tmp_path, monkeypatch, name, value, met):
+    def test_a_value_meets_its_bound_or_misses_it(self, tmp_path, monkeypatch, name, value, met):
         monkeypatch.setattr(record, "HERE", tmp_path)
         record.record(name, value, [value - 0.1, value, value + 0.1])
         said = json.loads((tmp_path / "results" / f"{name}.json").read_text())
@@ -45,7 +46,7 @@ class TestTable:
         (row,) = [line for line in record.table(tmp_path / "results").splitlines() if said["what"] in line]
         assert ("| yes |" in row) == met and f"{value:.3g} [" in row
 
-    def test_a_quick_look_with_other_options_is_not_kept(self, tmp_path, monkeypatch):
+    def test_a_run_with_other_options_is_not_saved(self, tmp_path, monkeypatch):
         monkeypatch.setattr(record, "HERE", tmp_path)
         parser = argparse.ArgumentParser()
         parser.add_argument("photos")
@@ -58,27 +59,31 @@ class TestTable:
         record.record("feeding", 0.9, [0.9], keep=False)
         assert not (tmp_path / "results").exists()
 
-    def test_what_nobody_measured_says_so(self, tmp_path):
+    def test_a_target_without_results_is_marked_as_not_measured(self, tmp_path):
         assert record.table(tmp_path).count("| not measured | – |") == len(record.TARGETS)
 
-    def test_what_is_missed_says_where_its_time_goes(self, tmp_path):
+    def test_a_missed_target_lists_its_parts_largest_first(self, tmp_path):
         said = {"met": False, "parts": {"storing": 0.1, "reading": 0.3}}
         (tmp_path / "photographs.json").write_text(json.dumps(said))
         (tmp_path / "faces.json").write_text(json.dumps(said | {"met": True}))
         (line,) = record.where_time_goes(tmp_path).splitlines()
-        assert line.startswith("- of preparing photographs")
-        assert line.endswith("reading 30 %, storing 10 %, the rest 60 %")
-        said["enlarged"] = {1200: 0.04, 4000: 0.2}
-        (tmp_path / "photographs.json").write_text(json.dumps(said))
-        assert record.where_time_goes(tmp_path).endswith("it is 4 % at 1200 pixels and 20 % at 4000 pixels")
+        assert record.TARGETS["photographs"].what in line
+        assert "reading 30 %, storing 10 %, the rest 60 %" in line
 
-    def test_every_script_it_names_is_there(self):
+    def test_every_script_of_a_target_exists(self):
         named = {target.by for target in record.TARGETS.values() if target.by}
         assert named and all((BENCHMARKS / name).is_file() for name in named)
 
+    def test_calls_are_timed_and_the_functions_restored(self):
+        owner, clock = SimpleNamespace(work=lambda: 5), iter(range(10))
+        original = owner.work
+        with record.timed_calls({"part": (owner, "work")}, lambda: next(clock)) as seconds:
+            assert owner.work() == owner.work() == 5
+        assert seconds == {"part": 2} and owner.work is original
+
 
 class TestPeers:
-    def test_a_module_is_imported_with_what_python_refuses_replaced_and_then_forgotten(self, tmp_path):
+    def test_a_python_2_module_is_imported_and_then_forgotten(self, tmp_path):
         (tmp_path / "old").mkdir()
         (tmp_path / "old" / "__init__.py").write_text("")
         (tmp_path / "old" / "quiet.py").write_text("")
@@ -111,12 +116,14 @@ class TestNotebookTimes:
             notebook_times.main()
         return end.value.code, json.loads(file.read_text())
 
-    def test_every_notebook_says_how_long_it_takes(self):
+    def test_every_notebook_states_a_known_duration(self):
         limits = {path.stem: notebook_times.limit_of(path) for path in notebook_times.NOTEBOOKS}
         assert limits["02_train"] == 360 and limits["03_report"] == 60 and limits["01_faces"] == 90
         assert {notebook_times.limit_of(path) for path in notebook_times.LESSONS} == {180}
 
-    def test_all_parts_with_commit_and_date_are_in_one_file(self, takes, monkeypatch, tmp_path):
+    def test_parts_are_saved_with_commit_and_date_and_kept_when_not_run_again(
+        self, takes, monkeypatch, tmp_path
+    ):
         takes |= {"02_train": 299.6, "1_action_units": 100.4}
         status, found = self.run(monkeypatch, tmp_path / "t.json")
         assert status == 0 and found["met"] and found["limits"]["02_train"] == 360
@@ -131,17 +138,16 @@ class TestNotebookTimes:
         firsts = [again["parts"][part]["seconds"]["1_action_units"] for part in ("in_order", "alone")]
         assert firsts == [50, 100]
 
-    def test_a_notebook_that_takes_too_long_ends_it_with_a_status_and_its_name(
-        self, takes, monkeypatch, tmp_path
-    ):
+    def test_a_slow_notebook_is_named_in_the_exit_status(self, takes, monkeypatch, tmp_path):
         takes |= {"4_taking_apart": 181.0, "03_report": 59.0}
         status, found = self.run(monkeypatch, tmp_path / "t.json")
         assert not found["met"] and found["missed"] == status.splitlines()
-        assert found["missed"] == [
-            f"{part}: 4_taking_apart took 181 s, 180 are allowed" for part in ("in_order", "alone")
-        ]
+        assert len(status.splitlines()) == 2  # in order and alone
+        assert all(
+            "4_taking_apart" in line and "181" in line and "180" in line for line in status.splitlines()
+        )
 
-    def test_times_of_some_notebooks_do_not_stand_for_all(self, takes, monkeypatch):
+    def test_times_of_some_notebooks_cannot_replace_the_committed_file(self, takes, monkeypatch):
         monkeypatch.setattr(sys, "argv", ["notebook_times.py", "--only", "04_ablation"])
         with pytest.raises(SystemExit) as end:
             notebook_times.main()

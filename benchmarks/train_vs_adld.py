@@ -1,11 +1,10 @@
-"""A training step beside ADLD's own: `python benchmarks/train_beside_adld.py CHECKOUT`.
+"""A training step compared with ADLD's: `python benchmarks/train_vs_adld.py CHECKOUT`.
 
-CHECKOUT is a clone of github.com/ZhiwenShao/ADLD; nothing of it lies here. Its `train.py` runs as it is, but
-for what present Python refuses (peers.py), on lists that `aulib export` writes. Our side
-is `train_run`, preset `paper`, method `full`, which does more. Both train on the same faces, 16 + 16 a step,
-crop 176, 6 AUs, 49 landmarks, and take turns, each time in a new process; one hook on their optimisers times
-the steps. On a machine with a GPU both use it.
-Writes benchmarks/results/train_speed.json and train_memory.json.
+CHECKOUT is a clone of github.com/ZhiwenShao/ADLD; none of its code is in this repository. Its `train.py` runs
+unchanged except for what current Python refuses (peers.py), on lists that `aulib export` writes. Our side is
+`train_run`, preset `paper`, method `full`, which does more. Both train on the same faces, 16 + 16 per step,
+crop 176, 6 AUs, 49 landmarks. They alternate, each time in a new process; an optimiser hook times the steps.
+On a machine with a GPU both use it. Writes benchmarks/results/train_speed.json and train_memory.json.
 """
 
 import argparse
@@ -22,7 +21,7 @@ import time
 from pathlib import Path
 
 from peers import modules_of
-from record import as_promised, record
+from record import as_promised, parser_of, record
 
 SIDES = ("theirs", "ours")
 
@@ -114,9 +113,7 @@ def one_turn(side: str, arguments: argparse.Namespace, folder: Path) -> dict:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("checkout", type=Path)
     parser.add_argument("--batch", type=int, default=16, help="faces of each domain in a step")
     parser.add_argument("--steps", type=int, default=4, help="timed steps a turn")

@@ -1,14 +1,13 @@
-"""E and D_au beside ADLD's target path and ME-GraphAU's ResNet-50, at batch 1 and 16.
+"""E and D_au compared with ADLD's target path and ME-GraphAU's ResNet-50, at batch 1 and 16.
 
-    python benchmarks/infer_beside_peers.py ADLD MEGRAPHAU
+    python benchmarks/infer_vs_peers.py ADLD MEGRAPHAU
 
 Both arguments are checkouts (github.com/ZhiwenShao/ADLD, github.com/CVI-SZU/ME-GraphAU). All networks are
-untrained, which changes no time, and read the same random pictures of 176 px, in turn. Ours is preset `paper`
-in torch, and exported as `aulib onnx` does, in ONNX Runtime and, where it is installed, OpenVINO; the fastest
+untrained, which does not change the time, and read the same random pictures of 176 px in turn. Ours is preset
+`paper` in torch and, exported as by `aulib onnx`, in ONNX Runtime and OpenVINO (if installed); the fastest
 counts. Writes benchmarks/results/infer_PEER_BATCH.json.
 """
 
-import argparse
 import io
 import statistics
 from importlib.metadata import version
@@ -17,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from peers import adld_target_path, megraphau_resnet50
-from record import in_turn, record
+from record import in_turn, parser_of, record
 from torch import nn
 
 from aubench.inference.onnx_export import onnx_model
@@ -69,9 +68,7 @@ def runtimes(detector: Detector, size: int, threads: int) -> dict:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("adld", type=Path)
     parser.add_argument("megraphau", type=Path)
     parser.add_argument("--turns", type=int, default=7)
