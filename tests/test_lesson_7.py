@@ -17,8 +17,8 @@ from aubench.study.plan import expand, read_study
 from aulib.contrastive import Projections, info_nce
 from aulib.methods import SUPERVISORS, Supervisor
 from aulib.objective import ROUND_TERMS, TERMS
-from lesson_7 import power
-from lesson_7_supervisor import check_own, faces_of_noise, source_of, tried, write_study
+from lesson_7 import power, write_study
+from lesson_7_supervisor import check_own, faces_of_noise, source_of, tried
 from tried_exercises import TriedExercises
 
 

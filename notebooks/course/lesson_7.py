@@ -1,26 +1,96 @@
-"""Lesson 7: what a small study shows, what single seeds would have shown, and the checks of exercises 1-3."""
+"""Lesson 7: a small study, what single seeds of it would have shown, and the checks of exercises 1-3."""
+
+from collections.abc import Callable
+from pathlib import Path
 
 import ipywidgets as widgets
+import nbformat
 import numpy as np
 import pandas as pd
+import yaml
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from nbformat import v4
 from scipy import stats
 
 from aubench.plots.study import ABOVE, BELOW, UNSURE
 from aubench.plots.style import MEASURE_NAMES, in_house_style
 from aubench.report.statistics import LEVEL, against, paired_differences, t_interval
-from aubench.report.summaries import Summary
+from aubench.report.summaries import Summary, summarise_runs
+from aubench.study.plan import expand, read_study
 from exercises import Verdict, exercise, hint_for, number, right, wrong
 from instrument import Instrument, png
+from lesson_7_supervisor import source_of
 
 REFERENCE = "without"
 WANTED_POWER = 0.8
 STUDIES = 30  # that the simulator shows
 UNIT = "difference, points (score x 100)"
+SIZES = {"image_size": 56, "margin_size": 64, "channels": 16, "batch_size": 8}
+QUESTION = "Do contrastive supervisors help to detect AUs in the wild: the plain two, and one of my own?"
+PARAMETERS = """
+source: str = "synthetic:studio"  # labelled faces
+target: str = "synthetic:wild"  # faces adapted to
+method: str = "contrastive"  # key of aulib.methods.METHODS
+own: list[str] = []  # source lines of your own supervisor; empty for none
+steps: int = 100  # optimiser steps
+sizes: dict[str, int] = {}  # fields of Preset, and batch_size, instead of the preset's
+seed: int = 0  # one run, one seed
+out_dir: str = "results/scratch"  # the run folder
+"""
+TRAIN = """
+from lesson_7_supervisor import enter_supervisor
+from aulib.methods import CONTRASTIVE_WEIGHT
+from aubench.study.notebook_runner import start_notebook
+from aulib.train_run import train_run
+
+print(start_notebook(seed))
+weights = {enter_supervisor(own): CONTRASTIVE_WEIGHT} if own else {}
+given = {"weights": weights, "steps": steps, "seed": seed, "out_dir": out_dir} | sizes
+metrics = train_run(source, target, method, insides=False, progress=False, **given)
+"""
 
 
 # the study
+
+
+def write_study(
+    folder: str | Path, own: dict[str, Callable], seeds: list[int], steps: int, source: str, target: str
+) -> Path:
+    """Write a study file and the notebook that its runs execute; returns the study file.
+
+    The source of a function is a parameter of its variant: another function means new runs of that variant.
+
+    Args:
+        own: variant -> function added to the two plain supervisors.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    cells = [
+        v4.new_code_cell(PARAMETERS.strip(), metadata={"tags": ["parameters"]}, id="parameters"),
+        v4.new_code_cell(TRAIN.strip(), id="train"),
+    ]
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    nbformat.write(v4.new_notebook(cells=cells, metadata=kernel), folder / "small_train.ipynb")
+    variants: dict[str, dict] = {REFERENCE: {"method": "separation"}, "two": {"method": "contrastive"}}
+    variants |= {name: {"method": "contrastive", "own": source_of(one)} for name, one in own.items()}
+    study = {
+        "question": QUESTION,
+        "notebook": "small_train.ipynb",
+        "fixed": {"source": source, "target": target, "steps": steps, "sizes": SIZES},
+        "variants": variants,
+        "seeds": seeds,
+    }
+    file = folder / "small.yml"
+    file.write_text(yaml.safe_dump(study, sort_keys=False, width=100), encoding="utf-8")
+    return file
+
+
+def summary_of(file: Path, out: str | Path) -> Summary:
+    """The finished runs of the study file as it is now, without runs of earlier functions."""
+    study = read_study(file)
+    planned = [run.id for run in expand(study, out)]
+    return summarise_runs(out, order=list(study.variants), only=planned)
 
 
 def points(summary: Summary, measure: str = "f1") -> pd.DataFrame:
