@@ -93,15 +93,6 @@ def test_pixels_of_adlds_crop_by_hand():
     assert abs(crop[99, 99] - (59.72, 39.72, 143.7)).max() <= 1
     # (50, 0): y = 40 - 56 = -16, above the picture
     assert crop[0, 50].tolist() == [128, 128, 128]
-    # every second pixel of a picture twice as fine is skipped, not averaged, as cv2.warpAffine does
-    fine = np.zeros((220, 260, 3), np.uint8)
-    fine[:, ::2] = 200
-    matrix = crop_matrix(hand_face(160), ADLD_CROP)
-    sampled, averaged = (
-        crop_face(Image.fromarray(fine), matrix, 200, smooth)[90:170, 80:160]
-        for smooth in (ADLD_CROP.smooth, True)
-    )
-    assert sampled.std() > 40 > 2 * averaged.std()
 
 
 @pytest.mark.parametrize("spec", [ADLD_CROP, JAANET_CROP])

@@ -15,7 +15,7 @@ from aulib.batches import take_batch
 from aulib.methods import METHODS
 from aulib.metrics import landmark_nme
 from aulib.model import cells_to_pixels, expected_cells
-from aulib.objective import TERMS, Objective
+from aulib.objective import Objective
 from aulib.train_run import start_file
 from aulib.training import (
     ADVERSARIES,
@@ -425,17 +425,6 @@ class TestSelection:
         averaged = train(tmp_path / "averaged", "multitask", preset=tiny_preset(average=0.9))[0]
         last = train(tmp_path / "last", "multitask", preset=tiny_preset(average=0.0))[0]
         assert moved_parts(copy_of(averaged), last) == set(dict(last.named_children()))
-
-
-def test_terms_of_every_method_are_logged_by_name(tmp_path):
-    _, log, _ = train(tmp_path)
-    logged = {name for row in log for name in row}
-    shares = {name for name in logged if name.startswith("share.")}
-    assert shares == {f"share.{name}" for name in METHODS["full"].weights}
-    logged -= shares
-    assert METHODS["full"].weights.keys() <= logged and logged - TERMS.keys() == {
-        "step", "seconds", "total", "decoder", "adversaries", "validation_f1",
-    }  # fmt: skip
 
 
 class TestHeldInterrupt:
