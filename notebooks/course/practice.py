@@ -31,10 +31,10 @@ def practice_run(
 
     Args:
         folder: lessons that name the same one share their runs.
-        changes: anything else that `runs.train_run` takes.
+        changes: anything else that `aulib.train_run.train_run` takes.
 
     Raises:
-        ValueError: what `runs.train_run` refuses.
+        ValueError: what `aulib.train_run.train_run` refuses.
     """
     values = {"method": method, "steps": steps, "seed": seed, "source": source, "target": target} | changes
     made_by = json.dumps([values, code_version()], sort_keys=True)
