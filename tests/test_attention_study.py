@@ -121,7 +121,12 @@ def test_shares_and_curves_are_drawn(explained, faces, regions, curves):
     _, means = plots.draw_mass_inside(map_table(explained, faces, regions))
     assert len(means) == 4
     figure = plots.draw_deletion_curves(curves)
-    assert len(figure.axes) == 2 and all(len(axis.lines) == 4 for axis in figure.axes)
+    for axis, kind in zip(figure.axes, ("deletion", "insertion"), strict=True):
+        lines = [line for line in axis.lines if len(line.get_xdata())]
+        shown = curves[curves["curve"] == kind].groupby(["map", "fraction"], sort=False)["probability"].mean()
+        assert len(lines) == 4
+        for line, name in zip(lines, curves["map"].unique(), strict=True):
+            np.testing.assert_allclose(line.get_ydata(), shown[name], rtol=1e-5)
 
 
 def test_faces_without_true_regions_are_shown_and_not_measured(finished, config, tmp_path):
