@@ -580,12 +580,6 @@ def test_half_a_download_is_reported_person_by_person(tree, again, tmp_path):
     assert "F002" in report.text() and "M001" in report.text()
 
 
-def test_a_missing_au_file_is_reported(tree, again):
-    (tree("disfa") / "ActionUnit_Labels/SN002/SN002_au12.txt").unlink()
-    _, report = again("disfa")
-    assert {"what": "labels of AU12", "of": "SN002", "found": 0, "expected": 6} in report.missing
-
-
 def test_base_rates_far_from_the_published_ones_are_marked(tmp_path):
     rng, n = np.random.default_rng(0), 2000
     rates = BP4D.expected.rates | {"AU15": 0.5}

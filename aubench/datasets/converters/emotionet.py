@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
+import numpy as np
 import pandas as pd
 
 from aubench.datasets.converters.converter import PictureList
@@ -97,7 +98,7 @@ def _read_cells(path: Path) -> pd.DataFrame:
     return table.fillna("").astype(str)
 
 
-def _codes(cells: pd.Series, codes: dict[str, float], path: Path, first_row: int) -> list[float]:
+def _codes(cells: pd.Series, codes: dict[str, float], path: Path, first_row: int) -> np.ndarray:
     """Labels; rows are counted as a spreadsheet does."""
     text = cells.str.strip().str.removesuffix(".0")
     wrong = ~text.isin(list(codes))
@@ -107,7 +108,7 @@ def _codes(cells: pd.Series, codes: dict[str, float], path: Path, first_row: int
             f"{path} row {position + first_row}: {cells.name} is {cells.iloc[position][:40]!r}, expected one "
             f"of {', '.join(code or 'nothing' for code in codes)}"
         )
-    return text.map(codes).to_list()
+    return text.map(codes).to_numpy(np.float32)
 
 
 def _file_name(url: str) -> str:

@@ -9,7 +9,6 @@ import os
 import re
 import shutil
 import warnings
-from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -100,7 +99,7 @@ def _convert(session: Session, task: Task, before: resume.ConvertedSession | Non
     """The session's frames, in order."""
     coded = session.labels.notna().any(axis=1).to_numpy()
     detected = before.detected(session) if before is not None and task.landmarks == "detect" else {}
-    frames, of_video = [Frame() for _ in session.frames], []
+    frames, waiting = [Frame() for _ in session.frames], {}
     for row, (frame, picture) in enumerate(zip(frames, session.pictures, strict=True)):
         if task.landmarks == "set" and session.landmarks is not None:
             given = session.landmarks[row]
@@ -114,17 +113,17 @@ def _convert(session: Session, task: Task, before: resume.ConvertedSession | Non
         elif task.landmarks == "set" and frame.landmarks is None:
             frame.reason = "no landmarks in the set for it (landmarks by detector: --landmarks detect)"
         elif picture is not None:
-            frame.source = str(picture)
+            frame.source = session.origin(row)
             frame.image = _image_name(task, session.frames[row], picture.suffix.lower())
             _take_picture(frame, picture, task)
         elif session.video is not None:
-            frame.source = f"{session.video}#{session.video_frames[row]}"
+            frame.source = session.origin(row)
             frame.image = _image_name(task, session.frames[row], VIDEO_SUFFIX)
-            of_video.append(row)
+            waiting[session.video_frames[row]] = frame
         else:
             frame.reason = "no picture of it in the raw tree"
-    if of_video:
-        _take_video(frames, of_video, session, task)
+    if waiting:
+        _take_video(waiting, session.video, task)
     return frames
 
 
@@ -132,10 +131,11 @@ def _take_picture(frame: Frame, picture: Path, task: Task) -> None:
     """Look at a picture and link it, or note why not."""
     detects = task.landmarks == "detect"
     try:
-        with warnings.catch_warnings(), open_picture(picture) as opened:
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of large pictures and odd metadata
-            size = upright_size(opened)
-            pixels = decode(opened, at_most=None if detects else GLANCE)
+            with open_picture(picture) as opened:
+                size = upright_size(opened)
+                pixels = decode(opened, at_most=None if detects else GLANCE)
     except Exception as error:  # broken pictures raise many kinds
         frame.reason = f"unreadable: {_one_line(error)}".replace(str(picture), picture.name)
         return
@@ -144,22 +144,19 @@ def _take_picture(frame: Frame, picture: Path, task: Task) -> None:
         link_picture(picture, task.out / frame.image, task.keep)
 
 
-def _take_video(frames: list[Frame], rows: list[int], session: Session, task: Task) -> None:
-    """Store the frames of `rows` as JPEG, or note why not."""
-    waiting = defaultdict(list)
-    for row in rows:
-        waiting[session.video_frames[row]].append(frames[row])
+def _take_video(waiting: dict[int, Frame], video: Path, task: Task) -> None:
+    """Store the frames waiting for each index of the video as JPEG, or note why not."""
     try:
-        for index, picture in read_frames(session.video, waiting):
-            for frame in waiting.pop(index):
-                _find_landmarks(frame, picture, picture.size, task.landmarks == "detect")
-                if not frame.reason:
-                    with atomic_file(task.out / frame.image) as partial:
-                        picture.save(partial, format="JPEG", quality=95, subsampling=0)
-        reason = f"{session.video.name} ends before this frame"
+        for index, picture in read_frames(video, waiting):
+            frame = waiting.pop(index)
+            _find_landmarks(frame, picture, picture.size, task.landmarks == "detect")
+            if not frame.reason:
+                with atomic_file(task.out / frame.image) as partial:
+                    picture.save(partial, format="JPEG", quality=95, subsampling=0)
+        reason = f"{video.name} ends before this frame"
     except ValueError as error:
-        reason = f"unreadable: {_one_line(error)}".replace(str(session.video), session.video.name)
-    for frame in sum(waiting.values(), []):
+        reason = f"unreadable: {_one_line(error)}".replace(str(video), video.name)
+    for frame in waiting.values():
         frame.reason = reason
 
 

@@ -35,6 +35,12 @@ class Session:
     unreadable: list[Path] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
+    def origin(self, row: int) -> str:
+        """The picture of a frame, or video#index, or ""."""
+        if self.pictures[row] is not None:
+            return str(self.pictures[row])
+        return f"{self.video}#{self.video_frames[row]}" if self.video is not None else ""
+
 
 @dataclass
 class Source:

@@ -35,14 +35,13 @@ class ConvertedSession:
         if len(self.rows) != len(session.frames) or faces.empty:
             return {}
         faces = np.stack([faces.filter(regex=axis).to_numpy(np.float32) for axis in ("x_", "y_")], axis=-1)
-        known = {}
-        for row in np.flatnonzero(self.in_place & np.isfinite(faces).all(axis=(1, 2))):
-            image, source = self.rows["image"].iat[row], self.rows["source"].iat[row]
-            picture = session.pictures[row]
-            same = source == str(picture) if picture is not None else source.startswith(f"{session.video}#")
-            if same:
-                known[int(row)] = image, source, "", faces[row]
-        return known
+        rows = np.flatnonzero(self.in_place & np.isfinite(faces).all(axis=(1, 2))).tolist()
+        images, sources = self.rows["image"], self.rows["source"]
+        return {
+            row: (images[row], sources[row], "", faces[row])
+            for row in rows
+            if sources[row] == session.origin(row)
+        }
 
 
 def read_converted(path: Path, source: Source, out: Path) -> ConvertedSession | None:
