@@ -3,6 +3,7 @@ are not where they should be: the landmarks are next to the face, or there is no
 
 import importlib.util
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -129,7 +130,7 @@ def _standardised(faces: np.ndarray) -> np.ndarray:
 
 def check_crops(
     prints: Fingerprints, likeness: np.ndarray, data: DatasetFolder, seed: int = 0
-) -> list[Finding]:
+) -> Iterator[Finding]:
     """Crops far less like the mean crop than is usual in the set, confirmed by a detector if there is one.
 
     Args:
@@ -137,24 +138,27 @@ def check_crops(
     """
     finite = likeness[np.isfinite(likeness)]
     if len(finite) < FEW:
-        return []
+        return
     middle, spread = np.median(finite), median_abs_deviation(finite, scale="normal")
     odd = np.flatnonzero(likeness < min(middle - 4 * spread, max(MIN_LIKENESS, middle / 2)))
     odd = odd[np.argsort(likeness[odd])]
-    findings = list(_misplaced(prints, likeness, odd, middle, data))
-    named = {finding.rows[0] for finding in findings}
+    misplaced = list(_misplaced(prints, likeness, odd, middle, data))
+    yield from misplaced
+    named = {finding.rows[0] for finding in misplaced}
     suspects = [row for row in prints.rows[odd].tolist() if row not in named]
     if importlib.util.find_spec("dlib") is None:
-        text = "its crop is unlike the others: is the face there? (see the contact sheet)"
-        return findings + [Finding("crops", "warning", text, (row,)) for row in suspects]
+        for row in suspects:
+            text = "its crop is unlike the others: is the face there? (see the contact sheet)"
+            yield Finding("crops", "warning", text, (row,))
+        return
     rows = prints.rows[prints.has_face]
     sample = np.random.default_rng(seed).choice(rows, min(SAMPLE, len(rows)), replace=False).tolist()
-    return _ask_detector(data, suspects, sample, findings)
+    yield from _ask_detector(data, suspects, sample)
 
 
 def _misplaced(prints, likeness, odd, middle: float, data: DatasetFolder) -> Iterator[Finding]:
     """Odd crops that look like the others a few pixels aside: the landmarks are next to the face."""
-    faces = _in_local_contrast(prints.faces)
+    faces, landmarks = _in_local_contrast(prints.faces), data.landmarks
     eyes_and_nose = faces[prints.has_face].mean(axis=0)[REACH:-REACH, REACH:-REACH]
     for index in odd.tolist():
         like = match_template(faces[index], eyes_and_nose)  # at each position in the crop
@@ -162,48 +166,48 @@ def _misplaced(prints, likeness, odd, middle: float, data: DatasetFolder) -> Ite
             continue
         row = int(prints.rows[index])
         below, right = np.unravel_index(like.argmax(), like.shape) - np.array([REACH, REACH])
-        matrix = crop_matrix(data.landmarks[row], CropSpec(faces.shape[1]))
+        matrix = crop_matrix(landmarks[row], CropSpec(faces.shape[1]))
         right, below = np.linalg.inv(matrix[:, :2]) @ (right, below)  # pixels of the picture
         sides = {"to the right": right, "to the left": -right, "below": below, "above": -below}
         where = " and ".join(f"{far:.0f} {side}" for side, far in sides.items() if far >= 1)
-        text = (
-            f"its landmarks are about {np.hypot(right, below):.0f} pixels next to the face, which is {where}"
-        )
+        far = np.hypot(right, below)
+        text = f"its landmarks are about {far:.0f} pixels next to the face, which is {where}"
         yield Finding("crops", "error", text, (row,))
 
 
-def _ask_detector(data: DatasetFolder, suspects: list[int], sample: list[int], findings: list[Finding]):
-    """`findings`, and suspects whose faces a detector finds elsewhere; one finding alone if it finds half of
-    the sample elsewhere."""
-    errors = {row: _detector_nme(data, row) for row in {*suspects[:SUSPECTS], *sample}}
+def _ask_detector(data: DatasetFolder, suspects: list[int], sample: list[int]) -> Iterator[Finding]:
+    """Suspects whose faces a detector finds elsewhere or not at all; one finding for the set if it finds most
+    faces of the sample elsewhere."""
+    landmarks, paths = data.landmarks.astype(np.float64), data.image_paths
+    errors = {row: _detector_nme(paths[row], landmarks[row]) for row in {*suspects[:SUSPECTS], *sample}}
     seen = [errors[row] for row in sample if errors[row] is not None]
     if len(seen) >= SAMPLE // 2 and np.median(seen) > MAX_NME:
         text = (
             f"a detector finds landmarks {100 * np.median(seen):.0f} % of the eyes' distance away in half "
             f"of {len(seen)} pictures: were the pictures scaled or cut after the landmarks were made?"
         )
-        return [Finding("crops", "error", text)]
+        yield Finding("crops", "error", text)
+        return
     for row, error in sorted(errors.items()):
         if error is not None and error > MAX_NME:
             text = f"a detector finds the face {100 * error:.0f} % of the eyes' distance from its landmarks"
-            findings.append(Finding("crops", "error", text, (row,)))
+            yield Finding("crops", "error", text, (row,))
     for row in suspects:
         if errors.get(row) is None:
             why = "and a detector finds no face" if row in errors else "(a detector saw only the worst)"
             text = f"its crop is unlike the others {why}; see the contact sheet"
-            findings.append(Finding("crops", "warning", text, (row,)))
-    return findings
+            yield Finding("crops", "warning", text, (row,))
 
 
-def _detector_nme(data: DatasetFolder, row: int) -> float | None:
+def _detector_nme(path: Path, landmarks: np.ndarray) -> float | None:
     """Mean distance of given and detected landmarks over that of the eyes; None if no face is found."""
     from aubench.datasets.landmark_detector import detect_landmarks
 
     try:
-        found, _ = detect_landmarks(np.asarray(read_picture(data.image_paths[row])), max_upsample=1)
+        found, _ = detect_landmarks(np.asarray(read_picture(path)), max_upsample=1)
     except (OSError, ValueError, ModuleNotFoundError):
         return None
     if found is None:
         return None
-    given = _in_49(data.landmarks[row].astype(np.float64))
+    given = _in_49(landmarks)
     return float(np.linalg.norm(given - to_49(found), axis=1).mean() / max(_eye_distance(given), 1e-6))

@@ -70,7 +70,7 @@ def look_at_pictures(
 
 def _look(path: Path, row: int, landmarks: np.ndarray | None):
     """Findings about one picture, its thumbnail (None if it cannot be read) and its face."""
-    no_face = np.zeros((FACE, FACE), np.uint8)
+    face = np.zeros((FACE, FACE), np.uint8)
     try:
         if path.stat().st_size == 0:
             raise ValueError("it is empty (0 bytes)")
@@ -78,11 +78,11 @@ def _look(path: Path, row: int, landmarks: np.ndarray | None):
             size = upright_size(opened)
             picture = decode(opened, at_most=SMALL)
     except FileNotFoundError:
-        return [], None, no_face  # `check_cells` reports it
+        return [], None, face  # `check_cells` reports it
     except Exception as error:  # a broken file makes decoders raise anything
         text = f"{path.name} cannot be read: {' '.join(str(error).split())[:120]}"
-        return [Finding("pictures", "error", text, (row,))], None, no_face
-    findings, grey, face = [], picture.convert("L"), None
+        return [Finding("pictures", "error", text, (row,))], None, face
+    findings, grey = [], picture.convert("L")
     if np.asarray(grey).std() < FLAT:
         findings.append(Finding("pictures", "warning", f"{path.name} is one flat colour", (row,)))
     if landmarks is not None and np.isfinite(landmarks).all():
@@ -95,7 +95,7 @@ def _look(path: Path, row: int, landmarks: np.ndarray | None):
         else:
             findings += _face_findings(path.name, row, landmarks, size)
     thumb = np.asarray(grey.resize((THUMB, THUMB), Image.Resampling.BOX))
-    return findings, thumb, no_face if face is None else face
+    return findings, thumb, face
 
 
 def _face(picture: Image.Image, landmarks: np.ndarray) -> np.ndarray:
