@@ -1,8 +1,10 @@
 """Bad input on every reader, by hand and at random, ends in a named error or in the skipped list."""
 
 import gzip
+import io
 import os
 import shutil
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -128,61 +130,32 @@ def _usable(session: Session) -> pd.DataFrame:
     return rows[sound & (rows["picture"] != "") & session.labels.notna().any(axis=1)]
 
 
-def _manifest(root: Path) -> Reader:
-    folder = write_tiny_set(root / "set", n=12)
-    return Reader(folder / "manifest.csv", lambda: read_dataset(folder))
-
-
-def _doctor(root: Path) -> Reader:
-    folder = write_tiny_set(root / "set", n=12)
-    return Reader(folder / "manifest.csv", lambda: check(folder, pictures=0, progress=False))
-
-
-def _jaanet(root: Path) -> Reader:
-    prefix, *_ = jaanet_lists(root)
-    return Reader(Path(f"{prefix}_AUoccur.txt"), lambda: read_jaanet(prefix), ("BP4D_part1",))
-
-
-def _jaanet_land(root: Path) -> Reader:
-    prefix, *_ = jaanet_lists(root)
-    return Reader(Path(f"{prefix}_land.txt"), lambda: read_jaanet(prefix), ("BP4D_part1",))
-
-
-def _megraphau(root: Path) -> Reader:
-    folder = megraphau_lists(root / "list")
-    file = folder / "DISFA_train_label_fold3.txt"
-    return Reader(file, lambda: read_megraphau(folder, "DISFA", 3), ("DISFA_train",))
-
-
-def _openface(root: Path) -> Reader:
-    file = openface_csv(root / "clip.csv")
-    return Reader(file, lambda: read_openface(file))
-
-
-def _pyfeat(root: Path) -> Reader:
-    file = pyfeat_csv(root / "faces.csv", ["a.jpg", "b.jpg"])
-    table = pd.read_csv(file)
-    table[[name for name in table if name != "AU12"] + ["AU12"]].to_csv(file, index=False)  # a number last
-    return Reader(file, lambda: read_pyfeat(file))
-
-
-def _landmark_table(root: Path) -> Reader:
-    file = landmark_csv(root / "faces.csv", [("a.jpg", 50), ("b.jpg", 60), ("b.jpg", 40)])
-    return Reader(file, lambda: read_landmarks(file, ["a.jpg", "b.jpg"]))
-
-
-READERS = {name: (lambda root, name=name: _converter(name, root)) for name in CONVERTERS} | {
-    "manifest": _manifest, "doctor": _doctor, "jaanet": _jaanet, "jaanet landmarks": _jaanet_land,
-    "megraphau": _megraphau, "openface": _openface, "pyfeat": _pyfeat, "landmark table": _landmark_table,
-}  # fmt: skip
+READERS = [*CONVERTERS, "manifest", "doctor", "jaanet", "jaanet landmarks", "megraphau", "openface", "pyfeat",
+           "landmark table"]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def readers(tmp_path_factory) -> dict[str, Reader]:
-    made = {}
-    for name, make in READERS.items():
-        root = tmp_path_factory.mktemp(name.replace(" ", "_"))
-        made[name] = make(root)
+    root = tmp_path_factory.mktemp("readers")
+    made = {name: _converter(name, root / name) for name in CONVERTERS}
+    folder, checked = (write_tiny_set(root / name, n=12) for name in ("manifest", "doctor"))
+    made["manifest"] = Reader(folder / "manifest.csv", lambda: read_dataset(folder))
+    check_folder = partial(check, checked, pictures=0, progress=False)
+    made["doctor"] = Reader(checked / "manifest.csv", check_folder)
+    prefix, *_ = jaanet_lists(root / "jaanet")
+    for name, kind in {"jaanet": "AUoccur", "jaanet landmarks": "land"}.items():
+        made[name] = Reader(Path(f"{prefix}_{kind}.txt"), lambda: read_jaanet(prefix), ("BP4D_part1",))
+    lists = megraphau_lists(root / "megraphau")
+    label_file = lists / "DISFA_train_label_fold3.txt"
+    made["megraphau"] = Reader(label_file, lambda: read_megraphau(lists, "DISFA", 3), ("DISFA_train",))
+    clip = openface_csv(root / "clip.csv")
+    made["openface"] = Reader(clip, lambda: read_openface(clip))
+    faces = pyfeat_csv(root / "faces.csv", ["a.jpg", "b.jpg"])
+    table = pd.read_csv(faces)
+    table[[*table.columns.drop("AU12"), "AU12"]].to_csv(faces, index=False)  # a number last
+    made["pyfeat"] = Reader(faces, lambda: read_pyfeat(faces))
+    points = landmark_csv(root / "points.csv", [("a.jpg", 50), ("b.jpg", 60), ("b.jpg", 40)])
+    made["landmark table"] = Reader(points, lambda: read_landmarks(points, ["a.jpg", "b.jpg"]))
     return made
 
 
@@ -290,18 +263,10 @@ def test_matlab_files_that_hold_something_else(content, tmp_path):
         assert ends_well(lambda read=read: read(tmp_path / "other.mat"), "other.mat") is None
 
 
-def _pictures(folder: Path) -> dict[str, str]:
-    """Pictures of every kind; name -> "use" or "skip"."""
-    folder.mkdir()
+def _usable_pictures() -> dict[str, Image.Image]:
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     plain = Image.fromarray(noise)
-    kinds = {}
-
-    def add(name, expected, make):
-        make(folder / name)
-        kinds[name] = expected
-
-    odd = [
+    names = [
         "with space.jpg",
         "qu'ote\".png",
         "ünïcödé.jpg",
@@ -310,63 +275,54 @@ def _pictures(folder: Path) -> dict[str, str]:
         "-rf.jpg",
         "a" * 200 + ".jpg",
     ]
-    odd += ["a,b;c.png", "100%.jpg", "$(id).png", "a..b.jpg", "line\nbreak.png"]
-    for name in odd:
-        add(name, "use", plain.save)
-    add("sixteen.png", "use", lambda p: Image.fromarray(noise[..., 0].astype(np.uint16) * 256).save(p))
-    add("cmyk.jpg", "use", lambda p: plain.convert("CMYK").save(p))
-    add("grey.jpg", "use", lambda p: plain.convert("L").save(p))
-    add("bits.png", "use", lambda p: plain.convert("1").save(p))
-    add("palette.gif", "use", lambda p: plain.convert("P").save(p))
-    add("alpha.webp", "use", lambda p: plain.convert("RGBA").save(p))
-    add("float.tif", "use", lambda p: Image.fromarray(noise[..., 0].astype(np.float32)).save(p))
-    add("empty.jpg", "skip", lambda p: p.touch())
-    add("text.png", "skip", lambda p: p.write_text("no picture"))
-    add("html.jpg", "skip", lambda p: p.write_text("<html>404</html>"))
-    for suffix in ("jpg", "png", "webp", "gif", "tif", "bmp"):
+    names += ["a,b;c.png", "100%.jpg", "$(id).png", "a..b.jpg"]
+    modes = {"cmyk.jpg": "CMYK", "grey.jpg": "L", "bits.png": "1", "palette.gif": "P", "alpha.webp": "RGBA"}
+    return dict.fromkeys(names, plain) | {name: plain.convert(mode) for name, mode in modes.items()} | {
+        "sixteen.png": Image.fromarray(noise[..., 0].astype(np.uint16) * 256),
+        "float.tif": Image.fromarray(noise[..., 0].astype(np.float32)),
+    }  # fmt: skip
 
-        def cut(path, suffix=suffix):
-            plain.save(folder / f"whole.{suffix}")
-            path.write_bytes((folder / f"whole.{suffix}").read_bytes()[:300])
-            (folder / f"whole.{suffix}").unlink()
 
-        add(f"cut.{suffix}", "skip", cut)
-    add("hundred_megapixels.png", "skip", lambda p: Image.new("1", (10_500, 10_000)).save(p))
-    add("two_hundred.png", "skip", lambda p: Image.new("1", (20_000, 10_000)).save(p))
+def _encoded(picture: Image.Image, suffix: str) -> bytes:
+    stream = io.BytesIO()
+    picture.save(stream, Image.registered_extensions()[suffix])
+    return stream.getvalue()
 
-    def forged(path):
-        plain.save(path)
-        data = bytearray(path.read_bytes())
-        data[16:24] = (9000).to_bytes(4, "big") * 2  # IHDR says 9,000 x 9,000
-        path.write_bytes(bytes(data))
 
-    add("forged.png", "skip", forged)
-    add("one_pixel.png", "skip", lambda p: Image.new("RGB", (1, 1)).save(p))
-    os.symlink("nowhere.jpg", folder / "dangling.jpg")
-    kinds["dangling.jpg"] = "skip"
-    os.symlink("loop.jpg", folder / "loop.jpg")
-    kinds["loop.jpg"] = "skip"
-    os.mkfifo(folder / "pipe.jpg")  # opening it would wait for ever
-    kinds["pipe.jpg"] = "skip"
-    (folder / "folder.jpg").mkdir()
-    os.symlink(folder, folder / "folder.jpg" / "up")
-    kinds["two.heic"] = "skip"
-    (folder / "two.heic").write_bytes(b"ftypheic")
-    return kinds
+def _unusable_pictures() -> dict[str, bytes]:
+    plain = _usable_pictures()["100%.jpg"]
+    whole = {suffix: _encoded(plain, suffix) for suffix in (".jpg", ".png", ".webp", ".gif", ".tif", ".bmp")}
+    size = (9000).to_bytes(4, "big")
+    return {f"cut{suffix}": data[:300] for suffix, data in whole.items()} | {
+        "empty.jpg": b"", "text.png": b"no picture", "html.jpg": b"<html>404</html>", "two.heic": b"ftypheic",
+        "hundred_megapixels.png": _encoded(Image.new("1", (10_500, 10_000)), ".png"),
+        "two_hundred.png": _encoded(Image.new("1", (20_000, 10_000)), ".png"),
+        "forged.png": whole[".png"][:16] + size + size + whole[".png"][24:],  # the header says 9,000 x 9,000
+        "one_pixel.png": _encoded(Image.new("RGB", (1, 1)), ".png"),
+    }  # fmt: skip
 
 
 def test_pictures_of_every_kind_are_used_or_listed_with_a_reason(tmp_path):
-    kinds = _pictures(tmp_path / "photos")
-    names = [name for name in kinds if "\n" not in name]  # a CSV of OpenFace could not name it
-    file = landmark_csv(tmp_path / "faces.csv", [(name, 64) for name in names])
-    data = prepare(tmp_path / "photos", tmp_path / "out", landmarks=file, workers=1, progress=False)
-    used = set(data.table["meta_source"])
-    listed = pd.read_csv(tmp_path / "out/skipped.csv", keep_default_na=False)
-    assert used.isdisjoint(listed["image"]) and len(used) + len(listed) == len(kinds)
-    assert listed["reason"].str.len().min() > 5
-    wanted = {name for name in names if kinds[name] == "use"}
-    assert wanted == used
-    reasons = dict(zip(listed["image"], listed["reason"], strict=True))
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    good, bad = _usable_pictures(), _unusable_pictures()
+    for name, picture in good.items():
+        picture.save(photos / name)
+    for name, data in bad.items():
+        (photos / name).write_bytes(data)
+    good["100%.jpg"].save(photos / "line\nbreak.png")  # that a CSV of OpenFace could not name
+    os.symlink("nowhere.jpg", photos / "dangling.jpg")
+    os.symlink("loop.jpg", photos / "loop.jpg")
+    os.mkfifo(photos / "pipe.jpg")  # opening it would wait for ever
+    (photos / "folder.jpg").mkdir()
+    os.symlink(photos, photos / "folder.jpg/up")
+    special = ["dangling.jpg", "loop.jpg", "pipe.jpg"]
+    file = landmark_csv(tmp_path / "faces.csv", [(name, 64) for name in [*good, *bad, *special]])
+    data = prepare(photos, tmp_path / "out", landmarks=file, workers=1, progress=False)
+    assert set(data.table["meta_source"]) == set(good)
+    reasons = pd.read_csv(tmp_path / "out/skipped.csv", keep_default_na=False, index_col="image")["reason"]
+    assert sorted(reasons.index) == sorted([*bad, *special, "line\\x0abreak.png"])
+    assert reasons.str.len().min() > 5
     assert "100 megapixels" in reasons["hundred_megapixels.png"] and "pipe" in reasons["pipe.jpg"]
 
 
