@@ -83,7 +83,7 @@ def _paired_differences(file: Path, pairs: list[tuple[str, str]], measures: list
 
 
 def _effects_of_supervisors(file: Path, measures: list[str]) -> pd.DataFrame:
-    from aubench.report.statistics import effects_of_supervisors
+    from aubench.report.comparisons import effects_of_supervisors
     from aubench.report.summaries import read_summary
 
     return effects_of_supervisors(read_summary(file), measures)

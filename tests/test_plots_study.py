@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from aubench import plots
 from aubench.plots import study
 from aubench.plots.style import au_label
-from aubench.report import statistics
+from aubench.report import comparisons, statistics
 from aubench.report.summaries import summarise_runs
 from aulib.methods import SUPERVISORS
 from fabricated import write_run, write_small_study
@@ -26,7 +26,7 @@ def summary(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def differences(summary):
-    contrasts = statistics.against(summary, "contrastive")
+    contrasts = comparisons.against(summary, "contrastive")
     return statistics.paired_differences(summary, contrasts, ["f1"])
 
 
@@ -64,7 +64,7 @@ class TestLadder:
             for seed in (0, 1):
                 write_run(tmp_path, variant, seed, {"AU01": value + 0.01 * seed}, variant)
         summary = summarise_runs(tmp_path)
-        contrasts = statistics.against(summary, "source-only")
+        contrasts = comparisons.against(summary, "source-only")
         figure = plots.draw_ladder(summary, statistics.paired_differences(summary, contrasts, ["f1"]))
         left, right = figure.axes
         assert left.get_xlim()[0] > 50 and right.get_xlim()[0] > -10

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from aubench.report import statistics
+from aubench.report import comparisons, statistics
 from aubench.report.run_values import MEAN
 from aubench.report.statistics import Contrast
 from aubench.report.summaries import summarise_runs
@@ -69,7 +69,7 @@ class TestHolm:
 
     def test_one_family_corrects_over_all_measures(self, tmp_path):
         summary = differences_of(tmp_path, {"full": [0.6, 0.7, 0.65], "contrastive": [0.5, 0.55, 0.53]})
-        table = statistics.one_family(summary, statistics.the_four(summary), ["f1", "auc"]).set_index(
+        table = statistics.one_family(summary, comparisons.the_four(summary), ["f1", "auc"]).set_index(
             "measure"
         )
         assert set(table["au"]) == {MEAN} and len(table) == 2
@@ -98,18 +98,18 @@ class TestPairedDifferences:
 
     def test_against_leaves_the_oracle_and_the_reference_out(self, tmp_path):
         summary = differences_of(tmp_path, {name: [0.5] for name in ("source-only", "adld", "oracle")})
-        assert [c.variant for c in statistics.against(summary, "source-only")] == ["adld"]
+        assert [c.variant for c in comparisons.against(summary, "source-only")] == ["adld"]
         with pytest.raises(ValueError, match="'nobody'"):
-            statistics.against(summary, "nobody")
+            comparisons.against(summary, "nobody")
 
     def test_the_usual_reference_is_the_two_plain_supervisors(self, tmp_path):
         names = ["source-only", "adld", "contrastive"]
         for last in ("contrastive", "source-only"):
             summary = differences_of(tmp_path / last, {name: [0.5] for name in names})
-            assert statistics.usual_reference(summary) == last
+            assert comparisons.usual_reference(summary) == last
             names.remove(last)
         with pytest.raises(ValueError, match="adld"):
-            statistics.usual_reference(differences_of(tmp_path / "none", {"adld": [0.5]}))
+            comparisons.usual_reference(differences_of(tmp_path / "none", {"adld": [0.5]}))
 
 
 class TestSupervisors:
@@ -129,11 +129,11 @@ class TestSupervisors:
         return tmp_path
 
     def test_are_compared_where_variants_differ_in_them_alone(self, ladder):
-        pairs = statistics.supervisor_contrasts(summarise_runs(ladder))
+        pairs = comparisons.supervisor_contrasts(summarise_runs(ladder))
         assert {(c.variant, c.reference, c.about) for c in pairs} == {
             ("plus", "contrastive", "shape_source"), ("full", "without", "shape_source"),
         }  # fmt: skip
-        four = statistics.the_four(summarise_runs(ladder))
+        four = comparisons.the_four(summarise_runs(ladder))
         assert [(c.variant, c.reference) for c in four] == [("full", "contrastive")]
 
     def test_variants_that_differ_in_something_else_too_are_not(self, ladder):
@@ -142,11 +142,11 @@ class TestSupervisors:
                   weights={"au_source": 2.0})  # fmt: skip
         write_run(ladder, "dense", 0, {"AU01": 0.5}, "contrastive", (*RICH_TWO, "texture_source"),
                   alignment="dense")  # fmt: skip
-        about = {c.about for c in statistics.supervisor_contrasts(summarise_runs(ladder))}
+        about = {c.about for c in comparisons.supervisor_contrasts(summarise_runs(ladder))}
         assert about == {"shape_source"}
 
     def test_an_effect_is_the_mean_of_its_contrasts_seed_by_seed(self, ladder):
-        row = statistics.effects_of_supervisors(summarise_runs(ladder), ["f1"]).iloc[0]
+        row = comparisons.effects_of_supervisors(summarise_runs(ladder), ["f1"]).iloc[0]
         # seed 0: (.02 + .06) / 2 = .04, seed 1: (.04 + .08) / 2 = .06
         expected = statistics.t_interval(np.array([0.04, 0.06]))
         assert row[["difference", "low", "high", "p"]].tolist() == pytest.approx(expected)
@@ -191,7 +191,7 @@ def study(tmp_path):
                 aus["AU12"] += sum((on_au12 or {}).get(name, 0) for name in supervisors)
                 method = "full" if len(supervisors) > 3 else "contrastive"
                 write_run(tmp_path / "s", variant, seed, aus, method, supervisors)
-        return statistics.outcome(summarise_runs(tmp_path / "s"))
+        return comparisons.outcome(summarise_runs(tmp_path / "s"))
 
     return write
 
@@ -228,7 +228,7 @@ class TestOutcome:
                 metrics = {"target.landmarks.nme": nme + 1e-4 * seed}
                 method, how = ("full", {"negatives": "batch"}) if "-" in variant else (variant, {})
                 write_run(tmp_path, variant, seed, {"AU01": f1 + 0.01 * seed}, method, metrics=metrics, **how)
-        table = statistics.outcome(summarise_runs(tmp_path))
+        table = comparisons.outcome(summarise_runs(tmp_path))
         rivals = table[table["question"] == "rivals"].set_index("measure")["verdict"]
         assert rivals.to_dict() == {"f1": "helps", "auc": "helps", "f1_norm": "helps", "nme": "hurts"}
         choice = table[table["question"] == "choices"].iloc[0]
@@ -244,7 +244,7 @@ class TestOutcome:
                 )
                 metrics |= {f"insides.distance.{name}": value / 10 for name in ALL_SIX}
                 write_run(tmp_path, variant, seed, {"AU01": 0.5}, variant, metrics=metrics)
-        table = statistics.outcome(summarise_runs(tmp_path)).query("question == 'reconstruction'")
+        table = comparisons.outcome(summarise_runs(tmp_path)).query("question == 'reconstruction'")
         second = table[table["measure"] == "insides.reconstruction.second"].set_index("comparison")
         assert len(table) == 5 * (2 + 6)
         assert second.loc["`full` minus `contrastive`", "verdict"] == "hurts"
@@ -253,8 +253,8 @@ class TestOutcome:
 
     def test_a_study_without_such_variants_has_no_rows(self, tmp_path):
         write_run(tmp_path, "adld", 0, {"AU01": 0.5}, "adld")
-        table = statistics.outcome(summarise_runs(tmp_path))
-        assert table.empty and list(table) == list(statistics.OUTCOME)
+        table = comparisons.outcome(summarise_runs(tmp_path))
+        assert table.empty and list(table) == list(comparisons.OUTCOME)
 
 
 class TestIdleness:
@@ -267,7 +267,7 @@ class TestIdleness:
             losses = dict.fromkeys(RICH_TWO, [3.0, 2.0, ends[last]])
             shares = {"au_source": 0.9, "rich_source": 0.1}
             write_run(tmp_path, variant, 0, {"AU01": 0.5}, losses=losses, shares=shares, **how)
-        table = statistics.idleness(summarise_runs(tmp_path)).set_index("variant")
+        table = comparisons.idleness(summarise_runs(tmp_path)).set_index("variant")
         assert table["highest"].to_dict() == pytest.approx(
             {"full": 0.05, "full-in-batch": 0.05, "full-dense": 0.4}
         )
@@ -285,7 +285,7 @@ def test_learning_curves_have_a_row_per_number_of_steps_that_both_methods_have(t
                 write_run(
                     tmp_path, f"{method}-{steps}", seed, {"AU01": f1 + luck}, method=method, steps=steps
                 )
-    table = statistics.learning_curves(summarise_runs(tmp_path)).set_index("steps")
+    table = comparisons.learning_curves(summarise_runs(tmp_path)).set_index("steps")
     assert list(table.index) == [160, 1000]
     assert table["difference"].tolist() == pytest.approx([-0.02, 0.01])
     assert table.loc[160, "full, target"] == pytest.approx(0.39) and table.loc[160, "seeds"] == 2

@@ -9,7 +9,7 @@ from pathlib import Path
 import jinja2
 import pandas as pd
 
-from aubench.report import statistics, tables
+from aubench.report import comparisons, statistics, tables
 from aubench.report.results import score_text
 from aubench.report.run_values import MEAN
 from aubench.report.summaries import Summary, read_summary
@@ -123,13 +123,13 @@ def study_table(study: Summary, dense: Summary) -> str:
     Args:
         dense: the study with positions as samples.
     """
-    found = statistics.outcome(study)
+    found = comparisons.outcome(study)
     second = found[found["measure"] == "insides.reconstruction.second"].head(1)  # `full` minus `contrastive`
     shown = pd.concat(
         [
             found[found["question"] == "the four together"],
             second,
-            statistics.outcome(dense).query("question == 'the four together' and measure == 'f1'"),
+            comparisons.outcome(dense).query("question == 'the four together' and measure == 'f1'"),
             found.query("question == 'each supervisor' and measure == 'f1'"),
         ]
     )
@@ -152,17 +152,18 @@ def supervisors_page(study: Summary, equal_time: Summary, dense: Summary, curves
     errors = pd.DataFrame(errors).reindex(study.variants).dropna().apply(tables.in_percent)
     weights = (study.settings[name]["weights"] for name in errors.index)
     errors["second round in the objective"] = ["yes" if own.get("cycle") else "no" for own in weights]
-    outcome = statistics.outcome(study)
+    outcome = comparisons.outcome(study)
     return environment.get_template("supervisors.md.j2").render(
         study=study,
         statistics=statistics,
+        comparisons=comparisons,
         outcome=outcome[outcome["au"] == MEAN],
         aus=outcome[(outcome["au"] != MEAN) & (outcome["measure"] == "f1")],
-        equal_time=statistics.outcome(equal_time),
+        equal_time=comparisons.outcome(equal_time),
         errors=errors.reset_index(names="variant"),
         distances=tables.comparisons_by_measure(outcome[outcome["measure"].isin(statistics.DISTANCES)]),
         idleness=tables.idleness(study),
-        dense=statistics.outcome(dense).query("au == @MEAN and measure not in @statistics.DISTANCES"),
+        dense=comparisons.outcome(dense).query("au == @MEAN and measure not in @statistics.DISTANCES"),
         dense_idleness=tables.idleness(dense),
         curves=tables.learning_curves(curves),
         scores=tables.study_table(study),

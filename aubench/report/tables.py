@@ -9,7 +9,7 @@ import re
 import numpy as np
 import pandas as pd
 
-from aubench.report import statistics
+from aubench.report import comparisons
 from aubench.report.results import score_text
 from aubench.report.run_values import MEAN
 from aubench.report.statistics import DISTANCES, ERRORS, LOWER_IS_BETTER, PROBES, SIGNIFICANT
@@ -85,7 +85,7 @@ def score_column(
 
 
 def readable(outcome: pd.DataFrame) -> pd.DataFrame:
-    """A study's outcome (`statistics.outcome`) with values x 100 as text, intervals in brackets."""
+    """A study's outcome (`comparisons.outcome`) with values x 100 as text, intervals in brackets."""
     rows = []
     for row in outcome.to_dict("records"):
         digits, p, effect = FINER.get(row["measure"], 1), row["p_holm"], row["detectable"]
@@ -113,14 +113,14 @@ def comparisons_by_measure(outcome: pd.DataFrame) -> pd.DataFrame:
 
 
 def idleness(summary: Summary) -> pd.DataFrame:
-    """`statistics.idleness` as text, shares in %."""
-    table = statistics.idleness(summary)
+    """`comparisons.idleness` as text, shares in %."""
+    table = comparisons.idleness(summary)
     return table.assign(**{name: in_percent(table[name]) for name in ("lowest", "highest", "share")})
 
 
 def learning_curves(summary: Summary) -> pd.DataFrame:
-    """`statistics.learning_curves` as text, x 100."""
-    table = statistics.learning_curves(summary)
+    """`comparisons.learning_curves` as text, x 100."""
+    table = comparisons.learning_curves(summary)
     scores = [name for name in table if name.endswith((", source", ", target"))]
     differences = [with_interval(row) for row in table.to_dict("records")]
     shown = pd.DataFrame({"steps": table["steps"].astype(str)}).join(table[scores].apply(in_percent))

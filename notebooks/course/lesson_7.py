@@ -15,7 +15,8 @@ from scipy import stats
 
 from aubench.plots.study import ABOVE, BELOW, UNSURE
 from aubench.plots.style import MEASURE_NAMES, in_house_style
-from aubench.report.statistics import LEVEL, against, paired_differences, t_interval
+from aubench.report.comparisons import against
+from aubench.report.statistics import LEVEL, paired_differences, t_interval
 from aubench.report.summaries import Summary, summarise_runs
 from aubench.study.plan import expand, read_study
 from exercises import Verdict, exercise, hint_for, number, right, wrong
