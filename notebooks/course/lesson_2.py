@@ -4,7 +4,6 @@ A run read under one factor at a time is `aubench.inspection.factor_faces`.
 """
 
 import inspect
-import json
 from itertools import permutations
 from pathlib import Path
 
@@ -33,6 +32,7 @@ from aubench.plots.style import (
 from aufaces.factors import FACTORS, face_with
 from aufaces.renderer import FaceRenderer
 from aulib.labels import AU_NAMES
+from aulib.run import Run
 from exercises import Verdict, exercise, hint_for, number, right, wrong
 
 SCORES = {"f1": ("F1-frame", "#D55E00", "o"), "f1_norm": ("F1, skew-normalised", "#0072B2", "s"),
@@ -49,7 +49,7 @@ GREY, COST, WHOLE = "#B8B8B8", "#E69F00", "#8C8C8C"
 
 def f1_per_domain(run: str | Path) -> pd.DataFrame:
     """Test scores of a finished run: domain, au, f1, base_rate."""
-    metrics = json.loads((Path(run) / "metrics.json").read_text())
+    metrics = Run(run).metrics
     rows = [
         (domain, name.split(".")[2], value, metrics[name.removesuffix("f1") + "base_rate"])
         for name, value in metrics.items()
