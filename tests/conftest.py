@@ -6,9 +6,11 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import nbformat
 import numpy as np
 import pandas as pd
 import pytest
+from nbformat import v4
 from PIL import Image
 
 pytest.register_assert_rewrite("tried_exercises")
@@ -59,6 +61,14 @@ def write_tiny_set(folder: Path, n: int = 24, size: int = 64, seed: int = 0, lab
         rows.append(row)
     pd.DataFrame(rows).to_csv(folder / "manifest.csv", index=False)
     return folder
+
+
+def write_notebook(path: Path, parameters: str, *cells: str) -> Path:
+    """A notebook of a parameters cell and further code cells."""
+    first = v4.new_code_cell(parameters, metadata={"tags": ["parameters"]})
+    code = [first, *map(v4.new_code_cell, cells)]
+    nbformat.write(v4.new_notebook(cells=code), path)
+    return path
 
 
 @pytest.fixture

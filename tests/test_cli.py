@@ -1,12 +1,11 @@
 """The command line: help with an example, exit statuses, one line for each failure."""
 
-import json
-
 import pytest
 
 import aulib
 from aubench.cli import main
 from aubench.study import notebook_runner
+from conftest import write_notebook
 
 COMMANDS = [
     "synth", "prepare", "convert", "check", "import", "export", "protocols", "run", "study", "run-one",
@@ -23,10 +22,7 @@ def call(capsys, *arguments) -> tuple[int, str, str]:
 
 @pytest.fixture
 def notebook(tmp_path):
-    cell = {"cell_type": "code", "metadata": {"tags": ["parameters"]}, "source": "steps: int = 1  # steps"}
-    path = tmp_path / "n.ipynb"
-    path.write_text(json.dumps({"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}))
-    return path
+    return write_notebook(tmp_path / "n.ipynb", "steps: int = 1  # steps")
 
 
 @pytest.mark.parametrize("command", COMMANDS)

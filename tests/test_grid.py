@@ -12,7 +12,6 @@ from contextlib import nullcontext
 from pathlib import Path
 from threading import Event, Thread
 
-import nbformat
 import psutil
 import pytest
 
@@ -22,6 +21,7 @@ from aubench.study.notebook_runner import NotebookFailed, write_error
 from aubench.study.plan import PlannedRun, expand, read_study, states_of, why_failed
 from aubench.study.run_lock import run_lock
 from aubench.study.workers import SchedulerLost, connected, number_of_cores, visible_gpus
+from conftest import write_notebook
 
 GPUS = ["7", "9"]  # names that no machine has to have: nothing here computes
 CELLS = (
@@ -43,9 +43,7 @@ Path(out_dir, "metrics.json").write_text(json.dumps(values))""",
 def folder(tmp_path_factory):
     """The working folder of driver and workers, with a notebook in it."""
     folder = tmp_path_factory.mktemp("study")
-    cells = [nbformat.v4.new_code_cell(cell) for cell in CELLS]
-    cells[0].metadata["tags"] = ["parameters"]
-    nbformat.write(nbformat.v4.new_notebook(cells=cells), folder / "n.ipynb")
+    write_notebook(folder / "n.ipynb", *CELLS)
     before = Path.cwd()
     os.chdir(folder)
     yield folder

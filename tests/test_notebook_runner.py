@@ -17,6 +17,7 @@ from aubench.study.notebook_runner import (
     write_json,
 )
 from aubench.study.parameters import ParameterError
+from conftest import write_notebook
 
 PARAMETERS = (
     'steps: int = 2  # steps\nfaces: str = ""  # folder\nseed: int = 0  # seed\nout_dir: str = "x"  # folder'
@@ -28,11 +29,8 @@ count = len((out / "tries").read_text()) + 1 if (out / "tries").exists() else 1
 (out / "metrics.json").write_text(json.dumps({"steps": steps, "tries": count}))"""
 
 
-def write_notebook(path: Path, *cells: str) -> Path:
-    code = [nbformat.v4.new_code_cell(cell) for cell in (PARAMETERS, *cells)]
-    code[0].metadata["tags"] = ["parameters"]
-    nbformat.write(nbformat.v4.new_notebook(cells=code), path)
-    return path
+def notebook_of(folder: Path, *cells: str) -> Path:
+    return write_notebook(folder / "n.ipynb", PARAMETERS, *cells)
 
 
 def read(path: Path) -> dict:
@@ -55,7 +53,7 @@ def no_kernel(monkeypatch) -> list[BaseException]:
 
 
 def test_a_run_returns_its_metrics_and_records_how_it_was_made(tmp_path):
-    notebook = write_notebook(tmp_path / "n.ipynb", "print('hello')", METRICS)
+    notebook = notebook_of(tmp_path, "print('hello')", METRICS)
     out = tmp_path / "run"
     assert run_notebook(notebook, out, {"steps": 5, "seed": 3}) == {"steps": 5, "tries": 1}
     params = read(out / "params.json")
@@ -73,7 +71,7 @@ def test_a_run_returns_its_metrics_and_records_how_it_was_made(tmp_path):
 
 def test_a_raising_cell_is_the_cause_and_the_next_try_resumes_in_the_folder(tmp_path):
     cells = METRICS, "raise ValueError('no faces\\nin ' + repr(faces))", "print('unreached')"
-    notebook = write_notebook(tmp_path / "n.ipynb", *cells)
+    notebook = notebook_of(tmp_path, *cells)
     out = tmp_path / "run"
     with pytest.raises(NotebookFailed) as failure:
         run_notebook(notebook, out)
@@ -81,14 +79,14 @@ def test_a_raising_cell_is_the_cause_and_the_next_try_resumes_in_the_folder(tmp_
     assert not (out / "result.json").exists()
     error = (out / "error.txt").read_text()
     assert "no faces" in error and "Traceback" in error and "\x1b" not in error
-    write_notebook(notebook, METRICS)  # corrected
+    notebook_of(tmp_path, METRICS)  # corrected
     assert run_notebook(notebook, out)["tries"] == 2
     assert not (out / "error.txt").exists()
 
 
 def test_a_killed_kernel_is_the_cause_and_its_cell_is_marked_as_failed(tmp_path):
     killed = "import os, signal; os.write(2, b'last words'); os.kill(os.getpid(), signal.SIGKILL)"
-    notebook = write_notebook(tmp_path / "n.ipynb", METRICS, killed, "print('unreached')")
+    notebook = notebook_of(tmp_path, METRICS, killed, "print('unreached')")
     out = tmp_path / "run"
     with pytest.raises(NotebookFailed, match="died in cell 4"):  # after the injected parameters
         run_notebook(notebook, out)
@@ -106,7 +104,7 @@ def test_a_killed_kernel_is_the_cause_and_its_cell_is_marked_as_failed(tmp_path)
     ],
 )
 def test_a_parameter_that_does_not_fit_is_an_error_before_anything_is_written(tmp_path, parameters, named):
-    notebook = write_notebook(tmp_path / "n.ipynb", METRICS)
+    notebook = notebook_of(tmp_path, METRICS)
     with pytest.raises(ParameterError) as error:
         run_notebook(notebook, tmp_path / "run", parameters)
     assert all(part in str(error.value) for part in named)
@@ -114,7 +112,7 @@ def test_a_parameter_that_does_not_fit_is_an_error_before_anything_is_written(tm
 
 
 def test_a_finished_run_with_other_settings_is_never_overwritten(tmp_path, no_kernel):
-    notebook, out = write_notebook(tmp_path / "n.ipynb", METRICS), tmp_path / "run"
+    notebook, out = notebook_of(tmp_path, METRICS), tmp_path / "run"
     run_notebook(notebook, out, {"steps": 1})
     with pytest.raises(FileExistsError, match=r"steps 1 \(now 2\)"):
         run_notebook(notebook, out, {"steps": 2})
@@ -123,7 +121,7 @@ def test_a_finished_run_with_other_settings_is_never_overwritten(tmp_path, no_ke
 
 
 def test_an_unfinished_run_with_other_settings_is_set_aside(tmp_path, no_kernel):
-    notebook, out = write_notebook(tmp_path / "n.ipynb", METRICS), tmp_path / "run"
+    notebook, out = notebook_of(tmp_path, METRICS), tmp_path / "run"
     no_kernel.append(KeyboardInterrupt())
     with pytest.raises(KeyboardInterrupt):
         run_notebook(notebook, out, {"steps": 1})
@@ -136,7 +134,7 @@ def test_an_unfinished_run_with_other_settings_is_set_aside(tmp_path, no_kernel)
 def test_a_kernel_that_does_not_start_is_the_cause(tmp_path, no_kernel):
     no_kernel.append(RuntimeError("Kernel died before replying"))
     with pytest.raises(NotebookFailed, match="before the first cell: Kernel died"):
-        run_notebook(write_notebook(tmp_path / "n.ipynb", METRICS), tmp_path / "run")
+        run_notebook(notebook_of(tmp_path, METRICS), tmp_path / "run")
 
 
 def test_each_kernel_has_sockets_of_its_own_with_short_paths(tmp_path, monkeypatch):
@@ -155,7 +153,7 @@ def test_each_kernel_has_sockets_of_its_own_with_short_paths(tmp_path, monkeypat
 
 def test_the_key_covers_code_cells_parameters_and_inputs_but_not_the_folder(tmp_path):
     def key(*cells, **values):
-        return run_key(write_notebook(tmp_path / "n.ipynb", *cells), values)
+        return run_key(notebook_of(tmp_path, *cells), values)
 
     faces = tmp_path / "faces"
     faces.mkdir()
@@ -180,7 +178,7 @@ def test_json_has_null_for_nan_and_a_failed_write_leaves_the_old_file(tmp_path):
 def test_an_unknown_notebook_is_an_error_that_lists_the_known_ones(tmp_path):
     with pytest.raises(FileNotFoundError, match="'99_absent'.*'02_train'"):
         notebook_path("99_absent")
-    assert notebook_path(write_notebook(tmp_path / "own.ipynb")) == tmp_path / "own.ipynb"
+    assert notebook_path(notebook_of(tmp_path)) == tmp_path / "n.ipynb"
 
 
 @pytest.mark.parametrize("place", ["", "notebooks", "notebooks/course"])

@@ -1,6 +1,5 @@
 """A parameters cell read as a signature, and the values that fit it."""
 
-import json
 import re
 from pathlib import Path
 
@@ -8,13 +7,11 @@ import numpy as np
 import pytest
 
 from aubench.study.parameters import Parameter, ParameterError, declared_parameters, fitting, value_from_text
+from conftest import write_notebook
 
 
 def notebook_with(tmp_path, cell: str) -> Path:
-    tagged = {"cell_type": "code", "metadata": {"tags": ["parameters"]}, "source": cell}
-    path = tmp_path / "n.ipynb"
-    path.write_text(json.dumps({"cells": [tagged], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}))
-    return path
+    return write_notebook(tmp_path / "n.ipynb", cell)
 
 
 def parameter(kind: str) -> Parameter:

@@ -6,7 +6,6 @@ import time
 from contextlib import nullcontext
 from pathlib import Path
 
-import nbformat
 import pytest
 
 from aubench.study import notebook_runner, status
@@ -17,6 +16,7 @@ from aubench.study.status import html_table, summary_of, watched_states
 from aulib.files import write_json
 from aulib.methods import ALIGNMENTS, ALL_SIX, NEGATIVES, RICH_TWO
 from aulib.protocols import folds_of
+from conftest import write_notebook
 
 ROOT = Path(__file__).parent.parent
 LADDER = ROOT / "experiments" / "supervisors.yml"
@@ -36,9 +36,7 @@ seeds: [3, 1]
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch) -> Path:
-    cells = [nbformat.v4.new_code_cell(cell) for cell in (PARAMETERS, "print(steps)")]
-    cells[0].metadata["tags"] = ["parameters"]
-    nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "n.ipynb")
+    write_notebook(tmp_path / "n.ipynb", PARAMETERS, "print(steps)")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -55,12 +53,8 @@ def finish(run, **metrics) -> None:
 
 def test_a_study_expands_to_variants_by_seeds_with_ids_folders_and_values(folder):
     runs = expand(read_study(written(folder, GOOD)))
-    assert [(run.index, run.variant, run.seed) for run in runs] == [
-        (0, "plain", 3),
-        (1, "plain", 1),
-        (2, "long", 3),
-        (3, "long", 1),
-    ]
+    assert [(run.variant, run.seed) for run in runs] == [("plain", 3), ("plain", 1), ("long", 3), ("long", 1)]
+    assert [run.index for run in runs] == [0, 1, 2, 3]
     assert runs[0].parameters == {"steps": 5, "method": "adld", "seed": 3}
     assert runs[2].parameters["steps"] == 9  # a variant has the last word
     assert runs[0].id == f"plain-seed3-{runs[0].key[:8]}" and len({run.id for run in runs}) == 4
@@ -81,17 +75,13 @@ def test_a_grid_is_every_combination_named_after_its_values(folder):
 def test_an_id_follows_values_and_code_and_nothing_else(folder):
     study = written(folder, GOOD)
     before = [run.id for run in expand(read_study(study))]
-    written(
-        folder, GOOD.replace("why?", "why not?").replace("fixed: {steps: 5}", "fixed: {steps: 5, rate: 1}")
-    )
+    written(folder, GOOD.replace("why?", "why not?").replace("steps: 5}", "steps: 5, rate: 1}"))
     assert [run.id for run in expand(read_study(study), "elsewhere")] == before
     written(folder, GOOD.replace("steps: 5", "steps: 6"))
     changed = [run.id for run in expand(read_study(study))]
     assert changed[0] != before[0] and changed[2:] == before[2:]  # `long` has its own steps
     written(folder, GOOD)
-    (folder / "n.ipynb").write_text(
-        (folder / "n.ipynb").read_text().replace("print(steps)", "print(2 * steps)")
-    )
+    write_notebook(folder / "n.ipynb", PARAMETERS, "print(2 * steps)")
     assert not set(before) & {run.id for run in expand(read_study(study))}
 
 
