@@ -1,11 +1,11 @@
-"""What a camera does to a picture, channel by channel."""
+"""Image degradations, channel by channel."""
 
 import numpy as np
 
 from aufaces.clutter import degrade
 
 
-def test_a_camera_s_white_balance_is_of_each_channel_and_keeps_them_apart():
+def test_white_balance_changes_each_channel_and_keeps_hues():
     grey = np.full((32, 32, 3), 120, np.uint8)
     red = grey.copy()
     red[..., 1:] = 40

@@ -1,4 +1,4 @@
-"""Domains: who is seen how, and that nobody is in two splits."""
+"""Domains: pose, base rates, occlusion, and subjects in one split only."""
 
 import numpy as np
 import pytest
@@ -16,18 +16,16 @@ from aufaces.domains import (
 
 @pytest.mark.parametrize("domain", [STUDIO, WILD])
 @pytest.mark.parametrize("n", [4, 64, 5000])
-def test_every_split_has_people_of_its_own(domain, n):
+def test_every_split_has_its_own_subjects(domain, n):
     count = number_of_subjects(domain, n)
     splits = split_of_subjects(domain, 3, count)
     assert len(splits) == count and set(splits) == {"train", "val", "test"}
     if n == 5000:
-        assert (
-            abs(splits.count("test") / count - 0.25) < 0.03
-            and abs(splits.count("train") / count - 0.60) < 0.05
-        )
+        assert splits.count("test") / count == pytest.approx(0.25, abs=0.03)
+        assert splits.count("train") / count == pytest.approx(0.60, abs=0.05)
 
 
-def test_a_person_looks_the_same_in_all_their_faces_and_no_two_people_share_a_seed():
+def test_a_subject_is_one_person_and_subjects_differ():
     samples = [sample_face(WILD, 0, k, 200) for k in range(200)]
     seeds = {}
     for sample in samples:
@@ -35,7 +33,7 @@ def test_a_person_looks_the_same_in_all_their_faces_and_no_two_people_share_a_se
     assert len({person.seed for person in seeds.values()}) == len(seeds) == number_of_subjects(WILD, 200)
 
 
-def test_a_face_depends_on_its_index_and_not_on_the_order_of_drawing():
+def test_a_face_depends_on_seed_and_index_alone():
     late = sample_face(WILD, 4, 17, 50).face
     [sample_face(WILD, 4, k, 50) for k in range(17)]
     assert sample_face(WILD, 4, 17, 50).face == late != sample_face(WILD, 5, 17, 50).face
@@ -61,7 +59,7 @@ def test_domains_differ_in_base_rates_and_strength():
     assert min(p.min() for p in present.values()) > 0.03
 
 
-def test_about_a_quarter_of_wild_pictures_have_something_in_front():
+def test_the_occluded_share_is_as_declared():
     class Rendering:
         landmarks = np.random.default_rng(0).uniform(20, 44, (68, 2)).astype(np.float32)
         eye_centres = np.array([[0.3, 0, 0], [-0.3, 0, 0]])
@@ -80,6 +78,6 @@ def test_about_a_quarter_of_wild_pictures_have_something_in_front():
     assert abs(np.mean(changed) - clutter.OCCLUDED_SHARE) < 0.07
 
 
-def test_an_unknown_domain_is_refused_with_the_known_ones():
+def test_an_unknown_domain_is_refused():
     with pytest.raises(ValueError, match="'moon'.*studio, wild"):
         domain_called("moon")

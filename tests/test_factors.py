@@ -13,7 +13,7 @@ def renderer():
     return FaceRenderer(48)
 
 
-def test_no_factor_is_the_studio_face_and_expressions_bring_the_wild_labels(renderer):
+def test_only_expressions_change_the_labels(renderer):
     studio, wild = (sample_face(domain, 5, 3, 40).face.expression.intensity for domain in (STUDIO, WILD))
     assert not np.array_equal(studio, wild)
     assert np.array_equal(face_with(set(), 5, 3, 40, renderer)[2], studio)
@@ -29,6 +29,6 @@ def test_each_factor_changes_pictures_and_only_geometry_moves_landmarks(renderer
     assert moved == (factor in ("people", "expressions", "pose"))
 
 
-def test_unknown_factor_is_named(renderer):
-    with pytest.raises(ValueError, match="unknown factors \\['fog'\\]"):
+def test_an_unknown_factor_is_named(renderer):
+    with pytest.raises(ValueError, match="'fog'"):
         face_with({"fog", "pose"}, 5, 0, 40, renderer)

@@ -1,4 +1,4 @@
-"""The ground truth of attention agrees with the stored pictures, and with what the AUs are."""
+"""Ground truth regions agree with the stored pictures and with the AUs."""
 
 import numpy as np
 import pytest
@@ -35,7 +35,7 @@ def frontal(motion):
     return motion(face, list(AUS), AS_STORED, SIZE), motion.to_crop(rendering.landmarks, AS_STORED)
 
 
-def test_the_nearer_triangle_is_seen():
+def test_the_nearer_triangle_is_in_front():
     points = np.array([[0, 0], [8, 0], [0, 8], [1, 1], [4, 1], [1, 4]], float)
     triangles = np.array([[3, 4, 5], [0, 1, 2]])  # the small one first, so that only depth can decide
     depth = np.array([0, 0, 0, 1, 1, 1], float)
@@ -67,7 +67,7 @@ def test_one_au_is_set_and_the_others_are_kept():
         ("AU05", [37, 44], [48, 54, 8]),
     ],
 )
-def test_an_au_moves_what_facs_says_and_not_the_rest(frontal, au, inside, outside):
+def test_a_region_covers_what_the_au_moves_and_not_the_rest(frontal, au, inside, outside):
     moved, landmarks = frontal
     mask = region(moved[AUS.index(au)])
     columns, rows = landmarks.round().astype(int).T
@@ -81,7 +81,7 @@ def test_regions_of_a_frontal_face_are_as_symmetric_as_its_aus(frontal):
     assert np.corrcoef(moved.ravel(), mirrored.ravel())[0, 1] > 0.95
 
 
-def test_a_region_follows_the_head_and_the_background_never_moves(motion):
+def test_a_region_follows_the_head_and_leaves_the_background(motion):
     face = Face(Person(), Expression(), Shot(yaw=0.5, shift=(0.1, 0.0)))
     seen = FaceRenderer(SIZE, samples=1).render_one(face).rgba[..., 3] > 0
     moved = motion(face, ["AU12", "AU26"], AS_STORED, SIZE)
@@ -89,7 +89,7 @@ def test_a_region_follows_the_head_and_the_background_never_moves(motion):
     assert moved[:, seen].max() == moved.max() > 0
 
 
-def test_it_is_computed_where_the_crop_is(motion):
+def test_a_region_is_in_pixels_of_the_crop(motion):
     face, zoomed = Face(Person(), Expression(), Shot()), np.array([[2.0, 0, -32], [0, 2.0, -40]])
     whole, cut = motion(face, ["AU12"], AS_STORED, SIZE)[0], motion(face, ["AU12"], zoomed, SIZE)[0]
     y, x = np.unravel_index(whole.argmax(), whole.shape)
@@ -106,7 +106,7 @@ def test_only_a_rendered_set_has_regions(tmp_path, motion):
 
 
 @pytest.mark.slow
-def test_the_parameters_behind_a_stored_picture_are_found_again(motion, tmp_path):
+def test_the_parameters_of_a_stored_picture_are_recovered(motion, tmp_path):
     folder = generate_set("wild", n=4, seed=5, size=96, out=tmp_path / "wild", workers=1, progress=False)
     data = read_dataset(folder)
     rows = np.array([0, 3])

@@ -96,11 +96,6 @@ def test_drawn_controls_stand_where_the_domain_drew_the_face():
     )
 
 
-def test_an_unknown_domain_is_refused_by_name():
-    with pytest.raises(ValueError, match="'moon'"):
-        render(Controls(domain="moon"), SIZE)
-
-
 @pytest.mark.parametrize("read_from", ["features", "reconstruction"])
 def test_a_reading_equals_predict_batches_of_the_same_crop(full, read_from):
     crop = margin_crop(full.model.config.margin_size)

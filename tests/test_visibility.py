@@ -1,4 +1,4 @@
-"""The rasteriser against looking through every sample at every triangle, and normals against a hand value."""
+"""The rasteriser against a slow loop over samples and triangles; normals against a hand value."""
 
 import numpy as np
 import warp as wp
@@ -22,7 +22,7 @@ def nearest_triangles(screen, triangles, side, offsets):
     return found
 
 
-def test_every_sample_sees_the_nearest_triangle_whatever_the_order():
+def test_every_sample_has_the_nearest_triangle_in_any_drawing_order():
     rng = np.random.default_rng(0)
     screen = np.column_stack([rng.uniform(-3, 15, (60, 2)), rng.uniform(0.05, 2, 60)]).astype(np.float32)
     triangles = np.arange(60).reshape(20, 3).astype(np.int32)
@@ -37,7 +37,7 @@ def test_every_sample_sees_the_nearest_triangle_whatever_the_order():
         assert np.array_equal(seen, expected)
 
 
-def test_a_vertex_normal_is_the_mean_of_its_faces_weighted_by_area():
+def test_a_vertex_normal_is_the_area_weighted_mean_of_its_faces():
     points = np.array([[0, 0, 0], [2, 0, 0], [0, 2, 0], [0, 0, 1]], np.float32)
     triangles = np.array([[0, 1, 2], [0, 2, 3]], np.int32)  # normals (0, 0, 4) and (2, 0, 0), twice the areas
     normals = Normals(triangles, 4, "cpu")(wp.array(points, dtype=wp.vec3, device="cpu")).numpy()
