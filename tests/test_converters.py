@@ -11,13 +11,12 @@ from PIL import Image
 
 import raw_trees
 import sample_report
-from aubench.datasets.converters import CONVERTERS, frames, raw_tree
+from aubench.datasets.converters import CONVERTERS, frames
 from aubench.datasets.converters.bp4d import BP4D
 from aubench.datasets.converters.convert import convert
 from aubench.datasets.converters.disfa import DISFA
 from aubench.datasets.converters.raw_tree import Tree
 from aubench.datasets.converters.report import compare_rates, what_is_missing
-from aubench.report.fold_scores import fold_table
 from aulib.dataset import DatasetFolder
 from aulib.landmarks import to_49
 from conftest import face_outline
@@ -604,49 +603,19 @@ def test_the_sample_report_in_the_docs_is_what_is_printed(tmp_path):
     assert sample_report.shown() == sample_report.sample(tmp_path), "python tests/sample_report.py writes it"
 
 
-# From a raw tree to a run.
-
-
-def _train(source, target, out):
-    from aulib.train_run import train_run
-
-    metrics = train_run(
-        str(source), str(target), "full", steps=2, batch_size=3, precision="32-true", out_dir=str(out),
-        progress=False, **(TINY_VALUES | {"num_landmarks": 49}),
-    )  # fmt: skip
-    assert metrics["selected_step"] in (1, 2) and (out / "predictions_target_test.csv").is_file()
-
-
-def test_a_raw_tree_ends_in_runs_of_a_protocols_folds_and_their_mean(tree, again, tmp_path):
-    tree("bp4d", subjects=("F001", "F002", "F003", "F005", "F007", "M011"))  # of parts 1, 1, 2, 2, 3 and 2
-    again("bp4d")
-    runs = []
-    for part, tested in (("part1", {"F001", "F002"}), ("part2", {"F003", "F005", "M011"})):
-        fold = f"{tmp_path / 'out'}#bp4d-3fold/{part}"
-        runs.append(tmp_path / part)
-        _train(fold, fold, runs[-1])
-        predicted = pd.read_csv(runs[-1] / "predictions_target_test.csv")
-        assert set(predicted["image"].str.split("/").str[1]) == tested
-    table = fold_table("bp4d-3fold", runs)
-    assert "target.mean.f1" in table and "part3" in table
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CONVERTERS)
 def test_each_set_ends_in_a_run(name, converted, tmp_path, detector):
+    from aulib.train_run import train_run
+
     data, _ = converted(name)
     assert set(data.splits) == {"train", "val", "test"}
-    _train(data.root, data.root, tmp_path / "run")
-
-
-# Looking through a tree.
-
-
-@pytest.mark.parametrize("name", CONVERTERS)
-def test_a_tree_is_listed_once_however_many_sessions_it_has(name, tree, monkeypatch):
-    listed, walk = [], os.walk
-    monkeypatch.setattr(raw_tree.os, "walk", lambda folder: listed.append(folder) or walk(folder))
-    assert CONVERTERS[name].find(Tree(tree(name))) and len(listed) == len(set(listed))
+    metrics = train_run(
+        str(data.root), str(data.root), "full", steps=2, batch_size=3, precision="32-true",
+        out_dir=str(tmp_path / "run"), progress=False, **(TINY_VALUES | {"num_landmarks": 49}),
+    )  # fmt: skip
+    assert metrics["selected_step"] in (1, 2)
+    assert (tmp_path / "run/predictions_target_test.csv").is_file()
 
 
 def test_converting_warns_of_nothing(converted, recwarn):
