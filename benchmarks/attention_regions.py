@@ -39,7 +39,7 @@ def main() -> None:
     regions = true_regions(faces, aus, config)
     tables, curves = [], []
     for run in arguments.runs:
-        explained = explain(run, faces, aus, arguments.per_au)
+        explained = explain(Run(run), faces, aus, arguments.per_au)
         tables.append(map_table(explained, faces, regions))
         curves.append(curve_table(explained, faces, regions, arguments.seed))
     means = region_means(pd.concat(tables))

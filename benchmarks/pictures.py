@@ -48,15 +48,15 @@ def draw_insides(run: str, rendered: str, out: Path) -> None:
             for domain in ("source", "target")
         ]
     )
-    figure = plots.draw_first_screen(*read_kept_faces(run, "both", 4))
+    figure = plots.draw_first_screen(*read_kept_faces(opened, "both", 4))
     plots.save_figure(figure, out, "first_screen", kept, DPI)
     five = faces_from(rendered, config, 5)
     grid, table = reconstructions.decode_texture_by_shape(model, decoder, five)
     figure = plots.draw_texture_by_shape(grid, reconstructions.as_pictures(five.pictures))
     plots.save_figure(figure, out, "reconstructions", table, DPI)
     aus = [au for au in AUS if au in config.aus]
-    faces, regions = faces_and_regions(run, config, rendered, aus, per_au=12)
-    strongest = explain(run, faces, aus, count=5, strongest=True)
+    faces, regions = faces_and_regions(opened, rendered, aus, per_au=12)
+    strongest = explain(opened, faces, aus, count=5, strongest=True)
     table = map_table(strongest, faces, regions)
     figure = plots.draw_evidence_and_gradients(strongest, table, faces, regions)
     plots.save_figure(figure, out, "attention", table, DPI)
@@ -67,8 +67,7 @@ def draw_beside(folder: str, out: Path) -> None:
     for run in runs.values():
         fit_decoder(run)
     shown = next(iter(runs.values()))
-    config = Run(shown).config
-    faces = [kept_faces(shown, config, domain, 5) for domain in ("source", "target")]
+    faces = [kept_faces(Run(shown), domain, 5) for domain in ("source", "target")]
     decoded, table = reconstructions.decode_runs(runs, *faces, "rich2")
     figure = plots.draw_runs(decoded, table, *faces, "rich2")
     plots.save_figure(figure, out, "switched_off", table, DPI)

@@ -52,7 +52,7 @@ def regions(config):
 
 @pytest.fixture(scope="module")
 def explained(finished, faces):
-    return explain(finished.full, faces, AUS, 3, progress=False)
+    return explain(Run(finished.full), faces, AUS, 3, progress=False)
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +73,7 @@ def test_shares_are_those_of_each_map_on_labelled_faces(explained, faces, region
 
 
 def test_the_strongest_faces_and_what_their_maps_miss_of_the_logit(finished, faces, regions):
-    strongest = explain(finished.full, faces, AUS, 3, strongest=True, progress=False)
+    strongest = explain(Run(finished.full), faces, AUS, 3, strongest=True, progress=False)
     table = map_table(strongest, faces, regions)
     assert len(table) == 2 * 2 * 3
     found = table.query("au == 'AU12' and map == 'evidence'")["probability"]
@@ -84,7 +84,7 @@ def test_the_strongest_faces_and_what_their_maps_miss_of_the_logit(finished, fac
     assert gap["evidence"] < 1e-5 < gap["gradients"]  # one is exact, the other an integral in steps
     assert len(plots.draw_evidence_and_gradients(strongest, table, faces, regions).axes) == 4 * 3
     with pytest.raises(ValueError, match="AU45"):
-        explain(finished.full, faces, ["AU45"], 3)
+        explain(Run(finished.full), faces, ["AU45"], 3)
 
 
 def test_means_and_their_interval_by_hand():
@@ -130,19 +130,19 @@ def test_shares_and_curves_are_drawn(explained, faces, regions, curves):
 
 
 def test_faces_without_true_regions_are_shown_and_not_measured(finished, config, tmp_path):
-    assert faces_and_regions(finished.full, config, "", AUS, 3)[1] is None
-    shown, regions = faces_and_regions(finished.full, config, str(finished.target), AUS, 3)
+    assert faces_and_regions(Run(finished.full), "", AUS, 3)[1] is None
+    shown, regions = faces_and_regions(Run(finished.full), str(finished.target), AUS, 3)
     assert regions is None and (shown.occurrence[:, [0, 2]] == 1).any(1).all()
     unlabelled = write_tiny_set(tmp_path / "unlabelled", labelled=False)
-    shown, regions = faces_and_regions(finished.full, config, str(unlabelled), AUS, 3)
+    shown, regions = faces_and_regions(Run(finished.full), str(unlabelled), AUS, 3)
     assert regions is None and np.isnan(shown.occurrence).all()
     with pytest.raises(ValueError, match="rendered"):
-        true_regions(kept_faces(finished.full, config, count=2), AUS, config)
+        true_regions(kept_faces(Run(finished.full), count=2), AUS, config)
 
 
 def test_kept_faces_and_those_of_the_dataset_are_cut_alike(finished, config):
-    kept = kept_faces(finished.full, config, "target", 4)
-    again = faces_to_show(finished.full, config, str(finished.target), "target", 100)
+    kept = kept_faces(Run(finished.full), "target", 4)
+    again = faces_to_show(Run(finished.full), str(finished.target), "target", 100)
     places = [again.names.tolist().index(name) for name in kept.names]
     assert (again[places].pictures == kept.pictures).all()
     np.testing.assert_allclose(again[places].landmarks, kept.landmarks, atol=1e-4)

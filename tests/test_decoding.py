@@ -93,7 +93,7 @@ def test_fitting_adds_a_decoder_to_the_run_and_leaves_its_weights(run, sets):
     side = side_of(faces(32)[:2])
     first = decode_faces(decoder, features, side)
     assert first.shape == (2, 3, 32, 32) and 0 <= first.min() and first.max() <= 1
-    torch.testing.assert_close(decode_faces(load_decoder(run, model), features, side), first)
+    torch.testing.assert_close(decode_faces(load_decoder(Run(run)), features, side), first)
 
 
 def test_a_decoder_is_fitted_again_only_for_other_weights_or_steps(run, sets):

@@ -31,7 +31,7 @@ def domains(finished) -> dict:
 
 def attention(path, aus: list[str]) -> Figure:
     run = Run(path)
-    pictures = kept_faces(path, run.config, "target", 2).pictures
+    pictures = kept_faces(run, "target", 2).pictures
     maps = evidence_maps(run.model, pictures, "features")
     return plots.draw_attention(shown_input(run.model, pictures), *maps, run.aus, aus)
 
@@ -50,7 +50,7 @@ def drawn(finished, domains) -> dict[str, Figure]:
         "methods": plots.draw_methods(results.table_of_methods(runs)),
         "per_au": plots.draw_per_au(results.table_per_au(runs)),
         "attention": attention(finished.full, ["AU12", "AU26"]),
-        "first_screen": plots.draw_first_screen(*read_kept_faces(finished.full, count=2)),
+        "first_screen": plots.draw_first_screen(*read_kept_faces(full, count=2)),
     }
     assert dict(mpl.rcParams) == before
     return figures
@@ -112,7 +112,7 @@ class TestFirstScreen:
         with pytest.raises(ValueError, match="AU43"):
             attention(finished.full, ["AU43"])
         with pytest.raises(ValueError, match="AU43"):
-            plots.draw_first_screen(*read_kept_faces(finished.full), au="AU43")
+            plots.draw_first_screen(*read_kept_faces(Run(finished.full)), au="AU43")
 
     def test_faces_are_chosen_for_the_aus_they_add(self):
         occurrence = np.array([[1, 1, 0, 0], [1, 1, 1, 0], [0, 0, np.nan, 1], [1, 1, 0, 0]])

@@ -88,14 +88,13 @@ def runs(finished, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def pair(finished):
-    config = Run(finished.full).config
-    return [kept_faces(finished.full, config, domain, 2) for domain in ("source", "target")]
+    return [kept_faces(Run(finished.full), domain, 2) for domain in ("source", "target")]
 
 
 class TestRuns:
     def test_rounds_have_scores_where_there_is_an_original(self, runs, pair):
         model = Run(runs["full"]).model
-        pictures, table = decode_rounds(model, *pair, load_decoder(runs["full"], model))
+        pictures, table = decode_rounds(model, *pair, load_decoder(Run(runs["full"])))
         assert table.groupby("feature").size().to_dict() == {"rich": 4, "rich2": 4, "self": 4}
         assert len(plots.draw_rounds(pictures, table).axes) == 4 * (2 + 3 * 2 + 1)
         row = table.query("pair == 1 and domain == 'target' and feature == 'rich2'").iloc[0]
@@ -133,7 +132,7 @@ class TestRuns:
 
     def test_ood_inputs_and_the_grid(self, runs, pair):
         faces, model = pair[1], Run(runs["full"]).model
-        decoder = load_decoder(runs["full"], model)
+        decoder = load_decoder(Run(runs["full"]))
         inputs, rebuilt, table = read_ood_inputs(model, decoder, "reconstruction", faces[:1])
         assert len(table) == 6 and table["AU12"].between(0, 1).all()
         assert len(plots.draw_ood_inputs(inputs, rebuilt, table).axes) == 12

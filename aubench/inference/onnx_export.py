@@ -67,7 +67,11 @@ def export_onnx(run: str | Path, file: str | Path, read_from: str | None = None)
     opened = Run(run)
     config, read_from = opened.config, read_from or opened.settings["read_target_from"]
     detector = Detector(opened.model, read_from).eval()
-    faces = kept_faces(opened)
+    samples = [opened.samples(domain) for domain in opened.domains_with_samples]
+    if not samples:
+        raise ValueError(f"{run} keeps no faces to check with: its sets had no test split")
+    faces = [centre_crop(one.images, one.landmarks, config.image_size)[0] for one in samples]
+    faces = torch.cat(faces)  # (B, 3, H, H)
     made = onnx_model(detector, config.image_size, list(TOLERANCE))
     said = {
         "aus": list(config.aus), "image_size": config.image_size, "num_landmarks": config.num_landmarks,
@@ -98,11 +102,3 @@ def onnx_model(module: nn.Module, image_size: int, outputs: list[str]):
             input_names=["image"], output_names=outputs, dynamic_shapes={"image": {0: "batch"}},
         )  # fmt: skip
     return program.model_proto
-
-
-def kept_faces(run: Run) -> Tensor:
-    """(B, 3, H, H) RGB in [0, 1]: the faces of both domains that a run keeps, cropped as it sees them."""
-    samples = [run.samples(domain) for domain in run.domains_with_samples]
-    if not samples:
-        raise ValueError(f"{run.path} keeps no faces to check with: its sets had no test split")
-    return torch.cat([centre_crop(some.images, some.landmarks, run.config.image_size)[0] for some in samples])

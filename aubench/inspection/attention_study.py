@@ -33,7 +33,7 @@ RANDOM_DRAWS = 3
 
 
 def faces_and_regions(
-    run: str | Path, config: ModelConfig, faces: str, aus: list[str], per_au: int
+    run: Run, faces: str, aus: list[str], per_au: int
 ) -> tuple[ShownFaces, np.ndarray | None]:
     """Faces that show the AUs, and their true regions if the set was rendered, else None.
 
@@ -42,12 +42,12 @@ def faces_and_regions(
             labels of the AUs, evenly spaced test faces are taken.
     """
     if not faces:
-        return kept_faces(run, config, "target", per_au), None
+        return kept_faces(run, "target", per_au), None
     if not set(aus) <= set(read_dataset(faces).aus):
-        return faces_from(faces, config, per_au), None
-    chosen = present_faces(faces, config, aus, per_au)
+        return faces_from(faces, run.config, per_au), None
+    chosen = present_faces(faces, run.config, aus, per_au)
     rendered = (chosen.data.root / "set.json").is_file()
-    return chosen, true_regions(chosen, aus, config) if rendered else None
+    return chosen, true_regions(chosen, aus, run.config) if rendered else None
 
 
 def present_faces(dataset: str | Path, config: ModelConfig, aus: list[str], per_au: int) -> ShownFaces:
@@ -109,12 +109,7 @@ class Explained:
 
 
 def explain(
-    run: str | Path,
-    faces: ShownFaces,
-    aus: list[str],
-    count: int,
-    strongest: bool = False,
-    progress: bool = True,
+    run: Run, faces: ShownFaces, aus: list[str], count: int, strongest: bool = False, progress: bool = True
 ) -> Explained:
     """Evidence maps of all faces, and integrated gradients of each AU on `count` of them.
 
@@ -125,14 +120,13 @@ def explain(
     Raises:
         ValueError: the run reads AUs from landmark coordinates, or does not know an AU.
     """
-    opened = Run(run)
-    model, read_from = opened.model, opened.settings["read_target_from"]
-    if unknown := [au for au in aus if au not in model.config.aus]:
-        raise ValueError(f"unknown AUs {unknown}; the run knows {list(model.config.aus)}")
+    model, read_from = run.model, run.settings["read_target_from"]
+    if unknown := [au for au in aus if au not in run.aus]:
+        raise ValueError(f"unknown AUs {unknown}; the run knows {list(run.aus)}")
     evidence, logits = evidence_maps(model, faces.pictures, read_from)
     places, gradients, gaps = {}, {}, {}
-    for au in tqdm(aus, f"gradients of {Path(run).name}", unit="AU", disable=not progress):
-        index = model.config.aus.index(au)
+    for au in tqdm(aus, f"gradients of {run.path.name}", unit="AU", disable=not progress):
+        index = run.aus.index(au)
         if strongest:
             places[au] = logits[:, index].argsort(descending=True)[:count].numpy()
         else:
@@ -140,7 +134,7 @@ def explain(
         if len(places[au]):
             maps, gaps[au] = attribution_maps(model, faces.pictures[places[au]], index, read_from)
             gradients[au] = smoothed(maps).clamp(min=0)
-    return Explained(Path(run).name, model, read_from, places, evidence, logits, gradients, gaps)
+    return Explained(run.path.name, model, read_from, places, evidence, logits, gradients, gaps)
 
 
 def map_table(explained: Explained, faces: ShownFaces, regions: np.ndarray | None = None) -> pd.DataFrame:

@@ -86,7 +86,6 @@ class FaceDecoder(nn.Module):
 
     def __init__(self, channels: int, width: int = 64):
         super().__init__()
-        self.width = width
         self.coarse = nn.Sequential(ConvBlock(channels + 2, width), ConvBlock(width, width))  # h x w
         self.middle = nn.Sequential(
             nn.Conv2d(width, 2 * width, 3, padding=1), nn.PixelShuffle(2), ConvBlock(width // 2, width // 2)
@@ -140,12 +139,12 @@ def fit_decoder(
         ValueError: a dataset without training split.
     """
     opened = Run(run)
-    run, model = opened.path, opened.model
+    folder, model = opened.path, opened.model
     datasets = datasets or [opened.settings[domain] for domain in ("source", "target")]
-    digest = hashlib.sha256((run / WEIGHTS).read_bytes()).hexdigest()[:12]
+    digest = hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()[:12]
     about = {"run": digest, "datasets": list(map(str, datasets)), "steps": steps, "seed": seed}
-    if about_decoder(run) == about:
-        return load_decoder(run, model)
+    if about_decoder(folder) == about:
+        return load_decoder(opened)
     faces = [_training_faces(name, model) for name in about["datasets"]]
     batch = {"seed": seed, "batch_size": max(1, BATCH // len(faces)), "image_size": model.config.image_size}
     torch.manual_seed(seed)
@@ -162,19 +161,19 @@ def fit_decoder(
         loss.backward()
         optimizer.step()
         rate.step()
-    (run / ABOUT).unlink(missing_ok=True)  # written last: weights without it are no decoder
-    with atomic_file(run / DECODER) as partial:
+    (folder / ABOUT).unlink(missing_ok=True)  # written last: weights without it are no decoder
+    with atomic_file(folder / DECODER) as partial:
         save_file({name: value.contiguous() for name, value in decoder.state_dict().items()}, partial)
-    write_json(run / ABOUT, about)
+    write_json(folder / ABOUT, about)
     return decoder.eval()
 
 
-def load_decoder(run: str | Path, model: AUModel) -> FaceDecoder | None:
+def load_decoder(run: Run) -> FaceDecoder | None:
     """The decoder that `fit_decoder` saved in the run folder, in evaluation mode; None if there is none."""
-    if about_decoder(run) is None:
+    if about_decoder(run.path) is None:
         return None
-    decoder = FaceDecoder(model.config.channels)
-    decoder.load_state_dict(load_file(Path(run) / DECODER))
+    decoder = FaceDecoder(run.config.channels)
+    decoder.load_state_dict(load_file(run.path / DECODER))
     return decoder.eval()
 
 

@@ -1,15 +1,13 @@
 """What a run reads from the faces it keeps, for the first figure of README and of a run."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
 
 from aubench.inspection.attention import enlarged
 from aubench.inspection.decoding import decode, load_decoder, shown_input
-from aubench.inspection.shown_faces import as_pictures, evenly
-from aulib.batches import centre_crop
+from aubench.inspection.shown_faces import as_pictures, evenly, kept_faces
 from aulib.run import Run
 
 
@@ -32,7 +30,7 @@ class FaceRead:
 
 
 @torch.no_grad()
-def read_kept_faces(run: str | Path, domain: str = "target", count: int = 6) -> tuple[list[FaceRead], tuple]:
+def read_kept_faces(run: Run, domain: str = "target", count: int = 6) -> tuple[list[FaceRead], tuple]:
     """Some of the faces that a run keeps, read by it, and the run's AUs.
 
     The faces are those that together show the most AUs by label, whatever the run predicts; evenly spaced
@@ -41,18 +39,13 @@ def read_kept_faces(run: str | Path, domain: str = "target", count: int = 6) -> 
     Args:
         domain: "source", "target" or "both".  count: faces of each domain.
     """
-    opened = Run(run)
-    model = opened.model
-    decoder = load_decoder(run, model)
-    read = []
+    model, decoder, read = run.model, load_decoder(run), []
     for each in ("source", "target") if domain == "both" else (domain,):
-        samples = opened.samples(each)
-        places = showing_most_aus(samples.occurrence, count)
-        images, landmarks = samples.images[places], samples.landmarks[places]
-        pictures, _ = centre_crop(images, landmarks, model.config.image_size)
-        read_from = opened.settings[f"read_{each}_from"]
+        faces = kept_faces(run, each, count=None)
+        faces = faces[showing_most_aus(faces.occurrence, count)]
+        pictures, read_from = faces.pictures, run.settings[f"read_{each}_from"]
         outputs = model.read(pictures, read_from)
-        evidence = [None] * len(places)
+        evidence = [None] * len(faces)
         if "evidence" in outputs:
             evidence = enlarged(outputs["evidence"], pictures.shape[-1]).clamp(min=0).numpy()
         parts = (
@@ -60,11 +53,11 @@ def read_kept_faces(run: str | Path, domain: str = "target", count: int = 6) -> 
             shown_input(model, pictures),
             decode(model, outputs["rich" if read_from == "features" else "self"], pictures, decoder),
             outputs["au_logits"].sigmoid().numpy(),
-            samples.occurrence[places],
+            faces.occurrence,
             evidence,
         )
         read += [FaceRead(each, *values) for values in zip(*parts, strict=True)]
-    return read, model.config.aus
+    return read, run.aus
 
 
 def showing_most_aus(occurrence: np.ndarray, count: int) -> list[int]:

@@ -141,8 +141,8 @@ def decode_runs(
     refuse_unlike_decoders(runs)
     decoded, tables = {}, []
     for name, run in runs.items():
-        model = Run(run).model
-        pictures, scores = decode_rounds(model, source, target, load_decoder(run, model))
+        opened = Run(run)
+        pictures, scores = decode_rounds(opened.model, source, target, load_decoder(opened))
         shown = step if f"target.{step}" in pictures else "rich"
         decoded[name] = shown, pictures[f"target.{shown}"]
         own = scores[scores["domain"] == "target"].sort_values("pair", kind="stable")

@@ -45,11 +45,12 @@ class ShownFaces:
         return ShownFaces(*some, self.data, self.rows[chosen], self.matrices[chosen])
 
 
-def kept_faces(run: str | Path, config: ModelConfig, domain: str = "target", count: int = 6) -> ShownFaces:
-    """Evenly spaced ones of the faces that a run keeps; the dataset is not needed."""
-    samples = Run(run).samples(domain)
+def kept_faces(run: Run, domain: str = "target", count: int | None = 6) -> ShownFaces:
+    """Evenly spaced ones of the faces that a run keeps, None for all; the dataset is not needed."""
+    samples = run.samples(domain)
     places = evenly(len(samples), count)
-    pictures, landmarks = centre_crop(samples.images[places], samples.landmarks[places], config.image_size)
+    size = run.config.image_size
+    pictures, landmarks = centre_crop(samples.images[places], samples.landmarks[places], size)
     return ShownFaces(pictures, landmarks, samples.occurrence[places], samples.names[places])
 
 
@@ -84,14 +85,15 @@ def faces_from(
     return ShownFaces(pictures, landmarks, faces.occurrence[rows], names, data, rows, matrices)
 
 
-def faces_to_show(run: str | Path, config: ModelConfig, faces: str, domain: str, count: int) -> ShownFaces:
+def faces_to_show(run: Run, faces: str, domain: str, count: int) -> ShownFaces:
     """Test faces of the dataset `faces`, or if that is "" of those that the run keeps of `domain`."""
-    return faces_from(faces, config, count) if faces else kept_faces(run, config, domain, count)
+    return faces_from(faces, run.config, count) if faces else kept_faces(run, domain, count)
 
 
-def evenly(available: int, count: int) -> np.ndarray:
+def evenly(available: int, count: int | None) -> np.ndarray:
     """`count` places, or all, evenly spaced over 0 .. available - 1."""
-    return np.linspace(0, available - 1, min(count, available)).astype(int)
+    count = available if count is None else min(count, available)
+    return np.linspace(0, available - 1, count).astype(int)
 
 
 def as_pictures(pictures: Tensor) -> np.ndarray:

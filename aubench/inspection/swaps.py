@@ -189,7 +189,7 @@ def swap_faces(run: Run, source: np.ndarray, target: np.ndarray) -> Swap:
     crops = np.stack([source, target])
     pictures, _ = centre_crop(crops, np.zeros((2, 1, 2)), run.model.config.image_size)
     outputs = run.model(pictures, 1, separate=True)
-    decoder = load_decoder(run.path, run.model)
+    decoder = load_decoder(run)
     return Swap(
         _steps(run.model, outputs, pictures[:1], "s", "t", decoder),
         _steps(run.model, outputs, pictures[1:], "t", "s", decoder),
