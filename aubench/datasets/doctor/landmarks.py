@@ -46,7 +46,7 @@ def check_landmarks(data: DatasetFolder) -> Iterator[Finding]:
     given = np.isfinite(landmarks).all(axis=(1, 2))
     yield from _stuck(data.table["image"], landmarks, np.flatnonzero(given))
     if missing := tuple(np.flatnonzero(~given).tolist()):
-        text = f"{len(missing)} rows have no landmarks and cannot be cropped"
+        text = f"{len(missing)} rows have no usable landmarks and cannot be cropped"
         yield Finding("landmarks", "error", text, missing)
     shapes, tilted = {}, []
     for row in np.flatnonzero(given).tolist():
