@@ -16,7 +16,7 @@ from scipy import stats
 from aubench.plots.study import ABOVE, BELOW, UNSURE
 from aubench.plots.style import MEASURE_NAMES, in_house_style
 from aubench.report.comparisons import against
-from aubench.report.statistics import LEVEL, paired_differences, t_interval
+from aubench.report.statistics import LEVEL, paired_differences, t_interval, verdict
 from aubench.report.summaries import Summary, summarise_runs
 from aubench.study.plan import expand, read_study
 from exercises import Verdict, exercise, hint_for, number, right, wrong
@@ -104,15 +104,14 @@ def effects(summary: Summary, measure: str = "f1", reference: str = REFERENCE) -
     """Each variant against `reference` on the mean over AUs, in points, paired by seed.
 
     Returns:
-        one row per variant: difference, low, high (95 % interval), p_holm, seeds, verdict ("helps", "hurts"
-        or "undecided"); NaN and "undecided" with a single seed.
+        one row per variant: difference, low, high (95 % interval), p_holm, seeds, verdict (see
+        `statistics.verdict`); NaN and "undecided" with a single seed.
     """
     table = paired_differences(summary, against(summary, reference), [measure])
     table = table[table["au"] == "mean"].set_index("variant")
+    table["verdict"] = table.apply(verdict, axis=1)
     columns = ["difference", "low", "high"]
-    table[columns] = 100 * table[columns]
-    sign = np.where(table["difference"] > 0, "helps", "hurts")
-    table["verdict"] = np.where(table["p_holm"] < 0.05, sign, "undecided")
+    table[columns] *= 100
     return table[[*columns, "p_holm", "seeds", "verdict"]]
 
 
