@@ -57,7 +57,7 @@ class TestPhotographs:
 
     def test_found_faces_are_counted_by_the_turn_of_the_head(self, few):
         album, faces = few
-        truth = album.truth.assign(turn=[0, 0, 14.9, 15, 30, 40.0])
+        truth = album.truth.assign(yaw=[0, 0, 14.9, 15, 30, 40.0])
         lost = truth["image"].iloc[-2:]
         kept = replace(faces, table=faces.table[~faces.table["meta_source"].isin(lost)])
         table = lesson_8.found_by_turn(replace(album, truth=truth), kept)

@@ -44,7 +44,7 @@ class Photographs:
     """A folder of pictures and what is known of them.
 
     landmarks: a CSV for `prepare`, None for the detector.  truth: one row per stand-in with `image`, its AUs
-    (0 or 1), its person and its turn (degrees); None for the user's own photographs.
+    (0 or 1), its person and its yaw (degrees, without sign); None for the user's own photographs.
     """
 
     folder: Path
@@ -82,7 +82,7 @@ def _render(home: Path, count: int, seed: int) -> None:
         (home / "pictures" / name).parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(image).save(home / "pictures" / name, quality=92)
         occurrence = (sample.face.expression.intensity >= OCCURS_AT).astype(int)
-        known = {"image": name, "person": sample.subject, "turn": abs(np.degrees(sample.face.shot.yaw))}
+        known = {"image": name, "person": sample.subject, "yaw": abs(np.degrees(sample.face.shot.yaw))}
         rows.append(known | dict(zip(AUS, occurrence, strict=True)))
         columns = [f"{axis}_{point}" for axis in "xy" for point in range(68)]
         points.append({"image": name} | dict(zip(columns, landmarks.T.round(2).ravel(), strict=True)))
@@ -126,7 +126,10 @@ def found_by_turn(pictures: Photographs, faces: DatasetFolder) -> pd.DataFrame:
     """Of the stand-ins, how many were found, by how far the head is turned: turn, faces, found."""
     truth = pictures.truth.assign(found=pictures.truth["image"].isin(faces.table["meta_source"]))
     turn = pd.cut(
-        truth["turn"], [0, 15, 25, 90], labels=["below 15°", "15° to 25°", "above 25°"], right=False
+        truth["yaw"].rename("turn"),
+        [0, 15, 25, 90],
+        labels=["below 15°", "15° to 25°", "above 25°"],
+        right=False,
     )
     return truth.groupby(turn, observed=True)["found"].agg(faces="size", found="sum").reset_index()
 

@@ -347,7 +347,7 @@ def same_head(run: str | Path, seed: int = 0) -> Instrument:
             options=[(au_label(name), name) for name in AUS], value="AU12", description="moved AU"
         ),
         "intensity": slider(value=0, min=0, max=5, step=0.25, description="its intensity"),
-        "head": widgets.IntSlider(value=0, min=0, max=WILD.subjects - 1, description="head and light"),
+        "head": widgets.IntSlider(value=0, min=0, max=39, description="head and light"),
     }
     return Instrument(answer, controls, 720)
 
