@@ -11,7 +11,7 @@ data
     manifest               what a manifest must satisfy; each fault with its row
     protocols              the field's folds and splits as named, frozen lists
     crops                  faces aligned once into a memory-mapped array, landmarks carried along
-    batches                augmentation that moves image and landmarks together; paired domain batches
+    batches                Faces of a split; augmentation of image and landmarks together; domain batches
 model
     networks               the parts: encoder, landmark and AU heads, texture, reconstruction, adversaries
     model                  how the parts are wired; `forward` returns every named output

@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -18,6 +19,11 @@ from torch import Tensor
 from aulib import distributed
 from aulib.images import LUMINANCE, luminance
 from aulib.landmarks import layout_of, move_to_au_centres, to_49
+
+if TYPE_CHECKING:
+    from aulib.crops import Crops
+    from aulib.dataset import DatasetFolder
+    from aulib.model import ModelConfig
 
 
 @dataclass(frozen=True)
@@ -48,6 +54,17 @@ class Faces:
     def without_labels(self) -> "Faces":
         """The same faces without AU labels."""
         return Faces(self.images, self.rows, self.landmarks, None)
+
+
+def faces_of(data: "DatasetFolder", crops: "Crops", split: str, config: "ModelConfig") -> Faces:
+    """One split of a cropped set, with the model's landmarks and AUs (NaN for AUs the set does not label)."""
+    occurrence = np.full((len(data), len(config.aus)), np.nan, dtype=np.float32)
+    labels = data.occurrence if data.aus else occurrence
+    for index, au in enumerate(config.aus):
+        if au in data.aus:
+            occurrence[:, index] = labels[:, data.aus.index(au)]
+    landmarks = with_landmarks(crops.landmarks, config.num_landmarks, config.au_centres)
+    return Faces(crops.images, data.rows(split), landmarks, occurrence)
 
 
 def with_landmarks(landmarks: np.ndarray, num_landmarks: int, au_centres: bool) -> np.ndarray:

@@ -17,7 +17,7 @@ import pandas as pd
 import torch
 
 from aulib import distributed, warm_start
-from aulib.batches import Faces, with_landmarks
+from aulib.batches import Faces, faces_of
 from aulib.contrastive import TEMPERATURE
 from aulib.crops import crop_dataset, crop_named, crop_of
 from aulib.dataset import DatasetFolder, read_dataset
@@ -323,17 +323,6 @@ def write_run(
         metrics |= probe_model(model, domains.faces, finds_landmarks(rung.weights))
     write_json(out / METRICS, metrics)
     return metrics
-
-
-def faces_of(data: DatasetFolder, crops, split: str, config: ModelConfig) -> Faces:
-    """One split of a cropped set, with the model's landmarks and AUs (NaN for AUs the set does not label)."""
-    occurrence = np.full((len(data), len(config.aus)), np.nan, dtype=np.float32)
-    labels = data.occurrence if data.aus else occurrence
-    for index, au in enumerate(config.aus):
-        if au in data.aus:
-            occurrence[:, index] = labels[:, data.aus.index(au)]
-    landmarks = with_landmarks(crops.landmarks, config.num_landmarks, config.au_centres)
-    return Faces(crops.images, data.rows(split), landmarks, occurrence)
 
 
 def label_weights(faces: Faces, preset: Preset) -> tuple[torch.Tensor, torch.Tensor]:

@@ -10,7 +10,7 @@ from tqdm import tqdm
 from aubench.datasets.crash_tolerant import crash_tolerant_map
 from aubench.datasets.face_finding import OK, FoundFace, Picture, find_face, find_face_crashed
 from aubench.datasets.photographs import find_pictures
-from aulib.batches import Faces
+from aulib.batches import Faces, faces_of
 from aulib.crops import crop_dataset, crop_of
 from aulib.dataset import DatasetFolder, manifest_path, read_dataset
 from aulib.evaluate import Predictions, predict_batches, score_predictions
@@ -18,7 +18,6 @@ from aulib.files import atomic_file
 from aulib.landmarks import move_to_au_centres, to_49
 from aulib.model import AUModel, ModelConfig
 from aulib.run import Run
-from aulib.train_run import faces_of
 
 SQUARE = ("face_x", "face_y", "face_size", "face_roll")
 FACES_AT_ONCE = 256  # crops of photographs held in memory

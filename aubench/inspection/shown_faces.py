@@ -7,12 +7,11 @@ import numpy as np
 from torch import Tensor
 
 from aulib import images
-from aulib.batches import centre_crop
+from aulib.batches import centre_crop, faces_of
 from aulib.crops import crop_dataset, crop_of
 from aulib.dataset import DatasetFolder, read_dataset
 from aulib.model import ModelConfig
 from aulib.run import Run
-from aulib.train_run import faces_of
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from aubench.inspection.swaps import refuse_without_separation
 from aulib import linear_probes
-from aulib.batches import Faces, centre_crop
+from aulib.batches import Faces, centre_crop, faces_of
 from aulib.crops import crop_dataset, crop_of
 from aulib.dataset import read_dataset
 from aulib.losses import landmark_loss
@@ -24,7 +24,6 @@ from aulib.metrics import landmark_nme
 from aulib.model import AUModel, ModelConfig, cells_to_pixels, expected_cells
 from aulib.networks import GRID, LandmarkHead, log_attention
 from aulib.run import Run
-from aulib.train_run import faces_of
 from exercises import Verdict, exercise, hint_for, number, right, wrong
 
 READERS = MEAN_FACE, ADVERSARY, TRAINED_ON, PROBE, PROBE_OF_F, D_LM = (
