@@ -53,7 +53,7 @@ def alive(processes: list[psutil.Process]) -> list[psutil.Process]:
 
 
 def marked(mark: str) -> list[psutil.Process]:
-    """Every process of this machine that descends from a driver of ours, whoever its parent is now."""
+    """Every process of this machine that descends from one of our drivers, whatever its parent is now."""
     found = []
     for process in psutil.process_iter():
         try:
@@ -127,7 +127,7 @@ def kill_and_finish(out: Path, arguments: argparse.Namespace) -> dict:
         if all(is_done(run) for run in runs):
             break
         if len(killed) == arguments.kills and status == 0:
-            raise RuntimeError("a driver said that all is done, and it is not")
+            raise RuntimeError("a driver ended with status 0, but some runs are not done")
     table = [history_of(run) for run in runs]
     return {
         "sound": all(row["finished"] == 1 and row["begun_after_finish"] == 0 for row in table)

@@ -14,13 +14,14 @@ from threading import Event, Thread
 
 import psutil
 import pytest
+from dask.system import CPU_COUNT
 
 from aubench.study import watch
 from aubench.study.grid import do_run, fail_lost_run, run_study
 from aubench.study.notebook_runner import NotebookFailed, write_error
 from aubench.study.plan import PlannedRun, expand, read_study, states_of, why_failed
 from aubench.study.run_lock import run_lock
-from aubench.study.workers import SchedulerLost, connected, number_of_cores, visible_gpus
+from aubench.study.workers import SchedulerLost, connected, visible_gpus
 from conftest import write_notebook
 
 GPUS = ["7", "9"]  # names that no machine has to have: nothing here computes
@@ -99,7 +100,7 @@ def test_runs_go_seed_by_seed_and_each_holds_one_gpu(folder, client):
     runs = planned(folder, "gpus", [1, 2], seeds=(6, 5, 4), seconds=0.3)
     assert set(run_study(runs, client).values()) == {"done"}
     found = [measured(run) for run in runs]
-    assert {one["OMP_NUM_THREADS"] for one in found} == {str(max(1, number_of_cores() // 2))}
+    assert {one["OMP_NUM_THREADS"] for one in found} == {str(max(1, CPU_COUNT // 2))}
     assert {one["MALLOC_TRIM_THRESHOLD_"] for one in found} == {str(2**30)}  # not dask's
     assert {one["CUDA_VISIBLE_DEVICES"] for one in found} == set(GPUS)
     for gpu in GPUS:
@@ -192,7 +193,7 @@ def test_a_run_believed_lost_keeps_no_error_while_it_runs_or_when_it_is_done(fol
 
 
 def test_a_lost_scheduler_is_named_and_nothing_done_is_lost(folder, client):
-    """A standing scheduler waits for a worker and is killed during a run; another cluster goes on."""
+    """A standing scheduler waits for a worker and is killed during a run; another cluster resumes."""
     runs, file, notes = planned(folder, "schedulers", [1, 2], seconds=1.0), folder / "schedulers.json", []
     processes = [start_dask("scheduler", file, "--host", "127.0.0.1", "--port", "0")]
     wait_until(file.is_file)
@@ -293,7 +294,7 @@ def test_runs_go_through_slurm_where_sbatch_is_one(folder, tmp_path, monkeypatch
 
 @pytest.mark.slow
 def test_a_study_from_the_command_line_interrupted_and_resumed(folder):
-    """Ctrl-C ends everything within seconds, and the same command goes on; a failure is exit status 1."""
+    """Ctrl-C ends all processes within seconds, the same command resumes, a failed run is exit status 1."""
     planned(folder, "command", [1, 2, -3], seconds=1.0)
     command = [sys.executable, "-m", "aubench.cli.main", "study", "command.yml", "--workers", "2"]
     driver = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)

@@ -1,4 +1,4 @@
-"""A run is finished or says why not, and never loses what an earlier one computed."""
+"""A run is finished or names the cause, and never overwrites an earlier one."""
 
 import json
 from pathlib import Path

@@ -137,13 +137,13 @@ class TestEveryLesson:
     def test_runs_on_tiny_parameters_and_its_solutions_are_right(self, path, solved, folders, tmp_path):
         copy, exercises = solved[path.stem]
         run_tiny(copy, tmp_path / "out", tiny_parameters(path.stem, folders))
-        said = [
+        shown = [
             output["data"]["text/markdown"]
             for cell in read(tmp_path / "out" / "notebook.ipynb").cells
             for output in cell.get("outputs", [])
             if "text/markdown" in output.get("data", {})
         ]
-        verdicts = [text for text in said if text.startswith(tuple(f"**{mark}" for mark in MARKS.values()))]
+        verdicts = [text for text in shown if text.startswith(tuple(f"**{mark}" for mark in MARKS.values()))]
         assert exercises >= 3 and len(verdicts) == exercises
         assert not [text for text in verdicts if not text.startswith(f"**{MARKS[RIGHT]}")]
 
@@ -192,7 +192,7 @@ class TestEveryNotebook:
         assert not [line for line in lines if line.startswith(("class ", "!pip", "%pip"))]
         assert "sys.path" not in code(path)
 
-    def test_trains_only_if_that_is_its_job(self, path):
+    def test_only_02_train_and_lessons_train(self, path):
         assert ("train_run" in code(path)) == (path.stem == TRAINING) or path in COURSE
         assert ".backward(" not in code(path) and "optimizer" not in code(path)
 

@@ -1,4 +1,4 @@
-"""A run folder has one runner, and a dead one holds nothing."""
+"""One process at a time locks a run folder, and a dead one locks none."""
 
 import os
 import subprocess
@@ -23,12 +23,12 @@ def hold(folder: Path) -> subprocess.Popen:
     return process
 
 
-def test_a_held_folder_is_refused_with_the_name_of_its_holder_until_that_is_killed(tmp_path):
+def test_a_locked_folder_names_its_holder_until_that_is_killed(tmp_path):
     folder = tmp_path / "run"
     assert not is_held(folder)
     process = hold(folder)
     assert is_held(folder) and f"process {process.pid} on " in holder(folder)
-    with pytest.raises(RunIsHeld, match=f"run is being run by process {process.pid}"), run_lock(folder, 0):
+    with pytest.raises(RunIsHeld, match=f"process {process.pid}"), run_lock(folder, 0):
         pass
     process.kill()
     process.wait()
@@ -38,14 +38,14 @@ def test_a_held_folder_is_refused_with_the_name_of_its_holder_until_that_is_kill
     assert not is_held(folder) and not folder.exists()
 
 
-def test_who_waits_gets_the_folder_when_it_is_free(tmp_path):
+def test_a_waiting_process_gets_the_lock_when_it_is_free(tmp_path):
     process = hold(tmp_path / "run")
     process.kill()
     with run_lock(tmp_path / "run", patience=10):
         assert process.wait() < 0
 
 
-def test_a_kernel_that_inherited_the_lock_keeps_others_out_after_its_runner_is_gone(tmp_path):
+def test_a_kernel_that_inherited_the_lock_holds_it_after_its_runner_ended(tmp_path):
     with run_lock(tmp_path / "run") as lock:
         kernel = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], pass_fds=[lock])
     assert is_held(tmp_path / "run")
@@ -54,18 +54,17 @@ def test_a_kernel_that_inherited_the_lock_keeps_others_out_after_its_runner_is_g
     assert not is_held(tmp_path / "run")
 
 
-def test_looking_at_a_free_folder_does_not_turn_its_runner_away(tmp_path):
+def test_asking_whether_a_folder_is_locked_does_not_keep_its_runner_out(tmp_path):
     with run_lock(tmp_path / "run"):
         pass
-    looks = subprocess.Popen(
-        [sys.executable, "-c", "import sys\nfrom aubench.study.run_lock import is_held\n"
-         "print(1, flush=True)\nwhile True: is_held(sys.argv[1])", str(tmp_path / "run")],
-        stdout=subprocess.PIPE,
-    )  # fmt: skip
-    looks.stdout.readline()
-    end = time.monotonic() + 1
+    ask = f"print(1, flush=True)\nwhile True: is_held({str(tmp_path / 'run')!r})"
+    ask = f"from aubench.study.run_lock import is_held\n{ask}"
+    asking = subprocess.Popen([sys.executable, "-c", ask], stdout=subprocess.PIPE)
+    asking.stdout.readline()
+    end, times = time.monotonic() + 1, 0
     while time.monotonic() < end:
         with run_lock(tmp_path / "run"):
-            pass
-    looks.kill()
-    looks.wait()
+            times += 1
+    assert times > 1 and asking.poll() is None
+    asking.kill()
+    asking.wait()

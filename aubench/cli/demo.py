@@ -105,7 +105,7 @@ def train(wanted: dict[Path, dict]) -> None:
 
 
 def on_target(metrics: dict) -> dict:
-    """What a run says of the target's test faces, under the keys of `evaluate`, with its cost."""
+    """A run's scores on the target's test faces, under the keys of `evaluate`, and its cost."""
     scores = {key: value for key, value in metrics.items() if not key.startswith("source.")}
     return {key.removeprefix("target."): value for key, value in scores.items()}
 

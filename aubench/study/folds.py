@@ -40,7 +40,7 @@ def parameters_in_fold(values: dict, protocol: str, fold: str) -> dict:
     """A run's parameters with the fold appended to source and target.
 
     Raises:
-        ValueError: parameters without a dataset, with a protocol of their own, or with rendered sets only.
+        ValueError: source or target is missing, `protocol` is given too, or both sets are rendered.
     """
     if missing := [name for name in ("source", "target") if not isinstance(values.get(name), str)]:
         raise ValueError(f"folds: {protocol} needs {' and '.join(missing)}, a dataset folder")
@@ -64,14 +64,14 @@ def train_folds(
         settings: other arguments of `train`.
 
     Returns:
-        metrics: of the run; of a whole protocol the mean over folds of every score (NaN if a fold lacks it),
-        with `seconds` summed and `folds` their number. They are also written to `out_dir`/metrics.json, and
-        each fold's to folds.csv.
+        metrics: of the run, or of a whole protocol the mean over folds of every score (NaN if a fold lacks
+        it), the sum of `seconds` and the number of `folds`. These are also written to `out_dir`/metrics.json,
+        and the scores of each fold to folds.csv.
         folders: the run folder of each fold; {"": out_dir} without one.
     """
+    if "/" in protocol:
+        source, target = sets_of_fold(source, target, protocol)
     if not protocol or "/" in protocol:
-        if protocol:
-            source, target = sets_of_fold(source, target, protocol)
         metrics = train(source=source, target=target, out_dir=out_dir, **settings)
         return metrics, {protocol.partition("/")[2]: out_dir}
     folders = {fold: str(Path(out_dir, fold)) for fold in folds_of(protocol)}
@@ -84,7 +84,8 @@ def train_folds(
     import pandas as pd  # planning does without
 
     table = pd.DataFrame(scores, dtype=float)
-    table = table[~table.index.str.endswith(("_low", "_high"))]  # intervals over the subjects of one fold
+    ends = table.index.str.endswith(("_low", "_high"))  # of intervals over the subjects of one fold
+    table = table[~ends].copy()
     table["mean"] = table.mean(axis="columns", skipna=False)
     if "seconds" in table.index:
         table.loc["seconds", "mean"] = table.loc["seconds", list(folders)].sum()

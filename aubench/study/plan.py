@@ -52,9 +52,9 @@ class StudyError(ParameterError):
 
 def _found(notebook: str, info: ValidationInfo) -> Path:
     """A name such as "02_train", or a file next to the study."""
-    beside = info.context.parent / notebook
+    own = info.context.parent / notebook
     try:
-        return notebook_path(beside if beside.is_file() else notebook)
+        return notebook_path(own if own.is_file() else notebook)
     except FileNotFoundError as error:
         raise ValueError(str(error)) from None
 

@@ -60,7 +60,7 @@ class StudyWatch(ipywidgets.VBox):
                 with connected(len(missing), **self.options) as client:
                     run_study(self.runs, client, self._show, self._stopped)
                 self._show(states_of(self.runs))
-        except Exception as error:  # nobody would see the error of a thread
+        except Exception as error:  # a thread's error is not shown
             self.bar.bar_style = "danger"
             self.table.value = escape(f"{type(error).__name__}: {error}")
         self.stop_button.disabled = True

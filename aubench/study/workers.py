@@ -76,8 +76,9 @@ def connected(
 
 
 def _local_cluster(most: int, workers: int | None, gpus: list[str] | None):
-    """Worker processes on this machine; they end with this process, even if it is killed."""
+    """Worker processes on this machine. They end with this process, even if it is killed."""
     import dask
+    from dask.system import CPU_COUNT
     from distributed import Nanny, Scheduler, SpecCluster
 
     dask.config.set(
@@ -92,9 +93,8 @@ def _local_cluster(most: int, workers: int | None, gpus: list[str] | None):
         }
     )
     gpus = visible_gpus() if gpus is None else gpus
-    cores = number_of_cores()
-    number_of_workers = max(1, min(workers or len(gpus) or cores, len(gpus) or most, most))
-    threads = str(max(1, cores // number_of_workers))
+    number_of_workers = max(1, min(workers or len(gpus) or CPU_COUNT, len(gpus) or most, most))
+    threads = str(max(1, CPU_COUNT // number_of_workers))
     options = {"nthreads": 1, "memory_limit": 0, "silence_logs": logging.CRITICAL, "dashboard": False}
     specs = {}
     for number in range(number_of_workers):
@@ -123,10 +123,6 @@ def _slurm_cluster(file: str | Path):
         raise StudyError(f"{file}: {error}") from None
     cluster.scale(jobs=jobs)
     return cluster
-
-
-def number_of_cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def visible_gpus() -> list[str]:
