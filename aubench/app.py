@@ -1,4 +1,4 @@
-"""The playground as an app: voila shows the notebook's widgets without its code, to this machine only."""
+"""The playground as an app: voila serves the notebook's widgets, without code, on this machine only."""
 
 import secrets
 import socket
@@ -14,7 +14,7 @@ from aubench.study.notebook_runner import effective_parameters, notebook_path
 
 HOST = "127.0.0.1"
 NOTEBOOK = "00_playground"
-LARGEST_UPLOAD = 100 * 2**20  # bytes of one websocket message; tornado's own limit is a tenth of that
+LARGEST_UPLOAD = 100 * 2**20  # bytes of one websocket message, ten times tornado's default
 
 
 def serve(
@@ -25,7 +25,7 @@ def serve(
     Args:
         values: parameters of the notebook.
         port: 0 takes a free one.
-        token: what the address must carry; by default one drawn for this call.
+        token: what the address must contain; random by default.
 
     Raises:
         ModuleNotFoundError: voila is not installed.
@@ -46,7 +46,7 @@ def serve(
 
 
 def voila_arguments(notebook: Path, port: int, token: str, open_browser: bool) -> list[str]:
-    """Of a voila that answers this machine alone and asks for the token, which `ps` does not show."""
+    """Arguments for a voila that listens on this machine only and asks for the token."""
     return [
         str(notebook),
         f"--Voila.ip={HOST}",
@@ -74,7 +74,11 @@ def write_app_notebook(folder: Path, values: dict, out_dir: Path) -> Path:
 
 
 def free_port(port: int = 0) -> int:
-    """`port` if nobody has it, or any free one for 0."""
+    """`port` if it is free, or any free port for 0.
+
+    Raises:
+        OSError: the port is taken.
+    """
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -1,4 +1,4 @@
-"""JupyterLab and voila in a headless Chromium, for the tests marked `browser`."""
+"""JupyterLab and voila in a headless Chromium, for tests marked `browser`."""
 
 import contextlib
 import json
@@ -47,7 +47,7 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def page_of_browser(width: int = 1280, height: int = 900):
-    """A page of a fresh browser; closed at the end, whatever happens."""
+    """A page of a new browser, closed at the end."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
@@ -62,7 +62,7 @@ def page_of_browser(width: int = 1280, height: int = 900):
 
 @contextlib.contextmanager
 def server(command: list[str], home: Path, port: int):
-    """A server of its own settings, answering on `port`; it and its kernels end with the block."""
+    """Run a server with its own settings on `port`; it and its kernels end with the block."""
     home.mkdir(parents=True, exist_ok=True)
     folders = {name: str(home / name.lower()) for name in ("config", "runtime", "data")}
     environment = os.environ | {f"JUPYTER_{name.upper()}_DIR": folder for name, folder in folders.items()}
@@ -71,7 +71,7 @@ def server(command: list[str], home: Path, port: int):
         "JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces"), "PYTHONPATH": str(ROOT),
         "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1"),
     }  # fmt: skip
-    settings = {  # no news over the network, and every cell of the page is there, seen or not
+    settings = {  # no news from the network, and all cells are rendered, visible or not
         "apputils-extension/notification": {"fetchNews": "false"},
         "notebook-extension/tracker": {"windowingMode": "none"},
     }
@@ -111,7 +111,7 @@ def _wait_for(port: int, process: subprocess.Popen, log: Path) -> None:
 
 @contextlib.contextmanager
 def jupyterlab(folder: Path, home: Path):
-    """JupyterLab over `folder`; gives the address of a notebook in it, as a function of its name."""
+    """JupyterLab in `folder`; yields a function from a notebook's name to its address."""
     port = free_port()
     command = [
         sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1",
@@ -124,7 +124,7 @@ def jupyterlab(folder: Path, home: Path):
 
 @contextlib.contextmanager
 def app(run: Path, home: Path):
-    """`aulib app` on a run; gives its address without and its token."""
+    """`aulib app` on a run; yields its address and its token."""
     port = free_port()
     code = (
         "import sys; from aubench.app import serve; run, runs, kept, port, token = sys.argv[1:]; "
@@ -136,13 +136,13 @@ def app(run: Path, home: Path):
 
 
 def page_at(address: str) -> tuple[str, str]:
-    """Where an address leads in the end, and the page there."""
+    """The final address after redirects, and its page."""
     with urllib.request.urlopen(address, timeout=120) as answer:
         return answer.url, answer.read().decode()
 
 
 def open_notebook(page, address: str) -> None:
-    """Until its cells are on the page; JupyterLab's first load hangs now and then, so it is tried again."""
+    """Load until its cells are on the page; retried, since JupyterLab's first load hangs now and then."""
     from playwright.sync_api import TimeoutError as TookTooLong
 
     for patience in (RUN_MS / 4, RUN_MS / 4, RUN_MS / 2):
@@ -156,7 +156,7 @@ def open_notebook(page, address: str) -> None:
 
 
 def run_all_cells(page, address: str) -> list[str]:
-    """Open a notebook in JupyterLab and run it; the errors its cells show."""
+    """Run a notebook in JupyterLab and return the errors of its cells."""
     open_notebook(page, address)
     page.evaluate(RUN_ALL)
     return page.evaluate(ERRORS)
@@ -167,7 +167,7 @@ def source_of(page, selector: str) -> str:
 
 
 def changed_by(page, image: str, act) -> None:
-    """Do `act` and wait until the picture is another."""
+    """Call `act` and wait until the picture changes."""
     before = source_of(page, image)
     act()
     page.wait_for_function(
@@ -176,7 +176,7 @@ def changed_by(page, image: str, act) -> None:
 
 
 def press(page, handle: str, key: str, times: int = 1) -> None:
-    """Keys on a control, as somebody without a mouse would."""
+    """Press a key on a control."""
     page.locator(handle).focus()
     for _ in range(times):
         page.keyboard.press(key)
@@ -193,7 +193,7 @@ def choose_file(page, button: str, file: Path) -> None:
 
 
 def drag(page, handle: str, to: tuple[float, float]) -> None:
-    """With the mouse from the middle of a control to a point of the page."""
+    """Drag a control with the mouse to a point of the page."""
     box = page.locator(handle).bounding_box()
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     page.mouse.down()
@@ -202,7 +202,7 @@ def drag(page, handle: str, to: tuple[float, float]) -> None:
 
 
 def answer(page, name: str, value: str, verdict: str) -> str:
-    """Type an answer into its cell, `answer_1 = ...` say, run it, and wait for the verdict; what was said."""
+    """Type an answer into its cell (such as `answer_1 = ...`), run it, wait for the verdict, return it."""
     cell = page.locator(".jp-CodeCell", has=page.locator(".cm-line", has_text=re.compile(rf"^{name} = ")))
     line = cell.locator(".cm-line", has_text=re.compile(rf"^{name} = "))
     line.click()

@@ -1,6 +1,6 @@
-"""The built book in a real browser: no page is wider than the window, on a desk or on a telephone.
+"""The built book in a real browser: no page is wider than the window, on desktop or phone.
 
-Screenshots of the last run lie in results/screenshots, to be opened and judged.
+Screenshots of the last run are in results/screenshots; look at them.
 """
 
 from pathlib import Path
@@ -44,7 +44,7 @@ class TestPages:
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
         page.screenshot(path=SCREENSHOTS / f"book_{Path(name).name}_{width}.png", full_page=True)
 
-    def test_nor_is_any_other(self, width, page, book):
+    def test_no_other_page_is_wider_than_the_window(self, width, page, book):
         page.set_viewport_size({"width": width, "height": 900})
         wide = {}
         for file in sorted(book.html.rglob("*.html")):
@@ -61,13 +61,13 @@ def test_a_lesson_shows_its_figures_and_tables(page, book):
     assert not page.get_by_text("Traceback (most recent call last)").count()
 
 
-def test_a_lesson_shows_neither_progress_nor_where_it_was_executed(page, book):
+def test_a_lesson_shows_neither_progress_nor_local_paths(page, book):
     page.goto((book.html / "notebooks" / f"{SHOWN_LESSON}.html").as_uri())
     text = page.locator("article").inner_text()
     assert "seed: int = 0" in text and str(book.html.parent) not in text and "cropping:" not in text
 
 
-def test_a_term_of_the_objective_leads_to_its_loss(page, book):
+def test_a_term_of_the_objective_links_to_its_loss(page, book):
     page.goto((book.html / "docs" / "method.html").as_uri())
     page.get_by_role("link", name="losses.landmark_loss").first.click()
     assert page.url.endswith("api/aulib.losses.html#aulib.losses.landmark_loss")

@@ -1,6 +1,9 @@
-"""The app: for this machine alone, with a token, on a copy of the notebook."""
+"""The app listens on this machine only, asks for a token, and runs a copy of the notebook."""
 
+import re
+import shlex
 import socket
+from pathlib import Path
 
 import nbformat
 import pytest
@@ -11,13 +14,13 @@ from aubench.study.notebook_runner import notebook_path
 from aubench.study.parameters import ParameterError
 
 
-def test_voila_is_told_this_machine_a_token_and_one_port(tmp_path):
+def test_voila_listens_on_this_machine_with_a_token_and_one_port(tmp_path):
     told = app.voila_arguments(tmp_path / "n.ipynb", 8123, "secret", open_browser=False)
     assert "--Voila.ip=127.0.0.1" in told and "--Voila.token=secret" in told
     assert "--Voila.port=8123" in told and "--Voila.port_retries=0" in told
 
 
-def test_the_notebook_is_a_copy_with_absolute_paths_and_the_source_stays(tmp_path, monkeypatch):
+def test_the_notebook_is_a_copy_with_absolute_paths(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     source = notebook_path("00_playground")
     before = source.read_bytes()
@@ -32,12 +35,12 @@ def test_the_notebook_is_a_copy_with_absolute_paths_and_the_source_stays(tmp_pat
     assert source.read_bytes() == before
 
 
-def test_a_parameter_that_the_notebook_has_not_is_refused(tmp_path):
+def test_an_unknown_parameter_is_named(tmp_path):
     with pytest.raises(ParameterError, match="glasses"):
         app.write_app_notebook(tmp_path, {"glasses": "on"}, tmp_path)
 
 
-def test_a_port_that_is_taken_is_named():
+def test_a_taken_port_is_named():
     with socket.socket() as taken:
         taken.bind((app.HOST, 0))
         taken.listen()
@@ -47,7 +50,7 @@ def test_a_port_that_is_taken_is_named():
     assert app.free_port(0) > 0
 
 
-def test_every_call_draws_another_token_and_prints_the_address(tmp_path, monkeypatch, capsys):
+def test_every_call_has_its_own_token_and_prints_the_address(tmp_path, monkeypatch, capsys):
     voila = pytest.importorskip("voila.app", reason="the app extra is not installed")
     launched = []
     monkeypatch.setattr(voila.Voila, "launch_instance", lambda argv, config: launched.append(argv))
@@ -59,7 +62,7 @@ def test_every_call_draws_another_token_and_prints_the_address(tmp_path, monkeyp
     assert [line.split("token=")[1] for line in printed] == tokens
 
 
-def test_the_command_hands_run_and_its_neighbours_over(monkeypatch):
+def test_the_command_passes_the_run_and_its_folder(monkeypatch):
     called = {}
     monkeypatch.setattr(
         app, "serve", lambda values, out, **options: called.update(values, out=out, **options)
@@ -71,11 +74,7 @@ def test_the_command_hands_run_and_its_neighbours_over(monkeypatch):
     assert (called["port"], called["open_browser"]) == (8123, False)
 
 
-def test_jupyterlab_takes_uploads_as_large_as_the_app_does(tmp_path, monkeypatch):
-    import re
-    import shlex
-    from pathlib import Path
-
+def test_jupyterlab_and_app_accept_uploads_of_the_same_size(tmp_path, monkeypatch):
     from jupyter_server.serverapp import ServerApp
 
     makefile = (Path(__file__).parent.parent / "Makefile").read_text()

@@ -29,14 +29,15 @@ class Photograph:
 
 
 def face_of_upload(name: str, content: bytes, spec: CropSpec) -> tuple[Photograph | None, str]:
-    """The largest face of an uploaded file, or None; and HTML of a note or of what is wrong."""
+    """The largest face of an uploaded file, or None; and HTML of a note or of what is wrong.
+
+    Raises:
+        ModuleNotFoundError: the detector is not installed.
+    """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "upload" + Path(name).suffix)
         path.write_bytes(content)
-        try:
-            found = find_face(Picture(path.parent, path.name, spec))
-        except ModuleNotFoundError as error:
-            return None, message("No detector.", str(error), kind="fault")
+        found = find_face(Picture(path.parent, path.name, spec))
         if found.status == "no face found":
             text = f"in {name}. Nearly frontal faces larger than 40 pixels are found best."
             return None, message("No face found", text, kind="fault")
