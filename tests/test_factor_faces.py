@@ -18,7 +18,7 @@ AUS = ("AU01", "AU12", "AU99")
 
 
 def answers(right: float, n: int = 48, seed: int = 0) -> Answers:
-    """Two AUs on half of n faces, answered rightly with a probability `right`."""
+    """Two AUs on half of n faces, predicted correctly with probability `right`."""
     rng = np.random.default_rng(seed)
     occurrence = np.stack([np.arange(n) % 2, np.arange(n) // 2 % 2], axis=1).astype(float)
     kept = rng.random((n, 2)) < right
@@ -42,7 +42,7 @@ class TestFaces:
 
 class TestDrops:
     def test_mean_f1_of_a_hand_worked_case(self):
-        # AU 1: hit, miss, false alarm -> 2 / (2 + 1 + 1); AU 2: never there, never said -> no score
+        # AU 1: hit, miss, false alarm -> 2 / (2 + 1 + 1); AU 2: never present, never predicted -> no score
         some = Answers(np.array([[0.9, 0.1], [0.2, 0.1], [0.7, 0.1]]), np.array([[1, 0], [1, 0], [0, 0]]))
         assert mean_f1(some, np.ones((1, 3))) == pytest.approx(0.5)
         assert mean_f1(some, np.array([[2.0, 0, 0]])) == pytest.approx(1)

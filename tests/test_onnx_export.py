@@ -39,9 +39,9 @@ class TestExport:
         import onnx
 
         config = Run(finished.full).config
-        said = {prop.key: json.loads(prop.value) for prop in onnx.load(file).metadata_props}
-        assert said["aus"] == list(config.aus) and said["image_size"] == config.image_size
-        assert said["box_enlarge"] == config.box_enlarge * config.image_size / config.margin_size
+        metadata = {prop.key: json.loads(prop.value) for prop in onnx.load(file).metadata_props}
+        assert metadata["aus"] == list(config.aus) and metadata["image_size"] == config.image_size
+        assert metadata["box_enlarge"] == config.box_enlarge * config.image_size / config.margin_size
 
     def test_writes_nothing_where_the_answers_differ(self, finished, tmp_path, monkeypatch):
         monkeypatch.setattr(onnx_export, "TOLERANCE", {"probability": -1.0, "landmarks": 0.01})

@@ -1,4 +1,4 @@
-"""A finished run reads any faces: scores where there are labels, else a table of every picture."""
+"""A finished run scores a labelled set, and predicts every picture of any folder."""
 
 import json
 import shutil
@@ -19,6 +19,7 @@ from aulib.run import Run
 from conftest import TINY_AUS, face_outline
 
 LABELS = [f"{au}_c" for au in TINY_AUS]
+POINTS = [f"{axis}_{k}" for axis in "xy" for k in range(68)]
 
 
 @pytest.fixture
@@ -53,16 +54,13 @@ class TestEvaluate:
         assert other_way["mean.auc"] != third["mean.auc"]
 
     def test_scores_the_aus_both_have_and_leaves_the_others_null(self, finished, copied, tmp_path):
-        def relabel(table):
-            return table.drop(columns=["AU01_c", "AU26_c"]).copy().assign(AU43_c=1)
-
-        scores = evaluate(finished.full, copied(relabel))
+        relabelled = copied(lambda table: table.drop(columns=["AU01_c", "AU26_c"]).copy().assign(AU43_c=1))
+        scores = evaluate(finished.full, relabelled)
         whole = evaluate(finished.full, finished.target)
         assert scores["per_au.AU12.f1"] == pytest.approx(whole["per_au.AU12.f1"], nan_ok=True)
         assert np.isnan(scores["per_au.AU01.f1"]) and np.isnan(scores["per_au.AU26.auc"])
-        assert scores["mean.auc"] == pytest.approx(
-            np.nanmean([whole["per_au.AU06.auc"], whole["per_au.AU12.auc"]])
-        )
+        both = [whole["per_au.AU06.auc"], whole["per_au.AU12.auc"]]
+        assert scores["mean.auc"] == pytest.approx(np.nanmean(both))
         assert not [key for key in scores if "AU43" in key]
         write_json(tmp_path / "scores.json", scores)
         assert json.loads((tmp_path / "scores.json").read_text())["per_au.AU01.f1"] is None
@@ -110,19 +108,18 @@ class TestPredictOnADataset:
         exact = Predictions(np.full((len(data), len(config.aus)), 0.5), crops.landmarks)
         monkeypatch.setattr("aubench.inference.predict.predict_batches", lambda *arguments: exact)
         table = predict(finished.full, finished.target, tmp_path / "out.csv")
-        found = np.stack([table[[f"{axis}_{k}" for k in range(68)]] for axis in "xy"], axis=-1)
+        found = table[POINTS].to_numpy().reshape(-1, 2, 68).transpose(0, 2, 1)
         np.testing.assert_allclose(found, data.landmarks, atol=0.02)
 
     def test_a_dataset_without_any_landmarks_is_refused(self, finished, copied, tmp_path):
-        columns = [f"{axis}_{k}" for axis in "xy" for k in range(68)]
-        folder = copied(lambda table: table.drop(columns=columns))
+        folder = copied(lambda table: table.drop(columns=POINTS))
         with pytest.raises(ValueError, match="aulib prepare"):
             predict(finished.full, folder, tmp_path / "out.csv")
         assert not (tmp_path / "out.csv").exists()
 
     def test_pictures_without_landmarks_and_skipped_ones_keep_a_row(self, finished, copied, tmp_path):
         def forget(table):
-            table.loc[3, [f"{axis}_{k}" for axis in "xy" for k in range(68)]] = np.nan
+            table.loc[3, POINTS] = np.nan
             return table
 
         folder = copied(forget)
@@ -132,12 +129,8 @@ class TestPredictOnADataset:
         assert len(table) == 25
         assert table.loc["holiday/sea.jpg", "status"] == "no face found"
         assert table.loc["images/003.png", "status"] == "no landmarks"
-        assert (
-            table.loc[["images/003.png", "holiday/sea.jpg"], ["AU12_p", "AU12_c", "x_0"]]
-            .isna()
-            .to_numpy()
-            .all()
-        )
+        unread = table.loc[["images/003.png", "holiday/sea.jpg"], ["AU12_p", "AU12_c", "x_0"]]
+        assert unread.isna().all(axis=None)
         whole = predict(finished.full, finished.target, tmp_path / "whole.csv").set_index("image")
         others = table.index[table["status"] == "ok"]
         np.testing.assert_allclose(table.loc[others, "AU12_p"], whole.loc[others, "AU12_p"], atol=2e-4)
@@ -149,12 +142,8 @@ class TestPredictOnPhotographs:
         """Three pictures, one of them broken; white ones hold one face, grey ones two, black ones none."""
         folder = tmp_path / "photographs"
         (folder / "trip").mkdir(parents=True)
-        for name, grey, size in (
-            ("white.png", 255, 2000),
-            ("trip/grey.png", 128, 300),
-            ("black.png", 0, 300),
-        ):
-            Image.new("RGB", (size, size), (grey,) * 3).save(folder / name)
+        for name, grey, size in (("white", 255, 2000), ("trip/grey", 128, 300), ("black", 0, 300)):
+            Image.new("RGB", (size, size), (grey,) * 3).save(folder / f"{name}.png")
         (folder / "broken.jpg").write_bytes(b"not a picture")
 
         def detect(image):
@@ -179,9 +168,7 @@ class TestPredictOnPhotographs:
     def test_coordinates_are_those_of_the_whole_picture(self, photographs, finished, tmp_path):
         table = predict(finished.full, photographs, tmp_path / "out.csv", workers=1).set_index("image")
         spec = crop_of(Run(finished.full).config)
-        as_shown = (
-            face_outline(1600) + 0.5
-        ) * 2000 / 1600 - 0.5  # it was reduced to 1600 pixels to be searched
+        as_shown = (face_outline(1600) + 0.5) * 2000 / 1600 - 0.5  # searched at 1600 pixels
         expected = squares_read(crop_matrix(as_shown, spec)[None], spec.size)[0]
         found = table.loc["white.png", ["face_x", "face_y", "face_size", "face_roll"]].to_numpy(dtype=float)
         np.testing.assert_allclose(found, expected, atol=0.05)

@@ -73,11 +73,11 @@ def export_onnx(run: str | Path, file: str | Path, read_from: str | None = None)
     faces = [centre_crop(one.images, one.landmarks, config.image_size)[0] for one in samples]
     faces = torch.cat(faces)  # (B, 3, H, H)
     made = onnx_model(detector, config.image_size, list(TOLERANCE))
-    said = {
+    metadata = {
         "aus": list(config.aus), "image_size": config.image_size, "num_landmarks": config.num_landmarks,
         "read_from": read_from, "box_enlarge": config.box_enlarge * config.image_size / config.margin_size,
     }  # fmt: skip
-    onnx.helper.set_model_props(made, {name: json.dumps(value) for name, value in said.items()})
+    onnx.helper.set_model_props(made, {name: json.dumps(value) for name, value in metadata.items()})
     content = made.SerializeToString()
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
     answers = dict(zip(TOLERANCE, session.run(list(TOLERANCE), {"image": faces.numpy()}), strict=True))
