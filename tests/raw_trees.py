@@ -24,7 +24,7 @@ def picture(path: Path, seed: int, size: int = SIDE) -> Path:
 
 
 def video(path: Path, num: int, size: int = SIDE) -> Path:
-    """A video whose frame n is grey with brightness 10 + 8 n, so that a frame tells its index."""
+    """A video whose frame n is grey with brightness 10 + 8 n, which identifies it."""
     import av
 
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -38,7 +38,7 @@ class AffWild2(Converter):
     files = {
         "labels": rf"(?P<split>{'|'.join(SPLITS)})/(?P<subject>[^/]+)\.txt",
         "pictures": r"(?P<subject>[^/]+)/",
-        # _left and _right are two people in one video: only crops tell which is meant
+        # _left and _right are two people in one video: only crops show which one is meant
         "video": rf"(?P<subject>[^/]+)(?<!_left)(?<!_right){VIDEOS}",
     }
     splits = SPLITS

@@ -53,12 +53,12 @@ def convert(
     if name not in CONVERTERS:
         raise ValueError(f"unknown set {name!r}; choose one of {', '.join(CONVERTERS)}")
     converter = CONVERTERS[name]
-    landmarks = landmarks or ("set" if converter.has_landmarks else "detect")
+    choices = ("set", "detect", "none") if converter.has_landmarks else ("detect", "none")
+    landmarks = landmarks or choices[0]
+    if landmarks not in choices:
+        raise ValueError(f"{name} has no landmarks {landmarks!r}; choose {', '.join(choices)}")
     if keep not in ("link", "copy"):
         raise ValueError(f"unknown keep {keep!r}; choose link or copy")
-    if landmarks not in ("set", "detect", "none") or (landmarks == "set" and not converter.has_landmarks):
-        own = "set, " if converter.has_landmarks else ""
-        raise ValueError(f"landmarks {landmarks!r} are not available for {name}; choose {own}detect or none")
     raw, out = Path(raw), Path(out)
     _refuse_foreign(raw, out)
     sources = converter.find(Tree(raw, progress))
@@ -80,46 +80,50 @@ def _write_dataset(
     name: str, expected: Expected, out: Path, outcomes: list[Outcome]
 ) -> tuple[DatasetFolder, Report]:
     """Manifest, skipped.csv and report of what became of the sessions."""
-    tables = [
-        pd.read_parquet(outcome.rows).assign(session=outcome.name) for outcome in outcomes if outcome.rows
-    ]
-    tables = [table for table in tables if len(table)]
-    table = (
-        pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=["image", "frame", "reason"])
-    )
-    del tables
-    doubled = (table["reason"] == "") & table["image"].where(table["reason"] == "").duplicated()
-    table.loc[doubled, "reason"] = "another frame has the same picture name"
-    lost = [(outcome.name, outcome.reason, outcome.frames) for outcome in outcomes if outcome.reason]
-    skipped = pd.concat(
-        [
-            pd.DataFrame(lost, columns=["frame", "reason", "frames"]),
-            table.loc[table["reason"] != "", ["frame", "reason"]].assign(frames=1),
-        ],
-        ignore_index=True,
-    ).astype({"frames": "Int64"})  # empty where the rows of a session cannot be counted
+    rows = _rows_of(outcomes)
+    skipped = _skipped(rows, outcomes)
     skipped.to_csv(out / "skipped.csv", index=False)
-    used = table[table["reason"] == ""].reset_index(drop=True)
+    used = rows[rows["reason"] == ""].reset_index(drop=True)
     if not len(used):
         reasons = "; ".join(skipped["reason"].value_counts().index[:3])
         raise ValueError(f"no frame of {name} could be used ({reasons}); see {out / 'skipped.csv'}")
-    labels = [column for column in table if column[:2] == "AU"]
+    labels = [column for column in rows if column[:2] == "AU"]
     unknown = [column for column in labels if used[column].isna().all()]
-    landmarks = [column for column in table if column[:2] in ("x_", "y_")]
-    columns = ["image", "subject", "split", *(c for c in labels if c not in unknown), *landmarks]
-    origin = used["source"].map(_printable).rename("meta_source")
-    write_manifest(out, pd.concat([used.assign(split=_splits(used))[columns], origin], axis=1))
-    rows = table[["session", "subject", *labels]]
-    del table, used, origin
+    used["split"] = _splits(used)
+    used["meta_source"] = used["source"].map(_printable)
+    used = used.drop(columns=[*unknown, "frame", "source", "reason", "session"])
+    write_manifest(out, used)
+    rows = rows[["session", "subject", *labels]]
+    del used
     data = read_dataset(out)
     notes = [note for outcome in outcomes for note in outcome.notes]
     if unknown:
         notes.append(f"left out, unknown in every frame: {', '.join(unknown)}")
-    report = make_report(
-        name, data, expected, rows, skipped, {session: reason for session, reason, _ in lost}, notes
-    )
+    unreadable = {outcome.name: outcome.reason for outcome in outcomes if outcome.reason}
+    report = make_report(name, data, expected, rows, skipped, unreadable, notes)
     report.write(out)
     return data, report
+
+
+def _rows_of(outcomes: list[Outcome]) -> pd.DataFrame:
+    """The frames of all sessions that could be read; of two with one picture name the first is used."""
+    tables = [pd.read_parquet(one.rows).assign(session=one.name) for one in outcomes if one.rows]
+    tables = [table for table in tables if len(table)]
+    if not tables:
+        return pd.DataFrame(columns=["image", "frame", "reason"])
+    rows = pd.concat(tables, ignore_index=True)
+    usable = rows.index[rows["reason"] == ""]
+    doubled = usable[rows.loc[usable, "image"].duplicated()]
+    rows.loc[doubled, "reason"] = "another frame has the same picture name"
+    return rows
+
+
+def _skipped(rows: pd.DataFrame, outcomes: list[Outcome]) -> pd.DataFrame:
+    """skipped.csv: unreadable sessions, with their numbers of frames where known, and unusable frames."""
+    sessions = [(one.name, one.reason, one.frames) for one in outcomes if one.reason]
+    frames = rows.loc[rows["reason"] != "", ["frame", "reason"]].assign(frames=1)
+    skipped = pd.concat([pd.DataFrame(sessions, columns=frames.columns), frames], ignore_index=True)
+    return skipped.astype({"frames": "Int64"})
 
 
 def _splits(used: pd.DataFrame) -> list[str]:

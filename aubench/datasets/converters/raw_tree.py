@@ -1,4 +1,4 @@
-"""Find files in a raw download, wherever they lie, and pictures by frame number, whatever the padding."""
+"""Find files in a raw download, in any folder, and pictures by frame number, whatever the padding."""
 
 import os
 import re
