@@ -36,11 +36,11 @@ def study(folder: Path, text: str = STUDY) -> Path:
 
 
 class TestSetsOfAFold:
-    def test_within_one_set_both_are_the_same_people(self):
+    def test_within_one_set_both_are_the_same_fold(self):
         both = ("data/bp4d#bp4d-3fold/part2", "data/bp4d#bp4d-3fold/part2")
         assert sets_of_fold("data/bp4d", "data/bp4d", "bp4d-3fold/part2") == both
 
-    def test_between_sets_the_source_is_everyone(self):
+    def test_between_sets_the_source_has_all_people(self):
         source, target = sets_of_fold("b", "d", "bp4d-to-disfa/part3")
         assert (source, target) == ("b#bp4d-to-disfa/source", "d#bp4d-to-disfa/part3")
         assert folds_of("bp4d-to-disfa") == ["part1", "part2", "part3"] and folds_of("adld") == ["target"]
@@ -58,12 +58,12 @@ class TestSetsOfAFold:
             ("data/bp4d", "bp4d-to-disfa/source", "no test subjects; write bp4d-to-disfa/part1 or"),
         ],
     )  # fmt: skip
-    def test_what_cannot_be_is_refused(self, source, fold, why):
+    def test_unusable_folds_are_refused(self, source, fold, why):
         with pytest.raises(ValueError, match=why):
             sets_of_fold(source, "data/other", fold)
 
 
-def test_every_fold_is_trained_into_its_own_folder_and_the_mean_kept(tmp_path):
+def test_every_fold_has_its_folder_and_the_mean_is_written(tmp_path):
     seen = []
 
     def train(source, target, out_dir, **settings):
@@ -110,7 +110,7 @@ class TestStudy:
             ("seeds: [3, 1]\nfolds: bp4d-3fold", "seeds: [3]", "no complaint"),
         ],
     )  # fmt: skip
-    def test_folds_that_cannot_be_are_refused_by_file_and_key(self, tmp_path, old, new, complaint):
+    def test_unusable_folds_of_a_study_are_refused_with_file_and_key(self, tmp_path, old, new, complaint):
         assert old in STUDY
         file = study(tmp_path, STUDY.replace(old, new))
         if complaint == "no complaint":
@@ -120,12 +120,12 @@ class TestStudy:
             read_study(file)
         assert str(file) in str(refusal.value)
 
-    def test_a_whole_protocol_in_one_run_of_a_study_is_said_to_be_folds(self, tmp_path):
+    def test_a_protocol_as_a_parameter_of_a_study_is_refused(self, tmp_path):
         text = STUDY.replace("folds: bp4d-3fold\n", "").replace("steps: 2", "steps: 2, protocol: bp4d-3fold")
-        with pytest.raises(StudyError, match="write `folds: bp4d-3fold` next to the seeds"):
+        with pytest.raises(StudyError, match="folds: bp4d-3fold"):
             read_study(study(tmp_path, text))
 
-    def test_a_manifest_behind_a_fold_counts_among_what_shapes_a_run(self, tmp_path):
+    def test_an_edited_manifest_changes_the_key_of_a_run_in_a_fold(self, tmp_path):
         (tmp_path / "manifest.csv").write_text("image,subject,split\n")
         notebook, name = notebook_path("02_train"), f"{tmp_path}#bp4d-3fold/part1"
         values = effective_parameters(notebook, {"source": name}, tmp_path / "out")
@@ -162,14 +162,14 @@ class TestSummary:
         summaries.write_summary(summary, tmp_path / "s.json")
         assert summaries.read_summary(tmp_path / "s.json").folds == "bp4d-3fold"
 
-    def test_a_seed_that_lacks_a_fold_is_left_out_and_said(self, tmp_path):
+    def test_a_seed_without_all_folds_is_left_out_and_named(self, tmp_path):
         scores = {("plain", 0): [0.5, 0.6, 0.7], ("plain", 1): [0.9, None, 0.9]}
         summary = summaries.summarise_runs(runs_of_folds(tmp_path / "s", scores))
         assert summary.seeds_of("f1")["plain"].to_dict() == {0: pytest.approx(0.6)}
         assert summary.missing == ["plain-seed1: no run of fold part2"]
         assert "(plain-seed1: no run of fold part2: left out)" in study_table(summary)
 
-    def test_no_whole_seed_is_an_error_and_folds_of_two_protocols_are(self, tmp_path):
+    def test_no_complete_seed_and_folds_of_two_protocols_are_errors(self, tmp_path):
         folder = runs_of_folds(tmp_path / "s", {("plain", 0): [0.5, None, 0.7]})
         with pytest.raises(ValueError, match="plain-seed0.*part2"):
             summaries.summarise_runs(folder)
@@ -179,7 +179,7 @@ class TestSummary:
         with pytest.raises(ValueError, match="different folds"):
             summaries.summarise_runs(folder)
 
-    def test_the_table_of_a_study_at_work_counts_whole_seeds_only(self, tmp_path):
+    def test_the_status_of_a_running_study_counts_complete_seeds_only(self, tmp_path):
         runs = [run for run in expand(read_study(study(tmp_path)), tmp_path) if run.variant == "plain"]
         for run, f1 in zip(runs, (0.1, 0.2, 0.6, 0.9), strict=False):
             run.folder.mkdir()
@@ -249,7 +249,7 @@ def test_02_train_takes_a_whole_protocol_and_reports_its_mean(bp4d, tmp_path):
     assert "INCOMPLETE" not in (tmp_path / "run/notebook.ipynb").read_text()
 
 
-def test_a_folder_that_is_not_there_is_named_when_the_run_begins(tmp_path, monkeypatch):
+def test_a_missing_folder_is_named_when_the_run_begins(tmp_path, monkeypatch):
     from aulib.train_run import train_run
 
     monkeypatch.chdir(tmp_path)

@@ -128,7 +128,7 @@ class TestSupervisors:
                 write_run(tmp_path, variant, seed, {"AU01": value}, method, supervisors)
         return tmp_path
 
-    def test_are_compared_where_variants_differ_in_them_alone(self, ladder):
+    def test_are_compared_where_variants_differ_in_one_of_them(self, ladder):
         pairs = comparisons.supervisor_contrasts(summarise_runs(ladder))
         assert {(c.variant, c.reference, c.about) for c in pairs} == {
             ("plus", "contrastive", "shape_source"), ("full", "without", "shape_source"),
@@ -136,7 +136,7 @@ class TestSupervisors:
         four = comparisons.the_four(summarise_runs(ladder))
         assert [(c.variant, c.reference) for c in four] == [("full", "contrastive")]
 
-    def test_variants_that_differ_in_something_else_too_are_not(self, ladder):
+    def test_variants_with_another_difference_are_not_compared(self, ladder):
         write_run(ladder, "longer", 0, {"AU01": 0.5}, "contrastive", (*RICH_TWO, "shape_target"), steps=800)
         write_run(ladder, "heavier", 0, {"AU01": 0.5}, "contrastive", (*RICH_TWO, "texture_target"),
                   weights={"au_source": 2.0})  # fmt: skip
@@ -197,7 +197,7 @@ def study(tmp_path):
 
 
 class TestOutcome:
-    def test_says_what_helps_what_hurts_and_what_makes_no_difference(self, study):
+    def test_supervisors_that_help_hurt_or_make_no_difference(self, study):
         table = study({"texture_target": 0.03, "shape_source": -0.02, "shape_target": 0.0})
         each = table.query("question == 'each supervisor' and measure == 'f1' and au == 'mean'")
         verdicts = each.set_index("comparison")["verdict"]
@@ -207,7 +207,7 @@ class TestOutcome:
         four = table.query("question == 'the four together' and measure == 'f1' and au == 'mean'").iloc[0]
         assert four["verdict"] == "helps" and four["terms"] == "equal steps" and four["seeds"] == 5
 
-    def test_says_what_is_undecided_and_which_effect_would_have_been_found(self, study):
+    def test_noise_is_undecided_with_the_detectable_effect(self, study):
         table = study({"texture_target": 0.001}, noise=0.05).query("measure == 'f1'")
         assert set(table["verdict"]) == {"undecided"} and (table["detectable"] > 0.001).all()
 

@@ -106,12 +106,12 @@ class TestSummary:
 
 
 class TestFinding:
-    def test_runs_come_before_the_committed_summary_and_the_yaml_orders_them(self, tmp_path, monkeypatch):
+    def test_runs_come_before_the_committed_summary_in_the_plan_s_order(self, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
         write_small_study(tmp_path / "results" / "small")
         (tmp_path / "experiments").mkdir()
-        said = {"question": "why?", "variants": {"full": None, "contrastive": None}}
-        (tmp_path / "experiments" / "small.yml").write_text(json.dumps(said))
+        plan = {"question": "why?", "variants": {"full": None, "contrastive": None}}
+        (tmp_path / "experiments" / "small.yml").write_text(json.dumps(plan))
         (tmp_path / "results" / "small.json").write_text("{}")
         for name in ("small", "experiments/small.yml", "results/small"):
             summary = summaries.find_summary(name)
@@ -123,7 +123,7 @@ class TestFinding:
         for name in ("small", "experiments/small.yml", "results/small.json"):
             assert "full" in summaries.find_summary(name).variants
 
-    def test_nothing_found_says_where_it_was_looked_for(self, tmp_path, monkeypatch):
+    def test_nothing_found_names_both_places(self, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
         with pytest.raises(FileNotFoundError, match=r"results/none nor results/none\.json.*aulib study"):
             summaries.find_summary("none")

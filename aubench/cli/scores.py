@@ -95,7 +95,7 @@ def table(
     ],
     format: Annotated[str, typer.Option(help="md, latex (needs booktabs), csv, or json: all of it.")] = "md",
     per_au: Annotated[
-        str, typer.Option(metavar="MEASURE", help="A column an AU, of f1, auc or f1_norm (md, latex).")
+        str, typer.Option(metavar="MEASURE", help="One column per AU: f1, auc or f1_norm (md, latex).")
     ] = "",
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", dir_okay=False, help="Write it here, not to the terminal.")
@@ -103,7 +103,7 @@ def table(
 ):
     """A study's scores as the table of a paper: means over seeds, best bold, second underlined.
 
-    Where the study's runs are not on this machine, its committed summary is read, results/NAME.json, which
+    Without the study's runs on this machine it reads the committed summary results/NAME.json, which
     `--format json` writes.
 
     Example: aulib table supervisors --format latex --out table.tex

@@ -31,7 +31,7 @@ PROBES = {
 }
 LOWER_IS_BETTER = {name for name, measure in MEASURES.items() if measure.lower_is_better}
 LOWER_IS_BETTER |= {*ERRORS, *DISTANCES, *PROBES}
-WITHOUT_NEGLIGIBLE = {"nme", *ERRORS, *DISTANCES}  # nothing says which difference of these is negligible
+WITHOUT_NEGLIGIBLE = {"nme", *ERRORS, *DISTANCES}  # no difference of these is known to be negligible
 COLUMNS = (
     "about", "variant", "reference", "measure", "au", "difference", "low", "high", "p", "seeds", "pairs",
 )  # fmt: skip

@@ -62,7 +62,7 @@ class Summary:
         return [name for name in dict.fromkeys(self.values["measure"]) if name.startswith(start)]
 
     def seeds_of(self, measure: str, au: str = MEAN) -> pd.DataFrame:
-        """One measure as a table: a row a seed, a column a variant, NaN where there is no value."""
+        """One measure as a table: one row per seed, one column per variant, NaN without a value."""
         rows = self.values[(self.values["measure"] == measure) & (self.values["au"] == au)]
         table = rows.pivot(index="seed", columns="variant", values="value")
         return table.reindex(columns=[name for name in self.variants if name in table])

@@ -20,7 +20,7 @@ from aulib.protocols import folds_of
 FORMATS = ("md", "latex", "csv")
 BEST_AND_SECOND = {"md": ("**{}**", "<ins>{}</ins>"), "latex": (r"\textbf{{{}}}", r"\underline{{{}}}")}
 TITLES = {name: measure.title for name, measure in MEASURES.items()} | {"source_f1": "F1-frame, source"}
-MEANT_DIGITS = 6  # significant, of a mean in the CSV
+MEAN_DIGITS = 6  # significant, of a mean in the CSV
 WIDE = 8  # columns; a LaTeX table of more goes over both columns of a page
 SHORT_TITLES = {"f1": "F1", "auc": "AUC", "f1_norm": "skew-normalised F1", "nme": "NME"}
 SHORT_TITLES |= ERRORS | DISTANCES | PROBES
@@ -185,13 +185,13 @@ def long_table(summary: Summary) -> pd.DataFrame:
     seed), seeds (how many have a value); scores in [0, 1], not x 100.
 
     The same from run folders and from the committed summary: of values as that keeps them, measures in
-    alphabetical order, MEANT_DIGITS of a mean.
+    alphabetical order, MEAN_DIGITS of a mean.
     """
     values = summary.values.assign(value=summary.values["value"].map(short))
     values["variant"] = pd.Categorical(values["variant"], summary.variants, ordered=True)
     grouped = values.groupby(["variant", "measure", "au"], observed=True)["value"]
     table = grouped.agg(value="mean", low="min", high="max", seeds="count").reset_index()
-    return table.assign(value=[short(value, MEANT_DIGITS) for value in table["value"]])
+    return table.assign(value=[short(value, MEAN_DIGITS) for value in table["value"]])
 
 
 def caption(summary: Summary, per_au: str = "") -> str:
