@@ -1,12 +1,10 @@
 """The book as a static site: `make book` -> results/book/html/index.html.
 
-Sphinx with myst-nb, and not Jupyter Book 2: that one wants Node beside Python and has no API reference made
-from docstrings. Notebooks are executed by `aulib run`, as strictly as everywhere, into
-results/book/notebooks, and only those that changed; some read the runs of `make demo`. `--as-they-are` takes
-what was executed before and leaves the others without outputs; a lesson that cannot be executed fails the
-build. Pages are gathered into results/book/source, so that nothing generated lies among the sources. Any
-warning fails the build, and so does a link to a page, or a place in it, that is not there; `--external-links`
-asks the network about the others.
+Sphinx with myst-nb; Jupyter Book 2 needs Node and makes no API reference from docstrings. Notebooks that
+changed are executed by `aulib run` into results/book/notebooks; some read the runs of `make demo`.
+`--as-they-are` executes none and shows those without an executed copy without outputs. Pages are gathered in
+results/book/source. The build fails on a warning, a dead link within the site, or a lesson that raises;
+`--external-links` also checks links to other sites.
 """
 
 import argparse
@@ -24,7 +22,7 @@ from aubench.study.notebook_runner import NotebookFailed, run_notebook
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
-# Where files of the checkout that are pages lie in the book.
+# Files of the checkout and their pages in the book.
 PAGES = {
     "README.md": "index.md",
     "CONTRIBUTING.md": "contributing.md",
@@ -34,11 +32,11 @@ PAGES = {
 
 
 class DeadLink(ValueError):
-    """A page of the checkout links to a file that is not there."""
+    """A page links to a missing file."""
 
 
 def execute(notebooks: list[Path], out: Path) -> dict[Path, str]:
-    """Run every notebook with its default parameters; those that cannot be run, and why."""
+    """Run every notebook with its default parameters; returns the failed ones and why they failed."""
     left_out = {}
     for notebook in notebooks:
         print(f"running {notebook.relative_to(ROOT)}", flush=True)
@@ -50,12 +48,12 @@ def execute(notebooks: list[Path], out: Path) -> dict[Path, str]:
 
 
 def is_lesson(notebook: Path) -> bool:
-    """Lessons need nothing but themselves, so one that fails is broken; other notebooks may lack runs."""
+    """Lessons need no other files, so a failing one is broken; other notebooks may lack runs."""
     return notebook.parent.name == "course"
 
 
 def gather(source: Path, executed: Path, notebooks: list[Path]) -> None:
-    """All pages below `source`: prose, executed notebooks, one page of the API for each module."""
+    """Write all pages below `source`: prose, executed notebooks, one API page per module."""
     shutil.rmtree(source, ignore_errors=True)
     (source / "notebooks").mkdir(parents=True)
     shutil.copytree(ROOT / "docs", source / "docs", ignore=shutil.ignore_patterns("book"))
@@ -71,7 +69,7 @@ def gather(source: Path, executed: Path, notebooks: list[Path]) -> None:
         page, copy = source / "notebooks" / notebook.name, executed / notebook.stem / "notebook.ipynb"
         original = notebook.relative_to(ROOT).as_posix()
         content = nbformat.read(copy if copy.is_file() else notebook, as_version=4)
-        # the values in place of the parameters are the same, but for where this machine keeps the copy
+        # the injected parameters repeat the defaults, except for paths of this machine
         content.cells = [c for c in content.cells if "injected-parameters" not in c.metadata.get("tags", [])]
         for cell in content.cells:
             if cell.cell_type == "markdown":
@@ -82,10 +80,10 @@ def gather(source: Path, executed: Path, notebooks: list[Path]) -> None:
 
 
 def with_book_links(text: str, page: Path, source: Path, original: str = "") -> str:
-    """Links of a page of the checkout as links of the book; `original` is its path there, if it moved.
+    """Rewrite a page's links for the book; `original` is its path in the checkout, if it moved.
 
     Raises:
-        DeadLink: to a file that is neither a page nor in the checkout.
+        DeadLink: a link to a file that is neither a page nor in the checkout.
     """
     place = page.relative_to(source)
     moves = {new: old for old, new in PAGES.items()}
@@ -101,8 +99,8 @@ def with_book_links(text: str, page: Path, source: Path, original: str = "") -> 
         at = f"{at}/README.md" if (source / at / "README.md").is_file() else at
         if not (source / at).is_file() and not at.endswith(".ipynb"):
             if not (ROOT / original).parent.joinpath(path).exists():
-                raise DeadLink(f"{original}: [{label}]({target}) leads nowhere")
-            return label  # LICENSE and the like: named, not linked
+                raise DeadLink(f"{original}: [{label}]({target}) is not in the checkout")
+            return label  # files such as LICENSE have no page
         link = os.path.relpath(at, place.parent).replace(os.sep, "/")
         return f"[{label}]({link}{'#' + anchor if anchor else ''})"
 
@@ -110,7 +108,7 @@ def with_book_links(text: str, page: Path, source: Path, original: str = "") -> 
 
 
 def write_contents(source: Path, notebooks: list[Path]) -> None:
-    """The table of contents, behind the README on the first page."""
+    """Append the table of contents to the first page, which is the README."""
     course = [f"notebooks/{n.stem}" for n in notebooks if is_lesson(n)]
     others = [f"notebooks/{n.stem}" for n in notebooks if not is_lesson(n)]
     parts = {
@@ -140,7 +138,7 @@ def pages_of_datasets(source: Path) -> list[Path]:
 
 
 def write_api(folder: Path) -> None:
-    """One page a module, in the order of their names."""
+    """One page per module, sorted by name."""
     folder.mkdir()
     modules = sorted(
         path.relative_to(ROOT).with_suffix("").as_posix().replace("/", ".").removesuffix(".__init__")
@@ -165,8 +163,8 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--out", type=Path, default=ROOT / "results" / "book")
-    parser.add_argument("--as-they-are", action="store_true", help="execute nothing")
-    parser.add_argument("--external-links", action="store_true", help="ask the network about links out of it")
+    parser.add_argument("--as-they-are", action="store_true", help="execute no notebook")
+    parser.add_argument("--external-links", action="store_true", help="check links to other sites")
     arguments = parser.parse_args()
     out = arguments.out.resolve()
     notebooks = sorted((ROOT / "notebooks" / "course").glob("*.ipynb"))
@@ -176,7 +174,7 @@ def main() -> None:
         gather(out / "source", out / "notebooks", notebooks)
     except DeadLink as link:
         sys.exit(str(link))
-    shutil.rmtree(out / "html", ignore_errors=True)  # a page that is no more would hide links to it
+    shutil.rmtree(out / "html", ignore_errors=True)  # old pages would hide dead links
     done = sphinx("html", out / "source", out / "html")
     wrong = dead_links(out / "html")
     if arguments.external_links and not done:
@@ -190,7 +188,7 @@ def main() -> None:
 
 
 def sphinx(builder: str, source: Path, out: Path) -> int:
-    """Status of a build in which a warning is an error."""
+    """Exit status of a build in which warnings are errors."""
     strict = [sys.executable, "-m", "sphinx", "--fail-on-warning", "--keep-going", "-q", "-j", "auto"]
     return subprocess.run([*strict, "-b", builder, str(source), str(out)]).returncode
 

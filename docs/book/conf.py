@@ -1,4 +1,4 @@
-"""Sphinx settings of the book; `build.py` copies this beside the pages that it gathers."""
+"""Sphinx settings of the book; `build.py` copies this file next to the gathered pages."""
 
 import re
 
@@ -19,14 +19,14 @@ html_theme = "furo"
 html_title = "aulib"
 html_static_path = ["_static"]
 html_css_files = ["book.css"]
-nb_execution_mode = "off"  # `aulib run` has executed them, strictly
-nb_output_stderr = "remove"  # bars of progress, a line for each step of theirs
+nb_execution_mode = "off"  # `aulib run` has executed them
+nb_output_stderr = "remove"  # progress bars, one line per step
 nb_render_markdown_format = "myst"
-# a widget does nothing on a page without a kernel: its still picture stands there
+# widgets need a kernel, so a static page shows their picture
 nb_mime_priority_overrides = [("html", "image/png", 5)]
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
-# a module's __all__ names what it hands on; that is described where it is defined, and there alone
+# names that __all__ re-exports are documented where they are defined
 autodoc_default_options = {"members": True, "member-order": "bysource", "ignore-module-all": True}
 autodoc_typehints = "signature"
 autosummary_generate = True
@@ -38,13 +38,13 @@ suppress_warnings = ["mystnb.unknown_mime_type", "misc.highlighting_failure"]
 
 SYMBOL = re.compile(r"[A-Za-z_][\w.]*")
 SECTION = re.compile(r"(Args|Returns|Raises|Yields|Attributes|Shapes|Example):?$")
-FIELD = re.compile(r"[a-z_][\w, ^]*: +\S")  # a line "images: (N, 3, H, W)" outside of a section
-SEVERAL = re.compile(r" {2,}(?=[a-z_][\w, ]*: )")  # two blanks part the fields of one line
-COLUMNS = re.compile(r"\S {2,}\S")  # a line of a table laid out by blanks
+FIELD = re.compile(r"[a-z_][\w, ^]*: +\S")  # a line such as "images: (N, 3, H, W)" outside a section
+SEVERAL = re.compile(r" {2,}(?=[a-z_][\w, ]*: )")  # two blanks separate the fields of a line
+COLUMNS = re.compile(r"\S {2,}\S")  # a row of a table aligned with blanks
 
 
 def lay_out(app, what, name, thing, options, lines):
-    """What reads well as plain text, said to Sphinx: fields become lists, tables and examples stay."""
+    """Turn plain docstrings into reStructuredText: fields become lists; tables and examples stay."""
     paragraphs, inside = [], False
     for paragraph in "\n".join(lines).split("\n\n"):
         rows = paragraph.split("\n")
@@ -63,7 +63,7 @@ def lay_out(app, what, name, thing, options, lines):
 
 
 def link_symbols(app, doctree, docname):
-    """Makes `losses.landmark_loss`, `Preset.ramp` or `objective.py` in the prose a link to the API."""
+    """Link `losses.landmark_loss`, `Preset.ramp` or `objective.py` in the prose to the API."""
     from docutils import nodes
 
     domain = app.env.get_domain("py")
@@ -79,9 +79,9 @@ def link_symbols(app, doctree, docname):
 
 
 def symbol_called(text, domain):
-    """The documented thing that `text` names, with its module or without if no other is called so; or None.
+    """Full name of the documented symbol `text`, or None; its module may be left out if unambiguous.
 
-    An attribute that is not documented by itself stands for its class.
+    An attribute without its own entry resolves to its class.
     """
     for name in (text, f"aulib.{text}"):
         if name in domain.modules or name in domain.objects:

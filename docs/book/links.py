@@ -1,4 +1,4 @@
-"""Links within a built site: each must lead to a file that is there and, behind #, to a place in it."""
+"""Dead links within a built site: missing files, and missing ids after #."""
 
 from functools import cache
 from html.parser import HTMLParser
@@ -7,17 +7,17 @@ from urllib.parse import unquote, urlsplit
 
 
 class _Page(HTMLParser):
-    """What a page links to, and the places in it that can be linked to."""
+    """Links and ids of a page."""
 
     def __init__(self):
         super().__init__()
         self.links: list[str] = []
-        self.places: set[str] = set()
+        self.ids: set[str] = set()
 
     def handle_starttag(self, tag, attributes):
         for name, value in attributes:
             if name == "id" or (name == "name" and tag == "a"):
-                self.places.add(value)
+                self.ids.add(value)
             elif name in ("href", "src") and value:
                 self.links.append(value)
 
@@ -30,7 +30,7 @@ def _read(page: Path) -> _Page:
 
 
 def dead_links(site: Path) -> list[str]:
-    """A line for each link of a page below `site` that leads nowhere in it; links out of it are let be."""
+    """One line per dead link of the pages below `site`; links to other sites are skipped."""
     _read.cache_clear()
     wrong = []
     for page in sorted(site.rglob("*.html")):
@@ -40,7 +40,7 @@ def dead_links(site: Path) -> list[str]:
                 continue
             to = (page.parent / unquote(parts.path)).resolve() if parts.path else page
             if not to.is_file():
-                wrong.append(f"{page.relative_to(site)}: {link} is not there")
-            elif parts.fragment and to.suffix == ".html" and unquote(parts.fragment) not in _read(to).places:
-                wrong.append(f"{page.relative_to(site)}: no such place as {link}")
+                wrong.append(f"{page.relative_to(site)}: {link} does not exist")
+            elif parts.fragment and to.suffix == ".html" and unquote(parts.fragment) not in _read(to).ids:
+                wrong.append(f"{page.relative_to(site)}: {link} has no such id")
     return wrong
