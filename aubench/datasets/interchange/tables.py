@@ -1,9 +1,10 @@
 """CSV tables of OpenFace 2, py-feat and other tools: one strict reader, and writers that give the file back.
 
-All cells are read as text. Columns that a rule names become numbers within its bounds; all others keep the
-text of the file, so that writing them changes nothing.
+Columns that a rule names hold numbers within its bounds; all others keep the text of the file, so that
+writing them changes nothing.
 """
 
+import csv
 import io
 import re
 import warnings
@@ -101,10 +102,15 @@ def read_table(path: Path, rules: tuple[Rule, ...], required: str, example: str)
             with file and line.
     """
     content = read_text(path)
+    number = re.compile("|".join(rule.columns for rule in rules)).fullmatch
     try:
+        header = next(csv.reader(content.split("\n", 1)[:1], skipinitialspace=True))
+        texts = {name: object for name in header if not number(name.strip())}
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)  # a row is longer than the header
-            table = pd.read_csv(io.StringIO(content), dtype=str, skipinitialspace=True, index_col=False)
+            table = pd.read_csv(
+                io.StringIO(content), dtype=texts, skipinitialspace=True, index_col=False, low_memory=False
+            )
     except Exception as error:  # pandas raises many kinds
         raise ValueError(f"{path} is no readable CSV: {' '.join(str(error).split())[:150]}") from error
     table.columns = [str(name).strip() for name in table.columns]
@@ -112,11 +118,8 @@ def read_table(path: Path, rules: tuple[Rule, ...], required: str, example: str)
     if not any(re.fullmatch(required, name) for name in table.columns):
         raise ValueError(f"{path} has columns {', '.join(table.columns[:5])[:200]} ..., expected {example}")
     for rule in rules:
-        for name in filter(re.compile(rule.columns).fullmatch, table.columns):
-            table[name] = _numbers(table[name], rule, path)
-    again = np.flatnonzero(table.duplicated())
-    if len(again):
-        raise ValueError(f"{path} line {again[0] + 2} repeats an earlier line, expected each row once")
+        if columns := list(filter(re.compile(rule.columns).fullmatch, table.columns)):
+            _check_numbers(table, columns, rule, path)
     return table.copy()  # in one piece; pandas warns of tables made column by column
 
 
@@ -129,22 +132,35 @@ def _refuse_damage(table: pd.DataFrame, content: str, path: Path) -> None:
         raise ValueError(f"{path}: column {doubled[0]} occurs twice")
     if table.empty:
         raise ValueError(f"{path} has a header and no rows")
-    if '"' in content:  # commas inside quotes separate no cells
-        return
-    cells = [line.count(",") + 1 for line in content.rstrip("\n").split("\n") if line.strip()]
-    for line, found in enumerate(cells[1:], 2):
-        if found != cells[0]:
-            raise ValueError(f"{path} line {line}: {found} cells, the header has {cells[0]}")
+    seen, wanted = set(), content.partition("\n")[0].count(",") + 1
+    for number, line in enumerate(content.split("\n"), 1):
+        if not line.strip():
+            continue
+        if line in seen:
+            raise ValueError(f"{path} line {number} repeats an earlier line, expected each row once")
+        seen.add(line)
+        cells = line.count(",") + 1
+        if cells != wanted and '"' not in content:  # commas inside quotes separate no cells
+            raise ValueError(f"{path} line {number}: {cells} cells, the header has {wanted}")
 
 
-def _numbers(column: pd.Series, rule: Rule, path: Path) -> pd.Series:
-    values = pd.to_numeric(column, errors="coerce")
-    allowed = values.isin((0, 1)) if "0 or 1" in rule.expected else values.between(rule.low, rule.high)
-    wrong = np.flatnonzero(column.notna() & ~allowed)
-    if len(wrong):
-        found = shown(column.iloc[wrong[0]])
-        raise ValueError(f"{path} line {wrong[0] + 2}: {column.name} is {found}, expected {rule.expected}")
-    return values
+def _check_numbers(table: pd.DataFrame, columns: list[str], rule: Rule, path: Path) -> None:
+    """ValueError unless all cells are empty or follow the rule."""
+    for name, dtype in table[columns].dtypes.items():
+        if dtype.kind not in "iuf":  # some cell is text
+            values = pd.to_numeric(table[name].astype(str), errors="coerce")
+            wrong = np.flatnonzero(table[name].notna() & values.isna())
+            if len(wrong):
+                found = shown(str(table[name].iloc[wrong[0]]))
+                raise ValueError(f"{path} line {wrong[0] + 2}: {name} is {found}, expected {rule.expected}")
+            table[name] = values
+    values = table[columns].to_numpy(np.float64)
+    allowed = (
+        np.isin(values, (0, 1)) if rule.expected == "0 or 1" else (values >= rule.low) & (values <= rule.high)
+    )
+    for row, column in np.argwhere(~np.isnan(values) & ~allowed)[:1]:
+        found = f"{columns[column]} is {values[row, column]:g}"
+        raise ValueError(f"{path} line {row + 2}: {found}, expected {rule.expected}")
 
 
 def write_openface(table: pd.DataFrame, path: str | Path) -> Path:
