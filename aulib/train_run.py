@@ -98,11 +98,13 @@ class RunConfig:
 
     @property
     def values(self) -> Preset:
-        """The preset with this run's changes, steps and batch size."""
-        values = replace(PRESETS[self.preset], **self.changes)
-        return replace(
-            values, steps=self.steps or values.steps, batch_size=self.batch_size or values.batch_size
-        )
+        """The preset with this run's changes."""
+        return replace(PRESETS[self.preset], **self.changes)
+
+    @property
+    def schedule(self) -> tuple[int, int]:
+        """Steps and batch size: this run's, else the preset's."""
+        return self.steps or self.values.steps, self.batch_size or self.values.batch_size
 
 
 def chosen_method(name: str, supervisors: list[str], weights: dict[str, float]) -> Method:
@@ -179,7 +181,7 @@ def train_run(
     config = RunConfig.of(source, target, method=method, preset=preset, **settings)
     precision = default_precision() if config.precision == "auto" else config.precision
     device = distributed.start(precision).device.type
-    distributed.share_of(config.values.batch_size)
+    distributed.share_of(config.schedule[1])
     domains = load_domains(config)
     model, log, measured = train(config, domains, precision, device, out, progress)
     return {} if distributed.rank() else write_run(out, config, domains, model, log, measured, insides)
@@ -265,7 +267,7 @@ def train(
     if method.au_from_landmarks:
         fit_landmark_head(model.au_head, source, objective, config.seed)
     before_the_steps = time.perf_counter() - started
-    recipe = Recipe(method, preset, objective, preset.steps, preset.batch_size, config.seed, precision)
+    recipe = Recipe(method, preset, objective, *config.schedule, config.seed, precision)
     model, log, selected = fit(
         model, recipe, source, target, (validation, domains.sets[domains.labelled].subjects[validation.rows]),
         out, progress, init_from=start_file(cache_root() / "starts", recipe, model, source, target, device),
@@ -294,11 +296,11 @@ def write_run(
     insides: bool,
 ) -> dict:
     """Write the run folder: model, curves, test predictions, kept faces and scores; returns the metrics."""
-    rung, values = config.rung, config.values
+    rung, (steps, batch_size) = config.rung, config.schedule
     settings = {
         "method": config.method, "supervisors": list(rung.supervisors), "weights": rung.weights,
-        "preset": config.preset, "preset_values": asdict(values),
-        "steps": values.steps, "batch_size": values.batch_size, "seed": config.seed,
+        "preset": config.preset, "preset_values": asdict(config.values),
+        "steps": steps, "batch_size": batch_size, "seed": config.seed,
         "alignment": config.alignment, "negatives": config.negatives, "temperature": config.temperature,
         "read_target_from": rung.read_target_from, "read_source_from": rung.read_source_from,
         "source": str(config.source), "target": str(config.target),

@@ -403,7 +403,10 @@ def read_checkpoint(file: Path, settings: str, device: torch.device) -> dict:
     """The state in a checkpoint; ValueError if it is of other settings."""
     state = torch.load(file, weights_only=True, map_location=device)
     if state["settings"] != settings:
-        raise ValueError(f"{file} belongs to a run with other settings; choose another out_dir or delete it")
+        raise ValueError(
+            f"{file} belongs to a run with other settings or of an earlier version; "
+            "choose another out_dir or delete it"
+        )
     return state
 
 
