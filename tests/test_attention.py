@@ -18,9 +18,9 @@ from aubench.inspection.attention import (
     landmark_maps,
     mass_inside,
     random_maps,
+    recorded_attention,
     rollout,
     rollout_maps,
-    seen_attention,
     smoothed,
 )
 from aulib.model import AUModel
@@ -140,12 +140,12 @@ def test_a_vision_transformer_is_rolled_out():
     assert maps.shape == (2, 112, 112) and (maps >= 0).all()
     torch.testing.assert_close(maps.sum((1, 2)), torch.ones(2))
     assert not torch.allclose(maps[0], maps[1])
-    with torch.no_grad(), seen_attention(model.encoder) as layers:
+    with torch.no_grad(), recorded_attention(model.encoder) as layers:
         plain = model.read(faces, "features")["au_logits"]
     torch.testing.assert_close(layers[0].sum(-1), torch.ones(layers[0].shape[:-1]))
     with torch.no_grad():  # the fused kernel is back and agrees
         fused = model.read(faces, "features")["au_logits"]
-        with seen_attention(model.encoder) as later:
+        with recorded_attention(model.encoder) as later:
             pass
     assert not later
     torch.testing.assert_close(fused, plain, atol=1e-4, rtol=1e-4)

@@ -1,7 +1,7 @@
 """A run's detector as one ONNX file, for programs that have neither torch nor this library [C].
 
 ONNX, since ONNX Runtime and OpenVINO both read it, on every system; what each gains is measured by
-benchmarks/infer_vs_peers.py. The file says in its metadata what it needs to be given.
+benchmarks/infer_vs_peers.py. Metadata in the file describe its input.
 """
 
 import json

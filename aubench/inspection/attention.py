@@ -129,7 +129,7 @@ def rollout_maps(model: AUModel, pictures: Tensor) -> Tensor:
         ValueError: the encoder is no transformer, or one whose layers attend within windows or over maps of
             several sizes, where the product is not defined.
     """
-    with seen_attention(model.encoder) as layers, torch.no_grad():
+    with recorded_attention(model.encoder) as layers, torch.no_grad():
         model.read(pictures, "features")
     name = model.config.backbone or "the own encoder"
     if not layers:
@@ -177,22 +177,22 @@ def rollout(layers: list[Tensor]) -> Tensor:
 
 
 @contextmanager
-def seen_attention(encoder: torch.nn.Module):
+def recorded_attention(encoder: torch.nn.Module):
     """Within the block, every timm attention layer appends its softmax to the list.
 
     The fused kernel never forms the matrix, so the layers compute it unfused meanwhile.
     """
-    seen: list[Tensor] = []
+    recorded: list[Tensor] = []
     with ExitStack() as undo:
         for module in encoder.modules():
             if hasattr(module, "fused_attn") and hasattr(module, "attn_drop"):
                 undo.callback(setattr, module, "fused_attn", module.fused_attn)
                 module.fused_attn = False
                 hook = module.attn_drop.register_forward_pre_hook(
-                    lambda _, inputs: seen.append(inputs[0].detach())
+                    lambda _, inputs: recorded.append(inputs[0].detach())
                 )
                 undo.callback(hook.remove)
-        yield seen
+        yield recorded
 
 
 def mass_inside(maps: np.ndarray, regions: np.ndarray) -> np.ndarray:

@@ -139,8 +139,8 @@ def read_crop(run: Run, crop: np.ndarray, read_from: str) -> Reading:
         shape = outputs["shape"]
         points = cells_to_pixels(expected_cells(shape), shape.shape[-1], size)
         landmarks = points[0].numpy() + (len(crop) - size) // 2
-    seen = np.rint(image[0].permute(1, 2, 0).numpy() * 255).astype(np.uint8)
-    return Reading(seen, probability, landmarks, evidence, read_from)
+    pixels = np.rint(image[0].permute(1, 2, 0).numpy() * 255).astype(np.uint8)
+    return Reading(pixels, probability, landmarks, evidence, read_from)
 
 
 def render(controls: Controls, size: int = PICTURE_SIZE) -> tuple[np.ndarray, np.ndarray]:

@@ -110,16 +110,16 @@ def kept_probabilities(runs: list[str], au: str, domain: str = "target") -> pd.D
 
 @dataclass(frozen=True)
 class SameFaces:
-    """The faces all runs keep.
+    """Faces that all runs keep.
 
-    table: the rows of `kept_probabilities` that are shown.  pictures: (n, S, S, 3) uint8.  seen: run ->
-    (n, H, H) or (n, H, H, 3).  evidence: run -> (n, H, H) in units of the run's brightest evidence, None
+    table: their rows of `kept_probabilities`.  pictures: (n, S, S, 3) uint8.  network_input: run -> (n, H, H)
+    luminance or (n, H, H, 3).  evidence: run -> (n, H, H) in units of the run's brightest evidence, None
     without a map.
     """
 
     table: pd.DataFrame
     pictures: np.ndarray
-    seen: dict[str, np.ndarray]
+    network_input: dict[str, np.ndarray]
     evidence: dict[str, np.ndarray | None]
 
 
@@ -131,16 +131,16 @@ def same_faces(runs: list[str], au: str = "AU12", domain: str = "target", count:
     """
     table = kept_probabilities(runs, au, domain)
     table = table.iloc[evenly(len(table), count)]
-    seen, evidence = {}, {}
+    network_input, evidence = {}, {}
     for run in runs:
         opened = open_run(run)
         samples = opened.samples(domain)
         places = [list(samples.names).index(name) for name in table.index]
         images = samples.images[places]
         pictures, _ = centre_crop(images, samples.landmarks[places], opened.config.image_size)
-        seen[run], evidence[run] = shown_input(opened.model, pictures), None
+        network_input[run], evidence[run] = shown_input(opened.model, pictures), None
         if not opened.config.au_from_landmarks and au in opened.aus:
             maps, _ = evidence_maps(opened.model, pictures, opened.settings[f"read_{domain}_from"])
             index = opened.aus.index(au)
             evidence[run] = maps[:, index].numpy() / brightest(opened)[index]
-    return SameFaces(table, images, seen, evidence)
+    return SameFaces(table, images, network_input, evidence)

@@ -90,14 +90,14 @@ def each_exchange(grid: Tensor, points: Tensor, probability: Tensor) -> pd.DataF
         shape has the smaller number there.
     """
     texture, shape = (~torch.eye(len(grid), dtype=torch.bool)).nonzero(as_tuple=True)
-    crossed, read, said = (part[texture, shape] for part in (grid, points, probability))
+    crossed, read, predicted = (part[texture, shape] for part in (grid, points, probability))
     table = {"texture": texture.numpy(), "shape": shape.numpy()}
     for name, kept in (("shape", texture), ("texture", shape)):  # `name` is exchanged, the other is kept
         change = (crossed - grid[kept, kept]).abs().flatten(1).mean(1)
         table[f"moves_with_{name}"] = (change / grid.std()).numpy()
     for name, parent in (("texture", texture), ("shape", shape)):
         table[f"nme_to_{name}"] = landmark_nme(read.numpy(), points[parent, parent].numpy())
-        table[f"au_of_{name}"] = (said - probability[parent, parent]).abs().mean(1).numpy()
+        table[f"au_of_{name}"] = (predicted - probability[parent, parent]).abs().mean(1).numpy()
     return pd.DataFrame(table)
 
 
@@ -142,13 +142,13 @@ def size_of(tensor: Tensor) -> str:
 class Step:
     """One step of a face through both rounds.
 
-    name: its symbol.  says: what it is.  picture: (H, W) or (H, W, 3) in [0, 1]; if is_map, a map (h, w)
+    name: its symbol.  caption: what it is.  picture: (H, W) or (H, W, 3) in [0, 1]; if is_map, a map (h, w)
     of any range.  aus: AU -> probability, read by D_au; None for maps and for the face itself.  size: of the
     tensor that is pictured, "48 × 28 × 28".
     """
 
     name: str
-    says: str
+    caption: str
     picture: np.ndarray
     is_map: bool = False
     aus: dict[str, float] | None = None
@@ -207,27 +207,24 @@ def _steps(
     other: str,
     decoder: FaceDecoder | None,
 ) -> list[Step]:
-    def decoded(name: str, says: str, features: Tensor) -> Step:
+    def decoded(name: str, caption: str, features: Tensor) -> Step:
         probability = model.au_head(features)[0].sigmoid()[0]
         aus = dict(zip(model.config.aus, map(float, probability), strict=True))
         picture = decode(model, features, face, decoder)[0]
-        return Step(name, says, picture, aus=aus, size=size_of(features))
+        return Step(name, caption, picture, aus=aus, size=size_of(features))
 
-    def shape(name: str, says: str, maps: Tensor) -> Step:
-        return Step(name, says, maps.sum(1)[0].numpy(), True, size=size_of(maps))
-
-    def texture(name: str, says: str, maps: Tensor) -> Step:
-        return Step(name, says, maps.abs().mean(1)[0].numpy(), True, size=size_of(maps))
+    def summed(name: str, caption: str, maps: Tensor) -> Step:
+        return Step(name, caption, maps.abs().sum(1)[0].numpy(), True, size=size_of(maps))
 
     of = {key.removesuffix(f"_{own}"): value for key, value in outputs.items()}
     return [
         Step(f"I^{own}", "the face", face[0].permute(1, 2, 0).numpy(), size=size_of(face)),
         decoded(f"R(F^{own})", "its features, decoded", of["rich"]),
-        shape(f"S^{own}", "its shape: all landmarks", of["shape"]),
-        texture(f"Z^{own}", "its texture: mean strength", of["texture"]),
+        summed(f"S^{own}", "its shape: all landmarks", of["shape"]),
+        summed(f"Z^{own}", "its texture: strength", of["texture"]),
         decoded(f"R(F~^{own})", f"first round: S^{other} with Z^{own}", of["swapped"]),
-        shape(f"S~^{own}", f"its shape again, read from F~^{other}", of["shape2"]),
-        texture(f"Z~^{own}", f"its texture again, read from F~^{own}", of["texture2"]),
+        summed(f"S~^{own}", f"its shape again, read from F~^{other}", of["shape2"]),
+        summed(f"Z~^{own}", f"its texture again, read from F~^{own}", of["texture2"]),
         decoded(f"R(F^^{own})", f"second round: S~^{own} with Z~^{own}", of["rich2"]),
     ]
 

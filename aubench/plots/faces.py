@@ -83,8 +83,8 @@ def draw_first_screen(faces: list[FaceRead], aus: tuple[str, ...], au: str = "")
         raise ValueError(f"unknown AU {au}; the run knows {list(aus)}")
     rows, has_maps = ["face", "reconstruction\nof what is read"], faces[0].evidence is not None
     if has_maps:
-        seen = au_label(au, "\n") if au else "its most\nprobable AU"
-        rows.append(f"where\n{seen}\nis read")
+        which = au_label(au, "\n") if au else "its most\nprobable AU"
+        rows.append(f"where\n{which}\nis read")
         brightest = np.quantile([face.evidence for face in faces], 0.995, axis=(0, 2, 3)).clip(min=1e-6)
     figure, axes = face_grid(len(rows) + 1, len(faces), side=1.25, left=1.05, top=0.3)
     for column, face in zip(axes.T, faces, strict=True):
@@ -92,7 +92,7 @@ def draw_first_screen(faces: list[FaceRead], aus: tuple[str, ...], au: str = "")
         show_faces(column[:2], [face.picture, face.rebuilt])
         if has_maps:
             index = aus.index(au) if au else int(face.probability.argmax())
-            overlay_map(column[2], face.seen, face.evidence[index] / brightest[index])
+            overlay_map(column[2], face.network_input, face.evidence[index] / brightest[index])
             write_on(column[2], aus[index])
         _list_aus(column[-1], face.probability, face.occurrence, aus)
     for axis, name in zip(axes[:, 0], [*rows, "AUs found\n✓ correct\n✗ wrong\n– missed"], strict=True):
@@ -131,8 +131,8 @@ def draw_same_faces(faces: SameFaces, names: dict[str, str], au: str) -> Figure:
     show_faces(axes[0], faces.pictures, labels, au_label(au, "\n"))
     for row, (run, name) in zip(axes[1:], names.items(), strict=True):
         texts = faces.table[run].map("{:.2f}".format)
-        show_faces(row, faces.seen[run], texts, name.replace(", ", "\n").replace(" (", "\n("))
+        show_faces(row, faces.network_input[run], texts, name.replace(", ", "\n").replace(" (", "\n("))
         if faces.evidence[run] is not None:
-            for axis, face, strength in zip(row, faces.seen[run], faces.evidence[run], strict=True):
+            for axis, face, strength in zip(row, faces.network_input[run], faces.evidence[run], strict=True):
                 overlay_map(axis, face, strength)
     return figure

@@ -102,8 +102,8 @@ def _figure(step: Step) -> str:
     if step.aus is not None:
         present = [au[2:] for au, probability in step.aus.items() if probability >= 0.5]
         found = f"<br>AUs {' '.join(present) or 'none'}"
-    alt = escape(f"{step.name}: {step.says}")
-    caption = f"<b>{typeset(step.name)}</b> {typeset(step.says)}<br><i>{step.size}</i>{found}"
+    alt = escape(f"{step.name}: {step.caption}")
+    caption = f"<b>{typeset(step.name)}</b> {typeset(step.caption)}<br><i>{step.size}</i>{found}"
     uri = drawing.data_uri(picture)
     return f'<figure><img alt="{alt}" src="{uri}"><figcaption>{caption}</figcaption></figure>'
 
