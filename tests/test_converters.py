@@ -305,6 +305,9 @@ def test_a_wrong_tree_is_refused_with_what_was_found(name, again, tmp_path, dete
     (tmp_path / "raw" / "holiday").mkdir(parents=True)
     with pytest.raises(FileNotFoundError, match="found holiday"):
         again(name)
+    (tmp_path / "raw" / "F001.zip").touch()
+    with pytest.raises(FileNotFoundError, match="unpack F001.zip"):
+        again(name)
 
 
 def test_what_convert_did_not_make_is_not_overwritten(tree, tmp_path):
@@ -332,6 +335,12 @@ def test_pictures_of_a_session_in_two_folders_are_refused(name, folder, elsewher
     with pytest.raises(ValueError) as raised:
         again(name)
     assert str(raw / folder) in str(raised.value) and str(raw / elsewhere) in str(raised.value)
+
+
+def test_disfa_uses_the_right_camera_where_there_is_no_left(tree):
+    raw = tree("disfa")
+    shutil.rmtree(raw / "Videos_LeftCamera")
+    assert first_session("disfa", raw).video.name == "RightVideoSN001_comp.avi"
 
 
 @pytest.mark.parametrize(
