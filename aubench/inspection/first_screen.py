@@ -15,9 +15,9 @@ from aulib.run import Run
 class FaceRead:
     """One face and its reading.
 
-    picture: (H, H, 3).  network_input: (H, H) luminance or (H, H, 3).  rebuilt: decoded from the features that
-    the AUs are read from.  probability, occurrence: (A,), the latter NaN if unknown.  evidence: (A, H, H), at
-    least 0; None if the run reads AUs from landmark coordinates.
+    picture: (H, H, 3).  network_input: (H, H) luminance or (H, H, 3).  rebuilt: decoded from the features
+    that the AUs are read from.  probability, occurrence: (A,), the latter NaN if unknown.
+    evidence: (A, H, H), at least 0; None if the run reads AUs from landmark coordinates.
     """
 
     domain: str
