@@ -1,7 +1,12 @@
 """The generated tables of README and docs, from small measurements."""
 
-import pytest
+import re
+from pathlib import Path
 
+import pytest
+import typer
+
+from aubench.cli.main import app
 from aubench.report import readme
 from aubench.report.summaries import read_summary, summarise_runs
 from fabricated import write_small_study
@@ -67,3 +72,11 @@ def test_the_study_s_table_has_the_verdicts_in_at_most_fifteen_lines(tmp_path):
 def test_a_page_without_its_markers_is_an_error():
     with pytest.raises(ValueError, match="found 0 and 0"):
         readme.with_block("# aulib", "results", "table")
+
+
+def test_every_command_and_target_named_in_readme_exists():
+    text, makefile = Path("README.md").read_text(), Path("Makefile").read_text()
+    commands = set(re.findall(r"`aulib ([a-z-]+)", text))
+    assert len(commands) > 10 and commands <= typer.main.get_command(app).commands.keys()
+    targets = set(re.findall(r"(?:`|^    )make ([a-z-]+)", text, re.M))
+    assert len(targets) > 3 and targets <= set(re.findall(r"^([a-z-]+):", makefile, re.M))

@@ -79,9 +79,9 @@ def score_column(
     bounds = [name for name in summary.variants if is_bound(summary.settings[name])]
     means = (100 * seeds).mean().round(1).drop(bounds)
     places = means.rank(method="dense", ascending=measure in LOWER_IS_BETTER)
-    places = places.reindex(summary.variants) if means.count() > 1 else np.full(len(texts), np.nan)
-    mark = dict(enumerate(marks, start=1))
-    return [mark.get(place, "{}").format(text) for place, text in zip(places, texts, strict=True)]
+    mark = dict(enumerate(marks, start=1)) if means.count() > 1 else {}
+    rows = zip(summary.variants, texts, strict=True)
+    return [mark.get(places.get(name), "{}").format(text) for name, text in rows]
 
 
 def readable(outcome: pd.DataFrame) -> pd.DataFrame:
