@@ -15,7 +15,7 @@ from PIL import Image
 
 pytest.register_assert_rewrite("tried_exercises")
 
-# Tensors here are tiny: threads only wait for each other, twenty times as long where other work runs beside.
+# Tensors here are tiny: several threads would only wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 TINY_AUS = ("AU01", "AU06", "AU12", "AU26")

@@ -1,4 +1,4 @@
-"""Every supervisor keeps one contract; the alignment itself against hand values and a loop."""
+"""InfoNCE against hand values and slow loops; every supervisor aligns what its row says."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""The similarity transform against a face worked by hand, the warp against SciPy, and the store of crops."""
+"""The similarity transform against hand values, the warp against SciPy, and the stored crops."""
 
 import os
 import time

@@ -1,4 +1,4 @@
-"""A model reads faces: every face once, in order, in the pixels of its crop, without a look at labels."""
+"""Predictions of a model: every face once, in order, landmarks in pixels of the margin crop."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""The landmarks-only rival learns what coordinates alone can tell, and nothing from where the face stands."""
+"""The landmarks-only rival learns from coordinates; position and size do not matter."""
 
 import numpy as np
 import pytest
@@ -37,8 +37,8 @@ def fitted(faces: Faces, seed: int = 0) -> LandmarkAUHead:
 
 
 def test_an_au_that_moves_a_landmark_is_learned_and_random_labels_are_not(faces):
-    said = (fitted(faces)(torch.from_numpy(faces.landmarks[200:])) > 0).numpy()
-    right = (said == faces.occurrence[200:]).mean(0)
+    predicted = (fitted(faces)(torch.from_numpy(faces.landmarks[200:])) > 0).numpy()
+    right = (predicted == faces.occurrence[200:]).mean(0)
     assert right[0] > 0.97 and right[1:].max() < 0.75
 
 

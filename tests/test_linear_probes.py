@@ -1,4 +1,4 @@
-"""Probes read what is there and nothing else; distances of the rounds are worked by hand."""
+"""Linear probes find what is linear; distances of the two rounds are worked by hand."""
 
 from dataclasses import replace
 

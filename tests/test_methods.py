@@ -1,4 +1,4 @@
-"""The ladder as values: every rung can be computed, and none sees what it must not see."""
+"""METHODS and PRESETS: every method can be computed, and only the oracle sees target labels."""
 
 from dataclasses import fields
 

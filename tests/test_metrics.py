@@ -1,4 +1,4 @@
-"""Scores against hand values, scikit-learn, SciPy and naive loops, where rival definitions disagree."""
+"""Scores against hand values, scikit-learn and naive loops."""
 
 import warnings
 

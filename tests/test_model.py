@@ -1,4 +1,4 @@
-"""The wiring of the two rounds, name by name, and what the halves of a batch may know of each other."""
+"""The wiring of the two rounds, output by output, against formulas worked by hand."""
 
 import itertools
 
@@ -131,9 +131,7 @@ class TestEveryMethod:
         outputs = model(torch.rand(4, 3, SIZE, SIZE), num_source=2, separate=separates)
         sum((value * torch.randn(value.shape)).sum() for value in outputs.values()).backward()
         silent = {name for name, part in model.named_children() if not _has_gradient(part)}
-        others = {
-            "decoder"
-        }  # R learns beside, on stopped gradients; the adversaries and projectors in losses
+        others = {"decoder"}  # learns on stopped gradients; adversaries and projectors learn in losses
         if METHODS[method].au_from_landmarks:
             others |= {"au_head"}  # is fitted to given landmarks beforehand
         if separates:
@@ -227,7 +225,7 @@ class TestStandardise:
 
     def test_luminance_worked_by_hand(self):
         image = torch.zeros(1, 3, 1, 2)
-        image[0, 0, 0, 0] = 1  # a red pixel beside a black one: luminance .299 and 0
+        image[0, 0, 0, 0] = 1  # a red pixel next to a black one: luminance .299 and 0
         expected = torch.tensor([0.1495, -0.1495]) / (0.299 / 2**0.5)
         torch.testing.assert_close(tiny_model("source-only").standardise(image).flatten(), expected)
 

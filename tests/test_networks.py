@@ -199,11 +199,11 @@ def test_torchvision_packages_import_after_define_missing_operators(package):
 
 
 def test_only_what_is_missing_is_defined_and_only_once():
-    told = in_fresh_python(
+    defined = in_fresh_python(
         "import torch\n"
         "from aulib.networks import define_missing_operators as define\n"
         "own = torch.library.Library('torchvision', 'FRAGMENT')\n"
         "own.define('nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor')\n"
         "print('nms' in define(), define(), hasattr(torch.ops.torchvision, 'qnms'))"
     )
-    assert told.split() == ["False", "[]", "True"]
+    assert defined.split() == ["False", "[]", "True"]

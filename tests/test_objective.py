@@ -1,4 +1,4 @@
-"""Every term by name reads what it says it reads, and weights are applied in one place."""
+"""Every term reads the outputs it should; weights are applied in one place."""
 
 from dataclasses import replace
 

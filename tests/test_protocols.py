@@ -1,4 +1,4 @@
-"""The frozen lists against what their sources say, and what happens when a set does not fit a protocol."""
+"""The frozen lists against their sources; sets that do not fit a protocol are refused."""
 
 import json
 from collections import Counter
@@ -176,13 +176,13 @@ def test_frame_counts_are_compared_with_published_lists(tmp_path):
     counts[BP4D_PARTS["part1"][0]] += 50_631 - 14 * 3600  # as in ME-GraphAU's list
     counts[BP4D_PARTS["part2"][0]] = 7
     rows = [name for name, number in counts.items() for _ in range(number)]
-    told = count_frames("bp4d-3fold", pd.DataFrame({"subject": rows, "split": "train"})).splitlines()
-    assert told[0] == (
+    lines = count_frames("bp4d-3fold", pd.DataFrame({"subject": rows, "split": "train"})).splitlines()
+    assert lines[0] == (
         "bp4d-3fold/part1: 14 of 14 people test, 50,631 frames; "
         "lists: ME-GraphAU 50,631, JAA-Net 50,601, FG-Net 50,579"
     )
-    assert told[1].startswith("bp4d-3fold/part2: 1 of 14 people test, 7 frames")
-    assert told[1].endswith("<- none of them")
+    assert lines[1].startswith("bp4d-3fold/part2: 1 of 14 people test, 7 frames")
+    assert lines[1].endswith("<- none of them")
     everyone = pd.DataFrame({"subject": ALL_DISFA * 4845, "split": "train"})
     assert "none of them" not in count_frames("disfa-3fold-12", everyone)
 

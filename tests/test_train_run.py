@@ -1,4 +1,4 @@
-"""From two dataset folders to a run folder; above all, what the target's labels may not do."""
+"""From two dataset folders to a run folder; target labels must not change a run."""
 
 import json
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Runs of one seed share the steps before their rounds begin, and end as if they had not."""
+"""A warm start gives the weights of a run without one, and runs that differ share none."""
 
 from dataclasses import replace
 
