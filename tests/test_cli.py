@@ -1,16 +1,14 @@
 """The command line: help with an example, exit statuses, one line for each failure."""
 
 import pytest
+import typer
 
 import aulib
 from aubench.cli import main
 from aubench.study import notebook_runner
 from conftest import write_notebook
 
-COMMANDS = [
-    "synth", "prepare", "convert", "check", "import", "export", "protocols", "run", "study", "run-one",
-    "evaluate", "predict", "table", "demo", "app",
-]  # fmt: skip
+COMMANDS = typer.main.get_command(main.app).commands
 
 
 def call(capsys, *arguments) -> tuple[int, str, str]:
@@ -26,14 +24,10 @@ def notebook(tmp_path):
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_has_help_with_an_example(capsys, command):
+def test_every_command_is_listed_and_has_help_with_an_example(capsys, command):
     status, out, _ = call(capsys, command, "--help")
     assert status == 0 and f"Example: aulib {command} " in " ".join(out.split())
-
-
-def test_the_help_lists_every_command(capsys):
-    status, out, _ = call(capsys, "--help")
-    assert status == 0 and all(f"\n  {command} " in out for command in COMMANDS)
+    assert f"\n  {command} " in call(capsys, "--help")[1]
 
 
 def test_the_version_is_the_packages(capsys):
