@@ -10,7 +10,8 @@ from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 from traitlets.config import Config
 
-from aubench.study.notebook_runner import effective_parameters, notebook_path
+from aubench.study.notebook_runner import notebook_path
+from aubench.study.parameters import effective_parameters
 
 HOST = "127.0.0.1"
 NOTEBOOK = "00_playground"

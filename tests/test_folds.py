@@ -11,8 +11,8 @@ from aubench.datasets.converters.convert import convert
 from aubench.report import summaries
 from aubench.report.tables import study_table
 from aubench.study.folds import parameters_in_fold, sets_of_fold, train_folds
-from aubench.study.notebook_runner import effective_parameters, notebook_path, run_key
-from aubench.study.parameters import ParameterError
+from aubench.study.notebook_runner import notebook_path, run_key
+from aubench.study.parameters import ParameterError, effective_parameters
 from aubench.study.plan import StudyError, expand, read_study
 from aubench.study.status import summary_of
 from aulib.protocols import PROTOCOLS, folds_of

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from aubench.study import notebook_runner, status
+from aubench.study import parameters, status
 from aubench.study.notebook_runner import write_error
 from aubench.study.plan import StudyError, expand, metrics_of, read_study, states_of, why_failed
 from aubench.study.run_lock import run_lock
@@ -214,5 +214,5 @@ def test_an_unknown_alignment_or_a_queue_of_positions_is_an_error():
         for negatives in (*NEGATIVES, "none"):
             known = alignment in ALIGNMENTS and negatives in NEGATIVES
             fits = known and (negatives != "queue" or alignment == "global")
-            with nullcontext() if fits else pytest.raises(notebook_runner.ParameterError):
-                notebook_runner._check_names({"alignment": alignment, "negatives": negatives})
+            with nullcontext() if fits else pytest.raises(parameters.ParameterError):
+                parameters._check_names({"alignment": alignment, "negatives": negatives})

@@ -15,12 +15,12 @@ from aubench.report.results import score_text
 from aubench.study.grid import run_study
 from aubench.study.notebook_runner import (
     NotebookFailed,
-    effective_parameters,
     notebook_path,
     run_key,
     run_notebook,
     write_json,
 )
+from aubench.study.parameters import effective_parameters
 from aubench.study.plan import PlannedRun, is_done, why_failed
 from aubench.study.status import live_table
 from aubench.study.workers import connected

@@ -10,11 +10,11 @@ from threading import Event, Lock
 
 from aubench.study.notebook_runner import (
     NotebookFailed,
-    effective_parameters,
     execute_run,
     run_key,
     write_error,
 )
+from aubench.study.parameters import effective_parameters
 from aubench.study.plan import PlannedRun, is_done, states_of
 from aubench.study.run_lock import PATIENCE, RunIsHeld, is_held, run_lock
 from aubench.study.workers import SchedulerLost, free_places

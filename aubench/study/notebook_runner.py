@@ -17,16 +17,14 @@ from pathlib import Path
 from typing import Any
 
 import aulib
-from aubench.study.parameters import ParameterError, declared_parameters, fitting
+from aubench.study.parameters import code_cells, effective_parameters
 from aubench.study.run_lock import run_lock
 from aulib.files import code_version, write_json
-from aulib.methods import METHODS, PRESETS, SUPERVISORS, check_alignment
-from aulib.protocols import PROTOCOLS, find_fold, split_name
+from aulib.protocols import split_name
 
 RECORDED_LIBRARIES = "torch torchvision timm lightning-fabric numpy pandas anny warp-lang papermill ipykernel"
 PACKAGE = Path(__file__).parents[1]
 MANIFESTS = ("manifest.csv", "manifest.parquet")
-TABLES = {"method": METHODS, "preset": PRESETS, "supervisors": SUPERVISORS}  # what a parameter may name
 
 
 class NotebookFailed(RuntimeError):
@@ -159,50 +157,6 @@ def start_notebook(seed: int) -> str:
     commit = f", commit {code['commit'][:8]}{' and edits' if code['dirty'] else ''}" if code else ""
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
     return f"aulib {aulib.__version__}, torch {torch.__version__}, {device}, seed {seed}{commit}"
-
-
-def effective_parameters(notebook: Path, overrides: dict[str, Any], out_dir: Path) -> dict[str, Any]:
-    """The defaults with `overrides`, each checked against its type and the library's tables.
-
-    Raises:
-        ParameterError: unknown parameter, wrong type, or a name that no table has.
-    """
-    declared = declared_parameters(notebook)
-    if unknown := sorted(overrides.keys() - declared.keys()):
-        raise ParameterError(f"{notebook.name} declares no parameter {unknown}; it has {list(declared)}")
-    if "out_dir" in declared:
-        overrides = overrides | {"out_dir": out_dir.as_posix()}
-    values = {n: fitting(p, overrides[n]) if n in overrides else p.default for n, p in declared.items()}
-    if any("train_run" in cell for cell in code_cells(notebook)):
-        _check_names(values)
-    return values
-
-
-def _check_names(values: dict[str, Any]) -> None:
-    """Check the names in `train_run`'s arguments before a kernel starts."""
-    for name, known in TABLES.items():
-        given = values.get(name, [])
-        for one in [given] if isinstance(given, str) else given:
-            if one not in known:
-                raise ParameterError(f"parameter {name}: unknown {one!r}; choose from {list(known)}")
-    protocol = values.get("protocol")
-    try:
-        if {"alignment", "negatives"} <= values.keys():
-            check_alignment(values["alignment"], values["negatives"])
-        if values.get("weights"):
-            from aulib.objective import check_weights  # imports torch
-
-            check_weights(values["weights"])
-        if protocol and protocol not in PROTOCOLS:
-            find_fold(protocol)
-    except (KeyError, ValueError) as error:
-        raise ParameterError(error.args[0]) from None
-
-
-def code_cells(notebook: Path) -> list[str]:
-    """Sources of the code cells."""
-    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
-    return ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
 
 
 def run_key(notebook: Path, values: dict[str, Any], library: str | None = None) -> str:

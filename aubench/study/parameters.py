@@ -18,7 +18,11 @@ from typing import Any
 import yaml
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from aulib.methods import METHODS, PRESETS, SUPERVISORS, check_alignment
+from aulib.protocols import PROTOCOLS, find_fold
+
 TYPES = {"str": str, "int": int, "float": float, "bool": bool, "list": list, "dict": dict, "None": None}
+TABLES = {"method": METHODS, "preset": PRESETS, "supervisors": SUPERVISORS}  # what a parameter may name
 STRICT = ConfigDict(strict=True, allow_inf_nan=False)
 
 
@@ -132,3 +136,47 @@ def value_from_text(parameter: Parameter, text: str) -> Any:
         except (ValueError, yaml.YAMLError):
             continue
     raise ParameterError(f"parameter {parameter.name}: expected {parameter.type}, found {text!r}")
+
+
+def effective_parameters(notebook: Path, overrides: dict[str, Any], out_dir: Path) -> dict[str, Any]:
+    """The defaults with `overrides`, each checked against its type and the library's tables.
+
+    Raises:
+        ParameterError: unknown parameter, wrong type, or a name that no table has.
+    """
+    declared = declared_parameters(notebook)
+    if unknown := sorted(overrides.keys() - declared.keys()):
+        raise ParameterError(f"{notebook.name} declares no parameter {unknown}; it has {list(declared)}")
+    if "out_dir" in declared:
+        overrides = overrides | {"out_dir": out_dir.as_posix()}
+    values = {n: fitting(p, overrides[n]) if n in overrides else p.default for n, p in declared.items()}
+    if any("train_run" in cell for cell in code_cells(notebook)):
+        _check_names(values)
+    return values
+
+
+def _check_names(values: dict[str, Any]) -> None:
+    """Check the names in `train_run`'s arguments before a kernel starts."""
+    for name, known in TABLES.items():
+        given = values.get(name, [])
+        for one in [given] if isinstance(given, str) else given:
+            if one not in known:
+                raise ParameterError(f"parameter {name}: unknown {one!r}; choose from {list(known)}")
+    protocol = values.get("protocol")
+    try:
+        if {"alignment", "negatives"} <= values.keys():
+            check_alignment(values["alignment"], values["negatives"])
+        if values.get("weights"):
+            from aulib.objective import check_weights  # imports torch
+
+            check_weights(values["weights"])
+        if protocol and protocol not in PROTOCOLS:
+            find_fold(protocol)
+    except (KeyError, ValueError) as error:
+        raise ParameterError(error.args[0]) from None
+
+
+def code_cells(notebook: Path) -> list[str]:
+    """Sources of the code cells."""
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    return ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]

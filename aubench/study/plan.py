@@ -37,8 +37,8 @@ from pydantic import (
 from yaml.constructor import ConstructorError
 
 from aubench.study.folds import parameters_in_fold
-from aubench.study.notebook_runner import effective_parameters, notebook_path, run_key
-from aubench.study.parameters import ParameterError
+from aubench.study.notebook_runner import notebook_path, run_key
+from aubench.study.parameters import ParameterError, effective_parameters
 from aubench.study.run_lock import is_held
 from aulib.files import code_version
 from aulib.protocols import PROTOCOLS, folds_of
