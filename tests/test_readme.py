@@ -11,6 +11,8 @@ from aubench.report import readme
 from aubench.report.summaries import read_summary, summarise_runs
 from fabricated import write_small_study
 
+ROOT = Path(__file__).resolve().parent.parent
+
 
 def cells(line: str) -> list[str]:
     return [cell.strip() for cell in line.strip("| ").split(" | ")]
@@ -65,7 +67,7 @@ def test_the_study_s_table_has_the_verdicts_in_at_most_fifteen_lines(tmp_path):
     lines = readme.study_table(study, study).splitlines()
     assert cells(lines[2])[:2] == ["`full` minus `contrastive`", "F1"]
     assert any("`shape_source`" in line for line in lines)
-    committed = [read_summary(f"results/{name}.json") for name in ("supervisors", "supervisors_dense")]
+    committed = [read_summary(ROOT / f"results/{name}.json") for name in ("supervisors", "supervisors_dense")]
     assert len(readme.study_table(*committed).splitlines()) <= 15
 
 
@@ -75,7 +77,7 @@ def test_a_page_without_its_markers_is_an_error():
 
 
 def test_every_command_and_target_named_in_readme_exists():
-    text, makefile = Path("README.md").read_text(), Path("Makefile").read_text()
+    text, makefile = (ROOT / "README.md").read_text(), (ROOT / "Makefile").read_text()
     commands = set(re.findall(r"`aulib ([a-z-]+)", text))
     assert len(commands) > 10 and commands <= typer.main.get_command(app).commands.keys()
     targets = set(re.findall(r"(?:`|^    )make ([a-z-]+)", text, re.M))
