@@ -86,6 +86,7 @@ def test_parameters_reach_the_runner_with_their_declared_type(capsys, notebook, 
     [
         (RuntimeError("no faces\nin the folder"), 1, "aulib: RuntimeError: no faces in the folder\n"),
         (ValueError("row 2: no faces"), 1, "aulib: row 2: no faces\n"),  # bad input needs no class name
+        (notebook_runner.NotebookFailed("n.ipynb: no faces"), 1, "aulib: n.ipynb: no faces\n"),
         (ValueError(), 1, "aulib: ValueError: "),
         (KeyboardInterrupt(), 130, "aulib: interrupted"),
     ],

@@ -5,7 +5,7 @@ import traceback
 import typer
 from typer.core import TyperGroup
 
-BAD_INPUT = (ValueError, OSError, ImportError)  # their messages need no class name
+BAD_INPUT = (ValueError, OSError, ImportError)  # as our errors with an `exit_status`, they need no class name
 
 
 class OneLineErrors(TyperGroup):
@@ -30,7 +30,7 @@ class OneLineErrors(TyperGroup):
             if OneLineErrors.debug:
                 traceback.print_exc()
             cause = " ".join(str(error).split())
-            if not cause or not isinstance(error, BAD_INPUT):
+            if not cause or not (isinstance(error, BAD_INPUT) or hasattr(error, "exit_status")):
                 cause = f"{type(error).__name__}: {cause or 'no message; --debug shows where'}"
             raise ended(cause, getattr(error, "exit_status", 1)) from None
 

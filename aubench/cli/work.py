@@ -144,7 +144,7 @@ def run_one(
     """
     from aubench.study.grid import do_run
     from aubench.study.plan import expand, read_study
-    from aubench.study.run_lock import holder
+    from aubench.study.run_lock import RunIsHeld, holder
 
     runs = expand(read_study(file), out)
     if index >= len(runs):
@@ -152,7 +152,7 @@ def run_one(
     run = runs[index]
     outcome = do_run(run, time.time(), str(Path.cwd()))
     if outcome == "held":
-        raise RuntimeError(f"{run.folder} is being run by {holder(run.folder)}")
+        raise RunIsHeld(f"{run.folder} is being run by {holder(run.folder)}")
     _end_of_study([run], {run.id: outcome})
 
 

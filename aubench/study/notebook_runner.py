@@ -30,6 +30,8 @@ MANIFESTS = ("manifest.csv", "manifest.parquet")
 class NotebookFailed(RuntimeError):
     """A notebook failed; the message is the cause on one line, `error.txt` has the details."""
 
+    exit_status = 1
+
 
 def notebook_path(name: str | Path) -> Path:
     """Find a notebook: a file, or the name of one of ours, such as "02_train" or "course/1_action_units"."""

@@ -21,6 +21,8 @@ PATIENCE = 2.0  # seconds; `is_held` holds the lock for an instant
 class RunIsHeld(RuntimeError):
     """Another process is busy with this run folder."""
 
+    exit_status = 1
+
 
 @contextmanager
 def run_lock(folder: str | Path, patience: float = PATIENCE) -> Iterator[int]:

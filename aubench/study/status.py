@@ -126,15 +126,18 @@ def unfinished(states: dict[str, str]) -> bool:
 def watch_states(runs: list[PlannedRun]) -> None:
     """Print the table; in a terminal, keep it up to date as `watched_states` does, or until Ctrl-C."""
     console, states = Console(), states_of(runs)
-    why = f"nothing ran or changed for {SILENCE / 60:g} minutes"
-    with Live(study_table(runs, states), console=console, auto_refresh=False) as live:
-        try:
-            for states in watched_states(runs, time.sleep) if console.is_terminal else ():
-                live.update(study_table(runs, states), refresh=True)
-        except KeyboardInterrupt:
-            why = "interrupted"
-    if console.is_terminal and unfinished(states):
-        console.print(f"no longer watching: {why}")
+    if console.is_terminal:
+        why = f"nothing ran or changed for {SILENCE / 60:g} minutes"
+        with Live(console=console, auto_refresh=False) as live:
+            try:
+                for states in watched_states(runs, time.sleep):
+                    live.update(study_table(runs, states), refresh=True)
+            except KeyboardInterrupt:
+                why = "interrupted"
+        if unfinished(states):
+            console.print(f"no longer watching: {why}")
+    else:
+        console.print(study_table(runs, states))
     for run in runs:
         if states[run.id] == "failed":
             console.print(f"failed: {run.id}: {why_failed(run)}", markup=False, highlight=False)
