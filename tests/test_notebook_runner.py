@@ -14,9 +14,9 @@ from aubench.study.notebook_runner import (
     run_key,
     run_notebook,
     start_notebook,
-    write_json,
 )
 from aubench.study.parameters import ParameterError
+from aulib.files import write_json
 from conftest import write_notebook
 
 PARAMETERS = (

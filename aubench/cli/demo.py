@@ -18,13 +18,13 @@ from aubench.study.notebook_runner import (
     notebook_path,
     run_key,
     run_notebook,
-    write_json,
 )
 from aubench.study.parameters import effective_parameters
 from aubench.study.plan import PlannedRun, is_done, why_failed
 from aubench.study.status import live_table
 from aubench.study.workers import connected
 from aulib.dataset import read_dataset
+from aulib.files import write_json
 
 SOURCE, TARGET, PRESET = "synthetic:studio", "synthetic:wild", "fast"
 
