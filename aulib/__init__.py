@@ -20,7 +20,8 @@ losses
     losses                 losses with labels, reconstruction and adversarial losses: plain functions
     contrastive            InfoNCE between the two rounds of a face; queues of past faces
     objective              every unweighted term by name; the one place where weights are applied
-    methods                METHODS, SUPERVISORS and PRESETS as data; imports no torch
+    supervisors            SUPERVISORS as data: the features that each aligns; imports no torch
+    methods                METHODS and PRESETS as data: losses with weights, sizes, rates; imports no torch
 training
     training               step, validation on the source, checkpoint, resume
     warm_start             the steps before the rounds, taken once by all runs that share them

@@ -1,6 +1,6 @@
 """The contrastive loss: InfoNCE between the two rounds of a face, with its negatives.
 
-Which two features a supervisor aligns is data: `methods.SUPERVISORS`. The loss is the same for all.
+Which two features a supervisor aligns is data: `supervisors.SUPERVISORS`. The loss is the same for all.
 Marks: [P] paper, [A] ADLD, [C] ours; the page docs/method.md has the table.
 """
 
@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from aulib import distributed
-from aulib.methods import Supervisor, check_alignment
+from aulib.supervisors import Supervisor, check_alignment
 
 TEMPERATURE = 0.1  # of InfoNCE, the default [C]
 QUEUE_LENGTH = 256

@@ -13,10 +13,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from aulib.batches import Faces, centre_crops
-from aulib.methods import SUPERVISORS
 from aulib.metrics import auc_weighted
 from aulib.model import AUModel
 from aulib.networks import GRID
+from aulib.supervisors import SUPERVISORS
 
 FACES = 256  # of each domain and split, evenly spaced over its rows
 ALPHAS = np.logspace(-3, 1, 5)  # of the ridge, for features of mean squared length 1

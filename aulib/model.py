@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from aulib.contrastive import FeatureQueue
 from aulib.images import luminance
-from aulib.methods import SUPERVISORS
 from aulib.networks import (
     EMBEDDING,
     AUHead,
@@ -27,6 +26,7 @@ from aulib.networks import (
     TimmEncoder,
     log_attention,
 )
+from aulib.supervisors import SUPERVISORS
 
 # the parts that only the two rounds use, by who trains them
 ADVERSARIES = ("landmark_adversary", "source_adversary", "target_adversary")

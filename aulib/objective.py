@@ -16,9 +16,9 @@ from aulib.losses import (
     landmark_loss,
     real_fake_loss,
 )
-from aulib.methods import SUPERVISORS
 from aulib.model import AUModel
 from aulib.networks import log_attention
+from aulib.supervisors import SUPERVISORS
 
 
 @dataclass(frozen=True)

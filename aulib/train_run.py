@@ -26,10 +26,11 @@ from aulib.files import cache_root, write_json
 from aulib.labels import au_weights
 from aulib.landmark_classifier import fit_landmark_head
 from aulib.linear_probes import probe_model
-from aulib.methods import CONTRASTIVE_WEIGHT, METHODS, PRESETS, Method, Preset, check_alignment
+from aulib.methods import CONTRASTIVE_WEIGHT, METHODS, PRESETS, Method, Preset
 from aulib.model import AUModel, ModelConfig
 from aulib.objective import ROUND_TERMS, Objective, check_weights, finds_landmarks
 from aulib.run import HISTORY, METRICS, PREDICTIONS, SAMPLES, save_model
+from aulib.supervisors import check_alignment
 from aulib.training import Recipe, fingerprint, fit
 
 KEPT_FACES = 16  # of each domain, evenly spaced over its test rows

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from aulib.methods import METHODS, RICH_TWO, SUPERVISORS
+from aulib.methods import METHODS
+from aulib.supervisors import RICH_TWO, SUPERVISORS
 
 
 def write_run(

@@ -9,7 +9,7 @@ from torch.autograd import gradcheck
 
 from aubench.report.results import chance_of_supervisors
 from aulib.contrastive import QUEUE_LENGTH, FeatureQueue, Projections, alignment_term, info_nce
-from aulib.methods import SUPERVISORS
+from aulib.supervisors import SUPERVISORS
 from tiny import tiny_model
 
 ALIGNMENTS = ("global", "dense", "l1")

@@ -10,8 +10,8 @@ import torch
 import lesson_6
 import lesson_6_circle
 from aulib.contrastive import info_nce
-from aulib.methods import SUPERVISORS
 from aulib.networks import Projector
+from aulib.supervisors import SUPERVISORS
 from lesson_6_circle import Circle
 from tried_exercises import TriedExercises
 

@@ -15,8 +15,8 @@ from aubench.report.summaries import Summary
 from aubench.study.parameters import declared_parameters
 from aubench.study.plan import expand, read_study
 from aulib.contrastive import Projections, info_nce
-from aulib.methods import SUPERVISORS, Supervisor
 from aulib.objective import ROUND_TERMS, TERMS
+from aulib.supervisors import SUPERVISORS, Supervisor
 from lesson_7 import power, write_study
 from lesson_7_supervisor import check_own, faces_of_noise, source_of, tried
 from tried_exercises import TriedExercises

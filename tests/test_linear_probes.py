@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from aulib import linear_probes
-from aulib.methods import SUPERVISORS
 from aulib.run import Run
+from aulib.supervisors import SUPERVISORS
 from tiny import tiny_faces, tiny_model
 
 RNG = np.random.default_rng(0)

@@ -4,8 +4,9 @@ from dataclasses import fields
 
 import pytest
 
-from aulib.methods import ALL_SIX, METHODS, PRESETS, RICH_TWO, SUPERVISORS, Preset
+from aulib.methods import METHODS, PRESETS, Preset
 from aulib.objective import ROUND_TERMS, check_weights
+from aulib.supervisors import ALL_SIX, RICH_TWO, SUPERVISORS
 from aulib.train_run import can_compute, chosen_method
 
 

@@ -10,7 +10,7 @@ import torch
 from aulib.batches import take_batch
 from aulib.contrastive import Projections
 from aulib.losses import au_occurrence_loss, flatness_loss, fooling_loss, landmark_loss, real_fake_loss
-from aulib.methods import METHODS, SUPERVISORS
+from aulib.methods import METHODS
 from aulib.networks import log_attention
 from aulib.objective import (
     PLAIN_TERMS,
@@ -22,6 +22,7 @@ from aulib.objective import (
     loss_terms,
     weigh,
 )
+from aulib.supervisors import SUPERVISORS
 from tiny import AUS, SIZE, tiny_faces, tiny_model
 
 ADVERSARIES = {"landmark_adversary", "source_adversary", "target_adversary"}

@@ -14,8 +14,8 @@ from aubench.study.plan import StudyError, expand, metrics_of, read_study, state
 from aubench.study.run_lock import run_lock
 from aubench.study.status import html_table, summary_of, watched_states
 from aulib.files import write_json
-from aulib.methods import ALIGNMENTS, ALL_SIX, NEGATIVES, RICH_TWO
 from aulib.protocols import folds_of
+from aulib.supervisors import ALIGNMENTS, ALL_SIX, NEGATIVES, RICH_TWO
 from conftest import write_notebook
 
 ROOT = Path(__file__).parent.parent

@@ -15,7 +15,7 @@ from aubench.plots import study
 from aubench.plots.style import au_label
 from aubench.report import comparisons, statistics
 from aubench.report.summaries import summarise_runs
-from aulib.methods import SUPERVISORS
+from aulib.supervisors import SUPERVISORS
 from fabricated import write_run, write_small_study
 
 

@@ -8,7 +8,7 @@ from aubench.report import comparisons, statistics
 from aubench.report.run_values import MEAN
 from aubench.report.statistics import Contrast
 from aubench.report.summaries import summarise_runs
-from aulib.methods import ALL_SIX, RICH_TWO, SUPERVISORS
+from aulib.supervisors import ALL_SIX, RICH_TWO, SUPERVISORS
 from fabricated import write_run
 
 FOUR = [name for name in SUPERVISORS if name not in RICH_TWO]

@@ -19,8 +19,8 @@ from aubench.inspection.swaps import (
     swap_faces,
     why_no_swap,
 )
-from aulib.methods import SUPERVISORS
 from aulib.run import Run
+from aulib.supervisors import SUPERVISORS
 from tiny import SIZE, tiny_model
 
 

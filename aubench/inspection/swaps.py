@@ -14,10 +14,10 @@ from torch import Tensor
 
 from aubench.inspection.decoding import FaceDecoder, decode, load_decoder
 from aulib.batches import centre_crop
-from aulib.methods import SUPERVISORS
 from aulib.metrics import landmark_nme
 from aulib.model import AUModel, expected_cells
 from aulib.run import Run
+from aulib.supervisors import SUPERVISORS
 
 
 def can_exchange(model: AUModel) -> bool:

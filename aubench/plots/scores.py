@@ -19,7 +19,7 @@ from aubench.plots.style import (
     row_panels,
 )
 from aulib.labels import AU_NAMES
-from aulib.methods import SUPERVISORS
+from aulib.supervisors import SUPERVISORS
 
 # Which panel of the learning curves a term belongs to; other terms go to the last panel of terms.
 TASK_PANELS = {

@@ -13,7 +13,7 @@ from aubench.plots.style import MEASURE_NAMES, au_label, in_house_style, row_pan
 from aubench.report.run_values import MEAN
 from aubench.report.statistics import SIGNIFICANT
 from aubench.report.summaries import Summary
-from aulib.methods import SUPERVISORS
+from aulib.supervisors import SUPERVISORS
 
 ABOVE, BELOW, UNSURE = "#0072B2", "#D55E00", "#666666"  # Okabe & Ito
 # Paul Tol's muted scheme: source and target of a pair in one hue each, then what rows are added.

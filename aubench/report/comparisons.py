@@ -16,8 +16,8 @@ from aubench.report.statistics import (
     with_holm,
 )
 from aubench.report.summaries import Summary, is_bound
-from aulib.methods import RICH_TWO, SUPERVISORS
 from aulib.metrics import REPORTED
+from aulib.supervisors import RICH_TWO, SUPERVISORS
 
 GUESSING = 0.9  # of log N: a supervisor whose loss ends above it has learned nothing
 SOLVED = 0.1  # of log N: a supervisor whose loss ends below it has little left to teach

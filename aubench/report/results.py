@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 
 from aulib.contrastive import chance_level
-from aulib.methods import SUPERVISORS
 from aulib.metrics import AU_MEASURES, MEASURES, REPORTED
 from aulib.networks import GRID
 from aulib.run import Run
+from aulib.supervisors import SUPERVISORS
 
 SCORES = {name: MEASURES[name].key for name in REPORTED}
 

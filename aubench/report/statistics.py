@@ -14,8 +14,8 @@ from scipy import optimize, stats
 
 from aubench.report.run_values import MEAN
 from aubench.report.summaries import Summary
-from aulib.methods import SUPERVISORS
 from aulib.metrics import MEASURES
+from aulib.supervisors import SUPERVISORS
 
 LEVEL = 0.95
 SIGNIFICANT = 0.05  # of a p-value after Holm's correction

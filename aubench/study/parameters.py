@@ -18,8 +18,9 @@ from typing import Any
 import yaml
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from aulib.methods import METHODS, PRESETS, SUPERVISORS, check_alignment
+from aulib.methods import METHODS, PRESETS
 from aulib.protocols import PROTOCOLS, find_fold
+from aulib.supervisors import SUPERVISORS, check_alignment
 
 TYPES = {"str": str, "int": int, "float": float, "bool": bool, "list": list, "dict": dict, "None": None}
 TABLES = {"method": METHODS, "preset": PRESETS, "supervisors": SUPERVISORS}  # what a parameter may name

@@ -15,8 +15,8 @@ from aubench.report import results
 from aubench.report.run_values import curves_of
 from aulib.batches import centre_crop
 from aulib.contrastive import info_nce
-from aulib.methods import SUPERVISORS
 from aulib.run import Run
+from aulib.supervisors import SUPERVISORS
 from exercises import Verdict, exercise, hint_for, number, right, wrong
 
 LOSSES = ("InfoNCE", "pull only")

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 from aulib.contrastive import Projections
-from aulib.methods import SUPERVISORS, Supervisor
 from aulib.model import AUModel, ModelConfig
 from aulib.objective import ROUND_TERMS, TERMS
+from aulib.supervisors import SUPERVISORS, Supervisor
 from exercises import Verdict, exercise, right, wrong
 
 IMPORTS = "import torch\nimport torch.nn.functional as F\nfrom aulib.contrastive import info_nce\n"
