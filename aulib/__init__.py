@@ -15,7 +15,6 @@ data
 model
     networks               the parts: encoder, landmark and AU heads, texture, reconstruction, adversaries
     model                  how the parts are wired; `forward` returns every named output
-    landmark_classifier    the landmarks-only rival's small network, fitted to given landmarks
 losses
     losses                 losses with labels, reconstruction and adversarial losses: plain functions
     contrastive            InfoNCE between the two rounds of a face; queues of past faces
@@ -26,6 +25,7 @@ training
     training               step, validation on the source, checkpoint, resume
     warm_start             the steps before the rounds, taken once by all runs that share them
     distributed            several processes train as one
+    source_and_target      both domains loaded and cropped; the target's AU labels are dropped
     train_run              names in, run folder out: one method trained, all written
     run                    Run: the one way to open a run folder
 results

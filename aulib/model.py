@@ -212,7 +212,7 @@ class AUModel(nn.Module):
         if self.config.adapts_by_domain:
             outputs["domain_s"], outputs["domain_t"] = self.domain_classifier(rich).split(halves)
         if self.config.au_from_landmarks:
-            return outputs  # its head is fitted in landmark_classifier.py
+            return outputs  # its head is fitted in train_run.fit_landmark_head
         au_inputs = self.au_features(rich_s, inputs[:n])
         if not separate:
             outputs["au_s"], _ = self.au_head(au_inputs)

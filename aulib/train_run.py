@@ -17,25 +17,27 @@ import pandas as pd
 import torch
 
 from aulib import distributed, warm_start
-from aulib.batches import Faces, faces_of
+from aulib.batches import Faces
 from aulib.contrastive import TEMPERATURE
-from aulib.crops import crop_dataset, crop_named, crop_of
-from aulib.dataset import DatasetFolder, read_dataset
+from aulib.dataset import DatasetFolder
 from aulib.evaluate import Predictions, predict_batches, score_predictions
 from aulib.files import cache_root, write_json
 from aulib.labels import au_weights
-from aulib.landmark_classifier import fit_landmark_head
+from aulib.landmarks import layout_of
 from aulib.linear_probes import probe_model
 from aulib.methods import CONTRASTIVE_WEIGHT, METHODS, PRESETS, Method, Preset
-from aulib.model import AUModel, ModelConfig
+from aulib.model import AUModel
+from aulib.networks import LandmarkAUHead
 from aulib.objective import ROUND_TERMS, Objective, check_weights, finds_landmarks
 from aulib.run import HISTORY, METRICS, PREDICTIONS, SAMPLES, save_model
+from aulib.source_and_target import Domains, load_domains
 from aulib.supervisors import check_alignment
 from aulib.training import Recipe, fingerprint, fit
 
 KEPT_FACES = 16  # of each domain, evenly spaced over its test rows
 PRECISIONS = ("auto", "32-true", "bf16-mixed")
-SPLITS = ("train", "val", "test")
+EPOCHS, BATCH, RATE = 100, 64, 3e-3  # of the landmarks-only rival's head
+JITTER = 0.03  # of the face's spread: about a detector's error
 
 
 @dataclass(frozen=True)
@@ -188,76 +190,13 @@ def train_run(
     return {} if distributed.rank() else write_run(out, config, domains, model, log, measured, insides)
 
 
-@dataclass(frozen=True)
-class Domains:
-    """Both domains of a run.
-
-    sets: "source", "target" -> dataset.  faces: (domain, split) -> faces.  labelled: the domain whose AU
-    labels are learned from.  config: the model that fits them.
-    """
-
-    sets: dict[str, DatasetFolder]
-    faces: dict[tuple[str, str], Faces]
-    labelled: str
-    config: ModelConfig
-
-
-def load_domains(config: RunConfig) -> Domains:
-    """Read and crop both domains.
-
-    Raises:
-        ValueError: no AU labels, no landmarks, or an empty split that the method needs.
-    """
-    with distributed.rank_zero_first():  # it renders and crops for all
-        sets = {"source": read_dataset(config.source), "target": read_dataset(config.target)}
-    labelled = "target" if config.rung.labels_from_target else "source"
-    if not sets[labelled].aus:
-        raise ValueError(
-            f"{sets[labelled].root} has no AU labels (columns AU01_c, ...), which method {config.method!r} "
-            "learns from"
-        )
-    built = model_config(config, sets[labelled].aus, sets)
-    with distributed.rank_zero_first():
-        crops = {name: crop_dataset(data, crop_of(built)) for name, data in sets.items()}
-    faces = {}
-    for name, data in sets.items():
-        train = faces_of(data, crops[name], "train", built)  # labels and landmarks of all rows, made once
-        faces |= {(name, split): replace(train, rows=data.rows(split)) for split in SPLITS}
-    needed = [(labelled, "train"), (labelled, "val")] + [("target", "train")] * config.rung.uses_target
-    for name, split in needed:
-        if not len(faces[name, split]):
-            raise ValueError(
-                f"{sets[name].root} has no row of split {split!r}, which {config.method!r} needs as {name}"
-            )
-    return Domains(sets, faces, labelled, built)
-
-
-def model_config(config: RunConfig, aus: list[str], sets: dict[str, DatasetFolder]) -> ModelConfig:
-    """Sizes from the preset, AUs from the labelled set, as many landmarks as every set has."""
-    available = min(data.num_landmarks for data in sets.values())
-    if not available:
-        missing = [str(data.root) for data in sets.values() if not data.num_landmarks]
-        raise ValueError(f"no landmarks in {missing}; run `aulib prepare` or add columns x_0, y_0, ...")
-    preset, method = config.values, config.rung
-    crop = crop_named(preset.crop, preset.margin_size)
-    return ModelConfig(
-        aus=tuple(aus), num_landmarks=min(available, preset.num_landmarks),
-        image_size=preset.image_size, margin_size=preset.margin_size, box_enlarge=crop.box_enlarge,
-        smooth_crops=crop.smooth, channels=preset.channels, colour=preset.colour, backbone=config.backbone,
-        pretrained=False, separates=method.separates, adapts_by_domain=method.adapts_by_domain,
-        au_from_landmarks=method.au_from_landmarks, share_extraction=config.share_extraction,
-        au_centres=preset.au_centres, alignment_dense=config.alignment == "dense",
-        queues=config.negatives == "queue" and bool(method.supervisors),
-    )  # fmt: skip
-
-
 def train(
     config: RunConfig, domains: Domains, precision: str, device: str, out: Path, progress: bool
 ) -> tuple[AUModel, list[dict], dict]:
     """The trained model, its log, and what was measured: seconds, selected_step, validation_f1."""
     preset, method = config.values, config.rung
     source = domains.faces[domains.labelled, "train"]
-    target = domains.faces["target", "train"].without_labels() if method.uses_target else None
+    target = domains.faces["target", "train"] if method.uses_target else None  # without labels
     validation = domains.faces[domains.labelled, "val"]
     torch.manual_seed(config.seed)
     model = AUModel(domains.config).to(memory_format=torch.channels_last)
@@ -275,6 +214,59 @@ def train(
     )  # fmt: skip
     elapsed = time.perf_counter() - started - before_the_steps
     return model, log, {"seconds": before_the_steps + log_seconds(log, elapsed)} | selected
+
+
+def fit_landmark_head(head: LandmarkAUHead, faces: Faces, objective: Objective, seed: int) -> float:
+    """The landmarks-only rival [C]: fit its head to given landmarks, mirrored at random and jittered.
+
+    Coordinates are few, so it sees every face a hundred times before the landmark detector's first step. At
+    test time it reads the landmarks that the detector finds.
+
+    Args:
+        head: changed in place, on its own device.
+        faces: labelled; faces with an unknown landmark are left out.
+
+    Returns:
+        the loss of the last epoch.
+
+    Raises:
+        ValueError: no face has all its landmarks.
+    """
+    device = head.layers[0].weight.device
+    points = torch.from_numpy(faces.landmarks[faces.rows]).float().to(device)  # (M, K, 2)
+    labels = torch.from_numpy(faces.occurrence[faces.rows]).float().to(device)
+    complete = points.isfinite().all(-1).all(-1)
+    points, labels = points[complete], labels[complete]
+    if not len(points):
+        raise ValueError("no labelled face has all its landmarks; landmarks-only has nothing to learn from")
+    points = points - points.mean(1, keepdim=True)
+    points = points / points.square().sum(-1).mean(1).sqrt()[:, None, None]
+    mirror = points.new_tensor([-1.0, 1.0])
+    flip = list(layout_of(points.shape[1]).flip_index)
+
+    generator = torch.Generator(device).manual_seed(seed)
+    batches = -(-len(points) // BATCH)
+    optimizer = torch.optim.Adam(head.parameters(), lr=RATE, weight_decay=1e-4)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=EPOCHS * batches)
+    training = head.training
+    head.train()
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)  # dropout
+        for _ in range(EPOCHS):
+            total = 0.0
+            for rows in torch.randperm(len(points), generator=generator, device=device).chunk(batches):
+                chosen = points[rows]
+                mirrored = torch.rand(len(rows), generator=generator, device=device) < 0.5
+                chosen = torch.where(mirrored[:, None, None], chosen[:, flip] * mirror, chosen)
+                noise = torch.randn(chosen.shape, generator=generator, device=device)
+                loss = objective.au_loss(head(chosen + JITTER * noise), labels[rows])
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                schedule.step()
+                total += loss.item() * len(rows)
+    head.train(training)
+    return total / len(points)
 
 
 def start_file(

@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from aulib.batches import Faces
-from aulib.landmark_classifier import fit_landmark_head
 from aulib.landmarks import LAYOUT_68
 from aulib.networks import LandmarkAUHead
 from aulib.objective import Objective
+from aulib.train_run import fit_landmark_head
 from tiny import AUS
 
 
