@@ -141,7 +141,8 @@ def seconds_a_run(runs: int) -> float:
     """To expand a study of that many finished runs, to collect and to summarise them, for each run."""
     sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
     from aubench.report.summaries import summarise_runs
-    from aubench.study.plan import expand, metrics_of, read_study
+    from aubench.study.plan import expand, read_study
+    from aubench.study.resume import metrics_of
     from aulib.labels import SYNTHETIC_AUS
     from fabricated import write_run
 

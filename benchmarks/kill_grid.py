@@ -20,7 +20,8 @@ from pathlib import Path
 import psutil
 from record import parser_of
 
-from aubench.study.plan import expand, is_done, read_study
+from aubench.study.plan import expand, read_study
+from aubench.study.resume import is_done
 from aulib.files import write_json
 
 STUDY = Path(__file__).parent.parent / "experiments" / "tiny.yml"

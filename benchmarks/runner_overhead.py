@@ -17,7 +17,8 @@ from record import parser_of
 
 from aubench.study.notebook_runner import notebook_path, run_notebook
 from aubench.study.parameters import declared_parameters
-from aubench.study.plan import expand, metrics_of, read_study
+from aubench.study.plan import expand, read_study
+from aubench.study.resume import metrics_of
 from aulib.files import write_json
 
 PARAMETERS = 'number: int = 0  # written\nseed: int = 0  # seed\nout_dir: str = "x"  # run folder'

@@ -10,7 +10,8 @@ from record import parser_of
 
 from aubench.cli.demo import STEPS
 from aubench.report.results import summarise_seeds
-from aubench.study.plan import expand, is_done, read_study
+from aubench.study.plan import expand, read_study
+from aubench.study.resume import is_done
 from aulib.files import write_json
 
 STUDY = Path(__file__).parent.parent / "experiments" / "studio_to_wild.yml"

@@ -7,7 +7,7 @@ import pytest
 
 from aubench.cli import demo
 from aubench.study.notebook_runner import NotebookFailed
-from aubench.study.plan import is_done
+from aubench.study.resume import is_done
 from aulib.files import write_json
 
 

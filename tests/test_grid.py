@@ -19,7 +19,8 @@ from dask.system import CPU_COUNT
 from aubench.study import watch
 from aubench.study.grid import do_run, fail_lost_run, run_study
 from aubench.study.notebook_runner import NotebookFailed, write_error
-from aubench.study.plan import PlannedRun, expand, read_study, states_of, why_failed
+from aubench.study.plan import PlannedRun, expand, read_study
+from aubench.study.resume import states_of, why_failed
 from aubench.study.run_lock import run_lock
 from aubench.study.workers import SchedulerLost, connected, visible_gpus
 from conftest import write_notebook

@@ -10,7 +10,8 @@ import pytest
 
 from aubench.study import parameters, status
 from aubench.study.notebook_runner import write_error
-from aubench.study.plan import StudyError, expand, metrics_of, read_study, states_of, why_failed
+from aubench.study.plan import StudyError, expand, read_study
+from aubench.study.resume import metrics_of, states_of, why_failed
 from aubench.study.run_lock import run_lock
 from aubench.study.status import html_table, summary_of, watched_states
 from aulib.files import write_json

@@ -20,7 +20,8 @@ from aubench.study.notebook_runner import (
     run_notebook,
 )
 from aubench.study.parameters import effective_parameters
-from aubench.study.plan import PlannedRun, is_done, why_failed
+from aubench.study.plan import PlannedRun
+from aubench.study.resume import is_done, why_failed
 from aubench.study.status import live_table
 from aubench.study.workers import connected
 from aulib.dataset import read_dataset

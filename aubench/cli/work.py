@@ -105,7 +105,8 @@ def study(
     """
     if scheduler is not None and slurm is not None:
         raise typer.BadParameter("give --scheduler or --slurm, not both", param_hint="--slurm")
-    from aubench.study.plan import expand, read_study, states_of
+    from aubench.study.plan import expand, read_study
+    from aubench.study.resume import states_of
     from aubench.study.status import live_table, watch_states
 
     runs = expand(read_study(file), out, only or [])
@@ -182,7 +183,7 @@ def playground(
 
 def _end_of_study(runs: list, states: dict[str, str]) -> None:
     """Print each failure with its cause and the count of finished runs; exit with 1 if any is not done."""
-    from aubench.study.plan import why_failed
+    from aubench.study.resume import why_failed
 
     failed = [run for run in runs if states[run.id] == "failed"]
     for run in failed:

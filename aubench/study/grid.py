@@ -15,7 +15,8 @@ from aubench.study.notebook_runner import (
     write_error,
 )
 from aubench.study.parameters import effective_parameters
-from aubench.study.plan import PlannedRun, is_done, states_of
+from aubench.study.plan import PlannedRun
+from aubench.study.resume import is_done, states_of
 from aubench.study.run_lock import PATIENCE, RunIsHeld, is_held, run_lock
 from aubench.study.workers import SchedulerLost, free_places
 

@@ -14,11 +14,9 @@ and a folder of that name. The key is a hash of everything that shapes the run (
 with other code or values it is another run, and a finished run is never computed again.
 """
 
-import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
 from itertools import product
 from pathlib import Path
 from typing import Annotated, Any
@@ -39,11 +37,8 @@ from yaml.constructor import ConstructorError
 from aubench.study.folds import parameters_in_fold
 from aubench.study.notebook_runner import notebook_path, run_key
 from aubench.study.parameters import ParameterError, effective_parameters
-from aubench.study.run_lock import is_held
 from aulib.files import code_version
 from aulib.protocols import PROTOCOLS, folds_of
-
-STATES = ("done", "running", "failed", "missing")
 
 
 class StudyError(ParameterError):
@@ -185,46 +180,6 @@ def _parameters(study: Study, variant: str, seed: int, fold: str) -> tuple[dict,
         return given, values
     except ValueError as error:
         raise StudyError(f"{study._file}: variant {variant!r}: {error}") from None
-
-
-def states_of(runs: list[PlannedRun]) -> dict[str, str]:
-    """{id: one of STATES}, read from the run folders. An interrupted run is missing; it can resume."""
-    return {run.id: _state_of(run) for run in runs}
-
-
-def _state_of(run: PlannedRun) -> str:
-    if is_done(run):
-        return "done"
-    if (run.folder / "error.txt").is_file():  # a runner removes it first; `is_held` of an observer locks too
-        return "failed"
-    return "running" if is_held(run.folder) else "missing"
-
-
-def is_done(run: PlannedRun) -> bool:
-    try:
-        return json.loads((run.folder / "result.json").read_text(encoding="utf-8"))["key"] == run.key
-    except (OSError, ValueError, KeyError):
-        return False
-
-
-def metrics_of(run: PlannedRun) -> dict:
-    """Contents of the run's metrics.json; empty if it is not done or wrote none."""
-    return _metrics(run.folder.absolute()) if is_done(run) else {}
-
-
-@cache
-def _metrics(folder: Path) -> dict:
-    """Cached: a finished run does not change."""
-    file = folder / "metrics.json"
-    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-
-
-def why_failed(run: PlannedRun) -> str:
-    """First line of the run's error.txt; "" if there is none."""
-    try:
-        return (run.folder / "error.txt").read_text(encoding="utf-8").partition("\n")[0]
-    except OSError:
-        return ""
 
 
 class _NoRepeatedKeys(yaml.SafeLoader):

@@ -12,7 +12,8 @@ from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
-from aubench.study.plan import STATES, PlannedRun, metrics_of, states_of, why_failed
+from aubench.study.plan import PlannedRun
+from aubench.study.resume import STATES, metrics_of, states_of, why_failed
 
 MARKS = {"done": "●", "running": "◐", "failed": "✗", "missing": "·"}
 COLOURS = {"done": "green", "running": "yellow", "failed": "red", "missing": "bright_black"}

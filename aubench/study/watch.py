@@ -16,7 +16,8 @@ from threading import Event, Thread
 import ipywidgets
 
 from aubench.study.grid import render_sets, run_study
-from aubench.study.plan import PlannedRun, expand, read_study, states_of
+from aubench.study.plan import PlannedRun, expand, read_study
+from aubench.study.resume import states_of
 from aubench.study.status import SILENCE, counts_of, html_table, unfinished, watched_states
 from aubench.study.workers import connected
 

@@ -8,7 +8,7 @@ label_tables  label files read strictly; every error names file and line
 mat_files     landmarks from MATLAB files
 videos        frames of a video by index
 frames        one session -> pictures in place and manifest rows
-resume        sessions converted by an earlier call
+finished_sessions  sessions converted by an earlier call
 report        what was found against what a whole download holds
 bp4d, disfa, ckplus, gft, affwild2, rafau, emotionet
               the sets; docs/datasets/README.md says how to add one

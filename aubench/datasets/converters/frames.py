@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from aubench.datasets.converters import CONVERTERS, resume
+from aubench.datasets.converters import CONVERTERS, finished_sessions
 from aubench.datasets.converters.raw_session import Session, Source
 from aubench.datasets.converters.videos import read_frames
 from aubench.datasets.landmark_detector import detect_landmarks
@@ -68,10 +68,10 @@ def convert_session(task: Task) -> Outcome:
     """Convert one source, unless an earlier call did; only a failure to write is raised.
 
     The rows go to OUT/.convert/<name>-<key>.parquet, with a column `reason` that is empty for usable frames;
-    the key covers the label files, so that changed labels are read again. See `resume.py`.
+    the key covers the label files, so that changed labels are read again. See `finished_sessions.py`.
     """
     path = task.out / ".convert" / f"{_safe(task.source.name)}-{_key(task)}.parquet"
-    before = resume.read_converted(path, task.source, task.out)
+    before = finished_sessions.read_converted(path, task.source, task.out)
     if before is not None and before.complete:
         return Outcome(task.source.name, path, before.notes)
     try:
@@ -82,7 +82,7 @@ def convert_session(task: Task) -> Outcome:
         return _skipped(task, _one_line(error))
     rows = _rows(session, task, _convert(session, task, before))
     notes = (*task.source.notes, *session.notes)
-    resume.write_converted(path, task.source, session, rows, notes)
+    finished_sessions.write_converted(path, task.source, session, rows, notes)
     return Outcome(task.source.name, path, notes)
 
 
@@ -95,7 +95,7 @@ def _skipped(task: Task, reason: str) -> Outcome:
     return Outcome(task.source.name, reason=reason, frames=num_rows)
 
 
-def _convert(session: Session, task: Task, before: resume.ConvertedSession | None) -> list[Frame]:
+def _convert(session: Session, task: Task, before: finished_sessions.ConvertedSession | None) -> list[Frame]:
     """The session's frames, in order."""
     coded = session.labels.notna().any(axis=1).to_numpy()
     detected = before.detected(session) if before is not None and task.landmarks == "detect" else {}
@@ -228,7 +228,7 @@ def _key(task: Task) -> str:
     source = task.source
     if source.session is None:
         labels = [
-            [kind, str(path), *resume.stamp(path)]
+            [kind, str(path), *finished_sessions.stamp(path)]
             for kind, path in sorted(source.files.items())
             if not path.is_dir()
         ]
