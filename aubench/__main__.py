@@ -1,4 +1,4 @@
-"""`python -m aulib` is the command `aulib`."""
+"""`python -m aubench` is the command `aulib`."""
 
 from aubench.cli.main import main
 

@@ -214,37 +214,22 @@ class FaceRenderer:
     def _shade(self, appearance: Appearance, relief: wp.array) -> None:
         """Colour every pixel. The launch is recorded once; only person and expression change afterwards."""
         normals = self.appearances.normals(self._points.array)
-        personal = {
-            "face_marks": appearance.face_marks,
-            "head_marks": appearance.head_marks,
-            "colour_paint": appearance.colour,
-            "relief_paint": relief,
-        }
+        marks, colour = (appearance.face_marks, appearance.head_marks), appearance.colour
         if self._shading is None:
             self._shading = wp.launch(
                 shading.shade,
                 dim=(self.size, self.size),
                 inputs=[
-                    self._mesh.id,
-                    self._scenes.array,
-                    self._nearest,
-                    self._light_map,
-                    self._screen.array,
-                    self._points.array,
-                    self._triangles,
-                    normals,
-                    self._canonical,
-                    appearance.face_marks,
-                    appearance.head_marks,
-                    self._part,
-                    appearance.colour,
-                    relief,
+                    self._mesh.id, self._scenes.array, self._nearest, self._light_map, self._screen.array,
+                    self._points.array, self._triangles, normals, self._canonical, *marks, self._part,
+                    colour, relief,
                 ],
                 outputs=[self._image],
                 device=self.device,
                 record_cmd=True,
-            )
-        for name, array in personal.items():
+            )  # fmt: skip
+        names = ("face_marks", "head_marks", "colour_paint", "relief_paint")
+        for name, array in zip(names, (*marks, colour, relief), strict=True):
             self._shading.set_param_by_name(name, array)
         self._shading.launch()
 

@@ -153,21 +153,16 @@ def _faces_of(about: dict, chunk: int) -> range:
 
 def render_chunk(part: Path, about: dict, chunk: int) -> int:
     """Write a chunk's pictures and then, atomically, its rows; returns how many faces it has."""
-    from aufaces.domains import (
-        domain_called,
-        number_of_subjects,
-        picture,
-        sample_face,
-        split_of_subjects,
-    )
+    from aufaces import domains
 
-    domain = domain_called(about["domain"])
+    domain = domains.domain_called(about["domain"])
     renderer = _renderer(about["size"])
-    splits = split_of_subjects(domain, about["seed"], number_of_subjects(domain, about["n"]))
+    people = domains.number_of_subjects(domain, about["n"])
+    splits = domains.split_of_subjects(domain, about["seed"], people)
     rows = []
     for index in _faces_of(about, chunk):
-        sample = sample_face(domain, about["seed"], index, about["n"])
-        image, landmarks = picture(domain, sample, renderer)
+        sample = domains.sample_face(domain, about["seed"], index, about["n"])
+        image, landmarks = domains.picture(domain, sample, renderer)
         name = f"images/{index:06d}.jpg"
         Image.fromarray(image).save(part / name, quality=95, subsampling=0)
         intensity = np.round(sample.face.expression.intensity, 2)

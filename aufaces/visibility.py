@@ -77,13 +77,8 @@ class Normals:
         """(V,) vectors; the next call overwrites them."""
         faces, normals = self._faces, self._normals
         wp.launch(face_normals, len(faces), inputs=[points, self._triangles], outputs=[faces], **self._on)
-        wp.launch(
-            vertex_normals,
-            len(normals),
-            inputs=[faces, self._first, self._around],
-            outputs=[normals],
-            **self._on,
-        )
+        inputs = [faces, self._first, self._around]
+        wp.launch(vertex_normals, len(normals), inputs=inputs, outputs=[normals], **self._on)
         return normals
 
 
