@@ -11,7 +11,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from aubench import plots
-from aubench.plots import study
+from aubench.plots import style
 from aubench.plots.style import au_label
 from aubench.report import comparisons, statistics
 from aubench.report.summaries import summarise_runs
@@ -57,7 +57,7 @@ class TestLadder:
             for variant, colour in zip(summary.variants, marks.get_facecolors(), strict=True)
             if to_hex(colour) != "#ffffff"
         }
-        assert filled == {"full": study.ABOVE.lower()}
+        assert filled == {"full": style.ABOVE.lower()}
 
     def test_a_hopeless_variant_does_not_hide_the_others(self, tmp_path):
         for variant, value in (("landmarks-only", 0.2), ("source-only", 0.7), ("adld", 0.71), ("full", 0.72)):
@@ -71,7 +71,7 @@ class TestLadder:
         texts = {text.get_text(): to_hex(text.get_color()) for axis in figure.axes for text in axis.texts}
         assert "← 20.5 [20.0, 21.0]" in texts
         # the same in both seeds, so significant: a filled mark in its colour
-        assert texts["← ● -50.0 [-50.0, -50.0]"] == study.BELOW.lower()
+        assert texts["← ● -50.0 [-50.0, -50.0]"] == style.BELOW.lower()
 
     def test_no_differences_are_an_error(self, summary, differences):
         with pytest.raises(ValueError, match="no differences of 'auc'"):
@@ -151,4 +151,4 @@ def test_the_cost_is_the_least_of_the_seeds(tmp_path):
 
 def test_a_row_added_to_the_table_of_supervisors_has_a_colour(monkeypatch):
     monkeypatch.setitem(SUPERVISORS, "own", SUPERVISORS["rich_source"])
-    assert "own" in runpy.run_path(study.__file__)["SUPERVISOR_COLOURS"]
+    assert "own" in runpy.run_path(style.__file__)["SUPERVISOR_COLOURS"]

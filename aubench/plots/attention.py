@@ -14,6 +14,8 @@ from aubench.inspection.attention_study import Explained, region_means
 from aubench.inspection.shown_faces import ShownFaces, luminance
 from aubench.plots.style import (
     DOMAIN_COLOURS,
+    MAP_COLOURS,
+    REGION_COLOUR,
     au_label,
     face_grid,
     head,
@@ -27,8 +29,6 @@ from aubench.plots.style import (
     write_on,
 )
 
-REGION_COLOUR = "#56B4E9"
-MAP_COLOURS = {"evidence": "#D55E00", "gradients": "#0072B2", "random": "#888888", "region": "black"}
 MAP_DASHES = {"evidence": "", "gradients": "", "random": (3, 2), "region": (1, 2)}
 LANDMARK_PARTS = {
     68: {

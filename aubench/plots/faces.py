@@ -10,6 +10,9 @@ from aubench.inspection.side_by_side import SameFaces
 from aubench.plots.attention import overlay_map
 from aubench.plots.style import (
     DOMAIN_COLOURS,
+    MISSED,
+    RIGHT,
+    WRONG,
     au_label,
     face_grid,
     head,
@@ -20,9 +23,6 @@ from aubench.plots.style import (
     show_faces,
     write_on,
 )
-
-# A sign and a colour: some readers cannot see the colours.
-RIGHT, WRONG, MISSED = ("✓", "#0072B2"), ("✗", "#D55E00"), ("–", "#666666")
 
 
 @in_house_style

@@ -1,7 +1,5 @@
 """Figures of a study: ladder, differences per AU, costs, losses and gradients of the supervisors."""
 
-from itertools import cycle
-
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -9,16 +7,21 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FormatStrFormatter
 
-from aubench.plots.style import MEASURE_NAMES, au_label, in_house_style, row_panels
+from aubench.plots.style import (
+    ABOVE,
+    BELOW,
+    MEASURE_NAMES,
+    SUPERVISOR_COLOURS,
+    UNSURE,
+    au_label,
+    in_house_style,
+    row_panels,
+)
 from aubench.report.run_values import MEAN
 from aubench.report.statistics import SIGNIFICANT
 from aubench.report.summaries import Summary
 from aulib.supervisors import SUPERVISORS
 
-ABOVE, BELOW, UNSURE = "#0072B2", "#D55E00", "#666666"  # Okabe & Ito
-# Paul Tol's muted scheme: source and target of a pair in one hue each, then what rows are added.
-MUTED = ("#332288", "#88CCEE", "#117733", "#44AA99", "#882255", "#CC6677", "#999933", "#AA4499")
-SUPERVISOR_COLOURS = dict(zip(SUPERVISORS, cycle(MUTED), strict=False))  # any number of rows
 TERM_GROUPS = {
     "AU terms": (("au_source", "au_swapped", "au_self"), "#666666"),
     "landmark terms": (("landmarks_source", "landmarks_target", "landmarks_swapped"), "#999999"),

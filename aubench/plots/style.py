@@ -1,6 +1,7 @@
 """The house rules of figures: a colour for each domain and method, AUs named, faces on a grid."""
 
 import functools
+from itertools import cycle
 from pathlib import Path
 
 import matplotlib as mpl
@@ -12,6 +13,7 @@ from matplotlib.patheffects import withStroke
 
 from aulib.labels import AU_NAMES
 from aulib.metrics import MEASURES
+from aulib.supervisors import SUPERVISORS
 
 # Okabe & Ito 2008: readers with colour-blindness can distinguish them.
 DOMAIN_COLOURS = {"source": "#0072B2", "target": "#D55E00"}
@@ -32,6 +34,16 @@ SPARE = ("#332288", "#882255", "#6699CC", "#661100")
 LINE_COLOURS = (  # the same scheme for terms and runs
     "#332288", "#DDAA33", "#117733", "#CC6677", "#44AA99", "#882255", "#88CCEE", "#999933", "#AA4499",
 )  # fmt: skip
+
+# Paul Tol's muted scheme: source and target of a pair in one hue each, then what rows are added.
+MUTED = ("#332288", "#88CCEE", "#117733", "#44AA99", "#882255", "#CC6677", "#999933", "#AA4499")
+SUPERVISOR_COLOURS = dict(zip(SUPERVISORS, cycle(MUTED), strict=False))  # any number of rows
+
+# Okabe & Ito 2008. RIGHT, WRONG and MISSED have a sign too: some readers cannot see the colours.
+ABOVE, BELOW, UNSURE = "#0072B2", "#D55E00", "#666666"
+RIGHT, WRONG, MISSED = ("✓", "#0072B2"), ("✗", "#D55E00"), ("–", "#666666")
+REGION_COLOUR = "#56B4E9"
+MAP_COLOURS = {"evidence": "#D55E00", "gradients": "#0072B2", "random": "#888888", "region": "black"}
 
 MEASURE_NAMES = {name: measure.title for name, measure in MEASURES.items()}
 

@@ -13,8 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FormatStrFormatter
 
-from aubench.plots.study import SUPERVISOR_COLOURS
-from aubench.plots.style import in_house_style
+from aubench.plots.style import SUPERVISOR_COLOURS, in_house_style
 from aubench.widgets.newest import NewestWins
 from instrument import png
 from lesson_6 import LOSSES, Pulled, SmallEncoder, moved, pulled

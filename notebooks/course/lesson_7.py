@@ -13,8 +13,7 @@ from matplotlib.figure import Figure
 from nbformat import v4
 from scipy import stats
 
-from aubench.plots.study import ABOVE, BELOW, UNSURE
-from aubench.plots.style import MEASURE_NAMES, in_house_style
+from aubench.plots.style import ABOVE, BELOW, MEASURE_NAMES, UNSURE, in_house_style
 from aubench.report.comparisons import against
 from aubench.report.statistics import LEVEL, paired_differences, t_interval, verdict
 from aubench.report.summaries import Summary, summarise_runs
