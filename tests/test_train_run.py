@@ -1,7 +1,7 @@
 """From two dataset folders to a run folder; target labels must not change a run."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pandas as pd
@@ -9,6 +9,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from aubench.study.notebook_runner import notebook_path
+from aubench.study.parameters import declared_parameters
 from aulib.batches import Faces
 from aulib.crops import ADLD_CROP, crop_of
 from aulib.dataset import read_dataset
@@ -16,7 +18,7 @@ from aulib.evaluate import predict_batches
 from aulib.methods import METHODS, PRESETS
 from aulib.metrics import au_scores
 from aulib.run import Run
-from aulib.train_run import label_weights, train_run
+from aulib.train_run import RunConfig, label_weights, train_run
 from conftest import TINY_AUS, write_tiny_set
 from tiny import TINY_VALUES
 
@@ -264,3 +266,12 @@ def test_a_run_trains_on_adlds_crops_and_is_read_with_them(tmp_path):
         train_run(folder, folder, out_dir=str(tmp_path / "no"), **given, **(TINY_VALUES | {"crop": "adld"}))
     with pytest.raises(ValueError, match="'dlib'.*smooth, adld, jaanet"):
         train_run(folder, folder, out_dir=str(tmp_path / "no"), **given, **(TINY_VALUES | {"crop": "dlib"}))
+
+
+def test_the_training_notebook_has_the_library_s_defaults():
+    declared = declared_parameters(notebook_path("02_train"))
+    written = {name: parameter.default for name, parameter in declared.items()}
+    chosen = asdict(RunConfig(written["source"], written["target"]))
+    empty = {"supervisors": [], "weights": {}}  # a parameters cell has no None and no tuple
+    shared = written.keys() & chosen.keys()
+    assert {name: written[name] for name in shared} == {name: chosen[name] for name in shared} | empty
