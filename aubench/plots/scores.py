@@ -196,8 +196,10 @@ def draw_methods(table: pd.DataFrame, measures: tuple[str, ...] = ("f1", "auc", 
         for place, value, end in zip(places, values, high, strict=True):
             if np.isfinite(value):
                 box = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}  # over the reference lines
-                where = np.nanmax([value, end]) + 0.8
-                axis.text(where, place, f"{value:.1f}", va="center", fontsize=7, bbox=box, zorder=5)
+                axis.annotate(
+                    f"{value:.1f}", (np.nanmax([value, end]), place), (3, 0), textcoords="offset points",
+                    va="center", fontsize=7, bbox=box, zorder=5,
+                )  # fmt: skip
         axis.set_title(MEASURE_NAMES[measure] + (", lower is better" if measure == "nme" else ""))
         axis.set_xlabel("% of the eye distance" if measure == "nme" else "x 100")
         axis.margins(x=0.16)
