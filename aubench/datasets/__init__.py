@@ -1,1 +1,13 @@
-"""Photographs, raw downloads, files of other tools and checks: how a dataset folder comes about."""
+"""How a dataset folder comes about: photographs, raw downloads, files of other tools, checks.
+
+photographs        a folder of pictures -> a dataset folder with landmarks
+face_finding       one picture file -> one face, cut out or stored
+landmark_detector  68 landmarks on a picture, by dlib
+landmark_tables    landmarks from other tools' tables, paired with pictures
+converters         raw downloads of AU datasets -> dataset folders
+interchange        tables and lists of other code, read and written
+doctor             faults of a dataset folder
+label_statistics   sizes, base rates, which AUs occur together; some faces
+protocol_counts    protocols as text; frames of their test people next to published lists
+crash_tolerant     a parallel map that survives the death of a worker
+"""

@@ -1,1 +1,5 @@
-"""A trained run used: probabilities and landmarks of faces, and its export."""
+"""A trained run used on new faces.
+
+predict      scores on a labelled set; predictions as a table in OpenFace's columns
+onnx_export  the detector as one ONNX file, for programs without torch
+"""
