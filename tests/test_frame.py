@@ -166,4 +166,5 @@ def test_a_built_wheel_carries_the_notebooks_it_runs(tmp_path):
 
 
 def test_the_command_can_be_imported_without_being_run():
-    importlib.import_module("aubench.__main__")  # as the book does with every module
+    command = importlib.import_module("aubench.__main__")  # as the book does with every module
+    assert command.main is importlib.import_module("aubench.cli.main").main
