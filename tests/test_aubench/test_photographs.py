@@ -8,14 +8,14 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from test_landmark_tables import landmark_csv
 
 from aubench.datasets import face_finding, photographs
 from aubench.datasets.photographs import find_pictures, prepare, split_subjects, subject_summary, subjects_of
 from aulib.crops import CropSpec, crop_dataset
 from aulib.dataset import read_dataset
 from conftest import face_outline
-from test_images import save, turned_by_exif, two_colours
-from test_landmark_tables import landmark_csv
+from two_colours import save, turned_by_exif, two_colours
 
 
 @pytest.fixture

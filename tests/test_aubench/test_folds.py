@@ -253,7 +253,7 @@ def test_a_missing_folder_is_named_when_the_run_begins(tmp_path, monkeypatch):
     from aulib.train_run import train_run
 
     monkeypatch.chdir(tmp_path)
-    expand(read_study(Path(__file__).parent.parent / "experiments/bp4d_3fold.yml"))  # a plan needs no data
+    expand(read_study(Path(__file__).parents[2] / "experiments/bp4d_3fold.yml"))  # a plan needs no data
     with pytest.raises(FileNotFoundError, match="data/bp4d is not a folder"):
         train_folds(train_run, "bp4d-3fold", "data/bp4d", "data/bp4d", str(tmp_path / "run"))
     with pytest.raises(ValueError, match="needs source and target"):

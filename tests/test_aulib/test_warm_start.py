@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 import torch
+from test_training import STEPS, copy_of, make_objective, moved_parts, train, without_clock
 
 from aulib import training, warm_start
-from test_training import STEPS, copy_of, make_objective, moved_parts, train, without_clock
 from tiny import tiny_faces, tiny_preset
 
 BEGIN = 4  # of STEPS: separation_starts 0.5

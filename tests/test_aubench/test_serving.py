@@ -77,7 +77,7 @@ def test_the_command_passes_the_run_and_its_folder(monkeypatch):
 def test_jupyterlab_and_app_accept_uploads_of_the_same_size(tmp_path, monkeypatch):
     from jupyter_server.serverapp import ServerApp
 
-    makefile = (Path(__file__).parent.parent / "Makefile").read_text()
+    makefile = (Path(__file__).parents[2] / "Makefile").read_text()
     options = shlex.split(re.search(r"jupyter lab (.*) notebooks$", makefile, re.M)[1])
     server = ServerApp()
     server.parse_command_line(options)

@@ -19,7 +19,7 @@ from aulib.protocols import folds_of
 from aulib.supervisors import ALIGNMENTS, ALL_SIX, NEGATIVES, RICH_TWO
 from conftest import write_notebook
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 LADDER = ROOT / "experiments" / "supervisors.yml"
 PARAMETERS = (
     'method: str = "full"  # method\nsteps: int = 2  # steps\nrate: float = 1.0  # rate\n'

@@ -5,28 +5,7 @@ import pytest
 from PIL import Image
 
 from aulib.images import read_picture
-
-RED, BLUE = (250, 10, 10), (10, 10, 250)
-
-
-def two_colours(width=100, height=80, mode="RGB"):
-    """Left half red, right half blue."""
-    picture = Image.new("RGB", (width, height), RED)
-    picture.paste(BLUE, (width // 2, 0, width, height))
-    return picture.convert(mode)
-
-
-def save(picture, path, **options):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    picture.save(path, **options)
-    return path
-
-
-def turned_by_exif(picture, path):
-    """A file whose pixels lie on their side and whose EXIF tag says so, as phones write."""
-    exif = Image.Exif()
-    exif[0x0112] = 6  # to be shown turned clockwise by a quarter
-    return save(picture.transpose(Image.Transpose.ROTATE_90), path, exif=exif, quality=95)
+from two_colours import BLUE, save, turned_by_exif, two_colours
 
 
 def test_a_picture_turned_by_exif_is_read_upright(tmp_path):

@@ -16,7 +16,7 @@ from aulib.batches import take_batch
 from tiny import SIZE, tiny_faces
 from trained_together import CASES, STEPS, train
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")

@@ -6,10 +6,10 @@ import types
 import numpy as np
 import pandas as pd
 import pytest
+from test_manifest import make_set
 
 from aulib.dataset import read_dataset, write_manifest
 from conftest import TINY_AUS, face_outline, write_tiny_set
-from test_manifest import make_set
 
 
 def test_a_set_is_read_with_its_labels_landmarks_and_splits(tmp_path):

@@ -154,7 +154,7 @@ def test_sampled_intensities_are_possible_and_unambiguous():
 
 
 def test_the_page_on_synthetic_faces_states_the_rendered_mix():
-    page = (Path(__file__).parents[1] / "docs" / "synthetic.md").read_text()
+    page = (Path(__file__).parents[2] / "docs" / "synthetic.md").read_text()
     for au, mix in AU_SHAPES.items():
         row = next(line for line in page.splitlines() if line.startswith(f"| {au} |"))
         assert ", ".join(f"`{name}` {strength:g}" for name, strength in mix.items()) in row

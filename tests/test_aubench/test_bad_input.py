@@ -14,6 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from scipy.io import savemat
+from test_interchange import jaanet_lists, megraphau_lists, openface_csv, pyfeat_csv
+from test_landmark_tables import landmark_csv
 
 import raw_trees
 from aubench.datasets.converters import CONVERTERS
@@ -29,8 +31,6 @@ from aubench.datasets.landmark_tables import read_landmarks
 from aubench.datasets.photographs import prepare
 from aulib.dataset import read_dataset
 from conftest import write_tiny_set
-from test_interchange import jaanet_lists, megraphau_lists, openface_csv, pyfeat_csv
-from test_landmark_tables import landmark_csv
 
 NAMED = (ValueError, FileNotFoundError, FileExistsError, OSError, Image.DecompressionBombError)
 
