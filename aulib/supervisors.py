@@ -35,8 +35,8 @@ SUPERVISORS = {
     "texture_source": Supervisor("texture_s", "texture2_s", "texture", ("texture_t",)),
     "texture_target": Supervisor("texture_t", "texture2_t", "texture", ("texture_s",)),
 }
-ALL_SIX = tuple(SUPERVISORS)
 RICH_TWO = ("rich_source", "rich_target")
+ALL_SIX = (*RICH_TWO, "shape_source", "shape_target", "texture_source", "texture_target")  # the paper's
 
 NEGATIVES = ("batch", "rivals", "queue")
 ALIGNMENTS = ("global", "dense", "l1")

@@ -17,7 +17,7 @@ from aubench.report.statistics import (
 )
 from aubench.report.summaries import Summary, is_bound
 from aulib.metrics import REPORTED
-from aulib.supervisors import RICH_TWO, SUPERVISORS
+from aulib.supervisors import ALL_SIX, RICH_TWO, SUPERVISORS
 
 GUESSING = 0.9  # of log N: a supervisor whose loss ends above it has learned nothing
 SOLVED = 0.1  # of log N: a supervisor whose loss ends below it has little left to teach
@@ -27,7 +27,7 @@ OUTCOME = (
     "question", "variant", "reference", "comparison", "terms", "measure", "au", "difference", "low", "high",
     "p_holm", "seeds", "verdict", "detectable",
 )  # fmt: skip
-INTERMEDIATE = tuple(name for name in SUPERVISORS if name not in RICH_TWO)  # the four additional ones [P]
+INTERMEDIATE = tuple(name for name in ALL_SIX if name not in RICH_TWO)  # the four additional ones [P]
 
 
 def against(summary: Summary, reference: str) -> list[Contrast]:

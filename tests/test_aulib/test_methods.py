@@ -1,9 +1,15 @@
 """METHODS and PRESETS: every method can be computed, and only the oracle sees target labels."""
 
+import os
+import shutil
+import subprocess
+import sys
 from dataclasses import fields
+from pathlib import Path
 
 import pytest
 
+import aulib
 from aulib.methods import METHODS, PRESETS, Preset
 from aulib.objective import ROUND_TERMS, check_weights
 from aulib.supervisors import ALL_SIX, RICH_TWO, SUPERVISORS
@@ -53,6 +59,28 @@ class TestLadder:
             if getattr(oracle, field.name) != getattr(source_only, field.name)
         }
         assert different == {"summary", "labels_from_target"}
+
+    def test_full_keeps_the_six_of_the_paper_when_a_supervisor_is_added(self, tmp_path):
+        (tmp_path / "aulib").mkdir()
+        for name in ("__init__.py", "supervisors.py", "methods.py"):  # they import nothing else
+            shutil.copy(Path(aulib.__file__).with_name(name), tmp_path / "aulib" / name)
+        table = tmp_path / "aulib" / "supervisors.py"
+        row = 'SUPERVISORS = {\n    "added": Supervisor("rich_s", "rich2_s", "rich", ()),\n'
+        table.write_text(table.read_text().replace("SUPERVISORS = {\n", row))
+        code = (
+            "from aulib.methods import METHODS, SUPERVISORS; "
+            "print(len(SUPERVISORS), *METHODS['full'].supervisors)"
+        )
+        environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+        printed = subprocess.run(
+            [sys.executable, "-c", code],
+            env=environment,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert printed.stdout.split() == [str(len(SUPERVISORS) + 1), *METHODS["full"].supervisors]
 
 
 class TestOtherSupervisors:
