@@ -4,16 +4,13 @@ Only `oracle`, which learns from the target, keeps them. `training.fit` refuses 
 """
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from aulib import distributed
 from aulib.batches import Faces, faces_of
 from aulib.crops import crop_dataset, crop_named, crop_of
 from aulib.dataset import DatasetFolder, read_dataset
 from aulib.model import ModelConfig
-
-if TYPE_CHECKING:
-    from aulib.train_run import RunConfig
+from aulib.run_config import RunConfig
 
 SPLITS = ("train", "val", "test")
 
@@ -32,7 +29,7 @@ class Domains:
     config: ModelConfig
 
 
-def load_domains(config: "RunConfig") -> Domains:
+def load_domains(config: RunConfig) -> Domains:
     """Read and crop both domains; drop the AU labels of the target's training faces.
 
     Raises:
@@ -64,7 +61,7 @@ def load_domains(config: "RunConfig") -> Domains:
     return Domains(sets, faces, labelled, built)
 
 
-def model_config(config: "RunConfig", aus: list[str], sets: dict[str, DatasetFolder]) -> ModelConfig:
+def model_config(config: RunConfig, aus: list[str], sets: dict[str, DatasetFolder]) -> ModelConfig:
     """Sizes from the preset, AUs from the labelled set, as many landmarks as every set has."""
     available = min(data.num_landmarks for data in sets.values())
     if not available:

@@ -12,8 +12,8 @@ import pytest
 import aulib
 from aulib.methods import METHODS, PRESETS, Preset
 from aulib.objective import ROUND_TERMS, check_weights
+from aulib.run_config import can_compute, chosen_method
 from aulib.supervisors import ALL_SIX, RICH_TWO, SUPERVISORS
-from aulib.train_run import can_compute, chosen_method
 
 
 @pytest.mark.parametrize("name", METHODS)

@@ -18,7 +18,8 @@ from aulib.evaluate import predict_batches
 from aulib.methods import METHODS, PRESETS
 from aulib.metrics import au_scores
 from aulib.run import Run
-from aulib.train_run import RunConfig, label_weights, train_run
+from aulib.run_config import RunConfig
+from aulib.train_run import label_weights, train_run
 from conftest import TINY_AUS, write_tiny_set
 from tiny import TINY_VALUES
 
