@@ -18,15 +18,12 @@ NOTEBOOK = "00_playground"
 LARGEST_UPLOAD = 100 * 2**20  # bytes of one websocket message, ten times tornado's default
 
 
-def serve(
-    values: dict, out_dir: str | Path, port: int = 0, open_browser: bool = True, token: str = ""
-) -> None:
+def serve(values: dict, out_dir: str | Path, port: int = 0, open_browser: bool = True) -> None:
     """Serve the playground until it is interrupted; prints its address.
 
     Args:
         values: parameters of the notebook.
         port: 0 takes a free one.
-        token: what the address must contain; random by default.
 
     Raises:
         ModuleNotFoundError: voila is not installed.
@@ -36,7 +33,7 @@ def serve(
         from voila.app import Voila
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError("the app needs voila: pip install 'aulib[app]'") from error
-    port, token = free_port(port), token or secrets.token_urlsafe(24)
+    port, token = free_port(port), secrets.token_urlsafe(24)
     with tempfile.TemporaryDirectory(prefix="aulib-app-") as folder:
         notebook = write_app_notebook(Path(folder), values, Path(out_dir))
         print(f"http://{HOST}:{port}/?token={token}\nCtrl-C ends it.", flush=True)

@@ -193,12 +193,12 @@ def _join_chunks(part: Path, about: dict) -> None:
     shutil.rmtree(part / "chunks")
 
 
-def contact_sheet(folder: Path, columns: int = 10, rows: int = 6) -> Image.Image:
-    """Faces spread evenly over a set, each with the AUs that occur."""
+def contact_sheet(folder: Path) -> Image.Image:
+    """60 faces spread evenly over a set, each with the AUs that occur."""
     with open(folder / "manifest.csv", newline="") as stream:
         table = list(csv.DictReader(stream))
+    columns, rows, side, caption = 10, 6, 112, 24
     table = [table[k] for k in np.unique(np.linspace(0, len(table) - 1, columns * rows).round().astype(int))]
-    side, caption = 112, 24
     sheet = Image.new("RGB", (columns * side, -(-len(table) // columns) * (side + caption)), "white")
     draw = ImageDraw.Draw(sheet)
     for k, row in enumerate(table):

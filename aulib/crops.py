@@ -283,8 +283,8 @@ def _publish(partial: Path, folder: Path) -> None:
             raise
 
 
-def _remove_stale(home: Path, older_than_s: float = 86_400) -> None:
-    """Remove what killed processes left unfinished."""
+def _remove_stale(home: Path) -> None:
+    """Remove what killed processes left unfinished a day ago or earlier."""
     for partial in home.glob("*.partial-*"):
-        if time.time() - partial.stat().st_mtime > older_than_s:
+        if time.time() - partial.stat().st_mtime > 86_400:
             shutil.rmtree(partial, ignore_errors=True)

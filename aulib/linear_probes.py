@@ -19,26 +19,26 @@ from aulib.networks import GRID
 from aulib.supervisors import SUPERVISORS
 
 FACES = 256  # of each domain and split, evenly spaced over its rows
+PAIRS = 128  # of a source and a target face
 ALPHAS = np.logspace(-3, 1, 5)  # of the ridge, for features of mean squared length 1
 FEATURES = {"rich": "F", "shape": "S", "texture": "Z"}
 
 
 def probe_model(
-    model: AUModel, faces: dict[tuple[str, str], Faces], knows_landmarks: bool = True, limit: int = FACES
+    model: AUModel, faces: dict[tuple[str, str], Faces], knows_landmarks: bool = True
 ) -> dict[str, float]:
     """All measures of this module, under flat keys `insides.…`.
 
     Args:
         faces: (domain, split) -> faces, "val" and "test" of "source" and "target"; a split may be empty.
         knows_landmarks: whether the model learned landmarks; if not, S is left out.
-        limit: faces of each domain and split.
 
     Returns:
         `insides.au_probe.texture.source` (AUC on source test, mean over AUs; `.target` by the same probe;
         `insides.per_au.AU01.…` for one AU), `insides.domain_probe.shape` (AUC of source against target), and
         for a model that separates, the keys of `round_agreement`. NaN where faces or labels are missing.
     """
-    few = {place: evenly_spaced(some, limit) for place, some in faces.items()}
+    few = {place: evenly_spaced(some, FACES) for place, some in faces.items()}
     names = [name for name in FEATURES if hasattr(model, "texture_encoder") or name != "texture"]
     names = [name for name in names if knows_landmarks or name != "shape"]
     pooled = {
@@ -139,7 +139,7 @@ def probe_auc(read: Callable | None, features: np.ndarray, labels: np.ndarray) -
 
 
 @torch.no_grad()
-def round_agreement(model: AUModel, source: Faces, target: Faces, pairs: int = 128) -> dict[str, float]:
+def round_agreement(model: AUModel, source: Faces, target: Faces) -> dict[str, float]:
     """How well the two rounds agree, on pairs of a source and a target face.
 
     Returns:
@@ -151,7 +151,7 @@ def round_agreement(model: AUModel, source: Faces, target: Faces, pairs: int = 1
         `insides.moves.shape`, `.texture`: how far G moves when S (or Z) comes from the other domain's face,
         on the same scale. All NaN if a domain has no faces.
     """
-    count = min(len(source), len(target), pairs)
+    count = min(len(source), len(target), PAIRS)
     names = [f"distance.{name}" for name in SUPERVISORS] + [f"own_face.{name}" for name in SUPERVISORS]
     names += ["reconstruction.self", "reconstruction.second", "moves.shape", "moves.texture"]
     if not count:

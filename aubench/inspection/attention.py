@@ -107,9 +107,9 @@ def answers(model: AUModel, au: int, read_from: str) -> Callable[[Tensor], Tenso
     return probability
 
 
-def smoothed(maps: Tensor, pixels: int = 5) -> Tensor:
-    """(n, H, W) -> the mean of `pixels` x `pixels` around each: gradients are noisy from pixel to pixel."""
-    return F.avg_pool2d(maps[:, None], pixels, 1, pixels // 2, count_include_pad=False)[:, 0]
+def smoothed(maps: Tensor) -> Tensor:
+    """(n, H, W) -> the mean of 5 x 5 pixels around each: gradients are noisy from pixel to pixel."""
+    return F.avg_pool2d(maps[:, None], 5, 1, padding=2, count_include_pad=False)[:, 0]
 
 
 def enlarged(maps: Tensor, size: int) -> Tensor:

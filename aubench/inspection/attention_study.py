@@ -65,7 +65,7 @@ def present_faces(dataset: str | Path, config: ModelConfig, aus: list[str], per_
     return faces_from(dataset, config, rows=np.unique(np.concatenate(rows)))
 
 
-def true_regions(faces: ShownFaces, aus: list[str], config: ModelConfig, progress: bool = True) -> np.ndarray:
+def true_regions(faces: ShownFaces, aus: list[str], config: ModelConfig) -> np.ndarray:
     """(n, A, H, H) bool: where each AU moves what each face shows.
 
     Raises:
@@ -77,7 +77,7 @@ def true_regions(faces: ShownFaces, aus: list[str], config: ModelConfig, progres
         raise ValueError("faces that a run keeps have no ground truth regions; give a rendered set")
     people = rendered_faces(faces.data.root, faces.data.table["image"].iloc[faces.rows].tolist())
     motion = SurfaceMotion(json.loads((faces.data.root / "set.json").read_text())["size"])
-    pairs = tqdm(zip(people, faces.matrices, strict=True), "true regions", len(people), disable=not progress)
+    pairs = tqdm(zip(people, faces.matrices, strict=True), "true regions", len(people))
     return np.stack([region(motion(face, aus, matrix, config.image_size)) for face, matrix in pairs])
 
 

@@ -58,22 +58,20 @@ def run_names(runs: list[str]) -> dict[str, str]:
     }
 
 
-def per_au_of_runs(runs: list[str], measure: str = "f1", domain: str = "target") -> pd.DataFrame:
-    """Rows are AUs in the runs' order, columns the runs; NaN where a run has no score of an AU.
+def per_au_of_runs(runs: list[str], measure: str = "f1") -> pd.DataFrame:
+    """Scores on the target; rows are AUs in the runs' order, columns the runs; NaN without a score.
 
     Raises:
         ValueError: unknown measure, or runs tested on different sets.
     """
     if measure not in AU_MEASURES:
         raise ValueError(f"measure {measure!r} is none of {', '.join(AU_MEASURES)}")
-    versions = {run: Run(run).settings["data_versions"][domain] for run in runs}
+    versions = {run: Run(run).settings["data_versions"]["target"] for run in runs}
     if len(set(versions.values())) > 1:
-        raise ValueError(
-            f"the runs were tested on different {domain} sets and cannot be compared: {versions}"
-        )
+        raise ValueError(f"the runs were tested on different target sets and cannot be compared: {versions}")
     columns = {}
     for run in map(Run, runs):
-        keys = {au: f"{domain}.per_au.{au}.{measure}" for au in run.aus}
+        keys = {au: f"target.per_au.{au}.{measure}" for au in run.aus}
         columns[str(run.path)] = {au: run.metrics[key] for au, key in keys.items() if key in run.metrics}
     return pd.DataFrame(columns)
 
@@ -123,24 +121,24 @@ class SameFaces:
     evidence: dict[str, np.ndarray | None]
 
 
-def same_faces(runs: list[str], au: str = "AU12", domain: str = "target", count: int = 5) -> SameFaces:
-    """Evenly spaced faces that all runs keep, with each run's evidence for one AU.
+def same_faces(runs: list[str], au: str = "AU12", count: int = 5) -> SameFaces:
+    """Evenly spaced target faces that all runs keep, with each run's evidence for one AU.
 
     Raises:
         ValueError: the runs keep no face in common.
     """
-    table = kept_probabilities(runs, au, domain)
+    table = kept_probabilities(runs, au, "target")
     table = table.iloc[evenly(len(table), count)]
     network_input, evidence = {}, {}
     for run in runs:
         opened = open_run(run)
-        samples = opened.samples(domain)
+        samples = opened.samples("target")
         places = [list(samples.names).index(name) for name in table.index]
         images = samples.images[places]
         pictures, _ = centre_crop(images, samples.landmarks[places], opened.config.image_size)
         network_input[run], evidence[run] = shown_input(opened.model, pictures), None
         if not opened.config.au_from_landmarks and au in opened.aus:
-            maps, _ = evidence_maps(opened.model, pictures, opened.settings[f"read_{domain}_from"])
+            maps, _ = evidence_maps(opened.model, pictures, opened.settings["read_target_from"])
             index = opened.aus.index(au)
             evidence[run] = maps[:, index].numpy() / brightest(opened)[index]
     return SameFaces(table, images, network_input, evidence)

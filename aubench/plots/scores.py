@@ -19,6 +19,7 @@ from aubench.plots.style import (
     row_panels,
 )
 from aulib.labels import AU_NAMES
+from aulib.metrics import MEASURES, REPORTED
 from aulib.supervisors import SUPERVISORS
 
 # Which panel of the learning curves a term belongs to; other terms go to the last panel of terms.
@@ -171,13 +172,13 @@ def draw_per_au(table: pd.DataFrame, measure: str = "f1") -> Figure:
 
 
 @in_house_style
-def draw_methods(table: pd.DataFrame, measures: tuple[str, ...] = ("f1", "auc", "f1_norm", "nme")) -> Figure:
+def draw_methods(table: pd.DataFrame) -> Figure:
     """Methods side by side, one panel a score, with their intervals; lines mark source-only and oracle.
 
     Args:
         table: `results.table_of_methods`.
     """
-    measures = [measure for measure in measures if table[measure].notna().any()]
+    measures = [measure for measure in REPORTED if table[measure].notna().any()]
     if not measures:
         raise ValueError("no method has a score: the test split has neither AU labels nor landmarks")
     methods, places = list(table["method"]), np.arange(len(table))
@@ -190,7 +191,7 @@ def draw_methods(table: pd.DataFrame, measures: tuple[str, ...] = ("f1", "auc", 
         axis.barh(places, values, height=0.7, color=colours)
         axis.hlines(places, low, high, color="black", linewidth=1.2)
         for method, line in (("source-only", "--"), ("oracle", ":")):
-            if method in methods and measure != "nme":
+            if method in methods and not MEASURES[measure].lower_is_better:
                 value = values[methods.index(method)]
                 axis.axvline(value, color="black", linewidth=0.9, linestyle=line, label=method)
         for place, value, end in zip(places, values, high, strict=True):
@@ -200,7 +201,8 @@ def draw_methods(table: pd.DataFrame, measures: tuple[str, ...] = ("f1", "auc", 
                     f"{value:.1f}", (np.nanmax([value, end]), place), (3, 0), textcoords="offset points",
                     va="center", fontsize=7, bbox=box, zorder=5,
                 )  # fmt: skip
-        axis.set_title(MEASURE_NAMES[measure] + (", lower is better" if measure == "nme" else ""))
+        lower = MEASURES[measure].lower_is_better
+        axis.set_title(MEASURE_NAMES[measure] + (", lower is better" if lower else ""))
         axis.set_xlabel("% of the eye distance" if measure == "nme" else "x 100")
         axis.margins(x=0.16)
     figure.supxlabel(f"black bars: {_spread(table)}", fontsize=7)
@@ -210,8 +212,8 @@ def draw_methods(table: pd.DataFrame, measures: tuple[str, ...] = ("f1", "auc", 
 
 
 @in_house_style
-def draw_au_differences(table: pd.DataFrame, against: str, measure: str, domain: str = "target") -> Figure:
-    """Each run's score minus that of the run `against`, per AU, x 100; right is better.
+def draw_au_differences(table: pd.DataFrame, against: str, measure: str) -> Figure:
+    """Each run's score on the target minus that of the run `against`, per AU, x 100; right is better.
 
     Args:
         table: `side_by_side.per_au_of_runs`, its columns being the runs' names.  measure: what it holds.
@@ -231,7 +233,7 @@ def draw_au_differences(table: pd.DataFrame, against: str, measure: str, domain:
         label = f"{run}: mean {gain[run].mean():+.1f}"
         axis.scatter(gain[run], places, s=16, color=colour, marker=marker, label=label, zorder=3)
     axis.axvline(0, color="black", linewidth=0.9)
-    axis.set_xlabel(f"{MEASURE_NAMES[measure]} x 100 on {domain} test, minus {against}")
+    axis.set_xlabel(f"{MEASURE_NAMES[measure]} x 100 on target test, minus {against}")
     figure.legend(loc="outside upper center", fontsize=7, ncols=2)
     return figure
 

@@ -183,10 +183,10 @@ def draw_costs(summary: Summary) -> Figure:
 
 
 @in_house_style
-def draw_supervisor_losses(summary: Summary, highlight: str = "full") -> Figure:
+def draw_supervisor_losses(summary: Summary) -> Figure:
     """Each supervisor's loss as a share of log N (1 is guessing), a line a variant, on a log scale.
 
-    Variants that are `highlight` with one choice changed (alignment, negatives, extraction) are named at the
+    Variants that are "full" with one choice changed (alignment, negatives, extraction) are named at the
     ends of their lines.
 
     Raises:
@@ -205,19 +205,19 @@ def draw_supervisor_losses(summary: Summary, highlight: str = "full") -> Figure:
         axis.yaxis.set_major_formatter(FormatStrFormatter("%g"))
         axis.set_title(name, color=SUPERVISOR_COLOURS[name])
         axis.axhline(1, color="black", linestyle="--", linewidth=0.9)
-        _draw_loss(axis, curves[curves["supervisor"] == name], highlight, SUPERVISOR_COLOURS[name])
+        _draw_loss(axis, curves[curves["supervisor"] == name], SUPERVISOR_COLOURS[name])
     for axis in axes.flat[len(present) :]:
         axis.set_axis_off()
-    text = f"step; colour: {highlight}; grey: variants that have it, {highlight}'s own choices by name"
+    text = "step; colour: full; grey: variants that have it, full's own choices by name"
     figure.supxlabel(text, fontsize=8)
     figure.supylabel("loss / log N (dashed: guessing)", fontsize=8)
     return figure
 
 
-def _draw_loss(axis: Axes, curves: pd.DataFrame, highlight: str, colour: str) -> None:
+def _draw_loss(axis: Axes, curves: pd.DataFrame, colour: str) -> None:
     ends: dict[str, float] = {}
     for variant, curve in curves.groupby("variant", sort=False):
-        first, choice = variant == highlight, variant.startswith(f"{highlight}-")
+        first, choice = variant == "full", variant.startswith("full-")
         line = {"color": "#777777" if choice else "#BBBBBB", "linewidth": 0.8, "zorder": 2}
         line = {"color": colour, "linewidth": 1.6, "zorder": 3} if first else line
         axis.plot(curve["step"], curve["share"].clip(lower=FLOOR), **line)
@@ -226,19 +226,19 @@ def _draw_loss(axis: Axes, curves: pd.DataFrame, highlight: str, colour: str) ->
     start, last = curves["step"].min(), curves["step"].max()
     for variant, height in _apart(ends).items():
         axis.annotate(
-            variant.removeprefix(f"{highlight}-"), (last, ends[variant]), (1.06 * last, height), va="center",
+            variant.removeprefix("full-"), (last, ends[variant]), (1.06 * last, height), va="center",
             fontsize=6, annotation_clip=False, textcoords="data", arrowprops=LEADER,
-            color=colour if variant == highlight else "#444444",
+            color=colour if variant == "full" else "#444444",
         )  # fmt: skip
     if len(ends) > 1:
         axis.set_xlim(right=last + 0.55 * (last - start))
         axis.set_xticks([step for step in axis.get_xticks() if start <= step <= last])
 
 
-def _apart(ends: dict[str, float], factor: float = 1.3) -> dict[str, float]:
-    """Heights of labels near these ends, on a log scale: each at least `factor` above the one below."""
+def _apart(ends: dict[str, float]) -> dict[str, float]:
+    """Heights of labels near these ends, on a log scale: each at least 1.3 times the one below."""
     names = sorted(ends, key=ends.get)
-    heights, gap = np.log([ends[name] for name in names]), np.log(factor)
+    heights, gap = np.log([ends[name] for name in names]), np.log(1.3)
     for _ in range(100):
         for low in range(len(names) - 1):
             push = max(0, gap - (heights[low + 1] - heights[low])) / 2

@@ -162,11 +162,11 @@ def name_columns(row, names, colour: str = "black"):
         axis.set_title(name, fontsize=7, fontweight="normal", loc="center", color=colour)
 
 
-def write_on(axis: Axes, text: str, corner: str = "bottom", colour: str = "white"):
-    """Small text on a picture, readable on any ground."""
+def write_on(axis: Axes, text: str, corner: str = "bottom"):
+    """Small white text on a picture, readable on any ground."""
     axis.text(
         0.03, {"bottom": 0.03, "top": 0.97}[corner], text, transform=axis.transAxes, va=corner, ha="left",
-        fontsize=6, color=colour, path_effects=[withStroke(linewidth=1.6, foreground="black")],
+        fontsize=6, color="white", path_effects=[withStroke(linewidth=1.6, foreground="black")],
     )  # fmt: skip
 
 

@@ -71,8 +71,8 @@ def table_of_domains(run: str | Path) -> pd.DataFrame:
     return pd.DataFrame([{"domain": name} | scores_on(metrics, name) for name in ("source", "target")])
 
 
-def table_of_methods(runs: list[str | Path], domain: str = "target") -> pd.DataFrame:
-    """One row a method: mean score over its seeds, with what varies as `_low` and `_high`.
+def table_of_methods(runs: list[str | Path]) -> pd.DataFrame:
+    """One row a method: mean score on the target over its seeds, with what varies as `_low` and `_high`.
 
     With several seeds `_low` and `_high` are the lowest and the highest seed; with one seed they are the
     run's own 95 % interval over subjects. `spread` says which.
@@ -81,19 +81,19 @@ def table_of_methods(runs: list[str | Path], domain: str = "target") -> pd.DataF
         method, seeds (how many), spread, f1, f1_low, f1_high, auc ..., f1_norm ..., nme ..., steps, seconds,
         peak_memory_mb; methods in the order of `runs`.
     """
-    scores = scores_of_runs(runs, domain)
+    scores = scores_of_runs(runs, "target")
     table = _over_seeds(scores, ["method"], list(SCORES), ["steps", "seconds", "peak_memory_mb"])
     spread = np.where(table["seeds"] > 1, "seeds", "subjects, 95 %")
     table.insert(2, "spread", spread)
     return table
 
 
-def table_per_au(runs: list[str | Path], domain: str = "target") -> pd.DataFrame:
-    """One row a method and AU: f1, auc, f1_norm, and the test split's base_rate and support.
+def table_per_au(runs: list[str | Path]) -> pd.DataFrame:
+    """One row a method and AU: f1, auc, f1_norm on the target, and the test split's base_rate and support.
 
     Means over seeds; `_low` and `_high` as in `table_of_methods`.
     """
-    rows, start = [], f"{domain}.per_au."
+    rows, start = [], "target.per_au."
     for run in runs:
         opened, by_au = Run(run), {}
         for key, value in opened.metrics.items():
@@ -142,13 +142,13 @@ def summarise_seeds(runs: list[str | Path], domain: str = "target") -> dict:
     return summary
 
 
-def recovered(table: pd.DataFrame, method: str = "full", score: str = "f1") -> float:
-    """Share of the way from source-only to oracle that a method goes; NaN if one of the three is missing.
+def recovered(table: pd.DataFrame, method: str = "full") -> float:
+    """Share of the way in F1 from source-only to oracle that a method goes; NaN if a method is missing.
 
     Args:
         table: `table_of_methods`.
     """
-    scores = table.set_index("method")[score]
+    scores = table.set_index("method")["f1"]
     if not {"source-only", "oracle", method} <= set(scores.index):
         return float("nan")
     way = scores["oracle"] - scores["source-only"]

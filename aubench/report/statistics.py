@@ -18,6 +18,7 @@ from aulib.metrics import MEASURES
 from aulib.supervisors import SUPERVISORS
 
 LEVEL = 0.95
+POWER = 0.8
 SIGNIFICANT = 0.05  # of a p-value after Holm's correction
 NEGLIGIBLE = 0.01  # one point of an F1 or AUC
 ERRORS = {
@@ -107,24 +108,22 @@ def verdict(row) -> str:
     return "no difference" if small and row["measure"] not in WITHOUT_NEGLIGIBLE else "undecided"
 
 
-def t_interval(values: np.ndarray, level: float = LEVEL) -> tuple[float, float, float, float]:
-    """Mean of (n,) values, its interval by Student's t with n - 1 degrees of freedom, and p of "it is 0".
+def t_interval(values: np.ndarray) -> tuple[float, float, float, float]:
+    """Mean of (n,) values, its 95 % interval (Student's t, n - 1 degrees of freedom), and p of "it is 0".
 
     Interval and p are NaN for one value, all are NaN for none. Equal values give an interval of width 0.
     """
     n = len(values)
     if n < 2:
         return (float(values[0]) if n else np.nan), np.nan, np.nan, np.nan
-    return student_interval(float(values.mean()), float(values.std(ddof=1) / np.sqrt(n)), n - 1, level)
+    return student_interval(float(values.mean()), float(values.std(ddof=1) / np.sqrt(n)), n - 1)
 
 
-def student_interval(
-    mean: float, error: float, freedom: float, level: float = LEVEL
-) -> tuple[float, float, float, float]:
-    """A mean of this standard error, its interval by Student's t, and p of "it is 0"; no error, no width."""
+def student_interval(mean: float, error: float, freedom: float) -> tuple[float, float, float, float]:
+    """Mean of this error, its 95 % interval (Student's t), and p of "it is 0". No error, no width."""
     if error == 0:
         return mean, mean, mean, float(mean == 0)
-    half = stats.t.ppf(0.5 + level / 2, freedom) * error
+    half = stats.t.ppf(0.5 + LEVEL / 2, freedom) * error
     return mean, float(mean - half), float(mean + half), float(2 * stats.t.sf(abs(mean) / error, freedom))
 
 
@@ -138,8 +137,8 @@ def holm(p: np.ndarray) -> np.ndarray:
     return corrected
 
 
-def detectable(low: float, high: float, seeds: int, comparisons: int = 1, power: float = 0.8) -> float:
-    """The effect that is found with probability `power`, given the spread behind an interval of `t_interval`.
+def detectable(low: float, high: float, seeds: int, comparisons: int = 1) -> float:
+    """The effect that is found with probability POWER, given the spread behind an interval of `t_interval`.
 
     Found means p < 0.05 / comparisons, two-sided: Holm's threshold for the smallest p-value. Computed by the
     noncentral t with seeds - 1 degrees of freedom, in the interval's unit; NaN without an interval.
@@ -155,6 +154,6 @@ def detectable(low: float, high: float, seeds: int, comparisons: int = 1, power:
 
     def too_often(effect: float) -> float:
         found = stats.norm.sf(bound * spread - effect) + stats.norm.cdf(-bound * spread - effect)
-        return float(found.mean()) - power
+        return float(found.mean()) - POWER
 
     return error * optimize.brentq(too_often, 0.0, 20 * bound)

@@ -145,8 +145,8 @@ class DecoderFitting(widgets.HBox):
         done: called in the fitting's thread when the decoder is in the run folder.
     """
 
-    def __init__(self, run: Run, done: Callable[[], None], steps: int = STEPS):
-        self._run, self._done, self._steps = run, done, steps
+    def __init__(self, run: Run, done: Callable[[], None]):
+        self._run, self._done = run, done
         self.newest = NewestWins(self._fit, self._show, self._fail)
         self.button = widgets.Button(
             description="fit a sharper decoder", layout=widgets.Layout(width="200px"),
@@ -164,11 +164,11 @@ class DecoderFitting(widgets.HBox):
 
     def _progress(self, step: int) -> None:
         if step % 5 == 0:
-            text = f"step {step} of {self._steps}. Everything else can be used meanwhile."
+            text = f"step {step} of {STEPS}. Everything else can be used meanwhile."
             self.said.value = message("Fitting:", text)
 
     def _fit(self, request: None) -> None:
-        fit_decoder(self._run.path, steps=self._steps, progress=False, on_step=self._progress)
+        fit_decoder(self._run.path, progress=False, on_step=self._progress)
 
     def _show(self, answer: None) -> None:
         self.layout.display = "none"

@@ -12,21 +12,22 @@ from aulib.landmarks import POINTS_49_IN_68
 INSTALL = "pip install 'aulib[datasets]'"
 # Where the 49 points are in larger layouts; 66 points are 68 without the inner lip corners 60 and 64.
 POINTS_49_IN = {49: range(49), 66: range(17, 66), 68: POINTS_49_IN_68}
+TRACK_FIELDS = ("pred", "pts_2d")  # of BP4D, of BP4D+
 
 
-def read_points(path: Path, key: str = "pts") -> np.ndarray:
+def read_points(path: Path) -> np.ndarray:
     """(49, 2) points of a file with one face, in the file's pixels.
 
     Raises:
-        ValueError: the file cannot be read, has no variable `key`, or that is no array of (49, 66 or 68, 2).
+        ValueError: the file cannot be read, has no variable `pts`, or that is no array of (49, 66 or 68, 2).
     """
     content = _load(path)
-    if key not in content:
-        raise ValueError(f"{path} has {', '.join(sorted(content)) or 'no variables'}, expected {key}")
-    return _49_points(content[key], path)
+    if "pts" not in content:
+        raise ValueError(f"{path} has {', '.join(sorted(content)) or 'no variables'}, expected pts")
+    return _49_points(content["pts"], path)
 
 
-def read_tracks(path: Path, fields: tuple[str, ...] = ("pred", "pts_2d")) -> dict[int, np.ndarray]:
+def read_tracks(path: Path) -> dict[int, np.ndarray]:
     """Frame number -> (49, 2) points of a tracked video; frames where the face was lost are absent.
 
     BP4D (7.3, `fit.pred`) and BP4D+ (`fit.pts_2d`, empty where lost) have a struct array `fit` with one
@@ -41,10 +42,10 @@ def read_tracks(path: Path, fields: tuple[str, ...] = ("pred", "pts_2d")) -> dic
         raise ValueError(f"{path} has no struct array `fit`")
     tracks = {}
     for position, element in enumerate(elements, 1):
-        field = next((name for name in fields if name in element), None)
+        field = next((name for name in TRACK_FIELDS if name in element), None)
         if field is None:
             found = ", ".join(element)
-            raise ValueError(f"{path}: `fit` has fields {found}, expected {' or '.join(fields)}")
+            raise ValueError(f"{path}: `fit` has fields {found}, expected {' or '.join(TRACK_FIELDS)}")
         number, face = element.get("frame", position), element[field]
         if np.size(number) and np.size(face):
             points = _49_points(face, path)
