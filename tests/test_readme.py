@@ -1,4 +1,4 @@
-"""The generated tables of README and docs, from small measurements."""
+"""The generated blocks of README and docs, from small measurements."""
 
 import re
 from pathlib import Path
@@ -8,7 +8,7 @@ import typer
 
 from aubench.cli.main import app
 from aubench.report import readme
-from aubench.report.summaries import read_summary, summarise_runs
+from aubench.report.summaries import summarise_runs
 from fabricated import write_small_study
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -62,13 +62,17 @@ def test_a_conversion_is_a_row_per_number_of_frames():
     assert cells(lines[2]) == ["15,000", "20", "219", "414"]
 
 
-def test_the_study_s_table_has_the_verdicts_in_at_most_fifteen_lines(tmp_path):
-    study = summarise_runs(write_small_study(tmp_path / "small"))
-    lines = readme.study_table(study, study).splitlines()
-    assert cells(lines[2])[:2] == ["`full` minus `contrastive`", "F1"]
-    assert any("`shape_source`" in line for line in lines)
-    committed = [read_summary(ROOT / f"results/{name}.json") for name in ("supervisors", "supervisors_dense")]
-    assert len(readme.study_table(*committed).splitlines()) <= 15
+def test_the_study_is_a_line_per_supervisor_with_the_verdict_on_f1(tmp_path):
+    first, *others = readme.study_list(summarise_runs(write_small_study(tmp_path / "small"))).splitlines()
+    assert first.startswith("- `full` minus `contrastive`: ")
+    assert others and all(line.startswith("- with minus without `") for line in others)
+
+
+def test_readme_has_at_most_fifteen_generated_lines():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"<!-- (\w+):begin -->\n(.*?)\n<!-- \1:end -->", text, re.S)
+    assert len(blocks) == text.count(":begin -->") > 0
+    assert sum(len(block.splitlines()) for _, block in blocks) <= 15
 
 
 def test_a_page_without_its_markers_is_an_error():

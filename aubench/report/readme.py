@@ -1,4 +1,4 @@
-"""Writes the generated tables of README.md, results/ and docs/: `python -m aubench.report.readme`.
+"""Writes the generated blocks of README.md, results/ and docs/: `python -m aubench.report.readme`.
 
 Blocks stand between two markers of a page. results/supervisors.md is rendered as a whole from its template.
 """
@@ -15,7 +15,7 @@ from aubench.report.run_values import MEAN
 from aubench.report.summaries import Summary, read_summary
 from aulib.metrics import REPORTED
 
-RESULTS = Path("results/studio_to_wild.json")  # behind README's first table
+RESULTS = Path("results/studio_to_wild.json")  # behind README's table
 
 
 def results_table(methods: dict[str, dict]) -> str:
@@ -117,25 +117,14 @@ def insides_block(inside: dict[str, dict], latency: dict) -> str:
     return f"{tables.as_markdown(pd.DataFrame(rows))}\n\n{note}"
 
 
-def study_table(study: Summary, dense: Summary) -> str:
-    """README's table of the study: the four supervisors together and each by itself, with verdicts.
-
-    Args:
-        dense: the study with positions as samples.
-    """
-    found = comparisons.outcome(study)
-    second = found[found["measure"] == "insides.reconstruction.second"].head(1)  # `full` minus `contrastive`
-    shown = pd.concat(
-        [
-            found[found["question"] == "the four together"],
-            second,
-            comparisons.outcome(dense).query("question == 'the four together' and measure == 'f1'"),
-            found.query("question == 'each supervisor' and measure == 'f1'"),
-        ]
+def study_list(study: Summary) -> str:
+    """README's list of the study: F1 with the four supervisors together and with each by itself."""
+    found = comparisons.outcome(study).query("au == @MEAN and measure == 'f1'")
+    asked = found[found["question"].isin(["the four together", "each supervisor"])]
+    rows = tables.readable(asked).to_dict("records")
+    return "\n".join(
+        f"- {row['comparison']}: {row['difference']}, p {row['p']}, {row['verdict']}" for row in rows
     )
-    table = tables.readable(shown[shown["au"] == MEAN]).drop(columns="80 % found")
-    note = "Target test faces, x 100; in brackets the 95 % interval over seeds; p after Holm's correction."
-    return f"{tables.as_markdown(table)}\n\n{note}"
 
 
 def supervisors_page(study: Summary, equal_time: Summary, dense: Summary, curves: Summary) -> str:
@@ -197,7 +186,7 @@ def pages(root: Path) -> dict[Path, str]:
     inside, latency = _read(results / "attention.json")["inside"], _read(results / "playground_latency.json")
     blocks = [
         ("README.md", "results", results_table(_read(root / RESULTS)["methods"])),
-        ("README.md", "study", study_table(study, dense)),
+        ("README.md", "study", study_list(study)),
         ("results/README.md", "insides", insides_block(inside, latency)),
         ("docs/method.md", "cycle", cycle_table(cycle)),
         ("docs/synthetic.md", "factors", factors_table(_read(results / "shift_factors.json"))),
