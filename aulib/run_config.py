@@ -22,6 +22,8 @@ class RunConfig:
     steps, batch_size: 0 takes the preset's. batch_size is per domain.
     precision: "auto", "32-true" or "bf16-mixed". (float16 would need its gradients scaled.)
     changes: values of fields of `Preset`, instead of the preset's.
+    resolved_method, resolved_preset: the method with this run's supervisors and weights, the preset with
+        its changes; set by the class itself.
 
     Raises:
         ValueError: unknown method, preset, supervisor, alignment, negatives or precision; a term that the
@@ -44,11 +46,13 @@ class RunConfig:
     temperature: float = TEMPERATURE
     share_extraction: bool = True
     changes: dict = field(default_factory=dict)
+    resolved_method: Method = field(init=False, repr=False)
+    resolved_preset: Preset = field(init=False, repr=False)
 
     @classmethod
     def of(cls, source: str, target: str, **settings) -> "RunConfig":
         """From flat settings: names that are no field here are fields of `Preset`."""
-        own = {one.name for one in fields(cls)}
+        own = {one.name for one in fields(cls) if one.init}
         given = {name: value for name, value in settings.items() if name in own}
         changes = {name: value for name, value in settings.items() if name not in own}
         return cls(source, target, **given, changes=changes)
@@ -63,22 +67,15 @@ class RunConfig:
                 f"steps {self.steps} and batch_size {self.batch_size}: expected 0 (the preset's) or more"
             )
         check_alignment(self.alignment, self.negatives)
-        _ = self.rung, self.values  # refuse unknown names
-
-    @property
-    def rung(self) -> Method:
-        """The method with this run's supervisors and weights."""
-        return chosen_method(self.method, list(self.supervisors), self.weights or {})
-
-    @property
-    def values(self) -> Preset:
-        """The preset with this run's changes."""
-        return replace(PRESETS[self.preset], **self.changes)
+        method = chosen_method(self.method, list(self.supervisors), self.weights or {})
+        preset = replace(PRESETS[self.preset], **self.changes)
+        object.__setattr__(self, "resolved_method", method)  # the class is frozen
+        object.__setattr__(self, "resolved_preset", preset)
 
     @property
     def schedule(self) -> tuple[int, int]:
         """Steps and batch size: this run's, else the preset's."""
-        return self.steps or self.values.steps, self.batch_size or self.values.batch_size
+        return self.steps or self.resolved_preset.steps, self.batch_size or self.resolved_preset.batch_size
 
 
 def chosen_method(name: str, supervisors: list[str], weights: dict[str, float]) -> Method:

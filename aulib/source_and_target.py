@@ -37,7 +37,7 @@ def load_domains(config: RunConfig) -> Domains:
     """
     with distributed.rank_zero_first():  # it renders and crops for all
         sets = {"source": read_dataset(config.source), "target": read_dataset(config.target)}
-    labelled = "target" if config.rung.labels_from_target else "source"
+    labelled = "target" if config.resolved_method.labels_from_target else "source"
     if not sets[labelled].aus:
         raise ValueError(
             f"{sets[labelled].root} has no AU labels (columns AU01_c, ...), which method {config.method!r} "
@@ -50,7 +50,9 @@ def load_domains(config: RunConfig) -> Domains:
     for name, data in sets.items():
         train = faces_of(data, crops[name], "train", built)  # labels and landmarks of all rows, made once
         faces |= {(name, split): replace(train, rows=data.rows(split)) for split in SPLITS}
-    needed = [(labelled, "train"), (labelled, "val")] + [("target", "train")] * config.rung.uses_target
+    needed = [(labelled, "train"), (labelled, "val")]
+    if config.resolved_method.uses_target:
+        needed.append(("target", "train"))
     for name, split in needed:
         if not len(faces[name, split]):
             raise ValueError(
@@ -67,7 +69,7 @@ def model_config(config: RunConfig, aus: list[str], sets: dict[str, DatasetFolde
     if not available:
         missing = [str(data.root) for data in sets.values() if not data.num_landmarks]
         raise ValueError(f"no landmarks in {missing}; run `aulib prepare` or add columns x_0, y_0, ...")
-    preset, method = config.values, config.rung
+    preset, method = config.resolved_preset, config.resolved_method
     crop = crop_named(preset.crop, preset.margin_size)
     return ModelConfig(
         aus=tuple(aus), num_landmarks=min(available, preset.num_landmarks),

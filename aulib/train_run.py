@@ -92,7 +92,7 @@ def train(
     config: RunConfig, domains: Domains, precision: str, device: str, out: Path, progress: bool
 ) -> tuple[AUModel, list[dict], dict]:
     """The trained model, its log, and what was measured: seconds, selected_step, validation_f1."""
-    preset, method = config.values, config.rung
+    preset, method = config.resolved_preset, config.resolved_method
     source = domains.faces[domains.labelled, "train"]
     target = domains.faces["target", "train"] if method.uses_target else None  # without labels
     validation = domains.faces[domains.labelled, "val"]
@@ -187,13 +187,13 @@ def write_run(
     insides: bool,
 ) -> dict:
     """Write the run folder: model, curves, test predictions, kept faces and scores; returns the metrics."""
-    rung, (steps, batch_size) = config.rung, config.schedule
+    method, (steps, batch_size) = config.resolved_method, config.schedule
     settings = {
-        "method": config.method, "supervisors": list(rung.supervisors), "weights": rung.weights,
-        "preset": config.preset, "preset_values": asdict(config.values),
+        "method": config.method, "supervisors": list(method.supervisors), "weights": method.weights,
+        "preset": config.preset, "preset_values": asdict(config.resolved_preset),
         "steps": steps, "batch_size": batch_size, "seed": config.seed,
         "alignment": config.alignment, "negatives": config.negatives, "temperature": config.temperature,
-        "read_target_from": rung.read_target_from, "read_source_from": rung.read_source_from,
+        "read_target_from": method.read_target_from, "read_source_from": method.read_source_from,
         "source": str(config.source), "target": str(config.target),
         "data_versions": {name: data.version for name, data in domains.sets.items()},
     }  # fmt: skip
@@ -206,14 +206,14 @@ def write_run(
             continue
         read = predict_batches(model, test, settings[f"read_{name}_from"])
         scores = score_predictions(read, test, data.subjects[test.rows], model.config.aus)
-        if not finds_landmarks(rung.weights):
+        if not finds_landmarks(method.weights):
             scores |= dict.fromkeys(("landmarks.nme", "landmarks.failure_rate"), float("nan"))
         metrics |= {f"{name}.{key}": value for key, value in scores.items()}
         table = prediction_table(read, test, data, model.config.aus)
         table.to_csv(out / PREDICTIONS.format(name), index=False)
     save_samples(out / SAMPLES, domains)
     if insides:
-        metrics |= probe_model(model, domains.faces, finds_landmarks(rung.weights))
+        metrics |= probe_model(model, domains.faces, finds_landmarks(method.weights))
     write_json(out / METRICS, metrics)
     return metrics
 
