@@ -102,6 +102,17 @@ class Run:
     def finds_landmarks(self) -> bool:
         return finds_landmarks(self.settings["weights"])
 
+    def way_of_reading(self, dataset: str | Path, version: str = "") -> str:
+        """`read_from` of `AUModel.read` for a set: as the run reads its source if it is that, else a target.
+
+        Args:
+            dataset: folder or `synthetic:...`; numbers after "?" do not make another domain.
+            version: of the dataset, which may have moved to another folder.
+        """
+        domain, source = (str(name).partition("?")[0] for name in (dataset, self.settings["source"]))
+        is_source = domain == source or version == self.settings["data_versions"]["source"]
+        return self.settings["read_source_from" if is_source else "read_target_from"]
+
     @cached_property
     def domains_with_samples(self) -> list[str]:
         """Which of source and target the run keeps test faces of."""

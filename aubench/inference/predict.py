@@ -59,7 +59,7 @@ def evaluate(run: str | Path, dataset: str | Path, split: str = "test", read_fro
     known = ~np.isnan(data.occurrence[rows][:, [data.aus.index(au) for au in common]])
     if not known.any():
         raise ValueError(f"{data.root}: no row of split {split!r} has a label of {', '.join(common)}")
-    read_from = read_from or way_of_reading(opened.settings, dataset, data)
+    read_from = read_from or opened.way_of_reading(dataset, data.version)
     points = min(data.num_landmarks, config.num_landmarks)  # a 68-point run is scored on 49 if the set has 49
     crops = crop_dataset(data, crop_of(config))
     faces = faces_of(data, crops, split, replace(config, num_landmarks=points))
@@ -96,24 +96,19 @@ def predict(
         ModuleNotFoundError: photographs are given and the `landmarks` extra is not installed.
     """
     opened = Run(run)
-    model, settings = opened.model, opened.settings
+    model = opened.model
     if str(photos_or_dataset).startswith("synthetic:") or _has_manifest(photos_or_dataset):
         data = read_dataset(photos_or_dataset)
-        read_from = way_of_reading(settings, photos_or_dataset, data)
+        read_from = opened.way_of_reading(photos_or_dataset, data.version)
         table = _predict_dataset(model, data, read_from, workers)
     else:
-        table = _predict_photographs(model, Path(photos_or_dataset), settings["read_target_from"], workers)
+        read_from = opened.settings["read_target_from"]
+        table = _predict_photographs(model, Path(photos_or_dataset), read_from, workers)
     if not opened.finds_landmarks:
         table.loc[:, [name for name in table if name[:2] in ("x_", "y_")]] = np.nan
     with atomic_file(Path(out)) as partial:
         table.to_csv(partial, index=False)
     return table
-
-
-def way_of_reading(settings: dict, name: str | Path, data: DatasetFolder) -> str:
-    """`read_from` of `AUModel.read`: the run's way of reading its source for that set, else a target's."""
-    is_source = str(name) == settings["source"] or data.version == settings["data_versions"]["source"]
-    return settings["read_source_from" if is_source else "read_target_from"]
 
 
 def _predict_dataset(

@@ -121,12 +121,6 @@ def brightest(run: Run) -> np.ndarray | None:
     return scale
 
 
-def way_of_reading(run: Run, domain: str) -> str:
-    """How the run reads a rendered domain: its source's way if it was trained on it, else a target's."""
-    is_source = str(run.settings["source"]).partition("?")[0] == f"synthetic:{domain}"
-    return run.settings["read_source_from" if is_source else "read_target_from"]
-
-
 def read_crop(run: Run, crop: np.ndarray, read_from: str) -> Reading:
     """A run's reading of one margin crop (S, S, 3) uint8."""
     size, landmarks = run.config.image_size, None
@@ -160,7 +154,7 @@ def render_and_read(run: Run | None, controls: Controls, size: int = PICTURE_SIZ
     config = run.model.config
     matrix = crop_matrix(truth, crop_of(config))
     crop = crop_face(Image.fromarray(image), matrix, config.margin_size)
-    reading = read_crop(run, crop, way_of_reading(run, controls.domain))
+    reading = read_crop(run, crop, run.way_of_reading(f"synthetic:{controls.domain}"))
     return Played(image, truth, in_picture(run, reading, matrix), reading)
 
 

@@ -13,7 +13,6 @@ from aubench.inspection.playground import (
     read_crop,
     render,
     render_and_read,
-    way_of_reading,
 )
 from aufaces.actions import AUS
 from aufaces.domains import DOMAINS, sample_face
@@ -129,7 +128,9 @@ def test_a_run_reads_the_domain_it_was_trained_on_as_its_source(full):
     run = Run(full.path)
     run.settings |= {"source": "synthetic:studio?n=64", "read_source_from": "features"}
     run.settings["read_target_from"] = "reconstruction"
-    assert way_of_reading(run, "studio") == "features" and way_of_reading(run, "wild") == "reconstruction"
+    assert run.way_of_reading("synthetic:studio") == "features"
+    assert run.way_of_reading("synthetic:wild") == "reconstruction"
+    assert run.way_of_reading("moved", run.settings["data_versions"]["source"]) == "features"
 
 
 def test_a_run_without_landmark_terms_has_no_landmarks(finished):
