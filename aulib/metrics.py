@@ -65,6 +65,22 @@ def auc_weighted(score: np.ndarray, present: np.ndarray, weights: np.ndarray) ->
         return (present_weight * below[:, group]).sum(1) / (present_weight.sum(1) * absent_weight.sum(1))
 
 
+def resampled_subjects(subjects: np.ndarray, resamples: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Bootstrap over subjects: how often each of P subjects is drawn, and whose each of N frames is.
+
+    Args:
+        subjects: (N,) of the frames.
+
+    Returns:
+        draws (1 + resamples, P), row 0 being ones, the data as it is; owner (N,) int. Frames are weighted by
+        `draws[:, owner]`.
+    """
+    people, owner = np.unique(subjects, return_inverse=True)
+    count = len(people)
+    draws = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), resamples)
+    return np.concatenate([np.ones((1, count)), draws]), owner
+
+
 def _scores(probability: np.ndarray, occurrence: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:
     """Each measure per resample and AU, (R, A), of frames weighted by `weights` (R, N)."""
     known = ~np.isnan(occurrence)
@@ -116,13 +132,10 @@ def au_scores(
         raise ValueError(
             f"probability {probability.shape}, occurrence {occurrence.shape} and {len(aus)} AUs do not fit"
         )
-    people, owner = np.unique(np.asarray(subjects).astype(str), return_inverse=True)
-    if len(people) < 2:
+    subjects = np.asarray(subjects).astype(str)
+    if len(np.unique(subjects)) < 2:
         resamples = 0  # one subject has no spread: no interval instead of one of width 0
-    draws = np.random.default_rng(seed).multinomial(
-        len(people), np.full(len(people), 1 / len(people)), resamples
-    )
-    draws = np.concatenate([np.ones((1, len(people))), draws])  # row 0: the data as it is
+    draws, owner = resampled_subjects(subjects, resamples, seed)
     chunks = [
         _scores(probability.astype(float), occurrence, some[:, owner])
         for some in np.array_split(draws, -(-len(draws) * len(owner) // CHUNK))

@@ -16,7 +16,7 @@ from aulib.batches import Faces
 from aulib.crops import CropSpec, crop_face, crop_matrix, crop_of
 from aulib.evaluate import predict_batches
 from aulib.labels import binarise
-from aulib.metrics import au_scores, f1_frame
+from aulib.metrics import au_scores, f1_frame, resampled_subjects
 from aulib.run import Run
 
 SEED = 4242  # no default set uses it
@@ -88,10 +88,8 @@ def mean_f1(answers: Answers, weights: np.ndarray) -> np.ndarray:
 
 def drop(plain: Answers, changed: Answers) -> tuple[float, float, float]:
     """F1 lost between two conditions of the same faces, with a 95 % interval over people."""
-    owner = people_of(len(plain.probability))
-    people = owner.max() + 1
-    draws = np.random.default_rng(0).multinomial(people, np.full(people, 1 / people), RESAMPLES)
-    weights = np.concatenate([np.ones((1, people)), draws])[:, owner]
+    draws, owner = resampled_subjects(people_of(len(plain.probability)), RESAMPLES)
+    weights = draws[:, owner]
     lost = mean_f1(plain, weights) - mean_f1(changed, weights)
     low, high = np.quantile(lost[1:], [0.025, 0.975])
     return float(lost[0]), float(low), float(high)

@@ -11,6 +11,7 @@ from torch import Tensor
 from aubench.inspection.factor_faces import mean_f1
 from aubench.inspection.shown_faces import ShownFaces
 from aulib.losses import landmark_loss
+from aulib.metrics import resampled_subjects
 from aulib.model import AUModel, cells_to_pixels, expected_cells
 from aulib.run import Run
 from exercises import Verdict, exercise, hint_for, right, wrong
@@ -135,22 +136,15 @@ def gains(
     rows = []
     for domain, shown in faces.items():
         subjects = pd.read_csv(Path(run) / f"predictions_{domain}_test.csv")["subject"].astype(str)
-        weights = _weights(subjects)
-        f1 = [100 * mean_f1(answers_of_test(one, domain), weights) for one in (run, other)]
+        draws, owner = resampled_subjects(subjects, RESAMPLES)
+        f1 = [100 * mean_f1(answers_of_test(one, domain), draws[:, owner]) for one in (run, other)]
         rows.append(("F1-frame", domain, *_interval(f1[0] - f1[1])))
-        weights = _weights(shown.data.subjects[shown.rows])
+        draws, owner = resampled_subjects(shown.data.subjects[shown.rows], RESAMPLES)
+        weights = draws[:, owner]
         nme = [weights @ errors(maps, shown).mean(1) / weights.sum(1) for maps in logits[domain]]
         rows.append(("landmark NME", domain, *_interval(nme[1] - nme[0])))
     table = pd.DataFrame(rows, columns=["measure", "domain", "gain", "low", "high"])
     return table.sort_values(["measure", "domain"], ignore_index=True)
-
-
-def _weights(subjects) -> np.ndarray:
-    """(1 + RESAMPLES, N) how often each frame counts when subjects are resampled; once each in row 0."""
-    owners, owner = np.unique(subjects, return_inverse=True)
-    people = len(owners)
-    draws = np.random.default_rng(0).multinomial(people, np.full(people, 1 / people), RESAMPLES)
-    return np.concatenate([np.ones((1, people)), draws])[:, owner]
 
 
 def _interval(values: np.ndarray) -> tuple[float, float, float]:
