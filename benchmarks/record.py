@@ -148,8 +148,7 @@ def table(results: Path) -> str:
     for name, target in TARGETS.items():
         bound = f"{'at most' if target.at_most else 'at least'} {target.bound:g} {target.unit}"
         measured, met = "not measured", "–"
-        if (file := results / f"{name}.json").is_file():
-            found = json.loads(file.read_text(encoding="utf-8"))
+        if found := _read(results / f"{name}.json"):
             low, high = found["spread"]
             measured = f"{found['value']:.3g} [{low:.3g}, {high:.3g}]"
             met = "yes" if found["met"] else "**no**"
@@ -166,44 +165,40 @@ def training_at_matrix_rate(found: dict) -> float:
 
 
 def where_time_goes(results: Path) -> str:
-    """The timed parts of each missed target, largest first."""
-    lines = []
-    for name, target in TARGETS.items():
-        file = results / f"{name}.json"
-        found = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {"met": True}
-        if found["met"] or "parts" not in found:
-            continue
-        parts = sorted(found["parts"].items(), key=lambda part: -part[1])
+    """The timed parts of each missed target, largest first, and of `feeding`, as Markdown."""
+    found = {name: _read(results / f"{name}.json") for name in TARGETS}
+    missed = {name: one for name, one in found.items() if one and not one["met"] and "parts" in one}
+    rows = []
+    for name, one in missed.items():
+        parts = sorted(one["parts"].items(), key=lambda part: -part[1])
         parts.append(("the rest", 1 - sum(share for _, share in parts)))
-        lines.append(f"- {target.what}: " + ", ".join(f"{part} {100 * share:.0f} %" for part, share in parts))
-        if "gflop_a_step" in found:
-            count, ideal = found["gflop_a_step"], found["seconds_at_matrix_rate"]
-            real = statistics.median(rounds for _, rounds in found["seconds_a_step"])
-            convolving, reached = found["parts"]["convolutions"] * real, training_at_matrix_rate(found)
-            lines[-1] += (
-                f". A step with both rounds takes {real:.2f} s, its convolutions {convolving:.2f} s for at"
-                f" most {count:.0f} billion operations. Large matrix products do as many in {ideal:.2f} s on"
-                f" this machine; at that rate, training would reach {reached:.0f} faces/s"
-            )
-        if name == "main_job" and (training := results / "fast_training.json").is_file():
-            training = json.loads(training.read_text(encoding="utf-8"))
-            spared = found["parts"]["training and scoring"] * (
-                1 - training["value"] / training_at_matrix_rate(training)
-            )
-            lines[-1] += (
-                f". With training at that rate the value would be {found['value'] * (1 - spared):.2f}"
-            )
-        if "enlarged" in found:
-            shares = [f"{100 * share:.0f} % at {side} pixels" for side, share in found["enlarged"].items()]
-            lines[-1] += f". For the same pictures enlarged it is {' and '.join(shares)}"
-    if (feeding := results / "feeding.json").is_file():
-        halves = zip(*json.loads(feeding.read_text(encoding="utf-8"))["halves"], strict=True)
-        before, rounds = map(statistics.median, halves)
-        lines.append(
-            f"- waiting for batches: the computing share is {before:.3f} in the half without rounds,"
-            f" whose steps are short, and {rounds:.3f} in the half with rounds"
-        )
-    return "\n".join(lines) or "No missed target has timed parts."
+        rows += [(name, part, f"{100 * share:.0f} %") for part, share in parts]
+    if training := missed.get("fast_training"):
+        step = statistics.median(rounds for _, rounds in training["seconds_a_step"])
+        at_matrix_rate = training_at_matrix_rate(training)
+        rows += [
+            ("fast_training", "a step with both rounds", f"{step:.2f} s"),
+            ("fast_training", "its convolutions", f"{training['parts']['convolutions'] * step:.2f} s"),
+            ("fast_training", "the same, at matrix rate", f"{training['seconds_at_matrix_rate']:.2f} s"),
+            ("fast_training", "training, at matrix rate", f"{at_matrix_rate:.0f} faces/s"),
+        ]
+        if job := missed.get("main_job"):
+            spared = job["parts"]["training and scoring"] * (1 - training["value"] / at_matrix_rate)
+            value = job["value"] * (1 - spared)
+            rows.append(("main_job", "value with training at matrix rate", f"{value:.2f} of the time"))
+    for side, share in missed.get("photographs", {}).get("enlarged", {}).items():
+        rows.append(("photographs", f"value with pictures of {side} pixels", f"{100 * share:.0f} %"))
+    if feeding := found["feeding"]:
+        for half, shares in zip(("without", "with"), zip(*feeding["halves"], strict=True), strict=True):
+            share = statistics.median(shares)
+            rows.append(("feeding", f"computing share, half {half} rounds", f"{share:.3f} of the time"))
+    rows.sort(key=lambda row: list(TARGETS).index(row[0]))
+    lines = ["| result | part | measured |", "|---|---|---:|"]
+    return "\n".join(lines + [f"| `{name}` | {part} | {measured} |" for name, part, measured in rows])
+
+
+def _read(file: Path) -> dict:
+    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
 
 
 def main() -> None:
