@@ -40,66 +40,84 @@ class Objective:
         return au_occurrence_loss(logits, occurrence, self.au_weight, self.pos_weight)
 
 
-Term = Callable[[AUModel, Objective, dict, dict, dict, Projections | None], Tensor]
-"""(model, objective, outputs, source batch, target batch, projections) -> ().
+@dataclass(frozen=True)
+class StepData:
+    """What a term may read in one step.
 
-Only the source has `occurrence`. Projections are None in steps without the two rounds."""
+    outputs: of `AUModel.forward`.  source, target: batches; only the source has `occurrence`, and target is
+    None without target faces.  projections: None in steps without the two rounds.
+    """
+
+    model: AUModel
+    objective: Objective
+    outputs: dict[str, Tensor]
+    source: dict[str, Tensor]
+    target: dict[str, Tensor] | None
+    projections: Projections | None = None
+
+
+Term = Callable[[StepData], Tensor]  # an unweighted loss, ()
 
 
 def _au(logits_key: str) -> Term:
-    def term(model, objective, outputs, source, target, project):
-        return objective.au_loss(outputs[logits_key], source["occurrence"])
+    def term(step: StepData) -> Tensor:
+        return step.objective.au_loss(step.outputs[logits_key], step.source["occurrence"])
 
     return term
 
 
-def _landmarks(outputs_key: str, domain: str) -> Term:
-    def term(model, objective, outputs, source, target, project):
-        batch = source if domain == "source" else target
-        return landmark_loss(outputs[outputs_key], batch["landmarks"], batch["image"].shape[-1])
-
-    return term
+def _landmarks_source(step: StepData) -> Tensor:
+    return _landmark_loss(step.outputs["landmarks_s"], step.source)
 
 
-def _landmarks_swapped(model, objective, outputs, source, target, project):
-    size = source["image"].shape[-1]
-    on_target = landmark_loss(outputs["landmarks_swapped_t"], source["landmarks"], size)  # F~^t carries l^s
-    return 0.5 * (on_target + landmark_loss(outputs["landmarks_swapped_s"], target["landmarks"], size))
+def _landmarks_target(step: StepData) -> Tensor:
+    return _landmark_loss(step.outputs["landmarks_t"], step.target)
 
 
-def _flatness(model, objective, outputs, source, target, project):
-    texture = torch.cat([outputs["texture_s"], outputs["texture_t"]])
-    return flatness_loss(log_attention(model.landmark_adversary(texture)))
+def _landmarks_swapped(step: StepData) -> Tensor:
+    on_target = _landmark_loss(step.outputs["landmarks_swapped_t"], step.source)  # F~^t carries l^s
+    return 0.5 * (on_target + _landmark_loss(step.outputs["landmarks_swapped_s"], step.target))
 
 
-def _fooling(model, objective, outputs, source, target, project):
-    fake_s, fake_t = (
-        model.source_adversary(outputs["swapped_s"]),
-        model.target_adversary(outputs["swapped_t"]),
-    )
+def _landmark_loss(maps: Tensor, batch: dict[str, Tensor]) -> Tensor:
+    return landmark_loss(maps, batch["landmarks"], batch["image"].shape[-1])
+
+
+def _domain(step: StepData) -> Tensor:
+    return domain_loss(step.outputs["domain_s"], step.outputs["domain_t"])
+
+
+def _flatness(step: StepData) -> Tensor:
+    texture = torch.cat([step.outputs["texture_s"], step.outputs["texture_t"]])
+    return flatness_loss(log_attention(step.model.landmark_adversary(texture)))
+
+
+def _fooling(step: StepData) -> Tensor:
+    fake_s = step.model.source_adversary(step.outputs["swapped_s"])
+    fake_t = step.model.target_adversary(step.outputs["swapped_t"])
     return 0.5 * (fooling_loss(fake_s) + fooling_loss(fake_t))
 
 
 def _l1(first: str, second: str) -> Term:
     """Mean of both domains; the first round is the (detached) target of the second."""
 
-    def term(model, objective, outputs, source, target, project):
-        return 0.5 * sum(
-            (outputs[f"{second}_{d}"] - outputs[f"{first}_{d}"].detach()).abs().mean() for d in "st"
-        )
+    def term(step: StepData) -> Tensor:
+        out = step.outputs
+        return 0.5 * sum((out[f"{second}_{d}"] - out[f"{first}_{d}"].detach()).abs().mean() for d in "st")
 
     return term
 
 
 def _aligned(name: str) -> Term:
-    def term(model, objective, outputs, source, target, project):
+    def term(step: StepData) -> Tensor:
+        objective = step.objective
         return alignment_term(
             SUPERVISORS[name],
-            project,
+            step.projections,
             objective.alignment,
             objective.negatives,
             objective.temperature,
-            model.queues[name] if objective.negatives == "queue" else None,
+            step.model.queues[name] if objective.negatives == "queue" else None,
         )
 
     return term
@@ -107,14 +125,12 @@ def _aligned(name: str) -> Term:
 
 PLAIN_TERMS: dict[str, Term] = {
     "au_source": _au("au_s"),
-    "landmarks_source": _landmarks("landmarks_s", "source"),
-    "landmarks_target": _landmarks("landmarks_t", "target"),
-    "domain": lambda m, o, out, source, target, project: domain_loss(out["domain_s"], out["domain_t"]),
+    "landmarks_source": _landmarks_source,
+    "landmarks_target": _landmarks_target,
+    "domain": _domain,
 }
 ROUND_TERMS: dict[str, Term] = {
-    "au_swapped": lambda m, o, out, source, target, project: o.au_loss(
-        out["au_swapped_t"], source["occurrence"]
-    ),
+    "au_swapped": _au("au_swapped_t"),  # F~^t carries the source's AUs
     "au_self": _au("au_self_s"),
     "landmarks_swapped": _landmarks_swapped,
     "texture_flatness": _flatness,
@@ -138,13 +154,14 @@ def finds_landmarks(weights: dict[str, float]) -> bool:
 
 
 def loss_terms(
-    model: AUModel, objective: Objective, outputs: dict, source: dict, target: dict, separate: bool
+    model: AUModel, objective: Objective, outputs: dict, source: dict, target: dict | None, separate: bool
 ) -> dict[str, Tensor]:
     """Every unweighted term the objective weighs and this step can compute, by name."""
     available = TERMS if separate else PLAIN_TERMS
-    project = Projections(outputs, model.projectors) if separate else None
+    projections = Projections(outputs, model.projectors) if separate else None
+    step = StepData(model, objective, outputs, source, target, projections)
     return {
-        name: available[name](model, objective, outputs, source, target, project)
+        name: available[name](step)
         for name, weight in objective.weights.items()
         if name in available and weight > 0
     }

@@ -52,8 +52,8 @@ def enter_supervisor(lines: list[str]) -> str:
     """Add a function as a term of the objective in this process; returns the term's name."""
     own = function_in(lines)
 
-    def term(model, objective, outputs, source, target, project):
-        return own(outputs, project, objective.temperature)
+    def term(step):
+        return own(step.outputs, step.projections, step.objective.temperature)
 
     ROUND_TERMS["own"] = TERMS["own"] = term
     return "own"

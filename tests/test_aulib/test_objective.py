@@ -17,6 +17,7 @@ from aulib.objective import (
     ROUND_TERMS,
     TERMS,
     Objective,
+    StepData,
     adversary_loss,
     gradient_shares,
     loss_terms,
@@ -50,7 +51,7 @@ def scene():
 def term(name: str, scene) -> torch.Tensor:
     model, outputs, source, target = scene
     project = Projections(outputs, model.projectors)
-    return TERMS[name](model, make_objective({name: 1.0}), outputs, source, target, project)
+    return TERMS[name](StepData(model, make_objective({name: 1.0}), outputs, source, target, project))
 
 
 def l1(first, second):
@@ -111,11 +112,11 @@ class TestEveryTerm:
         image = torch.cat([source["image"], target["image"]])
         before = model(image, num_source=3, separate=False)
         if name in PLAIN_TERMS:
-            assert TERMS[name](model, make_objective({}), before, source, target, None).isfinite()
+            assert TERMS[name](StepData(model, make_objective({}), before, source, target)).isfinite()
         else:
             project = Projections(before, model.projectors)
             with pytest.raises(KeyError):
-                TERMS[name](model, make_objective({}), before, source, target, project)
+                TERMS[name](StepData(model, make_objective({}), before, source, target, project))
 
 
 @pytest.mark.parametrize(

@@ -256,8 +256,8 @@ class TestStep:
 
 class TestFailure:
     def test_a_term_that_is_not_finite_stops_the_run_with_its_name_and_step(self, tmp_path, monkeypatch):
-        def broken(model, objective, outputs, source, target, project):
-            return outputs["au_s"].sum() * float("nan")
+        def broken(step):
+            return step.outputs["au_s"].sum() * float("nan")
 
         monkeypatch.setitem(training.loss_terms.__globals__["TERMS"], "au_swapped", broken)
         first = round(0.3 * STEPS + 0.5)

@@ -15,7 +15,7 @@ from aubench.report.summaries import Summary
 from aubench.study.parameters import declared_parameters
 from aubench.study.plan import expand, read_study
 from aulib.contrastive import Projections, info_nce
-from aulib.objective import ROUND_TERMS, TERMS
+from aulib.objective import ROUND_TERMS, TERMS, StepData
 from aulib.supervisors import SUPERVISORS, Supervisor
 from lesson_7 import power, write_study
 from lesson_7_supervisor import check_own, faces_of_noise, source_of, tried
@@ -42,7 +42,7 @@ class TestStudy:
         model, outputs = faces_of_noise()
         project = Projections(outputs, model.projectors)
         objective = SimpleNamespace(temperature=0.1)
-        term = ROUND_TERMS[name](model, objective, outputs, {}, {}, project)
+        term = ROUND_TERMS[name](StepData(model, objective, outputs, {}, {}, project))
         assert term.item() == pytest.approx(own(outputs, project, 0.1).item())
         assert TERMS[name] is ROUND_TERMS[name]
 
