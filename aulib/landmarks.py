@@ -19,6 +19,7 @@ class Layout:
     """What each landmark index means, from 0.
 
     `flip_index`: after mirroring x, new[i] = old[flip_index[i]].
+    `parts`: which landmarks a part of the face has, by name.
     `au_centres`: (index, share of the inner-eye distance to move it down; negative is up).
     """
 
@@ -30,6 +31,7 @@ class Layout:
     left_eye: tuple[int, ...]
     nose_tip: int
     mouth_corners: tuple[int, int]
+    parts: dict[str, range]
     flip_index: tuple[int, ...]
     au_centres: tuple[tuple[int, float], ...]
 
@@ -70,6 +72,13 @@ LAYOUT_68 = Layout(
     left_eye=tuple(range(42, 48)),
     nose_tip=30,
     mouth_corners=(48, 54),
+    parts={
+        "jaw line": range(0, 17),
+        "brows": range(17, 27),
+        "nose": range(27, 36),
+        "eyes": range(36, 48),
+        "mouth": range(48, 68),
+    },
     flip_index=_FLIP_68,
     au_centres=tuple((POINTS_49_IN_68[index], share) for index, share in _AU_CENTRES_49),
 )
@@ -83,6 +92,7 @@ LAYOUT_49 = Layout(
     left_eye=tuple(range(25, 31)),
     nose_tip=13,
     mouth_corners=(31, 37),
+    parts={"brows": range(0, 10), "nose": range(10, 19), "eyes": range(19, 31), "mouth": range(31, 49)},
     flip_index=tuple(POINTS_49_IN_68.index(_FLIP_68[point]) for point in POINTS_49_IN_68),
     au_centres=_AU_CENTRES_49,
 )

@@ -17,13 +17,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 from record import parser_of
 
-REGIONS = {
-    "jaw": range(0, 17),
-    "brows": range(17, 27),
-    "nose": range(27, 36),
-    "eyes": range(36, 48),
-    "mouth": range(48, 68),
-}
+from aulib.landmarks import LAYOUT_68
 
 
 def detector_points(image: np.ndarray, detector, predictor) -> np.ndarray | None:
@@ -74,7 +68,7 @@ def main() -> None:
         "nme": round(float(errors.mean()), 4),
         "nme_std_over_people": round(float(errors.mean(1).std()), 4),
         "nme_by_region": {
-            name: round(float(errors[:, list(points)].mean()), 4) for name, points in REGIONS.items()
+            name: round(float(errors[:, list(points)].mean()), 4) for name, points in LAYOUT_68.parts.items()
         },
         "mean_offset_of_detector": np.mean(offsets, 0).round(3).tolist(),
     }

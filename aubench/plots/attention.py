@@ -28,18 +28,9 @@ from aubench.plots.style import (
     show_faces,
     write_on,
 )
+from aulib.landmarks import layout_of
 
 MAP_DASHES = {"evidence": "", "gradients": "", "random": (3, 2), "region": (1, 2)}
-LANDMARK_PARTS = {
-    68: {
-        "brows": range(17, 27),
-        "eyes": range(36, 48),
-        "nose": range(27, 36),
-        "mouth": range(48, 68),
-        "jaw line": range(0, 17),
-    },
-    49: {"brows": range(0, 10), "eyes": range(19, 31), "nose": range(10, 19), "mouth": range(31, 49)},
-}
 
 
 @in_house_style
@@ -116,7 +107,7 @@ def draw_landmark_responses(faces: ShownFaces, maps: Tensor, points: Tensor) -> 
     Args:
         maps, points: (n, K, H, H) and (n, K, 2), from `attention.landmark_maps`; K is 68 or 49.
     """
-    parts = LANDMARK_PARTS[maps.shape[1]]
+    parts = layout_of(maps.shape[1]).parts
     grey = luminance(faces.pictures)
     figure, axes = face_grid(len(parts) + 1, len(faces), side=1.1, left=0.75)
     for row, (name, part) in zip(axes, parts.items(), strict=False):

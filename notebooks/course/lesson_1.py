@@ -27,11 +27,10 @@ from aufaces.moved_regions import SurfaceMotion, region
 from aufaces.renderer import Face, FaceRenderer, Shot
 from aulib.dataset import DatasetFolder
 from aulib.labels import binarise
+from aulib.landmarks import LAYOUT_68
 from exercises import Verdict, exercise, right, wrong
 
 SIDE = 160  # pixels of a rendered picture
-PARTS = {"jaw": range(17), "brows": range(17, 27), "nose": range(27, 36), "eyes": range(36, 48),
-         "mouth": range(48, 68)}  # fmt: skip
 RIGHT_EYE_CORNER, LEFT_EYE_CORNER = 36, 45  # outer
 CUTS = (1, 2, 3, 4, 5)
 RISEN = 4.0  # % of the eye distance that both ends of the brows must rise in exercise 1
@@ -69,7 +68,7 @@ def movement(levels: dict[str, float], person: int = 10) -> np.ndarray:
 def largest_movement(levels: dict[str, float], person: int = 10) -> tuple[str, float]:
     """Part of the face and shift (% of the eye distance) of the landmark that moves most."""
     shift = np.linalg.norm(movement(levels, person), axis=1)
-    part = next(part for part, points in PARTS.items() if int(shift.argmax()) in points)
+    part = next(part for part, points in LAYOUT_68.parts.items() if int(shift.argmax()) in points)
     return part, float(shift.max())
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from aubench.inspection.factor_faces import mean_f1
 from aubench.inspection.shown_faces import ShownFaces
+from aulib.landmarks import LAYOUT_68
 from aulib.losses import landmark_loss
 from aulib.metrics import resampled_subjects
 from aulib.model import AUModel, cells_to_pixels, expected_cells
@@ -25,13 +26,7 @@ POINTS = {  # five of the 68 landmarks, "right" being the person's
     "left side\nof the jaw": 12,
 }
 CORNERS = (36, 39, 42, 45, 48, 54)  # of the eyes and of the mouth
-PARTS = {
-    "jaw line": range(0, 17),
-    "brows": range(17, 27),
-    "nose": range(27, 36),
-    "eyes": range(36, 48),
-    "mouth": range(48, 68),
-}
+PARTS = LAYOUT_68.parts
 WAYS = ("highest cell", "mean of the whole map", "mean around the highest cell")
 RESAMPLES = 1000
 BETWEEN = (10.25, 7.5)  # cells, x then y: where the landmark of exercise 4 is
