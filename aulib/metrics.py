@@ -13,19 +13,26 @@ from aulib.landmarks import layout_of
 
 @dataclass(frozen=True)
 class Measure:
-    """title: in tables and figures.  key: in `metrics.json`, after `source.` or `target.`."""
+    """title, short: in tables and figures.  key: in `metrics.json`, after `source.` or `target.`.
+
+    unit: of 100 times the value, on an axis.
+    """
 
     title: str
+    short: str
     key: str
     lower_is_better: bool = False
+    unit: str = "x 100"
 
 
 MEASURES = {
-    "f1": Measure("F1-frame", "mean.f1"),
-    "auc": Measure("ROC AUC", "mean.auc"),
-    "f1_norm": Measure("F1, skew-normalised", "mean.f1_norm"),
-    "nme": Measure("landmark NME", "landmarks.nme", lower_is_better=True),
-    "failure_rate": Measure("landmark failure rate", "landmarks.failure_rate", lower_is_better=True),
+    "f1": Measure("F1-frame", "F1", "mean.f1"),
+    "auc": Measure("ROC AUC", "AUC", "mean.auc"),
+    "f1_norm": Measure("F1, skew-normalised", "skew-normalised F1", "mean.f1_norm"),
+    "nme": Measure("landmark NME", "NME", "landmarks.nme", True, "% of the eye distance"),
+    "failure_rate": Measure(
+        "landmark failure rate", "failures", "landmarks.failure_rate", True, "% of the faces"
+    ),
 }
 AU_MEASURES = ("f1", "auc", "f1_norm")  # scored for each AU
 REPORTED = (*AU_MEASURES, "nme")  # the columns of tables

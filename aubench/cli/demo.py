@@ -26,6 +26,7 @@ from aubench.study.status import live_table
 from aubench.study.workers import connected
 from aulib.dataset import read_dataset
 from aulib.files import write_json
+from aulib.metrics import MEASURES, REPORTED
 
 SOURCE, TARGET, PRESET = "synthetic:studio", "synthetic:wild", "fast"
 
@@ -35,7 +36,7 @@ SOURCE, TARGET, PRESET = "synthetic:studio", "synthetic:wild", "fast"
 STEPS = {"landmarks-only": 330, "source-only": 530, "adld": 400, "full": 400, "oracle": 1600}
 STEPS_ON_PHOTOGRAPHS = 400
 SLOWEST_FIRST = ("oracle", "full", "adld", "source-only", "landmarks-only")  # no core idles long at the end
-COLUMNS = {"F1": "mean.f1", "AUC": "mean.auc", "F1-norm": "mean.f1_norm", "NME": "landmarks.nme"}
+COLUMNS = {MEASURES[name].short: MEASURES[name].key for name in REPORTED}
 
 
 def main(

@@ -203,7 +203,7 @@ def draw_methods(table: pd.DataFrame) -> Figure:
                 )  # fmt: skip
         lower = MEASURES[measure].lower_is_better
         axis.set_title(MEASURE_NAMES[measure] + (", lower is better" if lower else ""))
-        axis.set_xlabel("% of the eye distance" if measure == "nme" else "x 100")
+        axis.set_xlabel(MEASURES[measure].unit)
         axis.margins(x=0.16)
     figure.supxlabel(f"black bars: {_spread(table)}", fontsize=7)
     if (drawn := axes[0].get_legend_handles_labels())[0]:

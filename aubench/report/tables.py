@@ -22,8 +22,7 @@ BEST_AND_SECOND = {"md": ("**{}**", "<ins>{}</ins>"), "latex": (r"\textbf{{{}}}"
 TITLES = {name: measure.title for name, measure in MEASURES.items()} | {"source_f1": "F1-frame, source"}
 MEAN_DIGITS = 6  # significant, of a mean in the CSV
 WIDE = 8  # columns; a LaTeX table of more goes over both columns of a page
-SHORT_TITLES = {"f1": "F1", "auc": "AUC", "f1_norm": "skew-normalised F1", "nme": "NME"}
-SHORT_TITLES |= ERRORS | DISTANCES | PROBES
+SHORT_TITLES = {name: MEASURES[name].short for name in REPORTED} | ERRORS | DISTANCES | PROBES
 FINER = {"nme": 2}  # decimals of a difference x 100; others have 1
 SPECIAL = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",

@@ -86,6 +86,6 @@ def test_target_scores_exclude_source_scores():
 
 def test_the_table_shows_a_dash_for_what_is_undefined():
     lines = demo.table({"full": {"mean.f1": 0.5, "seconds": 61.2}, "oracle": {"mean.f1": None}}).splitlines()
-    assert lines[0].split() == ["F1", "AUC", "F1-norm", "NME", "seconds", "MB"]
+    assert lines[0].split() == ["F1", "AUC", "skew-normalised", "F1", "NME", "seconds", "MB"]
     assert lines[1].split() == ["full", "50.0", "–", "–", "–", "61", "–"]
     assert lines[2].split() == ["oracle", *6 * "–"]
