@@ -5,7 +5,6 @@ Finished runs are kept: the same command resumes where it stopped, and repeats a
 inputs or code changed.
 """
 
-import json
 import time
 from pathlib import Path
 
@@ -27,6 +26,7 @@ from aubench.study.workers import connected
 from aulib.dataset import read_dataset
 from aulib.files import write_json
 from aulib.metrics import MEASURES, REPORTED
+from aulib.run import Run
 
 SOURCE, TARGET, PRESET = "synthetic:studio", "synthetic:wild", "fast"
 
@@ -67,9 +67,7 @@ def main(
     shared = {"source": source, "target": wild, "preset": PRESET, "seed": seed}
     budgets = {method: steps or budget for method, budget in STEPS.items()}
     train({out / method: shared | {"method": method, "steps": budget} for method, budget in budgets.items()})
-    methods = {
-        method: on_target(json.loads((out / method / "metrics.json").read_text())) for method in budgets
-    }
+    methods = {method: on_target(Run(out / method).metrics) for method in budgets}
     print("report", flush=True)
     runs = [(out / method).as_posix() for method in methods]
     run_notebook(notebook_path("03_report"), out / "report", {"runs": runs, "faces": wild}, replace=True)

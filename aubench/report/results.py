@@ -11,7 +11,7 @@ import pandas as pd
 from aulib.contrastive import chance_level
 from aulib.metrics import AU_MEASURES, MEASURES, REPORTED
 from aulib.networks import GRID
-from aulib.run import Run
+from aulib.run import METRICS, Run
 from aulib.supervisors import SUPERVISORS
 
 SCORES = {name: MEASURES[name].key for name in REPORTED}
@@ -19,7 +19,7 @@ SCORES = {name: MEASURES[name].key for name in REPORTED}
 
 def finished_runs(runs: list[str | Path]) -> tuple[list[str], list[str]]:
     """The folders with a finished run, and those without; order kept."""
-    done = [str(run) for run in runs if (Path(run) / "metrics.json").is_file()]
+    done = [str(run) for run in runs if (Path(run) / METRICS).is_file()]
     return done, [str(run) for run in runs if str(run) not in done]
 
 

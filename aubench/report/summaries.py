@@ -18,7 +18,7 @@ from aubench.report.fold_scores import in_any_fold, protocol_of, seeds_over_fold
 from aubench.report.results import chance_of_supervisors
 from aubench.report.run_values import MEAN, curves_of, values_of_run
 from aulib.methods import METHODS
-from aulib.run import Run
+from aulib.run import METRICS, Run
 
 RUN_NAME = re.compile(r"(.+)-seed\d+(?:\.(\w+))?(?:-[0-9a-f]+)?")
 DIGITS = 5  # significant, of what is committed
@@ -129,7 +129,7 @@ def _latest_runs(
     """(variant, seed, fold) -> the finished run that was started last; and the names of unfinished runs."""
     below = sorted(path.parent for path in folder.glob("*/params.json"))
     below = [run for run in below if only is None or run.name in only]
-    finished = [run for run in below if (run / "metrics.json").is_file() and (run / "result.json").is_file()]
+    finished = [run for run in below if (run / METRICS).is_file() and (run / "result.json").is_file()]
     if not finished:
         raise FileNotFoundError(f"{folder} holds no finished run: no folder with params.json and result.json")
     latest = {}

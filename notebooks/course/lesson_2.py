@@ -62,7 +62,7 @@ def f1_per_domain(run: str | Path) -> pd.DataFrame:
 
 def answers_of_test(run: str | Path, domain: str) -> Answers:
     """A finished run's saved answers on the test faces of a domain."""
-    table = pd.read_csv(Path(run) / f"predictions_{domain}_test.csv")
+    table = Run(run).predictions(domain)
     aus = [column.removesuffix("_true") for column in table if column.endswith("_true")]
     return Answers(*(table[[f"{au}_{kind}" for au in aus]].to_numpy(float) for kind in ("p", "true")))
 

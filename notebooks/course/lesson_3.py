@@ -130,7 +130,7 @@ def gains(
     """
     rows = []
     for domain, shown in faces.items():
-        subjects = pd.read_csv(Path(run) / f"predictions_{domain}_test.csv")["subject"].astype(str)
+        subjects = Run(run).predictions(domain)["subject"].astype(str)
         draws, owner = resampled_subjects(subjects, RESAMPLES)
         f1 = [100 * mean_f1(answers_of_test(one, domain), draws[:, owner]) for one in (run, other)]
         rows.append(("F1-frame", domain, *_interval(f1[0] - f1[1])))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from aulib.files import code_version
+from aulib.run import METRICS
 
 STUDIO = "synthetic:studio?n=800&seed=0"
 WILD = "synthetic:wild?n=800&seed=0"
@@ -39,7 +40,7 @@ def practice_run(
     values = {"method": method, "steps": steps, "seed": seed, "source": source, "target": target} | changes
     made_by = json.dumps([values, code_version()], sort_keys=True)
     run = Path(folder) / f"{method}-seed{seed}-{hashlib.sha256(made_by.encode()).hexdigest()[:8]}"
-    if not (run / "metrics.json").is_file():
+    if not (run / METRICS).is_file():
         from aulib.train_run import train_run
 
         train_run(out_dir=str(run), progress=progress, insides=False, **values)
