@@ -39,6 +39,5 @@ from aubench.plots.study import (
     draw_gradient_shares,
     draw_ladder,
     draw_supervisor_losses,
-    shares_of_terms,
 )
 from aubench.plots.style import save_figure

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from aubench.inspection.attention import above_uniform
-from aubench.inspection.attention_study import Explained, region_means
+from aubench.inspection.attention_study import Explained
 from aubench.inspection.shown_faces import ShownFaces, luminance
 from aubench.plots.style import (
     DOMAIN_COLOURS,
@@ -142,23 +142,19 @@ def draw_rollout(faces: ShownFaces, maps: Tensor, encoder: str) -> Figure:
 
 
 @in_house_style
-def draw_mass_inside(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
+def draw_mass_inside(means: pd.DataFrame) -> Figure:
     """Share of attention inside each AU's true region, per run, with chance and the best possible map.
 
     Args:
-        table: `attention_study.map_table` with regions, run by run.
-
-    Returns:
-        figure; the means drawn: au, run, map, inside, low, high, area, best, others, n.
+        means: `attention_study.region_means`, run by run.
     """
-    drawn = region_means(table)
-    aus, runs = list(drawn["au"].unique()), list(drawn["run"].unique())
+    aus, runs = list(means["au"].unique()), list(means["run"].unique())
     figure, panels = row_panels([au_label(au) for au in aus], 2, width=7.2, room=1.2, row=0.34, sharex=True)
     places = np.arange(len(aus))
     titles = {"evidence": "evidence maps", "gradients": "integrated gradients"}
     for axis, (kind, title) in zip(panels, titles.items(), strict=True):
         by_run = {
-            run: rows.set_index("au").reindex(aus) for run, rows in drawn[drawn["map"] == kind].groupby("run")
+            run: rows.set_index("au").reindex(aus) for run, rows in means[means["map"] == kind].groupby("run")
         }
         area, best = 100 * by_run[runs[0]]["area"], 100 * by_run[runs[0]]["best"]
         axis.barh(places, area, height=0.8, color="#DDDDDD", label="chance: the region's area")
@@ -172,7 +168,7 @@ def draw_mass_inside(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
         axis.set_title(title)
         axis.set_xlabel("% of attention inside the AU's region")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
-    return figure, drawn
+    return figure
 
 
 @in_house_style

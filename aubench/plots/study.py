@@ -19,15 +19,10 @@ from aubench.plots.style import (
 )
 from aubench.report.run_values import MEAN
 from aubench.report.statistics import SIGNIFICANT
-from aubench.report.summaries import Summary
+from aubench.report.summaries import TERM_GROUPS, Summary
 from aulib.supervisors import SUPERVISORS
 
-TERM_GROUPS = {
-    "AU terms": (("au_source", "au_swapped", "au_self"), "#666666"),
-    "landmark terms": (("landmarks_source", "landmarks_target", "landmarks_swapped"), "#999999"),
-    "reconstruction, cycle": (("self_reconstruction", "cycle"), "#C4C4C4"),
-    "adversaries": (("texture_flatness", "feature_adversary", "domain"), "#E6E6E6"),
-}
+TERM_COLOURS = dict(zip(TERM_GROUPS, ("#666666", "#999999", "#C4C4C4", "#E6E6E6"), strict=True))
 LEADER = {"arrowstyle": "-", "color": "#999999", "linewidth": 0.4, "shrinkA": 0, "shrinkB": 1}
 FLOOR = 1e-4  # share of log N below which a curve on the log scale is cut off
 
@@ -251,12 +246,12 @@ def draw_gradient_shares(shares: pd.DataFrame) -> Figure:
     """Which terms pull at E and G: shares of the gradient's norm, stacked, a bar a variant.
 
     Args:
-        shares: `shares_of_terms`.
+        shares: `summaries.shares_of_terms`.
     """
     table = 100 * shares.pivot(index="variant", columns="part", values="share")
     table = table.reindex(shares["variant"].unique()).fillna(0)
     figure, (axis,) = row_panels(list(table.index), room=1.2)
-    colours = {name: colour for name, (_, colour) in TERM_GROUPS.items()} | SUPERVISOR_COLOURS
+    colours = TERM_COLOURS | SUPERVISOR_COLOURS
     left = np.zeros(len(table))
     for name in [name for name in colours if name in table]:
         axis.barh(range(len(table)), table[name], left=left, color=colours[name], label=name, height=0.75)
@@ -266,21 +261,3 @@ def draw_gradient_shares(shares: pd.DataFrame) -> Figure:
     axis.set_xlabel(text)
     figure.legend(loc="outside upper center", ncols=5, fontsize=7)
     return figure
-
-
-def shares_of_terms(summary: Summary) -> pd.DataFrame:
-    """variant, part (a supervisor, or a group of other terms), share in [0, 1]: mean over seeds.
-
-    Raises:
-        ValueError: no run of the study has logged shares.
-    """
-    own = summary.values[summary.values["measure"].str.startswith("share.")]
-    if own.empty:
-        raise ValueError(f"no run of study {summary.study!r} has logged shares of the gradient")
-    group = {term: name for name, (terms, _) in TERM_GROUPS.items() for term in terms}
-    term = own["measure"].str.removeprefix("share.")
-    own = own.assign(part=term.map(group).fillna(term))
-    by_seed = own.groupby(["variant", "seed", "part"])["value"].sum()
-    table = by_seed.groupby(["variant", "part"]).mean().rename("share").reset_index()
-    order = {name: place for place, name in enumerate(summary.variants)}
-    return table.sort_values("variant", key=lambda names: names.map(order), kind="stable", ignore_index=True)

@@ -22,6 +22,12 @@ from aulib.run import METRICS, Run
 
 RUN_NAME = re.compile(r"(.+)-seed\d+(?:\.(\w+))?(?:-[0-9a-f]+)?")
 DIGITS = 5  # significant, of what is committed
+TERM_GROUPS = {  # of the loss; the other terms are the supervisors
+    "AU terms": ("au_source", "au_swapped", "au_self"),
+    "landmark terms": ("landmarks_source", "landmarks_target", "landmarks_swapped"),
+    "reconstruction, cycle": ("self_reconstruction", "cycle"),
+    "adversaries": ("texture_flatness", "feature_adversary", "domain"),
+}
 VALUE_COLUMNS = ["variant", "seed", "measure", "au", "value"]
 CURVE_COLUMNS = ["variant", "supervisor", "step", "value", "chance"]
 
@@ -260,3 +266,21 @@ def find_summary(study: str | Path, results: str | Path = "results") -> Summary:
 def short(value: float, digits: int = DIGITS) -> float | None:
     """A value with `digits` significant digits, as in the committed JSON; None if it is not finite."""
     return None if not np.isfinite(value) else float(f"{value:.{digits}g}")
+
+
+def shares_of_terms(summary: Summary) -> pd.DataFrame:
+    """variant, part (a supervisor, or a group of other terms), share in [0, 1]: mean over seeds.
+
+    Raises:
+        ValueError: no run of the study has logged shares.
+    """
+    own = summary.values[summary.values["measure"].str.startswith("share.")]
+    if own.empty:
+        raise ValueError(f"no run of study {summary.study!r} has logged shares of the gradient")
+    group = {term: name for name, terms in TERM_GROUPS.items() for term in terms}
+    term = own["measure"].str.removeprefix("share.")
+    own = own.assign(part=term.map(group).fillna(term))
+    by_seed = own.groupby(["variant", "seed", "part"])["value"].sum()
+    table = by_seed.groupby(["variant", "part"]).mean().rename("share").reset_index()
+    order = {name: place for place, name in enumerate(summary.variants)}
+    return table.sort_values("variant", key=lambda names: names.map(order), kind="stable", ignore_index=True)

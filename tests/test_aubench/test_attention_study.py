@@ -118,8 +118,8 @@ def test_curves_start_and_end_at_the_face_and_the_blur_whatever_the_map(curves):
 
 
 def test_shares_and_curves_are_drawn(explained, faces, regions, curves):
-    _, means = plots.draw_mass_inside(map_table(explained, faces, regions))
-    assert len(means) == 4
+    means = region_means(map_table(explained, faces, regions))
+    assert len(means) == 4 and len(plots.draw_mass_inside(means).axes) == 2
     figure = plots.draw_deletion_curves(curves)
     for axis, kind in zip(figure.axes, ("deletion", "insertion"), strict=True):
         lines = [line for line in axis.lines if len(line.get_xdata())]

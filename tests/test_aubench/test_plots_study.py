@@ -14,7 +14,7 @@ from aubench import plots
 from aubench.plots import style
 from aubench.plots.style import au_label
 from aubench.report import comparisons, statistics
-from aubench.report.summaries import summarise_runs
+from aubench.report.summaries import shares_of_terms, summarise_runs
 from aulib.supervisors import SUPERVISORS
 from fabricated import write_run, write_small_study
 
@@ -36,7 +36,7 @@ def test_figures_are_returned_and_leave_nothing_changed(summary, differences):
         plots.draw_ladder(summary, differences),
         plots.draw_differences_per_au(differences),
         plots.draw_supervisor_losses(summary),
-        plots.draw_gradient_shares(plots.shares_of_terms(summary)),
+        plots.draw_gradient_shares(shares_of_terms(summary)),
         plots.draw_costs(summary),
     ]
     assert all(isinstance(figure, Figure) for figure in figures) and dict(mpl.rcParams) == before
@@ -128,12 +128,12 @@ class TestSupervisors:
 
     def test_a_study_without_supervisors_is_an_error(self, tmp_path):
         write_run(tmp_path, "adld", 0, {"AU01": 0.5}, "adld")
-        for draw in (plots.draw_supervisor_losses, plots.shares_of_terms):
+        for draw in (plots.draw_supervisor_losses, shares_of_terms):
             with pytest.raises(ValueError, match=tmp_path.name):
                 draw(summarise_runs(tmp_path))
 
     def test_shares_are_grouped_and_stack_to_their_sum(self, summary):
-        shares = plots.shares_of_terms(summary)
+        shares = shares_of_terms(summary)
         full = shares[shares["variant"] == "full"].set_index("part")["share"]
         assert full["AU terms"] == pytest.approx(0.75) and full["shape_target"] == pytest.approx(0.05)
         axis = plots.draw_gradient_shares(shares).axes[0]
