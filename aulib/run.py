@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from safetensors.torch import load_file, save
 
+from aulib.files import atomic_file, write_json
 from aulib.model import AUModel, ModelConfig
 from aulib.objective import finds_landmarks
 
@@ -40,9 +41,9 @@ class Samples:
 def save_model(folder: Path, model: AUModel, settings: dict) -> None:
     """Write weights and `config.json` {"model": ..., "settings": ...} into a run folder."""
     weights = save({name: value.contiguous() for name, value in model.state_dict().items()})
-    (folder / WEIGHTS).write_bytes(weights)  # `save_file` makes a file that only its owner may read
-    config = {"model": model.config.as_dict(), "settings": settings}
-    (folder / CONFIG).write_text(json.dumps(config, indent=2))
+    with atomic_file(folder / WEIGHTS) as partial:
+        partial.write_bytes(weights)  # `save_file` makes a file that only its owner may read
+    write_json(folder / CONFIG, {"model": model.config.as_dict(), "settings": settings})
 
 
 class Run:

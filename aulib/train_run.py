@@ -20,7 +20,7 @@ from aulib import distributed, warm_start
 from aulib.batches import Faces
 from aulib.dataset import DatasetFolder
 from aulib.evaluate import Predictions, predict_batches, score_predictions
-from aulib.files import cache_root, write_json
+from aulib.files import atomic_file, cache_root, write_json
 from aulib.labels import au_weights
 from aulib.landmarks import layout_of
 from aulib.linear_probes import probe_model
@@ -198,7 +198,8 @@ def write_run(
         "data_versions": {name: data.version for name, data in domains.sets.items()},
     }  # fmt: skip
     save_model(out, model, settings)
-    pd.DataFrame(log).to_csv(out / HISTORY, index=False)
+    with atomic_file(out / HISTORY) as partial:
+        pd.DataFrame(log).to_csv(partial, index=False)
     metrics = {"seconds": measured["seconds"], "peak_memory_mb": peak_memory_mb()} | measured
     for name, data in domains.sets.items():
         test = domains.faces[name, "test"]
@@ -210,7 +211,8 @@ def write_run(
             scores |= dict.fromkeys(("landmarks.nme", "landmarks.failure_rate"), float("nan"))
         metrics |= {f"{name}.{key}": value for key, value in scores.items()}
         table = prediction_table(read, test, data, model.config.aus)
-        table.to_csv(out / PREDICTIONS.format(name), index=False)
+        with atomic_file(out / PREDICTIONS.format(name)) as partial:
+            table.to_csv(partial, index=False)
     save_samples(out / SAMPLES, domains)
     if insides:
         metrics |= probe_model(model, domains.faces, finds_landmarks(method.weights))
@@ -255,7 +257,8 @@ def save_samples(file: Path, domains: Domains) -> None:
         arrays[f"{name}_landmarks"] = faces.landmarks[rows]
         arrays[f"{name}_occurrence"] = faces.occurrence[rows]
         arrays[f"{name}_names"] = data.table["image"].to_numpy(dtype=str)[rows]
-    np.savez_compressed(file, **arrays)
+    with atomic_file(file) as partial, partial.open("wb") as opened:  # a name would get ".npz" appended
+        np.savez_compressed(opened, **arrays)
 
 
 def log_seconds(log: list[dict], elapsed: float) -> float:

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -58,6 +59,19 @@ def test_a_timm_backbone_needs_no_download(tmp_path):
     save_model(tmp_path, tiny_model("source-only", backbone="resnet10t"), SETTINGS)
     change_config(tmp_path, lambda saved: saved["model"].update(pretrained=True))
     assert Run(tmp_path).model.config.pretrained is False
+
+
+def test_a_process_killed_while_saving_leaves_the_files_as_they_were(folder, monkeypatch):
+    before = {file.name: file.read_bytes() for file in folder.iterdir()}
+
+    def killed(file, content):
+        file.write_text("half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "write_bytes", killed)
+    with pytest.raises(KeyboardInterrupt):
+        save_model(folder, tiny_model("multitask"), SETTINGS)
+    assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
 
 
 def test_null_metrics_are_nan(folder):
