@@ -31,6 +31,18 @@ def refuse_without_separation(model: AUModel) -> None:
 
 
 @torch.no_grad()
+def both_rounds(model: AUModel, source: Tensor, target: Tensor) -> dict[str, Tensor]:
+    """All named outputs of both rounds for n pairs of faces, (n, 3, H, H) each.
+
+    Raises:
+        ValueError: the run does not separate, or there are not as many sources as targets.
+    """
+    refuse_without_separation(model)
+    if len(source) != len(target):
+        raise ValueError(f"{len(source)} source and {len(target)} target faces cannot be exchanged pairwise")
+    return model(torch.cat([source, target]), len(source), separate=True)
+
+
 def exchange(model: AUModel, source: Tensor, target: Tensor) -> dict[str, Tensor]:
     """Both rounds on n pairs of faces, the features by name.
 
@@ -45,10 +57,7 @@ def exchange(model: AUModel, source: Tensor, target: Tensor) -> dict[str, Tensor
     Raises:
         ValueError: the run does not separate, or there are not as many sources as targets.
     """
-    refuse_without_separation(model)
-    if len(source) != len(target):
-        raise ValueError(f"{len(source)} source and {len(target)} target faces cannot be exchanged pairwise")
-    outputs = model(torch.cat([source, target]), len(source), separate=True)
+    outputs = both_rounds(model, source, target)
     return {
         f"{domain}.{name}": outputs[f"{name}_{domain[0]}"]
         for domain in ("source", "target")

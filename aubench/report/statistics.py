@@ -137,23 +137,28 @@ def holm(p: np.ndarray) -> np.ndarray:
     return corrected
 
 
+def power(effect: float, seeds: int, comparisons: int = 1) -> float:
+    """Probability to find an effect, given in standard errors of the mean, with `seeds` >= 2 seeds.
+
+    Found means p < 0.05 / comparisons, two-sided: Holm's threshold for the smallest p-value. With effect 0 it
+    is the share of false alarms.
+    """
+    freedom = seeds - 1
+    bound = stats.t.isf((1 - LEVEL) / 2 / comparisons, freedom)
+    # a noncentral t is (z + effect) / spread; summed over its spread's quantiles, as SciPy's is NaN far out
+    spread = np.sqrt(stats.chi2.ppf((np.arange(4000) + 0.5) / 4000, freedom) / freedom)
+    found = stats.norm.sf(bound * spread - effect) + stats.norm.cdf(-bound * spread - effect)
+    return float(found.mean())
+
+
 def detectable(low: float, high: float, seeds: int, comparisons: int = 1) -> float:
     """The effect that is found with probability POWER, given the spread behind an interval of `t_interval`.
 
-    Found means p < 0.05 / comparisons, two-sided: Holm's threshold for the smallest p-value. Computed by the
-    noncentral t with seeds - 1 degrees of freedom, in the interval's unit; NaN without an interval.
+    Found as in `power`; in the interval's unit, NaN without an interval.
     """
     if not high > low:
         return 0.0 if high == low else np.nan
     freedom = seeds - 1
     error = (high - low) / 2 / stats.t.ppf(0.5 + LEVEL / 2, freedom)
     bound = stats.t.isf((1 - LEVEL) / 2 / comparisons, freedom)
-
-    # a noncentral t is (z + effect) / spread; summed over its spread's quantiles, as SciPy's is NaN far out
-    spread = np.sqrt(stats.chi2.ppf((np.arange(4000) + 0.5) / 4000, freedom) / freedom)
-
-    def too_often(effect: float) -> float:
-        found = stats.norm.sf(bound * spread - effect) + stats.norm.cdf(-bound * spread - effect)
-        return float(found.mean()) - POWER
-
-    return error * optimize.brentq(too_often, 0.0, 20 * bound)
+    return error * optimize.brentq(lambda effect: power(effect, seeds, comparisons) - POWER, 0.0, 20 * bound)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from aubench.inspection.decoding import FaceDecoder, decode_faces, side_of
 from aubench.inspection.shown_faces import ShownFaces, as_pictures
-from aubench.inspection.swaps import refuse_without_separation, size_of
+from aubench.inspection.swaps import both_rounds, size_of
 from aubench.plots.style import (
     DOMAIN_COLOURS,
     face_grid,
@@ -47,17 +47,6 @@ CHANGES = {  # of S (n, K, h, w); landmark 30 is the tip of the nose, 48 to 67 a
     "mouth on the nose": lambda shape: torch.cat([shape[:, :48], shape[:, 30:31].expand(-1, 20, -1, -1)], 1),
     "maps blurred": lambda shape: F.avg_pool2d(shape, 5, 1, 2),
 }
-
-
-@torch.no_grad()
-def both_rounds(model: AUModel, source: Tensor, target: Tensor) -> dict[str, Tensor]:
-    """All named outputs of both rounds for n pairs of faces, (n, 3, H, H) each.
-
-    Raises:
-        ValueError: the model has no separation of shape and texture.
-    """
-    refuse_without_separation(model)
-    return model(torch.cat([source, target]), len(source), separate=True)
 
 
 @in_house_style

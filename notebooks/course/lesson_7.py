@@ -14,8 +14,9 @@ from nbformat import v4
 from scipy import stats
 
 from aubench.plots.style import ABOVE, BELOW, MEASURE_NAMES, UNSURE, in_house_style
+from aubench.report import statistics
 from aubench.report.comparisons import against
-from aubench.report.statistics import LEVEL, paired_differences, t_interval, verdict
+from aubench.report.statistics import LEVEL, POWER, paired_differences, t_interval
 from aubench.report.summaries import Summary, summarise_runs
 from aubench.study.plan import expand, read_study
 from exercises import Verdict, exercise, hint_for, number, right, wrong
@@ -23,7 +24,6 @@ from instrument import Instrument, png
 from lesson_7_supervisor import source_of
 
 REFERENCE = "without"
-WANTED_POWER = 0.8
 STUDIES = 30  # that the simulator shows
 UNIT = "difference, points (score x 100)"
 SIZES = {"image_size": 56, "margin_size": 64, "channels": 16, "batch_size": 8}
@@ -108,7 +108,6 @@ def effects(summary: Summary, measure: str = "f1", reference: str = REFERENCE) -
     """
     table = paired_differences(summary, against(summary, reference), [measure])
     table = table[table["au"] == "mean"].set_index("variant")
-    table["verdict"] = table.apply(verdict, axis=1)
     columns = ["difference", "low", "high"]
     table[columns] *= 100
     return table[[*columns, "p_holm", "seeds", "verdict"]]
@@ -165,7 +164,7 @@ def simulate(effect: float, spread: float, seeds: int, studies: int, seed: int =
 
 
 def power(effect: float, spread: float, seeds: int) -> float:
-    """Share of studies whose 95 % interval excludes zero, from the non-central t distribution.
+    """Share of studies whose 95 % interval excludes zero (`statistics.power`).
 
     With an effect of zero it is 0.05, the share of false alarms.
 
@@ -174,8 +173,7 @@ def power(effect: float, spread: float, seeds: int) -> float:
     """
     if seeds < 2:
         raise ValueError(f"{seeds} seed has no spread, so no interval; use 2 or more")
-    limit, shift = stats.t.ppf(0.5 + LEVEL / 2, seeds - 1), effect * np.sqrt(seeds) / spread
-    return float(stats.nct.sf(limit, seeds - 1, shift) + stats.nct.cdf(-limit, seeds - 1, shift))
+    return statistics.power(effect * np.sqrt(seeds) / spread, seeds)
 
 
 def relative_width(few: int, many: int) -> float:
@@ -284,15 +282,15 @@ def check_width(answer, few: int, many: int) -> Verdict:
 
 @exercise("a whole number of seeds, such as 5")
 def check_seeds_needed(answer, effect: float, spread: float) -> Verdict:
-    """The smallest study that finds the effect with WANTED_POWER."""
+    """The smallest study that finds the effect with probability POWER."""
     given = number(answer)
     if given != round(given):
         return wrong("Seeds are whole; round up.")
     if given < 2:
         return wrong("One seed has no spread, so it has no interval.")
     found = power(effect, spread, int(given))
-    if found < WANTED_POWER:
+    if found < POWER:
         return wrong(f"Too few: {found:.0%} of studies find it. (The normal in place of t is a little low.)")
-    if given > 2 and power(effect, spread, int(given) - 1) >= WANTED_POWER:
+    if given > 2 and power(effect, spread, int(given) - 1) >= POWER:
         return wrong(f"Enough, {found:.0%} of studies find it, but not the fewest.")
     return right(f"{found:.0%} of such studies find it. Three seeds that find nothing show very little.")
