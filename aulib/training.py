@@ -292,7 +292,7 @@ def fit(
     """
     if target is not None and target.occurrence is not None:
         raise KeyError("target faces carry AU labels; training must not see them")
-    settings = fingerprint(recipe, model.config, source, target)
+    settings = json.dumps(settings_of(recipe, model.config, source, target), sort_keys=True)
     checkpoint = out_dir / "fit" / "last.ckpt"
     state = TrainState.first(model, recipe)
     if checkpoint.exists():
@@ -367,10 +367,10 @@ def evaluate(state: TrainState, validation: tuple[Faces, np.ndarray]) -> None:
     state.model.train()
 
 
-def fingerprint(recipe: Recipe, config: ModelConfig, source: Faces, target: Faces | None) -> str:
-    """All settings of a run as JSON; a checkpoint is resumed only if its fingerprint is the same."""
+def settings_of(recipe: Recipe, config: ModelConfig, source: Faces, target: Faces | None) -> dict:
+    """All settings of a run; a checkpoint is resumed only if they are the same."""
     objective = recipe.objective
-    settings = {
+    return {
         "schedule": {"steps": recipe.steps, "batch_size": recipe.batch_size, "seed": recipe.seed},
         "preset": asdict(recipe.preset), "precision": recipe.precision,
         "config": config.as_dict(), "read_target_from": recipe.method.read_target_from,
@@ -381,7 +381,6 @@ def fingerprint(recipe: Recipe, config: ModelConfig, source: Faces, target: Face
             "pos_weight": objective.pos_weight.tolist(),
         },
     }  # fmt: skip
-    return json.dumps(settings, sort_keys=True)
 
 
 def validation_f1(model: AUModel, validation: tuple[Faces, np.ndarray], method: Method) -> float:

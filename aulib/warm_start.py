@@ -25,23 +25,22 @@ PICTURES = 16  # of each domain, hashed into the key
 
 
 def file_for(
-    folder: Path, settings: str, faces: list[Faces | None], weights: dict[str, Tensor], device: str
+    folder: Path, settings: dict, faces: list[Faces | None], weights: dict[str, Tensor], device: str
 ) -> Path:
     """The file in `folder` for runs with these settings, faces and first weights, this code and torch.
 
     Args:
-        settings: the run's `training.fingerprint`; what only the two rounds use is left out.
+        settings: the run's `training.settings_of`; what only the two rounds use is left out.
         weights: the model's state dict before the first step.
         device: "cpu" or "cuda".
     """
-    shared = json.loads(settings)
-    shared["config"] = {name: value for name, value in shared["config"].items() if name not in OF_THE_ROUNDS}
-    objective = shared["objective"]
-    factors = {name: value for name, value in objective["weights"].items() if name in PLAIN_TERMS}
-    shared["objective"] = {
-        "au_weight": objective["au_weight"], "pos_weight": objective["pos_weight"], "weights": factors
-    }  # fmt: skip
-    del shared["read_target_from"]
+    factors = settings["objective"]["weights"]
+    shared = {
+        **_without(settings, ("read_target_from",)),
+        "config": _without(settings["config"], OF_THE_ROUNDS),
+        "objective": _without(settings["objective"], ("weights", "alignment", "negatives", "temperature")),
+        "weights": {name: value for name, value in factors.items() if name in PLAIN_TERMS},
+    }
     digest = hashlib.sha256(json.dumps(shared, sort_keys=True).encode())
     digest.update(f"{torch.__version__} {torch.get_num_threads()} {device}".encode())
     digest.update(code_version().encode())
@@ -78,6 +77,10 @@ def load(file: Path, state: dict, device: torch.device) -> dict:
         name: saved | {"state": kept["optimizers"][name]} for name, saved in state["optimizers"].items()
     }
     return loaded
+
+
+def _without(settings: dict, names: tuple[str, ...]) -> dict:
+    return {name: value for name, value in settings.items() if name not in names}
 
 
 def _rests(key: str) -> bool:
