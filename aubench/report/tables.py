@@ -194,22 +194,18 @@ def long_table(summary: Summary) -> pd.DataFrame:
 
 
 def caption(summary: Summary, per_au: str = "") -> str:
-    """What the numbers are."""
-    seeds = sorted(set(summary.seeds_of(per_au or "f1").count())) if len(summary.values) else [0]
-    count = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
-    plural = "" if seeds[-1] == 1 else "s"
-    what = f"{TITLES.get(per_au, per_au)} by AU: " if per_au else ""
-    text = f"Target test faces, x 100: {what}mean of {count} seed{plural}{of_folds(summary)}"
-    text += ", lowest and highest seed in brackets. " if seeds[-1] > 1 and not per_au else ". "
-    text += "Best bold, second underlined"
-    bounds = [name for name in summary.variants if is_bound(summary.settings[name])]
-    return text + (f", {' and '.join(bounds)} apart." if bounds else ".")
-
-
-def of_folds(summary: Summary) -> str:
-    """Says that a seed's score is a mean over folds, and which seeds lack a fold."""
-    if not summary.folds:
-        return ""
-    lacking = [text for text in summary.missing if "no run of fold" in text]
-    left_out = f" ({'; '.join(lacking)}: left out)" if lacking else ""
-    return f", each the mean of the {len(folds_of(summary.folds))} folds of {summary.folds}{left_out}"
+    """What the numbers are: a fixed note, then measure, seeds, folds, and runs that are left out."""
+    counts = summary.seeds_of(per_au or "f1").count()
+    fewest, most = (counts.min(), counts.max()) if len(counts) else (0, 0)
+    left_out = [text for text in summary.missing if "no run of fold" in text]
+    facts = {
+        "Measure": TITLES.get(per_au, per_au),
+        "Seeds": f"{fewest}" if fewest == most else f"{fewest} to {most}",
+        "Folds": f"{len(folds_of(summary.folds))} of {summary.folds}" if summary.folds else "",
+        "Left out": "; ".join(left_out),
+    }
+    note = "" if per_au else ", lowest and highest in brackets"
+    note = (
+        f"Target test faces, x 100: mean over seeds{note}. Best bold, second underlined, bounds not ranked."
+    )
+    return " ".join([note, *(f"{name}: {fact}." for name, fact in facts.items() if fact)])

@@ -158,7 +158,7 @@ class TestSummary:
         table = study_table(summary)
         row = next(line for line in table.splitlines() if "plain" in line)
         assert row.split("|")[2].strip() == "65.0 [60.0, 70.0]"  # two seeds, not six runs
-        assert "2 seeds" in table and "3 folds of bp4d-3fold" in table
+        assert "Seeds: 2." in table and "Folds: 3 of bp4d-3fold." in table
         summaries.write_summary(summary, tmp_path / "s.json")
         assert summaries.read_summary(tmp_path / "s.json").folds == "bp4d-3fold"
 
@@ -167,7 +167,7 @@ class TestSummary:
         summary = summaries.summarise_runs(runs_of_folds(tmp_path / "s", scores))
         assert summary.seeds_of("f1")["plain"].to_dict() == {0: pytest.approx(0.6)}
         assert summary.missing == ["plain-seed1: no run of fold part2"]
-        assert "(plain-seed1: no run of fold part2: left out)" in study_table(summary)
+        assert "Left out: plain-seed1: no run of fold part2." in study_table(summary)
 
     def test_no_complete_seed_and_folds_of_two_protocols_are_errors(self, tmp_path):
         folder = runs_of_folds(tmp_path / "s", {("plain", 0): [0.5, None, 0.7]})
@@ -235,7 +235,7 @@ def test_a_study_of_a_converted_bp4d_ends_in_a_table_of_fold_means(bp4d, tmp_pat
     assert not end.value.code
     with pytest.raises(SystemExit):
         main(["table", "why"])
-    assert "each the mean of the 3 folds of bp4d-3fold" in capsys.readouterr().out
+    assert "Folds: 3 of bp4d-3fold." in capsys.readouterr().out
 
 
 @pytest.mark.slow

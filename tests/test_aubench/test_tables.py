@@ -41,7 +41,7 @@ class TestMarkdown:
             "full": "**70.0 [68.0, 72.0]**",
             "oracle": "90.0 [88.0, 92.0]",
         }
-        assert "oracle" in lines[-1] and "2 seeds" in lines[-1]
+        assert "Seeds: 2." in lines[-1]
 
     def test_of_landmark_errors_the_lowest_is_best_and_what_is_missing_is_a_dash(self, scores):
         lines = tables.study_table(scores).splitlines()
