@@ -77,7 +77,7 @@ class FeatureQueue(nn.Module):
     """The last QUEUE_LENGTH projections of one supervisor's first round: negatives beyond the batch.
 
     As in MoCo (He et al. 2020), but without its slow encoder: features are up to some dozens of steps old
-    [C]. Projections could collapse by drifting together, which tells new faces from old; so the mean of a
+    [C]. Projections could collapse by drifting together, which separates new faces from old; so the mean of a
     batch is subtracted before its projections are compared or stored. The queue starts with random
     directions, so the number of candidates is constant.
     """

@@ -113,7 +113,7 @@ class TimmEncoder(nn.Module):
 
 
 class LandmarkHead(nn.Module):
-    """D_lm (and A_lm, the same structure reading Z): features -> one map of logits a landmark.
+    """D_lm (and A_lm, the same structure reading Z): features -> one map of logits per landmark.
 
     Shapes: (B, C, h, w) -> (B, K, h, w) unbounded; softmax over h x w gives S, landmark attention.
     """

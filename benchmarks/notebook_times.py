@@ -79,7 +79,7 @@ def seconds_of(notebook: Path, folder: Path) -> float:
 
 
 def leave_what_is_read(folder: Path) -> None:
-    """What 00 to 07 need beside themselves: rendered sets, small finished runs, a study's summary."""
+    """Make what 00 to 07 read: rendered sets, small finished runs, a study's summary."""
     rendering = "import sys; from aufaces.sets import resolve; [resolve(name) for name in sys.argv[1:]]"
     called(folder, "-c", rendering, *SETS)
     for method in READ_RUNS:

@@ -46,7 +46,7 @@ def enlarge(photos: Path, out: Path, longer: int) -> None:
         picture.resize(size, Image.Resampling.BICUBIC).save(path, quality=90)
 
 
-def beside_the_detector(seconds: dict[str, float]) -> float:
+def without_the_detector(seconds: dict[str, float]) -> float:
     """The share of a turn that is not the detector's."""
     return 1 - seconds["detector"] / seconds["everything"]
 
@@ -70,8 +70,8 @@ def main() -> None:
         for side in ENLARGED:
             enlarge(folder / "photos", folder / f"of {side}", side)
             seconds, _ = turn(folder / f"of {side}", folder / f"prepared {side}")
-            enlarged[side] = beside_the_detector(seconds)
-    shares = [beside_the_detector(seconds) for seconds, _ in turns]
+            enlarged[side] = without_the_detector(seconds)
+    shares = [without_the_detector(seconds) for seconds, _ in turns]
     parts = {
         part: statistics.median(seconds[part] / seconds["everything"] for seconds, _ in turns)
         for part in (*PARTS, "cropping")

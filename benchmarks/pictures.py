@@ -2,7 +2,7 @@
 
 Writes to results/figures, each with the numbers behind it as CSV: first_screen (faces of both domains,
 rebuilt, and where the AU is seen that the run is surest of), reconstructions (every texture with every
-shape), attention (where three AUs are read, beside the region that each truly moves); or, with --beside,
+shape), attention (where three AUs are read, next to the region that each truly moves); or, with --beside,
 switched_off (the same faces as each of several runs rebuilds them). Fits the decoders that are missing.
 """
 

@@ -1,8 +1,8 @@
-"""Synthetic faces a second: `python benchmarks/render_speed.py`.
+"""Synthetic faces per second: `python benchmarks/render_speed.py`.
 
 Two processes draw faces of 112 px at once, as `aulib synth` does, background, camera and JPEG round trip
-included; the start of the processes is not counted. The target is held by wild faces, which are dearer. Where
-there is a GPU all processes draw on it, one for each core, and the target is the GPU's.
+included; the start of the processes is not counted. The target is for wild faces, which are slower to draw.
+Where there is a GPU all processes draw on it, one per core, and the target is the GPU's.
 Writes benchmarks/results/faces.json, or faces_gpu.json.
 """
 

@@ -2,7 +2,7 @@
 
 The notebook has the imports of 02_train and then writes one number, which takes no time:
 what is measured is all overhead. CPU seconds count runner and kernel; they hold on a busy
-machine. Seconds on the clock do not, so the load is written beside them. Writes results/runner_overhead.json.
+machine. Seconds on the clock do not, so the load is saved with them. Writes results/runner_overhead.json.
 """
 
 import os

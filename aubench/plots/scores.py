@@ -58,7 +58,7 @@ def draw_base_rates(table: pd.DataFrame) -> Figure:
 
 @in_house_style
 def draw_cooccurrence(tables: dict[str, pd.DataFrame]) -> Figure:
-    """How often an AU (column) is there in frames that have another (row), one panel a domain.
+    """How often an AU (column) is there in frames that have another (row), one panel per domain.
 
     Args:
         tables: domain -> `label_statistics.cooccurrence`.
@@ -173,7 +173,7 @@ def draw_per_au(table: pd.DataFrame, measure: str = "f1") -> Figure:
 
 @in_house_style
 def draw_methods(table: pd.DataFrame) -> Figure:
-    """Methods side by side, one panel a score, with their intervals; lines mark source-only and oracle.
+    """Methods side by side, one panel per score, with their intervals; lines mark source-only and oracle.
 
     Args:
         table: `results.table_of_methods`.

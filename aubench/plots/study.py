@@ -179,7 +179,7 @@ def draw_costs(summary: Summary) -> Figure:
 
 @in_house_style
 def draw_supervisor_losses(summary: Summary) -> Figure:
-    """Each supervisor's loss as a share of log N (1 is guessing), a line a variant, on a log scale.
+    """Each supervisor's loss as a share of log N (1 is guessing), one line per variant, on a log scale.
 
     Variants that are "full" with one choice changed (alignment, negatives, extraction) are named at the
     ends of their lines.
@@ -243,7 +243,7 @@ def _apart(ends: dict[str, float]) -> dict[str, float]:
 
 @in_house_style
 def draw_gradient_shares(shares: pd.DataFrame) -> Figure:
-    """Which terms pull at E and G: shares of the gradient's norm, stacked, a bar a variant.
+    """Which terms pull at E and G: shares of the gradient's norm, stacked, one bar per variant.
 
     Args:
         shares: `summaries.shares_of_terms`.

@@ -25,7 +25,7 @@ def results_table(methods: dict[str, dict]) -> str:
     seed by seed.
 
     Args:
-        methods: {method: {measure: {"mean", "low", "high", "seeds": [one value a seed]}}}, `low` and `high`
+        methods: {method: {measure: {"mean", "low", "high", "seeds": [one value per seed]}}}, `low` and `high`
             of the seeds; source-only, adld, full and oracle among them.
     """
     table = pd.DataFrame({"method": [*methods, "full minus adld, by seed"]})
@@ -50,7 +50,7 @@ def factors_table(measured: dict) -> str:
     """What each difference between the domains costs by itself: a row per factor, a column per method.
 
     Args:
-        measured: {"f1": {method: {factor: [one value a seed]}}, "factors": {factor: what it is}, "faces":
+        measured: {"f1": {method: {factor: [one value per seed]}}, "factors": {factor: what it is}, "faces":
             number}; the factor "none" is a studio face, "all" a wild one.
     """
     names = {"none": "nothing", **measured["factors"], "all": "all of these"}

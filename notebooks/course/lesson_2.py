@@ -77,7 +77,7 @@ def thinned(answers: Answers, seed: int = 0) -> pd.DataFrame:
     """Scores when each AU keeps only a random share of the faces that have it; answers do not change.
 
     Returns:
-        one row a share of KEPT: kept, base_rate, f1, f1_norm, auc (means over the AUs that have them).
+        one row per share of KEPT: kept, base_rate, f1, f1_norm, auc (means over the AUs that have them).
     """
     order = np.random.default_rng([seed, 2]).random(answers.occurrence.shape)
     aus, rows = [str(column) for column in range(answers.occurrence.shape[1])], []

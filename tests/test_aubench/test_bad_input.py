@@ -165,8 +165,8 @@ SAYS_OTHERWISE = {
     "manifest": OTHER_VALUE - {"Arabic digits"}, "jaanet landmarks": OTHER_VALUE,
     "openface": {"NaN", "first column gone"}, "landmark table": {"NaN", "half", "negative"},
     "pyfeat": {"NaN", "half", "last line cut", "first column gone"},
-    # Cut at a line's end, with no header or number of rows to tell it by: the whole set's number, which the
-    # report compares, tells it of gft and rafau, nothing of emotionet.
+    # Cut at a line's end, without a header or a number of rows. The report finds it in gft and rafau, whose
+    # published size it compares, and not in emotionet.
     "gft": {"half of it"}, "rafau": {"half of it", "header alone", "no header"},
     "emotionet": {"header alone", "no header"},
     # A file of no lines says that no AU is there, one of fewer lines that fewer are.

@@ -86,7 +86,7 @@ class TestGains:
         assert f1.gain == pytest.approx(100) and lesson_3.verdict_of(f1.low, f1.high) == "better"
         assert nme.gain == 0 and lesson_3.verdict_of(nme.low, nme.high) == "cannot tell"
 
-    def test_what_is_undefined_cannot_be_told(self):
+    def test_an_undefined_interval_gives_no_verdict(self):
         assert lesson_3.verdict_of(float("nan"), float("nan")) == "cannot tell"
 
 
