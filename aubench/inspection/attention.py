@@ -96,7 +96,7 @@ def landmark_maps(model: AUModel, pictures: Tensor) -> tuple[Tensor, Tensor]:
     return enlarged(shape, size), cells_to_pixels(expected_cells(shape), shape.shape[-1], size)
 
 
-def answers(model: AUModel, au: int, read_from: str) -> Callable[[Tensor], Tensor]:
+def probability_of_au(model: AUModel, au: int, read_from: str) -> Callable[[Tensor], Tensor]:
     """The probability of one AU as a function of pictures: (n, 3, H, H) -> (n,)."""
 
     @torch.no_grad()

@@ -13,7 +13,6 @@ from tqdm.auto import tqdm
 from aubench.inspection.attention import (
     FRACTIONS,
     above_uniform,
-    answers,
     area_under,
     attribution_maps,
     best_mass,
@@ -21,6 +20,7 @@ from aubench.inspection.attention import (
     curve,
     evidence_maps,
     mass_inside,
+    probability_of_au,
     random_maps,
     smoothed,
 )
@@ -207,7 +207,7 @@ def curve_table(explained: Explained, faces: ShownFaces, regions: np.ndarray, se
         if not len(shown):
             continue
         pictures = faces.pictures[shown]
-        answer, empty = answers(explained.model, index, explained.read_from), blurred(pictures)
+        answer, empty = probability_of_au(explained.model, index, explained.read_from), blurred(pictures)
         size, cells = pictures.shape[-1], explained.cells
         orders = {
             "evidence": [explained.evidence[shown, index]],

@@ -25,7 +25,7 @@ RESAMPLES = 400
 
 
 @dataclass(frozen=True)
-class Answers:
+class LabelledPredictions:
     """A run's answers about faces: probability (N, A) in [0, 1], occurrence (N, A) in {0, 1}, NaN unknown."""
 
     probability: np.ndarray
@@ -63,20 +63,20 @@ def people_of(count: int) -> np.ndarray:
     return np.arange(count) * number_of_subjects(STUDIO, count) // count
 
 
-def answers_under(run: str | Path, factors: set[str], count: int, seed: int = SEED) -> Answers:
+def answers_under(run: str | Path, factors: set[str], count: int, seed: int = SEED) -> LabelledPredictions:
     """A run's predictions on studio faces with these factors of wild, and their labels."""
     opened = Run(run)
     faces = faces_with(set(factors), count, crop_of(opened.config), opened.aus, seed)
     reading = predict_batches(opened.model, faces, opened.settings["read_target_from"])
-    return Answers(reading.probability, faces.occurrence)
+    return LabelledPredictions(reading.probability, faces.occurrence)
 
 
-def answers_by_factor(run: str | Path, count: int, seed: int = SEED) -> dict[str, Answers]:
-    """The same faces under no factor, each by itself, and all: condition -> Answers."""
+def answers_by_factor(run: str | Path, count: int, seed: int = SEED) -> dict[str, LabelledPredictions]:
+    """The same faces under no factor, each by itself, and all: condition -> LabelledPredictions."""
     return {name: answers_under(run, factors, count, seed) for name, factors in CONDITIONS.items()}
 
 
-def mean_f1(answers: Answers, weights: np.ndarray) -> np.ndarray:
+def mean_f1(answers: LabelledPredictions, weights: np.ndarray) -> np.ndarray:
     """(R,) F1-frame, mean over AUs that have one, of faces weighted by `weights` (R, N)."""
     predicted, occurrence = answers.probability >= 0.5, answers.occurrence
     present, absent = occurrence == 1, occurrence == 0
@@ -86,7 +86,7 @@ def mean_f1(answers: Answers, weights: np.ndarray) -> np.ndarray:
     return np.where(defined, scores, 0).sum(1) / np.maximum(defined.sum(1), 1)
 
 
-def drop(plain: Answers, changed: Answers) -> tuple[float, float, float]:
+def drop(plain: LabelledPredictions, changed: LabelledPredictions) -> tuple[float, float, float]:
     """F1 lost between two conditions of the same faces, with a 95 % interval over people."""
     draws, owner = resampled_subjects(people_of(len(plain.probability)), RESAMPLES)
     weights = draws[:, owner]
@@ -95,13 +95,13 @@ def drop(plain: Answers, changed: Answers) -> tuple[float, float, float]:
     return float(lost[0]), float(low), float(high)
 
 
-def drops(answers: dict[str, Answers]) -> pd.DataFrame:
+def drops(answers: dict[str, LabelledPredictions]) -> pd.DataFrame:
     """One row a factor, and "all": F1 lost against "none" with its interval; factor, lost, low, high."""
     rows = [(name, *drop(answers["none"], changed)) for name, changed in answers.items() if name != "none"]
     return pd.DataFrame(rows, columns=["factor", "lost", "low", "high"])
 
 
-def changes_per_au(answers: dict[str, Answers], aus) -> pd.DataFrame:
+def changes_per_au(answers: dict[str, LabelledPredictions], aus) -> pd.DataFrame:
     """One row a factor and AU: factor, au, change of auc, f1, base_rate against "none", NaN if undefined;
     support, on how many faces the AU is under this factor."""
     scores, rows = {name: scores_of(one, aus) for name, one in answers.items()}, []
@@ -116,7 +116,7 @@ def changes_per_au(answers: dict[str, Answers], aus) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def scores_of(answers: Answers, aus) -> dict[str, float]:
+def scores_of(answers: LabelledPredictions, aus) -> dict[str, float]:
     """`metrics.au_scores` without intervals."""
     people = np.zeros(len(answers.probability))  # one person: no intervals are wanted
     return au_scores(answers.probability, answers.occurrence, people, list(aus), resamples=0)

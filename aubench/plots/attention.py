@@ -18,7 +18,7 @@ from aubench.plots.style import (
     REGION_COLOUR,
     au_label,
     face_grid,
-    head,
+    figure_title,
     in_house_style,
     method_colour,
     name_row,
@@ -60,7 +60,7 @@ def draw_attention(
         write_on(row[0], "strongest", corner="top")
         texts = [f"{value:.2f}" for value in probability]
         overlay_maps(row[1:], shown, evidence[:, index].clamp(min=0).numpy(), texts)
-    head(figure, f"{domain}: evidence for each AU, and its probability", DOMAIN_COLOURS[domain])
+    figure_title(figure, f"{domain}: evidence for each AU, and its probability", DOMAIN_COLOURS[domain])
     return figure
 
 
@@ -137,7 +137,7 @@ def draw_rollout(faces: ShownFaces, maps: Tensor, encoder: str) -> Figure:
     ):
         overlay_map(axis, face, strength)
         write_on(axis, f"{peak:.2f} x uniform")
-    head(figure, f"attention rollout of {encoder}")
+    figure_title(figure, f"attention rollout of {encoder}")
     return figure
 
 

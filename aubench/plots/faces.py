@@ -15,7 +15,7 @@ from aubench.plots.style import (
     WRONG,
     au_label,
     face_grid,
-    head,
+    figure_title,
     in_house_style,
     name_columns,
     name_row,
@@ -48,7 +48,7 @@ def draw_faces(
         show_face(axes.flat[index], image, None if landmarks is None else landmarks[index])
         if captions:
             write_on(axes.flat[index], captions[index])
-    head(figure, title, DOMAIN_COLOURS.get(domain, "black"))
+    figure_title(figure, title, DOMAIN_COLOURS.get(domain, "black"))
     return figure
 
 
@@ -64,7 +64,7 @@ def draw_face_rows(rows: HeadRows, title: str, domain: str = "") -> Figure:
     figure, axes = face_grid(len(rows), columns, side=1.15, left=1.35, top=0.3)
     for row, (name, faces) in zip(axes, rows.items(), strict=True):
         show_faces(row, *zip(*faces, strict=True), au_label(name, "\n"))
-    head(figure, title, DOMAIN_COLOURS.get(domain, "black"))
+    figure_title(figure, title, DOMAIN_COLOURS.get(domain, "black"))
     return figure
 
 

@@ -13,7 +13,7 @@ from aubench.inspection.shown_faces import ShownFaces, as_pictures
 from aubench.plots.style import (
     DOMAIN_COLOURS,
     face_grid,
-    head,
+    figure_title,
     in_house_style,
     name_columns,
     name_row,
@@ -92,7 +92,7 @@ def draw_runs(
     figure, axes = face_grid(len(rows), count, side=1.1, left=1.1, top=0.3)
     for axes_row, (name, colour, pictures, texts) in zip(axes, rows, strict=True):
         show_faces(axes_row, pictures, texts, name, colour)
-    head(figure, TITLES[step])
+    figure_title(figure, TITLES[step])
     return figure
 
 

@@ -175,7 +175,7 @@ def name_row(axis: Axes, text: str, colour: str = "black"):
     axis.text(-0.05, 0.5, text, transform=axis.transAxes, ha="right", va="center", fontsize=7.5, color=colour)
 
 
-def head(figure: Figure, text: str, colour: str = "black"):
+def figure_title(figure: Figure, text: str, colour: str = "black"):
     """A title in the room that `face_grid` left at the top."""
     top = 1 - 0.06 / figure.get_figheight()
     figure.text(0.005, top, text, va="top", fontsize=9, fontweight="bold", color=colour)

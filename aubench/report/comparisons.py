@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from aubench.report.equal_time import UNEQUAL, footing
+from aubench.report.equal_time import UNEQUAL, comparison_terms
 from aubench.report.run_values import MEAN
 from aubench.report.statistics import (
     DISTANCES,
@@ -83,12 +83,12 @@ def _differing_by(summary: Summary, supervisors: set[str], about: str) -> list[C
         if own[variant] - own[reference] == supervisors
         and own[reference] <= own[variant]
         and rest[variant] == rest[reference]
-        and footing(summary, {variant, reference}) != UNEQUAL
+        and comparison_terms(summary, {variant, reference}) != UNEQUAL
     ]
 
 
 def _without_supervisors(settings: dict) -> dict:
-    """All other settings of the runs; `footing` compares steps, and the method's name is only a name."""
+    """All other settings of the runs; `comparison_terms` compares steps; the method is only a name."""
     rest = {key: value for key, value in settings.items() if key not in ("method", "supervisors", "steps")}
     rest["weights"] = {key: value for key, value in rest.get("weights", {}).items() if key not in SUPERVISORS}
     return rest
@@ -126,7 +126,7 @@ def outcome(summary: Summary) -> pd.DataFrame:
 
     Returns:
         question ("the four together", "each supervisor", "rivals", "choices", "reconstruction" or "probes"),
-        variant, reference, comparison, terms (`footing`, "" for a mean of several pairs), measure, au,
+        variant, reference, comparison, terms (`comparison_terms`, "" for several pairs), measure, au,
         difference, low, high, p_holm, seeds, verdict, and detectable: the effect that this many seeds would
         find with a probability of 80 %. A question that the study's variants cannot answer has no rows.
     """
@@ -147,7 +147,7 @@ def outcome(summary: Summary) -> pd.DataFrame:
     pairs = "`" + table["variant"] + "` minus `" + table["reference"] + "`"
     table["comparison"] = table["comparison"].fillna(pairs)
     table["terms"] = [
-        footing(summary, {variant, reference}) if {variant, reference} <= known else ""
+        comparison_terms(summary, {variant, reference}) if {variant, reference} <= known else ""
         for variant, reference in zip(table["variant"], table["reference"], strict=True)
     ]
     table["detectable"] = [

@@ -14,7 +14,7 @@ from aubench.report.summaries import Summary, find_summary, is_bound
 UNEQUAL = "unequal steps and time"
 
 
-def footing(summary: Summary, variants: set[str]) -> str:
+def comparison_terms(summary: Summary, variants: set[str]) -> str:
     """What the variants have in common: "equal steps", "equal time" or UNEQUAL.
 
     Times are equal if no mean over seeds is more than a tenth above another.

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from aubench.inspection.factor_faces import (
     CONDITIONS,
     SEED,
-    Answers,
+    LabelledPredictions,
     answers_under,
     drop,
     people_of,
@@ -60,11 +60,13 @@ def f1_per_domain(run: str | Path) -> pd.DataFrame:
     return table.astype({"f1": float, "base_rate": float})
 
 
-def answers_of_test(run: str | Path, domain: str) -> Answers:
+def answers_of_test(run: str | Path, domain: str) -> LabelledPredictions:
     """A finished run's saved answers on the test faces of a domain."""
     table = Run(run).predictions(domain)
     aus = [column.removesuffix("_true") for column in table if column.endswith("_true")]
-    return Answers(*(table[[f"{au}_{kind}" for au in aus]].to_numpy(float) for kind in ("p", "true")))
+    return LabelledPredictions(
+        *(table[[f"{au}_{kind}" for au in aus]].to_numpy(float) for kind in ("p", "true"))
+    )
 
 
 def f1_expected(true_positive_rate: float, false_positive_rate: float, base_rate) -> np.ndarray:
@@ -73,7 +75,7 @@ def f1_expected(true_positive_rate: float, false_positive_rate: float, base_rate
     return 2 * hit / (base_rate + hit + (1 - base_rate) * false_positive_rate)
 
 
-def thinned(answers: Answers, seed: int = 0) -> pd.DataFrame:
+def thinned(answers: LabelledPredictions, seed: int = 0) -> pd.DataFrame:
     """Scores when each AU keeps only a random share of the faces that have it; answers do not change.
 
     Returns:
@@ -83,7 +85,9 @@ def thinned(answers: Answers, seed: int = 0) -> pd.DataFrame:
     aus, rows = [str(column) for column in range(answers.occurrence.shape[1])], []
     for share in KEPT:
         dropped = (answers.occurrence == 1) & (order > share)
-        scores = scores_of(Answers(answers.probability, np.where(dropped, np.nan, answers.occurrence)), aus)
+        scores = scores_of(
+            LabelledPredictions(answers.probability, np.where(dropped, np.nan, answers.occurrence)), aus
+        )
         rate = float(np.nanmean([scores[f"per_au.{au}.base_rate"] for au in aus]))
         means = {name: scores[f"mean.{name}"] for name in ("f1", "f1_norm", "auc")}
         rows.append({"kept": share, "base_rate": rate} | means)
@@ -164,7 +168,7 @@ def check_broken(pair, changes: pd.DataFrame) -> Verdict:
 
 
 @exercise('a set of one to three factors, such as `{"pose", "camera"}`')
-def check_mix(factors, run: str | Path, answers: dict[str, Answers], seed: int = SEED) -> Verdict:
+def check_mix(factors, run: str | Path, answers: dict[str, LabelledPredictions], seed: int = SEED) -> Verdict:
     """Exercise 4: at most three factors that cost at least half of what all cost; the faces are rendered."""
     if isinstance(factors, str):
         return wrong('Write a set, even for one factor: `{"light"}`.')

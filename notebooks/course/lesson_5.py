@@ -88,7 +88,7 @@ def _arrow(figure: Figure, start, end, colour: str) -> None:
 
 
 @torch.no_grad()
-def worn(
+def aus_of_swapped(
     model: AUModel, source: ShownFaces, target: ShownFaces, resamples: int = 300, seed: int = 0
 ) -> pd.DataFrame:
     """Whose AUs does D_au read from a swapped target face F~^t?
@@ -117,7 +117,7 @@ def worn(
 
 @in_house_style
 def draw_worn(table: pd.DataFrame) -> Figure:
-    """The table of `worn`; dashed: chance."""
+    """The table of `aus_of_swapped`; dashed: chance."""
     names = [name.replace("F~^t", "$\\tilde{F}^t$").replace("F^t", "$F^t$") for name in WORN]
     figure, (axis,) = row_panels(names, width=6.4)
     for place, (row, colour) in enumerate(zip(table.itertuples(), WORN.values(), strict=True)):
@@ -129,14 +129,14 @@ def draw_worn(table: pd.DataFrame) -> Figure:
 
 
 def who_gave_the_aus(table: pd.DataFrame) -> str:
-    """ "shape", "texture" or "undecided", from the intervals of `worn`."""
+    """ "shape", "texture" or "undecided", from the intervals of `aus_of_swapped`."""
     _, shape, texture, _ = table.itertuples()
     if shape.low > texture.high:
         return "shape"
     return "texture" if texture.low > shape.high else "undecided"
 
 
-def homecoming(outputs: dict[str, Tensor]) -> pd.DataFrame:
+def distance_from_own_face(outputs: dict[str, Tensor]) -> pd.DataFrame:
     """How close features are to their own face's F, n >= 2 pairs: one row per feature.
 
     `source distance`: L1 distance from F, over the distance between two faces' F (1: as far as a stranger).
@@ -158,7 +158,7 @@ def homecoming(outputs: dict[str, Tensor]) -> pd.DataFrame:
 
 
 @torch.no_grad()
-def noticed(model: AUModel, picture: Tensor) -> dict[str, float]:
+def change_of_reconstruction(model: AUModel, picture: Tensor) -> dict[str, float]:
     """How far each of CHANGES to S moves G(S, Z) of a face (1, 3, H, H), in standard deviations of G."""
     _, shape, texture = model.separate(model.encoder(model.standardise(picture)))
     unchanged = model.reconstruction(shape, texture)
@@ -203,7 +203,7 @@ def check_noticed(answer, model: AUModel, picture: Tensor) -> Verdict:
     chosen = {answer} if isinstance(answer, str) else set(answer)
     if unknown := sorted(map(str, chosen - CHANGES.keys())):
         return wrong(f"Unknown change {', '.join(unknown)}; choose from {', '.join(CHANGES)}.")
-    truth = {name for name, size in noticed(model, picture).items() if size > 1e-4}
+    truth = {name for name, size in change_of_reconstruction(model, picture).items() if size > 1e-4}
     if chosen == truth:
         return right("A sum does not depend on the order of the maps, so G cannot know which map was whose.")
     if extra := sorted(chosen - truth):

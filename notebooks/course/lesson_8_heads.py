@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from aubench.inspection.playground import open_run, read_crop
-from aubench.plots.style import au_label, face_grid, head, in_house_style, show_faces
+from aubench.plots.style import au_label, face_grid, figure_title, in_house_style, show_faces
 from aubench.report.statistics import SIGNIFICANT, holm, student_interval
 from aufaces.actions import AUS, OCCURS_AT, Expression
 from aufaces.domains import STUDIO, WILD, Sample, picture, sample_face
@@ -268,7 +268,9 @@ def draw_same_heads(heads: tuple[int, ...], seed: int = 0) -> Figure:
         sample = scene(number, 0, seed)
         pictures = [rendered(sample, **REFERENCE | {factor: level})[0] for factor, level in shown]
         show_faces(row, pictures, [f"{factor} {level:g}" for factor, level in shown], f"head {number}")
-    head(figure, "each row one head, one expression, one light: only tone (left) or age (right) differs")
+    figure_title(
+        figure, "each row one head, one expression, one light: only tone (left) or age (right) differs"
+    )
     return figure
 
 

@@ -32,10 +32,10 @@ class TestSteps:
     ("steps", "cost", "expected"),
     [(400, 0.3, "equal steps"), (200, 0.2, "equal time"), (200, 0.3, "unequal steps and time")],
 )
-def test_footing(tmp_path, steps, cost, expected):
+def test_comparison_terms(tmp_path, steps, cost, expected):
     write_run(tmp_path, "adld", 0, {"AU01": 0.5}, "adld", None, 0.1, steps=400)
     write_run(tmp_path, "full", 0, {"AU01": 0.5}, "full", None, cost, steps=steps)
-    assert equal_time.footing(summarise_runs(tmp_path), {"adld", "full"}) == expected
+    assert equal_time.comparison_terms(summarise_runs(tmp_path), {"adld", "full"}) == expected
 
 
 class TestFinding:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from aubench.inspection.factor_faces import (
-    Answers,
+    LabelledPredictions,
     changes_per_au,
     drop,
     drops,
@@ -17,12 +17,12 @@ from aulib.crops import CropSpec
 AUS = ("AU01", "AU12", "AU99")
 
 
-def answers(right: float, n: int = 48, seed: int = 0) -> Answers:
+def answers(right: float, n: int = 48, seed: int = 0) -> LabelledPredictions:
     """Two AUs on half of n faces, predicted correctly with probability `right`."""
     rng = np.random.default_rng(seed)
     occurrence = np.stack([np.arange(n) % 2, np.arange(n) // 2 % 2], axis=1).astype(float)
     kept = rng.random((n, 2)) < right
-    return Answers(np.where(kept, occurrence, 1 - occurrence) * 0.8 + 0.1, occurrence)
+    return LabelledPredictions(np.where(kept, occurrence, 1 - occurrence) * 0.8 + 0.1, occurrence)
 
 
 class TestFaces:
@@ -43,10 +43,12 @@ class TestFaces:
 class TestDrops:
     def test_mean_f1_of_a_hand_worked_case(self):
         # AU 1: hit, miss, false alarm -> 2 / (2 + 1 + 1); AU 2: never present, never predicted -> no score
-        some = Answers(np.array([[0.9, 0.1], [0.2, 0.1], [0.7, 0.1]]), np.array([[1, 0], [1, 0], [0, 0]]))
+        some = LabelledPredictions(
+            np.array([[0.9, 0.1], [0.2, 0.1], [0.7, 0.1]]), np.array([[1, 0], [1, 0], [0, 0]])
+        )
         assert mean_f1(some, np.ones((1, 3))) == pytest.approx(0.5)
         assert mean_f1(some, np.array([[2.0, 0, 0]])) == pytest.approx(1)
-        unknown = Answers(np.array([[0.9], [0.9]]), np.array([[1.0], [np.nan]]))
+        unknown = LabelledPredictions(np.array([[0.9], [0.9]]), np.array([[1.0], [np.nan]]))
         assert mean_f1(unknown, np.ones((1, 2))) == pytest.approx(1)
 
     def test_no_change_costs_nothing_and_the_interval_has_no_width(self):

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import lesson_2
-from aubench.inspection.factor_faces import CONDITIONS, Answers
+from aubench.inspection.factor_faces import CONDITIONS, LabelledPredictions
 from aulib.metrics import f1_normalised
 from lesson_2_instrument import FactorMixer
 from tried_exercises import TriedExercises
@@ -15,12 +15,14 @@ from tried_exercises import TriedExercises
 COUNT = 8
 
 
-def noisy(n: int = 4000) -> Answers:
+def noisy(n: int = 4000) -> LabelledPredictions:
     """A detector with rates of 80 % true and 10 % false positives, at a base rate of 50 %."""
     rng = np.random.default_rng(0)
     occurrence = (rng.random((n, 2)) < 0.5).astype(float)
     score = rng.normal(occurrence * 2.12, 1)
-    return Answers(np.where(score > 1.28, 0.6, 0.1) + 0.1 * (score > 2) + 0.05 * (score > 0), occurrence)
+    return LabelledPredictions(
+        np.where(score > 1.28, 0.6, 0.1) + 0.1 * (score > 2) + 0.05 * (score > 0), occurrence
+    )
 
 
 class TestScores:
@@ -77,12 +79,12 @@ CHANGES = pd.DataFrame(
 )
 
 
-def under(factors) -> Answers:
+def under(factors) -> LabelledPredictions:
     """Known wrong answers: light flips 40 % of them, pose 10 %, all 50 %."""
     flipped_share = min(0.5, 0.4 * ("light" in factors) + 0.1 * ("pose" in factors))
     occurrence = (np.arange(80) % 2).astype(float)[:, None]
     flipped = (np.arange(80) // 2 % 10)[:, None] < 10 * flipped_share
-    return Answers(np.where(flipped, 1 - occurrence, occurrence), occurrence)
+    return LabelledPredictions(np.where(flipped, 1 - occurrence, occurrence), occurrence)
 
 
 CONDITIONS_ANSWERED = {name: under(factors) for name, factors in CONDITIONS.items()}

@@ -41,7 +41,7 @@ def test_a_model_without_separation_is_refused():
 
 
 def test_aus_of_the_swapped_face_are_scored_against_each_giver():
-    table = lesson_5.worn(MODEL, faces(40, 3), faces(40, 4), resamples=20)
+    table = lesson_5.aus_of_swapped(MODEL, faces(40, 3), faces(40, 4), resamples=20)
     assert list(table.index) == list(lesson_5.WORN)
     assert (table["low"] <= table["auc"] + 0.05).all() and (table["auc"] <= table["high"] + 0.05).all()
 
@@ -55,10 +55,10 @@ def test_the_giver_of_the_aus_is_decided_by_intervals(shape, texture, giver):
     assert lesson_5.who_gave_the_aus(table) == giver
 
 
-def test_homecoming_of_a_perfect_and_of_an_exchanged_second_round():
+def test_distance_from_own_face_of_a_perfect_and_of_an_exchanged_second_round():
     outputs = lesson_5.both_rounds(MODEL, pictures(3, 1), pictures(3, 2))
     outputs |= {"rich2_s": outputs["rich_s"], "rich2_t": outputs["rich_t"].roll(1, 0)}
-    last = lesson_5.homecoming(outputs).loc["second round"]
+    last = lesson_5.distance_from_own_face(outputs).loc["second round"]
     assert last["source distance"] == pytest.approx(0, abs=1e-6) and last["source own face"] == 1
     assert last["target distance"] == pytest.approx(1, abs=1e-5) and last["target own face"] == 0
 
