@@ -31,7 +31,7 @@ from aulib.objective import Objective, finds_landmarks
 from aulib.run import HISTORY, METRICS, PREDICTIONS, SAMPLES, save_model
 from aulib.run_config import RunConfig
 from aulib.source_and_target import Domains, load_domains
-from aulib.training import Recipe, fit, settings_of
+from aulib.training import Recipe, checkpoint_settings, fit
 
 KEPT_FACES = 16  # of each domain, evenly spaced over its test rows
 EPOCHS, BATCH, RATE = 100, 64, 3e-3  # of the landmarks-only rival's head
@@ -173,7 +173,7 @@ def start_file(
     """Where this run and others that begin alike keep their warm start; None if it shares no steps."""
     if not 0 < recipe.rounds_begin < min(recipe.evaluation_steps) or distributed.world_size() > 1:
         return None
-    settings = settings_of(recipe, model.config, source, target)
+    settings = checkpoint_settings(recipe, model.config, source, target)
     return warm_start.file_for(folder, settings, [source, target], model.state_dict(), device)
 
 

@@ -292,7 +292,7 @@ def fit(
     """
     if target is not None and target.occurrence is not None:
         raise KeyError("target faces carry AU labels; training must not see them")
-    settings = json.dumps(settings_of(recipe, model.config, source, target), sort_keys=True)
+    settings = json.dumps(checkpoint_settings(recipe, model.config, source, target), sort_keys=True)
     checkpoint = out_dir / "fit" / "last.ckpt"
     state = TrainState.first(model, recipe)
     if checkpoint.exists():
@@ -367,7 +367,7 @@ def evaluate(state: TrainState, validation: tuple[Faces, np.ndarray]) -> None:
     state.model.train()
 
 
-def settings_of(recipe: Recipe, config: ModelConfig, source: Faces, target: Faces | None) -> dict:
+def checkpoint_settings(recipe: Recipe, config: ModelConfig, source: Faces, target: Faces | None) -> dict:
     """All settings of a run; a checkpoint is resumed only if they are the same."""
     objective = recipe.objective
     return {

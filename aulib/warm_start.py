@@ -30,7 +30,7 @@ def file_for(
     """The file in `folder` for runs with these settings, faces and first weights, this code and torch.
 
     Args:
-        settings: the run's `training.settings_of`; what only the two rounds use is left out.
+        settings: the run's `training.checkpoint_settings`; what only the two rounds use is left out.
         weights: the model's state dict before the first step.
         device: "cpu" or "cuda".
     """
