@@ -68,7 +68,8 @@ def server(command: list[str], home: Path, port: int):
     environment = os.environ | {f"JUPYTER_{name.upper()}_DIR": folder for name, folder in folders.items()}
     environment |= {
         "IPYTHONDIR": str(home / "ipython"), "JUPYTERLAB_SETTINGS_DIR": str(home / "settings"),
-        "JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces"), "PYTHONPATH": str(ROOT),
+        "JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces"),
+        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "notebooks/course")]),
         "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1"),
     }  # fmt: skip
     settings = {  # no news from the network, and all cells are rendered, visible or not
@@ -127,8 +128,9 @@ def app(run: Path, home: Path):
     """`aulib app` on a run; yields its address and its token."""
     port = free_port()
     code = (
-        "import sys; from aubench.app import serve; run, runs, kept, port, token = sys.argv[1:]; "
-        "serve({'run': run, 'runs_folder': runs}, kept, int(port), False, token)"
+        "import secrets, sys; from aubench.app import serve; run, runs, kept, port, token = sys.argv[1:]; "
+        "secrets.token_urlsafe = lambda size: token; "
+        "serve({'run': run, 'runs_folder': runs}, kept, int(port), False)"
     )
     arguments = [str(run), str(run.parent), str(home / "kept"), str(port), TOKEN]
     with server([sys.executable, "-c", code, *arguments], home, port):
