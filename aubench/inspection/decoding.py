@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from aubench.inspection.attention import enlarged
-from aubench.inspection.shown_faces import as_pictures
+from aubench.inspection.shown_faces import as_pictures, grey_pictures
 from aulib.batches import Faces, take_batch
 from aulib.crops import crop_dataset, crop_of
 from aulib.dataset import read_dataset
@@ -214,7 +214,7 @@ def decode(model: AUModel, features: Tensor, faces: Tensor, decoder: FaceDecoder
 def shown_input(model: AUModel, pictures: Tensor) -> np.ndarray:
     """What the network sees of (n, 3, H, H) pictures: (n, H, H) luminance or (n, H, H, 3), in [0, 1]."""
     if model.config.colour == "luminance":
-        return luminance(pictures)[:, 0].numpy()
+        return grey_pictures(pictures)
     return as_pictures(pictures)
 
 

@@ -100,6 +100,6 @@ def as_pictures(pictures: Tensor) -> np.ndarray:
     return pictures.permute(0, 2, 3, 1).numpy()
 
 
-def luminance(pictures: Tensor) -> np.ndarray:
+def grey_pictures(pictures: Tensor) -> np.ndarray:
     """(n, 3, H, W) -> (n, H, W) in [0, 1]."""
     return images.luminance(pictures)[:, 0].numpy()

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from aubench.inspection.attention import above_uniform
 from aubench.inspection.attention_study import Explained
-from aubench.inspection.shown_faces import ShownFaces, luminance
+from aubench.inspection.shown_faces import ShownFaces, grey_pictures
 from aubench.plots.style import (
     DOMAIN_COLOURS,
     MAP_COLOURS,
@@ -77,7 +77,7 @@ def draw_evidence_and_gradients(
         explained, table: `attention_study.explain` of these faces, and its `map_table`.
         regions: (n, A', H, W) bool of the n faces and the AUs explained.
     """
-    grey, aus = luminance(faces.pictures), [au for au, shown in explained.places.items() if len(shown)]
+    grey, aus = grey_pictures(faces.pictures), [au for au, shown in explained.places.items() if len(shown)]
     columns = max(map(len, explained.places.values()))
     figure, axes = face_grid(2 * len(aus), columns, side=1.1, left=1.35)
     for au, above, below in zip(aus, axes[::2], axes[1::2], strict=True):
@@ -108,7 +108,7 @@ def draw_landmark_responses(faces: ShownFaces, maps: Tensor, points: Tensor) -> 
         maps, points: (n, K, H, H) and (n, K, 2), from `attention.landmark_maps`; K is 68 or 49.
     """
     parts = layout_of(maps.shape[1]).parts
-    grey = luminance(faces.pictures)
+    grey = grey_pictures(faces.pictures)
     figure, axes = face_grid(len(parts) + 1, len(faces), side=1.1, left=0.75)
     for row, (name, part) in zip(axes, parts.items(), strict=False):
         name_row(row[0], name)
@@ -133,7 +133,7 @@ def draw_rollout(faces: ShownFaces, maps: Tensor, encoder: str) -> Figure:
     figure, axes = face_grid(1, len(faces), side=1.2, top=0.3)
     excess, peaks = above_uniform(maps)
     for axis, face, strength, peak in zip(
-        axes[0], luminance(faces.pictures), excess.numpy(), peaks, strict=True
+        axes[0], grey_pictures(faces.pictures), excess.numpy(), peaks, strict=True
     ):
         overlay_map(axis, face, strength)
         write_on(axis, f"{peak:.2f} x uniform")

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from aubench.inspection.shown_faces import ShownFaces, luminance
+from aubench.inspection.shown_faces import ShownFaces, grey_pictures
 from aubench.plots.style import (
     DOMAIN_COLOURS,
     face_grid,
@@ -75,7 +75,7 @@ def _read_map(axis: Axes, face: ShownFaces, logits: Tensor, sharpness: float, sc
     size = face.pictures.shape[-1]
     shape = (sharpness * logits).flatten().softmax(0).view(logits.shape)
     shown = F.interpolate(strength(shape)[None, None], (size, size), mode="nearest")[0, 0]
-    _over(axis, luminance(face.pictures)[0], shown.numpy())
+    _over(axis, grey_pictures(face.pictures)[0], shown.numpy())
     for way, (mark, colour, large) in MARKS.items():
         if not sharpness and way != WAYS[1]:
             continue  # no cell is the highest
@@ -91,7 +91,7 @@ def draw_maps(faces: dict[str, ShownFaces], logits: dict[str, Tensor]) -> Figure
     """
     figure, axes = face_grid(len(faces), 2 + len(POINTS), side=1.2, left=0.6, top=0.42)
     for row, (domain, shown) in zip(axes, faces.items(), strict=True):
-        face = luminance(shown.pictures[:1])[0]
+        face = grey_pictures(shown.pictures[:1])[0]
         shape = logits[domain][:1].flatten(2).softmax(-1).view_as(logits[domain][:1])
         found = cells_to_pixels(expected_cells(shape), shape.shape[-1], face.shape[-1])[0].numpy()
         maps = F.interpolate(shape, face.shape, mode="nearest")[0].numpy()
