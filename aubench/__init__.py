@@ -9,4 +9,5 @@ inspection    what a model sees and keeps: decoding, swaps, attention, faces bui
 plots         every figure; functions return it and never show it
 widgets       instruments for notebook and app: playground, photograph, swaps, runs
 app           the playground as an app on this machine
+lab           JupyterLab on this checkout, with git blind to outputs
 """

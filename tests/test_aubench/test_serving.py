@@ -1,9 +1,6 @@
 """The app listens on this machine only, asks for a token, and runs a copy of the notebook."""
 
-import re
-import shlex
 import socket
-from pathlib import Path
 
 import nbformat
 import pytest
@@ -72,13 +69,3 @@ def test_the_command_passes_the_run_and_its_folder(monkeypatch):
     assert not end.value.code
     assert (called["run"], called["runs_folder"]) == ("study/full-seed1", "study")
     assert (called["port"], called["open_browser"]) == (8123, False)
-
-
-def test_jupyterlab_and_app_accept_uploads_of_the_same_size(tmp_path, monkeypatch):
-    from jupyter_server.serverapp import ServerApp
-
-    makefile = (Path(__file__).parents[2] / "Makefile").read_text()
-    options = shlex.split(re.search(r"jupyter lab (.*) notebooks$", makefile, re.M)[1])
-    server = ServerApp()
-    server.parse_command_line(options)
-    assert server.tornado_settings["websocket_max_message_size"] == app.LARGEST_UPLOAD
