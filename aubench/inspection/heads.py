@@ -46,7 +46,7 @@ def strongest_faces(
 
 
 def best_and_worst(
-    predictions: pd.DataFrame, samples: Samples, dataset: str | Path | None = None, count: int = 8
+    predictions: pd.DataFrame, samples: Samples, dataset: str | Path | None = None, count: int = 3
 ) -> HeadRows:
     """The target test faces a run reads best and worst, with their missed AUs (-) and false alarms (+).
 

@@ -61,7 +61,7 @@ def draw_face_rows(rows: HeadRows, title: str, domain: str = "") -> Figure:
         domain: "source" or "target" sets the title in the domain's colour.
     """
     columns = max(map(len, rows.values()))
-    figure, axes = face_grid(len(rows), columns, side=1.15, left=1.35, top=0.3)
+    figure, axes = face_grid(len(rows), columns, side=1.5, left=1.35, top=0.3)
     for row, (name, faces) in zip(axes, rows.items(), strict=True):
         show_faces(row, *zip(*faces, strict=True), au_label(name, "\n"))
     figure_title(figure, title, DOMAIN_COLOURS.get(domain, "black"))

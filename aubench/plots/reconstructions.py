@@ -25,9 +25,9 @@ from aubench.plots.style import (
 BRIGHTEST_ERROR = 0.4  # of a channel's range: white in an error map
 ROUNDS = {
     "rich": "decoded F",
-    "self": "self:\nown shape and texture",
-    "swapped": "swapped:\nthe other's shape",
-    "rich2": "second round:\nswapped back",
+    "self": "self:\nown shape\nand texture",
+    "swapped": "swapped:\nthe other's\nshape",
+    "rich2": "second\nround:\nswapped back",
 }
 TITLES = {
     "swapped": "target texture with the source's shape",
@@ -48,7 +48,7 @@ def draw_rounds(pictures: dict[str, np.ndarray], scores: pd.DataFrame) -> Figure
     for step in steps:
         columns += [(step, "picture"), (step, "error")] if step in COMPARED else [(step, "picture")]
     pairs = len(pictures["source.input"])
-    figure, axes = face_grid(2 * pairs, len(columns), side=1.0, left=0.5, top=0.42)
+    figure, axes = face_grid(2 * pairs, len(columns), side=1.0, left=0.5, top=0.5)
     numbers = scores.set_index(["pair", "domain", "feature"])
     for place, row in enumerate(axes):
         pair, domain = place // 2, ("source", "target")[place % 2]

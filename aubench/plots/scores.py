@@ -11,6 +11,7 @@ from aubench.plots.style import (
     DOMAIN_COLOURS,
     LINE_COLOURS,
     MEASURE_NAMES,
+    PAGE,
     SPARE,
     au_label,
     in_house_style,
@@ -52,7 +53,7 @@ def draw_base_rates(table: pd.DataFrame) -> Figure:
         ticks = {"marker": "|", "s": 160, "linewidths": 2, "color": "black", "zorder": 3}
         axis.scatter(rates, range(len(aus)), label="published", **ticks)
     axis.set_xlabel("base rate (% of annotated frames)")
-    axis.legend(loc="lower right")
+    figure.legend(loc="outside upper center", ncols=3)
     return figure
 
 
@@ -64,8 +65,9 @@ def draw_cooccurrence(tables: dict[str, pd.DataFrame]) -> Figure:
         tables: domain -> `label_statistics.cooccurrence`.
     """
     aus = _in_facs_order(pd.concat(tables.values())["given"])
-    side, labels = 0.9 + 0.2 * len(aus), [au_label(au) for au in aus]
-    figure = Figure(figsize=(1.5 + side * len(tables), 0.6 + side), layout="constrained")
+    labels = [au_label(au) for au in aus]
+    side = min(0.4 + 0.2 * len(aus), (PAGE - 2.6) / len(tables))  # of a panel, inches
+    figure = Figure(figsize=(2.6 + side * len(tables), 1.2 + side), layout="constrained")
     axes = figure.subplots(1, len(tables), squeeze=False, sharey=True)[0]
     for axis, (domain, table) in zip(axes, tables.items(), strict=True):
         grid = 100 * table.pivot(index="given", columns="also", values="rate").reindex(index=aus, columns=aus)
@@ -95,9 +97,13 @@ def draw_history(history: pd.DataFrame, chance: dict[str, float] | None = None) 
     panels["rounds, adversaries, decoder"] = [name for name in terms if name not in placed]
     panels["F1-frame, source validation"] = ["validation_f1"] if "validation_f1" in history else []
     panels = {title: names for title, names in panels.items() if names}
-    figure = Figure(figsize=(2.7 * len(panels), 3.1), layout="constrained")
-    axes = figure.subplots(1, len(panels), squeeze=False)[0]
-    for axis, (title, names) in zip(axes, panels.items(), strict=True):
+    columns = min(3, len(panels))
+    rows = -(-len(panels) // columns)
+    figure = Figure(figsize=(PAGE * columns / 3, 3.0 * rows), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False).flat
+    for axis in axes[len(panels) :]:
+        axis.set_axis_off()
+    for axis, (title, names) in zip(axes, panels.items(), strict=False):
         for name, colour in zip(names, cycle(LINE_COLOURS), strict=False):
             _draw_curve(axis, history, name, color=colour, linewidth=1.2, label=name)
         if title == "supervisors" and chance:
@@ -106,11 +112,13 @@ def draw_history(history: pd.DataFrame, chance: dict[str, float] | None = None) 
                 axis.axhline(level, color="black", linestyle="--", linewidth=0.9)
             axis.lines[-1].set_label("guessing: " + ", ".join(f"log {np.exp(level):.0f}" for level in levels))
             axis.set_ylim(bottom=0)
-        axis.set_title(title)
+        axis.set_title(title, fontsize=8)
         axis.set_xlabel("step")
         axis.set_ylabel("F1" if names == ["validation_f1"] else "unweighted term")
         if names != ["validation_f1"]:
-            axis.legend(fontsize=6.5, loc="upper center", bbox_to_anchor=(0.5, -0.22), ncols=2)
+            tight = {"handlelength": 1.2, "handletextpad": 0.4, "columnspacing": 0.8}
+            tight["ncols"] = 2 if len(names) > 3 else 1
+            axis.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.45, -0.24), **tight)
     return figure
 
 
@@ -183,7 +191,7 @@ def draw_methods(table: pd.DataFrame) -> Figure:
         raise ValueError("no method has a score: the test split has neither AU labels nor landmarks")
     methods, places = list(table["method"]), np.arange(len(table))
     colours = [method_colour(method, methods) for method in methods]
-    width = 1.1 + 2.1 * len(measures)
+    width = min(PAGE, 1.1 + 2.1 * len(measures))
     figure, axes = row_panels(methods, len(measures), width, room=0.8, row=0.28)
     for axis, measure in zip(axes, measures, strict=True):
         columns = [measure, f"{measure}_low", f"{measure}_high"]
@@ -202,8 +210,8 @@ def draw_methods(table: pd.DataFrame) -> Figure:
                     va="center", fontsize=7, bbox=box, zorder=5,
                 )  # fmt: skip
         lower = MEASURES[measure].lower_is_better
-        axis.set_title(MEASURE_NAMES[measure] + (", lower is better" if lower else ""))
-        axis.set_xlabel(MEASURES[measure].unit)
+        axis.set_title(MEASURE_NAMES[measure], fontsize=8)
+        axis.set_xlabel(MEASURES[measure].unit + ("\nlower is better" if lower else ""))
         axis.margins(x=0.16)
     figure.supxlabel(f"black bars: {_spread(table)}", fontsize=7)
     if (drawn := axes[0].get_legend_handles_labels())[0]:

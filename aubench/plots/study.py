@@ -11,6 +11,7 @@ from aubench.plots.style import (
     ABOVE,
     BELOW,
     MEASURE_NAMES,
+    PAGE,
     SUPERVISOR_COLOURS,
     UNSURE,
     au_label,
@@ -114,7 +115,8 @@ def draw_differences_per_au(differences: pd.DataFrame, measure: str = "f1", labe
     table = table[[*sorted(set(table) - {MEAN}), MEAN]]
     names, aus = list(table.index), list(table)
     limit = max(4 * float(np.nanmedian(np.abs(table))), 1.0)  # one hopeless variant leaves the others visible
-    figure = Figure(figsize=(1.9 + 0.34 * len(aus), 1.7 + 0.24 * len(names)), layout="constrained")
+    size = min(PAGE, 1.9 + 0.32 * len(aus)), 2.2 + 0.24 * len(names)
+    figure = Figure(figsize=size, layout="constrained")
     axis = figure.subplots()
     picture = axis.imshow(table, cmap="PuOr", vmin=-limit, vmax=limit, aspect="auto")
     for row in rows.itertuples():
@@ -123,7 +125,7 @@ def draw_differences_per_au(differences: pd.DataFrame, measure: str = "f1", labe
         ink = "white" if abs(value) > 0.6 * limit else "black"
         if row.au == MEAN:
             text, weight = f"{round(value, 1) + 0.0:+.1f}", "bold" if sure else "normal"
-            axis.text(*place, text, color=ink, fontsize=6, weight=weight, ha="center", va="center")
+            axis.text(*place, text, color=ink, fontsize=7, weight=weight, ha="center", va="center")
         elif sure:
             axis.scatter(*place, s=16, color=ink)
         elif row.low > 0 or row.high < 0:
@@ -134,7 +136,7 @@ def draw_differences_per_au(differences: pd.DataFrame, measure: str = "f1", labe
     axis.set_yticks(range(len(names)), names)
     axis.grid(visible=False)
     axis.tick_params(length=0)
-    bar = figure.colorbar(picture, ax=axis, extend="both", fraction=0.03, pad=0.02)
+    bar = figure.colorbar(picture, ax=axis, extend="both", location="bottom", shrink=0.4, aspect=25)
     bar.set_label(f"{MEASURE_NAMES.get(measure, measure)}, points")
     dot = {"marker": "o", "linestyle": "", "color": "black", "markersize": 4}
     marks = [
@@ -193,7 +195,7 @@ def draw_supervisor_losses(summary: Summary) -> Figure:
         raise ValueError(f"no variant of study {summary.study!r} has a contrastive supervisor")
     columns = min(3, len(present))
     rows = -(-len(present) // columns)
-    figure = Figure(figsize=(3.0 * columns, 0.4 + 2.2 * rows), layout="constrained")
+    figure = Figure(figsize=(PAGE * columns / 3, 0.4 + 2.2 * rows), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
     for axis, name in zip(axes.flat, present, strict=False):
         axis.set_yscale("log")

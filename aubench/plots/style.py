@@ -47,6 +47,10 @@ MAP_COLOURS = {"evidence": "#D55E00", "gradients": "#0072B2", "random": "#888888
 
 MEASURE_NAMES = {name: measure.title for name, measure in MEASURES.items()}
 
+# Inches that a figure is wide at most: shown in its own size next to JupyterLab's sidebar on 1280
+# pixels, so that its text can be read.
+PAGE = 7.3
+
 HOUSE = {
     "font.size": 8,
     "axes.titlesize": 9,
@@ -92,7 +96,7 @@ def au_label(au: str, between: str = " ") -> str:
 
 
 def row_panels(
-    labels: list[str], panels: int = 1, width: float = 7.4, room: float = 0.9, row: float = 0.24, **subplots
+    labels: list[str], panels: int = 1, width: float = PAGE, room: float = 0.9, row: float = 0.24, **subplots
 ) -> tuple[Figure, np.ndarray]:
     """A figure of panels that share their rows: one row per label, the first at the top.
 
@@ -121,12 +125,13 @@ def face_grid(rows: int, columns: int, side: float = 1.0, left: float = 0.0, top
     """A figure of square cells without ticks.
 
     Args:
-        side: of a cell, inches.  left, top: room for row names and headings, inches.
+        side: of a cell, inches; less if the figure would be wider than PAGE.
+        left, top: room for row names and headings, inches.
 
     Returns:
         figure, and axes as an array (rows, columns).
     """
-    gap = 0.04
+    gap, side = 0.04, min(side, (PAGE - left) / columns)
     width, height = left + columns * side, top + rows * side
     figure = Figure(figsize=(width, height), layout="none")
     room = {"left": left / width, "right": 1, "bottom": 0, "top": 1 - top / height}

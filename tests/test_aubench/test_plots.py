@@ -1,7 +1,8 @@
 """Figures of faces and scores show the numbers of their tables and leave matplotlib's settings unchanged."""
 
+import io
 import re
-from itertools import product
+from itertools import combinations, product
 
 import matplotlib as mpl
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from matplotlib import pyplot
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from PIL import Image
 
 from aubench import plots
 from aubench.datasets import label_statistics
@@ -22,6 +24,8 @@ from aubench.report import results
 from aulib.dataset import read_dataset
 from aulib.run import Run
 from conftest import TINY_AUS
+
+NOTEBOOK = 830  # pixels that an output is wide in JupyterLab at 1280, its sidebar open
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +65,21 @@ def test_every_figure_is_returned_and_none_is_shown(drawn):
     assert pyplot.get_fignums() == []
 
 
+def pixels_wide(figure: Figure) -> int:
+    """As a notebook shows it: what is drawn, with its margin."""
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", dpi=figure.dpi, bbox_inches="tight")
+    return Image.open(stream).width
+
+
+def test_no_figure_is_wider_than_a_notebook_next_to_its_sidebar(drawn):
+    eight = np.zeros((8, 32, 32, 3), np.uint8)
+    rows = {"AU12": [(picture, "-10 -17\n+1") for picture in eight]}
+    more = {"sheet": plots.draw_faces(eight), "rows": plots.draw_face_rows(rows, "eight faces")}
+    wide = {name: pixels_wide(figure) for name, figure in (drawn | more).items()}
+    assert {name for name, width in wide.items() if width > NOTEBOOK} == set()
+
+
 def test_a_figure_is_saved_with_the_numbers_behind_it(drawn, domains, tmp_path):
     table = label_statistics.base_rates(domains)
     same = plots.save_figure(drawn["rates"], tmp_path / "new", "rates", table)
@@ -84,6 +103,16 @@ class TestBaseRates:
 
 
 class TestScores:
+    def test_learning_curves_have_two_rows_and_no_legend_covers_another(self, drawn):
+        figure = drawn["history"]
+        assert len({axis.get_subplotspec().rowspan.start for axis in figure.axes}) == 2
+        figure.draw_without_rendering()
+        legends = [axis.get_legend() for axis in figure.axes if axis.get_legend()]
+        boxes = [legend.get_window_extent() for legend in legends]
+        assert len(boxes) >= 4 and all(box.x0 >= 0 for box in boxes)
+        assert not [pair for pair in combinations(boxes, 2) if pair[0].overlaps(pair[1])]
+        assert all(text.get_fontsize() >= 7 for legend in legends for text in legend.get_texts())
+
     def test_guessing_is_drawn_among_the_supervisors(self, drawn, finished):
         panel = next(axis for axis in drawn["history"].axes if axis.get_title(loc="left") == "supervisors")
         chance = results.chance_of_supervisors(Run(finished.full).settings)

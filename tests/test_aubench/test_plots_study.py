@@ -81,6 +81,18 @@ class TestLadder:
 
 
 class TestPerAU:
+    @pytest.mark.parametrize("rows", [1, 3])
+    def test_the_colour_bar_and_its_name_fit_with_few_rows(self, differences, rows):
+        few = list(dict.fromkeys(differences["variant"]))[:rows]
+        figure = plots.draw_differences_per_au(differences[differences["variant"].isin(few)])
+        figure.draw_without_rendering()
+        cells, bar = figure.axes
+        heights = [axis.get_tightbbox().extents for axis in (cells, bar)]
+        assert (
+            heights[1][3] <= heights[0][1] and heights[1][1] >= 0
+        )  # below the AUs' names, inside the figure
+        assert bar.get_window_extent().width > 0.1 * cells.get_window_extent().width
+
     def test_cells_are_the_differences_and_the_mean_stands_last(self, differences):
         axis = plots.draw_differences_per_au(differences).axes[0]
         names = [label.get_text() for label in axis.get_xticklabels()]
