@@ -138,27 +138,39 @@ def write_error(out_dir: Path, notebook: Path, cause: str, detail: str = "") -> 
     return NotebookFailed(f"{first_line} (more in {out_dir / 'error.txt'})")
 
 
-def start_notebook(seed: int) -> str:
-    """First call of every notebook: seed torch and NumPy, and change to the checkout's root.
+def start_notebook(seed: int, out_dir: str | Path) -> str:
+    """First call of every notebook: seed torch and NumPy, change to the checkout's root, make `out_dir`.
 
     Jupyter starts a kernel in the notebook's folder and `run_notebook` in the caller's; relative paths then
-    mean the same in both.
+    mean the same in both, and processes that the kernel starts find the modules next to the notebook. An
+    interrupted cell says so in one line.
 
     Returns:
         one line with versions, device and commit.
     """
     import numpy
     import torch
+    from IPython import get_ipython
 
     for folder in (Path.cwd(), Path.cwd().parent):  # the course lies one deeper
         if folder.name == "notebooks" and (folder.parent / "pyproject.toml").is_file():
+            own, known = os.getcwd(), os.environ.get("PYTHONPATH")
+            sys.path.insert(0, own)
+            os.environ["PYTHONPATH"] = f"{own}{os.pathsep}{known}" if known else own
             os.chdir(folder.parent)
+    Path(out_dir).mkdir(parents=True, exist_ok=True)
+    if shell := get_ipython():
+        shell.set_custom_exc((KeyboardInterrupt,), _say_interrupted)
     torch.manual_seed(seed)
     numpy.random.seed(seed)
     code = commit_of_library()
     commit = f", commit {code['commit'][:8]}{' and edits' if code['dirty'] else ''}" if code else ""
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
     return f"aulib {aulib.__version__}, torch {torch.__version__}, {device}, seed {seed}{commit}"
+
+
+def _say_interrupted(shell, kind, error, traceback, tb_offset=None) -> None:
+    print("Interrupted. Run this cell again to resume.")
 
 
 def run_key(notebook: Path, values: dict[str, Any], library: str | None = None) -> str:

@@ -44,7 +44,7 @@ from aulib.methods import CONTRASTIVE_WEIGHT
 from aubench.study.notebook_runner import start_notebook
 from aulib.train_run import train_run
 
-print(start_notebook(seed))
+print(start_notebook(seed, out_dir))
 weights = {enter_supervisor(own): CONTRASTIVE_WEIGHT} if own else {}
 given = {"weights": weights, "steps": steps, "seed": seed, "out_dir": out_dir} | sizes
 metrics = train_run(source, target, method, insides=False, progress=False, **given)

@@ -1,6 +1,8 @@
 """A run is finished or names the cause, and never overwrites an earlier one."""
 
 import json
+import os
+import sys
 from pathlib import Path
 
 import nbformat
@@ -188,5 +190,9 @@ def test_a_notebook_works_at_the_root_of_its_checkout(tmp_path, monkeypatch, pla
     if checkout:
         (tmp_path / "pyproject.toml").touch()
     monkeypatch.chdir(tmp_path / place)
-    assert "seed 5" in start_notebook(5)
-    assert Path.cwd() == (tmp_path if checkout else tmp_path / place)
+    monkeypatch.setenv("PYTHONPATH", "")
+    monkeypatch.setattr(sys, "path", sys.path.copy())
+    assert "seed 5" in start_notebook(5, "results/new")
+    assert Path.cwd() == (tmp_path if checkout else tmp_path / place) and Path("results/new").is_dir()
+    if checkout and place:  # so that processes of the kernel find the lesson's module
+        assert os.environ["PYTHONPATH"] == sys.path[0] == str(tmp_path / place)
