@@ -7,6 +7,8 @@ import typer
 
 from aubench.cli.cli_errors import one_of, print_scores
 
+DEMO_RUN = Path("results/demo/full")  # what `aulib predict` reads with if no run is given
+
 commands = typer.Typer()
 
 
@@ -39,26 +41,80 @@ def evaluate(
         write_json(json, scores)
 
 
-@commands.command(short_help="Write a table of AU probabilities.")
+@commands.command(short_help="AU probabilities of a photograph, or a table of many.")
 def predict(
-    run: Annotated[
-        Path, typer.Argument(metavar="RUN", exists=True, file_okay=False, help="A finished run's folder.")
+    run_or_photos: Annotated[
+        str,
+        typer.Argument(metavar="[RUN]", help=f"A finished run's folder; {DEMO_RUN} if only PHOTOS is given."),
     ],
-    faces: Annotated[
-        str, typer.Argument(metavar="PHOTOS_OR_DATASET", help="Folder of pictures, or dataset folder.")
-    ],
-    out: Annotated[Path, typer.Option(metavar="FILE.csv", dir_okay=False, help="Table to write.")],
+    photos: Annotated[
+        str, typer.Argument(metavar="PHOTOS", help="A picture, a folder of pictures, or a dataset folder.")
+    ] = "",
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.csv", dir_okay=False, help="Table to write, for a folder."),
+    ] = None,
 ):
-    """Write AU probabilities and landmarks of every picture in OpenFace's columns.
+    """Print the AU probabilities of a picture, or write a folder's, with landmarks, in OpenFace's columns.
+
+    Example: aulib predict me.jpg
 
     Example: aulib predict results/demo/full holiday_pictures --out holiday.csv
     """
     from aubench.inference import predict
 
-    status = predict.predict(run, faces, out)["status"]
-    left_out = [f"{count} {why}" for why, count in status[status != "ok"].value_counts().items()]
-    typer.echo(f"{(status == 'ok').sum()} faces read" + "".join(f", {one}" for one in left_out))
-    typer.echo(f"predictions: {out}")
+    run, photos = run_and_photos(run_or_photos, photos)
+    single = Path(photos).is_file()
+    if out is None and not single and (Path(photos).is_dir() or photos.startswith("synthetic:")):
+        raise typer.BadParameter(f"{photos} is no single picture: name a table to write", param_hint="--out")
+    table = predict.predict(run, photos, out)
+    if single:
+        print_reading(table.iloc[0], run)
+    else:
+        left_out = [f"{count} {why}" for why, count in table["status"].value_counts().items() if why != "ok"]
+        typer.echo(", ".join([f"{(table['status'] == 'ok').sum()} faces read", *left_out]))
+    if out:
+        typer.echo(f"predictions: {out}")
+
+
+def run_and_photos(first: str, second: str) -> tuple[Path, str]:
+    """The arguments of `predict`: the run may be left out.
+
+    Raises:
+        typer.BadParameter: two pictures, or a run and nothing that it shall read.
+        FileNotFoundError: no run is given and the demo has not trained its own.
+    """
+    from aulib.run import CONFIG
+
+    if second:
+        if Path(first).is_file():
+            raise typer.BadParameter(f"{first} is a file; give one picture, or a folder of them")
+        return Path(first), second
+    if (Path(first) / CONFIG).is_file():
+        raise typer.BadParameter(f"{first} is a run; name a picture or a folder after it")
+    if not (DEMO_RUN / CONFIG).is_file():
+        raise FileNotFoundError(
+            f"{DEMO_RUN} is no run yet: `aulib demo` trains it, or give another: aulib predict RUN {first}"
+        )
+    return DEMO_RUN, first
+
+
+def print_reading(row, run: Path) -> None:
+    """One row of `predict`'s table: each AU of a picture.
+
+    Raises:
+        ValueError: no face was read.
+    """
+    from tabulate import tabulate
+
+    from aulib.labels import AU_NAMES
+
+    if row["status"] != "ok":
+        raise ValueError(f"{row['image']}: {row['status']}")
+    typer.echo(f"{row['image']}, read by {run}" + (f"; {row['note']}" if row["note"] else ""))
+    aus = [name.removesuffix("_p") for name in row.index if name.endswith("_p")]
+    rows = [(au, AU_NAMES[au], row[f"{au}_p"], "present" if row[f"{au}_c"] else "") for au in aus]
+    typer.echo(tabulate(rows, ("AU", "", "probability", "0.5 or more"), "plain", floatfmt=".2f"))
 
 
 @commands.command(short_help="Write a run's detector as an ONNX file.")

@@ -73,7 +73,7 @@ def evaluate(run: str | Path, dataset: str | Path, split: str = "test", read_fro
 
 
 def predict(
-    run: str | Path, photos_or_dataset: str | Path, out: str | Path, workers: int | None = None
+    run: str | Path, photos_or_dataset: str | Path, out: str | Path | None = None, workers: int | None = None
 ) -> pd.DataFrame:
     """AU probabilities and landmarks of every picture, as a table and a CSV in OpenFace's column names.
 
@@ -86,12 +86,13 @@ def predict(
 
     Args:
         photos_or_dataset: a dataset folder (all its splits; pictures that `aulib prepare` skipped keep a
-            row), `synthetic:...`, or any folder of pictures; the `landmarks` extra then finds the faces.
-        out: the CSV, written in one step.
+            row), `synthetic:...`, or a picture or any folder of pictures; the `landmarks` extra then finds
+            the faces.
+        out: the CSV, written in one step; None writes none.
         workers: processes that look for faces; by default one for each core.
 
     Raises:
-        FileNotFoundError: no such folder, no picture in it, or no finished run.
+        FileNotFoundError: no such picture or folder, no picture in it, or no finished run.
         ValueError: a dataset folder of which no row has landmarks.
         ModuleNotFoundError: photographs are given and the `landmarks` extra is not installed.
     """
@@ -106,8 +107,9 @@ def predict(
         table = _predict_photographs(model, Path(photos_or_dataset), read_from, workers)
     if not opened.finds_landmarks:
         table.loc[:, [name for name in table if name[:2] in ("x_", "y_")]] = np.nan
-    with atomic_file(Path(out)) as partial:
-        table.to_csv(partial, index=False)
+    if out is not None:
+        with atomic_file(Path(out)) as partial:
+            table.to_csv(partial, index=False)
     return table
 
 
@@ -133,10 +135,12 @@ def _predict_dataset(
 
 
 def _predict_photographs(model: AUModel, photos: Path, read_from: str, workers: int | None) -> pd.DataFrame:
-    tasks = [Picture(photos, image, crop_of(model.config)) for image in find_pictures(photos)]
+    one = photos.is_file()
+    folder, images = (photos.parent, [photos.name]) if one else (photos, find_pictures(photos))
+    tasks = [Picture(folder, image, crop_of(model.config)) for image in images]
     faces, readings, matrices, waiting = [], [], [], []
     found = crash_tolerant_map(find_face, tasks, workers, find_face_crashed)
-    for face in tqdm(found, "finding faces", len(tasks), unit="picture"):
+    for face in tqdm(found, "finding faces", len(tasks), unit="picture", disable=one):
         faces.append(FoundFace(face.image, face.status, face.note))
         if face.crop is not None:
             waiting.append(face)
@@ -200,9 +204,11 @@ def squares_read(matrices: np.ndarray, size: int) -> np.ndarray:
 
 
 def _has_manifest(folder: str | Path) -> bool:
+    if Path(folder).is_file():
+        return False
     if not Path(folder).is_dir():
         raise FileNotFoundError(
-            f"{folder} is not a folder, expected a dataset folder or a folder of pictures"
+            f"there is no {folder}; expected a picture, a folder of pictures or a dataset folder"
         )
     try:
         return bool(manifest_path(Path(folder)))

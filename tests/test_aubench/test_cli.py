@@ -1,12 +1,16 @@
 """The command line: help with an example, exit statuses, one line for each failure."""
 
+import numpy as np
+import pandas as pd
 import pytest
 import typer
+from PIL import Image
 
 import aulib
 from aubench.cli import main
+from aubench.datasets import face_finding
 from aubench.study import notebook_runner
-from conftest import write_notebook
+from conftest import TINY_AUS, face_outline, write_notebook
 
 COMMANDS = typer.main.get_command(main.app).commands
 
@@ -49,6 +53,8 @@ def test_the_version_is_the_packages(capsys):
         ["study", "no_such_file.yml"],
         ["run-one", "no_such_file.yml", "--index", "0"],
         ["demo", "--steps", "none"],
+        ["predict"],
+        ["predict", "a_run", "."],
     ],
     ids=" ".join,
 )
@@ -115,3 +121,56 @@ def test_an_unknown_method_supervisor_term_or_negative_exits_with_2(capsys, tmp_
     status, _, err = call(capsys, "run", "02_train", "-p", name, value, "--out", tmp_path / "run")
     assert status == 2 and name in err and known in err
     assert list(tmp_path.iterdir()) == []
+
+
+class TestPredictOneOwnFace:
+    @pytest.fixture
+    def folder(self, tmp_path, monkeypatch, finished):
+        """A folder with the demo's run, and a picture in which a face is found if it is white."""
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "results/demo").mkdir(parents=True)
+        (tmp_path / "results/demo/full").symlink_to(finished.full)
+        for name, grey in (("me", 255), ("wall", 0)):
+            Image.new("RGB", (300, 300), (grey,) * 3).save(tmp_path / f"{name}.jpg")
+
+        def detect(image):
+            return (face_outline(300).astype(np.float32), 2) if image[0, 0, 0] else (None, 0)
+
+        monkeypatch.setattr(face_finding, "detect_landmarks", detect)
+        return tmp_path
+
+    @pytest.mark.parametrize("run", [[], ["results/demo/full"]], ids=["the demo's run", "named run"])
+    def test_every_au_is_printed_as_the_table_of_its_folder_has_it(self, capsys, folder, run):
+        status, out, err = call(capsys, "predict", *run, "me.jpg")
+        assert (status, err) == (0, "")
+        assert out.startswith("me.jpg, read by results/demo/full; 2 faces, the largest is used\n")
+        assert call(capsys, "predict", *run, ".", "--out", "all.csv")[0] == 0
+        row = pd.read_csv("all.csv").set_index("image").loc["me.jpg"]
+        for au in TINY_AUS:
+            (line,) = [line for line in out.splitlines() if line.startswith(au)]
+            assert f" {row[f'{au}_p']:.2f}" in line and line.endswith("present") == (row[f"{au}_c"] == 1)
+        assert not list(folder.glob("me*.csv"))
+
+    def test_a_table_is_written_on_request(self, capsys, folder):
+        assert "predictions: me.csv" in call(capsys, "predict", "me.jpg", "--out", "me.csv")[1]
+        assert pd.read_csv("me.csv")["image"].tolist() == ["me.jpg"]
+
+    @pytest.mark.parametrize(
+        "words, status, said",
+        [
+            (["wall.jpg"], 1, "wall.jpg: no face found"),
+            (["nobody.jpg"], 1, "there is no nobody.jpg"),
+            (["."], 2, "--out"),
+            (["results/demo/full"], 2, "results/demo/full is a run"),
+            (["me.jpg", "wall.jpg"], 2, "me.jpg is a file"),
+            (["elsewhere", "me.jpg"], 1, "elsewhere is no finished run"),
+        ],
+    )
+    def test_what_cannot_be_read_is_named(self, capsys, folder, words, status, said):
+        code, out, err = call(capsys, "predict", *words)
+        assert (code, out) == (status, "") and said in err and err.count("\n") == 1
+
+    def test_without_the_demo_s_run_it_says_how_to_get_one(self, capsys, folder):
+        (folder / "results/demo/full").unlink()
+        status, _, err = call(capsys, "predict", "me.jpg")
+        assert status == 1 and "`aulib demo`" in err and "aulib predict RUN me.jpg" in err

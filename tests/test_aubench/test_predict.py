@@ -173,8 +173,14 @@ class TestPredictOnPhotographs:
         found = table.loc["white.png", ["face_x", "face_y", "face_size", "face_roll"]].to_numpy(dtype=float)
         np.testing.assert_allclose(found, expected, atol=0.05)
 
+    def test_a_single_picture_is_read_as_in_its_folder(self, photographs, finished, tmp_path):
+        whole = predict(finished.full, photographs, workers=1).set_index("image")
+        table = predict(finished.full, photographs / "white.png")
+        assert table["image"].tolist() == ["white.png"]
+        pd.testing.assert_series_equal(table.set_index("image").loc["white.png"], whole.loc["white.png"])
+
     def test_no_picture_at_all_is_an_error(self, finished, tmp_path):
-        with pytest.raises(FileNotFoundError, match="not a folder"):
+        with pytest.raises(FileNotFoundError, match="there is no .*nowhere"):
             predict(finished.full, tmp_path / "nowhere", tmp_path / "out.csv")
         with pytest.raises(FileNotFoundError, match="no picture"):
             (tmp_path / "empty").mkdir()
