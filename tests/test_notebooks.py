@@ -7,8 +7,14 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from aubench.datasets.converters import CONVERTERS
 from aubench.study.notebook_runner import run_notebook
 from aubench.study.parameters import declared_parameters
+from aulib.crops import CROPS
+from aulib.methods import METHODS, PRESETS
+from aulib.metrics import AU_MEASURES
+from aulib.run_config import PRECISIONS
+from aulib.supervisors import ALIGNMENTS, NEGATIVES
 from conftest import write_tiny_set
 from exercises import MARKS, RIGHT
 from fabricated import write_small_study
@@ -56,6 +62,12 @@ TINY = {
         "stand_ins": 12, "source": "{source}", "steps": 2, "seeds": [0], "heads": 2, "shots": 2,
         "runs_folder": "{source}_runs",
     },
+}  # fmt: skip
+
+# Parameters that choose from a list, with what they accept.
+CHOICES = {
+    "method": METHODS, "preset": PRESETS, "alignment": ALIGNMENTS, "negatives": NEGATIVES,
+    "crop": ["smooth", *CROPS], "precision": PRECISIONS, "measure": AU_MEASURES, "published": CONVERTERS,
 }  # fmt: skip
 
 ANSWER = re.compile(r"^answer_\d+ = \.\.\.", re.M)
@@ -173,6 +185,15 @@ class TestEveryNotebook:
         declared = declared_parameters(path)  # itself refuses derived values and wrong types
         assert {"seed", "out_dir"} <= declared.keys()
         assert not [name for name, parameter in declared.items() if not parameter.help]
+
+    def test_help_lists_the_accepted_values(self, path):
+        helps = {name: parameter.help for name, parameter in declared_parameters(path).items()}
+        missing = {
+            name: [value for value in values if not re.search(rf"\b{value}\b", helps[name])]
+            for name, values in CHOICES.items()
+            if name in helps
+        }
+        assert not any(missing.values()), missing
 
     def test_opens_with_a_question_and_what_it_needs(self, path):
         first = read(path).cells[0]

@@ -1,7 +1,8 @@
 """A notebook's parameters cell as a signature: names, types, defaults, help, and the values it accepts.
 
-The cell is tagged `parameters` and has one `name: type = literal  # help` a line. A type is str, int, float,
-bool, list, dict, list[...], dict[str, ...], None or a union of these with `|`. pydantic checks values in
+The cell is tagged `parameters` and has one `name: type = literal  # help` a line; lines of comments below it
+continue the help. A type is str, int, float, bool, list, dict, list[...], dict[str, ...], None or a union of
+these with `|`. pydantic checks values in
 strict mode. A value that JSON would change on its way to the notebook (tuple, set, path, NaN) is an error.
 """
 
@@ -12,6 +13,7 @@ import re
 import tokenize
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import count, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -63,12 +65,17 @@ def declared_parameters(notebook: str | Path) -> dict[str, Parameter]:
 @lru_cache
 def _signature(cell: str, notebook: str) -> dict[str, Parameter]:
     """Cached: every run of a study asks for the same cell."""
-    tokens = tokenize.generate_tokens(io.StringIO(cell).readline)
-    comments = {t.start[0]: t.string.lstrip("# ") for t in tokens if t.type == tokenize.COMMENT}
+    comments, alone = {}, set()
+    for token in tokenize.generate_tokens(io.StringIO(cell).readline):
+        if token.type == tokenize.COMMENT:
+            comments[token.start[0]] = token.string.lstrip("# ")
+            alone |= {token.start[0]} if token.line.lstrip().startswith("#") else set()
     found = {}
     for line in ast.parse(cell).body:
         where = f"{notebook}, parameters cell, line {line.lineno}"
-        parameter = _parameter(line, comments.get(line.end_lineno, ""), where)
+        below = takewhile(alone.__contains__, count(line.end_lineno + 1))
+        texts = [comments.get(line.end_lineno, ""), *(comments[one] for one in below)]
+        parameter = _parameter(line, " ".join(filter(None, texts)), where)
         found[parameter.name] = parameter
     return found
 
