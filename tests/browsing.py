@@ -177,6 +177,39 @@ def changed_by(page, image: str, act) -> None:
     )
 
 
+def boxes_of(page, selector: str) -> list[dict]:
+    """Position and size of each element of the page that matches and is shown."""
+    return page.eval_on_selector_all(
+        selector,
+        "found => found.filter(e => e.offsetParent).map(e => e.getBoundingClientRect().toJSON())",
+    )
+
+
+def stands_next_to(page, one: str, other: str) -> bool:
+    """Whether the first match of `one` shares height, and no width, with each match of `other`."""
+    box, *_ = boxes_of(page, one)
+    others = boxes_of(page, other)
+    return bool(others) and all(
+        min(box["bottom"], each["bottom"]) > max(box["top"], each["top"])
+        and (box["right"] <= each["left"] or each["right"] <= box["left"])
+        for each in others
+    )
+
+
+def too_wide(page) -> list[str]:
+    """What of the cells' outputs scrolls sideways, and figures shown smaller than they were drawn."""
+    return page.evaluate(
+        """() => [...document.querySelectorAll('.jp-OutputArea-output, .jp-OutputArea-output *')].filter(e =>
+            e.clientWidth && (e.scrollWidth > e.clientWidth + 1
+                && ['auto', 'scroll'].includes(getComputedStyle(e).overflowX)
+            || e.matches('.jp-RenderedImage img') && e.naturalWidth > e.getBoundingClientRect().width + 1)
+        ).map(e => {
+            const cell = [...document.querySelectorAll('.jp-Cell')].indexOf(e.closest('.jp-Cell'));
+            return `cell ${cell}: ${e.tagName} ${e.className} ${e.naturalWidth ?? e.scrollWidth}`;
+        })"""
+    )
+
+
 def press(page, handle: str, key: str, times: int = 1) -> None:
     """Press a key on a control."""
     page.locator(handle).focus()

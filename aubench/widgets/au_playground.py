@@ -28,8 +28,22 @@ SCENE = {  # control: name, lowest, highest, step
     "light_height": ("light from above, °", -20, 70, 1),
     "soft_light": ("soft light", 0, 1.5, 0.05),
 }
-# a readout as wide as its number leaves the slider more room
-STYLE = "<style>.au-playground .widget-readout { min-width: 38px; width: 38px; }</style>"
+# Turn and light stand next to the face at every width from a notebook beside JupyterLab's sidebar upwards. A
+# readout as wide as its number leaves the slider more room.
+STYLE = f"""<style>
+.au-playground {{ container-type: inline-size; }}
+.au-playground .widget-readout {{ min-width: 38px; width: 38px; }}
+.au-playground .au-parts {{ display: grid; gap: 6px 10px; align-items: start; overflow: visible;
+  grid-template: "pictures pose" auto "pictures aus" auto "pictures more" 1fr / {SIDE}px minmax(0, 1fr); }}
+.au-playground .au-pictures {{ grid-area: pictures; }}
+.au-playground .au-pose {{ grid-area: pose; }}
+.au-playground .au-aus {{ grid-area: aus; }}
+.au-playground .au-more {{ grid-area: more; }}
+@container (min-width: 1130px) {{ .au-playground .au-parts {{
+  grid-template: "pictures pose aus" auto "pictures more aus" 1fr / {SIDE}px 300px minmax(0, 1fr); }} }}
+@container (max-width: 760px) {{ .au-playground .au-parts {{
+  grid-template: "pictures" "pose" "aus" "more" / minmax(0, 1fr); }} }}
+</style>"""
 WRAP = {"flex_flow": "row wrap", "display": "flex", "overflow": "visible"}
 
 
@@ -68,7 +82,7 @@ class AUPlayground(widgets.VBox):
         self.state = widgets.HTML(self._problem).add_class("au-playground-state")
         self.face, self.seen = _live_picture("au-face"), _live_picture("au-seen")
         self.face_caption, self.seen_caption = widgets.HTML(), widgets.HTML()
-        self.bars = widgets.HTML(layout={"flex": "1 1 230px", "min_width": "230px", "margin": "0"})
+        self.bars = widgets.HTML(layout={"flex": "1 1 196px", "min_width": "196px", "margin": "0"})
         self.said = widgets.HTML().add_class("au-said")
         super().__init__([widgets.HTML(STYLE), self.state, self._arranged(), self.said])
         self.add_class("au-playground")
@@ -93,12 +107,12 @@ class AUPlayground(widgets.VBox):
         return {"domain": domain.add_class("domain"), "seed": seed.add_class("seed")} | sliders
 
     def _button(self, text: str, tooltip: str, pressed) -> widgets.Button:
-        button = widgets.Button(description=text, tooltip=tooltip)
+        button = widgets.Button(description=text, tooltip=tooltip, layout={"width": "144px"})
         button.on_click(lambda button: pressed())
         return button
 
     def _arranged(self) -> widgets.Widget:
-        """Three boxes in a row at 1280 pixels, below each other on a narrow page."""
+        """Pictures, pose and light, AUs, and everything else; STYLE places them."""
         start = Controls()
         self.neutral = self._button(
             "all AUs to 0", "a neutral face", lambda: self.set_controls(intensity=start.intensity)
@@ -115,27 +129,26 @@ class AUPlayground(widgets.VBox):
         )
         self.keep = self._button("keep this face", f"writes it to {self.out_dir}", self._keep)
         for control in (*self.scene.values(), self.followed, self.truth):
-            control.layout.width = "300px"
-            control.style.description_width = "136px"
+            control.layout.width = "288px"
+            control.style.description_width = "124px"
         pictures = widgets.Box(
             [widgets.VBox([self.face, self.face_caption]), widgets.VBox([self.seen, self.seen_caption])],
-            layout={**WRAP, "flex": f"1 1 {SIDE + 8}px", "min_width": f"{SIDE + 8}px"},
+            layout=WRAP,
         )
+        pose = widgets.Box([self.scene[name] for name in SCENE], layout=WRAP)
         aus = widgets.HBox(
             [
                 widgets.VBox(list(self.sliders.values()), layout={"flex": "0 0 324px"}),
                 self.bars.add_class("au-bars"),
             ],
-            layout={"flex": "1 1 554px", "min_width": "554px", "overflow": "visible"},
+            layout={"overflow": "visible"},
         )
-        buttons = widgets.Box(
-            [self.neutral, self.frontal, self.draw, self.keep], layout={**WRAP, "width": "310px"}
-        )
-        scene = widgets.Box(
-            [*self.scene.values(), self.followed.add_class("followed"), self.truth, buttons],
-            layout={**WRAP, "flex": "1 1 310px", "min_width": "310px"},
-        )
-        return widgets.Box([pictures, aus, scene], layout={**WRAP, "align_items": "flex-start"})
+        others = [control for name, control in self.scene.items() if name not in SCENE]
+        buttons = widgets.Box([self.neutral, self.frontal, self.draw, self.keep], layout=WRAP)
+        more = widgets.Box([*others, self.followed.add_class("followed"), self.truth, buttons], layout=WRAP)
+        parts = {"pictures": pictures, "pose": pose, "aus": aus, "more": more}
+        placed = [part.add_class(f"au-{name}") for name, part in parts.items()]
+        return widgets.Box(placed).add_class("au-parts")
 
     def _domain_and_seed(self) -> tuple[str, int]:
         return self.scene["domain"].value, self.scene["seed"].value
@@ -233,12 +246,12 @@ def strength(run: Run, played: Played, au: str) -> np.ndarray | None:
 
 def _live_picture(name: str) -> widgets.Image:
     """No tooltip: an Image that has one fails to show in ipywidgets 8.1."""
-    layout = {"width": f"{SIDE}px", "height": f"{SIDE}px", "margin": "0 8px 0 0"}
+    layout = {"width": f"{SIDE}px", "height": f"{SIDE}px", "margin": "0"}
     return widgets.Image(format="jpeg", layout=layout).add_class(name)
 
 
 def _caption(title: str, text: str) -> str:
-    return f'<div style="width:{SIDE}px;line-height:1.3;font-size:12px"><b>{title}</b><br>{text}</div>'
+    return f'<div style="width:{SIDE - 4}px;line-height:1.3;font-size:12px"><b>{title}</b><br>{text}</div>'
 
 
 def _about_landmarks(run: Run | None, played: Played) -> str:

@@ -41,7 +41,8 @@ class Instrument(widgets.Box):
     ):
         self.controls = controls
         self.picture = widgets.Image(format=format, layout=widgets.Layout(width=f"{width}px"))
-        self.text = widgets.HTML(layout=widgets.Layout(width="430px" if aside == "text" else "auto"))
+        beside = {"text": "430px", "controls": f"{width}px"}  # a long line must not push a column below
+        self.text = widgets.HTML(layout=widgets.Layout(width=beside.get(aside, "auto")))
         self.newest = NewestWins(lambda values: answer(**values), self._show, self._fail)
         for control in controls.values():
             control.layout.width = control.layout.width or "440px"

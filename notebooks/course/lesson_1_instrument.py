@@ -1,4 +1,4 @@
-"""Sliders for sixteen AUs move a rendered face; next to it what changed, and its FACS code."""
+"""Sliders for sixteen AUs move a rendered face; below it what changed, and its FACS code."""
 
 import ipywidgets as widgets
 import numpy as np
@@ -32,12 +32,13 @@ class AUSheet(Instrument):
             "person": widgets.BoundedIntText(value=person, min=0, max=9999, description="person"),
             "listed": widgets.Dropdown(options=["none", *PROTOTYPES], description="a textbook list"),
         }
-        super().__init__(_answer, sliders | others, 2 * SIDE + 8, "jpeg", aside="controls")
+        super().__init__(_answer, sliders | others, SIDE, "jpeg", aside="controls")
         for slider in sliders.values():
             slider.style.description_width, slider.layout.margin = "176px", "0"
         others["listed"].observe(
             lambda change: self.set_levels(dict.fromkeys(PROTOTYPES.get(change["new"], ()), 4.0)), "value"
         )
+        self.add_class("au-sheet")
         self.picture.add_class("au-sheet-face")
         self.text.add_class("au-sheet-said")
 
@@ -57,11 +58,12 @@ def _answer(person: int, listed: str, **sliders: float) -> tuple[bytes, str]:
     picture, landmarks = render(levels, person)
     before, at_rest = render({}, person)
     changed = np.abs(picture.astype(np.float32) - before).mean(-1) / BRIGHT
-    both = Image.new("RGB", (2 * SIDE + 8, SIDE), "white")
+    both = Image.new("RGB", (SIDE, 2 * SIDE + 8), "white")  # one column, so that it fits next to the sliders
     both.paste(drawing.with_landmarks(picture, landmarks, at_rest, SIDE), (0, 0))
-    both.paste(drawing.with_evidence(picture, changed, SIDE), (SIDE + 8, 0))
+    both.paste(drawing.with_evidence(picture, changed, SIDE), (0, SIDE + 8))
     lines = [
-        "dots: landmarks now; rings: at rest. Bright: what changed.",
+        "dots: landmarks now; rings: at rest",
+        "bright below: what changed",
         f"<b>FACS code</b> {facs_code(levels)}",
         f"<b>complete textbook lists</b> {', '.join(complete_lists(levels)) or 'none'}",
         *(f"<b>!</b> {a} and {b} pull against each other" for a, b in opposed_pairs(levels)),

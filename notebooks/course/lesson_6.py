@@ -22,6 +22,8 @@ from exercises import Verdict, exercise, hint_for, number, right, wrong
 LOSSES = ("InfoNCE", "pull only")
 STEP = 0.1  # radians that a point moves in one step per nat a radian
 FARTHEST = 0.2  # radians that a point moves in one step at most
+FACES = 60  # of a batch of the small networks
+BATCHES = 100  # of unseen faces: InfoNCE of one varies more than the networks differ
 NEAREST, STILL_PULLS = 0.9, 0.05  # exercise 3: share of the push, and of the anchor still in doubt
 SYMBOLS = {
     "rich": "F", "rich2": r"\hat F", "shape": "S", "shape2": r"\tilde S", "texture": "Z",
@@ -82,11 +84,15 @@ def moved(
 
 @dataclass(frozen=True)
 class SmallEncoder:
-    """Where a small network puts unseen faces. first, second: (N, 2) of length 1. present: (N,) bool."""
+    """Where a small network puts unseen faces, some batches of them.
+
+    first, second: (N, 2) of length 1.  present: (N,) bool.  batch: faces that InfoNCE compares.
+    """
 
     first: np.ndarray
     second: np.ndarray
     present: np.ndarray
+    batch: int = FACES
 
     @property
     def spread(self) -> float:
@@ -95,8 +101,17 @@ class SmallEncoder:
 
     @property
     def nats(self) -> float:
-        """InfoNCE of these faces; log N is guessing."""
-        return float(info_nce(torch.tensor(self.first), torch.tensor(self.second)))
+        """InfoNCE, the mean over the batches; log `batch` is guessing."""
+        views = zip(
+            *(torch.tensor(view).split(self.batch) for view in (self.first, self.second)), strict=True
+        )
+        return float(np.mean([float(info_nce(first, second)) for first, second in views]))
+
+
+def lowest_nats(count: int = FACES) -> float:
+    """InfoNCE of `count` faces at even distances on the circle, both views of each at one place."""
+    evenly = np.arange(count) * 360 / count
+    return pulled(evenly, evenly).loss
 
 
 def small_faces(count: int, noise: float, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
@@ -107,7 +122,12 @@ def small_faces(count: int, noise: float, generator: torch.Generator) -> tuple[T
 
 
 def train_small_encoder(
-    loss: str | None, task: bool = False, seed: int = 0, steps: int = 400, count: int = 60, noise: float = 0.1
+    loss: str | None,
+    task: bool = False,
+    seed: int = 0,
+    steps: int = 400,
+    count: int = FACES,
+    noise: float = 0.1,
 ) -> SmallEncoder:
     """A network from 8 numbers to the circle, trained on two views of invented faces.
 
@@ -130,10 +150,11 @@ def train_small_encoder(
         optimizer.zero_grad()
         total.backward()
         optimizer.step()
-    *views, present = small_faces(count, noise, torch.Generator().manual_seed(seed + 1_000_003))
+    unseen = torch.Generator().manual_seed(seed + 1_000_003)
+    *views, present = small_faces(BATCHES * count, noise, unseen)
     with torch.no_grad():
         first, second = (F.normalize(network(view), dim=-1).numpy() for view in views)
-    return SmallEncoder(first, second, present.numpy().astype(bool))
+    return SmallEncoder(first, second, present.numpy().astype(bool), count)
 
 
 def small_encoders(seed: int) -> dict[str, SmallEncoder]:

@@ -21,9 +21,10 @@ function render({ model, el }) {
   const colours = model.get("colours");
   const joins = colours.map((colour) => made("line", svg, { stroke: colour, class: "circle-join" }));
   const pulls = made("g", svg, {}), numbers = made("g", svg, {});
+  const rings = made("g", svg, {}), dots = made("g", svg, {});  // a dot inside a ring can still be dragged
   const points = VIEWS.map((view) => colours.map((colour, face) => {
     const name = `${view === "first" ? "dot" : "ring"} ${face + 1}`;
-    const point = made("g", svg, {
+    const point = made("g", view === "first" ? dots : rings, {
       class: `circle-point circle-${name.replace(" ", "-")}`, tabindex: 0, role: "slider",
       "aria-label": name, "aria-valuemin": 0, "aria-valuemax": 360,
     });

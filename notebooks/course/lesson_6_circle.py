@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FormatStrFormatter
 
-from aubench.plots.style import SUPERVISOR_COLOURS, in_house_style
+from aubench.plots.style import PAGE, SUPERVISOR_COLOURS, in_house_style
 from aubench.widgets.newest import NewestWins
 from instrument import png
 from lesson_6 import LOSSES, Pulled, SmallEncoder, moved, pulled
@@ -65,7 +65,7 @@ def draw_points(axis: Axes, first, second, now: Pulled) -> None:
 @in_house_style
 def draw_arrangements(arrangements: dict[str, tuple], temperature: float) -> Figure:
     """Circles side by side, with both losses. arrangements: title -> (first, second), degrees."""
-    figure = Figure(figsize=(2.25 * len(arrangements), 2.75), layout="constrained")
+    figure = Figure(figsize=(min(2.25 * len(arrangements), PAGE), 2.75), layout="constrained")
     axes = figure.subplots(1, len(arrangements), squeeze=False)[0]
     for axis, (title, views) in zip(axes, arrangements.items(), strict=True):
         now = pulled(*views, temperature)
@@ -98,7 +98,7 @@ def draw_push(
     table = pd.DataFrame(cosines[:, 1:].softmax(1).numpy(), columns=names)
     table.insert(0, "own", cosines.softmax(1)[:, 0].numpy())
     table.insert(0, "temperature", temperatures)
-    figure = Figure(figsize=(7.4, 2.9), layout="constrained")
+    figure = Figure(figsize=(PAGE, 2.9), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(1, 1.9))
     bare_circle(left, 1.75)
     points = zip(["anchor", "own", *names], [anchor, own, *rivals], ["black", "black", *FACES], strict=False)
@@ -123,17 +123,17 @@ def draw_push(
 
 @in_house_style
 def draw_encoders(encoders: dict[str, SmallEncoder]) -> Figure:
-    """Where small networks put unseen faces: dots have the AU, crosses do not."""
-    figure = Figure(figsize=(2.25 * len(encoders), 3.0), layout="constrained")
+    """Where small networks put a batch of unseen faces: dots have the AU, crosses do not."""
+    figure = Figure(figsize=(PAGE * len(encoders) / 4, 2.8), layout="constrained")
     axes = figure.subplots(1, len(encoders), squeeze=False)[0]
     for axis, (title, encoder) in zip(axes, encoders.items(), strict=True):
         bare_circle(axis, 1.15)
         for present, marker, colour in ((True, "o", "#D55E00"), (False, "x", "#0072B2")):
-            x, y = encoder.first[encoder.present == present].T
+            x, y = encoder.first[: encoder.batch][encoder.present[: encoder.batch] == present].T
             axis.scatter(x, y, s=20, marker=marker, color=colour, linewidths=1, alpha=0.8, zorder=3)
         axis.set_title(title, loc="center")
         _below(axis, f"spread {encoder.spread:.2f}\nInfoNCE {encoder.nats:.2f}")
-    guessing = np.log(len(encoder.first))
+    guessing = np.log(encoder.batch)
     note = f"dots: AU present, crosses: AU absent; InfoNCE in nats, guessing is {guessing:.2f}"
     figure.supxlabel(note, fontsize=8)
     return figure
@@ -147,7 +147,7 @@ def draw_six(curves: pd.DataFrame, alignment: pd.DataFrame) -> Figure:
         curves: supervisor, step, value, chance (nats).
         alignment: `swaps.alignment_of` the run.
     """
-    figure = Figure(figsize=(7.6, 3.0), layout="constrained")
+    figure = Figure(figsize=(PAGE, 3.0), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(1, 1.25))
     for name, curve in curves.groupby("supervisor", sort=False):
         marker = "o" if len(curve) < 3 else None

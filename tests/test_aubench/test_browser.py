@@ -14,11 +14,13 @@ from PIL import Image
 
 import browsing
 from conftest import write_tiny_set
-from test_notebooks import COURSE, tiny_parameters
+from test_notebooks import COURSE, NOTEBOOKS, tiny_parameters
 
 SCREENSHOTS = browsing.ROOT / "results" / "screenshots"
+POSE_AND_LIGHT = ("yaw", "pitch", "roll", "light_side", "light_height", "soft_light")
 INSTRUMENTS = ("au-playground", "photograph-reader", "swap-explorer", "run-browser")
 WIDTHS = (1280, 800)
+NOTEBOOK_WIDTHS = (1280, 1440)  # with JupyterLab's sidebar open; at 1280 an output has about 830 pixels
 
 pytestmark = [
     pytest.mark.browser,
@@ -31,6 +33,12 @@ def playwright():
     pytest.importorskip("playwright", reason="playwright is not installed (extra dev)")
 
 
+SETS = {
+    "source": "synthetic:studio?n=240&seed=7&size=64",
+    "target": "synthetic:wild?n=160&seed=7&size=64",
+}
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory) -> Path:
     """A small run of `full` that detects AU12; a minute of one core. AULIB_BROWSER_RUN names another run."""
@@ -40,10 +48,8 @@ def run(tmp_path_factory) -> Path:
 
     folder = tmp_path_factory.mktemp("runs") / "full"
     train_run(
-        "synthetic:studio?n=240&seed=7&size=64", "synthetic:wild?n=160&seed=7&size=64", "full",
-        steps=150, batch_size=12, precision="32-true", out_dir=str(folder), progress=False, image_size=56,
-        margin_size=64,
-        channels=12, augment="none",
+        *SETS.values(), "full", steps=150, batch_size=12, precision="32-true", out_dir=str(folder),
+        progress=False, image_size=56, margin_size=64, channels=12, augment="none",
     )  # fmt: skip
     return folder
 
@@ -79,6 +85,22 @@ def app(run, tmp_path_factory):
     pytest.importorskip("voila", reason="the app extra is not installed")
     with browsing.app(run, tmp_path_factory.mktemp("app")) as served:
         yield served
+
+
+@pytest.fixture(scope="module")
+def notebooks(run, tmp_path_factory):
+    """JupyterLab with 01 to 07 on that run, rendered faces of sixteen AUs, and the committed study."""
+    home = tmp_path_factory.mktemp("notebooks")
+    summary = str(browsing.ROOT / "results" / "supervisors.json")
+    (home / "notebooks").mkdir()
+    for path in NOTEBOOKS:
+        values = tiny_parameters(path.stem, SETS | {"run": str(run), "study": summary})
+        values |= {"out_dir": str(home / path.stem)}
+        Path(values["out_dir"]).mkdir()
+        notebook = parameterize_notebook(load_notebook_node(str(path)), values)
+        nbformat.write(notebook, home / "notebooks" / path.name)
+    with browsing.jupyterlab(home / "notebooks", home / "server") as address:
+        yield address
 
 
 @pytest.fixture(scope="module")
@@ -168,6 +190,14 @@ def test_the_playground_works_in_jupyterlab(lab, photograph, width):
         a_smile_raises_the_bar(page)
         a_photograph_gets_landmarks(page, photograph)
         assert nothing_is_cut_off(page) == []
+        if width == NOTEBOOK_WIDTHS[0]:
+            for wide in NOTEBOOK_WIDTHS[::-1]:
+                page.set_viewport_size({"width": wide, "height": 900})
+                page.wait_for_timeout(500)
+                for control in POSE_AND_LIGHT:
+                    assert browsing.stands_next_to(page, ".au-face", f".au-playground .{control}"), control
+                assert browsing.stands_next_to(page, ".au-pictures", ".au-playground .au-aus .widget-slider")
+                assert browsing.too_wide(page) == []
         take_screenshots(page, "jupyterlab", width)
 
 
@@ -240,10 +270,33 @@ def test_an_error_of_a_cell_is_found(tmp_path):
             ]
 
 
+def fits_next_to_the_sidebar(page, name: str) -> None:
+    """Nothing scrolls sideways, no figure is scaled down; takes a picture of the whole notebook."""
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    for width in NOTEBOOK_WIDTHS:
+        page.set_viewport_size({"width": width, "height": 900})
+        page.wait_for_timeout(500)
+        assert browsing.too_wide(page) == []
+        height = page.eval_on_selector(".jp-WindowedPanel-outer", "panel => panel.scrollHeight")
+        page.set_viewport_size({"width": width, "height": min(height + 200, 16_000)})
+        page.wait_for_timeout(500)
+        page.screenshot(path=SCREENSHOTS / f"whole_{name}_{width}.png")
+
+
+@pytest.mark.parametrize("name", [path.stem for path in NOTEBOOKS if path.stem != "00_playground"])
+def test_a_notebook_fits_next_to_the_sidebar(notebooks, name):
+    with browsing.page_of_browser() as page:
+        assert browsing.run_all_cells(page, notebooks(f"{name}.ipynb")) == []
+        fits_next_to_the_sidebar(page, name)
+
+
 @pytest.mark.parametrize("lesson", [path.stem for path in COURSE])
 def test_a_lesson_runs_and_its_instrument_fits_the_page(course, lesson):
     with browsing.page_of_browser() as page:
         assert browsing.run_all_cells(page, course(f"{lesson}.ipynb")) == []
+        fits_next_to_the_sidebar(page, lesson)
+        if lesson == "1_action_units":
+            assert browsing.stands_next_to(page, ".au-sheet-face", ".au-sheet .widget-slider")
         page.evaluate("window.jupyterapp.shell.collapseLeft()")
         instrument = page.locator(".jp-OutputArea-output .jupyter-widgets.widget-box").first
         instrument.wait_for()
@@ -270,7 +323,7 @@ def a_brow_is_raised(page) -> None:
 
 
 def a_point_is_dragged(page) -> None:
-    """Dot 1 goes where the mouse takes it, ring 3 by keys; loss and table follow; answers are judged."""
+    """The mouse moves dot 1 and ring 2, keys move ring 3; loss and table follow; answers are judged."""
     said = page.locator(".circle-said")
     circle = page.locator(".circle-points").bounding_box()
     middle = circle["x"] + circle["width"] / 2, circle["y"] + circle["height"] / 2
@@ -281,6 +334,10 @@ def a_point_is_dragged(page) -> None:
     page.wait_for_function("old => document.querySelector('.circle-said').innerText !== old", arg=before)
     degrees = page.locator(".circle-dot-1").get_attribute("aria-valuenow")
     assert float(degrees) == pytest.approx(180, abs=3)
+    below = middle[0] + 2, middle[1] + 90
+    browsing.changed_by(page, ".circle-table", lambda: browsing.drag(page, ".circle-ring-2", below))
+    degrees = page.locator(".circle-ring-2").get_attribute("aria-valuenow")  # grasped inside the ring
+    assert float(degrees) == pytest.approx(270, abs=3)
     browsing.changed_by(page, ".circle-table", lambda: browsing.press(page, ".circle-ring-3", "ArrowUp", 2))
     assert page.locator(".circle-ring-3").get_attribute("aria-valuenow") == "245"
     page.locator(".circle-pull").first.wait_for(state="attached")

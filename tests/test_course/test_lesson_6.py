@@ -63,6 +63,25 @@ def test_spread_of_one_point_and_of_a_full_circle():
     assert encoder([30] * 6).nats == pytest.approx(LOG(6))
 
 
+def test_the_loss_of_an_encoder_is_a_mean_over_batches_of_unseen_faces():
+    one = lesson_6.train_small_encoder(None, count=8)
+    assert len(one.first) == 8 * lesson_6.BATCHES and one.batch == 8
+    views = [torch.tensor(view).reshape(-1, 8, 2) for view in (one.first, one.second)]
+    each = [float(info_nce(*batch)) for batch in zip(*views, strict=True)]
+    assert one.nats == pytest.approx(np.mean(each), abs=1e-5) and np.std(each) > 0.1
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_training_with_infonce_lowers_it_and_no_further_than_the_circle_has_room(seed):
+    trained, by_chance = (lesson_6.train_small_encoder(loss, seed=seed).nats for loss in ("InfoNCE", None))
+    assert lesson_6.lowest_nats() < trained < by_chance < LOG(lesson_6.FACES)
+
+
+def test_the_lowest_loss_of_a_circle_by_hand():
+    # two faces opposite each other: cosines 1 and -1 over 0.1
+    assert lesson_6.lowest_nats(2) == pytest.approx(LOG(1 + math.exp(-20)), abs=1e-12)
+
+
 def test_a_small_encoder_is_a_function_of_its_seed():
     one, same, other = (
         lesson_6.train_small_encoder("InfoNCE", seed=seed, steps=2, count=8) for seed in (0, 0, 1)
