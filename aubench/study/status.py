@@ -72,7 +72,9 @@ def study_table(runs: list[PlannedRun], states: dict[str, str], note: str = "") 
 
 def html_table(runs: list[PlannedRun], states: dict[str, str], note: str = "") -> str:
     """`study_table` for a notebook."""
-    console = Console(file=io.StringIO(), record=True, width=HTML_WIDTH, highlight=False)
+    console = Console(  # rich would print into the cell as well
+        file=io.StringIO(), record=True, width=HTML_WIDTH, highlight=False, force_jupyter=False
+    )
     console.print(study_table(runs, states, note))
     return console.export_html(inline_styles=True, code_format='<pre style="overflow-x: auto">{code}</pre>')
 

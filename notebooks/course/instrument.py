@@ -41,11 +41,11 @@ class Instrument(widgets.Box):
     ):
         self.controls = controls
         self.picture = widgets.Image(format=format, layout=widgets.Layout(width=f"{width}px"))
-        beside = {"text": "430px", "controls": f"{width}px"}  # a long line must not push a column below
+        beside = {"text": "380px", "controls": f"{width}px"}  # a long line must not push a column below
         self.text = widgets.HTML(layout=widgets.Layout(width=beside.get(aside, "auto")))
         self.newest = NewestWins(lambda values: answer(**values), self._show, self._fail)
         for control in controls.values():
-            control.layout.width = control.layout.width or "440px"
+            control.layout.width = control.layout.width or "420px"
             control.style.description_width = "150px"
             control.observe(lambda change: self.newest.ask(self._values()), "value")
         parts = {"picture": [self.picture], "text": [self.text], "controls": list(controls.values())}

@@ -293,7 +293,7 @@ def draw_movements(table: pd.DataFrame, detector_error: float) -> Figure:
     axis.axvline(detector_error, color="black", linestyle="--", linewidth=0.9, label="error of a detector")
     axis.set_xlim(0, high["moved"].max() * 1.15)
     axis.set_xlabel("largest movement of a landmark (% of the eye distance)")
-    axis.legend(loc="lower right")
+    figure.legend(loc="outside upper center", ncols=3)
     return figure
 
 

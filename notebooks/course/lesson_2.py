@@ -284,7 +284,7 @@ def draw_changes(table: pd.DataFrame) -> Figure:
 @in_house_style
 def draw_thinned(table: pd.DataFrame) -> Figure:
     """Three scores of one detector as its AUs become rarer (`thinned`)."""
-    figure = Figure(figsize=(4.6, 2.7), layout="constrained")
+    figure = Figure(figsize=(6.2, 2.7), layout="constrained")
     axis = figure.subplots()
     for name, (label, colour, marker) in SCORES.items():
         axis.plot(100 * table["base_rate"], 100 * table[name], color=colour, marker=marker, label=label)
@@ -292,5 +292,5 @@ def draw_thinned(table: pd.DataFrame) -> Figure:
     axis.set_ylim(0, 102)
     axis.set_xlabel("mean base rate (% of faces), rarer to the right")
     axis.set_ylabel("score x 100")
-    axis.legend(loc="lower left")
+    figure.legend(loc="outside right upper")
     return figure

@@ -59,7 +59,7 @@ def heatmap_reader(faces: dict[str, ShownFaces], logits: dict[str, Tensor]) -> I
         "point": widgets.Dropdown(options=points, description="landmark"),
         "sharpness": widgets.FloatLogSlider(value=1, min=-2, max=1, step=0.05, description="logits ×"),
     }
-    return Instrument(answer, controls, SIDE)
+    return Instrument(answer, controls, SIDE, aside="controls")
 
 
 def _draw_reading(face: ShownFaces, logits: Tensor, sharpness: float, true: Tensor) -> Figure:

@@ -35,7 +35,7 @@ COLUMNS = (
 )
 RUN_STYLES = (("o", "#117733"), ("D", "#CC6677"))  # marker and colour of each run
 FEATURES = {"F": "F rich feature", "S": "S shape", "Z": "Z texture"}
-SIDE = 250  # pixels of each picture of the instrument
+SIDE = 208  # pixels of each picture of the instrument
 
 
 @in_house_style
@@ -97,7 +97,7 @@ def _draw_panels(panels: dict[str, dict[str, pd.Series]], rows: list[str], label
         places = offsets(len(values), 0.5)
         for (run, one), offset, (marker, colour) in zip(values.items(), places, RUN_STYLES, strict=False):
             axis.plot(one, np.arange(len(rows)) + offset, marker, color=colour, label=run, ms=5)
-        axis.set_title(title)
+        axis.set_title(title, fontsize=8)
         axis.set_xlabel(label)
     handles = axes[0].get_legend_handles_labels()
     figure.legend(*handles, loc="outside lower center", ncols=len(handles[0]))

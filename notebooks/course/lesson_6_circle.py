@@ -107,7 +107,7 @@ def draw_push(
         fill = colour if name == "anchor" else "none"
         left.scatter(x, y, s=80, facecolors=fill, edgecolors=colour, linewidths=1.8, zorder=3)
         side = "left" if x > 0.1 else "right" if x < -0.1 else "center"
-        left.text(1.16 * x, 1.2 * y, name, color=colour, ha=side, va="center")
+        left.text(1.28 * x, 1.28 * y, name, color=colour, ha=side, va="center")
     right.plot(temperatures, table["own"], color="black", linestyle="--", label="matched with itself")
     for name, colour in zip(names, FACES, strict=False):
         right.plot(temperatures, table[name], color=colour, label=f"push of {name}")

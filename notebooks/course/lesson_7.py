@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from nbformat import v4
 from scipy import stats
 
-from aubench.plots.style import ABOVE, BELOW, MEASURE_NAMES, UNSURE, in_house_style
+from aubench.plots.style import ABOVE, BELOW, MEASURE_NAMES, PAGE, UNSURE, in_house_style
 from aubench.report import statistics
 from aubench.report.comparisons import against
 from aubench.report.statistics import LEVEL, POWER, paired_differences, t_interval
@@ -117,7 +117,7 @@ def effects(summary: Summary, measure: str = "f1", reference: str = REFERENCE) -
 def draw_study(summary: Summary, measure: str = "f1") -> Figure:
     """Left: scores of the variants, one line per seed. Right: differences from REFERENCE with intervals."""
     scores, differences = 100 * summary.seeds_of(measure), points(summary, measure)
-    figure = Figure(figsize=(7.4, 2.9), layout="constrained")
+    figure = Figure(figsize=(PAGE, 3.1), layout="constrained")
     left, right_ = figure.subplots(1, 2)
     places = np.arange(len(scores.columns))
     for place, (seed, row) in enumerate(scores.iterrows()):
@@ -130,7 +130,7 @@ def draw_study(summary: Summary, measure: str = "f1") -> Figure:
     left.set_xlim(-0.4, places[-1] + 0.4)
     left.set_ylabel(f"{MEASURE_NAMES[measure]} x 100, target test")
     left.set_title("lines: seeds, bars: their means")
-    left.legend(fontsize=7)
+    figure.legend(loc="outside upper left", ncols=8, fontsize=7)
     for place, (_, values) in enumerate(differences.items()):
         own = values.dropna().to_numpy()
         mean, low, high, _ = t_interval(own)
@@ -185,7 +185,7 @@ def relative_width(few: int, many: int) -> float:
 @in_house_style
 def draw_luck(differences: pd.Series, simulated: pd.DataFrame) -> Figure:
     """Measured differences (one per seed, points) over those simulated without any effect."""
-    figure = Figure(figsize=(7.4, 2.5), layout="constrained")
+    figure = Figure(figsize=(PAGE, 2.5), layout="constrained")
     wide = 1.1 * max(simulated["first"].abs().quantile(0.999), differences.abs().max(), 1e-3)
     shown = (("first", "one seed", differences),
              ("mean", f"mean of {len(differences)} seeds", [differences.mean()]))  # fmt: skip

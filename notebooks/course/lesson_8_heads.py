@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from aubench.inspection.playground import open_run, read_crop
-from aubench.plots.style import au_label, face_grid, figure_title, in_house_style, show_faces
+from aubench.plots.style import PAGE, au_label, face_grid, figure_title, in_house_style, show_faces
 from aubench.report.statistics import SIGNIFICANT, holm, student_interval
 from aufaces.actions import AUS, OCCURS_AT, Expression
 from aufaces.domains import STUDIO, WILD, Sample, picture, sample_face
@@ -279,7 +279,7 @@ def draw_differences(table: pd.DataFrame) -> Figure:
     """Changes of hits and alarms at each tone and age (`rates`): heads as dots, 95 % intervals."""
     found = differences(table).set_index(["factor", "level", "measure"])
     numbers = 100 * found[["difference", "low", "high"]]
-    figure = Figure(figsize=(7.4, 4.8), layout="constrained")
+    figure = Figure(figsize=(PAGE, 4.8), layout="constrained")
     axes = figure.subplots(2, 2, sharey="row", sharex="col")
     for row, measure in zip(axes, MEASURES, strict=True):
         grid = 100 * table.pivot(index="run", columns=["factor", "level", "head"], values=measure)
@@ -303,10 +303,10 @@ def draw_differences(table: pd.DataFrame) -> Figure:
             axis.grid(axis="x", visible=False)
         row[0].set_ylabel(f"{measure}, points more or less")
         reach = numbers.xs(measure, level="measure").abs().max().max()
-        if np.isfinite(reach) and reach > 0:
-            row[0].set_ylim(-2.2 * reach, 2.2 * reach)
-    axes[0, 0].set_title("same heads, other skin")
-    axes[0, 1].set_title("same heads, other age (yellow: ages with labels)")
+        if np.isfinite(reach):
+            row[0].set_ylim(-2.2 * max(reach, 1.0), 2.2 * max(reach, 1.0))
+    axes[0, 0].set_title("same heads, other skin", fontsize=8)
+    axes[0, 1].set_title("same heads, other age (yellow: ages with labels)", fontsize=8)
     axes[1, 0].set_xlabel("melanin: 0 very light, 1 very dark")
     axes[1, 1].set_xlabel("age: 0.33 child, 0.67 young adult, 1 old")
     figure.supxlabel(

@@ -144,6 +144,14 @@ def test_a_run_folder_says_whether_its_run_is_done_running_failed_or_missing(fol
     assert "1 done" in shown and "a note" in shown and "50.0" in shown and "ValueError: no" in shown
 
 
+def test_the_table_of_a_notebook_is_printed_nowhere_else(folder, monkeypatch):
+    printed = []
+    monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
+    monkeypatch.setattr("IPython.display.display", printed.append)
+    runs = expand(read_study(written(folder, GOOD)))
+    assert "4 missing" in html_table(runs, states_of(runs)) and printed == []
+
+
 def test_watching_ends_when_nothing_ran_or_changed_for_long(folder, monkeypatch):
     runs, clock = expand(read_study(written(folder, GOOD))), [0.0]
     monkeypatch.setattr(status.time, "monotonic", lambda: clock[0])
