@@ -11,9 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from aulib import distributed
-from aulib.supervisors import Supervisor, check_alignment
+from aulib.supervisors import TEMPERATURE, Supervisor, check_alignment
 
-TEMPERATURE = 0.1  # of InfoNCE, the default [C]
 QUEUE_LENGTH = 256
 
 

@@ -5,6 +5,7 @@ weights is not computed. Target AU labels exist for `oracle` only.
 Marks as in docs/method.md: [P] paper, [A] ADLD, [C] ours.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from aulib.supervisors import ALL_SIX, RICH_TWO, SUPERVISORS
@@ -23,25 +24,31 @@ class Method:
     weights: dict[str, float]
     uses_target: bool = True
     separates: bool = False
-    supervisors: tuple[str, ...] = ()
     labels_from_target: bool = False
     au_from_landmarks: bool = False
     adapts_by_domain: bool = False
     read_target_from: str = "features"
     read_source_from: str = "features"
 
-    def with_supervisors(self, names: list[str] | tuple[str, ...], weight: float) -> "Method":
-        """The same rung with another list of supervisors.
+    @property
+    def supervisors(self) -> tuple[str, ...]:
+        """Those that have a weight, in the order of SUPERVISORS."""
+        return tuple(name for name in SUPERVISORS if self.weights.get(name))
+
+    def with_supervisors(self, names: Sequence[str], weight: float) -> "Method":
+        """The same rung with another list of supervisors; empty for none.
 
         Raises:
-            ValueError: an unknown name, or a method that has no rounds to align.
+            ValueError: an unknown or repeated name, or a method that has no rounds to align.
         """
         if unknown := sorted(set(names) - SUPERVISORS.keys()):
             raise ValueError(f"unknown supervisors {unknown}; there are {list(SUPERVISORS)}")
+        if len(set(names)) < len(names):
+            raise ValueError(f"supervisors {list(names)} name one twice; its factor is set in weights")
         if names and not self.separates:
             raise ValueError("supervisors align two rounds of reconstruction; this method has none")
         kept = {name: value for name, value in self.weights.items() if name not in SUPERVISORS}
-        return replace(self, supervisors=tuple(names), weights=kept | dict.fromkeys(names, weight))
+        return replace(self, weights=kept | {name: weight for name in SUPERVISORS if name in names})
 
 
 AU = {"au_source": 1.0}
@@ -59,8 +66,8 @@ CONTRASTIVE_WEIGHT = 0.2
 
 
 def _separating(summary: str, extra: dict[str, float], supervisors: tuple[str, ...] = ()) -> Method:
-    weights = AU | LANDMARKS | SEPARATION | extra | dict.fromkeys(supervisors, CONTRASTIVE_WEIGHT)
-    return Method(summary, weights, separates=True, supervisors=supervisors, read_target_from="both")
+    method = Method(summary, AU | LANDMARKS | SEPARATION | extra, separates=True, read_target_from="both")
+    return method.with_supervisors(supervisors, CONTRASTIVE_WEIGHT)
 
 
 METHODS = {

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from aulib import distributed
-from aulib.contrastive import TEMPERATURE, Projections, alignment_term
+from aulib.contrastive import Projections, alignment_term
 from aulib.losses import (
     au_occurrence_loss,
     domain_loss,
@@ -16,9 +16,10 @@ from aulib.losses import (
     landmark_loss,
     real_fake_loss,
 )
+from aulib.methods import Method
 from aulib.model import AUModel
 from aulib.networks import log_attention
-from aulib.supervisors import SUPERVISORS
+from aulib.supervisors import SUPERVISORS, TEMPERATURE
 
 
 @dataclass(frozen=True)
@@ -143,9 +144,20 @@ TERMS = PLAIN_TERMS | ROUND_TERMS
 
 
 def check_weights(weights: dict[str, float]) -> None:
-    """Raises KeyError for a weight that names no term, with the terms there are."""
+    """Raises KeyError for a weight that names no term, with the terms there are; ValueError below 0."""
     if unknown := sorted(weights.keys() - TERMS.keys()):
         raise KeyError(f"weights name unknown terms {unknown}; there are {sorted(TERMS)}")
+    if negative := {name: value for name, value in weights.items() if value < 0}:
+        raise ValueError(f"weights {negative}: expected 0, which switches a term off, or more")
+
+
+def can_compute(term: str, method: Method) -> bool:
+    """Whether the method has the parts and the faces that a term reads."""
+    if term in ROUND_TERMS:
+        return method.separates
+    if term == "domain":
+        return method.adapts_by_domain
+    return method.uses_target or term != "landmarks_target"
 
 
 def finds_landmarks(weights: dict[str, float]) -> bool:

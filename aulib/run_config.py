@@ -1,14 +1,14 @@
-"""RunConfig: what a run trains, by name, checked before anything is read."""
+"""RunConfig: what a run trains, by name, checked before anything is read; and what the names resolve to."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 
-from aulib.contrastive import TEMPERATURE
 from aulib.methods import CONTRASTIVE_WEIGHT, METHODS, PRESETS, Method, Preset
-from aulib.objective import ROUND_TERMS, check_weights
-from aulib.supervisors import check_alignment
+from aulib.supervisors import TEMPERATURE, check_alignment
 
 PRECISIONS = ("auto", "32-true", "bf16-mixed")
+NAMES = ("method", "preset")  # a run is made of their values
+OF_THE_ROUNDS = ("separation_starts", "ramp", "generator_rate", "generator_betas", "adversary_rate")
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,8 @@ class RunConfig:
     source, target: dataset folders or `synthetic:...`. The target's AU labels are read by `oracle` only, and
         to score the finished run on its test split.
     method, preset: keys of METHODS and PRESETS.  backbone: a timm model, "" for the own encoder.
-    supervisors: empty for the method's own.  weights: factors of terms, instead of the method's own.
+    supervisors: None for the method's own, empty for none.
+    weights: factors of terms instead of the method's own, 0 switches a term off; None for the method's own.
     steps, batch_size: 0 takes the preset's. batch_size is per domain.
     precision: "auto", "32-true" or "bf16-mixed". (float16 would need its gradients scaled.)
     changes: values of fields of `Preset`, instead of the preset's.
@@ -27,7 +28,8 @@ class RunConfig:
 
     Raises:
         ValueError: unknown method, preset, supervisor, alignment, negatives or precision; a term that the
-            method cannot compute.  KeyError: unknown term.  TypeError: unknown field of `Preset`.
+            method cannot compute; weights that are empty, negative or contradict `supervisors`.
+        KeyError: unknown term.  TypeError: unknown field of `Preset`.
     """
 
     source: str
@@ -35,7 +37,7 @@ class RunConfig:
     method: str = "full"
     preset: str = "fast"
     backbone: str = ""
-    supervisors: Sequence[str] = ()
+    supervisors: Sequence[str] | None = None
     steps: int = 0
     batch_size: int = 0
     seed: int = 0
@@ -67,7 +69,7 @@ class RunConfig:
                 f"steps {self.steps} and batch_size {self.batch_size}: expected 0 (the preset's) or more"
             )
         check_alignment(self.alignment, self.negatives)
-        method = chosen_method(self.method, list(self.supervisors), self.weights or {})
+        method = chosen_method(self.method, self.supervisors, self.weights)
         preset = replace(PRESETS[self.preset], **self.changes)
         object.__setattr__(self, "resolved_method", method)  # the class is frozen
         object.__setattr__(self, "resolved_preset", preset)
@@ -77,32 +79,79 @@ class RunConfig:
         """Steps and batch size: this run's, else the preset's."""
         return self.steps or self.resolved_preset.steps, self.batch_size or self.resolved_preset.batch_size
 
+    @property
+    def resolved(self) -> dict:
+        """All that shapes the training, as JSON: every name and default replaced by its values.
 
-def chosen_method(name: str, supervisors: list[str], weights: dict[str, float]) -> Method:
-    """A rung of METHODS with another list of supervisors (empty: its own) and other weights by term.
+        What no part of the method reads is None: `separation`, which has no supervisors, has no alignment.
+        `what_counts` of two of these says whether they are the same training.
+        """
+        method, (steps, batch_size) = self.resolved_method, self.schedule
+        preset = asdict(self.resolved_preset) | {"steps": steps, "batch_size": batch_size}
+        values = {
+            "method": self.method, "supervisors": list(method.supervisors), "weights": method.weights,
+            "alignment": self.alignment, "negatives": self.negatives, "temperature": self.temperature,
+            "steps": steps, "batch_size": batch_size, "seed": self.seed, "preset": self.preset,
+            "source": str(self.source), "target": str(self.target), "backbone": self.backbone,
+            "precision": self.precision, "share_extraction": self.share_extraction,
+        }  # fmt: skip
+        if not method.supervisors:
+            values |= dict.fromkeys(("alignment", "negatives", "temperature"))
+        elif self.alignment == "l1":
+            values |= dict.fromkeys(("negatives", "temperature"))
+        if method.au_from_landmarks or method.weights.keys() == {"au_source"}:
+            values["share_extraction"] = None  # only one of the two would be trained
+        if not method.separates:
+            preset |= dict.fromkeys(OF_THE_ROUNDS)
+        return values | _parts(method) | {"preset_values": preset}
+
+
+def what_counts(resolved: dict) -> dict:
+    """What makes a resolved config another training than another: its values without their names.
+
+    Args:
+        resolved: `RunConfig.resolved`, or the settings in a run folder, also those of an earlier version.
+    """
+    method = METHODS.get(resolved["method"])
+    values = (_parts(method) if method else {"method": resolved["method"]}) | {
+        name: value for name, value in resolved.items() if name not in NAMES
+    }
+    return values | {"weights": {name: value for name, value in resolved["weights"].items() if value}}
+
+
+def _parts(method: Method) -> dict:
+    """What a method is made of besides its weights."""
+    return {name: value for name, value in asdict(method).items() if name not in ("summary", "weights")}
+
+
+def chosen_method(name: str, supervisors: Sequence[str] | None, weights: dict[str, float] | None) -> Method:
+    """A rung of METHODS with other supervisors and other weights by term, without terms of weight 0.
+
+    Args:
+        supervisors: None for its own, empty for none.  weights: None for its own.
 
     Raises:
-        ValueError: unknown method or supervisor, or a term that the method cannot compute.
+        ValueError: unknown method or supervisor, a term that the method cannot compute, or weights that are
+            empty, negative, leave no term, or name a supervisor that `supervisors` leaves out.
         KeyError: unknown term.
     """
     if name not in METHODS:
         raise ValueError(f"unknown method {name!r}; choose one of {', '.join(METHODS)}")
     method = METHODS[name]
-    if supervisors:
-        method = method.with_supervisors(supervisors, CONTRASTIVE_WEIGHT)
+    if supervisors is not None:
+        method = method.with_supervisors(list(supervisors), CONTRASTIVE_WEIGHT)
+    if weights is None:
+        return method
+    from aulib.objective import can_compute, check_weights  # torch, which a study is planned without
+
     check_weights(weights)
-    method = replace(method, weights=method.weights | weights)
+    chosen = replace(method, weights={t: w for t, w in (method.weights | weights).items() if w})
+    if not weights or not chosen.weights:
+        raise ValueError(f"weights {weights} leave nothing to train; leave them out for the method's own")
+    if supervisors is not None and (added := sorted(set(chosen.supervisors) - set(method.supervisors))):
+        raise ValueError(f"weights name {added}, which supervisors {list(supervisors)} leaves out")
     if impossible := sorted(
-        name for name, value in weights.items() if value and not can_compute(name, method)
+        term for term, value in weights.items() if value and not can_compute(term, method)
     ):
         raise ValueError(f"method {name!r} cannot compute the terms {impossible} given in weights")
-    return method
-
-
-def can_compute(term: str, method: Method) -> bool:
-    """Whether the method has the parts and the faces that a term reads."""
-    if term in ROUND_TERMS:
-        return method.separates
-    if term == "domain":
-        return method.adapts_by_domain
-    return method.uses_target or term != "landmarks_target"
+    return chosen

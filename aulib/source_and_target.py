@@ -69,14 +69,15 @@ def model_config(config: RunConfig, aus: list[str], sets: dict[str, DatasetFolde
     if not available:
         missing = [str(data.root) for data in sets.values() if not data.num_landmarks]
         raise ValueError(f"no landmarks in {missing}; run `aulib prepare` or add columns x_0, y_0, ...")
-    preset, method = config.resolved_preset, config.resolved_method
+    preset, method, resolved = config.resolved_preset, config.resolved_method, config.resolved
     crop = crop_named(preset.crop, preset.margin_size)
     return ModelConfig(
         aus=tuple(aus), num_landmarks=min(available, preset.num_landmarks),
         image_size=preset.image_size, margin_size=preset.margin_size, box_enlarge=crop.box_enlarge,
         smooth_crops=crop.smooth, channels=preset.channels, colour=preset.colour, backbone=config.backbone,
         pretrained=False, separates=method.separates, adapts_by_domain=method.adapts_by_domain,
-        au_from_landmarks=method.au_from_landmarks, share_extraction=config.share_extraction,
-        au_centres=preset.au_centres, alignment_dense=config.alignment == "dense",
-        queues=config.negatives == "queue" and bool(method.supervisors),
+        au_from_landmarks=method.au_from_landmarks,
+        share_extraction=resolved["share_extraction"] is not False,
+        au_centres=preset.au_centres, alignment_dense=resolved["alignment"] == "dense",
+        queues=resolved["negatives"] == "queue",
     )  # fmt: skip

@@ -40,6 +40,7 @@ ALL_SIX = (*RICH_TWO, "shape_source", "shape_target", "texture_source", "texture
 
 NEGATIVES = ("batch", "rivals", "queue")
 ALIGNMENTS = ("global", "dense", "l1")
+TEMPERATURE = 0.1  # of InfoNCE, the default [C]
 
 
 def check_alignment(alignment: str, negatives: str) -> None:

@@ -9,7 +9,6 @@ import resource
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +19,7 @@ from aulib import distributed, warm_start
 from aulib.batches import Faces
 from aulib.dataset import DatasetFolder
 from aulib.evaluate import Predictions, predict_batches, score_predictions
-from aulib.files import atomic_file, cache_root, write_json
+from aulib.files import atomic_file, cache_root, code_version, write_json
 from aulib.labels import au_weights
 from aulib.landmarks import layout_of
 from aulib.linear_probes import probe_model
@@ -85,7 +84,9 @@ def train_run(
     distributed.share_of(config.schedule[1])
     domains = load_domains(config)
     model, log, measured = train(config, domains, precision, device, out, progress)
-    return {} if distributed.rank() else write_run(out, config, domains, model, log, measured, insides)
+    if distributed.rank():
+        return {}
+    return write_run(out, config, domains, precision, model, log, measured, insides)
 
 
 def train(
@@ -181,22 +182,22 @@ def write_run(
     out: Path,
     config: RunConfig,
     domains: Domains,
+    precision: str,
     model: AUModel,
     log: list[dict],
     measured: dict,
     insides: bool,
 ) -> dict:
-    """Write the run folder: model, curves, test predictions, kept faces and scores; returns the metrics."""
-    method, (steps, batch_size) = config.resolved_method, config.schedule
-    settings = {
-        "method": config.method, "supervisors": list(method.supervisors), "weights": method.weights,
-        "preset": config.preset, "preset_values": asdict(config.resolved_preset),
-        "steps": steps, "batch_size": batch_size, "seed": config.seed,
-        "alignment": config.alignment, "negatives": config.negatives, "temperature": config.temperature,
-        "read_target_from": method.read_target_from, "read_source_from": method.read_source_from,
-        "source": str(config.source), "target": str(config.target),
+    """Write the run folder: model, curves, test predictions, kept faces and scores; returns the metrics.
+
+    The settings in `config.json` are all that the run resolved to.
+    """
+    method = config.resolved_method
+    settings = config.resolved | {
+        "precision": precision,
         "data_versions": {name: data.version for name, data in domains.sets.items()},
-    }  # fmt: skip
+        "code": code_version(),
+    }
     save_model(out, model, settings)
     with atomic_file(out / HISTORY) as partial:
         pd.DataFrame(log).to_csv(partial, index=False)

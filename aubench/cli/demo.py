@@ -15,11 +15,11 @@ from aubench.study.grid import run_study
 from aubench.study.notebook_runner import (
     NotebookFailed,
     notebook_path,
-    run_key,
     run_notebook,
 )
-from aubench.study.parameters import effective_parameters
+from aubench.study.parameters import effective_parameters, with_library_defaults
 from aubench.study.plan import PlannedRun
+from aubench.study.resolved import resolve, run_key
 from aubench.study.resume import is_done, why_failed
 from aubench.study.status import live_table
 from aubench.study.workers import connected
@@ -89,9 +89,12 @@ def train(wanted: dict[Path, dict]) -> None:
     notebook = notebook_path("02_train")
     runs = []
     for index, (folder, values) in enumerate(wanted.items()):
-        key = run_key(notebook, effective_parameters(notebook, values, folder))
-        method = values["method"]
-        runs.append(PlannedRun(index, method, method, values["seed"], notebook, values, folder, key))
+        values = with_library_defaults(notebook, values)
+        resolved = resolve(notebook, effective_parameters(notebook, values, folder))
+        method, key = values["method"], run_key(resolved)
+        runs.append(
+            PlannedRun(index, method, method, values["seed"], notebook, values, folder, key, resolved)
+        )
         kept = "finished before" if is_done(runs[-1]) else f"{values['steps']} steps"
         print(f"[{index + 1}/{len(wanted)}] {method}: {kept}", flush=True)
     missing = [run for run in runs if not is_done(run)]

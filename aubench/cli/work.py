@@ -53,13 +53,14 @@ def run(
 
     Example: aulib run 02_train -p method full -p steps 200 -p seed 1 --out results/scratch
     """
-    from aubench.study.notebook_runner import notebook_path, run_notebook
+    from aubench.study.notebook_runner import edits_of, notebook_path, run_notebook
     from aubench.study.parameters import ParameterError, declared_parameters, value_from_text
 
     try:
         path = notebook_path(notebook)
     except FileNotFoundError as error:
         raise typer.BadParameter(str(error), param_hint="NOTEBOOK") from None
+    _note(edits_of(path))
     declared = declared_parameters(path)
     values = {}
     for name, text in (item.split("=", 1) for item in parameter or []):
@@ -79,7 +80,9 @@ def study(
     file: Annotated[
         Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, help="YAML, see experiments/.")
     ],
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="List the runs with their ids and end.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what each variant resolves to and its runs, and end.")
+    ] = False,
     only: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="Runs of this variant; repeatable.")
     ] = None,
@@ -105,15 +108,16 @@ def study(
     """
     if scheduler is not None and slurm is not None:
         raise typer.BadParameter("give --scheduler or --slurm, not both", param_hint="--slurm")
+    from aubench.study.notebook_runner import edits_of
     from aubench.study.plan import expand, read_study
     from aubench.study.resume import states_of
     from aubench.study.status import live_table, watch_states
 
     runs = expand(read_study(file), out, only or [])
+    _note(edits_of(runs[0].notebook, in_study=True))
     states = states_of(runs)
     if dry_run:
-        for run in runs:
-            typer.echo(f"{run.index:4d}  {states[run.id]:8s}{run.id}")
+        _print_plan(runs, states)
         return
     if status:
         watch_states(runs)
@@ -144,6 +148,7 @@ def run_one(
     Example: aulib run-one experiments/supervisors.yml --index $SLURM_ARRAY_TASK_ID
     """
     from aubench.study.grid import do_run
+    from aubench.study.notebook_runner import edits_of
     from aubench.study.plan import expand, read_study
     from aubench.study.run_lock import RunIsHeld, holder
 
@@ -151,6 +156,7 @@ def run_one(
     if index >= len(runs):
         raise typer.BadParameter(f"{index}: the study has runs 0 to {len(runs) - 1}", param_hint="--index")
     run = runs[index]
+    _note(edits_of(run.notebook, in_study=True))
     outcome = do_run(run, time.time(), str(Path.cwd()))
     if outcome == "held":
         raise RunIsHeld(f"{run.folder} is being run by {holder(run.folder)}")
@@ -179,6 +185,30 @@ def playground(
 
     values = {"run": run, "runs_folder": str(Path(run).parent), "faces": faces}
     serve(values, out, port=port, open_browser=browser)
+
+
+def _note(text: str) -> None:
+    if text:
+        typer.echo(f"note: {text}", err=True)
+
+
+def _print_plan(runs: list, states: dict[str, str]) -> None:
+    """Each variant: what it resolves to, where it differs from the first, and its runs."""
+    from aubench.study.resolved import differences, headlines
+
+    first = runs[0]
+    typer.echo(f"{first.notebook}, code {first.resolved['code'][:12]}")
+    for variant in dict.fromkeys(run.variant for run in runs):
+        own = [run for run in runs if run.variant == variant]
+        typer.echo(variant)
+        for name, text in headlines(own[0].resolved).items():
+            typer.echo(f"    {name:20s} {text}")
+        if variant != first.variant:
+            typer.echo(f"  differs from {first.variant} in")
+            for name, (before, after) in differences(first.resolved, own[0].resolved).items():
+                typer.echo(f"    {name:20s} {before} -> {after}")
+        for run in own:
+            typer.echo(f"{run.index:4d}  {states[run.id]:8s}{run.id}")
 
 
 def _end_of_study(runs: list, states: dict[str, str]) -> None:

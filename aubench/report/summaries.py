@@ -104,6 +104,7 @@ def summarise_runs(
         own = in_any_fold(own) if fold else own
         data.setdefault(json.dumps(own.pop("data_versions"), sort_keys=True), run.path.name)
         del own["seed"]
+        own.pop("code", None)
         if settings.setdefault(variant, own) != own:
             differing = [key for key in own if settings[variant].get(key) != own[key]]
             raise ValueError(f"runs of variant {variant!r} differ in {differing}: see {run.path.name}")

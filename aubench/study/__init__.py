@@ -1,7 +1,8 @@
 """Notebooks as functions, and studies as many runs of one.
 
 parameters       a notebook's parameters cell as a signature, and the check of values
-notebook_runner  one run: its key, its folder, reused, resumed or set aside
+resolved         what a run resolves to, its key, and how two runs differ
+notebook_runner  one run: its folder, reused, resumed or set aside
 kernels          papermill with a fresh kernel, and the cause of a failure
 plan             a study file and its runs
 resume           which runs are done, read from their folders

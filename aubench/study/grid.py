@@ -11,11 +11,11 @@ from threading import Event, Lock
 from aubench.study.notebook_runner import (
     NotebookFailed,
     execute_run,
-    run_key,
     write_error,
 )
 from aubench.study.parameters import effective_parameters
 from aubench.study.plan import PlannedRun
+from aubench.study.resolved import resolve, run_key
 from aubench.study.resume import is_done, states_of
 from aubench.study.run_lock import PATIENCE, RunIsHeld, is_held, run_lock
 from aubench.study.workers import SchedulerLost, free_places
@@ -124,8 +124,9 @@ def do_run(run: PlannedRun, began: float, started_in: str) -> str:
 def _do_locked(run: PlannedRun, lock: int) -> str:
     try:
         values = effective_parameters(run.notebook, run.parameters, run.folder)
-        if run_key(run.notebook, values) == run.key:
-            execute_run(run.notebook, run.folder, values, run.key, lock)
+        resolved = resolve(run.notebook, values)
+        if run_key(resolved) == run.key:
+            execute_run(run.notebook, run.folder, values, resolved, lock)
             return "done"
         cause = "notebook, library or inputs changed since the run was planned: plan it again"
     except NotebookFailed:  # error.txt is written

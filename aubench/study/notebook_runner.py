@@ -1,30 +1,34 @@
 """Run a notebook as a strict function of its declared parameters.
 
-A run folder holds `notebook.ipynb` (the executed copy), `params.json` (parameters, versions, commit), the
-files that the notebook wrote (such as `metrics.json`), and at the end either `result.json`, written last and
-atomically, or `error.txt` with the true cause. A run is done if and only if `result.json` has its key.
+A run folder holds `notebook.ipynb` (the executed copy), `params.json` (parameters, what they resolve to,
+versions, commit), the files that the notebook wrote (such as `metrics.json`), and at the end either
+`result.json`, written last and atomically, or `error.txt` with the true cause. A run is done if and only if
+`result.json` has its key.
 """
 
-import hashlib
 import json
 import os
 import subprocess
 import sys
 import time
-from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import aulib
-from aubench.study.parameters import code_cells, effective_parameters
+from aubench.study.parameters import (
+    code_cells,
+    declared_parameters,
+    effective_parameters,
+    library_defaults,
+)
+from aubench.study.resolved import data_versions, resolve, run_key
 from aubench.study.run_lock import run_lock
-from aulib.files import code_version, write_json
-from aulib.protocols import split_name
+from aulib.files import write_json
 
 RECORDED_LIBRARIES = "torch torchvision timm lightning-fabric numpy pandas anny warp-lang papermill ipykernel"
 PACKAGE = Path(__file__).parents[1]
-MANIFESTS = ("manifest.csv", "manifest.parquet")
+NOTEBOOKS = (PACKAGE.parent / "notebooks", PACKAGE / "notebooks")  # of a checkout, of an installed package
 
 
 class NotebookFailed(RuntimeError):
@@ -37,13 +41,12 @@ def notebook_path(name: str | Path) -> Path:
     """Find a notebook: a file, or the name of one of ours, such as "02_train" or "course/1_action_units"."""
     if Path(name).is_file():
         return Path(name)
-    folders = [PACKAGE.parent / "notebooks", PACKAGE / "notebooks"]
-    for folder in folders:
+    for folder in NOTEBOOKS:
         for place in ("", "course"):
             candidate = folder / place / Path(name).with_suffix(".ipynb").name
             if candidate.is_file():
                 return candidate
-    known = sorted({path.stem for folder in folders for path in folder.glob("**/*.ipynb")})
+    known = sorted({path.stem for folder in NOTEBOOKS for path in folder.glob("**/*.ipynb")})
     raise FileNotFoundError(f"no notebook {str(name)!r}; there are {known} and any .ipynb file")
 
 
@@ -80,7 +83,8 @@ def run_notebook(
     """
     notebook, out_dir = notebook_path(notebook), Path(out_dir)
     values = effective_parameters(notebook, parameters or {}, out_dir)
-    key = run_key(notebook, values)
+    resolved = resolve(notebook, values)
+    key = run_key(resolved)
     with run_lock(out_dir) as lock:
         finished = _read(out_dir / "result.json").get("key")
         if finished == key and reuse:
@@ -91,17 +95,17 @@ def run_notebook(
                 f"{out_dir} holds a finished run with {found or 'other code or inputs'}; "
                 "choose another folder or replace it"
             )
-        execute_run(notebook, out_dir, values, key, lock, progress)
+        execute_run(notebook, out_dir, values, resolved, lock, progress)
     return _read(out_dir / "metrics.json")
 
 
 def execute_run(
-    notebook: Path, out_dir: Path, values: dict[str, Any], key: str, lock: int, progress: bool = False
+    notebook: Path, out_dir: Path, values: dict[str, Any], resolved: dict, lock: int, progress: bool = False
 ) -> None:
     """Execute the notebook in a folder that the caller has locked; resume or set aside what is there.
 
     Args:
-        values: from `effective_parameters`.  key: from `run_key`.  lock: from `run_lock`.
+        values: from `effective_parameters`.  resolved: from `resolve`.  lock: from `run_lock`.
 
     Raises:
         NotebookFailed: see `run_notebook`; error.txt is written.
@@ -113,7 +117,7 @@ def execute_run(
     out_dir.mkdir(parents=True, exist_ok=True)
     for stale in ("notebook.ipynb", "error.txt", "metrics.json", "kernel.log"):
         (out_dir / stale).unlink(missing_ok=True)
-    record = _record(notebook, values, key)
+    record = _record(notebook, values, resolved)
     write_json(out_dir / "params.json", record)
     copy, start = out_dir / "notebook.ipynb", time.monotonic()
     try:
@@ -125,7 +129,7 @@ def execute_run(
         raise failure from error
     seconds = round(time.monotonic() - start, 2)
     write_json(out_dir / "params.json", record | {"data_versions": data_versions(values)})  # rendered by now
-    finish = {"key": key, "notebook": notebook.name, "notebook_seconds": seconds}
+    finish = {"key": record["key"], "notebook": notebook.name, "notebook_seconds": seconds}
     write_json(out_dir / "result.json", finish)
     (out_dir / "error.txt").unlink(missing_ok=True)  # written by a driver that believed this run lost
 
@@ -173,63 +177,6 @@ def _say_interrupted(shell, kind, error, traceback, tb_offset=None) -> None:
     print("Interrupted. Run this cell again to resume.")
 
 
-def run_key(notebook: Path, values: dict[str, Any], library: str | None = None) -> str:
-    """Hash of everything that shapes a run: code cells, parameters except `out_dir`, library code, data.
-
-    A rendered set counts by the name of its folder, which contains its version, so a key can be computed
-    before the set is rendered.
-
-    Args:
-        library: `code_version()`, if the caller has computed it already.
-    """
-    shaping = {name: value for name, value in values.items() if name != "out_dir"}
-    digest = hashlib.sha256(json.dumps([code_cells(notebook), shaping], sort_keys=True).encode())
-    digest.update((library or code_version()).encode())
-    for name, folder in _folders(shaping).items():
-        if name.startswith("synthetic:"):
-            digest.update(folder.name.encode())
-        else:
-            for file in (*MANIFESTS, "result.json"):
-                digest.update(_hash_of_file(folder / file).encode())
-    return digest.hexdigest()[:16]
-
-
-def data_versions(values: dict[str, Any]) -> dict[str, str]:
-    """Version of each dataset among the values: a hash as in `DatasetFolder.version`."""
-    found = {
-        name: "".join(_hash_of_file(folder / file) for file in MANIFESTS)[:12]
-        for name, folder in _folders(values).items()
-    }
-    return {name: version for name, version in found.items() if version}
-
-
-def _folders(values: dict[str, Any]) -> dict[str, Path]:
-    """The folder that each text among the values would name: `data/bp4d` of `data/bp4d#bp4d-3fold/part1`."""
-    lists = [value if isinstance(value, list) else [value] for value in values.values()]
-    folders = {}
-    for name in (one for several in lists for one in several if isinstance(one, str) and one):
-        if name.startswith("synthetic:"):
-            from aufaces.sets import folder_of  # imports the renderer
-
-            folders[name] = folder_of(name)
-        else:
-            folders[name] = Path(name if os.path.isdir(name) else split_name(name)[0])
-    return folders
-
-
-def _hash_of_file(path: Path) -> str:
-    """Hash of the bytes, computed again only when the file changed; "" if there is no such file."""
-    if not os.path.isfile(path):
-        return ""
-    about = path.stat()
-    return _hash_of_bytes(path.absolute(), about.st_mtime_ns, about.st_size)
-
-
-@lru_cache(maxsize=256)
-def _hash_of_bytes(path: Path, *_stamp: int) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
 def _what_differs(out_dir: Path, values: dict) -> str:
     """The parameters in which a run in `out_dir` differs from `values`; "" if none do or there is no run."""
     before = _read(out_dir / "params.json").get("parameters", values)
@@ -253,7 +200,7 @@ def _set_aside(out_dir: Path) -> None:
     out_dir.rename(aside)
 
 
-def _record(notebook: Path, values: dict, key: str) -> dict:
+def _record(notebook: Path, values: dict, resolved: dict) -> dict:
     """What params.json holds while a notebook runs."""
     return {
         "notebook": notebook.name,
@@ -262,7 +209,8 @@ def _record(notebook: Path, values: dict, key: str) -> dict:
         "versions": {"python": sys.version.split()[0], "aulib": aulib.__version__}
         | {library: metadata.version(library) for library in RECORDED_LIBRARIES.split()},
         "code": commit_of_library(),
-        "key": key,
+        "resolved": resolved,
+        "key": run_key(resolved),
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
 
@@ -278,6 +226,44 @@ def commit_of_library() -> dict | None:
     except (OSError, subprocess.CalledProcessError):
         return None
     return {"commit": head, "dirty": bool(edited)}
+
+
+def edits_of(notebook: Path, in_study: bool = False) -> str:
+    """How a notebook differs from the committed one, in a line; "" if it does not, or git does not know it.
+
+    Outputs and text do not count. Without git, as in an installed package, the parameters cell of a notebook
+    of ours is compared with the library's defaults.
+
+    Args:
+        in_study: the notebook is run by a study, which takes no values from it.
+    """
+    now, text = declared_parameters(notebook), _committed(notebook)
+    if text is not None:
+        before = {name: one.default for name, one in declared_parameters(notebook, text).items()}
+        other_code = code_cells(notebook, parameters=False) != code_cells(notebook, False, text)
+        reference = "the committed one"
+    elif any(notebook.resolve().is_relative_to(folder.resolve()) for folder in NOTEBOOKS):
+        before = library_defaults(notebook, {name: one.default for name, one in now.items()})
+        other_code, reference = False, "the library's defaults"
+    else:
+        return ""
+    edits = [
+        f"{name} is {one.default!r}, not {before[name]!r}"
+        for name, one in now.items()
+        if name in before and one.default != before[name]
+    ]
+    if edits and in_study:
+        edits[-1] += " (a study uses its file and the library's defaults instead)"
+    edits += ["its code"] if other_code else []
+    return f"{notebook.name} differs from {reference}: {', '.join(edits)}" if edits else ""
+
+
+def _committed(notebook: Path) -> str | None:
+    """The notebook's text in git's last commit; None if there is none."""
+    try:
+        return _git(notebook.resolve().parent, "show", f"HEAD:./{notebook.name}")
+    except (OSError, subprocess.CalledProcessError):
+        return None
 
 
 def _git(root: Path, *command: str) -> str:

@@ -11,7 +11,7 @@ import io
 import json
 import re
 import tokenize
-from dataclasses import dataclass, replace
+from dataclasses import MISSING, dataclass, fields, replace
 from functools import lru_cache
 from itertools import count, takewhile
 from pathlib import Path
@@ -20,12 +20,13 @@ from typing import Any
 import yaml
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from aulib.methods import METHODS, PRESETS
+from aulib.methods import PRESETS, Preset
 from aulib.protocols import PROTOCOLS, find_fold
-from aulib.supervisors import SUPERVISORS, check_alignment
+from aulib.run_config import RunConfig
 
 TYPES = {"str": str, "int": int, "float": float, "bool": bool, "list": list, "dict": dict, "None": None}
-TABLES = {"method": METHODS, "preset": PRESETS, "supervisors": SUPERVISORS}  # what a parameter may name
+OF_THE_LIBRARY = {one.name: one.default for one in fields(RunConfig) if one.init and one.name != "changes"}
+OF_PRESETS = {one.name for one in fields(Preset)} - OF_THE_LIBRARY.keys()
 STRICT = ConfigDict(strict=True, allow_inf_nan=False)
 
 
@@ -45,8 +46,11 @@ class Parameter:
     help: str
 
 
-def declared_parameters(notebook: str | Path) -> dict[str, Parameter]:
+def declared_parameters(notebook: str | Path, text: str | None = None) -> dict[str, Parameter]:
     """Read the parameters cell without running anything.
+
+    Args:
+        text: contents of the notebook, if they are not those of the file.
 
     Returns:
         parameters by name, in the order of the cell; empty if no cell is tagged `parameters`.
@@ -55,8 +59,8 @@ def declared_parameters(notebook: str | Path) -> dict[str, Parameter]:
         ParameterError: a line does not assign a literal (a derived value would not follow an override), or a
             default does not fit its type.
     """
-    cells = json.loads(Path(notebook).read_text(encoding="utf-8"))["cells"]
-    tagged = [cell for cell in cells if "parameters" in cell["metadata"].get("tags", [])]
+    text = Path(notebook).read_text(encoding="utf-8") if text is None else text
+    tagged = [cell for cell in _cells(text) if _is_tagged(cell)]
     if len(tagged) > 1:
         raise ParameterError(f"{notebook}: {len(tagged)} cells are tagged 'parameters', expected one")
     return dict(_signature("".join(tagged[0]["source"]), str(notebook))) if tagged else {}
@@ -133,12 +137,13 @@ def value_from_text(parameter: Parameter, text: str) -> Any:
     """Read a value from the command line according to the declared type.
 
     For `str` the text is the value. For other types it is read as JSON, then as YAML (`[infonce, vicreg]`),
-    then as text.
+    then as text. No text is no value: YAML would make None of it.
 
     Raises:
         ParameterError: no reading fits the type.
     """
-    for read in (str,) if parameter.type == "str" else (json.loads, yaml.safe_load, str):
+    readers = (json.loads, yaml.safe_load, str) if text.strip() else (str,)
+    for read in (str,) if parameter.type == "str" else readers:
         try:
             return fitting(parameter, read(text))
         except (ValueError, yaml.YAMLError):
@@ -147,44 +152,91 @@ def value_from_text(parameter: Parameter, text: str) -> Any:
 
 
 def effective_parameters(notebook: Path, overrides: dict[str, Any], out_dir: Path) -> dict[str, Any]:
-    """The defaults with `overrides`, each checked against its type and the library's tables.
+    """The cell's defaults with `overrides`, each checked against its type and by `RunConfig`.
 
     Raises:
-        ParameterError: unknown parameter, wrong type, or a name that no table has.
+        ParameterError: unknown parameter, wrong type, or a value that `RunConfig` refuses.
     """
-    declared = declared_parameters(notebook)
-    if unknown := sorted(overrides.keys() - declared.keys()):
-        raise ParameterError(f"{notebook.name} declares no parameter {unknown}; it has {list(declared)}")
+    declared = _declared_with(notebook, overrides)
     if "out_dir" in declared:
         overrides = overrides | {"out_dir": out_dir.as_posix()}
     values = {n: fitting(p, overrides[n]) if n in overrides else p.default for n, p in declared.items()}
-    if any("train_run" in cell for cell in code_cells(notebook)):
-        _check_names(values)
+    trained_config(notebook, values)
     return values
 
 
-def _check_names(values: dict[str, Any]) -> None:
-    """Check the names in `train_run`'s arguments before a kernel starts."""
-    for name, known in TABLES.items():
-        given = values.get(name, [])
-        for one in [given] if isinstance(given, str) else given:
-            if one not in known:
-                raise ParameterError(f"parameter {name}: unknown {one!r}; choose from {list(known)}")
+def with_library_defaults(notebook: Path, given: dict[str, Any]) -> dict[str, Any]:
+    """`given`, and the library's default of every other parameter, whatever the notebook's cell says.
+
+    Jupyter saves an edited parameters cell by itself, and a study must not follow it.
+
+    Raises:
+        ParameterError: an unknown parameter, or one that is not given and has no default in the library.
+    """
+    declared = _declared_with(notebook, given)
+    known = library_defaults(notebook, given)
+    left = {n: p.default for n, p in declared.items() if n not in {*given, *known, "seed", "out_dir"}}
+    if left:
+        raise ParameterError(
+            f"a study takes no value from a notebook, and the library has no default for {list(left)} of "
+            f"{notebook.name}; write them under `fixed`, such as {json.dumps(left)}"
+        )
+    return {name: known[name] for name in declared if name in known} | given
+
+
+def _declared_with(notebook: Path, given: dict[str, Any]) -> dict[str, Parameter]:
+    declared = declared_parameters(notebook)
+    if unknown := sorted(given.keys() - declared.keys()):
+        raise ParameterError(f"{notebook.name} declares no parameter {unknown}; it has {list(declared)}")
+    return declared
+
+
+def library_defaults(notebook: Path, given: dict[str, Any]) -> dict[str, Any]:
+    """The library's defaults of what `train_run` takes, by name; empty if the notebook does not call it."""
+    if not _trains(notebook):
+        return {}
+    usual = PRESETS[OF_THE_LIBRARY["preset"]]
+    of_preset = {name: getattr(PRESETS.get(given.get("preset"), usual), name) for name in OF_PRESETS}
+    own = {name: value for name, value in OF_THE_LIBRARY.items() if value is not MISSING and name != "seed"}
+    return json.loads(json.dumps(own | of_preset)) | {"protocol": ""}
+
+
+def trained_config(notebook: Path, values: dict[str, Any]) -> RunConfig | None:
+    """What a notebook that calls `train_run` trains with these values; None for other notebooks.
+
+    Raises:
+        ParameterError: a value that `RunConfig` refuses, or an unknown protocol.
+    """
+    if not _trains(notebook):
+        return None
+    given = {name: value for name, value in values.items() if name in {*OF_THE_LIBRARY, *OF_PRESETS}}
     protocol = values.get("protocol")
     try:
-        if {"alignment", "negatives"} <= values.keys():
-            check_alignment(values["alignment"], values["negatives"])
-        if values.get("weights"):
-            from aulib.objective import check_weights  # imports torch
-
-            check_weights(values["weights"])
         if protocol and protocol not in PROTOCOLS:
             find_fold(protocol)
+        return RunConfig.of(**({"source": "", "target": ""} | given))
     except (KeyError, ValueError) as error:
         raise ParameterError(error.args[0]) from None
 
 
-def code_cells(notebook: Path) -> list[str]:
-    """Sources of the code cells."""
-    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
-    return ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+def _trains(notebook: Path) -> bool:
+    return any("train_run" in cell for cell in code_cells(notebook))
+
+
+def code_cells(notebook: Path, parameters: bool = True, text: str | None = None) -> list[str]:
+    """Sources of the code cells, with or without the parameters cell.
+
+    Args:
+        text: as in `declared_parameters`.
+    """
+    text = notebook.read_text(encoding="utf-8") if text is None else text
+    cells = [cell for cell in _cells(text) if cell["cell_type"] == "code"]
+    return ["".join(cell["source"]) for cell in cells if parameters or not _is_tagged(cell)]
+
+
+def _cells(text: str) -> list[dict]:
+    return json.loads(text)["cells"]
+
+
+def _is_tagged(cell: dict) -> bool:
+    return "parameters" in cell["metadata"].get("tags", [])

@@ -9,9 +9,11 @@
     seeds: [0, 1, 2]
     folds: bp4d-3fold  # optional: one run for each fold of the protocol; a seed's score is their mean
 
-Every run has an id, `<variant>-seed<n>-<first digits of its key>` (in a fold `<variant>-seed<n>.<fold>-...`),
-and a folder of that name. The key is a hash of everything that shapes the run (`notebook_runner.run_key`):
-with other code or values it is another run, and a finished run is never computed again.
+What a file does not say is the library's default, not that of the notebook's parameters cell: Jupyter saves
+an edited cell by itself. Every run has an id, `<variant>-seed<n>-<first digits of its key>` (in a fold
+`<variant>-seed<n>.<fold>-...`), and a folder of that name. The key is a hash of what the run resolves to
+(`resolved.py`): with other code or values it is another run, a finished run is never computed again, and two
+variants that resolve to the same are an error.
 """
 
 import re
@@ -35,8 +37,9 @@ from pydantic import (
 from yaml.constructor import ConstructorError
 
 from aubench.study.folds import parameters_in_fold
-from aubench.study.notebook_runner import notebook_path, run_key
-from aubench.study.parameters import ParameterError, effective_parameters
+from aubench.study.notebook_runner import notebook_path
+from aubench.study.parameters import ParameterError, effective_parameters, with_library_defaults
+from aubench.study.resolved import headlines, resolve, run_key
 from aulib.files import code_version
 from aulib.protocols import PROTOCOLS, folds_of
 
@@ -89,7 +92,11 @@ class Study(BaseModel):
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """One run of a study. index: its position in the whole study, from 0. fold: "" without folds."""
+    """One run of a study.
+
+    index: its position in the whole study, from 0.  parameters: all but `out_dir`.  resolved: from
+    `resolved.resolve`.  fold: "" without folds.
+    """
 
     index: int
     id: str
@@ -99,6 +106,7 @@ class PlannedRun:
     parameters: dict[str, Any]
     folder: Path
     key: str
+    resolved: dict[str, Any]
     fold: str = ""
 
 
@@ -141,36 +149,48 @@ def expand(study: Study, out: str | Path | None = None, only: Iterable[str] = ()
         only: names of variants; empty for all.
 
     Raises:
-        StudyError: an unknown name in `only`, or two variants with equal parameters.
+        StudyError: an unknown name in `only`, two variants or seeds that resolve to the same run, or variants
+            of which one leaves the precision to the machine and another does not.
     """
     if unknown := sorted(set(only) - study.variants.keys()):
         raise StudyError(f"{study._file}: no variant {unknown}; there are {list(study.variants)}")
     root = Path(out) if out is not None else Path("results", study._file.stem)
     runs: dict[str, PlannedRun] = {}  # by key
     library = code_version()
-    each = product(study.variants, study.seeds, study._fold_names)
-    for index, (name, seed, fold) in enumerate(each):
-        if only and name not in only:
-            continue
+    for index, (name, seed, fold) in enumerate(product(study.variants, study.seeds, study._fold_names)):
         given, values = _parameters(study, name, seed, fold)
-        key = run_key(study.notebook, values, library)
+        resolved = resolve(study.notebook, values, library)
+        key = run_key(resolved)
         if twin := runs.get(key):
-            pair = f"{twin.variant!r} with seed {twin.seed} and {name!r} with seed {seed}"
-            raise StudyError(f"{study._file}: {pair} are the same run")
+            raise StudyError(f"{study._file}: {_same(twin, name, seed, resolved)}")
         run_id = f"{name}-seed{seed}{f'.{fold}' if fold else ''}-{key[:8]}"
-        runs[key] = PlannedRun(index, run_id, name, seed, study.notebook, given, root / run_id, key, fold)
-    return list(runs.values())
+        folder = root / run_id
+        runs[key] = PlannedRun(index, run_id, name, seed, study.notebook, given, folder, key, resolved, fold)
+    precisions = {run.resolved["training"].get("precision") for run in runs.values()}
+    if "auto" in precisions and len(precisions) > 1:
+        raise StudyError(f"{study._file}: precision {sorted(precisions)}: auto is one of the others; name it")
+    return [run for run in runs.values() if not only or run.variant in only]
+
+
+def _same(twin: PlannedRun, name: str, seed: int, resolved: dict) -> str:
+    if twin.variant == name:
+        return f"variant {name!r} with seed {seed} is given twice"
+    found = "; ".join(f"{part}: {text}" for part, text in headlines(resolved).items())
+    return (
+        f"variants {twin.variant!r} and {name!r} resolve to the same run ({found}): a comparison of a model "
+        "with itself. Take one out, or give it the difference that you meant"
+    )
 
 
 def _parameters(study: Study, variant: str, seed: int, fold: str) -> tuple[dict, dict]:
-    """Parameters of one run: those that the study sets, and all that the notebook declares."""
+    """Parameters of one run, without and with `out_dir`."""
     given = study.fixed | study.variants[variant]
     try:
         if own := sorted(given.keys() & {"seed", "out_dir"}):
             raise ParameterError(f"{own} are set by the study itself")
         if fold:
             given = parameters_in_fold(given, study.folds, fold)
-        given = given | {"seed": seed}
+        given = with_library_defaults(study.notebook, given) | {"seed": seed}
         values = effective_parameters(study.notebook, given, Path())
         if (protocol := str(values.get("protocol"))) in PROTOCOLS:
             raise ParameterError(

@@ -77,7 +77,7 @@ def write_study(
     study = {
         "question": QUESTION,
         "notebook": "small_train.ipynb",
-        "fixed": {"source": source, "target": target, "steps": steps, "sizes": SIZES},
+        "fixed": {"source": source, "target": target, "steps": steps, "sizes": SIZES, "own": []},
         "variants": variants,
         "seeds": seeds,
     }

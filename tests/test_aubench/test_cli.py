@@ -111,7 +111,7 @@ def test_a_failure_is_one_line_and_debug_shows_where(capsys, notebook, monkeypat
 @pytest.mark.parametrize(
     "name, value, known",
     [
-        ("method", "fulll", "'adld'"),
+        ("method", "fulll", "adld"),
         ("supervisors", "[rich]", "'rich_source'"),
         ("weights", "{cyc: 1}", "'cycle'"),
         ("negatives", "easy", "rivals"),

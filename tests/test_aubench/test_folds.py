@@ -11,9 +11,10 @@ from aubench.datasets.converters.convert import convert
 from aubench.report import summaries
 from aubench.report.tables import study_table
 from aubench.study.folds import parameters_in_fold, sets_of_fold, train_folds
-from aubench.study.notebook_runner import notebook_path, run_key
+from aubench.study.notebook_runner import notebook_path
 from aubench.study.parameters import ParameterError, effective_parameters
 from aubench.study.plan import StudyError, expand, read_study
+from aubench.study.resolved import resolve, run_key
 from aubench.study.status import summary_of
 from aulib.protocols import PROTOCOLS, folds_of
 from fabricated import write_run
@@ -129,9 +130,9 @@ class TestStudy:
         (tmp_path / "manifest.csv").write_text("image,subject,split\n")
         notebook, name = notebook_path("02_train"), f"{tmp_path}#bp4d-3fold/part1"
         values = effective_parameters(notebook, {"source": name}, tmp_path / "out")
-        before = run_key(notebook, values)
+        before = run_key(resolve(notebook, values))
         (tmp_path / "manifest.csv").write_text("image,subject,split\na,b,train\n")
-        assert run_key(notebook, values) != before
+        assert run_key(resolve(notebook, values)) != before
         with pytest.raises(ParameterError, match="protocol .* 'p'"):
             effective_parameters(notebook, {"protocol": "bp4d-3fold/p"}, tmp_path / "out")
 

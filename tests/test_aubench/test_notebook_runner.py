@@ -2,6 +2,8 @@
 
 import json
 import os
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -9,16 +11,18 @@ import nbformat
 import papermill
 import pytest
 
-from aubench.study import kernels
+import aulib
+from aubench.study import kernels, notebook_runner
 from aubench.study.notebook_runner import (
     NotebookFailed,
+    edits_of,
     notebook_path,
-    run_key,
     run_notebook,
     start_notebook,
 )
-from aubench.study.parameters import ParameterError
-from aulib.files import write_json
+from aubench.study.parameters import ParameterError, effective_parameters
+from aubench.study.resolved import resolve, run_key
+from aulib.files import code_version, write_json
 from conftest import write_notebook
 
 PARAMETERS = (
@@ -60,6 +64,9 @@ def test_a_run_returns_its_metrics_and_records_how_it_was_made(tmp_path):
     assert run_notebook(notebook, out, {"steps": 5, "seed": 3}) == {"steps": 5, "tries": 1}
     params = read(out / "params.json")
     assert params["parameters"] == {"steps": 5, "faces": "", "seed": 3, "out_dir": out.as_posix()}
+    resolved = params["resolved"]
+    assert resolved["parameters"] == {"steps": 5, "faces": "", "seed": 3} and resolved["training"] == {}
+    assert resolved["code"] == code_version() and run_key(resolved) == params["key"]
     assert params["seeds"] == {"seed": 3} and params["versions"]["papermill"] == papermill.__version__
     assert read(out / "result.json")["key"] == params["key"]
     executed = nbformat.read(out / "notebook.ipynb", as_version=4)
@@ -155,7 +162,7 @@ def test_each_kernel_has_sockets_of_its_own_with_short_paths(tmp_path, monkeypat
 
 def test_the_key_covers_code_cells_parameters_and_inputs_but_not_the_folder(tmp_path):
     def key(*cells, **values):
-        return run_key(notebook_of(tmp_path, *cells), values)
+        return run_key(resolve(notebook_of(tmp_path, *cells), values))
 
     faces = tmp_path / "faces"
     faces.mkdir()
@@ -166,6 +173,73 @@ def test_the_key_covers_code_cells_parameters_and_inputs_but_not_the_folder(tmp_
     (faces / "manifest.csv").write_text("image\nx.png\n")
     others.append(key("a", seed=0, faces=str(faces)))
     assert len({before, *others}) == 4
+
+
+def test_the_key_of_a_run_that_trains_is_that_of_what_it_resolves_to(tmp_path):
+    """The stored parameters differ in words, and the folders of the data in their name."""
+    keys, notebook = set(), notebook_path("02_train")
+    for values in (
+        {"method": "separation", "source": str(tmp_path)},
+        {"supervisors": [], "alignment": "dense", "source": f"{tmp_path}/."},
+    ):
+        resolved = resolve(notebook, effective_parameters(notebook, values, Path("x")))
+        assert resolved["training"]["supervisors"] == [] and resolved["training"]["alignment"] is None
+        assert resolved["parameters"] == {"protocol": ""} and "out_dir" not in json.dumps(resolved)
+        (tmp_path / "manifest.csv").touch()
+        keys.add(run_key(resolve(notebook, effective_parameters(notebook, values, Path("x")))))
+    assert len(keys) == 1
+
+
+class TestEdits:
+    """Whoever runs a notebook that differs from the committed one is told."""
+
+    @pytest.fixture
+    def committed(self, tmp_path) -> Path:
+        notebook = notebook_of(tmp_path, "print(steps)")
+        for command in (
+            ["init", "-q"], ["add", "."],
+            ["-c", "user.name=a", "-c", "user.email=a@b.c", "commit", "-qm", "one"],
+        ):  # fmt: skip
+            subprocess.run(["git", "-C", str(tmp_path), *command], check=True)
+        return notebook
+
+    def test_a_saved_parameter_and_edited_code_are_named(self, committed):
+        assert edits_of(committed) == ""
+        write_notebook(committed, PARAMETERS.replace("steps: int = 2", "steps: int = 40"), "print(steps)")
+        assert edits_of(committed) == "n.ipynb differs from the committed one: steps is 40, not 2"
+        assert "a study uses its file and the library's defaults" in edits_of(committed, in_study=True)
+        write_notebook(committed, PARAMETERS, "print(2 * steps)")
+        assert edits_of(committed) == "n.ipynb differs from the committed one: its code"
+
+    def test_outputs_are_no_edit(self, committed):
+        notebook = nbformat.read(committed, as_version=4)
+        notebook.cells[1].outputs = [nbformat.v4.new_output("stream", text="2")]
+        nbformat.write(notebook, committed)
+        assert edits_of(committed) == ""
+
+    def test_an_installed_notebook_is_compared_with_the_library_s_defaults(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(notebook_runner, "NOTEBOOKS", (tmp_path / "notebooks",))
+        (tmp_path / "notebooks").mkdir()
+        installed = tmp_path / "notebooks" / "02_train.ipynb"
+        text = notebook_path(Path(aulib.__file__).parents[1] / "notebooks" / "02_train.ipynb").read_text()
+        installed.write_text(text)
+        assert edits_of(installed) == ""
+        installed.write_text(text.replace('method: str = \\"full\\"', 'method: str = \\"adld\\"'))
+        assert (
+            edits_of(installed)
+            == "02_train.ipynb differs from the library's defaults: method is 'adld', not 'full'"
+        )
+        elsewhere = Path(shutil.copy(installed, tmp_path))
+        assert edits_of(elsewhere) == ""  # a notebook of one's own has defaults of its own
+
+    def test_the_command_tells(self, committed, capsys, monkeypatch):
+        from aubench.cli.main import main
+
+        write_notebook(committed, PARAMETERS.replace("steps: int = 2", "steps: int = 40"), "print(steps)")
+        monkeypatch.setattr(notebook_runner, "run_notebook", lambda *arguments, **options: {})
+        with pytest.raises(SystemExit):
+            main(["run", str(committed), "--out", "x"])
+        assert "note: n.ipynb differs from the committed one: steps is 40, not 2" in capsys.readouterr().err
 
 
 def test_json_has_null_for_nan_and_a_failed_write_leaves_the_old_file(tmp_path):

@@ -3,21 +3,21 @@
 import subprocess
 import sys
 import time
-from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
-from aubench.study import parameters, status
+from aubench.study import status
 from aubench.study.notebook_runner import write_error
 from aubench.study.plan import StudyError, expand, read_study
 from aubench.study.resume import metrics_of, states_of, why_failed
 from aubench.study.run_lock import run_lock
 from aubench.study.status import html_table, summary_of, watched_states
 from aulib.files import write_json
+from aulib.methods import PRESETS
 from aulib.protocols import folds_of
-from aulib.supervisors import ALIGNMENTS, ALL_SIX, NEGATIVES, RICH_TWO
-from conftest import write_notebook
+from aulib.supervisors import ALL_SIX, RICH_TWO
+from conftest import write_notebook, write_tiny_set
 
 ROOT = Path(__file__).parents[2]
 LADDER = ROOT / "experiments" / "supervisors.yml"
@@ -27,7 +27,7 @@ PARAMETERS = (
 )
 GOOD = """question: why?
 notebook: n.ipynb
-fixed: {steps: 5}
+fixed: {steps: 5, rate: 1.0}
 variants:
   plain: {method: adld}
   long: {method: adld, steps: 9}
@@ -56,7 +56,7 @@ def test_a_study_expands_to_variants_by_seeds_with_ids_folders_and_values(folder
     runs = expand(read_study(written(folder, GOOD)))
     assert [(run.variant, run.seed) for run in runs] == [("plain", 3), ("plain", 1), ("long", 3), ("long", 1)]
     assert [run.index for run in runs] == [0, 1, 2, 3]
-    assert runs[0].parameters == {"steps": 5, "method": "adld", "seed": 3}
+    assert runs[0].parameters == {"steps": 5, "rate": 1.0, "method": "adld", "seed": 3}
     assert runs[2].parameters["steps"] == 9  # a variant has the last word
     assert runs[0].id == f"plain-seed3-{runs[0].key[:8]}" and len({run.id for run in runs}) == 4
     assert runs[0].folder == Path("results/why") / runs[0].id
@@ -76,7 +76,8 @@ def test_a_grid_is_every_combination_named_after_its_values(folder):
 def test_an_id_follows_values_and_code_and_nothing_else(folder):
     study = written(folder, GOOD)
     before = [run.id for run in expand(read_study(study))]
-    written(folder, GOOD.replace("why?", "why not?").replace("steps: 5}", "steps: 5, rate: 1}"))
+    written(folder, GOOD.replace("why?", "why not?").replace("rate: 1.0", "rate: 1"))
+    write_notebook(folder / "n.ipynb", PARAMETERS.replace("steps: int = 2", "steps: int = 3"), "print(steps)")
     assert [run.id for run in expand(read_study(study), "elsewhere")] == before
     written(folder, GOOD.replace("steps: 5", "steps: 6"))
     changed = [run.id for run in expand(read_study(study))]
@@ -91,16 +92,17 @@ def test_an_id_follows_values_and_code_and_nothing_else(folder):
     [
         ("seeds: [3, 1]", "seed: [3, 1]", ["'seed'", "'seeds'"]),
         ("seeds: [3, 1]", "seeds: 3", ["seeds", "3"]),
-        ("seeds: [3, 1]", "seeds: [3, 3]", ["'plain'", "seed 3"]),
+        ("seeds: [3, 1]", "seeds: [3, 3]", ["'plain' with seed 3 is given twice"]),
         ("seeds: [3, 1]", "seeds: ['3']", ["seeds: 0", "'3'"]),
         ("seeds: [3, 1]", "seeds: [3, 1", ["YAML", "line 8"]),
         ("question: why?\n", "", ["'question'"]),
-        ("fixed: {steps: 5}", "fixed: [steps]", ["fixed", "['steps']"]),
-        ("{steps: 5}", "{stepz: 5}", ["n.ipynb", "'stepz'", "'method'"]),
+        ("fixed: {steps: 5, rate: 1.0}", "fixed: [steps]", ["fixed", "['steps']"]),
+        ("{steps: 5", "{stepz: 5", ["n.ipynb", "'stepz'", "'method'"]),
+        (", rate: 1.0", "", ["'plain'", "['rate']", "n.ipynb", "under `fixed`", '{"rate": 1.0}']),
         ("{method: adld}", "{mehtod: adld}", ["'plain'", "n.ipynb", "'mehtod'"]),
         ("{method: adld}", "adld", ["variants: plain", "'adld'"]),
         ("{method: adld}", "{method: adld, seed: 1}", ["'plain'", "'seed'"]),
-        ("steps: 9", "steps: 5", ["'plain'", "'long'"]),
+        ("steps: 9", "steps: 5", ["'plain' and 'long' resolve to the same run", "steps: 5", "Take one out"]),
         ("steps: 9", "steps: nine", ["'long'", "steps", "int", "'nine'"]),
         ("  long:", "  plain:", ["'plain'", "line 6"]),
         ("steps: 5", "steps: 5, steps: 6", ["'steps'", "line 3"]),
@@ -218,10 +220,105 @@ def test_listing_and_watching_a_study_imports_neither_torch_nor_the_renderer(tmp
     assert done.stdout.splitlines()[-1] == "slow: []", done.stderr
 
 
-def test_an_unknown_alignment_or_a_queue_of_positions_is_an_error():
-    for alignment in (*ALIGNMENTS, "none"):
-        for negatives in (*NEGATIVES, "none"):
-            known = alignment in ALIGNMENTS and negatives in NEGATIVES
-            fits = known and (negatives != "queue" or alignment == "global")
-            with nullcontext() if fits else pytest.raises(parameters.ParameterError):
-                parameters._check_names({"alignment": alignment, "negatives": negatives})
+TRAINS = (
+    'source: str = ""  # s\ntarget: str = ""  # t\nprotocol: str = ""  # p\nmethod: str = "full"  # m\n'
+    "supervisors: list[str] | None = None  # s\nweights: dict[str, float] | None = None  # w\n"
+    'alignment: str = "global"  # a\nnegatives: str = "rivals"  # n\nsteps: int = 0  # s\n'
+    'crop: str = "smooth"  # c\nprecision: str = "auto"  # p\nseed: int = 0  # s\nout_dir: str = "x"  # o'
+)
+
+
+def study_of(folder: Path, one: str, other: str, cell: str = TRAINS) -> list:
+    """The runs of two variants of a notebook that trains."""
+    write_notebook(folder / "n.ipynb", cell, "train_run(source, target)")
+    text = GOOD.replace("{steps: 5, rate: 1.0}", "{source: 'synthetic:studio', target: 'synthetic:wild'}")
+    text = text.replace("{method: adld}", one).replace("{method: adld, steps: 9}", other)
+    return expand(read_study(written(folder, text)))
+
+
+@pytest.mark.parametrize(
+    "one, other",
+    [
+        ("{}", "{method: full}"),
+        ("{method: separation}", "{supervisors: []}"),
+        ("{method: full}", "{supervisors: null, weights: null}"),
+        ("{supervisors: [rich_source, rich_target]}", "{method: contrastive}"),
+        ("{supervisors: [rich_source]}", "{method: contrastive, supervisors: [rich_source]}"),
+        ("{method: adld}", "{method: adld, alignment: dense}"),
+        ("{weights: {cycle: 0.0}}", "{}"),
+        ("{steps: 800}", "{}"),
+        ("{target: 'synthetic:wild?n=4500'}", "{}"),
+        ("{target: data}", "{target: ./data/}"),
+    ],
+)
+def test_two_variants_that_resolve_to_the_same_are_an_error_even_if_one_is_left_out(folder, one, other):
+    write_tiny_set(folder / "data", n=4)
+    with pytest.raises(
+        StudyError, match="'plain' and 'long' resolve to the same run .*method: .*Take one out"
+    ):
+        study_of(folder, one, other)
+    with pytest.raises(StudyError, match="resolve to the same run"):
+        expand(read_study(folder / "why.yml"), only=["plain"])
+
+
+def test_a_precision_that_depends_on_the_machine_is_not_compared_with_another(folder):
+    with pytest.raises(StudyError, match="auto is one of the others; name it"):
+        study_of(folder, "{precision: bf16-mixed}", "{}")
+    assert len(study_of(folder, "{precision: bf16-mixed}", "{precision: 32-true}")) == 4
+
+
+def test_values_saved_in_the_notebook_do_not_reach_a_study(folder):
+    runs = study_of(folder, "{method: contrastive}", "{method: full}")
+    edited = TRAINS.replace("| None = None  # s", "| None = ['rich_source']  # s").replace(
+        "steps: int = 0", "steps: int = 40"
+    )
+    edited = edited.replace('"full"', '"adld"').replace('crop: str = "smooth"', 'crop: str = "adld"')
+    assert edited.count("rich_source") and edited.count("40")
+    again = study_of(folder, "{method: contrastive}", "{method: full}", edited)
+    assert [run.id for run in again] == [run.id for run in runs]
+    assert again[0].parameters == runs[0].parameters and runs[0].parameters["supervisors"] is None
+    trained = again[2].resolved["training"]
+    assert (trained["method"], trained["supervisors"], trained["steps"]) == ("full", list(ALL_SIX), 800)
+
+
+def test_a_study_s_default_follows_its_preset(folder):
+    runs = study_of(folder, "{method: full}", "{method: adld}")
+    assert runs[0].parameters["crop"] == PRESETS["fast"].crop
+
+
+@pytest.mark.parametrize(
+    "bad, named",
+    [
+        ("{method: ful}", ["'ful'", "adld"]),
+        ("{alignment: pixel}", ["'pixel'", "dense"]),
+        ("{negatives: queue, alignment: dense}", ["'queue'", "'global'"]),
+        ("{weights: {}}", ["nothing to train", "the method's own"]),
+        ("{method: adld, supervisors: [rich_source, rich]}", ["'rich'", "rich_source"]),
+        ("{method: dann, supervisors: [rich_source]}", ["two rounds"]),
+        ("{protocol: bp4d}", ["bp4d-3fold"]),
+    ],
+)
+def test_what_the_library_would_refuse_is_an_error_before_anything_runs(folder, bad, named):
+    with pytest.raises(StudyError) as error:
+        study_of(folder, "{}", bad)
+    assert not [part for part in ["variant 'long'", *named] if part not in str(error.value)]
+
+
+def test_a_dry_run_shows_what_each_variant_resolves_to_and_how_it_differs(folder, capsys):
+    from aubench.cli.main import app
+
+    study_of(folder, "{method: contrastive}", "{method: full, steps: 9}")
+    app(["study", "why.yml", "--dry-run"], standalone_mode=False)
+    first, second = capsys.readouterr().out.split("long\n")
+    shown = {
+        line.split()[0]: line.split(maxsplit=1)[1] for line in first.splitlines() if line.startswith("    ")
+    }
+    assert shown["method"] == "contrastive" and shown["supervisors"] == "rich_source, rich_target"
+    assert "rich_target 0.2" in shown["weights"] and "steps 800" in shown["schedule"]
+    assert shown["data"] == "synthetic-v4-studio-n3000-seed0-128px to synthetic-v4-wild-n4500-seed0-128px"
+    told = second[second.index("differs from plain in") :].splitlines()
+    assert "    steps                800 -> 9" in told
+    assert "    weights.shape_source none -> 0.2" in told and not any(
+        "weights.au_source" in line for line in told
+    )
+    assert told[-1].split()[1] == "missing" and told[-1].split()[2].startswith("long-seed1-")

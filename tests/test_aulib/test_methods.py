@@ -11,8 +11,8 @@ import pytest
 
 import aulib
 from aulib.methods import METHODS, PRESETS, Preset
-from aulib.objective import ROUND_TERMS, check_weights
-from aulib.run_config import can_compute, chosen_method
+from aulib.objective import ROUND_TERMS, can_compute, check_weights
+from aulib.run_config import RunConfig, chosen_method, what_counts
 from aulib.supervisors import ALL_SIX, RICH_TWO, SUPERVISORS
 
 
@@ -23,10 +23,6 @@ class TestEveryMethod:
         check_weights(method.weights)
         assert all(can_compute(term, method) and weight > 0 for term, weight in method.weights.items())
         assert ("au_source" in method.weights) != method.au_from_landmarks  # its head is fitted beforehand
-
-    def test_weighs_exactly_the_supervisors_it_lists(self, name):
-        method = METHODS[name]
-        assert tuple(term for term in method.weights if term in SUPERVISORS) == method.supervisors
 
     def test_only_the_oracle_learns_from_target_labels(self, name):
         method = METHODS[name]
@@ -100,17 +96,50 @@ class TestOtherSupervisors:
             METHODS["source-only"].with_supervisors(["shape_source"], 1.0)
 
 
+def config(**settings) -> RunConfig:
+    return RunConfig.of("synthetic:studio", "synthetic:wild", **settings)
+
+
+def same(one: dict, other: dict) -> bool:
+    return what_counts(config(**one).resolved) == what_counts(config(**other).resolved)
+
+
 class TestChosenMethod:
+    def test_none_is_the_method_s_own_and_empty_is_none(self):
+        assert chosen_method("full", None, None) == METHODS["full"]
+        assert chosen_method("full", [], None).weights == METHODS["separation"].weights
+        assert chosen_method("source-only", [], None) == METHODS["source-only"]
+
     def test_given_weights_replace_the_method_s_own(self):
         method = chosen_method("full", ["rich_source"], {"rich_source": 3.0, "au_self": 0.0, "cycle": 1.0})
-        own = METHODS["separation"].weights
-        assert method.weights == own | {"rich_source": 3.0, "au_self": 0.0, "cycle": 1.0}
+        own = {term: weight for term, weight in METHODS["separation"].weights.items() if term != "au_self"}
+        assert method.weights == own | {"rich_source": 3.0, "cycle": 1.0}
+
+    def test_a_weight_makes_a_supervisor_and_a_weight_of_0_switches_it_off(self):
+        added = chosen_method("separation", None, {"shape_source": 0.5})
+        assert added.supervisors == ("shape_source",)
+        assert chosen_method("contrastive", None, {"rich_source": 0.0}).supervisors == ("rich_target",)
+
+    @pytest.mark.parametrize(
+        ("supervisors", "weights", "words"),
+        [
+            (None, {}, "nothing to train; leave them out"),
+            (None, {"au_source": 0.0}, "nothing to train"),
+            (None, {"au_source": -1.0}, "-1.0.*expected 0"),
+            ([], {"rich_source": 0.3}, r"\['rich_source'\], which supervisors \[\] leaves out"),
+            (["rich_source", "rich_source"], None, "name one twice"),
+        ],
+    )
+    def test_what_would_be_read_in_two_ways_is_refused(self, supervisors, weights, words):
+        method = "full" if supervisors is not None else "source-only"
+        with pytest.raises(ValueError, match=words):
+            chosen_method(method, supervisors, weights)
 
     def test_unknown_method_and_unknown_term_are_refused_by_name(self):
         with pytest.raises(ValueError, match="'ful'.*full"):
-            chosen_method("ful", [], {})
+            chosen_method("ful", None, None)
         with pytest.raises(KeyError, match="cycel"):
-            chosen_method("adld", [], {"cycel": 1.0})
+            chosen_method("adld", None, {"cycel": 1.0})
 
     @pytest.mark.parametrize(
         ("method", "term"),
@@ -123,8 +152,63 @@ class TestChosenMethod:
     )
     def test_a_term_the_method_cannot_compute_is_refused_and_not_dropped(self, method, term):
         with pytest.raises(ValueError, match=rf"'{method}'.*{term}"):
-            chosen_method(method, [], {term: 1.0})
-        assert chosen_method(method, [], {term: 0.0}).weights[term] == 0  # switched off by name is no error
+            chosen_method(method, None, {term: 1.0})
+        assert term not in chosen_method(method, None, {term: 0.0}).weights  # switched off is no error
+
+
+class TestResolved:
+    @pytest.mark.parametrize(
+        ("one", "other"),
+        [
+            ({"supervisors": []}, {"method": "separation"}),
+            ({"supervisors": ["rich_target", "rich_source"]}, {"method": "contrastive"}),
+            ({"supervisors": None, "weights": None}, {"method": "full"}),
+            ({"weights": {"cycle": 0.0}}, {}),
+            ({"weights": {"shape_source": 0.2}}, {}),
+            ({"method": "separation", "weights": {"cycle": 10.0}}, {"method": "adld"}),
+            ({"method": "adld", "alignment": "dense"}, {"method": "adld"}),
+            ({"method": "dann", "negatives": "queue", "temperature": 1.0}, {"method": "dann"}),
+            ({"alignment": "l1", "temperature": 1.0}, {"alignment": "l1"}),
+            ({"method": "oracle", "share_extraction": False}, {"method": "oracle"}),
+            ({"method": "multitask", "ramp": 0.3}, {"method": "multitask"}),
+            ({"steps": 0, "batch_size": 0}, {"steps": 800, "batch_size": 16}),
+            ({"preset": "fast", "channels": 32}, {}),
+        ],
+    )
+    def test_other_words_for_the_same_training_are_the_same(self, one, other):
+        assert same(one, other)
+
+    @pytest.mark.parametrize(
+        ("one", "other"),
+        [
+            ({"method": "oracle"}, {"method": "source-only"}),  # equal weights, other labels
+            ({"alignment": "dense"}, {}),
+            ({"negatives": "batch"}, {}),
+            ({"share_extraction": False}, {}),
+            ({"ramp": 0.3}, {}),
+            ({"seed": 1}, {}),
+            ({"steps": 799}, {}),
+            ({"weights": {"shape_source": 0.3}}, {}),
+            ({"preset": "paper"}, {}),
+            ({"precision": "32-true"}, {}),
+        ],
+    )
+    def test_another_training_is_another(self, one, other):
+        assert not same(one, other)
+
+    @pytest.mark.parametrize("name", METHODS)
+    def test_no_two_methods_are_the_same(self, name):
+        others = METHODS.keys() - {name}
+        assert not any(same({"method": name}, {"method": other}) for other in others)
+
+    def test_settings_of_an_earlier_version_are_compared_by_what_they_have(self):
+        kept = ("method", "seed", "steps", "weights")
+        old = [
+            {name: config(method=one).resolved[name] for name in kept} for one in ("oracle", "source-only")
+        ]
+        assert what_counts(old[0]) != what_counts(old[1])
+        zero = old[1] | {"weights": old[1]["weights"] | {"cycle": 0.0}}
+        assert what_counts(zero) == what_counts(old[1])
 
 
 class TestPresets:

@@ -15,6 +15,7 @@ from aulib.batches import Faces
 from aulib.crops import ADLD_CROP, crop_of
 from aulib.dataset import read_dataset
 from aulib.evaluate import predict_batches
+from aulib.files import code_version
 from aulib.methods import METHODS, PRESETS
 from aulib.metrics import au_scores
 from aulib.run import Run
@@ -166,6 +167,14 @@ class TestRunFolder:
         assert settings["data_versions"] == {
             name: read_dataset(folders / name).version for name in ("source", "target")
         }
+        assert settings["code"] == code_version() and settings["precision"] == "32-true"
+
+    def test_settings_are_what_the_config_resolved_to(self, folders):
+        settings = Run(folders / "run").settings
+        given = {"steps": 4, "batch_size": 3, "precision": "32-true"} | SMALL
+        config = RunConfig.of(settings["source"], settings["target"], **given)
+        resolved = json.loads(json.dumps(config.resolved))
+        assert {name: settings[name] for name in resolved} == resolved
 
 
 class TestOptions:
@@ -273,6 +282,5 @@ def test_the_training_notebook_has_the_library_s_defaults():
     declared = declared_parameters(notebook_path("02_train"))
     written = {name: parameter.default for name, parameter in declared.items()}
     chosen = asdict(RunConfig(written["source"], written["target"]))
-    empty = {"supervisors": [], "weights": {}}  # a parameters cell has no None and no tuple
     shared = written.keys() & chosen.keys()
-    assert {name: written[name] for name in shared} == {name: chosen[name] for name in shared} | empty
+    assert {name: written[name] for name in shared} == {name: chosen[name] for name in shared}
