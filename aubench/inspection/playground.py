@@ -121,6 +121,14 @@ def brightest(run: Run) -> np.ndarray | None:
     return scale
 
 
+def evidence_strength(run: Run, reading: Reading, au: str) -> np.ndarray | None:
+    """An AU's evidence (h, w) in [0, 1], on the run's own scale for it; None if the run has no map of it."""
+    if reading.evidence is None or au not in run.aus:
+        return None
+    index = run.aus.index(au)
+    return (reading.evidence[index] / brightest(run)[index]).clip(0, 1)
+
+
 def read_crop(run: Run, crop: np.ndarray, read_from: str) -> Reading:
     """A run's reading of one margin crop (S, S, 3) uint8."""
     size, landmarks = run.config.image_size, None

@@ -6,10 +6,15 @@ from dataclasses import asdict, fields
 from pathlib import Path
 
 import ipywidgets as widgets
-import numpy as np
 from PIL import Image
 
-from aubench.inspection.playground import Controls, Played, brightest, drawn_controls, render_and_read
+from aubench.inspection.playground import (
+    Controls,
+    Played,
+    drawn_controls,
+    evidence_strength,
+    render_and_read,
+)
 from aubench.widgets import drawing
 from aubench.widgets.drawing import ROW
 from aubench.widgets.newest import NewestWins
@@ -197,7 +202,8 @@ class AUPlayground(widgets.VBox):
         face = drawing.jpeg(drawing.with_landmarks(played.picture, played.landmarks, true))
         seen = b""
         if played.reading:
-            seen = drawing.jpeg(drawing.with_evidence(played.reading.crop, strength(self.run, played, au)))
+            strength = evidence_strength(self.run, played.reading, au)
+            seen = drawing.jpeg(drawing.with_evidence(played.reading.crop, strength))
         return controls, au, played, face, seen, time.perf_counter() - began
 
     def _show(self, answer) -> None:
@@ -208,7 +214,7 @@ class AUPlayground(widgets.VBox):
         if reading := self.played.reading:
             self.seen.value = seen
             self.bars.value = drawing.bars(self._probability(), controls.occurrence, AUS)
-            self.seen_caption.value = _caption("the run's input", _about_evidence(self.run, au))
+            self.seen_caption.value = _caption("the run's input", about_evidence(self.run, au))
             settings = self.run.settings
             self.said.value = (
                 f"{settings['method']}, seed {settings['seed']}; read from {reading.read_from}; "
@@ -236,14 +242,6 @@ class AUPlayground(widgets.VBox):
         self.said.value = f"kept: {file.with_suffix('.png')} and {file.name}"
 
 
-def strength(run: Run, played: Played, au: str) -> np.ndarray | None:
-    """An AU's evidence in [0, 1], on the run's own scale for it; None if the run has no map of it."""
-    if played.reading is None or played.reading.evidence is None or au not in run.aus:
-        return None
-    index = run.aus.index(au)
-    return (played.reading.evidence[index] / brightest(run)[index]).clip(0, 1)
-
-
 def _live_picture(name: str) -> widgets.Image:
     """No tooltip: an Image that has one fails to show in ipywidgets 8.1."""
     layout = {"width": f"{SIDE}px", "height": f"{SIDE}px", "margin": "0"}
@@ -263,7 +261,7 @@ def _about_landmarks(run: Run | None, played: Played) -> str:
     return "predicted landmarks" + (f", error {error:.1f} % of the eye distance" if error >= 0 else "")
 
 
-def _about_evidence(run: Run, au: str) -> str:
+def about_evidence(run: Run, au: str) -> str:
     if run.config.au_from_landmarks:
         return "no map: it reads AUs from landmark coordinates"
     return f"evidence for {au}" if au in run.aus else f"the run does not know {au}"

@@ -8,15 +8,19 @@ import ipywidgets as widgets
 import numpy as np
 
 from aubench.datasets.face_finding import OK, FoundFace, Picture, find_face, reduction
-from aubench.inspection.playground import in_picture, read_crop
+from aubench.inspection.playground import Reading, evidence_strength, in_picture, read_crop
 from aubench.widgets import drawing
+from aubench.widgets.au_playground import about_evidence
 from aubench.widgets.newest import NewestWins
 from aubench.widgets.states import failure, message, opened
 from aulib.crops import CropSpec, crop_of
 from aulib.images import read_picture
 
-SIDE = 400  # pixels of the longer side of a photograph as shown
-SHOWN_SIDE = 640  # pixels of the longer side, at most, of a photograph kept in memory
+SIDE = 400  # pixels of the longer side of a photograph as drawn
+SHOWN_WIDTH = 320  # pixels of its width on the page, at most
+MAP_SIDE = 240  # pixels of the run's input as shown
+STRONGEST = "the likeliest AU"
+KEPT_SIDE = 640  # pixels of the longer side, at most, of a photograph kept in memory
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,16 @@ class Photograph:
     picture: np.ndarray
     found: FoundFace
     matrix: np.ndarray
+
+
+@dataclass(frozen=True)
+class ReadUpload:
+    """An uploaded file, what is said about it, its reading (None without a face), and the JPEG to show."""
+
+    file: dict
+    state: str
+    reading: Reading | None = None
+    picture: bytes = b""
 
 
 def face_of_upload(name: str, content: bytes, spec: CropSpec) -> tuple[Photograph | None, str]:
@@ -46,7 +60,7 @@ def face_of_upload(name: str, content: bytes, spec: CropSpec) -> tuple[Photograp
             return None, message("This picture cannot be used.", text, kind="fault")
         picture = read_picture(path)
     full_size = picture.size
-    picture.thumbnail((SHOWN_SIDE, SHOWN_SIDE))
+    picture.thumbnail((KEPT_SIDE, KEPT_SIDE))
     to_full = np.linalg.inv(reduction(full_size, picture.size))
     photograph = Photograph(np.asarray(picture), found, found.matrix @ to_full)
     return photograph, message("Note:", found.note) if found.note else ""
@@ -59,7 +73,9 @@ def upload_button(**layout: str) -> widgets.FileUpload:
 
 
 class PhotographReader(widgets.VBox):
-    """Upload a picture: its largest face gets landmarks and AU probabilities; nothing is stored.
+    """Upload a picture: its largest face gets landmarks, AU probabilities and a map of each AU's evidence.
+
+    Nothing is stored.
 
     Args:
         run: a run folder; without a finished run, a message names the command that trains one.
@@ -68,42 +84,77 @@ class PhotographReader(widgets.VBox):
     def __init__(self, run: str | Path):
         self.run, problem = opened(run)
         self.newest = NewestWins(self._work, self._show, self._fail)
+        self._read: ReadUpload | None = None
         self.upload = upload_button().add_class("photograph-upload")
         self.upload.disabled = self.run is None
-        self.upload.observe(self._uploaded, "value")
+        self.followed = widgets.Dropdown(
+            options=[STRONGEST, *(self.run.aus if self.run else ())],
+            description="evidence of", style={"description_width": "76px"}, layout={"width": f"{MAP_SIDE}px"},
+        ).add_class("photograph-followed")  # fmt: skip
         self.state = widgets.HTML(problem or message("No photograph yet.", "It stays on this machine."))
-        self.picture = widgets.Image(
-            format="jpeg", layout=widgets.Layout(display="none", max_width=f"{SIDE}px")
+        self.picture = widgets.Image(format="jpeg", layout={"max_width": f"{SHOWN_WIDTH}px", "margin": "2px"})
+        side = f"{MAP_SIDE}px"
+        self.seen = widgets.Image(format="jpeg", layout={"width": side, "height": side, "margin": "2px"})
+        self.caption = widgets.HTML(layout={"width": side}).add_class("photograph-caption")
+        seen = widgets.VBox([self.followed, self.seen.add_class("photograph-seen"), self.caption])
+        wrap = {"flex_flow": "row wrap", "align_items": "flex-start"}
+        width = f"{SHOWN_WIDTH + 4}px"  # one below the other in a notebook beside JupyterLab's sidebar
+        pictures = widgets.Box(
+            [self.picture.add_class("photograph-picture"), seen],
+            layout={**wrap, "display": "flex", "flex": f"1 1 {width}", "min_width": width},
         )
-        self.bars = widgets.HTML(layout=widgets.Layout(flex="1 1 420px", min_width="400px"))
-        row = widgets.Box(
-            [self.picture.add_class("photograph-picture"), self.bars.add_class("photograph-bars")],
-            layout=widgets.Layout(flex_flow="row wrap", display="flex", align_items="flex-start"),
+        self.bars = widgets.HTML(layout={"flex": "1 1 372px", "min_width": "372px"})
+        self.row = widgets.Box(
+            [pictures, self.bars.add_class("photograph-bars")], layout={**wrap, "display": "none"}
         )
-        super().__init__([self.upload, self.state.add_class("photograph-state"), row])
+        super().__init__([self.upload, self.state.add_class("photograph-state"), self.row])
         self.add_class("photograph-reader")
+        self.upload.observe(self._uploaded, "value")
+        self.followed.observe(lambda change: self._ask(), "value")
 
     def _uploaded(self, change) -> None:
         for file in change["new"]:
             self.state.value = message("Looking for a face", f"in {file['name']} ...")
-            self.newest.ask((file["name"], bytes(file["content"])))
+        self._ask()
 
-    def _work(self, request: tuple[str, bytes]) -> tuple[str, bytes | None, str]:
-        photograph, state = face_of_upload(*request, crop_of(self.run.config))
+    def _ask(self) -> None:
+        for file in self.upload.value:
+            self.newest.ask((file, self.followed.value))
+
+    def _work(self, request: tuple[dict, str]) -> tuple[ReadUpload, str, bytes]:
+        """The reading of the uploaded file, made once; the AU whose evidence is shown, and its map."""
+        file, au = request
+        if self._read is None or self._read.file is not file:
+            self._read = self._reading_of(file)
+        reading = self._read.reading
+        if reading is None:
+            return self._read, "", b""
+        if au == STRONGEST:
+            au = self.run.aus[int(reading.probability.argmax())]
+        strength = evidence_strength(self.run, reading, au)
+        return self._read, au, drawing.jpeg(drawing.with_evidence(reading.crop, strength, MAP_SIDE))
+
+    def _reading_of(self, file: dict) -> ReadUpload:
+        photograph, state = face_of_upload(file["name"], bytes(file["content"]), crop_of(self.run.config))
         if photograph is None:
-            return state, None, ""
+            return ReadUpload(file, state)
         reading = read_crop(self.run, photograph.found.crop, self.run.settings["read_target_from"])
         landmarks = in_picture(self.run, reading, photograph.matrix)
         if landmarks is None:
             state += message("Note:", "this run learned no landmarks.")
         picture = drawing.jpeg(drawing.with_landmarks(photograph.picture, landmarks, side=SIDE))
-        probability = dict(zip(self.run.aus, map(float, reading.probability), strict=True))
-        return state, picture, drawing.bars(probability, names=True)
+        return ReadUpload(file, state, reading, picture)
 
-    def _show(self, answer: tuple[str, bytes | None, str]) -> None:
-        self.state.value, picture, self.bars.value = answer
-        self.picture.layout.display = None if picture else "none"
-        self.picture.value = picture or b""
+    def _show(self, answer: tuple[ReadUpload, str, bytes]) -> None:
+        read, au, self.seen.value = answer
+        self.state.value, self.picture.value = read.state, read.picture
+        self.row.layout.display = "flex" if read.reading else "none"
+        self.bars.value = self.caption.value = ""
+        if read.reading:
+            probability = dict(zip(self.run.aus, map(float, read.reading.probability), strict=True))
+            self.bars.value = drawing.bars(probability, names=True)
+            text = f"<b>the run's input</b><br>{about_evidence(self.run, au)}"
+            self.caption.value = f'<div style="line-height:1.3;font-size:12px">{text}</div>'
 
     def _fail(self, error: Exception) -> None:
-        self._show((failure("This picture could not be read.", error), None, ""))
+        self._show((ReadUpload({}, failure("This picture could not be read.", error)), "", b""))

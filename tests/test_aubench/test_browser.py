@@ -152,6 +152,10 @@ def a_photograph_gets_landmarks(page, photograph: Path) -> None:
         }""",
     )
     assert width == 400 and blue > 68  # each landmark is a dot of some pixels
+    choose = page.locator(".photograph-followed select")
+    for au in ("AU04", "AU12"):
+        browsing.changed_by(page, ".photograph-seen", lambda au=au: choose.select_option(au))
+        assert f"evidence for {au}" in page.locator(".photograph-caption").inner_text()
 
 
 def nothing_is_cut_off(page, names=INSTRUMENTS) -> list[str]:

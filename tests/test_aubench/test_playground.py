@@ -8,7 +8,9 @@ from PIL import Image
 
 from aubench.inspection.playground import (
     Controls,
+    brightest,
     drawn_controls,
+    evidence_strength,
     open_run,
     read_crop,
     render,
@@ -111,6 +113,16 @@ def test_the_mean_of_the_evidence_is_the_logit(full):
     reading = read_crop(full, margin_crop(), "features")
     probability = 1 / (1 + np.exp(-reading.evidence.mean((1, 2))))
     np.testing.assert_allclose(probability, reading.probability, atol=1e-4)
+
+
+def test_an_au_s_evidence_is_drawn_on_the_run_s_own_scale_for_it(full):
+    reading = read_crop(full, margin_crop(), "features")
+    au, index = full.aus[1], 1
+    expected = (reading.evidence[index] / brightest(full)[index]).clip(0, 1)
+    np.testing.assert_array_equal(evidence_strength(full, reading, au), expected)
+    assert evidence_strength(full, reading, "AU43") is None  # unknown to the run
+    without = replace(reading, evidence=None)  # as of a run that reads landmark coordinates
+    assert evidence_strength(full, without, au) is None
 
 
 def test_the_face_is_cropped_by_its_true_landmarks_and_its_landmarks_come_back(full):

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from aubench.inspection.playground import Controls, render
+from aubench.datasets.face_finding import OK, FoundFace
+from aubench.inspection.playground import Controls, evidence_strength, read_crop, render
 from aubench.inspection.side_by_side import finished_below
 from aubench.widgets import (
     AUPlayground,
@@ -21,6 +22,7 @@ from aubench.widgets import (
     au_playground,
     drawing,
     face_picker,
+    photograph_reader,
 )
 from aubench.widgets.drawing import bars
 from aubench.widgets.face_picker import FOLDER, PHOTOGRAPH
@@ -28,6 +30,8 @@ from aubench.widgets.newest import NewestWins
 from aubench.widgets.states import message, opened
 from aubench.widgets.swap_explorer import typeset
 from aufaces.actions import AUS
+from aulib.crops import crop_face, crop_matrix, crop_of
+from aulib.run import Run
 
 WAIT_S = 60
 
@@ -46,6 +50,14 @@ def png_bytes(pixels: np.ndarray) -> bytes:
     stream = io.BytesIO()
     Image.fromarray(pixels).save(stream, "PNG")
     return stream.getvalue()
+
+
+def crop_of_rendered_face(run) -> tuple[np.ndarray, np.ndarray]:
+    """Crop and matrix of a face that no detector had to find."""
+    picture, landmarks = render(Controls(), 256)
+    spec = crop_of(Run(run).config)
+    matrix = crop_matrix(landmarks, spec)
+    return crop_face(Image.fromarray(picture), matrix, spec.size), matrix
 
 
 @pytest.fixture(scope="module")
@@ -240,7 +252,7 @@ class TestPhotographReader:
         upload(reader.upload, "notes.jpg", b"not a picture")
         assert reader.newest.wait(WAIT_S)
         assert "notes.jpg" in reader.state.value and "/upload" not in reader.state.value
-        assert reader.picture.layout.display == "none"
+        assert reader.row.layout.display == "none"
 
     def test_without_a_face_no_bars_are_shown(self, finished):
         pytest.importorskip("dlib", reason="the landmarks extra is not installed")
@@ -256,6 +268,25 @@ class TestPhotographReader:
         assert reader.newest.wait(WAIT_S)
         assert reader.picture.value and probability_shown(reader.bars.value, "AU12") >= 0
 
+    def test_each_au_has_its_map_and_the_picture_is_read_once(self, finished, monkeypatch):
+        face = FoundFace("me.png", OK, "", *crop_of_rendered_face(finished.full))
+        found = [face]
+        monkeypatch.setattr(photograph_reader, "find_face", lambda picture: found.pop())
+        reader = PhotographReader(finished.full)
+        upload(reader.upload, "me.png", png_bytes(render(Controls(), 256)[0]))
+        assert reader.newest.wait(WAIT_S)
+        probability = {au: probability_shown(reader.bars.value, au) for au in reader.run.aus}
+        assert f"evidence for {max(probability, key=probability.get)}" in reader.caption.value
+        maps = {}
+        for au in reader.run.aus:
+            reader.followed.value = au
+            assert reader.newest.wait(WAIT_S) and f"evidence for {au}" in reader.caption.value
+            reading = read_crop(reader.run, face.crop, reader.run.settings["read_target_from"])
+            strength = evidence_strength(reader.run, reading, au)
+            assert reader.seen.value == drawing.jpeg(drawing.with_evidence(reading.crop, strength, 240))
+            maps[au] = reader.seen.value
+        assert len(set(maps.values())) == len(maps)
+
 
 class TestSwapExplorer:
     @pytest.fixture
@@ -268,7 +299,7 @@ class TestSwapExplorer:
         assert all(name in explorer.shown.value for name in explorer.swap.alignment["supervisor"])
 
     def test_a_face_of_a_dataset_folder_is_the_crop_that_training_would_cut(self, explorer, finished):
-        from aulib.crops import crop_dataset, crop_of
+        from aulib.crops import crop_dataset
         from aulib.dataset import read_dataset
 
         explorer.target.origin.value = FOLDER
