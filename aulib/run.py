@@ -21,6 +21,10 @@ HISTORY, SAMPLES, PREDICTIONS = "history.csv", "samples.npz", "predictions_{}_te
 NEEDED = ("method", "seed", "steps", "weights", "data_versions")  # settings that every reader uses
 
 
+class NoFinishedRun(FileNotFoundError):
+    """There is nothing to read yet; the message is one sentence that says what to run."""
+
+
 @dataclass(frozen=True)
 class Samples:
     """The few test faces of one domain that a run keeps.
@@ -50,7 +54,7 @@ class Run:
     """A finished run. Each file is read when it is first asked for, and kept.
 
     Raises (all members):
-        FileNotFoundError: the run has not finished; names the missing file and the command to run.
+        NoFinishedRun: names the missing file and the command to run.
         ValueError: an earlier version of aulib wrote the run; names the command that trains it again.
     """
 
@@ -150,9 +154,9 @@ class Run:
 
     def _file(self, name: str) -> Path:
         if not (self.path / name).is_file():
-            raise FileNotFoundError(
-                f"{self.path} is no finished run: {name} is missing "
-                f"(`aulib run 02_train --out {self.path}` makes one)"
+            raise NoFinishedRun(
+                f"{self.path} is no finished run: {name} is missing; "
+                f"`aulib run 02_train --out {self.path}` makes one, `make demo` those in results/demo."
             )
         return self.path / name
 

@@ -1,11 +1,22 @@
-"""Notebooks are code: each one runs on tiny parameters, and each keeps the house rules."""
+"""Notebooks are code: each one runs on tiny parameters, and each keeps the house rules.
 
+They run as in Jupyter, without the runner: a kernel in the notebook's own folder, in a copy of the checkout
+in which nothing has run yet.
+"""
+
+import json
 import re
-from collections.abc import Iterator
+import shutil
+import tempfile
 from pathlib import Path
 
 import nbformat
 import pytest
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+from papermill.iorw import load_notebook_node
+from papermill.parameterize import parameterize_notebook
+from traitlets.config import Config
 
 from aubench.datasets.converters import CONVERTERS
 from aubench.study.notebook_runner import run_notebook
@@ -92,31 +103,57 @@ def folders(tmp_path_factory) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def solved(tmp_path_factory) -> dict[str, tuple[Path, int]]:
-    """Lesson -> its copy with solutions put in, and how many exercises it has."""
-    folder = tmp_path_factory.mktemp("solved")
-    return {path.stem: (folder / path.name, with_solutions(path, folder / path.name)) for path in COURSE}
+def clone(tmp_path_factory) -> Path:
+    """What a fresh clone has and notebooks need, besides the packages."""
+    folder = tmp_path_factory.mktemp("clone")
+    for name in ("notebooks", "experiments"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns(".*", "__pycache__"))
+    (folder / "results").mkdir()
+    for name in ("pyproject.toml", "results/supervisors.json", "results/supervisors_equal_time.json"):
+        shutil.copy(ROOT / name, folder / name)
+    return folder
 
 
-@pytest.fixture(autouse=True, scope="module")
-def modules_of_lessons() -> Iterator[None]:
-    """Copies of lessons find the modules that lie next to the originals."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(ROOT / "notebooks" / "course"))
-        yield
+def in_jupyter(notebook: Path, values: dict) -> nbformat.NotebookNode:
+    """The notebook after "Run All", with values in place of its parameters; nothing may look like a fault.
+
+    Raises:
+        CellExecutionError: a cell failed; the cells so far are in its attribute `notebook`.
+    """
+    executed = parameterize_notebook(load_notebook_node(str(notebook)), values)
+    with tempfile.TemporaryDirectory(prefix="au-", ignore_cleanup_errors=True) as sockets:
+        client = NotebookClient(
+            executed,
+            kernel_name="python3",
+            resources={"metadata": {"path": str(notebook.parent)}},
+            config=Config(KernelManager={"transport": "ipc", "ip": f"{sockets}/k"}),  # ports can collide
+        )
+        try:
+            client.execute()
+        except CellExecutionError as error:
+            error.notebook = executed
+            raise
+    assert not outputs(executed, "stderr")
+    return executed
 
 
-def run_tiny(path: Path, out: Path | str, values: dict) -> dict:
-    metrics = run_notebook(path, out, values, progress=False)
-    assert Path(out, "result.json").is_file()
-    return metrics
+def outputs(notebook: nbformat.NotebookNode, kind: str) -> list[str]:
+    """Texts of one kind in the order of the cells: "stderr", "error" or a MIME type."""
+    found = [one for cell in notebook.cells for one in cell.get("outputs", [])]
+    if kind in ("stderr", "error"):
+        return [str(one) for one in found if kind in (one.output_type, one.get("name"))]
+    return [one["data"][kind] for one in found if kind in one.get("data", {})]
 
 
 @pytest.fixture(scope="module")
-def tiny_run(folders) -> dict:
-    """The metrics of one tiny 02_train, made once for all that read runs."""
-    path = ROOT / "notebooks" / f"{TRAINING}.ipynb"
-    return run_tiny(path, folders["run"], tiny_parameters(TRAINING, folders))
+def tiny_run(folders, clone) -> nbformat.NotebookNode:
+    """One tiny 02_train, made once for all that read runs."""
+    values = tiny_parameters(TRAINING, folders) | {"out_dir": folders["run"]}
+    return in_jupyter(clone / "notebooks" / f"{TRAINING}.ipynb", values)
+
+
+def read_metrics(folder: str) -> dict:
+    return json.loads(Path(folder, "metrics.json").read_text())
 
 
 def read(path: Path):
@@ -146,15 +183,10 @@ def with_solutions(path: Path, solved: Path) -> int:
 
 @pytest.mark.parametrize("path", COURSE, ids=lambda path: path.stem)
 class TestEveryLesson:
-    def test_runs_on_tiny_parameters_and_its_solutions_are_right(self, path, solved, folders, tmp_path):
-        copy, exercises = solved[path.stem]
-        run_tiny(copy, tmp_path / "out", tiny_parameters(path.stem, folders))
-        shown = [
-            output["data"]["text/markdown"]
-            for cell in read(tmp_path / "out" / "notebook.ipynb").cells
-            for output in cell.get("outputs", [])
-            if "text/markdown" in output.get("data", {})
-        ]
+    def test_runs_on_tiny_parameters_and_its_solutions_are_right(self, path, clone, folders):
+        copy = clone / "notebooks" / "course" / path.name
+        exercises = with_solutions(path, copy)
+        shown = outputs(in_jupyter(copy, tiny_parameters(path.stem, folders)), "text/markdown")
         verdicts = [text for text in shown if text.startswith(tuple(f"**{mark}" for mark in MARKS.values()))]
         assert exercises >= 3 and len(verdicts) == exercises
         assert not [text for text in verdicts if not text.startswith(f"**{MARKS[RIGHT]}")]
@@ -164,12 +196,35 @@ class TestEveryLesson:
         assert len(asked) >= 3 and prose(path).count("<summary>Hint</summary>") >= len(asked)
 
 
-@pytest.mark.parametrize("path", [*NOTEBOOKS, *OTHERS], ids=lambda path: path.stem)
-def test_runs_on_tiny_parameters(path, folders, tiny_run, tmp_path):
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_runs_on_tiny_parameters(path, folders, tiny_run, clone):
     if path.stem == TRAINING:
-        assert tiny_run["seconds"] > 0
+        assert read_metrics(folders["run"])["seconds"] > 0
     else:
-        run_tiny(path, tmp_path / "out", tiny_parameters(path.stem, folders))
+        in_jupyter(clone / "notebooks" / path.name, tiny_parameters(path.stem, folders))
+
+
+@pytest.mark.parametrize("path", OTHERS, ids=lambda path: path.stem)
+def test_a_study_s_own_notebook_runs_as_a_function(path, folders, tmp_path):
+    run_notebook(path, tmp_path / "out", tiny_parameters(path.stem, folders), progress=False)
+    assert (tmp_path / "out" / "result.json").is_file()
+
+
+@pytest.mark.parametrize(
+    "name, values",
+    [
+        ("03_report", {"runs": ["results/none/full"]}),
+        ("04_ablation", {"study": "none"}),
+        ("05_reconstructions", {"runs": ["results/none/full"]}),
+        ("06_attention", {"runs": ["results/none/full"]}),
+    ],
+)
+def test_without_a_run_to_read_one_sentence_says_what_to_run(name, values, clone):
+    with pytest.raises(CellExecutionError) as stopped:
+        in_jupyter(clone / "notebooks" / f"{name}.ipynb", values)
+    shown, sentence = stopped.value.notebook, outputs(stopped.value.notebook, "text/markdown")
+    assert len(sentence) == 1 and "results/none" in sentence[0] and "`aulib " in sentence[0]
+    assert sentence[0].endswith(".") and not outputs(shown, "stderr") + outputs(shown, "error")
 
 
 def test_every_notebook_of_the_repository_is_run_on_tiny_parameters():

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from aubench.datasets.crash_tolerant import crash_tolerant_map
 from aubench.datasets.face_finding import (

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from aubench.datasets.crash_tolerant import crash_tolerant_map
 from aubench.datasets.face_finding import OK, FoundFace, Picture, find_face, find_face_crashed

@@ -40,7 +40,11 @@ def faces_and_regions(
     Args:
         faces: a notebook's parameter: "" for the faces that the run keeps, else a dataset. Of a set without
             labels of the AUs, evenly spaced test faces are taken.
+
+    Raises:
+        ValueError: the run does not know one of the AUs.
     """
+    refuse_unknown(aus, run)
     if not faces:
         return kept_faces(run, "target", per_au), None
     if not set(aus) <= set(read_dataset(faces).aus):
@@ -48,6 +52,11 @@ def faces_and_regions(
     chosen = present_faces(faces, run.config, aus, per_au)
     rendered = (chosen.data.root / "set.json").is_file()
     return chosen, true_regions(chosen, aus, run.config) if rendered else None
+
+
+def refuse_unknown(aus: list[str], run: Run) -> None:
+    if unknown := [au for au in aus if au not in run.aus]:
+        raise ValueError(f"{run.path} does not detect {', '.join(unknown)}; choose from {', '.join(run.aus)}")
 
 
 def present_faces(dataset: str | Path, config: ModelConfig, aus: list[str], per_au: int) -> ShownFaces:
@@ -121,8 +130,7 @@ def explain(
         ValueError: the run reads AUs from landmark coordinates, or does not know an AU.
     """
     model, read_from = run.model, run.settings["read_target_from"]
-    if unknown := [au for au in aus if au not in run.aus]:
-        raise ValueError(f"unknown AUs {unknown}; the run knows {list(run.aus)}")
+    refuse_unknown(aus, run)
     evidence, logits = evidence_maps(model, faces.pictures, read_from)
     places, gradients, gaps = {}, {}, {}
     for au in tqdm(aus, f"gradients of {run.path.name}", unit="AU", disable=not progress):

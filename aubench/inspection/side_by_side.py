@@ -13,7 +13,7 @@ from aubench.inspection.playground import brightest, open_run
 from aubench.inspection.shown_faces import evenly
 from aulib.batches import centre_crop
 from aulib.metrics import AU_MEASURES
-from aulib.run import CONFIG, METRICS, Run
+from aulib.run import CONFIG, METRICS, NoFinishedRun, Run
 
 
 def finished_below(folder: str | Path) -> list[str]:
@@ -30,15 +30,15 @@ def runs_by_name(entries: list[str]) -> dict[str, str]:
     where two would be called the same; any other run by its folder.
 
     Raises:
-        FileNotFoundError: there is no finished run in an entry.
+        NoFinishedRun: there is none in an entry.
         ValueError: two runs would still be called the same.
     """
     runs = []
     for entry in entries:
         if not (found := finished_below(entry)):
-            raise FileNotFoundError(
-                f"{entry} holds no finished run; `aulib run 02_train --out {entry}` makes one, and "
-                "`aulib study experiments/NAME.yml` those of a study in results/NAME"
+            raise NoFinishedRun(
+                f"{entry} holds no finished run: `aulib run 02_train --out {entry}` makes one, `make demo` "
+                "those in results/demo, and `aulib study experiments/NAME.yml` those in results/NAME."
             )
         runs += [run for run in found if run not in runs]
     for called in (r"\1", r"\1-seed\2", r"\g<0>"):

@@ -11,15 +11,24 @@ import pandas as pd
 from aulib.contrastive import chance_level
 from aulib.metrics import AU_MEASURES, MEASURES, REPORTED
 from aulib.networks import GRID
-from aulib.run import METRICS, Run
+from aulib.run import METRICS, NoFinishedRun, Run
 from aulib.supervisors import SUPERVISORS
 
 SCORES = {name: MEASURES[name].key for name in REPORTED}
 
 
 def finished_runs(runs: list[str | Path]) -> tuple[list[str], list[str]]:
-    """The folders with a finished run, and those without; order kept."""
+    """The folders with a finished run, and those without; order kept.
+
+    Raises:
+        NoFinishedRun: there is none.
+    """
     done = [str(run) for run in runs if (Path(run) / METRICS).is_file()]
+    if not done:
+        raise NoFinishedRun(
+            f"There is no finished run yet in {', '.join(map(str, runs))}: `make demo` makes those in "
+            "results/demo, `aulib run 02_train --out FOLDER` one in a folder that you then name in `runs`."
+        )
     return done, [str(run) for run in runs if str(run) not in done]
 
 

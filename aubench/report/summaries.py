@@ -18,7 +18,7 @@ from aubench.report.fold_scores import in_any_fold, protocol_of, seeds_over_fold
 from aubench.report.results import chance_of_supervisors
 from aubench.report.run_values import MEAN, curves_of, values_of_run
 from aulib.methods import METHODS
-from aulib.run import METRICS, Run
+from aulib.run import METRICS, NoFinishedRun, Run
 
 RUN_NAME = re.compile(r"(.+)-seed\d+(?:\.(\w+))?(?:-[0-9a-f]+)?")
 DIGITS = 5  # significant, of what is committed
@@ -90,7 +90,7 @@ def summarise_runs(
         only: names of the runs that count; None for all.
 
     Raises:
-        FileNotFoundError: no finished run there.
+        NoFinishedRun: none there.
         ValueError: the runs of a variant differ in more than the seed, or runs were tested on different sets.
     """
     folder = Path(folder)
@@ -138,7 +138,7 @@ def _latest_runs(
     below = [run for run in below if only is None or run.name in only]
     finished = [run for run in below if (run / METRICS).is_file() and (run / "result.json").is_file()]
     if not finished:
-        raise FileNotFoundError(f"{folder} holds no finished run: no folder with params.json and result.json")
+        raise NoFinishedRun(f"{folder} holds no finished run: no folder with params.json and result.json.")
     latest = {}
     for run in map(Run, sorted(finished, key=_started)):
         variant, fold = variant_and_fold(run.path)
@@ -245,7 +245,7 @@ def find_summary(study: str | Path, results: str | Path = "results") -> Summary:
         study: a name such as "supervisors", its YAML in experiments/, the folder of its runs, or a summary.
 
     Raises:
-        FileNotFoundError: none of these exists; names both places.
+        NoFinishedRun: none of these exists; names both places.
     """
     study, results = Path(study), Path(results)
     if study.suffix == ".json" and study.is_file():
@@ -258,9 +258,9 @@ def find_summary(study: str | Path, results: str | Path = "results") -> Summary:
         return summarise_runs(folder, list(plan.get("variants") or ()), plan.get("question", ""))
     if committed.is_file():
         return read_summary(committed)
-    raise FileNotFoundError(
-        f"no results of study {str(study)!r}: neither runs in {folder} nor {committed}; "
-        f"`aulib study {file.as_posix()}` makes them"
+    raise NoFinishedRun(
+        f"There are no results of study {str(study)!r}, neither runs in {folder} nor {committed}: "
+        f"`aulib study {file.as_posix()}` makes them."
     )
 
 

@@ -13,6 +13,8 @@ from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import Engine, papermill_engines
 from traitlets.config import Config
 
+from aubench.study.notebook_runner import AS_FUNCTION
+
 KERNEL_LOG = "kernel.log"  # next to the executed copy: output of native libraries, the last words of a crash
 START_TIMEOUT = 300  # seconds; a kernel starts slowly on a busy machine
 # dask's workers return freed memory at every 64 KiB, and a kernel inherits that. Each training step would
@@ -74,7 +76,7 @@ class _LoggedEngine(Engine):
             config=config,
         )
         paths = [str(folder), *filter(None, [os.environ.get("PYTHONPATH")])]
-        environment = os.environ | KEEP_MEMORY | {"PYTHONPATH": os.pathsep.join(paths)}
+        environment = os.environ | KEEP_MEMORY | {AS_FUNCTION: "1", "PYTHONPATH": os.pathsep.join(paths)}
         try:
             with open(log, "a") as output:
                 client.execute(env=environment, stdout=output, stderr=output, pass_fds=[lock])

@@ -27,6 +27,7 @@ from aubench.study.run_lock import run_lock
 from aulib.files import write_json
 
 RECORDED_LIBRARIES = "torch torchvision timm lightning-fabric numpy pandas anny warp-lang papermill ipykernel"
+AS_FUNCTION = "AULIB_RUNS_NOTEBOOK"  # in the environment of the kernels of `run_notebook`
 PACKAGE = Path(__file__).parents[1]
 NOTEBOOKS = (PACKAGE.parent / "notebooks", PACKAGE / "notebooks")  # of a checkout, of an installed package
 
@@ -146,8 +147,8 @@ def start_notebook(seed: int, out_dir: str | Path) -> str:
     """First call of every notebook: seed torch and NumPy, change to the checkout's root, make `out_dir`.
 
     Jupyter starts a kernel in the notebook's folder and `run_notebook` in the caller's; relative paths then
-    mean the same in both, and processes that the kernel starts find the modules next to the notebook. An
-    interrupted cell says so in one line.
+    mean the same in both, and processes that the kernel starts find the modules next to the notebook. In
+    Jupyter an interrupt, and a run that is not there yet, end a cell with one sentence, without a traceback.
 
     Returns:
         one line with versions, device and commit.
@@ -156,6 +157,8 @@ def start_notebook(seed: int, out_dir: str | Path) -> str:
     import torch
     from IPython import get_ipython
 
+    from aulib.run import NoFinishedRun
+
     for folder in (Path.cwd(), Path.cwd().parent):  # the course lies one deeper
         if folder.name == "notebooks" and (folder.parent / "pyproject.toml").is_file():
             own, known = os.getcwd(), os.environ.get("PYTHONPATH")
@@ -163,8 +166,8 @@ def start_notebook(seed: int, out_dir: str | Path) -> str:
             os.environ["PYTHONPATH"] = f"{own}{os.pathsep}{known}" if known else own
             os.chdir(folder.parent)
     Path(out_dir).mkdir(parents=True, exist_ok=True)
-    if shell := get_ipython():
-        shell.set_custom_exc((KeyboardInterrupt,), _say_interrupted)
+    if (shell := get_ipython()) and AS_FUNCTION not in os.environ:
+        shell.set_custom_exc((KeyboardInterrupt, NoFinishedRun), _say_in_one_sentence)
     torch.manual_seed(seed)
     numpy.random.seed(seed)
     code = commit_of_library()
@@ -173,8 +176,12 @@ def start_notebook(seed: int, out_dir: str | Path) -> str:
     return f"aulib {aulib.__version__}, torch {torch.__version__}, {device}, seed {seed}{commit}"
 
 
-def _say_interrupted(shell, kind, error, traceback, tb_offset=None) -> None:
-    print("Interrupted. Run this cell again to resume.")
+def _say_in_one_sentence(shell, kind, error, traceback, tb_offset=None) -> None:
+    """IPython's handler of an exception; the cell counts as failed, so that "Run All" ends there."""
+    from IPython.display import Markdown, display
+
+    interrupted = issubclass(kind, KeyboardInterrupt)
+    display(Markdown("Interrupted; run this cell again to resume." if interrupted else str(error)))
 
 
 def _what_differs(out_dir: Path, values: dict) -> str:

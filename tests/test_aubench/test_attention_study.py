@@ -163,3 +163,8 @@ def test_rollout_of_a_uniform_map(faces):
     np.testing.assert_allclose(table["entropy"], np.log(16), rtol=1e-5)
     assert table["peak"].tolist() == [1, 1]
     assert len(plots.draw_rollout(faces[:2], uniform, "vit").axes) == 2
+
+
+def test_an_au_that_the_run_does_not_know_is_named(finished):
+    with pytest.raises(ValueError, match=r"does not detect AU99; choose from AU01, AU06, AU12, AU26"):
+        faces_and_regions(Run(finished.full), "", ["AU12", "AU99"], 3)

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import pandas as pd
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from aubench.datasets.converters import CONVERTERS
 from aubench.datasets.converters.frames import Outcome, Task, convert_session, crashed

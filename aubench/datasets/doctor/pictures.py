@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from aubench.datasets.doctor.diagnosis import Finding
 from aulib.crops import CropSpec, crop_face, crop_matrix

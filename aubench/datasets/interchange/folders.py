@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import pandas as pd
 from PIL import Image
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from aubench.datasets.converters.frames import link_picture
 from aubench.datasets.interchange import FORMATS
