@@ -87,7 +87,8 @@ class RunConfig:
         `what_counts` of two of these says whether they are the same training.
         """
         method, (steps, batch_size) = self.resolved_method, self.schedule
-        preset = asdict(self.resolved_preset) | {"steps": steps, "batch_size": batch_size}
+        preset = asdict(self.resolved_preset)
+        del preset["steps"], preset["batch_size"]  # of the preset, see `schedule`
         values = {
             "method": self.method, "supervisors": list(method.supervisors), "weights": method.weights,
             "alignment": self.alignment, "negatives": self.negatives, "temperature": self.temperature,
@@ -112,11 +113,10 @@ def what_counts(resolved: dict) -> dict:
     Args:
         resolved: `RunConfig.resolved`, or the settings in a run folder, also those of an earlier version.
     """
-    method = METHODS.get(resolved["method"])
-    values = (_parts(method) if method else {"method": resolved["method"]}) | {
-        name: value for name, value in resolved.items() if name not in NAMES
-    }
-    return values | {"weights": {name: value for name, value in resolved["weights"].items() if value}}
+    name = resolved.get("method")
+    values = _parts(METHODS[name]) if name in METHODS else {"method": name}
+    values |= {key: value for key, value in resolved.items() if key not in NAMES}
+    return values | {"weights": {term: value for term, value in values.get("weights", {}).items() if value}}
 
 
 def _parts(method: Method) -> dict:

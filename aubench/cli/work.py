@@ -205,7 +205,8 @@ def _print_plan(runs: list, states: dict[str, str]) -> None:
             typer.echo(f"    {name:20s} {text}")
         if variant != first.variant:
             typer.echo(f"  differs from {first.variant} in")
-            for name, (before, after) in differences(first.resolved, own[0].resolved).items():
+            one, two = ({**run.resolved["training"], **run.resolved["parameters"]} for run in (first, own[0]))
+            for name, (before, after) in differences(one, two).items():
                 typer.echo(f"    {name:20s} {before} -> {after}")
         for run in own:
             typer.echo(f"{run.index:4d}  {states[run.id]:8s}{run.id}")

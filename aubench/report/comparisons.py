@@ -16,7 +16,9 @@ from aubench.report.statistics import (
     with_holm,
 )
 from aubench.report.summaries import Summary, is_bound
+from aubench.study.resolved import differences
 from aulib.metrics import REPORTED
+from aulib.run_config import what_counts
 from aulib.supervisors import ALL_SIX, RICH_TWO, SUPERVISORS
 
 GUESSING = 0.9  # of log N: a supervisor whose loss ends above it has learned nothing
@@ -46,18 +48,9 @@ def against(summary: Summary, reference: str) -> list[Contrast]:
 
 
 def usual_reference(summary: Summary) -> str:
-    """The default reference: the two plain supervisors, else the lower bound.
-
-    Raises:
-        ValueError: the study has none of them.
-    """
-    for name in ("contrastive", "source-only"):
-        if name in summary.variants:
-            return name
-    raise ValueError(
-        f"study {summary.study!r} has neither variant contrastive nor source-only; "
-        f"choose a reference: one of {summary.variants}"
-    )
+    """The default reference: the two plain supervisors, else the lower bound, else the first variant."""
+    usual = (name for name in ("contrastive", "source-only") if name in summary.variants)
+    return next(usual, summary.variants[0])
 
 
 def supervisor_contrasts(summary: Summary) -> list[Contrast]:
@@ -82,16 +75,55 @@ def _differing_by(summary: Summary, supervisors: set[str], about: str) -> list[C
         for reference in own
         if own[variant] - own[reference] == supervisors
         and own[reference] <= own[variant]
-        and rest[variant] == rest[reference]
+        and rest[variant] == (rest[reference] if own[reference] else rest[reference] | _how(rest[variant]))
         and comparison_terms(summary, {variant, reference}) != UNEQUAL
     ]
 
 
 def _without_supervisors(settings: dict) -> dict:
-    """All other settings of the runs; `comparison_terms` compares steps; the method is only a name."""
-    rest = {key: value for key, value in settings.items() if key not in ("method", "supervisors", "steps")}
-    rest["weights"] = {key: value for key, value in rest.get("weights", {}).items() if key not in SUPERVISORS}
+    """All else that makes the training; `comparison_terms` compares steps."""
+    rest = {
+        key: value
+        for key, value in what_counts(settings).items()
+        if key not in ("supervisors", "steps", "code")
+    }
+    for name, of_supervisors in {"weights": SUPERVISORS, "model": ("alignment_dense", "queues")}.items():
+        rest[name] = {key: value for key, value in rest.get(name, {}).items() if key not in of_supervisors}
     return rest
+
+
+def _how(rest: dict) -> dict:
+    """How supervisors align, which a variant without any does not say."""
+    return {name: rest[name] for name in ("alignment", "negatives", "temperature") if name in rest}
+
+
+def variants_compared(summary: Summary) -> pd.DataFrame:
+    """What the runs of each variant resolved to.
+
+    Returns:
+        variant, method, supervisors, alignment, steps; other: where these are those of an earlier row, how the
+        variant differs from it, "full: share_extraction True -> False"; seeds (how many), code (version of
+        aulib's files, several if they were edited between the runs; "unknown" of earlier runs).
+    """
+    seeds = summary.values.groupby("variant")["seed"].nunique()
+    rows, earlier = [], {}
+    for variant, settings in summary.settings.items():
+        how = ("alignment", "negatives") if settings.get("supervisors") else ()
+        row = {
+            "method": settings["method"],
+            "supervisors": ", ".join(settings.get("supervisors", ())),
+            "alignment": ", ".join(settings[name] for name in how if settings.get(name)),
+            "steps": settings["steps"],
+        }
+        other, like = "", earlier.setdefault(tuple(row.values()), variant)
+        if like != variant:
+            found = differences(summary.settings[like], settings)
+            other = f"{like}: " + ", ".join(f"{name} {one} -> {two}" for name, (one, two) in found.items())
+        code = ", ".join(settings.get("code", ["unknown"]))
+        rows.append(
+            {"variant": variant} | row | {"other": other, "seeds": seeds.get(variant, 0), "code": code}
+        )
+    return pd.DataFrame(rows)
 
 
 def changed_choices(summary: Summary) -> list[Contrast]:

@@ -19,6 +19,7 @@ from aubench.report.results import chance_of_supervisors
 from aubench.report.run_values import MEAN, curves_of, values_of_run
 from aulib.methods import METHODS
 from aulib.run import METRICS, NoFinishedRun, Run
+from aulib.run_config import what_counts
 
 RUN_NAME = re.compile(r"(.+)-seed\d+(?:\.(\w+))?(?:-[0-9a-f]+)?")
 DIGITS = 5  # significant, of what is committed
@@ -36,7 +37,8 @@ CURVE_COLUMNS = ["variant", "supervisor", "step", "value", "chance"]
 class Summary:
     """What a study measured.
 
-    settings: variant -> how its runs were made (method, supervisors, steps, ...), variants in reading order.
+    settings: variant -> what its runs resolved to (method, supervisors, steps, ...; code: versions of aulib),
+        variants in reading order.
     values: variant, seed, measure, au, value; au is AU01, ... or "mean". Scores in [0, 1]; measures
         are f1, auc, f1_norm, nme, failure_rate (target test), source_f1, source_auc, the keys of
         `linear_probes.probe_model` (per AU too), share.TERM (of the gradient), saturation.SUPERVISOR (end of
@@ -44,6 +46,9 @@ class Summary:
     curves: variant, supervisor, step, value (nats, mean over seeds), chance (nats, log N).
     missing: runs that are unfinished, and seeds that lack a fold, each with what is missing.
     folds: the protocol over whose folds each seed's values are a mean; "" without one.
+
+    Raises:
+        ValueError: two variants that resolved to the same, which nothing but chance could tell apart.
     """
 
     study: str
@@ -53,6 +58,18 @@ class Summary:
     question: str = ""
     missing: list[str] = field(default_factory=list)
     folds: str = ""
+
+    def __post_init__(self):
+        trained: dict[str, str] = {}
+        for variant, settings in self.settings.items():
+            text = json.dumps(what_counts(settings) | {"code": None}, sort_keys=True)
+            if (twin := trained.setdefault(text, variant)) != variant:
+                supervisors = ", ".join(settings.get("supervisors", ())) or "none"
+                raise ValueError(
+                    f"study {self.study!r}: variants {twin!r} and {variant!r} were the same training "
+                    f"(supervisors: {supervisors}; steps: {settings.get('steps')}) and are not compared; "
+                    "take one out, or give it the difference that you meant and run the study again"
+                )
 
     @property
     def variants(self) -> list[str]:
@@ -91,23 +108,27 @@ def summarise_runs(
 
     Raises:
         NoFinishedRun: none there.
-        ValueError: the runs of a variant differ in more than the seed, or runs were tested on different sets.
+        ValueError: the runs of a variant differ in more than the seed, runs were tested on different sets, or
+            two variants are the same training.
     """
     folder = Path(folder)
     runs, missing = _latest_runs(folder, only)
     settings: dict[str, dict] = {}
     measured: dict[tuple[str, int], dict[str, dict]] = {}  # of each fold
-    curves, data, protocols = [], {}, {}
+    curves, data, protocols, codes = [], {}, {}, {}
     for (variant, seed, fold), run in sorted(runs.items()):
-        own = run.settings | {"model": run.saved.get("model", {})}
+        own = run.settings | {"model": run.saved.get("model", {})} | _other_parameters(run.path)
         protocols.setdefault(protocol_of(own) if fold else "", run.path.name)
         own = in_any_fold(own) if fold else own
         data.setdefault(json.dumps(own.pop("data_versions"), sort_keys=True), run.path.name)
         del own["seed"]
-        own.pop("code", None)
+        codes.setdefault(variant, set()).add(own.pop("code", "unknown"))
         if settings.setdefault(variant, own) != own:
             differing = [key for key in own if settings[variant].get(key) != own[key]]
-            raise ValueError(f"runs of variant {variant!r} differ in {differing}: see {run.path.name}")
+            raise ValueError(
+                f"runs of variant {variant!r} differ in {differing}: see {run.path.name}; "
+                "move those of earlier settings out of the folder"
+            )
         chance = chance_of_supervisors(own)
         measured.setdefault((variant, seed), {})[fold] = values_of_run(run, chance)
         curves += [(variant, *row, chance[row[0]]) for row in curves_of(run.history, list(chance))]
@@ -121,7 +142,10 @@ def summarise_runs(
     table = pd.DataFrame(curves, columns=CURVE_COLUMNS)
     return Summary(
         folder.name,
-        {name: settings[name] for name in sorted(settings, key=_place(order or [], settings))},
+        {
+            name: settings[name] | {"code": sorted(version[:12] for version in codes[name])}
+            for name in sorted(settings, key=_place(order or [], settings))
+        },
         pd.DataFrame(values, columns=VALUE_COLUMNS),
         table.groupby(["variant", "supervisor", "step"], sort=False, as_index=False).mean(),
         question,
@@ -150,6 +174,14 @@ def variant_and_fold(run: Path) -> tuple[str, str]:
     """Both from a run folder's name `<variant>-seed<n>.<fold>-<key>`; the fold is "" without one."""
     found = RUN_NAME.fullmatch(run.name)
     return (found[1], found[2] or "") if found else (run.name, "")
+
+
+def _other_parameters(run: Path) -> dict:
+    """{"parameters": what a run's notebook declares besides the settings of `train_run`}; {} if nothing."""
+    params = json.loads((run / "params.json").read_text(encoding="utf-8"))
+    given = params.get("resolved", {}).get("parameters", {})
+    others = {name: value for name, value in given.items() if value and name not in ("seed", "protocol")}
+    return {"parameters": others} if others else {}
 
 
 def _started(run: Path) -> str:

@@ -76,8 +76,8 @@ def headlines(resolved: dict) -> dict[str, str]:
 
 
 def differences(first: dict, other: dict) -> dict[str, tuple[str, str]]:
-    """Where two runs of one seed differ: name -> both values, from what `resolve` returned."""
-    one, two = ({**_flat(run["training"]), **_flat(run["parameters"])} for run in (first, other))
+    """Where two resolved trainings or sets of parameters differ: name -> both values, as text."""
+    one, two = _flat(first), _flat(other)
     return {
         name: (_text(one.get(name)), _text(two.get(name)))
         for name in dict.fromkeys([*one, *two])

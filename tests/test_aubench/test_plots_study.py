@@ -131,8 +131,10 @@ class TestSupervisors:
         assert ends == pytest.approx([0.3 / np.log(16)] * 3)
 
     def test_choices_of_full_are_named_at_the_ends_of_their_lines(self, tmp_path):
-        for variant, last in (("full", 0.3), ("full-queue", 0.32), ("full-in-batch", 0.2), ("plus", 0.3)):
-            write_run(tmp_path, variant, 0, {"AU01": 0.5}, losses={"rich_source": [2.7, 1.0, last]})
+        lasts = {"full": 0.3, "full-queue": 0.32, "full-in-batch": 0.2, "plus": 0.3}
+        for place, (variant, last) in enumerate(lasts.items()):
+            losses = {"rich_source": [2.7, 1.0, last]}
+            write_run(tmp_path, variant, 0, {"AU01": 0.5}, losses=losses, temperature=0.1 + place)
         axis = plots.draw_supervisor_losses(summarise_runs(tmp_path)).axes[0]
         heights = {text.get_text(): text.get_position()[1] for text in axis.texts}
         assert list(heights) == ["in-batch", "full", "queue"]

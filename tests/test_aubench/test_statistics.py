@@ -102,14 +102,12 @@ class TestPairedDifferences:
         with pytest.raises(ValueError, match="'nobody'"):
             comparisons.against(summary, "nobody")
 
-    def test_the_usual_reference_is_the_two_plain_supervisors(self, tmp_path):
+    def test_the_usual_reference_is_the_two_plain_supervisors_or_the_first_variant(self, tmp_path):
         names = ["source-only", "adld", "contrastive"]
-        for last in ("contrastive", "source-only"):
+        for last in ("contrastive", "source-only", "adld"):
             summary = differences_of(tmp_path / last, {name: [0.5] for name in names})
             assert comparisons.usual_reference(summary) == last
             names.remove(last)
-        with pytest.raises(ValueError, match="adld"):
-            comparisons.usual_reference(differences_of(tmp_path / "none", {"adld": [0.5]}))
 
 
 class TestSupervisors:
@@ -144,6 +142,25 @@ class TestSupervisors:
                   alignment="dense")  # fmt: skip
         about = {c.about for c in comparisons.supervisor_contrasts(summarise_runs(ladder))}
         assert about == {"shape_source"}
+
+    def test_one_supervisor_is_compared_with_none_however_it_aligns(self, tmp_path):
+        nothing = {"alignment": None, "negatives": None}
+        write_run(tmp_path, "without", 0, {"AU01": 0.5}, "separation", (), **nothing)
+        for how in ("dense", "global"):
+            write_run(tmp_path, how, 0, {"AU01": 0.5}, "full", ("rich_source",), alignment=how)
+        pairs = comparisons.supervisor_contrasts(summarise_runs(tmp_path))
+        assert {pair.variant for pair in pairs if pair.reference == "without"} == {"dense", "global"}
+
+    def test_the_variants_are_shown_as_what_they_resolved_to(self, ladder):
+        write_run(ladder, "heavier", 0, {"AU01": 0.5}, "full", temperature=0.5)
+        table = comparisons.variants_compared(summarise_runs(ladder)).set_index("variant")
+        assert table.loc["plus", "supervisors"] == "rich_source, rich_target, shape_source"
+        assert table.loc["plus", "method"] == "contrastive" and table.loc["plus", "seeds"] == 2
+        assert (
+            table.loc["heavier", "other"] == "full: temperature none -> 0.5"
+            and table.loc["full", "other"] == ""
+        )
+        assert set(table["code"]) == {"unknown"} and set(table["alignment"]) == {"global, rivals"}
 
     def test_an_effect_is_the_mean_of_its_contrasts_seed_by_seed(self, ladder):
         row = comparisons.effects_of_supervisors(summarise_runs(ladder), ["f1"]).iloc[0]

@@ -1,6 +1,7 @@
 """A study's runs become one summary, and the summary keeps what they measured."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -103,6 +104,59 @@ class TestSummary:
         write_run(tmp_path, other["method"], 1, {"AU01": 0.9}, **other)
         with pytest.raises(ValueError, match=found):
             summaries.summarise_runs(tmp_path)
+
+
+class TestTwins:
+    """Two variants that resolved to the same are not compared, whatever their names."""
+
+    @pytest.mark.parametrize(
+        "one, other",
+        [
+            (("contrastive", ("rich_source",), {}), ("full", ("rich_source",), {})),  # saved in a notebook
+            (("separation", (), {}), ("full", (), {})),
+            (
+                ("full", None, {"weights": {"au_source": 1.0, "cycle": 0.0}}),
+                ("full", None, {"weights": {"au_source": 1.0}}),
+            ),
+            (("full", None, {"code": "a" * 64}), ("full", None, {"code": "b" * 64})),
+        ],
+    )
+    def test_are_refused_by_name_with_what_to_do(self, tmp_path, one, other):
+        for variant, (method, supervisors, settings) in (("first", one), ("second", other)):
+            write_run(tmp_path, variant, 0, {"AU01": 0.5}, method, supervisors, **settings)
+        with pytest.raises(ValueError, match="'first' and 'second' were the same training.*take one out"):
+            summaries.summarise_runs(tmp_path)
+
+    def test_of_a_committed_summary_are_refused_too(self, study, tmp_path):
+        summaries.write_summary(summaries.summarise_runs(study), tmp_path / "s.json")
+        kept = json.loads((tmp_path / "s.json").read_text())
+        kept["variants"]["again"] = kept["variants"]["full"]
+        (tmp_path / "s.json").write_text(json.dumps(kept))
+        with pytest.raises(ValueError, match="'full' and 'again'"):
+            summaries.read_summary(tmp_path / "s.json")
+
+    def test_labels_of_another_domain_are_another_training(self, tmp_path):
+        for method in ("oracle", "source-only"):
+            write_run(tmp_path, method, 0, {"AU01": 0.5}, method)
+        assert summaries.summarise_runs(tmp_path).variants == ["source-only", "oracle"]
+
+    def test_a_parameter_of_one_s_own_notebook_makes_the_difference(self, tmp_path):
+        for variant, lines in (("one", ["def f(): ..."]), ("two", ["def g(): ..."])):
+            run = write_run(tmp_path, variant, 0, {"AU01": 0.5}, "contrastive")
+            resolved = {"parameters": {"own": lines, "protocol": "", "seed": 0}}
+            (run / "params.json").write_text(json.dumps({"started": "", "resolved": resolved}))
+        summary = summaries.summarise_runs(tmp_path)
+        assert summary.settings["one"]["parameters"] == {"own": ["def f(): ..."]}
+
+    def test_versions_of_the_code_are_kept(self, tmp_path):
+        for seed, code in enumerate("ab"):
+            write_run(tmp_path, "full", seed, {"AU01": 0.5}, code=code * 64)
+        assert summaries.summarise_runs(tmp_path).settings["full"]["code"] == ["a" * 12, "b" * 12]
+
+
+def test_no_committed_study_compares_a_training_with_itself():
+    files = [file for file in Path("results").glob("*.json") if '"variants"' in file.read_text()]
+    assert len(files) > 3 and all(summaries.read_summary(file).variants for file in files)
 
 
 class TestFinding:
