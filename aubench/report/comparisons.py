@@ -101,9 +101,9 @@ def variants_compared(summary: Summary) -> pd.DataFrame:
     """What the runs of each variant resolved to.
 
     Returns:
-        variant, method, supervisors, alignment, steps; other: where these are those of an earlier row, how the
-        variant differs from it, "full: share_extraction True -> False"; seeds (how many), code (version of
-        aulib's files, several if they were edited between the runs; "unknown" of earlier runs).
+        variant, method, supervisors, alignment, steps; other: where these are those of an earlier row, how
+        the variant differs from it, "full: share_extraction True -> False"; seeds (how many), code (version
+        of aulib's files, several if they were edited between the runs; "unknown" of earlier runs).
     """
     seeds = summary.values.groupby("variant")["seed"].nunique()
     rows, earlier = [], {}
