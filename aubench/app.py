@@ -15,6 +15,7 @@ from aubench.study.parameters import effective_parameters
 
 HOST = "127.0.0.1"
 NOTEBOOK = "00_playground"
+PAGES = Path(__file__).parent / "app_pages"
 LARGEST_UPLOAD = 100 * 2**20  # bytes of one websocket message, ten times tornado's default
 
 
@@ -29,18 +30,40 @@ def serve(values: dict, out_dir: str | Path, port: int = 0, open_browser: bool =
         ModuleNotFoundError: voila is not installed.
         OSError: the port is taken.
     """
-    try:
-        from voila.app import Voila
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError("the app needs voila: pip install 'aulib[app]'") from error
+    server = server_class()
     port, token = free_port(port), secrets.token_urlsafe(24)
     with tempfile.TemporaryDirectory(prefix="aulib-app-") as folder:
         notebook = write_app_notebook(Path(folder), values, Path(out_dir))
         print(f"http://{HOST}:{port}/?token={token}\nCtrl-C ends it.", flush=True)
         uploads = {"Voila": {"tornado_settings": {"websocket_max_message_size": LARGEST_UPLOAD}}}
-        Voila.launch_instance(
+        server.launch_instance(
             argv=voila_arguments(notebook, port, token, open_browser), config=Config(uploads)
         )
+
+
+def server_class() -> type:
+    """voila with our pages: a bar that tells what is loaded, and what to do without the token.
+
+    Raises:
+        ModuleNotFoundError: voila is not installed.
+    """
+    try:
+        from voila.app import Voila
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError("the app needs voila: pip install 'aulib[app]'") from error
+
+    class PlaygroundServer(Voila):
+        def setup_template_dirs(self):
+            super().setup_template_dirs()
+            self.template_paths.insert(0, str(PAGES))
+
+        def init_settings(self):
+            settings = super().init_settings()
+            settings["jinja2_env"].loader.searchpath.insert(0, str(PAGES))
+            settings["jinja2_env"].globals["host"] = f"{HOST}:{self.port}"
+            return settings
+
+    return PlaygroundServer
 
 
 def voila_arguments(notebook: Path, port: int, token: str, open_browser: bool) -> list[str]:
@@ -53,6 +76,7 @@ def voila_arguments(notebook: Path, port: int, token: str, open_browser: bool) -
         f"--Voila.token={token}",
         f"--Voila.open_browser={open_browser}",
         "--Voila.log_level=WARN",
+        "--VoilaConfiguration.progressive_rendering=True",  # the page is there before the cells have run
     ]
 
 

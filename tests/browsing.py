@@ -61,15 +61,15 @@ def page_of_browser(width: int = 1280, height: int = 900):
 
 
 @contextlib.contextmanager
-def server(command: list[str], home: Path, port: int):
-    """Run a server with its own settings on `port`; it and its kernels end with the block."""
+def server(command: list[str], home: Path, port: int, root: Path = ROOT):
+    """Run a server of the code in `root` with its own settings; it and its kernels end with the block."""
     home.mkdir(parents=True, exist_ok=True)
     folders = {name: str(home / name.lower()) for name in ("config", "runtime", "data")}
     environment = os.environ | {f"JUPYTER_{name.upper()}_DIR": folder for name, folder in folders.items()}
     environment |= {
         "IPYTHONDIR": str(home / "ipython"), "JUPYTERLAB_SETTINGS_DIR": str(home / "settings"),
         "JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces"),
-        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "notebooks/course")]),
+        "PYTHONPATH": os.pathsep.join([str(root), str(root / "notebooks/course")]),
         "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1"),
     }  # fmt: skip
     settings = {  # no news from the network, and all cells are rendered, visible or not
@@ -111,15 +111,19 @@ def _wait_for(port: int, process: subprocess.Popen, log: Path) -> None:
 
 
 @contextlib.contextmanager
-def jupyterlab(folder: Path, home: Path):
-    """JupyterLab in `folder`; yields a function from a notebook's name to its address."""
+def jupyterlab(folder: Path, home: Path, make_lab: bool = False):
+    """JupyterLab in `folder`, or what `make lab` starts in a checkout there.
+
+    Yields:
+        a function from a notebook's name to its address.
+    """
     port = free_port()
+    program = ["aubench.lab"] if make_lab else ["jupyterlab", f"--ServerApp.root_dir={folder}"]
     command = [
-        sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1",
-        f"--port={port}", f"--IdentityProvider.token={TOKEN}", "--expose-app-in-browser",
-        f"--ServerApp.root_dir={folder}",
+        sys.executable, "-m", *program, "--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}",
+        f"--IdentityProvider.token={TOKEN}", "--expose-app-in-browser",
     ]  # fmt: skip
-    with server(command, home, port):
+    with server(command, home, port, folder if make_lab else ROOT):
         yield lambda name: f"http://127.0.0.1:{port}/lab/tree/{name}?token={TOKEN}&reset"
 
 

@@ -149,12 +149,13 @@ class PhotographReader(widgets.VBox):
         read, au, self.seen.value = answer
         self.state.value, self.picture.value = read.state, read.picture
         self.row.layout.display = "flex" if read.reading else "none"
-        self.bars.value = self.caption.value = ""
+        bars = text = ""
         if read.reading:
             probability = dict(zip(self.run.aus, map(float, read.reading.probability), strict=True))
-            self.bars.value = drawing.bars(probability, names=True)
+            bars = drawing.bars(probability, names=True)
             text = f"<b>the run's input</b><br>{about_evidence(self.run, au)}"
-            self.caption.value = f'<div style="line-height:1.3;font-size:12px">{text}</div>'
+        self.bars.value = bars
+        self.caption.value = f'<div style="line-height:1.3;font-size:12px">{text}</div>'
 
     def _fail(self, error: Exception) -> None:
         self._show((ReadUpload({}, failure("This picture could not be read.", error)), "", b""))

@@ -4,6 +4,7 @@ Screenshots of the last run are in results/screenshots; look at them.
 """
 
 import os
+import subprocess
 from pathlib import Path
 
 import nbformat
@@ -21,6 +22,11 @@ POSE_AND_LIGHT = ("yaw", "pitch", "roll", "light_side", "light_height", "soft_li
 INSTRUMENTS = ("au-playground", "photograph-reader", "swap-explorer", "run-browser")
 WIDTHS = (1280, 800)
 NOTEBOOK_WIDTHS = (1280, 1440)  # with JupyterLab's sidebar open; at 1280 an output has about 830 pixels
+
+FOLDERS = """async () => {
+    const root = await window.jupyterapp.serviceManager.contents.get('');
+    return root.content.map(entry => entry.name);
+}"""
 
 pytestmark = [
     pytest.mark.browser,
@@ -103,6 +109,15 @@ def notebooks(run, tmp_path_factory):
         yield address
 
 
+@pytest.fixture
+def checkout(tmp_path) -> Path:
+    """A clone of this checkout's last commit."""
+    if not (browsing.ROOT / ".git").exists():
+        pytest.skip("this is no git checkout")
+    subprocess.run(["git", "clone", "-q", browsing.ROOT, tmp_path / "clone"], check=True)
+    return tmp_path / "clone"
+
+
 @pytest.fixture(scope="module")
 def course(tmp_path_factory):
     """JupyterLab with the lessons, on parameters that take seconds."""
@@ -155,7 +170,7 @@ def a_photograph_gets_landmarks(page, photograph: Path) -> None:
     choose = page.locator(".photograph-followed select")
     for au in ("AU04", "AU12"):
         browsing.changed_by(page, ".photograph-seen", lambda au=au: choose.select_option(au))
-        assert f"evidence for {au}" in page.locator(".photograph-caption").inner_text()
+        page.wait_for_selector(f".photograph-caption :text('evidence for {au}')")
 
 
 def nothing_is_cut_off(page, names=INSTRUMENTS) -> list[str]:
@@ -223,6 +238,21 @@ def test_the_app_needs_its_token(app):
     for asked in (address, f"{address}?token=guess"):
         reached, page = browsing.page_at(asked)
         assert "/login" in reached and "au-playground" not in page and "What does a run see" not in page
+        assert "Open the address that your terminal shows" in page and f"{address}?token=..." in page
+
+
+def test_the_app_tells_what_it_loads_and_asks_no_other_machine(app):
+    address, token = app
+    with browsing.page_of_browser() as page:
+        asked = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(f"{address}?token={token}", wait_until="commit")
+        page.wait_for_selector("#loads :text('Loading 1 of 5: the networks')", timeout=10_000)
+        page.wait_for_selector(".au-playground-state", state="attached")
+        page.wait_for_selector(".run-browser img")
+        page.wait_for_selector("#loads", state="detached")
+        assert page.locator(".voila-skeleton-container:visible").count() == 0
+        assert all(url.startswith((address, "data:", "blob:")) for url in asked), asked
 
 
 def test_every_control_is_reached_by_tab(lab):
@@ -258,6 +288,20 @@ def test_without_a_run_every_instrument_names_the_command(lab):
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
         page.locator(".au-playground").evaluate("element => element.scrollIntoView()")
         page.screenshot(path=SCREENSHOTS / "jupyterlab_no_run.png")
+
+
+def test_a_notebook_run_and_saved_leaves_git_status_clean(checkout):
+    with browsing.jupyterlab(checkout, checkout.parent / "server", make_lab=True) as address:
+        with browsing.page_of_browser() as page:
+            assert browsing.run_all_cells(page, address("notebooks/00_playground.ipynb")) == []
+            shown = page.evaluate(FOLDERS)
+            assert {"results", "experiments", "aulib", "notebooks"} <= set(shown)
+            page.evaluate("window.jupyterapp.commands.execute('docmanager:save')")
+            page.wait_for_selector(".jp-mod-dirty", state="detached")
+    saved = (checkout / "notebooks/00_playground.ipynb").read_text()
+    assert '"output_type": "execute_result"' in saved
+    command = ["git", "-C", str(checkout), "status", "--porcelain"]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == ""
 
 
 def test_an_error_of_a_cell_is_found(tmp_path):

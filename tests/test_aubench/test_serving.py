@@ -1,5 +1,6 @@
 """The app listens on this machine only, asks for a token, and runs a copy of the notebook."""
 
+import re
 import socket
 
 import nbformat
@@ -69,3 +70,10 @@ def test_the_command_passes_the_run_and_its_folder(monkeypatch):
     assert not end.value.code
     assert (called["run"], called["runs_folder"]) == ("study/full-seed1", "study")
     assert (called["port"], called["open_browser"]) == (8123, False)
+
+
+def test_the_bar_names_what_each_cell_of_the_playground_loads():
+    cells = nbformat.read(notebook_path("00_playground"), as_version=4).cells
+    ids = [cell.id for cell in cells if cell.cell_type == "code" and cell.id != "parameters"]
+    page = (app.PAGES / "index.html.j2").read_text()
+    assert re.findall(r'^  "(.*)": ".+",$', page, re.M) == ids
