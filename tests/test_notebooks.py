@@ -81,6 +81,18 @@ CHOICES = {
     "crop": ["smooth", *CROPS], "precision": PRECISIONS, "measure": AU_MEASURES, "published": CONVERTERS,
 }  # fmt: skip
 
+# What a notebook says at its end on tiny parameters: after two steps on noise nothing was learned.
+CLOSING = {
+    "00_playground": r"The face above shows no AU, and `.*run` reads ",
+    "01_faces": r"^Base rates differ by more than 5 points for \*\*\d of 4\*\* AUs",
+    "02_train": r"did \*\*not\*\* learn .* [34] of 4 are below .* after 2 steps",
+    "03_report": r"^Fewer than two methods",
+    "04_ablation": r"^Of 3 variants, \d are better than `contrastive` and \d are worse.*The four additional",
+    "05_reconstructions": r"keep an SSIM of 0\.\d\d, and 0\.\d\d after both rounds.*\*\*, (as|against) ",
+    "06_attention": r"^These faces have no true regions",
+    "07_dataset_check": r"^\*\*Not fit for training\*\*: fix the \d+ errors|^Nothing ",
+}
+
 ANSWER = re.compile(r"^answer_\d+ = \.\.\.", re.M)
 SOLUTION = re.compile(r"<summary>Solution</summary>.*?```python\n(.+?)```", re.S)
 
@@ -199,9 +211,11 @@ class TestEveryLesson:
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_runs_on_tiny_parameters(path, folders, tiny_run, clone):
     if path.stem == TRAINING:
+        executed = tiny_run
         assert read_metrics(folders["run"])["seconds"] > 0
     else:
-        in_jupyter(clone / "notebooks" / path.name, tiny_parameters(path.stem, folders))
+        executed = in_jupyter(clone / "notebooks" / path.name, tiny_parameters(path.stem, folders))
+    assert re.search(CLOSING[path.stem], outputs(executed, "text/markdown")[-1])
 
 
 @pytest.mark.parametrize("path", OTHERS, ids=lambda path: path.stem)
@@ -262,6 +276,10 @@ class TestEveryNotebook:
         text = prose(path)
         ends = [text.find(f"## {h}") for h in ("What we learned", "What this does not show", "Try it")]
         assert -1 not in ends and ends == sorted(ends)
+
+    def test_says_what_this_run_showed_under_what_we_learned(self, path):
+        ids = [cell.id for cell in read(path).cells]
+        assert ids[-3:] == ["learned", "learned-said", "end"] and "if" in read(path).cells[-2].source
 
     def test_holds_no_library_code(self, path):
         lines = code(path).splitlines()
