@@ -25,7 +25,7 @@ from aulib.crops import CROPS
 from aulib.methods import METHODS, PRESETS
 from aulib.metrics import AU_MEASURES
 from aulib.run_config import PRECISIONS
-from aulib.supervisors import ALIGNMENTS, NEGATIVES
+from aulib.supervisors import ALIGNMENTS, ALL_SIX, NEGATIVES
 from conftest import write_tiny_set
 from exercises import MARKS, RIGHT
 from fabricated import write_small_study
@@ -79,6 +79,7 @@ TINY = {
 CHOICES = {
     "method": METHODS, "preset": PRESETS, "alignment": ALIGNMENTS, "negatives": NEGATIVES,
     "crop": ["smooth", *CROPS], "precision": PRECISIONS, "measure": AU_MEASURES, "published": CONVERTERS,
+    "supervisors": ALL_SIX,
 }  # fmt: skip
 
 # What a notebook says at its end on tiny parameters: after two steps on noise nothing was learned.

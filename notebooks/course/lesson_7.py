@@ -45,7 +45,7 @@ from aubench.study.notebook_runner import start_notebook
 from aulib.train_run import train_run
 
 print(start_notebook(seed, out_dir))
-weights = {enter_supervisor(own): CONTRASTIVE_WEIGHT} if own else {}
+weights = {enter_supervisor(own): CONTRASTIVE_WEIGHT} if own else None
 given = {"weights": weights, "steps": steps, "seed": seed, "out_dir": out_dir} | sizes
 metrics = train_run(source, target, method, insides=False, progress=False, **given)
 """
