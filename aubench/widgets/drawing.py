@@ -94,7 +94,7 @@ VERDICTS = {  # (occurs, detected) -> word, colour
 
 STYLE = f"""<style>
 .au-row {{ height: {ROW}px; display: flex; align-items: center; gap: 8px; font-size: 13px; color: #222; }}
-.au-row .name {{ width: 172px; white-space: nowrap; }}
+.au-row .name {{ flex: 0 0 178px; white-space: nowrap; }}
 .au-row .track {{ position: relative; flex: 1 1 90px; min-width: 70px; height: 14px; background: #EDEDED; }}
 .au-row .fill {{ height: 100%; }}
 .au-row .half {{ position: absolute; left: 50%; top: -3px; height: 20px; border-left: 1px dashed #555; }}

@@ -41,7 +41,7 @@ class Instrument(widgets.Box):
     ):
         self.controls = controls
         self.picture = widgets.Image(format=format, layout=widgets.Layout(width=f"{width}px"))
-        beside = {"text": "380px", "controls": f"{width}px"}  # a long line must not push a column below
+        beside = {"text": "378px", "controls": f"{width}px"}  # a long line must not push a column below
         self.text = widgets.HTML(layout=widgets.Layout(width=beside.get(aside, "auto")))
         self.newest = NewestWins(lambda values: answer(**values), self._show, self._fail)
         for control in controls.values():
@@ -54,6 +54,9 @@ class Instrument(widgets.Box):
         gap = widgets.Layout(margin="0 12px 0 0")
         wrap = widgets.Layout(display="flex", flex_flow="row wrap", overflow="visible")
         super().__init__([widgets.VBox(column, layout=gap) for column in columns], layout=wrap)
+        self.add_class("instrument")
+        self.picture.add_class("instrument-picture")
+        self.text.add_class("instrument-text")
         self._show(answer(**self._values()))  # the first picture is there when the cell ends
 
     def _values(self) -> dict:

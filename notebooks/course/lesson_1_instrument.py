@@ -38,7 +38,6 @@ class AUSheet(Instrument):
         others["listed"].observe(
             lambda change: self.set_levels(dict.fromkeys(PROTOTYPES.get(change["new"], ()), 4.0)), "value"
         )
-        self.add_class("au-sheet")
         self.picture.add_class("au-sheet-face")
         self.text.add_class("au-sheet-said")
 

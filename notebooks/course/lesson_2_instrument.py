@@ -30,9 +30,12 @@ class FactorMixer(Instrument):
         renderer = FaceRenderer(spec.size)
         label = widgets.Layout(width="max-content")  # a fixed width cuts the longest label
         boxes = {
-            name: widgets.Checkbox(value=False, description=f"{name}: {about}", indent=False, layout=label)
+            name: widgets.Checkbox(
+                value=False, description=f'<span style="font-size: 12px">{name}: {about}</span>',
+                description_allow_html=True, indent=False, layout=label,
+            )
             for name, about in FACTORS.items()
-        }
+        }  # fmt: skip
 
         def answer(face: int, **ticked: bool) -> tuple[bytes, str]:
             factors = {name for name, on in ticked.items() if on}

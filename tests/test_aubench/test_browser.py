@@ -18,6 +18,12 @@ from conftest import write_tiny_set
 from test_notebooks import COURSE, NOTEBOOKS, tiny_parameters
 
 SCREENSHOTS = browsing.ROOT / "results" / "screenshots"
+NEXT_TO_THE_PICTURE = {  # of a lesson's instrument
+    "1_action_units": ".instrument .widget-slider",
+    "2_in_the_wild": ".instrument-text",
+    "3_where_is_the_face": ".instrument .widget-slider",
+    "4_taking_apart": ".instrument-text",
+}
 POSE_AND_LIGHT = ("yaw", "pitch", "roll", "light_side", "light_height", "soft_light")
 INSTRUMENTS = ("au-playground", "photograph-reader", "swap-explorer", "run-browser")
 WIDTHS = (1280, 800)
@@ -343,8 +349,11 @@ def test_a_lesson_runs_and_its_instrument_fits_the_page(course, lesson):
     with browsing.page_of_browser() as page:
         assert browsing.run_all_cells(page, course(f"{lesson}.ipynb")) == []
         fits_next_to_the_sidebar(page, lesson)
-        if lesson == "1_action_units":
-            assert browsing.stands_next_to(page, ".au-sheet-face", ".au-sheet .widget-slider")
+        if lesson in NEXT_TO_THE_PICTURE:
+            for width in NOTEBOOK_WIDTHS:
+                page.set_viewport_size({"width": width, "height": 900})
+                page.wait_for_timeout(500)
+                assert browsing.stands_next_to(page, ".instrument-picture", NEXT_TO_THE_PICTURE[lesson])
         page.evaluate("window.jupyterapp.shell.collapseLeft()")
         instrument = page.locator(".jp-OutputArea-output .jupyter-widgets.widget-box").first
         instrument.wait_for()
