@@ -1,11 +1,9 @@
 """Runs of a folder side by side: their curves, their AUs against one of them, and the same faces."""
 
 import io
-from collections.abc import Callable
 from pathlib import Path
 
 import ipywidgets as widgets
-from matplotlib.figure import Figure
 
 from aubench.inspection.side_by_side import (
     finished_below,
@@ -14,7 +12,6 @@ from aubench.inspection.side_by_side import (
     same_faces,
     shared_curves,
 )
-from aubench.plots import draw_au_differences, draw_run_curves, draw_same_faces
 from aubench.report.results import scores_of_runs, with_intervals
 from aubench.widgets.newest import NewestWins
 from aubench.widgets.states import failure, message, training_command
@@ -99,11 +96,17 @@ class RunBrowser(widgets.VBox):
             self.newest.ask((runs, against, self.measure.value, self.curve.value, self.au.value))
 
     def _work(self, request) -> tuple[str, dict[str, bytes], str]:
+        from aubench.plots import (
+            draw_au_differences,
+            draw_run_curves,
+            draw_same_faces,
+        )  # slow to import, used last
+
         runs, against, measure, curve, au = request
         names = run_names(runs)
         scores = with_intervals(scores_of_runs(runs))[["method", "f1", "auc", "nme", "seconds"]]
         scores["method"] = list(names.values())
-        drawings: dict[str, Callable[[], Figure]] = {
+        drawings = {
             "curves": lambda: draw_run_curves({names[run]: Run(run).history for run in runs}, curve),
             "differences": lambda: draw_au_differences(
                 per_au_of_runs(runs, measure).rename(columns=names), names[against], measure
@@ -140,7 +143,7 @@ def _set_options(control: widgets.Dropdown, options: list[tuple[str, str]], defa
     control.value = kept
 
 
-def _png(figure: Figure) -> bytes:
+def _png(figure) -> bytes:
     stream = io.BytesIO()
     figure.savefig(stream, format="png", dpi=110)
     return stream.getvalue()
