@@ -79,8 +79,8 @@ def study_of(two: list[float], own: list[float]) -> Summary:
         for name, gain in zip(("without", "two", "two-and-own"), (0.0, *gains), strict=True):
             rows.append((name, seed, "f1", "mean", 0.5 + 0.01 * seed + gain / 100))
     values = pd.DataFrame(rows, columns=["variant", "seed", "measure", "au", "value"])
-    methods = {"without": "separation", "two": "contrastive", "two-and-own": "contrastive"}
-    settings = {name: {"method": method, "steps": 5} for name, method in methods.items()}
+    supervisors = {"without": (), "two": ("rich_source",), "two-and-own": ("rich_source", "own")}
+    settings = {name: {"supervisors": own, "steps": 5} for name, own in supervisors.items()}
     return Summary("small", settings, values, pd.DataFrame())
 
 
