@@ -5,11 +5,15 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import nbformat
 import papermill
 import pytest
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+from traitlets.config import Config
 
 import aulib
 from aubench.study import kernels, notebook_runner
@@ -24,6 +28,7 @@ from aubench.study.parameters import ParameterError, effective_parameters
 from aubench.study.resolved import resolve, run_key
 from aulib.files import code_version, write_json
 from conftest import write_notebook
+from tiny import TINY_VALUES
 
 PARAMETERS = (
     'steps: int = 2  # steps\nfaces: str = ""  # folder\nseed: int = 0  # seed\nout_dir: str = "x"  # folder'
@@ -270,3 +275,44 @@ def test_a_notebook_works_at_the_root_of_its_checkout(tmp_path, monkeypatch, pla
     assert Path.cwd() == (tmp_path if checkout else tmp_path / place) and Path("results/new").is_dir()
     if checkout and place:  # so that processes of the kernel find the lesson's module
         assert os.environ["PYTHONPATH"] == sys.path[0] == str(tmp_path / place)
+
+
+# What is interrupted: a cell, and a file of its work that is kept.
+LONG_CELLS = {
+    "training": (
+        "from aulib.train_run import train_run\n"
+        "train_run('tiny_set', 'tiny_target', steps=100_000, batch_size=2, out_dir='run', **{values})",
+        "run/fit/last.ckpt",
+    ),
+    "rendering": (
+        "from aufaces.sets import generate_set\ngenerate_set('studio', 4000, 0, 64, 'faces')",
+        ".faces.part/chunks/*.csv",
+    ),
+}
+STOP = """
+import os, pathlib, signal, threading, time
+def stop_it_at_work():
+    while not any(pathlib.Path().glob({kept!r})):
+        time.sleep(0.2)
+    os.killpg(os.getpgid(0), signal.SIGINT)  # as JupyterLab's button does, children too
+threading.Thread(target=stop_it_at_work, daemon=True).start()
+"""
+
+
+@pytest.mark.parametrize("what", LONG_CELLS)
+def test_an_interrupted_cell_says_so_in_one_line_and_keeps_its_work(what, tiny_set, tiny_target, tmp_path):
+    cell, kept = LONG_CELLS[what]
+    code = [
+        "from aubench.study.notebook_runner import start_notebook\nstart_notebook(0, 'out')",
+        STOP.format(kept=kept) + cell.format(values=TINY_VALUES),
+    ]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(one) for one in code])
+    with tempfile.TemporaryDirectory(prefix="au-", ignore_cleanup_errors=True) as sockets:
+        config = Config(KernelManager={"transport": "ipc", "ip": f"{sockets}/k"})
+        where = {"metadata": {"path": str(tmp_path)}}
+        client = NotebookClient(notebook, kernel_name="python3", resources=where, config=config)
+        with pytest.raises(CellExecutionError):  # so that "Run All" ends
+            client.execute()
+    shown = [one for one in notebook.cells[1].outputs if "jupyter.widget" not in str(one)]  # not the bar
+    assert [one["data"]["text/markdown"] for one in shown] == ["Interrupted; run this cell again to resume."]
+    assert any(tmp_path.glob(kept))
