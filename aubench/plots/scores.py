@@ -97,8 +97,8 @@ def draw_history(history: pd.DataFrame, chance: dict[str, float] | None = None) 
     panels["rounds, adversaries, decoder"] = [name for name in terms if name not in placed]
     panels["F1-frame, source validation"] = ["validation_f1"] if "validation_f1" in history else []
     panels = {title: names for title, names in panels.items() if names}
-    columns = min(3, len(panels))
-    rows = -(-len(panels) // columns)
+    rows = 1 if len(panels) < 4 else 2
+    columns = -(-len(panels) // rows)
     figure = Figure(figsize=(PAGE * columns / 3, 3.0 * rows), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False).flat
     for axis in axes[len(panels) :]:

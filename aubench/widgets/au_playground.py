@@ -40,7 +40,7 @@ STYLE = f"""<style>
 .au-playground .widget-readout {{ min-width: 38px; width: 38px; }}
 .au-playground .au-parts {{ display: grid; gap: 6px 10px; align-items: start; overflow: visible;
   grid-template: "pictures pose" auto "pictures aus" auto "pictures more" 1fr / {SIDE}px minmax(0, 1fr); }}
-.au-playground .au-pictures {{ grid-area: pictures; }}
+.au-playground .au-pictures {{ grid-area: pictures; gap: 6px 10px; }}
 .au-playground .au-pose {{ grid-area: pose; }}
 .au-playground .au-aus {{ grid-area: aus; }}
 .au-playground .au-more {{ grid-area: more; }}
