@@ -13,6 +13,7 @@ import pandas as pd
 from safetensors.torch import load_file, save
 
 from aulib.files import atomic_file, write_json
+from aulib.methods import METHODS
 from aulib.model import AUModel, ModelConfig
 from aulib.objective import finds_landmarks
 
@@ -102,6 +103,12 @@ class Run:
     @property
     def aus(self) -> tuple[str, ...]:
         return self.config.aus
+
+    @property
+    def labelled_domain(self) -> str:
+        """The domain whose AU labels it learned from and was validated on: the target for `oracle`."""
+        method = METHODS.get(self.settings["method"])
+        return "target" if method is not None and method.labels_from_target else "source"
 
     @property
     def finds_landmarks(self) -> bool:

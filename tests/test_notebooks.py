@@ -217,6 +217,7 @@ def test_runs_on_tiny_parameters(path, folders, tiny_run, clone):
     else:
         executed = in_jupyter(clone / "notebooks" / path.name, tiny_parameters(path.stem, folders))
     assert re.search(CLOSING[path.stem], outputs(executed, "text/markdown")[-1])
+    assert not re.search(r"insides\.|\brich2\b|au_source", "".join(outputs(executed, "text/html")))  # words
 
 
 @pytest.mark.parametrize("path", OTHERS, ids=lambda path: path.stem)

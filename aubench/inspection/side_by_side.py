@@ -76,11 +76,12 @@ def per_au_of_runs(runs: list[str], measure: str = "f1") -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def shared_curves(histories: list[pd.DataFrame]) -> list[str]:
-    """The columns that all histories have and that make sense over steps, validation_f1 first."""
+def curves_of_any(histories: list[pd.DataFrame]) -> list[str]:
+    """The columns of any history that make sense over steps, validation_f1 first."""
     curves = [one.drop(columns=["step", "seconds"]).dropna(axis=1, how="all") for one in histories]
-    shared = [name for name in curves[0] if all(name in one for one in curves)]
-    return sorted(shared, key=lambda name: name != "validation_f1")
+    return sorted(
+        dict.fromkeys(name for one in curves for name in one), key=lambda name: name != "validation_f1"
+    )
 
 
 def kept_probabilities(runs: list[str], au: str, domain: str = "target") -> pd.DataFrame:

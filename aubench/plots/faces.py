@@ -121,7 +121,7 @@ def _list_aus(axis: Axes, probability: np.ndarray, occurrence: np.ndarray, names
 def draw_same_faces(faces: SameFaces, names: dict[str, str], au: str) -> Figure:
     """Faces that all runs keep, and each run's evidence for one AU with its probability.
 
-    Evidence has one scale per run. A run without a map of the AU shows the plain face.
+    Evidence has one scale per run. A run without a map of the AU says so next to its plain faces.
 
     Args:
         faces: `side_by_side.same_faces`.  names: run -> its name.
@@ -131,8 +131,10 @@ def draw_same_faces(faces: SameFaces, names: dict[str, str], au: str) -> Figure:
     show_faces(axes[0], faces.pictures, labels, au_label(au, "\n"))
     for row, (run, name) in zip(axes[1:], names.items(), strict=True):
         texts = faces.table[run].map("{:.2f}".format)
-        show_faces(row, faces.network_input[run], texts, name.replace(", ", "\n").replace(" (", "\n("))
-        if faces.evidence[run] is not None:
+        name = name.replace(", ", "\n").replace(" (", "\n(")
+        blank = faces.evidence[run] is None
+        show_faces(row, faces.network_input[run], texts, f"{name}\nhas no map" if blank else name)
+        if not blank:
             for axis, face, strength in zip(row, faces.network_input[run], faces.evidence[run], strict=True):
                 overlay_map(axis, face, strength)
     return figure

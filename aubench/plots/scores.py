@@ -19,6 +19,7 @@ from aubench.plots.style import (
     offsets,
     row_panels,
 )
+from aubench.report.run_values import TERM_NAMES
 from aulib.labels import AU_NAMES
 from aulib.metrics import MEASURES, REPORTED
 from aulib.supervisors import SUPERVISORS
@@ -28,6 +29,7 @@ TASK_PANELS = {
     "AU terms": ("au_source", "au_swapped", "au_self"),
     "landmark terms": ("landmarks_source", "landmarks_target", "landmarks_swapped"),
 }
+OF_LABELLED_FACES = ("validation_f1", "au_source")  # of the source, or of what the oracle learns from
 NOT_TERMS = ("step", "seconds", "total", "validation_f1")
 DASHES = ("-", "--", ":", "-.")
 MARKERS = "osD^vPX*<"
@@ -82,11 +84,13 @@ def draw_cooccurrence(tables: dict[str, pd.DataFrame]) -> Figure:
 
 
 @in_house_style
-def draw_history(history: pd.DataFrame, chance: dict[str, float] | None = None) -> Figure:
-    """Unweighted terms over the steps, by kind; supervisors against guessing; F1 on source validation.
+def draw_history(
+    history: pd.DataFrame, chance: dict[str, float] | None = None, labelled: str = "source"
+) -> Figure:
+    """Unweighted terms over the steps, by kind; supervisors against guessing; F1 on validation.
 
     Args:
-        history: `Run.history`.
+        history: `Run.history`.  labelled: `Run.labelled_domain`, whose validation people are scored.
         chance: `results.chance_of_supervisors`, log N of each supervisor in nats.
     """
     terms = history.drop(columns=[*NOT_TERMS, *history.filter(like="share.")], errors="ignore")
@@ -95,7 +99,7 @@ def draw_history(history: pd.DataFrame, chance: dict[str, float] | None = None) 
     panels["supervisors"] = [name for name in terms if name in SUPERVISORS]
     placed = sum(panels.values(), [])
     panels["rounds, adversaries, decoder"] = [name for name in terms if name not in placed]
-    panels["F1-frame, source validation"] = ["validation_f1"] if "validation_f1" in history else []
+    panels[f"F1-frame, {labelled} validation"] = ["validation_f1"] if "validation_f1" in history else []
     panels = {title: names for title, names in panels.items() if names}
     rows = 1 if len(panels) < 4 else 2
     columns = -(-len(panels) // rows)
@@ -105,7 +109,8 @@ def draw_history(history: pd.DataFrame, chance: dict[str, float] | None = None) 
         axis.set_axis_off()
     for axis, (title, names) in zip(axes, panels.items(), strict=False):
         for name, colour in zip(names, cycle(LINE_COLOURS), strict=False):
-            _draw_curve(axis, history, name, color=colour, linewidth=1.2, label=name)
+            label = TERM_NAMES.get(name, name)
+            _draw_curve(axis, history, name, color=colour, linewidth=1.2, label=label)
         if title == "supervisors" and chance:
             levels = sorted(set(chance.values()))
             for level in levels:
@@ -123,20 +128,27 @@ def draw_history(history: pd.DataFrame, chance: dict[str, float] | None = None) 
 
 
 @in_house_style
-def draw_run_curves(histories: dict[str, pd.DataFrame], name: str = "validation_f1") -> Figure:
-    """One term, or F1 on source validation, over the steps of several runs.
+def draw_run_curves(
+    histories: dict[str, pd.DataFrame], name: str = "validation_f1", labelled: dict[str, str] | None = None
+) -> Figure:
+    """One term, or F1 on validation, over the steps of several runs; the legend names runs that have none.
 
     Args:
-        histories: run's name -> `Run.history`.  name: a column of all.
+        histories: run's name -> `Run.history`.  name: a column of one of them.
+        labelled: run's name -> `Run.labelled_domain`, added to what is of that domain; else the source.
     """
     figure = Figure(figsize=(6.4, 2.6), layout="constrained")
     axis = figure.subplots()
     for number, (run, history) in enumerate(histories.items()):
         colour = LINE_COLOURS[number % len(LINE_COLOURS)]
         dashes = DASHES[number // len(LINE_COLOURS) % len(DASHES)]
-        _draw_curve(axis, history, name, color=colour, linestyle=dashes, linewidth=1.3, label=run)
+        of = f", {(labelled or {}).get(run, 'source')} faces" if name in OF_LABELLED_FACES else ""
+        if name not in history or history[name].isna().all():
+            axis.plot([], [], color=colour, linestyle=dashes, label=f"{run}: has no such curve")
+            continue
+        _draw_curve(axis, history, name, color=colour, linestyle=dashes, linewidth=1.3, label=run + of)
     axis.set_xlabel("step")
-    axis.set_title("F1-frame, source validation" if name == "validation_f1" else f"{name}, unweighted")
+    axis.set_title(TERM_NAMES.get(name, name) + ("" if name in NOT_TERMS else ", unweighted"))
     figure.legend(loc="outside right upper", fontsize=7)
     return figure
 

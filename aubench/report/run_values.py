@@ -10,6 +10,43 @@ MEAN = "mean"  # in place of an AU, where a value is not of one AU
 OF_THE_RUN = ("seconds", "peak_memory_mb", "selected_step", "validation_f1")
 CURVE_POINTS = 60
 
+# Words for keys: parts of a face, steps of both rounds, terms of a run, what is measured inside a model.
+PART_NAMES = {"rich": "feature F", "shape": "shape S", "texture": "texture Z"}
+STEP_NAMES = {
+    "rich": "feature F",
+    "self": "self-reconstruction",
+    "swapped": "shapes exchanged",
+    "rich2": "second round",
+}
+PAIR_NAMES = {  # of a supervisor: what it aligns
+    f"{part}_{domain}": f"{words}, {domain}"
+    for part, words in PART_NAMES.items()
+    for domain in ("source", "target")
+}
+TERM_NAMES = PAIR_NAMES | {
+    "au_source": "AUs, labelled faces", "au_swapped": "AUs, exchanged shape", "au_self": "AUs, own shape",
+    "landmarks_source": "landmarks, source", "landmarks_target": "landmarks, target",
+    "landmarks_swapped": "landmarks, exchanged", "texture_flatness": "landmarks in texture",
+    "feature_adversary": "domain of features", "domain": "domain",
+    "self_reconstruction": "self-reconstruction", "cycle": "second round", "adversaries": "adversaries",
+    "decoder": "picture decoder", "total": "weighted sum of terms", "validation_f1": "F1-frame, validation",
+}  # fmt: skip
+INSIDE_NAMES = {
+    "insides.reconstruction.self": "error of the self-reconstruction",
+    "insides.reconstruction.second": "error of the second round",
+    "insides.moves.shape": "change of G with the shape",
+    "insides.moves.texture": "change of G with the texture",
+}
+INSIDE_NAMES |= {
+    f"insides.domain_probe.{part}": f"domain from {PART_NAMES[part]} (AUC)" for part in PART_NAMES
+}
+for _pair, _words in PAIR_NAMES.items():
+    INSIDE_NAMES |= {
+        f"insides.au_probe.{_pair.replace('_', '.')}": f"AUs from {_words} (AUC)",
+        f"insides.distance.{_pair}": f"distance of the rounds, {_words}",
+        f"insides.own_face.{_pair}": f"own face is the nearest, {_words}",
+    }
+
 
 def values_of_run(run: Run, chance: dict[str, float]) -> dict[tuple[str, str], float]:
     """All that a run measured, (measure, AU or "mean") -> value; without intervals over subjects.

@@ -6,13 +6,14 @@ from pathlib import Path
 import ipywidgets as widgets
 
 from aubench.inspection.side_by_side import (
+    curves_of_any,
     finished_below,
     per_au_of_runs,
     run_names,
     same_faces,
-    shared_curves,
 )
 from aubench.report.results import scores_of_runs, with_intervals
+from aubench.report.run_values import TERM_NAMES
 from aubench.widgets.newest import NewestWins
 from aubench.widgets.states import failure, message, training_command
 from aulib.labels import AU_NAMES
@@ -86,7 +87,8 @@ class RunBrowser(widgets.VBox):
             return
         aus = Run(runs[0]).aus
         _set_options(self.against, [(name, run) for run, name in run_names(runs).items()])
-        _set_options(self.curve, [(name, name) for name in shared_curves([Run(run).history for run in runs])])
+        curves = curves_of_any([Run(run).history for run in runs])
+        _set_options(self.curve, [(TERM_NAMES.get(name, name), name) for name in curves])
         _set_options(self.au, [(au, au) for au in AU_NAMES if au in aus], "AU12")
         self._ask()
 
@@ -107,7 +109,11 @@ class RunBrowser(widgets.VBox):
         scores = with_intervals(scores_of_runs(runs))[["method", "f1", "auc", "nme", "seconds"]]
         scores["method"] = list(names.values())
         drawings = {
-            "curves": lambda: draw_run_curves({names[run]: Run(run).history for run in runs}, curve),
+            "curves": lambda: draw_run_curves(
+                {names[run]: Run(run).history for run in runs},
+                curve,
+                {names[run]: Run(run).labelled_domain for run in runs},
+            ),
             "differences": lambda: draw_au_differences(
                 per_au_of_runs(runs, measure).rename(columns=names), names[against], measure
             ),

@@ -21,6 +21,7 @@ from aubench.inspection.first_screen import read_kept_faces, showing_most_aus
 from aubench.inspection.shown_faces import kept_faces
 from aubench.plots.style import DOMAIN_COLOURS, METHOD_COLOURS, au_label, method_colour
 from aubench.report import results
+from aubench.report.run_values import TERM_NAMES
 from aulib.dataset import read_dataset
 from aulib.run import Run
 from conftest import TINY_AUS
@@ -123,7 +124,8 @@ class TestScores:
         curves = {line.get_label() for axis in drawn["history"].axes for line in axis.lines}
         columns = set(Run(finished.full).history.columns) - {"step", "seconds", "total"}
         shares = {name for name in columns if name.startswith("share.")}  # 04_ablation draws those
-        assert shares and columns - shares <= curves and not shares & curves
+        assert shares and not shares & curves
+        assert {TERM_NAMES[name] for name in columns - shares} <= curves
 
     def test_a_method_keeps_its_colour_and_an_unknown_one_gets_one(self):
         assert method_colour("full", ["mine", "full"]) == METHOD_COLOURS["full"]

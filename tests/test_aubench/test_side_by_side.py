@@ -8,13 +8,13 @@ import pandas as pd
 import pytest
 
 from aubench.inspection.side_by_side import (
+    curves_of_any,
     finished_below,
     kept_probabilities,
     per_au_of_runs,
     run_names,
     runs_by_name,
     same_faces,
-    shared_curves,
 )
 from aubench.plots import draw_au_differences, draw_run_curves, draw_same_faces
 from aulib.run import Run
@@ -88,18 +88,27 @@ def test_probabilities_are_those_of_the_runs_own_tables(runs):
     np.testing.assert_allclose(table["true"], own.loc[table.index, "AU12_true"])
 
 
-def test_shared_curves_are_those_of_all_runs(runs):
-    full, both = ([Run(run).history for run in some] for some in (runs[:1], runs))
-    assert "au_source" in shared_curves(both) and "rich_source" not in shared_curves(both)
-    assert "rich_source" in shared_curves(full) and shared_curves(full)[0] == "validation_f1"
+def test_curves_of_any_run_are_offered(runs):
+    of_one, of_both = ([Run(run).history for run in some] for some in (runs[1:], runs))
+    assert "rich_source" not in curves_of_any(of_one)
+    assert {"au_source", "rich_source"} < set(curves_of_any(of_both))
+    assert curves_of_any(of_both)[0] == "validation_f1"
 
 
-def test_every_run_is_drawn(runs):
-    figure = draw_run_curves({run: Run(run).history for run in runs}, "au_source")
-    assert len(figure.axes[0].lines) == 2
+def test_every_run_is_drawn_and_says_what_it_has_not(runs):
+    histories = {run: Run(run).history for run in runs}
+    curves = draw_run_curves(histories, "au_source", {runs[1]: "target"})
+    labels = [text.get_text() for text in curves.legends[0].get_texts()]
+    assert labels == [f"{runs[0]}, source faces", f"{runs[1]}, target faces"]
+    curves = draw_run_curves(histories, "rich_source")
+    labels = [text.get_text() for text in curves.legends[0].get_texts()]
+    assert labels == [runs[0], f"{runs[1]}: has no such curve"]
     faces = same_faces(runs, "AU12", count=3)
     figure = draw_same_faces(faces, run_names(runs), "AU12")
     assert len(figure.axes) == 3 * (len(runs) + 1) and len(faces.table) == 3
+    faces.evidence[runs[1]] = None
+    named = [text.get_text() for text in draw_same_faces(faces, run_names(runs), "AU12").axes[6].texts]
+    assert any(text.endswith("has no map") for text in named)
 
 
 def test_differences_are_drawn_at_their_values():
