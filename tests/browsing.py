@@ -201,9 +201,10 @@ def stands_next_to(page, one: str, other: str) -> bool:
 
 
 def too_wide(page) -> list[str]:
-    """What of the cells' outputs scrolls sideways, and figures shown smaller than they were drawn."""
+    """What of code and outputs scrolls sideways, and figures shown smaller than they were drawn."""
     return page.evaluate(
-        """() => [...document.querySelectorAll('.jp-OutputArea-output, .jp-OutputArea-output *')].filter(e =>
+        """() => [...document.querySelectorAll(
+            '.jp-Cell .cm-scroller, .jp-OutputArea-output, .jp-OutputArea-output *')].filter(e =>
             e.clientWidth && (e.scrollWidth > e.clientWidth + 1
                 && ['auto', 'scroll'].includes(getComputedStyle(e).overflowX)
             || e.matches('.jp-RenderedImage img') && e.naturalWidth > e.getBoundingClientRect().width + 1)

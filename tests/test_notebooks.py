@@ -288,6 +288,10 @@ class TestEveryNotebook:
         assert not [line for line in lines if line.startswith(("class ", "!pip", "%pip"))]
         assert "sys.path" not in code(path)
 
+    def test_code_fits_next_to_the_sidebar(self, path):
+        """JupyterLab at 1280 pixels shows as many characters; longer lines scroll sideways."""
+        assert [line for line in code(path).splitlines() if len(line) > 107] == []
+
     def test_only_02_train_and_lessons_train(self, path):
         assert ("train_run" in code(path)) == (path.stem == TRAINING) or path in COURSE
         assert ".backward(" not in code(path) and "optimizer" not in code(path)

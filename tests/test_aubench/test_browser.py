@@ -333,6 +333,7 @@ def fits_next_to_the_sidebar(page, name: str) -> None:
         assert browsing.too_wide(page) == []
         height = page.eval_on_selector(".jp-WindowedPanel-outer", "panel => panel.scrollHeight")
         page.set_viewport_size({"width": width, "height": min(height + 200, 16_000)})
+        page.eval_on_selector(".jp-WindowedPanel-outer", "panel => panel.scrollTo(0, 0)")
         page.wait_for_timeout(500)
         page.screenshot(path=SCREENSHOTS / f"whole_{name}_{width}.png")
 
