@@ -65,7 +65,8 @@ def test_training_starts_unfinished_runs_slowest_first_and_names_the_failed_one(
 
     monkeypatch.setattr(demo, "run_study", run_study)
     monkeypatch.setattr(demo, "connected", lambda most: nullcontext())
-    wanted = {tmp_path / m: {"method": m, "steps": 3, "seed": 0} for m in ("oracle", "adld", "full")}
+    shared = {"source": "synthetic:studio", "target": "synthetic:wild", "steps": 3, "seed": 0}
+    wanted = {tmp_path / m: shared | {"method": m} for m in ("oracle", "adld", "full")}
     for expected in (["oracle", "full", "adld"], ["adld"]):
         with pytest.raises(NotebookFailed, match="adld"):
             demo.train(wanted)
