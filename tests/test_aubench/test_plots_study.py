@@ -15,7 +15,7 @@ from aubench.plots import style
 from aubench.plots.style import au_label
 from aubench.report import comparisons, statistics
 from aubench.report.summaries import shares_of_terms, summarise_runs
-from aulib.supervisors import SUPERVISORS
+from aulib.supervisors import ALL_SIX, SUPERVISORS
 from fabricated import write_run, write_small_study
 
 
@@ -124,7 +124,7 @@ class TestSupervisors:
     def test_curves_are_shares_of_guessing_on_their_own_panels(self, summary):
         figure = plots.draw_supervisor_losses(summary)
         titles = [axis.get_title(loc="left") for axis in figure.axes if axis.axison]
-        assert titles == list(SUPERVISORS)
+        assert titles == list(ALL_SIX)
         rich = figure.axes[0]
         ends = [line.get_ydata()[-1] for line in rich.lines if len(line.get_xdata()) == 3]
         assert len(ends) == 3  # contrastive, one more, full

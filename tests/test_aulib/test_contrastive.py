@@ -9,7 +9,7 @@ from torch.autograd import gradcheck
 
 from aubench.report.results import chance_of_supervisors
 from aulib.contrastive import QUEUE_LENGTH, FeatureQueue, Projections, alignment_term, info_nce
-from aulib.supervisors import SUPERVISORS
+from aulib.supervisors import ALL_SIX, SUPERVISORS
 from tiny import tiny_model
 
 ALIGNMENTS = ("global", "dense", "l1")
@@ -117,13 +117,22 @@ def projectors(alignment: str):
     return tiny_model("full", alignment_dense=alignment == "dense").projectors
 
 
+@pytest.mark.parametrize("name", ALL_SIX)
+def test_the_paper_s_align_the_same_thing_of_the_same_domain_over_the_two_rounds(name):
+    kind, domain = name.split("_")
+    row = SUPERVISORS[name]
+    assert (row.first, row.second) == (f"{kind}_{domain[0]}", f"{kind}2_{domain[0]}")
+    assert row.projector == kind
+
+
 @pytest.mark.parametrize("name", SUPERVISORS)
 class TestEverySupervisor:
-    def test_aligns_the_same_thing_of_the_same_domain_over_the_two_rounds(self, name):
-        kind, domain = name.split("_")
+    def test_names_features_of_the_model_that_its_projector_reads(self, name, outputs):
         row = SUPERVISORS[name]
-        assert (row.first, row.second) == (f"{kind}_{domain[0]}", f"{kind}2_{domain[0]}")
-        assert row.projector == kind
+        features = (row.first, row.second, *row.rivals)
+        assert row.projector in projectors("global") and not set(features) - outputs.keys()
+        assert len({outputs[feature].shape for feature in features}) == 1
+        assert len(set(features)) == len(features)  # no rival is one of the pair
 
     @pytest.mark.parametrize("alignment", ALIGNMENTS)
     def test_is_a_positive_finite_number_with_a_gradient_to_both_rounds(self, name, alignment, outputs):
