@@ -8,7 +8,7 @@ the test predictions of both domains, and `fit/` (what an interrupted run resume
 import resource
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +57,7 @@ def train_run(
     out_dir: str = "results/scratch",
     progress: bool = True,
     insides: bool = True,
+    on_log: Callable[[list[dict]], None] | None = None,
     **settings,
 ) -> dict:
     """Train one method on source -> target and write its run folder.
@@ -66,6 +67,7 @@ def train_run(
     Args:
         settings: other fields of `RunConfig`, and fields of `Preset`.
         insides: probe the finished model as well (`linear_probes.probe_model`, some seconds).
+        on_log: called with the log so far when it has a new row; see `fit`.
 
     Returns:
         the metrics also written to `metrics.json`: `source.mean.f1`, `target.mean.f1`, ... with the keys of
@@ -83,14 +85,20 @@ def train_run(
     device = distributed.start(precision).device.type
     distributed.share_of(config.schedule[1])
     domains = load_domains(config)
-    model, log, measured = train(config, domains, precision, device, out, progress)
+    model, log, measured = train(config, domains, precision, device, out, progress, on_log)
     if distributed.rank():
         return {}
     return write_run(out, config, domains, precision, model, log, measured, insides)
 
 
 def train(
-    config: RunConfig, domains: Domains, precision: str, device: str, out: Path, progress: bool
+    config: RunConfig,
+    domains: Domains,
+    precision: str,
+    device: str,
+    out: Path,
+    progress: bool,
+    on_log: Callable[[list[dict]], None] | None = None,
 ) -> tuple[AUModel, list[dict], dict]:
     """The trained model, its log, and what was measured: seconds, selected_step, validation_f1."""
     preset, method = config.resolved_preset, config.resolved_method
@@ -110,6 +118,7 @@ def train(
     model, log, selected = fit(
         model, recipe, source, target, (validation, domains.sets[domains.labelled].subjects[validation.rows]),
         out, progress, init_from=start_file(cache_root() / "starts", recipe, model, source, target, device),
+        on_log=on_log,
     )  # fmt: skip
     elapsed = time.perf_counter() - started - before_the_steps
     return model, log, {"seconds": before_the_steps + log_seconds(log, elapsed)} | selected

@@ -9,6 +9,7 @@ import math
 import signal
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -271,6 +272,7 @@ def fit(
     progress: bool = True,
     stop_after: int | None = None,
     init_from: Path | None = None,
+    on_log: Callable[[list[dict]], None] | None = None,
 ) -> tuple[AUModel, list[dict], dict]:
     """Train to the last step; resume from `out_dir`/fit/last.ckpt if it exists.
 
@@ -281,6 +283,7 @@ def fit(
         stop_after: stop and save after that many steps of this call, as an interrupt would.
         init_from: file with a state at the step where the two rounds begin (`warm_start.file_for`). A new run
             starts from it; if it does not exist, the run writes it.
+        on_log: called by the first process with the log so far, after each step that added a row to it.
 
     Returns:
         the selected model, the log (a row each LOG_EVERY steps and at evaluations), and {"selected_step",
@@ -315,12 +318,14 @@ def fit(
     try:
         with HeldInterrupt() as interrupt:
             while state.step < last:
-                step_done = False
+                step_done, logged = False, len(state.log)
                 take_step(state, source, target, started)
                 if state.step in recipe.evaluation_steps:
                     evaluate(state, validation)
                 step_done = True
                 bar.update()
+                if on_log and len(state.log) > logged and distributed.rank() == 0:
+                    on_log(state.log)
                 if init_from is not None and state.step == recipe.rounds_begin and not init_from.exists():
                     state.spent = time.perf_counter() - started
                     warm_start.save(init_from, state.state_dict())

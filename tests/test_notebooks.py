@@ -213,6 +213,8 @@ class TestEveryLesson:
 def test_runs_on_tiny_parameters(path, folders, tiny_run, clone):
     if path.stem == TRAINING:
         executed = tiny_run
+        cell = next(cell for cell in executed.cells if cell.id == "train")
+        assert any("image/png" in one.get("data", {}) for one in cell.outputs)  # the loss while it trains
         assert read_metrics(folders["run"])["seconds"] > 0
     else:
         executed = in_jupyter(clone / "notebooks" / path.name, tiny_parameters(path.stem, folders))

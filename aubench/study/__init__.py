@@ -10,6 +10,7 @@ grid             the missing runs of a study, on dask workers
 workers          those workers: local, standing or SLURM
 run_lock         one process at a time in a run folder
 status           the states of a study as a table
+live_curve       the loss of a run, drawn while it trains
 watch            a study started and watched from a notebook cell
 folds            the folds of a protocol, each as a run
 """

@@ -9,6 +9,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from aubench.study.live_curve import LiveCurve
 from aulib.files import code_version
 from aulib.run import METRICS
 
@@ -32,6 +33,7 @@ def practice_run(
 
     Args:
         folder: lessons that name the same one share their runs.
+        progress: show a bar and the loss while it trains.
         changes: anything else that `aulib.train_run.train_run` takes.
 
     Raises:
@@ -43,5 +45,6 @@ def practice_run(
     if not (run / METRICS).is_file():
         from aulib.train_run import train_run
 
-        train_run(out_dir=str(run), progress=progress, insides=False, **values)
+        watched = LiveCurve() if progress else None
+        train_run(out_dir=str(run), progress=progress, insides=False, on_log=watched, **values)
     return run
