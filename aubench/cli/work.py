@@ -110,11 +110,12 @@ def study(
         raise typer.BadParameter("give --scheduler or --slurm, not both", param_hint="--slurm")
     from aubench.study.notebook_runner import edits_of
     from aubench.study.plan import expand, read_study
-    from aubench.study.resume import states_of
+    from aubench.study.resume import earlier_runs, states_of
     from aubench.study.status import live_table, watch_states
 
     runs = expand(read_study(file), out, only or [])
     _note(edits_of(runs[0].notebook, in_study=True))
+    _note(earlier_runs(runs))
     states = states_of(runs)
     if dry_run:
         _print_plan(runs, states)

@@ -125,9 +125,11 @@ def summarise_runs(
         codes.setdefault(variant, set()).add(own.pop("code", "unknown"))
         if settings.setdefault(variant, own) != own:
             differing = [key for key in own if settings[variant].get(key) != own[key]]
+            if len(codes[variant]) > 1 and "unknown" in codes[variant]:
+                differing = "that some are of an earlier version of aulib"
             raise ValueError(
                 f"runs of variant {variant!r} differ in {differing}: see {run.path.name}; "
-                "move those of earlier settings out of the folder"
+                "move the earlier ones out of the folder"
             )
         chance = chance_of_supervisors(own)
         measured.setdefault((variant, seed), {})[fold] = values_of_run(run, chance)

@@ -28,6 +28,15 @@ def _state_of(run: PlannedRun) -> str:
     return "running" if is_held(run.folder) else "missing"
 
 
+def earlier_runs(runs: list[PlannedRun]) -> str:
+    """How many finished runs of these variants and seeds are of other code or settings; "" if none."""
+    root, planned = runs[0].folder.parent, {run.folder.name for run in runs}
+    begins = tuple(run.id.removesuffix(run.key[:8]) for run in runs)
+    finished = (file.parent.name for file in root.glob("*/result.json"))
+    count = sum(name.startswith(begins) and name not in planned for name in finished)
+    return f"{root} has {count} finished runs of earlier code or settings; they stay, unused" if count else ""
+
+
 def is_done(run: PlannedRun) -> bool:
     try:
         return json.loads((run.folder / "result.json").read_text(encoding="utf-8"))["key"] == run.key

@@ -10,7 +10,7 @@ import pytest
 from aubench.study import status
 from aubench.study.notebook_runner import write_error
 from aubench.study.plan import StudyError, expand, read_study
-from aubench.study.resume import metrics_of, states_of, why_failed
+from aubench.study.resume import earlier_runs, metrics_of, states_of, why_failed
 from aubench.study.run_lock import run_lock
 from aubench.study.status import html_table, summary_of, watched_states
 from aulib.files import write_json
@@ -152,6 +152,15 @@ def test_the_table_of_a_notebook_is_printed_nowhere_else(folder, monkeypatch):
     monkeypatch.setattr("IPython.display.display", printed.append)
     runs = expand(read_study(written(folder, GOOD)))
     assert "4 missing" in html_table(runs, states_of(runs)) and printed == []
+
+
+def test_finished_runs_of_earlier_code_or_settings_are_mentioned(folder):
+    runs = expand(read_study(written(folder, GOOD)))
+    for run in runs:
+        finish(run)
+    assert earlier_runs(runs) == ""
+    later = expand(read_study(written(folder, GOOD.replace("rate: 1.0", "rate: 2.0"))))
+    assert earlier_runs(later[:2]).startswith("results/why has 2 finished runs of earlier code or settings")
 
 
 def test_watching_ends_when_nothing_ran_or_changed_for_long(folder, monkeypatch):

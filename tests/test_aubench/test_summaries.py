@@ -154,6 +154,14 @@ class TestTwins:
         assert summaries.summarise_runs(tmp_path).settings["full"]["code"] == ["a" * 12, "b" * 12]
 
 
+def test_runs_of_an_earlier_version_are_read_but_not_mixed_with_new_ones(tmp_path):
+    write_run(tmp_path, "full", 0, {"AU01": 0.5})
+    assert summaries.summarise_runs(tmp_path).settings["full"]["code"] == ["unknown"]
+    write_run(tmp_path, "full", 1, {"AU01": 0.5}, code="a" * 64, separates=True)
+    with pytest.raises(ValueError, match="of an earlier version of aulib: see full-seed1; move the earlier"):
+        summaries.summarise_runs(tmp_path)
+
+
 def test_no_committed_study_compares_a_training_with_itself():
     files = [file for file in Path("results").glob("*.json") if '"variants"' in file.read_text()]
     assert len(files) > 3 and all(summaries.read_summary(file).variants for file in files)
