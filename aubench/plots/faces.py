@@ -111,10 +111,10 @@ def _list_aus(axis: Axes, probability: np.ndarray, occurrence: np.ndarray, names
         else:
             continue
         lines.append((f"{sign} {au} {value:.2f}".strip(), colour))
-    for place, (text, colour) in enumerate(lines or [("none", "black")]):
-        column, line = divmod(place, 8)
-        where = 0.04 + 0.5 * column, 0.95 - 0.12 * line
-        axis.text(*where, text, color=colour, fontsize=6, va="top", transform=axis.transAxes)
+    for line, (text, colour) in enumerate(lines or [("none", "black")]):  # a long list goes on below its cell
+        axis.text(
+            0.04, 0.95 - 0.11 * line, text, color=colour, fontsize=6, va="top", transform=axis.transAxes
+        )
 
 
 @in_house_style
