@@ -25,7 +25,7 @@ training
     training               step, validation on the source, checkpoint, resume
     warm_start             the steps before the rounds, taken once by all runs that share them
     distributed            several processes train as one
-    run_config             RunConfig: what a run trains, by name, checked before anything is read
+    run_config             RunConfig: what a run trains, by name, and what the names resolve to
     source_and_target      both domains loaded and cropped; the target's AU labels are dropped
     train_run              names in, run folder out: one method trained, all written
     run                    Run: the one way to open a run folder

@@ -103,7 +103,7 @@ def variants_compared(summary: Summary) -> pd.DataFrame:
     Returns:
         variant, method, supervisors, alignment, steps; other: where these are those of an earlier row, how
         the variant differs from it, "full: share_extraction True -> False"; seeds (how many), code (version
-        of aulib's files, several if they were edited between the runs; "unknown" of earlier runs).
+        of aulib's files, several if they were edited between the runs). Without columns that are all empty.
     """
     seeds = summary.values.groupby("variant")["seed"].nunique()
     rows, earlier = [], {}
@@ -119,11 +119,12 @@ def variants_compared(summary: Summary) -> pd.DataFrame:
         if like != variant:
             found = differences(summary.settings[like], settings)
             other = f"{like}: " + ", ".join(f"{name} {one} -> {two}" for name, (one, two) in found.items())
-        code = ", ".join(settings.get("code", ["unknown"]))
+        code = ", ".join(settings.get("code", []))
         rows.append(
             {"variant": variant} | row | {"other": other, "seeds": seeds.get(variant, 0), "code": code}
         )
-    return pd.DataFrame(rows)
+    table = pd.DataFrame(rows)
+    return table.loc[:, (table != "").any()]
 
 
 def changed_choices(summary: Summary) -> list[Contrast]:

@@ -175,10 +175,12 @@ def expand(study: Study, out: str | Path | None = None, only: Iterable[str] = ()
 def _same(twin: PlannedRun, name: str, seed: int, resolved: dict) -> str:
     if twin.variant == name:
         return f"variant {name!r} with seed {seed} is given twice"
-    found = "; ".join(f"{part}: {text}" for part, text in headlines(resolved).items())
+    lines = headlines(resolved)
+    shown = [f"{part}: {lines[part]}" for part in ("supervisors", "alignment", "schedule") if part in lines]
+    found = "; ".join(shown or [f"{part}: {text}" for part, text in lines.items()])
     return (
-        f"variants {twin.variant!r} and {name!r} resolve to the same run ({found}): a comparison of a model "
-        "with itself. Take one out, or give it the difference that you meant"
+        f"variants {twin.variant!r} and {name!r} resolve to the same run ({found}), so a model would be "
+        "compared with itself; take one out, or give it the difference that you meant"
     )
 
 

@@ -62,14 +62,14 @@ def headlines(resolved: dict) -> dict[str, str]:
     lines = {name: _text(value) for name, value in resolved["parameters"].items() if name != "seed"}
     if not training:
         return lines
-    how = {name: training[name] for name in ("alignment", "negatives", "temperature")}
+    how = {name: training[name] for name in ("negatives", "temperature") if training[name] is not None}
     schedule = {name: training[name] for name in ("preset", "steps", "batch_size")}
     sets = training["source"], training["target"]
     return {
         "method": training["method"],
         "supervisors": _text(training["supervisors"]),
         "weights": _text(training["weights"]),
-        "alignment": _text({name: value for name, value in how.items() if value is not None}),
+        "alignment": ", ".join(filter(None, [_text(training["alignment"]), how and _text(how)])),
         "schedule": _text(schedule),
         "data": " to ".join(resolved["data"].get(name, f"{name} (not there)") for name in sets),
     } | lines

@@ -7,7 +7,7 @@ from scipy import stats
 from aubench.report import comparisons, statistics
 from aubench.report.run_values import MEAN
 from aubench.report.statistics import Contrast
-from aubench.report.summaries import summarise_runs
+from aubench.report.summaries import find_summary, summarise_runs
 from aulib.supervisors import ALL_SIX, RICH_TWO, SUPERVISORS
 from fabricated import write_run
 
@@ -161,6 +161,7 @@ class TestSupervisors:
             and table.loc["full", "other"] == ""
         )
         assert set(table["code"]) == {"unknown"} and set(table["alignment"]) == {"global, rivals"}
+        assert "other" not in comparisons.variants_compared(find_summary("supervisors_dense"))
 
     def test_an_effect_is_the_mean_of_its_contrasts_seed_by_seed(self, ladder):
         row = comparisons.effects_of_supervisors(summarise_runs(ladder), ["f1"]).iloc[0]
