@@ -14,6 +14,7 @@ data
     batches                Faces of a split; augmentation of image and landmarks together; domain batches
 model
     networks               the parts: encoder, landmark and AU heads, texture, reconstruction, adversaries
+    erasure                what is linear in shape and AUs leaves the texture, in closed form
     model                  how the parts are wired; `forward` returns every named output
 losses
     losses                 losses with labels, reconstruction and adversarial losses: plain functions
@@ -32,7 +33,7 @@ training
 results
     evaluate               a model reads faces: probabilities, landmarks, scores
     metrics                MEASURES; F1-frame, AUC, skew-normalised F1, NME, intervals over subjects
-    linear_probes          what a trained model holds inside: AUs and domain in F, S, Z; do the rounds agree
+    linear_probes          AUs, landmarks and domain in F, S, Z; how well G rebuilds; do the rounds agree
 files
     files                  atomic writes, the cache, the version of this code
 """

@@ -1,7 +1,8 @@
-"""What a trained model's features hold: AUs and domain in F, S and Z, and how well the two rounds agree [C].
+"""What a model's features hold: AUs, landmarks and domain in F, S and Z, and how well the rounds agree [C].
 
-Linear probes are fitted on validation subjects, whom the model never saw, and scored on test subjects. AU
-labels of the target are used only to score.
+Linear probes of a finished model are fitted on validation subjects, whom it never saw, and scored on test
+subjects. AU labels of the target are used only to score. In training, `separation_so_far` reads validation
+faces alone.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from aulib.batches import Faces, centre_crops
-from aulib.metrics import auc_weighted
+from aulib.metrics import auc_weighted, landmark_scores
 from aulib.model import AUModel
 from aulib.networks import GRID
 from aulib.supervisors import SUPERVISORS
@@ -22,6 +23,7 @@ FACES = 256  # of each domain and split, evenly spaced over its rows
 PAIRS = 128  # of a source and a target face
 ALPHAS = np.logspace(-3, 1, 5)  # of the ridge, for features of mean squared length 1
 FEATURES = {"rich": "F", "shape": "S", "texture": "Z"}
+SO_FAR = ("reconstruction.self", "reconstruction.second", "moves.shape", "moves.texture")
 
 
 def probe_model(
@@ -51,9 +53,43 @@ def probe_model(
         parts = {place: features[name] for place, features in pooled.items()}
         found |= au_probe(name, parts, few, model.config.aus)
         found[f"insides.domain_probe.{name}"] = domain_probe(parts)
+        if name != "shape":
+            found |= landmark_probe(name, parts, few)
     if model.config.separates:
         found |= round_agreement(model, few["source", "test"], few["target", "test"])
     return found
+
+
+def separation_so_far(model: AUModel, source: Faces, target: Faces) -> dict[str, float]:
+    """How well a model in training separates and reconstructs; its mode is left as it was.
+
+    Probes learn from the first half of the faces and are scored on the second, other people.
+
+    Args:
+        source, target: validation faces, the source's labelled; the target's AU labels are not read.
+
+    Returns:
+        of the keys of `probe_model`, `.source` and both domains' landmarks: reconstruction, how far G moves,
+        AUs and landmarks in F and Z.
+    """
+    training = model.training
+    model.eval()
+    few = {}
+    for domain, faces in (("source", source), ("target", target)):
+        for split, rows in zip(("val", "test"), np.array_split(faces.rows, 2), strict=True):
+            few[domain, split] = evenly_spaced(replace(faces, rows=rows), FACES // 2)
+    names = ["rich", "texture"]
+    pooled = {place: pooled_features(model, some, names) for place, some in few.items()}
+    found = {}
+    for name in names:
+        parts = {place: features[name] for place, features in pooled.items()}
+        of_source = {place: part for place, part in parts.items() if place[0] == "source"}
+        aus = au_probe(name, of_source, few, model.config.aus)
+        found |= {key: value for key, value in aus.items() if ".per_au." not in key}
+        found |= landmark_probe(name, parts, few)
+    agreement = round_agreement(model, few["source", "test"], few["target", "test"])
+    model.train(training)
+    return found | {f"insides.{name}": agreement[f"insides.{name}"] for name in SO_FAR}
 
 
 def evenly_spaced(faces: Faces, limit: int) -> Faces:
@@ -69,10 +105,10 @@ def pooled_features(model: AUModel, faces: Faces, names: list[str]) -> dict[str,
     found: dict[str, list[np.ndarray]] = {name: [] for name in names}
     for image in crops_of(model, faces):
         outputs = {"rich": model.encoder(model.standardise(image))}
-        if "shape" in names:
-            outputs["shape"] = model.landmark_attention(model.landmark_head(outputs["rich"]))
         if "texture" in names:
-            outputs["texture"] = model.texture_encoder(outputs["rich"])
+            _, outputs["shape"], outputs["texture"] = model.separate(outputs["rich"])
+        elif "shape" in names:
+            outputs["shape"] = model.landmark_attention(model.landmark_head(outputs["rich"]))
         for name in names:
             found[name].append(F.adaptive_avg_pool2d(outputs[name], GRID).flatten(1).cpu().numpy())
     return {name: np.concatenate(parts) if parts else np.empty((0, 0)) for name, parts in found.items()}
@@ -85,9 +121,13 @@ def crops_of(model: AUModel, faces: Faces, size: int = 64) -> Iterator[Tensor]:
 
 
 def au_probe(name: str, features: dict, faces: dict[tuple[str, str], Faces], aus) -> dict[str, float]:
-    """One probe per AU, fitted on source validation; AUC on the test faces of each domain, and means."""
+    """One probe per AU, fitted on source validation; AUC on the test faces of each domain, and means.
+
+    Args:
+        features: (domain, split) -> (M, D); a domain without an entry is left out.
+    """
     labels = {place: some.occurrence[some.rows] for place, some in faces.items() if place in features}
-    scores: dict[str, list[float]] = {"source": [], "target": []}
+    scores: dict[str, list[float]] = {domain: [] for domain, split in features if split == "test"}
     for index in range(len(aus)):
         read = fit_probe(features["source", "val"], labels["source", "val"][:, index])
         for domain, found in scores.items():
@@ -96,6 +136,39 @@ def au_probe(name: str, features: dict, faces: dict[tuple[str, str], Faces], aus
     found = {f"insides.au_probe.{name}.{domain}": _mean(aucs) for domain, aucs in scores.items()}
     for domain, aucs in scores.items():
         found |= {f"insides.per_au.{au}.{name}.{domain}": auc for au, auc in zip(aus, aucs, strict=True)}
+    return found
+
+
+def landmark_probe(name: str, features: dict, faces: dict[tuple[str, str], Faces]) -> dict[str, float]:
+    """Landmarks read by one ridge regression, fitted on the validation faces of both domains.
+
+    Returns:
+        `insides.landmark_probe.NAME.DOMAIN`: NME on test faces (as `landmarks.nme`), and the mean face's,
+        `insides.landmark_probe.mean_face.DOMAIN`. NaN without complete landmarks.
+    """
+    known = {place: faces[place].landmarks[faces[place].rows] for place in features}  # (M, K, 2)
+    whole = {place: ~np.isnan(points).any((1, 2)) for place, points in known.items()}
+    fitted = [place for place in features if place[1] == "val" and whole[place].any()]
+    tests = [place for place in features if place[1] == "test"]
+    found = {
+        f"insides.landmark_probe.{who}.{domain}": float("nan")
+        for who in (name, "mean_face")
+        for domain, _ in tests
+    }
+    if not fitted:
+        return found
+    points = np.concatenate([known[place][whole[place]] for place in fitted])
+    read = _ridge(
+        np.concatenate([features[place][whole[place]] for place in fitted]), points.reshape(len(points), -1)
+    )
+    for test in tests:
+        if whole[test].any():
+            true = known[test][whole[test]]
+            guesses = {name: read(features[test][whole[test]]).reshape(true.shape)}
+            guesses["mean_face"] = np.broadcast_to(points.mean(0), true.shape)
+            for who, guess in guesses.items():
+                nme = landmark_scores(guess, true)["landmarks.nme"]
+                found[f"insides.landmark_probe.{who}.{test[0]}"] = nme
     return found
 
 
@@ -119,14 +192,19 @@ def fit_probe(features: np.ndarray, labels: np.ndarray) -> Callable[[np.ndarray]
     Returns:
         features (N, D) -> scores (N,), unbounded; None if the labels lack a class.
     """
-    from sklearn.linear_model import RidgeCV
-
     known = ~np.isnan(labels)
     if len(np.unique(labels[known])) < 2:
         return None
-    features = features[known].astype(float)
+    return _ridge(features[known], 2 * labels[known] - 1)
+
+
+def _ridge(features: np.ndarray, answers: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """(M, D) features, (M,) or (M, N) answers -> features to answers."""
+    from sklearn.linear_model import RidgeCV
+
+    features = features.astype(float)
     centre, scale = features.mean(0), np.maximum(features.std(0), 1e-6) * np.sqrt(features.shape[1])
-    ridge = RidgeCV(ALPHAS).fit((features - centre) / scale, 2 * labels[known] - 1)
+    ridge = RidgeCV(ALPHAS).fit((features - centre) / scale, answers)
     return lambda others: ridge.predict((others - centre) / scale)
 
 

@@ -96,6 +96,9 @@ METHODS = {
 }
 
 
+SEPARATIONS = ("adversary", "erasure")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Sizes:
     """What the faces and the networks measure.
@@ -139,6 +142,8 @@ class Rates:
 class Preset(Sizes, Rates):
     """Sizes, rates and weighting; `paper` is ADLD's published setting, `fast` is made for two CPU cores [C].
 
+    separation: how Z is freed of the shape: "adversary", T is trained against A_lm [A], or "erasure", what is
+        linear in the shape and the AUs is taken out in closed form (`erasure.py`), without A_lm [C].
     separation_starts: share of the steps that run multi-task before the rounds begin; ramp: share over which
         their terms then grow to full weight.
     augment: "none", "crop-flip" [A] or "slight" [C].
@@ -146,6 +151,7 @@ class Preset(Sizes, Rates):
     au_weighting: AUs are weighted by inverse base rate [A].
     """
 
+    separation: str
     separation_starts: float
     ramp: float
     augment: str
@@ -158,14 +164,14 @@ PRESETS = {
         image_size=176, margin_size=200, crop="smooth", channels=64, colour="rgb", num_landmarks=49,
         au_centres=True, steps=60_000, batch_size=16, task_rate=1e-4, generator_rate=5e-5,
         adversary_rate=5e-5, task_betas=(0.95, 0.999), generator_betas=(0.5, 0.9), schedule="linear",
-        gradient_clip=5.0, average=0.0, separation_starts=0.0, ramp=0.0, augment="crop-flip",
-        pos_weight_power=0.0, au_weighting=True,
+        gradient_clip=5.0, average=0.0, separation="adversary", separation_starts=0.0, ramp=0.0,
+        augment="crop-flip", pos_weight_power=0.0, au_weighting=True,
     ),
     "fast": Preset(
         image_size=112, margin_size=128, crop="smooth", channels=32, colour="luminance", num_landmarks=68,
         au_centres=False, steps=800, batch_size=16, task_rate=4e-3, generator_rate=4e-3,
         adversary_rate=5e-4, task_betas=(0.9, 0.99), generator_betas=(0.9, 0.99), schedule="one-cycle",
-        gradient_clip=5.0, average=0.98, separation_starts=0.5, ramp=0.1, augment="slight",
-        pos_weight_power=0.5, au_weighting=False,
+        gradient_clip=5.0, average=0.98, separation="erasure", separation_starts=0.5, ramp=0.1,
+        augment="slight", pos_weight_power=0.5, au_weighting=False,
     ),
 }  # fmt: skip

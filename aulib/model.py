@@ -10,8 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from aulib.contrastive import FeatureQueue
+from aulib.erasure import Erasure
 from aulib.images import luminance
 from aulib.networks import (
+    DRAWING_SCALE,
     EMBEDDING,
     AUHead,
     DomainClassifier,
@@ -30,7 +32,7 @@ from aulib.supervisors import SUPERVISORS
 
 # the parts that only the two rounds use, by who trains them
 ADVERSARIES = ("landmark_adversary", "source_adversary", "target_adversary")
-GENERATING = ("texture_encoder", "reconstruction", "projectors")
+GENERATING = ("texture_encoder", "generator", "projectors")
 READ_FROM = ("features", "reconstruction", "both")
 
 
@@ -60,7 +62,8 @@ class ModelConfig(FaceConfig):
     """Everything that shapes the networks; stored with the weights.
 
     backbone: "" for the own encoder, else a timm name.
-    separates: has T, G and the adversaries.  adapts_by_domain: has DANN's classifier.
+    separates: has T, G and the adversaries.
+    separation: key of SEPARATIONS.  adapts_by_domain: has DANN's classifier.
     au_from_landmarks: the landmarks-only rival.
     share_extraction: one E for landmarks and AUs [P]; False trains two of the same structure [C].
     alignment_dense: projectors read positions instead of faces.
@@ -71,6 +74,7 @@ class ModelConfig(FaceConfig):
     backbone: str = ""
     pretrained: bool = False
     separates: bool = True
+    separation: str = "erasure"
     adapts_by_domain: bool = False
     au_from_landmarks: bool = False
     share_extraction: bool = True
@@ -111,10 +115,15 @@ class AUModel(nn.Module):
         self.decoder = ImageDecoder(channels, inputs)
         if config.adapts_by_domain:
             self.domain_classifier = DomainClassifier(channels)
+        self.erasure = None
         if config.separates:
-            self.texture_encoder = TextureEncoder(channels)
-            self.reconstruction = Reconstruction(channels)
-            self.landmark_adversary = LandmarkHead(channels, landmarks)
+            erases = config.separation == "erasure"
+            self.texture_encoder = TextureEncoder(channels, residual=erases)
+            self.generator = Reconstruction(channels, residual=erases)
+            if erases:
+                self.erasure = Erasure(landmarks, aus, channels, config.image_size // 4)
+            if config.separation == "adversary":
+                self.landmark_adversary = LandmarkHead(channels, landmarks)
             self.source_adversary = FeatureAdversary(channels)
             self.target_adversary = FeatureAdversary(channels)
             dense = config.alignment_dense
@@ -144,7 +153,23 @@ class AUModel(nn.Module):
     def separate(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """F -> landmark logits, shape S, texture Z."""
         logits = self.landmark_head(features)
-        return logits, self.landmark_attention(logits), self.texture_encoder(features)
+        shape = self.landmark_attention(logits)
+        return logits, shape, self.erased(self.texture_encoder(features), shape)
+
+    def erased(self, texture: Tensor, shape: Tensor) -> Tensor:
+        """Z of T(F): T(F) itself [A], or without what is linear in shape and AUs (erasure.py) [C]."""
+        return texture if self.erasure is None else self.erasure.erase(texture, shape)
+
+    def reconstruction(self, shape: Tensor, texture: Tensor) -> Tensor:
+        """G: shape S (B, K, h, w) and texture Z (B, C, h, w) -> F~ (B, C, h, w)."""
+        return self.generator(self.draw(shape), texture)
+
+    def draw(self, shape: Tensor) -> Tensor:
+        """S (B, K, h, w) -> what G is given of it: all maps summed, (B, 1, h, w), and what is expected of a
+        texture with this shape, (B, 1 + C, h, w), with erasure.
+        """
+        drawing = shape.sum(1, keepdim=True) * DRAWING_SCALE
+        return drawing if self.erasure is None else torch.cat([drawing, self.erasure.expected(shape)], 1)
 
     def au_features(self, features: Tensor, inputs: Tensor) -> Tensor:
         """What D_au reads: F itself, or the second extraction where extraction is not shared."""
@@ -221,25 +246,23 @@ class AUModel(nn.Module):
             raise ValueError(f"{n} source and {len(image) - n} target faces cannot be swapped pairwise")
 
         # first round: shapes are swapped by exchanging the halves
-        shape, texture = log_shape.exp(), self.texture_encoder(rich)
+        shape, unerased = log_shape.exp(), self.texture_encoder(rich)
+        texture = self.erased(unerased, shape)
         shape_s, shape_t = shape.split(n)
         texture_s, texture_t = texture.split(n)
-        drawing_s, drawing_t = self.reconstruction.draw(shape).split(n)
-        both = self.reconstruction.from_drawings(
-            torch.cat([drawing_s, drawing_t, drawing_t, drawing_s]), texture
-        )
+        drawing = self.draw(shape)
+        both = self.generator(torch.cat([drawing, drawing.roll(n, 0)]), torch.cat([texture, texture]))
         self_s, self_t, swapped_s, swapped_t = both.split(n)  # F~^s = G(S^t, Z^s), F~^t = G(S^s, Z^t)
 
         # second round, of (F~^s, F~^t): swapped back
         swapped = torch.cat([swapped_s, swapped_t])
-        log_shape2, texture2 = log_attention(self.landmark_head(swapped)), self.texture_encoder(swapped)
+        log_shape2 = log_attention(self.landmark_head(swapped))
         shape2 = log_shape2.exp()
+        texture2 = self.erased(self.texture_encoder(swapped), shape2)
         landmarks_swapped_s, landmarks_swapped_t = log_shape2.split(n)
         shape2_t, shape2_s = shape2.split(n)  # F~^s has the target's shape
         texture2_s, texture2_t = texture2.split(n)
-        drawing2_t, drawing2_s = self.reconstruction.draw(shape2).split(n)
-        drawings2 = torch.cat([drawing2_s, drawing2_t])
-        rich2_s, rich2_t = self.reconstruction.of_drawing(drawings2, texture2).split(n)
+        rich2_s, rich2_t = self.generator(self.draw(shape2).roll(n, 0), texture2).split(n)
 
         au_logits, _ = self.au_head(torch.cat([au_inputs, swapped_t, self_s]))
         outputs["au_s"], outputs["au_swapped_t"], outputs["au_self_s"] = au_logits.split(n)
@@ -252,6 +275,7 @@ class AUModel(nn.Module):
             "shape2_s": shape2_s, "shape2_t": shape2_t,
             "texture2_s": texture2_s, "texture2_t": texture2_t,
             "rich2_s": rich2_s, "rich2_t": rich2_t,
+            "shape": shape, "unerased": unerased,
         }  # fmt: skip
 
 

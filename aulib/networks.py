@@ -137,58 +137,48 @@ def log_attention(logits: Tensor) -> Tensor:
     return places.to(at_least_single).log_softmax(1).transpose(1, 2).unflatten(2, logits.shape[2:])
 
 
-class TextureEncoder(nn.Sequential):
-    """T: F (B, C, h, w) -> Z (B, C, h, w), meant to be free of landmarks and AUs."""
+def _change(channels: int) -> nn.Conv2d:
+    """A last layer that starts small, so that input and change add up to about the input."""
+    layer = nn.Conv2d(channels, channels, 3, padding=1)
+    layer.weight.data *= 0.1
+    return layer
 
-    def __init__(self, channels: int):
-        super().__init__(ConvBlock(channels, channels), ConvBlock(channels, channels, affine=False))
+
+class TextureEncoder(nn.Module):
+    """T: F (B, C, h, w) -> (B, C, h, w), Z or, with erasure, what Z is the rest of (`erasure.Erasure`).
+
+    residual: T is F and a change that starts small [C], else two blocks [A].
+    """
+
+    def __init__(self, channels: int, residual: bool = False):
+        super().__init__()
+        self.residual = residual
+        last = _change(channels) if residual else ConvBlock(channels, channels, affine=False)
+        self.layers = nn.Sequential(ConvBlock(channels, channels), last)
+
+    def forward(self, features: Tensor) -> Tensor:
+        return features + self.layers(features) if self.residual else self.layers(features)
 
 
 class Reconstruction(nn.Module):
-    """G: the landmark maps summed into one drawing of the shape, and a texture -> features.
+    """G: a drawing of the shape (its landmark maps summed) and a texture -> features.
 
-    Shapes: S (B, K, h, w) summing to 1 per landmark, Z (B, C, h, w) -> F~ (B, C, h, w).
+    Shapes: drawing (B, 1, h, w) and Z (B, C, h, w) -> F~ (B, C, h, w). With `residual` the drawing has
+    C more channels, what is expected of a texture with this shape; G adds them to Z, and a change that starts
+    small [C].
     """
 
-    def __init__(self, channels: int):
+    def __init__(self, channels: int, residual: bool = False):
         super().__init__()
-        self.layers = nn.Sequential(
-            ConvBlock(channels + 1, channels),
-            ConvBlock(channels, channels, affine=False),
-        )
+        self.residual = residual
+        last = _change(channels) if residual else ConvBlock(channels, channels, affine=False)
+        self.layers = nn.Sequential(ConvBlock(channels + 1, channels), last)
 
-    def forward(self, shape: Tensor, texture: Tensor) -> Tensor:
-        return self.of_drawing(self.draw(shape), texture)
-
-    def of_drawing(self, drawing: Tensor, texture: Tensor) -> Tensor:
-        """(B, 1, h, w) drawing of a shape, (B, C, h, w) texture -> (B, C, h, w)."""
-        return self.layers(torch.cat([drawing, texture], 1))
-
-    def draw(self, shape: Tensor) -> Tensor:
-        """S (B, K, h, w) -> the drawing (B, 1, h, w)."""
-        return shape.sum(1, keepdim=True) * DRAWING_SCALE
-
-    def from_drawings(self, drawings: Tensor, texture: Tensor) -> Tensor:
-        """G for several drawings of each texture.
-
-        A convolution of drawing and texture together is the sum of one of each, so the texture's, the larger
-        part, is computed once.
-
-        Args:
-            drawings: (R * B, 1, h, w), the first B for the B textures, then the next B, ...
-            texture: (B, C, h, w).
-
-        Returns:
-            (R * B, C, h, w) in the order of the drawings.
-        """
-        (convolution, *rest), last = self.layers
-        of_drawing, of_texture = convolution.weight.split([1, convolution.in_channels - 1], dim=1)
-        read = F.conv2d(texture, of_texture, padding=convolution.padding)
-        drawn = F.conv2d(drawings, of_drawing, padding=convolution.padding)
-        features = drawn + read.repeat(len(drawings) // len(texture), 1, 1, 1)
-        for layer in rest:
-            features = layer(features)
-        return last(features)
+    def forward(self, drawing: Tensor, texture: Tensor) -> Tensor:
+        if not self.residual:
+            return self.layers(torch.cat([drawing, texture], 1))
+        texture = texture + drawing[:, 1:]
+        return texture + self.layers(torch.cat([drawing[:, :1], texture], 1))
 
 
 class AUHead(nn.Module):

@@ -194,11 +194,15 @@ def weigh(terms: dict[str, Tensor], weights: dict[str, float], ramp: float, step
 
 
 def adversary_loss(model: AUModel, outputs: dict, source: dict, target: dict) -> Tensor:
-    """What A_lm, A_s and A_t minimise, on stopped gradients: landmarks read from Z, F against F~."""
-    size = source["image"].shape[-1]
-    texture = torch.cat([outputs["texture_s"], outputs["texture_t"]]).detach()
-    landmarks = torch.cat([source["landmarks"], target["landmarks"]])
-    total = landmark_loss(log_attention(model.landmark_adversary(texture)), landmarks, size)
+    """What A_lm (if there is one), A_s and A_t minimise, on stopped gradients: landmarks read from Z, F
+    against F~.
+    """
+    total = 0.0
+    if model.config.separation == "adversary":
+        texture = torch.cat([outputs["texture_s"], outputs["texture_t"]]).detach()
+        landmarks = torch.cat([source["landmarks"], target["landmarks"]])
+        read = log_attention(model.landmark_adversary(texture))
+        total = landmark_loss(read, landmarks, source["image"].shape[-1])
     for domain, adversary in (("s", model.source_adversary), ("t", model.target_adversary)):
         both = torch.cat([outputs[f"rich_{domain}"], outputs[f"swapped_{domain}"]]).detach()
         real, fake = adversary(both).chunk(2)
@@ -212,7 +216,7 @@ def shared_parameters(model: AUModel) -> list[Tensor]:
     The last shared layer stands for E, as in GradNorm (Chen et al. 2018); all of E would cost a full backward
     pass per term.
     """
-    parts = [model.encoder.out] + ([model.reconstruction] if model.config.separates else [])
+    parts = [model.encoder.out] + ([model.generator] if model.config.separates else [])
     return [parameter for part in parts for parameter in part.parameters()]
 
 

@@ -3,12 +3,19 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 
-from aulib.methods import CONTRASTIVE_WEIGHT, METHODS, PRESETS, Method, Preset
+from aulib.methods import CONTRASTIVE_WEIGHT, METHODS, PRESETS, SEPARATIONS, Method, Preset
 from aulib.supervisors import TEMPERATURE, check_alignment
 
 PRECISIONS = ("auto", "32-true", "bf16-mixed")
 NAMES = ("method", "preset")  # a run is made of their values
-OF_THE_ROUNDS = ("separation_starts", "ramp", "generator_rate", "generator_betas", "adversary_rate")
+OF_THE_ROUNDS = (
+    "separation",
+    "separation_starts",
+    "ramp",
+    "generator_rate",
+    "generator_betas",
+    "adversary_rate",
+)
 
 
 @dataclass(frozen=True)
@@ -20,6 +27,7 @@ class RunConfig:
     method, preset: keys of METHODS and PRESETS.  backbone: a timm model, "" for the own encoder.
     supervisors: None for the method's own, empty for none.
     weights: factors of terms instead of the method's own, 0 switches a term off; None for the method's own.
+    separation: one of SEPARATIONS, "" for the preset's.
     steps, batch_size: 0 takes the preset's. batch_size is per domain.
     precision: "auto", "32-true" or "bf16-mixed". (float16 would need its gradients scaled.)
     changes: values of fields of `Preset`, instead of the preset's.
@@ -46,6 +54,7 @@ class RunConfig:
     alignment: str = "global"
     negatives: str = "rivals"
     temperature: float = TEMPERATURE
+    separation: str = ""
     share_extraction: bool = True
     changes: dict = field(default_factory=dict)
     resolved_method: Method = field(init=False, repr=False)
@@ -70,7 +79,19 @@ class RunConfig:
             )
         check_alignment(self.alignment, self.negatives)
         method = chosen_method(self.method, self.supervisors, self.weights)
+        if self.separation not in ("", *SEPARATIONS):
+            raise ValueError(
+                f"unknown separation {self.separation!r}; choose {' or '.join(SEPARATIONS)}, or '' for the "
+                "preset's"
+            )
         preset = replace(PRESETS[self.preset], **self.changes)
+        if self.separation:
+            preset = replace(preset, separation=self.separation)
+        if preset.separation == "erasure" and "texture_flatness" in method.weights:
+            if "texture_flatness" in (self.weights or {}):
+                raise ValueError("texture_flatness needs separation 'adversary'; erasure has no A_lm to fool")
+            kept = {name: weight for name, weight in method.weights.items() if name != "texture_flatness"}
+            method = replace(method, weights=kept)
         object.__setattr__(self, "resolved_method", method)  # the class is frozen
         object.__setattr__(self, "resolved_preset", preset)
 

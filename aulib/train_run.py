@@ -9,6 +9,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,10 +23,10 @@ from aulib.evaluate import Predictions, predict_batches, score_predictions
 from aulib.files import atomic_file, cache_root, code_version, write_json
 from aulib.labels import au_weights
 from aulib.landmarks import layout_of
-from aulib.linear_probes import probe_model
+from aulib.linear_probes import probe_model, separation_so_far
 from aulib.methods import Preset
 from aulib.model import AUModel
-from aulib.networks import LandmarkAUHead
+from aulib.networks import FaceEncoder, LandmarkAUHead
 from aulib.objective import Objective, finds_landmarks
 from aulib.run import HISTORY, METRICS, PREDICTIONS, SAMPLES, save_model
 from aulib.run_config import RunConfig
@@ -107,9 +108,15 @@ def train(
     validation = domains.faces[domains.labelled, "val"]
     torch.manual_seed(config.seed)
     model = AUModel(domains.config).to(memory_format=torch.channels_last)
+    if model.erasure is not None:
+        model.erasure.fit_points(training_points([source, target], domains.config.image_size))
     objective = Objective(
         method.weights, *label_weights(source, preset), config.alignment, config.negatives, config.temperature
     )
+    seen = [domains.faces[name, "val"] for name in ("source", "target")]
+    watch = None
+    if method.separates and all(map(len, seen)):
+        watch = partial(separation_so_far, source=seen[0], target=seen[1].without_labels())
     started = time.perf_counter()
     if method.au_from_landmarks:
         fit_landmark_head(model.au_head, source, objective, config.seed)
@@ -119,6 +126,7 @@ def train(
         model, recipe, source, target, (validation, domains.sets[domains.labelled].subjects[validation.rows]),
         out, progress, init_from=start_file(cache_root() / "starts", recipe, model, source, target, device),
         on_log=on_log,
+        watch=watch,
     )  # fmt: skip
     elapsed = time.perf_counter() - started - before_the_steps
     return model, log, {"seconds": before_the_steps + log_seconds(log, elapsed)} | selected
@@ -175,6 +183,24 @@ def fit_landmark_head(head: LandmarkAUHead, faces: Faces, objective: Objective, 
                 total += loss.item() * len(rows)
     head.train(training)
     return total / len(points)
+
+
+def training_points(domains: Sequence[Faces], image_size: int) -> torch.Tensor:
+    """Landmarks (M, K, 2) of faces that have all of them, from -1 to 1 over the cells of the feature maps.
+
+    Raises:
+        ValueError: no face has all its landmarks.
+    """
+    points = []
+    for faces in domains:
+        offset = (faces.images.shape[1] - image_size) / 2
+        pixels = torch.from_numpy(faces.landmarks[faces.rows]).float() - offset
+        points.append((2 * pixels - (image_size - 1)) / (image_size - FaceEncoder.stride))
+    points = torch.cat(points)
+    points = points[points.isfinite().all(-1).all(-1)]
+    if not len(points):
+        raise ValueError("no training face has all its landmarks; the rounds have no shapes to learn from")
+    return points
 
 
 def start_file(

@@ -21,6 +21,7 @@ from tqdm.auto import tqdm
 
 from aulib import distributed, warm_start
 from aulib.batches import Faces, take_batch
+from aulib.erasure import RunningCovariances
 from aulib.evaluate import predict_batches, score_predictions
 from aulib.files import atomic_file
 from aulib.methods import Method, Preset
@@ -39,10 +40,11 @@ if TYPE_CHECKING:
 
 SELECT_FROM = 0.7  # the best of the evaluations in the last 30 % of the steps is kept
 EVALUATIONS = 4
+REFIT_BATCHES = 128  # that the erasure of the selected weights is fitted to
 DECODED_FACES = 1  # of each domain and step; the image decoder only makes pictures of features
 LOG_EVERY = 10
 PROGRESS = ("step", "log", "spent", "best", "best_score", "best_step")  # of a TrainState
-MEASUREMENTS = 3  # of gradient shares; one costs about two steps
+MEASUREMENTS = 4  # of gradient shares and of the separation; one costs about a dozen steps
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,7 @@ def make_optimizers(model: AUModel, preset: Preset) -> dict[str, torch.optim.Opt
         "decoder": torch.optim.Adam(model.decoder.parameters(), lr=preset.task_rate, fused=True),
     }
     if model.config.separates:
-        players = [p for name in ADVERSARIES for p in parts[name].parameters()]
+        players = [p for name in ADVERSARIES if name in parts for p in parts[name].parameters()]
         optimizers["adversaries"] = torch.optim.Adam(
             players, lr=preset.adversary_rate, betas=preset.generator_betas, fused=True
         )
@@ -139,6 +141,7 @@ class TrainState:
     average: AveragedModel | None
     optimizers: dict[str, torch.optim.Optimizer]
     recipe: Recipe
+    covariances: RunningCovariances | None = None
     step: int = 0
     log: list[dict] = field(default_factory=list)
     spent: float = 0.0
@@ -162,11 +165,17 @@ class TrainState:
         if average is not None:
             average.to(fabric.device)
         recipe = replace(recipe, objective=recipe.objective.to(fabric.device))
-        return cls(fabric, wrapped, average, optimizers, recipe)
+        covariances = None if model.erasure is None else RunningCovariances(model.erasure)
+        return cls(fabric, wrapped, average, optimizers, recipe, covariances)
 
     @property
     def networks(self) -> AUModel:
         return self.model.module if hasattr(self.model, "module") else self.model
+
+    @property
+    def candidate(self) -> AUModel:
+        """The weights that are evaluated: the averaged ones, or the current ones without an average."""
+        return self.average.module if self.average is not None else self.networks
 
     def keep_best(self, model: AUModel, score: float) -> None:
         """Keep the weights if the score is the best so far; NaN (no F1 is defined) is below every score."""
@@ -180,6 +189,7 @@ class TrainState:
             "model": self.networks.state_dict(),
             "average": None if self.average is None else self.average.state_dict(),
             "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
+            "covariances": None if self.covariances is None else self.covariances.values,
         }
 
     def load_state_dict(self, state: dict) -> None:
@@ -190,6 +200,8 @@ class TrainState:
             self.average.load_state_dict(state["average"])
         for name, optimizer in self.optimizers.items():
             optimizer.load_state_dict(state["optimizers"][name])
+        if self.covariances is not None:
+            self.covariances.values |= state["covariances"]
 
 
 def train_step(
@@ -220,6 +232,8 @@ def train_step(
     total = sum(weighted.values())
     _update(state, "networks", total)
     _freeze(model, ADVERSARIES, False)
+    if state.covariances is not None and ramp > 0:
+        state.covariances.update(outputs["shape"], outputs["unerased"], known_labels(source, outputs["au_s"]))
 
     # 2. the adversaries, on stopped gradients
     if ramp > 0:
@@ -247,7 +261,7 @@ def train_step(
 
 def _freeze(model: AUModel, names: tuple[str, ...], frozen: bool) -> None:
     if model.config.separates:
-        for name in names:
+        for name in set(names) & dict(model.named_children()).keys():
             getattr(model, name).requires_grad_(not frozen)
 
 
@@ -273,6 +287,7 @@ def fit(
     stop_after: int | None = None,
     init_from: Path | None = None,
     on_log: Callable[[list[dict]], None] | None = None,
+    watch: Callable[[AUModel], dict[str, float]] | None = None,
 ) -> tuple[AUModel, list[dict], dict]:
     """Train to the last step; resume from `out_dir`/fit/last.ckpt if it exists.
 
@@ -284,6 +299,7 @@ def fit(
         init_from: file with a state at the step where the two rounds begin (`warm_start.file_for`). A new run
             starts from it; if it does not exist, the run writes it.
         on_log: called by the first process with the log so far, after each step that added a row to it.
+        watch: measures the weights that would be evaluated; logged at the MEASUREMENTS steps.
 
     Returns:
         the selected model, the log (a row each LOG_EVERY steps and at evaluations), and {"selected_step",
@@ -319,7 +335,7 @@ def fit(
         with HeldInterrupt() as interrupt:
             while state.step < last:
                 step_done, logged = False, len(state.log)
-                take_step(state, source, target, started)
+                take_step(state, source, target, started, watch)
                 if state.step in recipe.evaluation_steps:
                     evaluate(state, validation)
                 step_done = True
@@ -338,11 +354,19 @@ def fit(
         bar.close()
     if state.best is not None:
         model.load_state_dict(state.best)
+        if state.covariances is not None:
+            refit_erasure(state, source, target)
     selected = {"selected_step": state.best_step, "validation_f1": state.best_score}
     return model.cpu().eval(), state.log, selected
 
 
-def take_step(state: TrainState, source: Faces, target: Faces | None, started: float) -> None:
+def take_step(
+    state: TrainState,
+    source: Faces,
+    target: Faces | None,
+    started: float,
+    watch: Callable[[AUModel], dict[str, float]] | None = None,
+) -> None:
     """Train on the batches of the next step and log it; `started` is when the run began."""
     step, measure = state.step, state.step in state.recipe.measured_steps
     batches = [
@@ -351,8 +375,32 @@ def take_step(state: TrainState, source: Faces, target: Faces | None, started: f
     ]
     logged = train_step(state, *batches, step, measure)
     state.step += 1
+    if measure and watch is not None:
+        logged |= watch(state.candidate)
     if step % LOG_EVERY == 0 or measure:
         state.log.append({"step": step, "seconds": time.perf_counter() - started} | logged)
+
+
+@torch.no_grad()
+def refit_erasure(state: TrainState, source: Faces, target: Faces) -> None:
+    """Fit the erasure to the selected weights, on training batches; in training it lags behind them."""
+    model = state.networks.eval()
+    covariances = RunningCovariances(model.erasure, momentum=0.0)
+    step = state.step
+    for batch in range(REFIT_BATCHES):
+        state.step = state.recipe.steps + batch
+        seen = [next_batch(state, faces, salt) for salt, faces in enumerate((source, target))]
+        rich = model.encoder(model.standardise(torch.cat([faces["image"] for faces in seen])))
+        shape = model.landmark_attention(model.landmark_head(rich))
+        au_logits, _ = model.au_head(rich[: len(seen[0]["image"])])
+        covariances.update(shape, model.texture_encoder(rich), known_labels(seen[0], au_logits))
+    state.step = step
+
+
+def known_labels(source: dict, au_logits: torch.Tensor) -> torch.Tensor:
+    """(B, A) AU labels of source faces, and the predicted probability where one is unknown."""
+    labels = source["occurrence"]
+    return torch.where(labels.isnan(), au_logits.detach().float().sigmoid(), labels)
 
 
 def next_batch(state: TrainState, faces: Faces, salt: int) -> dict:
@@ -365,10 +413,9 @@ def next_batch(state: TrainState, faces: Faces, salt: int) -> dict:
 
 def evaluate(state: TrainState, validation: tuple[Faces, np.ndarray]) -> None:
     """Score the averaged weights (or the current ones) on validation; log the score and keep the best."""
-    candidate = state.average.module if state.average is not None else state.networks
-    score = validation_f1(candidate, validation, state.recipe.method)
+    score = validation_f1(state.candidate, validation, state.recipe.method)
     state.log.append({"step": state.step - 1, "validation_f1": score})
-    state.keep_best(candidate, score)
+    state.keep_best(state.candidate, score)
     state.model.train()
 
 

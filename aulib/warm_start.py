@@ -18,8 +18,8 @@ from aulib.files import atomic_file, code_version
 from aulib.model import ADVERSARIES, GENERATING
 from aulib.objective import PLAIN_TERMS
 
-RESTING = (*GENERATING, *ADVERSARIES, "queues")
-OF_THE_ROUNDS = ("separates", "alignment_dense", "queues")  # fields of ModelConfig
+RESTING = (*GENERATING, *ADVERSARIES, "erasure", "queues")
+OF_THE_ROUNDS = ("separates", "separation", "alignment_dense", "queues")  # fields of ModelConfig
 KEPT = 16  # files in the folder; older ones are deleted
 PICTURES = 16  # of each domain, hashed into the key
 

@@ -27,7 +27,8 @@ def tiny_config(method: str | Method = "full", **changes) -> ModelConfig:
     rung = METHODS[method] if isinstance(method, str) else method
     values = {
         "aus": AUS, "num_landmarks": 68, "image_size": SIZE, "margin_size": MARGIN, "channels": 8,
-        "separates": rung.separates, "adapts_by_domain": rung.adapts_by_domain,
+        "separates": rung.separates, "separation": "adversary",
+        "adapts_by_domain": rung.adapts_by_domain,
         "au_from_landmarks": rung.au_from_landmarks,
     }  # fmt: skip
     return ModelConfig(**(values | changes))

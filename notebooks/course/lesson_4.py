@@ -96,7 +96,7 @@ def landmarks_found(run: str, faces: dict[tuple[str, str], Faces]) -> pd.DataFra
     model = Run(run).model
     true = {place: _landmarks(model, some) for place, some in faces.items()}
     rich = {place: _rich(model, some) for place, some in faces.items()}
-    texture = {place: model.texture_encoder(feature) for place, feature in rich.items()}
+    texture = {place: model.separate(feature)[2] for place, feature in rich.items()}
     fitted = [place for place in faces if place[1] == "val" and len(faces[place])]
     known = np.concatenate([true[place] for place in fitted])
     reader = trained_on(model, torch.cat([texture[place] for place in fitted]), torch.tensor(known))

@@ -173,9 +173,7 @@ def check_seen_by_g(answer, model: AUModel) -> Verdict:
     """The shape of the input of G's first convolution for one face, recorded by a hook."""
     answer = tuple(int(one) for one in answer)
     size, seen = model.config.image_size, []
-    hook = model.reconstruction.layers.register_forward_pre_hook(
-        lambda part, given: seen.append(given[0].shape)
-    )
+    hook = model.generator.layers.register_forward_pre_hook(lambda part, given: seen.append(given[0].shape))
     try:
         both_rounds(model, *torch.zeros(2, 1, 3, size, size))
     finally:

@@ -119,7 +119,7 @@ class TestLookInside:
             sets["target", split] = replace(faces, occurrence=1 - faces.occurrence)
         turned = linear_probes.probe_model(model, sets)
         for key in found:
-            if key.endswith(".target"):  # AUC of turned labels is what is left to 1
+            if key.endswith(".target") and "landmark" not in key:  # AUC of turned labels is what is left to 1
                 assert turned[key] == pytest.approx(1 - found[key], nan_ok=True), key
             else:
                 assert turned[key] == pytest.approx(found[key], nan_ok=True), key

@@ -102,6 +102,24 @@ def same(one: dict, other: dict) -> bool:
     return what_counts(config(**one).resolved) == what_counts(config(**other).resolved)
 
 
+class TestSeparation:
+    def test_is_the_preset_s_unless_it_is_given(self):
+        assert config().resolved_preset.separation == PRESETS["fast"].separation == "erasure"
+        assert config(preset="paper").resolved_preset.separation == "adversary"
+        assert config(separation="adversary").resolved["preset_values"]["separation"] == "adversary"
+        assert same({}, {"separation": "erasure"}) and not same({}, {"separation": "adversary"})
+
+    def test_erasure_has_no_adversary_to_fool(self):
+        assert "texture_flatness" not in config().resolved_method.weights
+        assert "texture_flatness" in config(separation="adversary").resolved_method.weights
+        with pytest.raises(ValueError, match="texture_flatness needs separation 'adversary'"):
+            config(weights={"texture_flatness": 0.3})
+
+    def test_an_unknown_one_is_refused_with_the_choice(self):
+        with pytest.raises(ValueError, match="'cut'; choose adversary or erasure"):
+            config(separation="cut")
+
+
 class TestChosenMethod:
     def test_none_is_the_method_s_own_and_empty_is_none(self):
         assert chosen_method("full", None, None) == METHODS["full"]

@@ -22,19 +22,6 @@ class Part(nn.Module):
         return self.function(*inputs)
 
 
-class HandMadeG(Part):
-    """A drawing is the shape itself here, and a texture meets each of its drawings in turn."""
-
-    def draw(self, shape):
-        return shape
-
-    def of_drawing(self, drawing, texture):
-        return self(drawing, texture)
-
-    def from_drawings(self, drawings, texture):
-        return self(drawings, texture.repeat(len(drawings) // len(texture), 1, 1, 1))
-
-
 # Formulas whose results cannot be mistaken for one another; S, Z and F are all of one shape here.
 def extract(image):
     return image + 1
@@ -59,11 +46,12 @@ def aus_of(rich):
 @pytest.fixture
 def wired(monkeypatch) -> AUModel:
     """A model whose parts are the formulas above, so that every output can be computed by hand."""
-    model = tiny_model("full").double()
+    model = tiny_model("full", separation="adversary").double()
     model.encoder = Part(extract)
     model.landmark_head = Part(shape_of)
     model.texture_encoder = Part(texture_of)
-    model.reconstruction = HandMadeG(combine)
+    model.generator = Part(combine)
+    model.draw = lambda shape: shape
     model.au_head = Part(lambda rich: (aus_of(rich), rich))
     model.standardise = lambda image: image
     monkeypatch.setattr("aulib.model.log_attention", torch.log)  # so that S is what shape_of says

@@ -205,7 +205,7 @@ def full_model():
 
 
 def test_shares_follow_the_norms_of_the_weighted_gradients(full_model):
-    in_encoder, in_g = next(full_model.encoder.out.parameters()), next(full_model.reconstruction.parameters())
+    in_encoder, in_g = next(full_model.encoder.out.parameters()), next(full_model.generator.parameters())
     # gradients (3, 4) in one place, norm 5; (15,) in another; a term that pulls the other way counts as much
     terms = {
         "a": 3 * in_encoder.flatten()[0] + 4 * in_g.flatten()[0],

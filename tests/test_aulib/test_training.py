@@ -12,14 +12,16 @@ from lightning_fabric import Fabric
 
 from aulib import training
 from aulib.batches import take_batch
+from aulib.erasure import covariance
 from aulib.methods import METHODS
 from aulib.metrics import landmark_nme
 from aulib.model import cells_to_pixels, expected_cells
 from aulib.objective import Objective
-from aulib.train_run import start_file
+from aulib.train_run import start_file, training_points
 from aulib.training import (
     ADVERSARIES,
     MEASUREMENTS,
+    REFIT_BATCHES,
     HeldInterrupt,
     Recipe,
     TrainState,
@@ -79,11 +81,16 @@ def train(out_dir, method: str = "full", seed: int = 0, model_seed: int = 0, **o
     faces = tiny_faces()
     target = tiny_faces(seed=1).without_labels() if METHODS[method].uses_target else None
     validation = tiny_faces(seed=2), np.arange(12)
+    separation = options.pop("separation", "adversary")
+    weights = {"texture_flatness": 0.0} if separation == "erasure" else {}
     recipe = Recipe(
-        METHODS[method], preset, options.pop("objective", make_objective(method)),
+        METHODS[method], preset, options.pop("objective", make_objective(method, **weights)),
         options.pop("steps", STEPS), 3, seed,
     )  # fmt: skip
-    model, source = tiny_model(method, model_seed), options.pop("source", faces)
+    model = tiny_model(method, model_seed, separation=separation)
+    source = options.pop("source", faces)
+    if separation == "erasure":
+        model.erasure.fit_points(training_points([source, faces], SIZE))
     target = options.pop("target", target)
     if starts := options.pop("starts", None):
         options["init_from"] = start_file(starts, recipe, model, source, target, "cpu")
@@ -155,14 +162,14 @@ class TestOptimizers:
         }
         expected = {
             "encoder": 1.0, "landmark_head": 1.0, "au_head": 1.0, "decoder": 1.0, "texture_encoder": 2.0,
-            "reconstruction": 2.0, "projectors": 2.0, **dict.fromkeys(ADVERSARIES, 3.0),
+            "generator": 2.0, "projectors": 2.0, **dict.fromkeys(ADVERSARIES, 3.0),
         }  # fmt: skip
         for name, part in model.named_children():
             assert {rate[id(value)] for value in part.parameters()} == {expected[name]}, name
 
 
 class TestStep:
-    NETWORKS = {"encoder", "landmark_head", "au_head", "texture_encoder", "reconstruction", "projectors"}
+    NETWORKS = {"encoder", "landmark_head", "au_head", "texture_encoder", "generator", "projectors"}
 
     def test_moves_every_player(self):
         run = make_run()
@@ -303,6 +310,31 @@ class TestResume:
             train(tmp_path, stop_after=stop_after)
         # another initialisation: nothing but the checkpoint may matter
         self.assert_same(train(tmp_path, model_seed=99), uninterrupted)
+
+    def test_the_erasure_resumes_with_its_covariances(self, tmp_path):
+        whole = train(tmp_path / "whole", separation="erasure")
+        train(tmp_path / "parts", separation="erasure", stop_after=6)
+        resumed = train(tmp_path / "parts", model_seed=99, separation="erasure")
+        self.assert_same(resumed, whole)
+        erasures = (dict(model.erasure.named_buffers()) for model, *_ in (resumed, whole))
+        for first, second in zip(*(erasure.values() for erasure in erasures), strict=True):
+            assert torch.equal(first, second)
+
+    def test_the_erasure_is_fitted_to_the_selected_weights(self, tmp_path):
+        model, *_ = train(tmp_path, separation="erasure")
+        faces = [tiny_faces(), tiny_faces(seed=1)]
+        images = [
+            take_batch(one, SIZE, 3, salt, step, "slight", True)["image"]
+            for step in range(STEPS, STEPS + REFIT_BATCHES)
+            for salt, one in enumerate(faces)
+        ]
+        with torch.no_grad():
+            rich = model.encoder(model.standardise(torch.cat(images)))
+            _, shape, texture = model.separate(rich)
+            codes = model.erasure.parameters_of(shape)
+            unerased = model.texture_encoder(rich)
+            before, after = (covariance(codes, one.flatten(1)).norm() for one in (unerased, texture))
+        assert after < before / 2
 
     def test_ctrl_c_within_a_step_saves_that_step(self, tmp_path, uninterrupted, monkeypatch):
         update, calls = training._update, []
