@@ -32,6 +32,7 @@ from aubench.plots.scores import (
     draw_methods,
     draw_per_au,
     draw_run_curves,
+    draw_separation,
 )
 from aubench.plots.study import (
     draw_costs,

@@ -30,6 +30,27 @@ TASK_PANELS = {
     "landmark terms": ("landmarks_source", "landmarks_target", "landmarks_swapped"),
 }
 OF_LABELLED_FACES = ("validation_f1", "au_source")  # of the source, or of what the oracle learns from
+# panel of `draw_separation` -> (measure, label, colour, dashes) of its lines; all are `insides.…`
+SEPARATION_PANELS = {
+    "reconstruction error\n(1: the mean face)": (
+        ("reconstruction.self", "own: G(S, Z)", LINE_COLOURS[0], "-"),
+        ("reconstruction.second", "second round", LINE_COLOURS[1], "-"),
+    ),
+    "landmarks read by a linear probe\n(NME x 100, both domains)": (
+        ("landmark_probe.rich", "from F", LINE_COLOURS[0], "-"),
+        ("landmark_probe.texture", "from Z", LINE_COLOURS[1], "-"),
+        ("landmark_probe.mean_face", "mean face", "black", "--"),
+    ),
+    "AUs read by a linear probe\n(AUC, source)": (
+        ("au_probe.rich", "from F", LINE_COLOURS[0], "-"),
+        ("au_probe.texture", "from Z", LINE_COLOURS[1], "-"),
+    ),
+    "how far G moves\n(1: from a face to the mean face)": (
+        ("moves.shape", "with another S", LINE_COLOURS[0], "-"),
+        ("moves.texture", "with another Z", LINE_COLOURS[1], "-"),
+    ),
+}
+CHANCE_LINES = {"reconstruction": 1.0, "AUs": 0.5}
 NOT_TERMS = ("step", "seconds", "total", "validation_f1")
 DASHES = ("-", "--", ":", "-.")
 MARKERS = "osD^vPX*<"
@@ -93,7 +114,7 @@ def draw_history(
         history: `Run.history`.  labelled: `Run.labelled_domain`, whose validation people are scored.
         chance: `results.chance_of_supervisors`, log N of each supervisor in nats.
     """
-    terms = history.drop(columns=[*NOT_TERMS, *history.filter(like="share.")], errors="ignore")
+    terms = history.drop(columns=[*NOT_TERMS, *history.filter(regex=r"^(share|insides)\.")], errors="ignore")
     terms = list(terms.dropna(axis=1, how="all"))
     panels = {title: [name for name in names if name in terms] for title, names in TASK_PANELS.items()}
     panels["supervisors"] = [name for name in terms if name in SUPERVISORS]
@@ -124,6 +145,35 @@ def draw_history(
             tight = {"handlelength": 1.2, "handletextpad": 0.4, "columnspacing": 0.8}
             tight["ncols"] = 2 if len(names) > 3 else 1
             axis.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.45, -0.24), **tight)
+    return figure
+
+
+@in_house_style
+def draw_separation(history: pd.DataFrame) -> Figure:
+    """Separation and reconstruction on validation faces at the steps that measured them.
+
+    Args:
+        history: `Run.history` of a method that separates; see `linear_probes.separation_so_far`.
+
+    Raises:
+        ValueError: the run measured none.
+    """
+    if "insides.reconstruction.self" not in history:
+        raise ValueError("this run has no measures of the separation: its method does not separate")
+    measured = history.dropna(subset="insides.reconstruction.self")
+    figure = Figure(figsize=(0.7 * PAGE, 4.6), layout="constrained")
+    for axis, (title, lines) in zip(figure.subplots(2, 2).flat, SEPARATION_PANELS.items(), strict=True):
+        for name, label, colour, dashes in lines:
+            values = measured.filter(regex=rf"^insides\.{name}(\.|$)").mean(axis=1)
+            values = 100 * values if name.startswith("landmark") else values
+            axis.plot(measured["step"], values, dashes, color=colour, marker="o", markersize=3, label=label)
+        for start, level in CHANCE_LINES.items():
+            if title.startswith(start):
+                axis.axhline(level, color="black", linestyle=":", linewidth=0.9)
+        axis.set_title(title, fontsize=8)
+        axis.set_xlabel("step")
+        axis.set_ylim(bottom=0.45 if title.startswith("AUs") else 0)
+        axis.legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 
 

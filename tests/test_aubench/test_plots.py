@@ -52,6 +52,7 @@ def drawn(finished, domains) -> dict[str, Figure]:
         "rates": plots.draw_base_rates(label_statistics.base_rates(domains)),
         "pairs": plots.draw_cooccurrence(pairs),
         "history": plots.draw_history(full.history, results.chance_of_supervisors(full.settings)),
+        "separation": plots.draw_separation(full.history),
         "methods": plots.draw_methods(results.table_of_methods(runs)),
         "per_au": plots.draw_per_au(results.table_per_au(runs)),
         "attention": attention(finished.full, ["AU12", "AU26"]),
@@ -123,9 +124,18 @@ class TestScores:
     def test_every_logged_term_has_a_curve_and_gradient_shares_have_none(self, drawn, finished):
         curves = {line.get_label() for axis in drawn["history"].axes for line in axis.lines}
         columns = set(Run(finished.full).history.columns) - {"step", "seconds", "total"}
-        shares = {name for name in columns if name.startswith("share.")}  # 04_ablation draws those
-        assert shares and not shares & curves
-        assert {TERM_NAMES[name] for name in columns - shares} <= curves
+        others = {name for name in columns if name.startswith(("share.", "insides."))}  # drawn elsewhere
+        assert others and not others & curves
+        assert {TERM_NAMES[name] for name in columns - others} <= curves
+
+    def test_the_separation_shows_the_mean_of_both_domains_next_to_f_and_the_mean_face(self, drawn, finished):
+        history = Run(finished.full).history.dropna(subset="insides.reconstruction.self")
+        lines = {line.get_label(): line for axis in drawn["separation"].axes[1:2] for line in axis.lines}
+        assert set(lines) == {"from F", "from Z", "mean face"}
+        columns = ["insides.landmark_probe.texture.source", "insides.landmark_probe.texture.target"]
+        assert list(lines["from Z"].get_ydata()) == pytest.approx(100 * history[columns].mean(axis=1))
+        with pytest.raises(ValueError, match="does not separate"):
+            plots.draw_separation(history[["step", "au_source"]])
 
     def test_a_method_keeps_its_colour_and_an_unknown_one_gets_one(self):
         assert method_colour("full", ["mine", "full"]) == METHOD_COLOURS["full"]
