@@ -296,18 +296,18 @@ def test_runs_go_through_slurm_where_sbatch_is_one(folder, tmp_path, monkeypatch
 @pytest.mark.slow
 def test_a_study_from_the_command_line_interrupted_and_resumed(folder):
     """Ctrl-C ends all processes within seconds, the same command resumes, a failed run is exit status 1."""
-    planned(folder, "command", [1, 2, -3], seconds=1.0)
+    planned(folder, "command", [1, 2, 3, 4, -5], seconds=1.0)
     command = [sys.executable, "-m", "aubench.cli.main", "study", "command.yml", "--workers", "2"]
     driver = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
-    assert re.match(r"\[\d/3\] done: number", driver.stderr.readline())
+    assert re.match(r"\[\d/5\] done: number", driver.stderr.readline())
     family = psutil.Process(driver.pid).children(recursive=True)
     os.killpg(driver.pid, signal.SIGINT)
     _, err = driver.communicate(timeout=60)
     assert driver.returncode == 130 and "interrupted" in err and "Traceback" not in err
     assert psutil.wait_procs(family, timeout=15)[1] == []
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 1 and "2 of 3 runs done" in done.stdout
-    assert "failed: number-3-seed0" in done.stderr and "below zero: -3" in done.stderr
-    for index, status in ((1, 0), (2, 1)):
+    assert done.returncode == 1 and "4 of 5 runs done" in done.stdout
+    assert "failed: number-5-seed0" in done.stderr and "below zero: -5" in done.stderr
+    for index, status in ((1, 0), (4, 1)):
         one = [sys.executable, "-m", "aubench.cli.main", "run-one", "command.yml", "--index", str(index)]
         assert subprocess.run(one, capture_output=True, timeout=300).returncode == status
