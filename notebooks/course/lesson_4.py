@@ -26,10 +26,11 @@ from aulib.networks import GRID, LandmarkHead, log_attention
 from aulib.run import Run
 from exercises import Verdict, exercise, hint_for, number, right, wrong
 
-READERS = MEAN_FACE, ADVERSARY, TRAINED_ON, PROBE, PROBE_OF_F, D_LM = (
+READERS = MEAN_FACE, ADVERSARY, TRAINED_ON, FRESH, PROBE, PROBE_OF_F, D_LM = (
     "mean face, no picture read",
     "adversary, from Z",
     "adversary trained on, from Z",
+    "fresh network, from Z",
     "fresh probe, from Z",
     "fresh probe, from F",
     "D_lm, from F",
@@ -43,14 +44,15 @@ class Halves:
     """A model's outputs for n faces.
 
     shape: S (n, K, h, w).  texture: Z (n, C, h, w).  from_rich, from_texture: landmarks (n, K, 2) in pixels,
-    read by D_lm from F and by the adversary A_lm from Z.  maps: (n, h, w) maps of A_lm, summed.
+    read by D_lm from F and by the adversary A_lm from Z.  maps: (n, h, w) maps of A_lm, summed.  The last two
+    are None for a model without A_lm.
     """
 
     shape: Tensor
     texture: Tensor
     from_rich: np.ndarray
-    from_texture: np.ndarray
-    maps: Tensor
+    from_texture: np.ndarray | None = None
+    maps: Tensor | None = None
 
 
 @torch.no_grad()
@@ -63,9 +65,16 @@ def take_apart(model: AUModel, pictures: Tensor) -> Halves:
     refuse_without_separation(model)
     rich = model.encoder(model.standardise(pictures))
     _, shape, texture = model.separate(rich)
-    adversary = model.landmark_adversary(texture)
-    landmarks = (_pixels(model, logits) for logits in (model.landmark_head(rich), adversary))
-    return Halves(shape, texture, *landmarks, model.landmark_attention(adversary).sum(1))
+    halves = Halves(shape, texture, _pixels(model, model.landmark_head(rich)))
+    if not has_adversary(model):
+        return halves
+    read = model.landmark_adversary(texture)
+    return replace(halves, from_texture=_pixels(model, read), maps=model.landmark_attention(read).sum(1))
+
+
+def has_adversary(model: AUModel) -> bool:
+    """Whether the model has A_lm, which is so with `separation="adversary"`."""
+    return hasattr(model, "landmark_adversary")
 
 
 def _pixels(model: AUModel, logits: Tensor) -> np.ndarray:
@@ -87,11 +96,12 @@ def faces_by_split(source: str, target: str, config: ModelConfig, limit: int) ->
 
 
 @torch.no_grad()
-def landmarks_found(run: str, faces: dict[tuple[str, str], Faces]) -> pd.DataFrame:
+def landmarks_found(run: str, faces: dict[tuple[str, str], Faces], steps: int = 100) -> pd.DataFrame:
     """Landmark NME x 100 on the test faces: a row for each of READERS, a column for each domain.
 
-    The probes are ridge regressions from pooled features to coordinates. Probes, mean face and the adversary
-    trained on learn from the validation faces of both domains.
+    The probes are ridge regressions from pooled features to coordinates; FRESH has A_lm's form and starts
+    from random weights. All but D_lm and A_lm learn from the validation faces of both domains, networks in
+    `steps` steps. NaN for A_lm, and A_lm trained on, of a model without it.
     """
     model = Run(run).model
     true = {place: _landmarks(model, some) for place, some in faces.items()}
@@ -99,7 +109,14 @@ def landmarks_found(run: str, faces: dict[tuple[str, str], Faces]) -> pd.DataFra
     texture = {place: model.separate(feature)[2] for place, feature in rich.items()}
     fitted = [place for place in faces if place[1] == "val" and len(faces[place])]
     known = np.concatenate([true[place] for place in fitted])
-    reader = trained_on(model, torch.cat([texture[place] for place in fitted]), torch.tensor(known))
+    together = torch.cat([texture[place] for place in fitted])
+    lesson = together, torch.tensor(known), model.config.image_size, steps
+    networks = {FRESH: trained_on(fresh_reader(model), *lesson)}
+    if has_adversary(model):
+        networks |= {
+            ADVERSARY: model.landmark_adversary,
+            TRAINED_ON: trained_on(model.landmark_adversary, *lesson),
+        }
     probes = {
         who: _landmark_probe(torch.cat([feature[place] for place in fitted]), known)
         for who, feature in ((PROBE, texture), (PROBE_OF_F, rich))
@@ -109,14 +126,30 @@ def landmarks_found(run: str, faces: dict[tuple[str, str], Faces]) -> pd.DataFra
         test = domain, "test"
         read = {
             MEAN_FACE: np.broadcast_to(known.mean(0), true[test].shape),
-            ADVERSARY: _pixels(model, model.landmark_adversary(texture[test])),
-            TRAINED_ON: _pixels(model, reader(texture[test])),
             PROBE: probes[PROBE](texture[test]),
             PROBE_OF_F: probes[PROBE_OF_F](rich[test]),
             D_LM: _pixels(model, model.landmark_head(rich[test])),
-        }
+        } | {who: _pixels(model, network(texture[test])) for who, network in networks.items()}
         table[domain] = {who: 100 * landmark_nme(found, true[test]).mean() for who, found in read.items()}
-    return pd.DataFrame(table)
+    return pd.DataFrame(table).reindex(list(READERS))
+
+
+def left_in_texture(errors: pd.Series) -> pd.Series:
+    """How much of the landmarks two readers find in Z: 0 no more than the mean face knows, 1 as much as in F.
+
+    Args:
+        errors: one domain of `landmarks_found`.
+
+    Returns:
+        PROBE, next to the probe of F, and FRESH, next to D_lm; above 1 and below 0 are possible.
+    """
+    mean_face = errors[MEAN_FACE]
+    return pd.Series(
+        {
+            who: (mean_face - errors[who]) / (mean_face - errors[of_f])
+            for who, of_f in ((PROBE, PROBE_OF_F), (FRESH, D_LM))
+        }
+    )
 
 
 def _landmarks(model: AUModel, faces: Faces) -> np.ndarray:
@@ -147,22 +180,28 @@ def _landmark_probe(features: Tensor, landmarks: np.ndarray) -> Callable[[Tensor
     return lambda features: probe.predict(pooled(features)).reshape(-1, *landmarks.shape[1:])
 
 
+def fresh_reader(model: AUModel, seed: int = 0) -> LandmarkHead:
+    """A network of A_lm's form that has learned nothing yet."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return LandmarkHead(model.config.channels, model.config.num_landmarks)
+
+
 def trained_on(
-    model: AUModel, texture: Tensor, landmarks: Tensor, steps: int = 100, seed: int = 0
+    reader: LandmarkHead, texture: Tensor, landmarks: Tensor, image_size: int, steps: int, seed: int = 0
 ) -> LandmarkHead:
-    """A copy of A_lm, trained further to read landmarks while T stays fixed.
+    """A copy of a reader of landmarks, trained further while T stays fixed.
 
     Args:
-        texture: (M, C, h, w) Z of M faces.  landmarks: (M, K, 2) pixels.
+        texture: (M, C, h, w) Z of M faces.  landmarks: (M, K, 2) pixels of pictures of side `image_size`.
     """
-    reader = deepcopy(model.landmark_adversary).requires_grad_().train()
+    reader = deepcopy(reader).requires_grad_().train()
     optimizer = torch.optim.Adam(reader.parameters(), lr=READER_RATE)
     drawn = torch.Generator().manual_seed(seed)
     with torch.enable_grad():
         for _ in range(steps):
             some = torch.randint(len(texture), (min(16, len(texture)),), generator=drawn)
-            maps = log_attention(reader(texture[some]))
-            loss = landmark_loss(maps, landmarks[some].float(), model.config.image_size)
+            loss = landmark_loss(log_attention(reader(texture[some])), landmarks[some].float(), image_size)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -254,7 +293,10 @@ def check_noise(answer) -> Verdict:
 def check_state(answer: Callable, tables: dict[str, pd.DataFrame]) -> Verdict:
     """The rule of `state_of`, tried on made-up errors and on those measured (`landmarks_found`)."""
     measured = [
-        tuple(table[domain][[ADVERSARY, PROBE, MEAN_FACE]]) for table in tables.values() for domain in table
+        tuple(table[domain][[ADVERSARY, PROBE, MEAN_FACE]])
+        for table in tables.values()
+        for domain in table
+        if not np.isnan(table.loc[ADVERSARY, domain])  # a run without A_lm
     ]
     made_up = [(4.0, 3.0, 10.0), (50.0, 4.0, 10.0), (50.0, 11.0, 10.0), (2.2, 2.0, 2.1), (30.0, 20.0, 40.0)]
     hints = {

@@ -23,25 +23,25 @@ from aubench.widgets import drawing
 from aubench.widgets.drawing import bars
 from aulib.model import AUModel, cells_to_pixels, expected_cells
 from instrument import Instrument
-from lesson_4 import MEAN_FACE, READERS, take_apart
+from lesson_4 import MEAN_FACE, READERS, has_adversary, take_apart
 
 COLUMNS = (
     "face",
     "shape S:\nall maps, summed",
     "texture Z:\nmean strength",
     "D_lm reads F:\nits landmarks",
-    "A_lm reads Z:\nits landmarks",
-    "A_lm reads Z:\nall maps, summed",
 )
-RUN_STYLES = (("o", "#117733"), ("D", "#CC6677"))  # marker and colour of each run
+COLUMNS_OF_ADVERSARY = ("A_lm reads Z:\nits landmarks", "A_lm reads Z:\nall maps, summed")
+RUN_STYLES = (("o", "#CC6677"), ("D", "#117733"), ("s", "#88CCEE"))  # marker and colour of each run
 FEATURES = {"F": "F rich feature", "S": "S shape", "Z": "Z texture"}
 SIDE = 208  # pixels of each picture of the instrument
 
 
 @in_house_style
 def draw_halves(model: AUModel, faces: dict[str, ShownFaces]) -> Figure:
-    """Each face with its S and Z, and the landmarks that D_lm and A_lm read."""
-    figure, axes = face_grid(sum(map(len, faces.values())), len(COLUMNS), side=1.15, left=0.6, top=0.42)
+    """Each face with its S and Z, and the landmarks that D_lm and, if the model has one, A_lm read."""
+    columns = COLUMNS + (COLUMNS_OF_ADVERSARY if has_adversary(model) else ())
+    figure, axes = face_grid(sum(map(len, faces.values())), len(columns), side=1.15, left=0.6, top=0.42)
     rows = iter(axes)
     for domain, shown in faces.items():
         halves = take_apart(model, shown.pictures)
@@ -53,9 +53,10 @@ def draw_halves(model: AUModel, faces: dict[str, ShownFaces]) -> Figure:
             row[1].imshow(halves.shape[place].sum(0).sqrt().numpy(), cmap="inferno")
             row[2].imshow(halves.texture[place].abs().mean(0).numpy(), cmap="inferno")
             show_face(row[3], picture, halves.from_rich[place])
-            show_face(row[4], picture, halves.from_texture[place], "#E69F00")
-            row[5].imshow(halves.maps[place].sqrt().numpy(), cmap="inferno", vmin=0)
-    name_columns(axes[0], COLUMNS)
+            if halves.maps is not None:
+                show_face(row[4], picture, halves.from_texture[place], "#E69F00")
+                row[5].imshow(halves.maps[place].sqrt().numpy(), cmap="inferno", vmin=0)
+    name_columns(axes[0], columns)
     return figure
 
 

@@ -8,8 +8,10 @@ import torch
 import lesson_4
 import lesson_4_figures
 from aubench.inspection.shown_faces import ShownFaces
+from aulib.run import Run
+from aulib.train_run import train_run
 from conftest import face_outline
-from tiny import AUS, SIZE, lively_model, tiny_model
+from tiny import AUS, SIZE, TINY_VALUES, lively_model, tiny_model
 from tried_exercises import TriedExercises
 
 OTHER_KINDS = [None, "three", {}, [[]], object()]
@@ -28,12 +30,20 @@ def model():
 
 
 @pytest.fixture(scope="module")
-def measured(finished):
-    from aulib.run import Run
+def opposed(finished, tmp_path_factory):
+    """A tiny run whose T is trained against A_lm; the `finished` one has erasure."""
+    run = tmp_path_factory.mktemp("runs") / "adversary"
+    train_run(
+        str(finished.source), str(finished.target), "full", steps=2, batch_size=3, separation="adversary",
+        precision="32-true", insides=False, out_dir=str(run), progress=False, **TINY_VALUES,
+    )  # fmt: skip
+    return run
 
+
+@pytest.fixture(scope="module")
+def faces(finished):
     config = Run(finished.full).config
-    faces = lesson_4.faces_by_split(str(finished.source), str(finished.target), config, limit=8)
-    return lesson_4.landmarks_found(finished.full, faces), lesson_4.what_leaks(finished.full, faces)
+    return lesson_4.faces_by_split(str(finished.source), str(finished.target), config, limit=8)
 
 
 class TestHalves:
@@ -46,29 +56,41 @@ class TestHalves:
         with pytest.raises(ValueError, match="no separation"):
             lesson_4.take_apart(tiny_model("multitask").eval(), shown().pictures)
 
-    def test_every_reader_is_scored_in_both_domains(self, measured):
-        found, _ = measured
+    def test_a_model_with_erasure_has_no_adversary_to_ask(self):
+        found = lesson_4.take_apart(tiny_model(separation="erasure").eval(), shown().pictures)
+        assert found.maps is None and found.from_texture is None and found.from_rich.shape == (2, 68, 2)
+
+    def test_every_reader_is_scored_in_both_domains(self, opposed, faces):
+        found = lesson_4.landmarks_found(opposed, faces, steps=3)
         assert list(found.index) == list(lesson_4.READERS) and list(found) == ["source", "target"]
         assert np.isfinite(found.to_numpy()).all()
         assert found.loc[lesson_4.READERS[0]].max() < 10  # the tiny sets' faces hardly differ
 
-    def test_every_feature_is_probed(self, measured):
-        _, leaks = measured
+    def test_without_an_adversary_the_other_readers_are_scored(self, finished, faces):
+        found = lesson_4.landmarks_found(finished.full, faces, steps=3)
+        missing = found.isna().all(axis=1)
+        assert list(missing.index[missing]) == [lesson_4.ADVERSARY, lesson_4.TRAINED_ON]
+        assert not found[~missing].isna().any(axis=None)
+
+    def test_every_feature_is_probed(self, finished, faces):
+        leaks = lesson_4.what_leaks(finished.full, faces)
         assert list(leaks) == ["F", "S", "Z"] and len(leaks) == 3
         known = leaks.to_numpy()[~np.isnan(leaks.to_numpy())]
         assert ((known >= 0) & (known <= 1)).all()
 
-    def test_an_adversary_trained_on_reads_landmarks_written_into_the_texture(self, model):
+    def test_a_network_trained_on_reads_landmarks_written_into_the_texture(self, model):
         points = torch.rand(40, 1, 2, generator=torch.Generator().manual_seed(1)) * SIZE / 2 + SIZE / 4
         points = points.expand(-1, 68, -1).contiguous()  # all in one place, another for each face
         cells, texture = (points[:, 0] / 4).long(), torch.zeros(40, 8, 8, 8)
         texture[torch.arange(40), 0, cells[:, 1], cells[:, 0]] = 5.0
         before = {name: one.clone() for name, one in model.landmark_adversary.state_dict().items()}
-        readers = [lesson_4.trained_on(model, texture[:30], points[:30], steps) for steps in (0, 80)]
-        with torch.no_grad():
-            found = [lesson_4._pixels(model, one(texture[30:])) for one in readers]
-        far = [np.abs(pixels - points[30:].numpy()).mean() for pixels in found]
-        assert far[1] < 0.5 * far[0]
+        adversary, seen = model.landmark_adversary, (texture[:30], points[:30])
+        for begins_as in (adversary, lesson_4.fresh_reader(model)):
+            readers = [lesson_4.trained_on(begins_as, *seen, SIZE, steps) for steps in (0, 80)]
+            with torch.no_grad():
+                found = [lesson_4._pixels(model, one(texture[30:])) for one in readers]
+            far = [np.abs(pixels - points[30:].numpy()).mean() for pixels in found]
+            assert far[1] < 0.5 * far[0]
         assert all((one == before[name]).all() for name, one in model.landmark_adversary.state_dict().items())
 
 
@@ -78,9 +100,10 @@ LEAKS = pd.DataFrame(
 )
 FOUND = {
     "with": pd.DataFrame(
-        {"source": [10.0, 40.0, 9.0, 4.0, 3.0, 2.0], "target": [12.0, 60.0, 9.0, 13.0, 3.0, 2.0]},
+        {"source": [10.0, 40.0, 9.0, 5.0, 4.0, 3.0, 2.0], "target": [12.0, 60.0, 9.0, 7.0, 13.0, 3.0, 2.0]},
         lesson_4.READERS,
-    )
+    ),
+    "without A_lm": pd.DataFrame({"target": [12.0, np.nan, np.nan, 7.0, 3.0, 3.0, 2.0]}, lesson_4.READERS),
 }
 
 
@@ -94,6 +117,11 @@ def never_open(adversary, probe, mean_face):
 
 def by_itself(adversary, probe, mean_face):
     return "open" if adversary < 9 else "hidden" if probe < 9 else "gone"
+
+
+def test_what_is_left_is_counted_from_the_mean_face_to_the_reader_of_f():
+    left = lesson_4.left_in_texture(FOUND["with"]["source"])
+    assert np.allclose(left[[lesson_4.PROBE, lesson_4.FRESH]], [(10 - 4) / (10 - 3), (10 - 5) / (10 - 2)])
 
 
 EXERCISES = {
