@@ -150,7 +150,10 @@ def fit_decoder(
     torch.manual_seed(seed)
     decoder = FaceDecoder(model.config.channels)
     optimizer = torch.optim.Adam(decoder.parameters(), lr=PEAK_RATE, betas=(0.9, 0.99))
-    rate = torch.optim.lr_scheduler.OneCycleLR(optimizer, PEAK_RATE, total_steps=max(steps, 2), pct_start=0.1)
+    total = max(steps, 2)
+    rate = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, PEAK_RATE, total_steps=total, pct_start=max(0.1, 2 / total)
+    )  # a warm-up of a single step divides by zero
     for step in tqdm(range(steps), "fitting the decoder", unit="step", disable=not progress):
         if on_step:
             on_step(step)

@@ -85,9 +85,9 @@ def test_light_of_the_side_is_light_of_the_picture():
 
 def test_fitting_adds_a_decoder_to_the_run_and_leaves_its_weights(run, sets):
     weights = (run / "model.safetensors").read_bytes()
-    decoder = fit_decoder(run, sets, steps=3, progress=False)
+    decoder = fit_decoder(run, sets, steps=10, progress=False)
     assert (run / "model.safetensors").read_bytes() == weights
-    assert about_decoder(run)["steps"] == 3
+    assert about_decoder(run)["steps"] == 10
     model = Run(run).model
     features = torch.randn(2, model.config.channels, 8, 8)
     side = side_of(faces(32)[:2])
