@@ -19,7 +19,7 @@ from aulib.model import ADVERSARIES, GENERATING
 from aulib.objective import PLAIN_TERMS
 
 RESTING = (*GENERATING, *ADVERSARIES, "erasure", "queues")
-OF_THE_ROUNDS = ("separates", "separation", "alignment_dense", "queues")  # fields of ModelConfig
+OF_THE_ROUNDS = ("separates", "separation", "alignment_dense", "queues")  # fields of ModelConfig and Preset
 KEPT = 16  # files in the folder; older ones are deleted
 PICTURES = 16  # of each domain, hashed into the key
 
@@ -38,6 +38,7 @@ def file_for(
     shared = {
         **_without(settings, ("read_target_from",)),
         "config": _without(settings["config"], OF_THE_ROUNDS),
+        "preset": _without(settings["preset"], OF_THE_ROUNDS),
         "objective": _without(settings["objective"], ("weights", "alignment", "negatives", "temperature")),
         "weights": {name: value for name, value in factors.items() if name in PLAIN_TERMS},
     }

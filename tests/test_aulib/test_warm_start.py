@@ -13,7 +13,10 @@ BEGIN = 4  # of STEPS: separation_starts 0.5
 
 
 def sharing(out, starts, method="full", **options):
-    preset = tiny_preset(separation_starts=0.5, ramp=0.2, average=0.9, augment="slight")
+    separation = options.get("separation", "adversary")
+    preset = tiny_preset(
+        separation_starts=0.5, ramp=0.2, average=0.9, augment="slight", separation=separation
+    )
     return train(out, method, preset=preset, starts=starts, **options)
 
 
@@ -43,11 +46,17 @@ def first(tmp_path_factory):
     return log, folder / "starts"
 
 
-@pytest.mark.parametrize("method", ["separation", "adld", "contrastive", "full"])
-def test_warm_start_gives_the_same_weights_bit_for_bit(method, first, tmp_path, monkeypatch):
-    expected = sharing(tmp_path / "alone", None, method)
+@pytest.mark.parametrize(
+    ("method", "options"),
+    [
+        *((name, {}) for name in ("separation", "adld", "contrastive", "full")),
+        ("full", {"separation": "erasure"}),
+    ],
+)
+def test_warm_start_gives_the_same_weights_bit_for_bit(method, options, first, tmp_path, monkeypatch):
+    expected = sharing(tmp_path / "alone", None, method, **options)
     taken = count_steps(monkeypatch)
-    run = sharing(tmp_path / "second", first[1], method)
+    run = sharing(tmp_path / "second", first[1], method, **options)
     assert taken == list(range(BEGIN, STEPS))
     assert same(run, expected)
 
