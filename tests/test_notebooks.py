@@ -84,7 +84,7 @@ CHOICES = {
 
 # What a notebook says at its end on tiny parameters: after two steps on noise nothing was learned.
 CLOSING = {
-    "00_playground": r"^At first the face shows no AU, and `.*run` reads ",
+    "00_playground": r"^Here the face shows no AU, and `.*run` reads ",
     "01_faces": r"^Base rates differ by more than 5 points for \*\*\d of 4\*\* AUs",
     "02_train": r"did \*\*not\*\* learn .* [34] of 4 are below .* after 2 steps",
     "03_report": r"^Fewer than two methods",
