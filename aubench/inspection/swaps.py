@@ -110,16 +110,17 @@ def each_exchange(grid: Tensor, points: Tensor, probability: Tensor) -> pd.DataF
     return pd.DataFrame(table)
 
 
+ERASED = ", shape and AUs erased"  # with `separation="erasure"`
 TENSORS = (  # key of the model's outputs, {own} and {other} being s and t; symbol; who makes it of what
     ("inputs", "X^{own}", "the face, in grey, with mean 0 and variance 1"),
     ("rich_{own}", "F^{own}", "E of X^{own}"),
     ("landmarks_{own}", "log S^{own}", "log-soft-max over positions of D_lm of F^{own}"),
     ("shape_{own}", "S^{own}", "its exponential: each map sums to 1"),
-    ("texture_{own}", "Z^{own}", "T of F^{own}"),
+    ("texture_{own}", "Z^{own}", "T of F^{own}{erased}"),
     ("self_{own}", "G(S^{own}, Z^{own})", "put together again"),
     ("swapped_{own}", "F~^{own}", "G of S^{other} and Z^{own}: swapped"),
     ("shape2_{own}", "S~^{own}", "read from F~^{other}, which wears this face's shape"),
-    ("texture2_{own}", "Z~^{own}", "T of F~^{own}"),
+    ("texture2_{own}", "Z~^{own}", "T of F~^{own}{erased}"),
     ("rich2_{own}", "F^^{own}", "G of S~^{own} and Z~^{own}: swapped back"),
 )
 
@@ -130,11 +131,14 @@ def trace_both(outputs: dict[str, Tensor]) -> pd.DataFrame:
     Returns:
         a row each of TENSORS: source, source made by, target, target made by (symbols), size, numbers.
     """
+    erased = (
+        "" if torch.equal(outputs["texture_s"], outputs["unerased"][: len(outputs["texture_s"])]) else ERASED
+    )
     rows = []
     for key, symbol, made_by in TENSORS:
         row = {}
         for domain, own, other in (("source", "s", "t"), ("target", "t", "s")):
-            letters = {"own": own, "other": other}
+            letters = {"own": own, "other": other, "erased": erased}
             row[domain] = symbol.format(**letters)
             row[f"{domain} made by"] = made_by.format(**letters)
         tensor = outputs[key.format(own="s")]  # the target's has the same size

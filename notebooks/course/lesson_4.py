@@ -134,22 +134,22 @@ def landmarks_found(run: str, faces: dict[tuple[str, str], Faces], steps: int = 
     return pd.DataFrame(table).reindex(list(READERS))
 
 
-def left_in_texture(errors: pd.Series) -> pd.Series:
+def left_in_texture(errors: pd.DataFrame) -> pd.DataFrame:
     """How much of the landmarks two readers find in Z: 0 no more than the mean face knows, 1 as much as in F.
 
     Args:
-        errors: one domain of `landmarks_found`.
+        errors: of `landmarks_found`.
 
     Returns:
-        PROBE, next to the probe of F, and FRESH, next to D_lm; above 1 and below 0 are possible.
+        a row for PROBE, next to the probe of F, and one for FRESH, next to D_lm; a column for each domain.
+        Below 0 and above 1 are possible.
     """
-    mean_face = errors[MEAN_FACE]
-    return pd.Series(
-        {
-            who: (mean_face - errors[who]) / (mean_face - errors[of_f])
-            for who, of_f in ((PROBE, PROBE_OF_F), (FRESH, D_LM))
-        }
-    )
+    mean_face = errors.loc[MEAN_FACE]
+    shares = {
+        reader: (mean_face - errors.loc[reader]) / (mean_face - errors.loc[of_f])
+        for reader, of_f in ((PROBE, PROBE_OF_F), (FRESH, D_LM))
+    }
+    return pd.DataFrame(shares).T
 
 
 def _landmarks(model: AUModel, faces: Faces) -> np.ndarray:
@@ -268,6 +268,35 @@ def check_domain(answer, table: pd.DataFrame) -> Verdict:
     if answer == aucs.idxmax():
         return wrong(f"{answer} says most, with an AUC of {aucs[answer]:.2f}. Which says least?")
     return wrong(f"{answer} has an AUC of {aucs[answer]:.2f}; another is nearer to 0.5.")
+
+
+@exercise("a function from features `(N, D)` and shapes `(N, P)` to the rest of the features, `(N, D)`")
+def check_erased(answer: Callable) -> Verdict:
+    """What is left of invented features when all that is linear in invented shapes is subtracted."""
+    drawn = np.random.default_rng(0)
+    shapes, noise = 2 + drawn.normal(size=(200, 3)), drawn.normal(size=(200, 8))
+    features = 5 + shapes @ drawn.normal(size=(3, 8)) + noise
+    centred = shapes - shapes.mean(0)
+    expected = centred @ np.linalg.lstsq(centred, features, rcond=None)[0]
+    found = np.asarray(answer(features.copy(), shapes.copy()), float)
+    if found.shape != features.shape:
+        return wrong(f"Expected the shape {features.shape} of the features, found {found.shape}.")
+    varies, rest = (one - one.mean(0) for one in (found, features - expected))
+    if np.allclose(varies, rest, atol=1e-6):
+        return right(
+            "No feature correlates with any shape now, so no linear reader finds one in these faces."
+        )
+    if np.allclose(found, features):
+        return wrong("Nothing was taken out.")
+    if np.allclose(varies, 0):
+        return wrong("Everything was taken out. The rest should keep what has nothing to do with the shape.")
+    if np.allclose(varies, expected, atol=1e-6):
+        return wrong("That is what the regression expects of the shape. Subtract it.")
+    spread = np.maximum(varies.std(0)[:, None] * shapes.std(0), 1e-9)
+    highest = np.abs(varies.T @ centred / len(varies) / spread).max()
+    if highest > 1e-6:
+        return wrong(f"A feature still correlates with a shape, by {highest:.2f}. Were both centred first?")
+    return wrong("Nothing correlates with the shape, but more was taken out than had to be.")
 
 
 @exercise("an AUC between 0 and 1, such as `0.7`")

@@ -10,6 +10,7 @@ import torch
 from aubench.inspection.decoding import decode, fit_decoder
 from aubench.inspection.playground import open_run
 from aubench.inspection.swaps import (
+    ERASED,
     TENSORS,
     alignment_of,
     each_exchange,
@@ -17,6 +18,7 @@ from aubench.inspection.swaps import (
     grid_of,
     read_grid,
     swap_faces,
+    trace_both,
     why_no_swap,
 )
 from aulib.run import Run
@@ -133,6 +135,16 @@ class TestSteps:
         assert traced.loc["S~^t", "numbers"] == 68 * cells * cells
         assert traced.loc["F~^t", "target made by"].startswith("G of S^s and Z^t")
         assert traced.loc["F~^t", "source made by"].startswith("G of S^t and Z^s")
+
+    @pytest.mark.parametrize(("separation", "rest"), [("erasure", ERASED), ("adversary", "")])
+    def test_the_trace_says_whether_the_texture_is_erased(self, separation, rest):
+        model = tiny_model("full", separation=separation).eval()
+        if model.erasure is not None:
+            model.erasure.au_means.fill_(1.0)
+            model.erasure.au_directions.normal_(generator=torch.Generator().manual_seed(0))
+        with torch.no_grad():
+            made_by = trace_both(model(pictures(), 1, separate=True)).set_index("target")["target made by"]
+        assert made_by["Z^t"] == f"T of F^t{rest}" and made_by["Z~^t"] == f"T of F~^t{rest}"
 
     def test_a_row_has_its_own_shape_read_from_the_face_that_wears_it(self, full, swap):
         with torch.no_grad():

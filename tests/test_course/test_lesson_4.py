@@ -120,8 +120,23 @@ def by_itself(adversary, probe, mean_face):
 
 
 def test_what_is_left_is_counted_from_the_mean_face_to_the_reader_of_f():
-    left = lesson_4.left_in_texture(FOUND["with"]["source"])
-    assert np.allclose(left[[lesson_4.PROBE, lesson_4.FRESH]], [(10 - 4) / (10 - 3), (10 - 5) / (10 - 2)])
+    left = lesson_4.left_in_texture(FOUND["with"])
+    assert list(left.columns) == ["source", "target"]
+    assert np.allclose(left["source"], [(10 - 4) / (10 - 3), (10 - 5) / (10 - 2)])
+    assert np.allclose(left["target"], [(12 - 13) / (12 - 3), (12 - 7) / (12 - 2)])
+
+
+def expected_of(features, shapes):
+    centred = shapes - shapes.mean(0)
+    return centred @ np.linalg.lstsq(centred, features - features.mean(0), rcond=None)[0]
+
+
+def without_intercept(features, shapes):
+    return features - shapes @ np.linalg.lstsq(shapes, features, rcond=None)[0]
+
+
+def all_but_one_feature_gone(features, shapes):
+    return (features - expected_of(features, shapes)) * (np.arange(features.shape[1]) == 0)
 
 
 EXERCISES = {
@@ -134,6 +149,21 @@ EXERCISES = {
         lambda answer: lesson_4.check_domain(answer, LEAKS),
         ["S"],
         ["F", "Z", "shape", "T"],
+    ),
+    "erased": (
+        lesson_4.check_erased,
+        [
+            lambda x, y: x - expected_of(x, y),
+            lambda x, y: x - x.mean(0) - expected_of(x, y),
+        ],
+        [
+            lambda x, y: x,
+            lambda x, y: 0 * x,
+            expected_of,
+            without_intercept,
+            all_but_one_feature_gone,
+            lambda x, y: x[:, :2],
+        ],
     ),
     "noise": (
         lesson_4.check_noise,
