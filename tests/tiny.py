@@ -49,9 +49,9 @@ def tiny_faces(num_faces: int = 12, seed: int = 0, labelled: bool = True) -> Fac
     return Faces(images, np.arange(num_faces), landmarks.astype(np.float32), occurrence if labelled else None)
 
 
-def lively_model(method: str | Method = "full", gain: float = 2.5) -> AUModel:
+def lively_model(method: str | Method = "full", gain: float = 2.5, **changes) -> AUModel:
     """An untrained model whose answers differ from face to face: weights of convolutions times `gain`."""
-    model = tiny_model(method).eval()
+    model = tiny_model(method, **changes).eval()
     for part in model.modules():
         if isinstance(part, torch.nn.Conv2d):
             part.weight.data *= gain

@@ -158,14 +158,26 @@ def distance_from_own_face(outputs: dict[str, Tensor]) -> pd.DataFrame:
 
 
 @torch.no_grad()
-def change_of_reconstruction(model: AUModel, picture: Tensor) -> dict[str, float]:
-    """How far each of CHANGES to S moves G(S, Z) of a face (1, 3, H, H), in standard deviations of G."""
+def change_of_shape(model: AUModel, picture: Tensor) -> pd.DataFrame:
+    """What each of CHANGES to S does to a face (1, 3, H, H): a row for each.
+
+    Columns: drawing, the sum of the maps, and G, G(S, Z): mean change, in standard deviations.
+    """
     _, shape, texture = model.separate(model.encoder(model.standardise(picture)))
-    unchanged = model.reconstruction(shape, texture)
-    return {
-        name: float((model.reconstruction(change(shape), texture) - unchanged).abs().mean() / unchanged.std())
-        for name, change in CHANGES.items()
-    }
+
+    def seen(shape: Tensor) -> dict[str, Tensor]:
+        return {"drawing": shape.sum(1), "G": model.reconstruction(shape, texture)}
+
+    unchanged = seen(shape)
+    return pd.DataFrame(
+        {
+            name: {
+                what: float((one - unchanged[what]).abs().mean() / unchanged[what].std())
+                for what, one in seen(change(shape)).items()
+            }
+            for name, change in CHANGES.items()
+        }
+    ).T
 
 
 @exercise("a shape with the batch in front, such as `(1, 3, 112, 112)`")
@@ -181,7 +193,10 @@ def check_seen_by_g(answer, model: AUModel) -> Verdict:
     truth = (1, *seen[-1][1:])
     channels, landmarks = model.config.channels, model.config.num_landmarks
     if answer == truth:
-        return right(f"{channels} channels of Z and one drawing, the sum of all {landmarks} maps of S.")
+        added = "" if model.erasure is None else ", plus what is expected of the shape,"
+        return right(
+            f"{channels} channels of Z{added} and one drawing, the sum of all {landmarks} maps of S."
+        )
     if len(answer) != 4:
         return wrong("Four numbers: faces, channels, rows, columns.")
     if answer[2:] != truth[2:]:
@@ -189,7 +204,9 @@ def check_seen_by_g(answer, model: AUModel) -> Verdict:
     if answer[1] == channels + landmarks:
         return wrong("That would be S as it is. G gets the *sum* of the maps.")
     if answer[1] == channels:
-        return wrong("That is Z alone. The drawing of the shape is added.")
+        return wrong("That is Z alone. The drawing of the shape is appended.")
+    if answer[1] == 2 * channels + 1:
+        return wrong("What is expected of the shape is *added* to Z, channel by channel.")
     if answer[0] != 1:
         return wrong("One face: the batch is 1.")
     return wrong(f"Z has {channels} channels. How many has the sum of the {landmarks} maps?")
@@ -197,16 +214,21 @@ def check_seen_by_g(answer, model: AUModel) -> Verdict:
 
 @exercise(f"a list of names out of {', '.join(map(repr, CHANGES))}")
 def check_noticed(answer, model: AUModel, picture: Tensor) -> Verdict:
-    """Which changes of S move G(S, Z): each is tried."""
+    """Which changes of S change its drawing: each is tried."""
     chosen = {answer} if isinstance(answer, str) else set(answer)
     if unknown := sorted(map(str, chosen - CHANGES.keys())):
         return wrong(f"Unknown change {', '.join(unknown)}; choose from {', '.join(CHANGES)}.")
-    truth = {name for name, size in change_of_reconstruction(model, picture).items() if size > 1e-4}
+    moved = change_of_shape(model, picture)
+    truth = set(moved.index[moved["drawing"] > 1e-4])
     if chosen == truth:
-        return right("A sum does not depend on the order of the maps, so G cannot know which map was whose.")
+        by_number = moved.loc["landmarks renumbered", "G"]
+        rest = "So G cannot know which map was whose."
+        if by_number > 1e-4:
+            rest = f"Renumbered landmarks still move G, by {by_number:.2f} of its spread: by the regression."
+        return right(f"A sum does not depend on the order of the maps. {rest}")
     if extra := sorted(chosen - truth):
-        return wrong(f"{', '.join(extra)}: the output of G stays the same. What does G do to the maps first?")
-    return wrong(f"{min(truth - chosen)}: this changes the sum of the maps, and G sees the sum.")
+        return wrong(f"{', '.join(extra)}: the drawing stays the same. What does a sum not depend on?")
+    return wrong(f"{min(truth - chosen)}: this changes the sum of the maps.")
 
 
 @exercise("a function `(model, source, target)` that returns the swapped feature F̃ᵗ")

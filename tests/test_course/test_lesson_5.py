@@ -12,6 +12,9 @@ from tried_exercises import TriedExercises
 
 OTHER_KINDS = [None, "three", 7, {}, [[]], object()]
 MODEL = lively_model("full")
+ERASED = lively_model("full", separation="erasure")
+ERASED.erasure.axes.normal_(generator=torch.Generator().manual_seed(0))
+ERASED.erasure.texture_of_shape.normal_(generator=torch.Generator().manual_seed(1))
 
 
 def pictures(count: int, seed: int) -> torch.Tensor:
@@ -63,6 +66,23 @@ def test_distance_from_own_face_of_a_perfect_and_of_an_exchanged_second_round():
     assert last["target distance"] == pytest.approx(1, abs=1e-5) and last["target own face"] == 0
 
 
+def test_only_the_regression_knows_whose_map_is_whose():
+    moved = {model: lesson_5.change_of_shape(model, SOURCE) for model in (MODEL, ERASED)}
+    renumbered = {model: table.loc["landmarks renumbered"] for model, table in moved.items()}
+    assert renumbered[ERASED]["drawing"] < 1e-4 < renumbered[ERASED]["G"]
+    assert renumbered[MODEL].max() < 1e-4 < moved[MODEL].loc["mouth on the nose"].min()
+    said = [
+        lesson_5.check_noticed(lesson_5.CHANGES.keys() - {"landmarks renumbered"}, one, SOURCE).message
+        for one in (MODEL, ERASED)
+    ]
+    assert "cannot know" in said[0] and "regression" in said[1]
+
+
+def test_with_erasure_g_still_reads_one_channel_more_than_the_texture():
+    verdict = lesson_5.check_seen_by_g(SEEN, ERASED)
+    assert verdict.state == "right" and "expected of the shape" in verdict.message
+
+
 def swap(model, source, target):
     _, shape, _ = model.separate(model.encoder(model.standardise(source)))
     _, _, texture = model.separate(model.encoder(model.standardise(target)))
@@ -88,10 +108,10 @@ EXERCISES = {
     "seen": (
         lambda answer: lesson_5.check_seen_by_g(answer, MODEL),
         [SEEN, list(SEEN), torch.Size(SEEN)],
-        [(1, 76, 8, 8), (1, 8, 8, 8), (9, 8, 8), (1, 9, 32, 32), (2, 9, 8, 8), (1, 1, 8, 8)],
+        [(1, 76, 8, 8), (1, 8, 8, 8), (1, 17, 8, 8), (9, 8, 8), (1, 9, 32, 32), (2, 9, 8, 8), (1, 1, 8, 8)],
     ),
     "noticed": (
-        lambda answer: lesson_5.check_noticed(answer, MODEL, SOURCE),
+        lambda answer: lesson_5.check_noticed(answer, ERASED, SOURCE),
         [
             ["face moved down", "mouth on the nose", "maps blurred"],
             set(lesson_5.CHANGES) - {"landmarks renumbered"},
