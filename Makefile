@@ -7,10 +7,6 @@ PIP    := $(BIN)/python -m pip install --disable-pip-version-check
 # A stamp is named after what was installed, so the installation is redone when that changes and only then.
 STAMP  := $(VENV)/.installed-$(firstword $(shell cat pyproject.toml constraints.txt | cksum))
 ALL    := $(STAMP)-all
-JUPYTER_KEYS := $(foreach key,papermill language_info.version language_info.codemirror_mode \
-	language_info.file_extension language_info.mimetype language_info.nbconvert_exporter \
-	language_info.pygments_lexer,metadata.$(key)) \
-	$(foreach key,papermill jupyter editable slideshow,cell.metadata.$(key))
 DEMO   := $(if $(TARGET),--target "$(TARGET)") $(if $(STEPS),--steps $(STEPS))
 
 .PHONY: help demo test test-all lab book readme figures lint hooks size
@@ -28,11 +24,8 @@ test: $(ALL)  ## the quick tests, some minutes
 test-all: $(ALL)  ## every test, the slow and the browser ones too (gpu ones skip without a device)
 	@$(BIN)/python -m pytest -q
 
-# A photograph is one message, and tornado closes the connection above 10 MiB without saying why. The filter keeps
-# outputs, and what JupyterLab notes about itself, out of git's sight; the commit hook strips the same.
 lab: $(ALL)  ## open this folder in JupyterLab; running a notebook leaves `git status` clean
-	@test ! -e .git || git config filter.nbstripout.clean '$(BIN)/nbstripout --keep-id --extra-keys "$(JUPYTER_KEYS)"'
-	@$(BIN)/jupyter lab --ServerApp.tornado_settings='{"websocket_max_message_size": 104857600}'
+	@$(BIN)/python -m aubench.lab
 
 book: $(ALL)  ## a static site in results/book/html: course, notebooks, method, datasets, API
 	@$(BIN)/python docs/book/build.py

@@ -82,6 +82,11 @@ def test_a_new_notebook_and_one_outside_any_repository_are_saved_all_the_same(ch
     assert status(checkout) == "?? new.ipynb\n"
 
 
+def test_make_lab_starts_it():
+    makefile = (lab.ROOT / "Makefile").read_text(encoding="utf-8")
+    assert re.search(r"^lab:.*\n\t@\$\(BIN\)/python -m aubench\.lab$", makefile, re.M)
+
+
 def test_committed_notebooks_pass_the_filter_unchanged():
     """Otherwise running them would be a change after all; JupyterLab writes the kernel's own display name."""
     nbstripout = pytest.importorskip("nbstripout._utils", reason="nbstripout is not installed (extra dev)")
