@@ -8,12 +8,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from aubench.study.resolved import differences
 from aulib.contrastive import chance_level
 from aulib.metrics import AU_MEASURES, MEASURES, REPORTED
 from aulib.networks import GRID
 from aulib.run import METRICS, NoFinishedRun, Run
+from aulib.run_config import what_counts
 from aulib.supervisors import SUPERVISORS
 
+OF_A_SEED = ("seed", "code", "precision", "data_versions")
 SCORES = {name: MEASURES[name].key for name in REPORTED}
 
 
@@ -45,8 +48,26 @@ def run_to_show(runs: list[str | Path]) -> str:
     return str(runs[-1])
 
 
+def names_of_runs(runs: list[str | Path]) -> list[str]:
+    """What a report calls each run: its method, and how it differs from the first run of that method.
+
+    Seeds and code versions make no difference: `full` and `full, supervisors rich_source` are two rows.
+    """
+    first: dict[str, dict] = {}
+    names = []
+    for run in runs:
+        settings = Run(run).settings
+        trained = {name: value for name, value in what_counts(settings).items() if name not in OF_A_SEED}
+        method = settings["method"]
+        found = differences(first.setdefault(method, trained), trained)
+        if "supervisors" in found:  # which the weights follow
+            found = {name: values for name, values in found.items() if not name.startswith("weights.")}
+        names.append(", ".join([method, *(f"{name} {value}" for name, (_, value) in found.items())]))
+    return names
+
+
 def scores_of_runs(runs: list[str | Path], domain: str = "target") -> pd.DataFrame:
-    """One row a run: run, method, seed, each of SCORES (`_low`, `_high`: its 95 % interval), seconds, ...
+    """Each run in a row: run, method (`names_of_runs`), seed, seconds, SCORES (`_low`, `_high`: 95 %), ...
 
     Raises:
         ValueError: no runs, or runs whose test sets differ.
@@ -54,11 +75,11 @@ def scores_of_runs(runs: list[str | Path], domain: str = "target") -> pd.DataFra
     if not runs:
         raise ValueError("no runs given, expected run folders")
     rows, tested_on = [], {}
-    for run in runs:
+    for run, name in zip(runs, names_of_runs(runs), strict=True):
         opened = Run(run)
         metrics, settings = opened.metrics, opened.settings
         tested_on.setdefault(settings["data_versions"][domain], str(run))
-        row = {"run": str(run), "method": settings["method"], "seed": settings["seed"]}
+        row = {"run": str(run), "method": name, "seed": settings["seed"]}
         row |= scores_on(metrics, domain) | {"steps": settings["steps"]}
         rows.append(row | {name: metrics.get(name, np.nan) for name in ("seconds", "peak_memory_mb")})
     if len(tested_on) > 1:
@@ -103,12 +124,12 @@ def table_per_au(runs: list[str | Path]) -> pd.DataFrame:
     Means over seeds; `_low` and `_high` as in `table_of_methods`.
     """
     rows, start = [], "target.per_au."
-    for run in runs:
+    for run, method in zip(runs, names_of_runs(runs), strict=True):
         opened, by_au = Run(run), {}
         for key, value in opened.metrics.items():
             if key.startswith(start):
                 au, _, name = key.removeprefix(start).partition(".")
-                by_au.setdefault(au, {"method": opened.settings["method"], "au": au})[name] = value
+                by_au.setdefault(au, {"method": method, "au": au})[name] = value
         rows += by_au.values()
     ends = [f"{name}{end}" for name in AU_MEASURES for end in ("", "_low", "_high")]
     table = pd.DataFrame(rows, columns=["method", "au", *ends, "base_rate", "support"])
@@ -141,7 +162,9 @@ def summarise_seeds(runs: list[str | Path], domain: str = "target") -> dict:
     for method, table in scores_of_runs(runs, domain).groupby("method", sort=False):
         table = table.sort_values("seed")
         if (repeated := table["seed"].duplicated()).any():
-            raise ValueError(f"method {method!r} has seed {table['seed'][repeated].iloc[0]} twice")
+            seed = table["seed"][repeated].iloc[0]
+            same = ", ".join(table["run"][table["seed"] == seed])
+            raise ValueError(f"method {method!r} has seed {seed} twice: {same}; name one of these runs")
         seeds = {name: table[name].dropna().tolist() for name in SCORES}
         summary[method] = {
             name: {"mean": float(np.mean(own)), "low": min(own), "high": max(own), "seeds": own}

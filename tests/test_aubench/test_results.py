@@ -56,6 +56,14 @@ class TestMethods:
         runs = [a_run(method, 0, 0.5) for method in ("oracle", "full", "adld")]
         assert results.table_of_methods(runs)["method"].tolist() == ["oracle", "full", "adld"]
 
+    def test_runs_of_one_method_that_were_trained_differently_are_not_pooled(self, a_run):
+        runs = [a_run("full", seed, 0.5, supervisors=["rich_source"]) for seed in (0, 1)]
+        runs += [a_run("full", seed, 0.6, supervisors=[], weights={"cycle": 1.0}) for seed in (2, 3)]
+        table = results.table_of_methods(runs)
+        assert table["method"].tolist() == ["full", "full, supervisors none"]
+        assert table["seeds"].tolist() == [2, 2]
+        assert set(results.table_per_au(runs)["method"]) == set(table["method"])
+
     def test_runs_tested_on_different_sets_are_not_compared(self, a_run):
         with pytest.raises(ValueError, match="different target sets"):
             results.table_of_methods([a_run("full", 0, 0.5), a_run("adld", 0, 0.5, version="v2")])
