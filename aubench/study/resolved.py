@@ -70,6 +70,7 @@ def headlines(resolved: dict) -> dict[str, str]:
         "supervisors": _text(training["supervisors"]),
         "weights": _text(training["weights"]),
         "alignment": ", ".join(filter(None, [_text(training["alignment"]), how and _text(how)])),
+        "separation": _text(training["preset_values"]["separation"]),
         "schedule": _text(schedule),
         "data": " to ".join(resolved["data"].get(name, f"{name} (not there)") for name in sets),
     } | lines
