@@ -19,6 +19,7 @@ from aulib.objective import finds_landmarks
 
 WEIGHTS, CONFIG, METRICS = "model.safetensors", "config.json", "metrics.json"
 HISTORY, SAMPLES, PREDICTIONS = "history.csv", "samples.npz", "predictions_{}_test.csv"
+FILES = (CONFIG, WEIGHTS, HISTORY, SAMPLES, METRICS)  # of every finished run, as they are written
 NEEDED = ("method", "seed", "steps", "weights", "data_versions")  # settings that every reader uses
 
 
@@ -61,6 +62,11 @@ class Run:
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
+
+    @property
+    def missing(self) -> list[str]:
+        """The `FILES` that are not there, as while a training still writes them; looked up each time."""
+        return [name for name in FILES if not (self.path / name).is_file()]
 
     @cached_property
     def settings(self) -> dict:

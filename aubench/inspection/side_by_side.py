@@ -13,14 +13,14 @@ from aubench.inspection.playground import brightest, open_run
 from aubench.inspection.shown_faces import evenly
 from aulib.batches import centre_crop
 from aulib.metrics import AU_MEASURES
-from aulib.run import CONFIG, METRICS, NoFinishedRun, Run
+from aulib.run import METRICS, NoFinishedRun, Run
 
 
 def finished_below(folder: str | Path) -> list[str]:
-    """Finished runs in a folder or up to three folders below it, sorted."""
+    """Finished runs in a folder or up to three folders below it, sorted; none that lacks a file."""
     depths = ("", "*/", "*/*/", "*/*/*/")
     found = [path.parent for depth in depths for path in Path(folder).glob(depth + METRICS)]
-    return sorted(path.as_posix() for path in found if (path / CONFIG).is_file())
+    return sorted(path.as_posix() for path in found if not Run(path).missing)
 
 
 def runs_by_name(entries: list[str]) -> dict[str, str]:

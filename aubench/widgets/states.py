@@ -3,9 +3,9 @@
 from html import escape
 from pathlib import Path
 
-from aubench.inspection.playground import open_run
+from aubench.inspection.playground import brightest, open_run
 from aubench.inspection.side_by_side import finished_below
-from aulib.run import CONFIG, WEIGHTS, Run
+from aulib.run import Run
 
 COLOURS = {"note": "#0072B2", "fault": "#D55E00"}
 
@@ -30,16 +30,18 @@ def training_command(folder: str | Path) -> str:
 
 
 def opened(run: str | Path) -> tuple[Run | None, str]:
-    """The run and "", or None and the message to show instead."""
+    """The run and "", or None and the message to show instead, which names the first file that is missing."""
     folder = Path(run)
-    if not all((folder / name).is_file() for name in (CONFIG, WEIGHTS)):
+    if missing := Run(folder).missing:
         others = finished_below(folder.parent if folder.parent != Path() else Path("results"))
-        text = f"There is no finished run in {run}."
+        text = f"There is no finished run in {run}: {missing[0]} is missing."
         if others:
             text += f" Finished runs nearby: {', '.join(others[:6])}; name one as `run`."
         return None, message("No run yet.", f"{text} This command trains one:", training_command(run))
     try:
-        return open_run(folder), ""
+        found = open_run(folder)
+        brightest(found)  # reads the faces it keeps, as every instrument will
+        return found, ""
     except Exception as error:  # a run of other code, a truncated file
         title = f"{run} cannot be opened; the command below replaces it."
         return None, failure(title, error, f"{training_command(run)} --force")

@@ -31,7 +31,7 @@ from aubench.widgets.states import message, opened
 from aubench.widgets.swap_explorer import typeset
 from aufaces.actions import AUS
 from aulib.crops import crop_face, crop_matrix, crop_of
-from aulib.run import Run
+from aulib.run import FILES, SAMPLES, WEIGHTS, Run
 
 WAIT_S = 60
 
@@ -153,9 +153,18 @@ class TestStates:
         assert run is None and f"aulib run 02_train -p method full --out {tmp_path / 'missing'}" in state
         assert str(tmp_path / "there") in state
 
-    def test_a_damaged_run_gives_a_message_instead_of_a_traceback(self, finished, tmp_path):
+    @pytest.mark.parametrize("name", FILES)
+    def test_a_half_written_run_is_no_run_and_the_missing_file_is_named(self, name, finished, tmp_path):
+        half = shutil.copytree(finished.full, tmp_path / "half")
+        (half / name).unlink()
+        run, state = opened(half)
+        assert run is None and f"There is no finished run in {half}: {name} is missing." in state
+        assert "No runs yet" in RunBrowser(half).state.value
+
+    @pytest.mark.parametrize("name", [WEIGHTS, SAMPLES])
+    def test_a_damaged_run_gives_a_message_instead_of_a_traceback(self, name, finished, tmp_path):
         broken = shutil.copytree(finished.full, tmp_path / "broken")
-        (broken / "model.safetensors").write_bytes(b"nothing")
+        (broken / name).write_bytes(b"nothing")
         run, state = opened(broken)
         assert run is None and str(broken) in state and "--force" in state
 
@@ -232,8 +241,12 @@ class TestAUPlayground:
         assert playground.newest.wait(WAIT_S)
         assert playground.state.value == ""
 
-    def test_without_a_run_the_face_still_moves(self, tmp_path):
-        playground = AUPlayground(tmp_path / "none", tmp_path)
+    @pytest.mark.parametrize("lacking", [None, WEIGHTS, SAMPLES])
+    def test_without_a_finished_run_the_face_still_moves(self, lacking, finished, tmp_path):
+        folder = tmp_path / "none"
+        if lacking:
+            (shutil.copytree(finished.full, folder) / lacking).unlink()
+        playground = AUPlayground(folder, tmp_path)
         assert "aulib run 02_train" in playground.state.value
         before = playground.face.value
         playground.sliders["AU12"].value = 5
