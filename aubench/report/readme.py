@@ -85,6 +85,36 @@ def cycle_table(study: Summary) -> str:
     return tables.as_markdown(pd.DataFrame(rows))
 
 
+def separation_table(designs: dict[str, dict[str, dict[str, float]]]) -> str:
+    """What Z holds and how well G rebuilds, by design: benchmarks/separation_designs.py.
+
+    Args:
+        designs: design -> seed -> measure -> value.
+    """
+
+    def both(values: pd.Series, kind: str, feature: str) -> float:
+        return 100 * (values[f"{kind}.{feature}.source"] + values[f"{kind}.{feature}.target"]) / 2
+
+    rows = []
+    for name, seeds in designs.items():
+        mean = pd.DataFrame(seeds).mean(axis=1)
+        probe, reader = "insides.landmark_probe", "reader"
+        rows.append({
+            "design": name,
+            "F1, source validation": f"{100 * mean['validation_f1']:.1f}",
+            "own reconstruction": f"{mean['insides.reconstruction.self']:.2f}",
+            "second round": f"{mean['insides.reconstruction.second']:.2f}",
+            "G moves with S / Z": f"{mean['insides.moves.shape']:.2f} / {mean['insides.moves.texture']:.2f}",
+            "landmarks, linear, Z (F, mean face)": f"{both(mean, probe, 'texture'):.1f} "
+            f"({both(mean, probe, 'rich'):.1f}, {both(mean, probe, 'mean_face'):.1f})",
+            "landmarks, convolutional, Z (F)": f"{both(mean, reader, 'texture'):.1f} "
+            f"({both(mean, reader, 'rich'):.1f})",
+            "AUs, linear, Z (F)": f"{mean['insides.au_probe.texture.source']:.2f} "
+            f"({mean['insides.au_probe.rich.source']:.2f})",
+        })  # fmt: skip
+    return tables.as_markdown(pd.DataFrame(rows))
+
+
 def conversion_table(measured: dict) -> str:
     """What it takes to convert a set: a row per number of frames.
 
@@ -189,6 +219,7 @@ def pages(root: Path) -> dict[Path, str]:
         ("README.md", "study", study_list(study)),
         ("results/README.md", "insides", insides_block(inside, latency)),
         ("docs/method.md", "cycle", cycle_table(cycle)),
+        ("docs/method.md", "separation", separation_table(_read(results / "separation_designs.json"))),
         ("docs/synthetic.md", "factors", factors_table(_read(results / "shift_factors.json"))),
         ("docs/synthetic.md", "steps", steps_table(_read(results / "more_steps.json")["f1"])),
         ("docs/datasets/README.md", "conversion", conversion_table(_read(results / "convert_memory.json"))),
