@@ -89,7 +89,7 @@ CLOSING = {
     "02_train": r"did \*\*not\*\* learn .* [34] of 4 are below .* after 2 steps",
     "03_report": r"^Fewer than two methods",
     "04_ablation": r"^Of 3 variants, \d are better than `contrastive` and \d are worse.*The four additional",
-    "05_reconstructions": r"keep an SSIM of 0\.\d\d, and 0\.\d\d after both rounds.*\*\*, (as|against) ",
+    "05_reconstructions": r"^`run` did \*\*not\*\* learn the target's AUs: [01] of 4 are above always ",
     "06_attention": r"^These faces have no true regions",
     "07_dataset_check": r"^\*\*Not fit for training\*\*: fix the \d+ errors|^Nothing ",
 }
@@ -220,6 +220,44 @@ def test_runs_on_tiny_parameters(path, folders, tiny_run, clone):
         executed = in_jupyter(clone / "notebooks" / path.name, tiny_parameters(path.stem, folders))
     assert re.search(CLOSING[path.stem], outputs(executed, "text/markdown")[-1])
     assert not re.search(r"insides\.|\brich2\b|au_source", "".join(outputs(executed, "text/html")))  # words
+
+
+LEARNED = {  # what is said last of runs that learned nothing, and of the same runs with a perfect F1
+    "03_report": (
+        [
+            r"^The oracle did \*\*not",
+            r"did \*\*not\*\* learn .* do not show which method is better\.$",
+        ],
+        [r"^Of the way from source-only to oracle", r"^Without target labels .* intervals"],
+    ),
+    "05_reconstructions": (
+        [r"did \*\*not\*\* learn .* do not show what its method keeps\.$"],
+        [r"keep an SSIM of 0\.\d\d, and 0\.\d\d after both rounds.*\*\*, (as|against) "],
+    ),
+}
+
+
+@pytest.mark.parametrize("learned", [False, True])
+@pytest.mark.parametrize("name", LEARNED)
+def test_of_runs_that_learned_nothing_no_conclusion_is_drawn(
+    name, learned, folders, tiny_run, clone, tmp_path
+):
+    runs = []
+    for place, method in enumerate(("full", "source-only", "oracle")):
+        run = shutil.copytree(folders["run"], tmp_path / method)
+        config = json.loads((run / "config.json").read_text())
+        config["settings"]["method"] = method
+        (run / "config.json").write_text(json.dumps(config))
+        scores = read_metrics(run)
+        f1 = {key: float(learned) for key in scores if key.endswith(".f1")}
+        f1["target.mean.f1"] = (0.5, 0.4, 0.6)[place]
+        (run / "metrics.json").write_text(json.dumps(scores | f1))
+        runs.append(str(run))
+    values = tiny_parameters(name, folders) | {"runs": runs}
+    shown = outputs(in_jupyter(clone / "notebooks" / f"{name}.ipynb", values), "text/markdown")
+    (said, other) = LEARNED[name][::-1] if learned else LEARNED[name]
+    assert all(any(re.search(one, text) for text in shown) for one in said)
+    assert not any(re.search(one, text) for one in other for text in shown)
 
 
 @pytest.mark.parametrize("path", OTHERS, ids=lambda path: path.stem)

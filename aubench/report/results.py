@@ -136,6 +136,24 @@ def table_per_au(runs: list[str | Path]) -> pd.DataFrame:
     return _over_seeds(table, ["method", "au"], list(AU_MEASURES), ["base_rate", "support"])
 
 
+def learned_aus(table: pd.DataFrame) -> pd.DataFrame:
+    """How many AUs each method detects better than always answering "present", by F1.
+
+    That answer scores 2 r / (1 + r) at base rate r.
+
+    Args:
+        table: `table_per_au`.
+
+    Returns:
+        index: method, without those that no AU is scored of; above: AUs better than that; scored: of how
+        many; learned: whether `above` is at least half of them.
+    """
+    known = table.dropna(subset=["f1", "base_rate"])
+    above = known["f1"] > 2 * known["base_rate"] / (1 + known["base_rate"])
+    counts = above.groupby(known["method"], sort=False).agg(above="sum", scored="size")
+    return counts.assign(learned=2 * counts["above"] >= counts["scored"])
+
+
 def _over_seeds(table: pd.DataFrame, by: list[str], scores: list[str], others: list[str]) -> pd.DataFrame:
     """Mean, `_low` and `_high` of scores, and the mean of the others; without undefined seeds."""
     rows = []
