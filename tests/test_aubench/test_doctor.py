@@ -1,8 +1,10 @@
 """The doctor: a sound set is found sound, and each of thirty planted faults is found by itself."""
 
+import importlib.util
 import json
 import re
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -12,11 +14,12 @@ from PIL import Image
 from aubench.datasets.doctor import diagnosis as reports
 from aubench.datasets.doctor.check import check, worst_faces
 from aubench.datasets.doctor.duplicates import SAME, find_duplicates
-from aubench.datasets.doctor.pictures import Fingerprints
+from aubench.datasets.doctor.landmarks import check_crops, likeness_to_mean
+from aubench.datasets.doctor.pictures import FACE, Fingerprints
 from aufaces.domains import STUDIO, picture, sample_face
 from aufaces.renderer import FaceRenderer
 from aulib.landmarks import layout_of
-from conftest import write_tiny_set
+from conftest import face_outline, write_tiny_set
 from planted_faults import EACH, PEOPLE, SIDE, Clinic
 
 
@@ -253,3 +256,18 @@ def test_the_doctor_reads_parquet_too(tmp_path):
     table.to_parquet(folder / "manifest.parquet")
     (folder / "manifest.csv").unlink()
     assert findings(folder, "rows", "AU01_c is 9")
+
+
+@pytest.mark.parametrize("aside, level", [(1, "warning"), (4, "error")])
+def test_a_face_whose_eyes_are_a_pixel_away_is_not_next_to_its_landmarks(aside, level, monkeypatch):
+    """An extreme expression moves the eyes and nose of a print by a pixel and changes all around them."""
+    rng = np.random.default_rng(0)
+    usual = rng.integers(60, 200, (FACE, FACE))
+    faces = np.clip(usual + rng.normal(0, 10, (40, FACE, FACE)), 1, 255)
+    faces[7] = rng.integers(60, 200, (FACE, FACE))
+    faces[7, 6 - aside : 18 - aside, 6:18] = usual[6:18, 6:18]
+    prints = Fingerprints(np.arange(40), np.zeros((40, 32, 32), np.uint8), faces.astype(np.uint8))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)  # no detector is asked
+    data = SimpleNamespace(landmarks=np.tile(face_outline(128), (40, 1, 1)))
+    (found,) = check_crops(prints, likeness_to_mean(prints), data)
+    assert found.rows == (7,) and found.level == level

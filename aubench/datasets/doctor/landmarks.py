@@ -140,7 +140,7 @@ def check_crops(prints: Fingerprints, likeness: np.ndarray, data: DatasetFolder)
     middle, spread = np.median(finite), median_abs_deviation(finite, scale="normal")
     odd = np.flatnonzero(likeness < min(middle - 4 * spread, max(MIN_LIKENESS, middle / 2)))
     odd = odd[np.argsort(likeness[odd])]
-    misplaced = list(_misplaced(prints, likeness, odd, middle, data))
+    misplaced = list(_misplaced(prints, odd, middle, data))
     yield from misplaced
     named = {finding.rows[0] for finding in misplaced}
     suspects = [row for row in prints.rows[odd].tolist() if row not in named]
@@ -154,13 +154,14 @@ def check_crops(prints: Fingerprints, likeness: np.ndarray, data: DatasetFolder)
     yield from _ask_detector(data, suspects, sample)
 
 
-def _misplaced(prints, likeness, odd, middle: float, data: DatasetFolder) -> Iterator[Finding]:
+def _misplaced(prints, odd, middle: float, data: DatasetFolder) -> Iterator[Finding]:
     """Odd crops that look like the others a few pixels aside: the landmarks are next to the face."""
     faces, landmarks = _in_local_contrast(prints.faces), data.landmarks
     eyes_and_nose = faces[prints.has_face].mean(axis=0)[REACH:-REACH, REACH:-REACH]
     for index in odd.tolist():
         like = match_template(faces[index], eyes_and_nose)  # at each position in the crop
-        if like.max() <= max(likeness[index] + middle / 2, 0.7 * middle):
+        here = like[REACH - 1 : REACH + 2, REACH - 1 : REACH + 2].max()  # brows and jaw move it by a pixel
+        if like.max() <= max(here + middle / 2, 0.7 * middle):
             continue
         row = int(prints.rows[index])
         below, right = np.unravel_index(like.argmax(), like.shape) - np.array([REACH, REACH])
