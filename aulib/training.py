@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 SELECT_FROM = 0.7  # the best of the evaluations in the last 30 % of the steps is kept
 EVALUATIONS = 4
-REFIT_BATCHES = 128  # that the erasure of the selected weights is fitted to; no more than steps
+REFIT_BATCHES = 128  # that the erasure of the selected weights is fitted to
 DECODED_FACES = 1  # of each domain and step; the image decoder only makes pictures of features
 LOG_EVERY = 10
 PROGRESS = ("step", "log", "spent", "best", "best_score", "best_step")  # of a TrainState
@@ -387,7 +387,7 @@ def refit_erasure(state: TrainState, source: Faces, target: Faces) -> None:
     model = state.networks.eval()
     covariances = RunningCovariances(model.erasure, momentum=0.0)
     step = state.step
-    for batch in range(min(REFIT_BATCHES, state.recipe.steps)):
+    for batch in range(REFIT_BATCHES):
         state.step = state.recipe.steps + batch
         seen = [next_batch(state, faces, salt) for salt, faces in enumerate((source, target))]
         rich = model.encoder(model.standardise(torch.cat([faces["image"] for faces in seen])))

@@ -21,6 +21,7 @@ from aulib.train_run import start_file, training_points
 from aulib.training import (
     ADVERSARIES,
     MEASUREMENTS,
+    REFIT_BATCHES,
     HeldInterrupt,
     Recipe,
     TrainState,
@@ -324,7 +325,7 @@ class TestResume:
         faces = [tiny_faces(), tiny_faces(seed=1)]
         images = [
             take_batch(one, SIZE, 3, salt, step, "slight", True)["image"]
-            for step in range(STEPS, 2 * STEPS)
+            for step in range(STEPS, STEPS + REFIT_BATCHES)
             for salt, one in enumerate(faces)
         ]
         with torch.no_grad():
