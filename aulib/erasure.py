@@ -21,7 +21,7 @@ RIDGE = 0.02  # on the correlations of the shape parameters
 
 
 class Erasure(nn.Module):
-    """The regression and the directions in use; all buffers, renewed by `RunningCovariances` in training.
+    """The regression and the directions in use; all buffers, made by `RunningCovariances` in training.
 
     Args:
         num_landmarks: K.  num_aus: A.  channels, side: of a texture (C, h, w), h = w = side.
@@ -99,14 +99,13 @@ class RunningCovariances:
 
     @torch.no_grad()
     def update(self, shape: Tensor, texture: Tensor, occurrence: Tensor) -> None:
-        """Add a batch and renew the erasure.
+        """Add a batch; `renew` makes the erasure of what was added.
 
         Args:
             shape: S (B, K, h, w).  texture: T(F) (B, C, h, w) before erasure.
             occurrence: (B_s, A) AU labels of the first B_s faces, the source's, without NaN.
         """
-        erasure, v = self.erasure, self.values
-        shapes, texture = erasure.parameters_of(shape), texture.float().flatten(1)
+        shapes, texture = self.erasure.parameters_of(shape), texture.float().flatten(1)
         source = slice(len(occurrence))
         new = {
             "shape_mean": shapes.mean(0), "texture_mean": texture.mean(0),
@@ -114,10 +113,15 @@ class RunningCovariances:
             "au_shape": covariance(occurrence, shapes[source]),
             "au_texture": covariance(occurrence, texture[source]),
         }  # fmt: skip
-        v["batches"] += 1
-        share = max(self.momentum, 1 / float(v["batches"]))
+        self.values["batches"] += 1
+        share = max(self.momentum, 1 / float(self.values["batches"]))
         for name, value in new.items():
-            v[name].lerp_(distributed.mean(value), share)
+            self.values[name].lerp_(distributed.mean(value), share)
+
+    @torch.no_grad()
+    def renew(self) -> None:
+        """Solve for the regression and the directions, and put them into the model's erasure."""
+        erasure, v = self.erasure, self.values
         texture_of_shape = ridge(v["shape_shape"], v["shape_texture"])
         rest = v["au_texture"] - v["au_shape"] @ texture_of_shape
         directions = torch.linalg.qr(rest.T).Q.T  # (A, C * h * w)

@@ -234,6 +234,7 @@ def train_step(
     _freeze(model, ADVERSARIES, False)
     if state.covariances is not None and ramp > 0:
         state.covariances.update(outputs["shape"], outputs["unerased"], known_labels(source, outputs["au_s"]))
+        state.covariances.renew()
 
     # 2. the adversaries, on stopped gradients
     if ramp > 0:
@@ -394,6 +395,7 @@ def refit_erasure(state: TrainState, source: Faces, target: Faces) -> None:
         shape = model.landmark_attention(model.landmark_head(rich))
         au_logits, _ = model.au_head(rich[: len(seen[0]["image"])])
         covariances.update(shape, model.texture_encoder(rich), known_labels(seen[0], au_logits))
+    covariances.renew()
     state.step = step
 
 

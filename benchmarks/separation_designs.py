@@ -43,18 +43,18 @@ KEPT = (
 
 def without_aus():
     """The erasure takes out the shape alone."""
-    update = RunningCovariances.update
+    renew = RunningCovariances.renew
 
-    def shape_alone(self, shape: Tensor, texture: Tensor, occurrence: Tensor) -> None:
-        update(self, shape, texture, occurrence)
+    def shape_alone(self) -> None:
+        renew(self)
         self.erasure.au_directions.zero_()
 
-    return patch.object(RunningCovariances, "update", shape_alone)
+    return patch.object(RunningCovariances, "renew", shape_alone)
 
 
 def nothing_erased():
     """T and G start near the identity, and nothing is taken out."""
-    return patch.object(RunningCovariances, "update", lambda *_: None)
+    return patch.object(RunningCovariances, "renew", lambda self: None)
 
 
 DESIGNS: dict[str, tuple[Callable, dict]] = {

@@ -36,7 +36,9 @@ def learned():
     texture = erasure.parameters_of(shape) @ of_shape + aus @ of_aus
     texture = texture + 0.3 * torch.randn(texture.shape, generator=rng) + 2
     texture = texture.view(FACES, C, SIDE, SIDE)
-    RunningCovariances(erasure).update(shape, texture, aus)
+    running = RunningCovariances(erasure)
+    running.update(shape, texture, aus)
+    running.renew()
     return erasure, shape, texture, aus
 
 
@@ -93,7 +95,9 @@ def test_an_au_or_a_landmark_that_never_varies_does_no_harm():
     erasure = Erasure(K, A, C, SIDE)
     erasure.fit_points(points(1))
     shape, texture = maps(points(1).expand(8, -1, -1)), torch.randn(8, C, SIDE, SIDE)
-    RunningCovariances(erasure).update(shape, texture, torch.zeros(8, A))
+    running = RunningCovariances(erasure)
+    running.update(shape, texture, torch.zeros(8, A))
+    running.renew()
     assert erasure.erase(texture, shape).isfinite().all()
     assert not erasure.texture_of_shape.any()
 
