@@ -122,7 +122,7 @@ class AUModel(nn.Module):
             self.generator = Reconstruction(channels, residual=erases)
             if erases:
                 self.erasure = Erasure(landmarks, aus, channels, config.image_size // 4)
-            if config.separation == "adversary":
+            else:
                 self.landmark_adversary = LandmarkHead(channels, landmarks)
             self.source_adversary = FeatureAdversary(channels)
             self.target_adversary = FeatureAdversary(channels)
