@@ -19,16 +19,13 @@ from aubench.plots.style import (
     offsets,
     row_panels,
 )
-from aubench.report.run_values import TERM_NAMES
+from aubench.report.run_values import TERM_GROUPS, TERM_NAMES
 from aulib.labels import AU_NAMES
 from aulib.metrics import MEASURES, REPORTED
 from aulib.supervisors import SUPERVISORS
 
 # Which panel of the learning curves a term belongs to; other terms go to the last panel of terms.
-TASK_PANELS = {
-    "AU terms": ("au_source", "au_swapped", "au_self"),
-    "landmark terms": ("landmarks_source", "landmarks_target", "landmarks_swapped"),
-}
+TASK_PANELS = {title: TERM_GROUPS[title] for title in ("AU terms", "landmark terms")}
 OF_LABELLED_FACES = ("validation_f1", "au_source")  # of the source, or of what the oracle learns from
 # panel of `draw_separation` -> (measure, label, colour, dashes) of its lines; all are `insides.…`
 SEPARATION_PANELS = {

@@ -18,9 +18,9 @@ from aubench.plots.style import (
     in_house_style,
     row_panels,
 )
-from aubench.report.run_values import MEAN
+from aubench.report.run_values import MEAN, TERM_GROUPS
 from aubench.report.statistics import SIGNIFICANT
-from aubench.report.summaries import TERM_GROUPS, Summary
+from aubench.report.summaries import Summary
 from aulib.supervisors import SUPERVISORS
 
 TERM_COLOURS = dict(zip(TERM_GROUPS, ("#666666", "#999999", "#C4C4C4", "#E6E6E6"), strict=True))

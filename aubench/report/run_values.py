@@ -31,6 +31,12 @@ TERM_NAMES = PAIR_NAMES | {
     "self_reconstruction": "self-reconstruction", "cycle": "second round", "adversaries": "adversaries",
     "decoder": "picture decoder", "total": "weighted sum of terms", "validation_f1": "F1-frame, validation",
 }  # fmt: skip
+TERM_GROUPS = {  # of the loss; the other terms are the supervisors
+    "AU terms": ("au_source", "au_swapped", "au_self"),
+    "landmark terms": ("landmarks_source", "landmarks_target", "landmarks_swapped"),
+    "reconstruction, cycle": ("self_reconstruction", "cycle"),
+    "adversaries": ("texture_flatness", "feature_adversary", "domain"),
+}
 INSIDE_NAMES = {
     "insides.reconstruction.self": "error of the self-reconstruction",
     "insides.reconstruction.second": "error of the second round",

@@ -16,19 +16,13 @@ import yaml
 
 from aubench.report.fold_scores import in_any_fold, protocol_of, seeds_over_folds
 from aubench.report.results import chance_of_supervisors
-from aubench.report.run_values import MEAN, curves_of, values_of_run
+from aubench.report.run_values import MEAN, TERM_GROUPS, curves_of, values_of_run
 from aulib.methods import METHODS
 from aulib.run import METRICS, NoFinishedRun, Run
 from aulib.run_config import what_counts
 
 RUN_NAME = re.compile(r"(.+)-seed\d+(?:\.(\w+))?(?:-[0-9a-f]+)?")
 DIGITS = 5  # significant, of what is committed
-TERM_GROUPS = {  # of the loss; the other terms are the supervisors
-    "AU terms": ("au_source", "au_swapped", "au_self"),
-    "landmark terms": ("landmarks_source", "landmarks_target", "landmarks_swapped"),
-    "reconstruction, cycle": ("self_reconstruction", "cycle"),
-    "adversaries": ("texture_flatness", "feature_adversary", "domain"),
-}
 VALUE_COLUMNS = ["variant", "seed", "measure", "au", "value"]
 CURVE_COLUMNS = ["variant", "supervisor", "step", "value", "chance"]
 
