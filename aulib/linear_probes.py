@@ -158,7 +158,7 @@ def landmark_probe(name: str, features: dict, faces: dict[tuple[str, str], Faces
     if not fitted:
         return found
     points = np.concatenate([known[place][whole[place]] for place in fitted])
-    read = _ridge(
+    read = ridge_reader(
         np.concatenate([features[place][whole[place]] for place in fitted]), points.reshape(len(points), -1)
     )
     for test in tests:
@@ -184,7 +184,7 @@ def domain_probe(features: dict[tuple[str, str], np.ndarray]) -> float:
 
 
 def fit_probe(features: np.ndarray, labels: np.ndarray) -> Callable[[np.ndarray], np.ndarray] | None:
-    """Ridge regression of labels -1 and 1 on standardised features; its strength by leave-one-out error.
+    """`ridge_reader` of labels -1 and 1.
 
     Args:
         features: (M, D).  labels: (M,) in {0, 1}, NaN unknown (left out).
@@ -195,11 +195,18 @@ def fit_probe(features: np.ndarray, labels: np.ndarray) -> Callable[[np.ndarray]
     known = ~np.isnan(labels)
     if len(np.unique(labels[known])) < 2:
         return None
-    return _ridge(features[known], 2 * labels[known] - 1)
+    return ridge_reader(features[known], 2 * labels[known] - 1)
 
 
-def _ridge(features: np.ndarray, answers: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    """(M, D) features, (M,) or (M, N) answers -> features to answers."""
+def ridge_reader(features: np.ndarray, answers: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """Ridge regression on standardised features; its strength by leave-one-out error.
+
+    Args:
+        features: (M, D).  answers: (M,) or (M, N).
+
+    Returns:
+        features (L, D) -> answers (L,) or (L, N).
+    """
     from sklearn.linear_model import RidgeCV
 
     features = features.astype(float)

@@ -167,17 +167,12 @@ def _rich(model: AUModel, faces: Faces) -> Tensor:
 
 def _landmark_probe(features: Tensor, landmarks: np.ndarray) -> Callable[[Tensor], np.ndarray]:
     """Ridge regression from pooled features (M, C, h, w) to landmarks (M, K, 2)."""
-    from sklearn.linear_model import RidgeCV
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
 
     def pooled(features: Tensor) -> np.ndarray:
         return F.adaptive_avg_pool2d(features, GRID).flatten(1).double().numpy()
 
-    inputs = pooled(features)
-    probe = make_pipeline(StandardScaler(), RidgeCV(linear_probes.ALPHAS * inputs.shape[1]))
-    probe.fit(inputs, landmarks.reshape(len(landmarks), -1))
-    return lambda features: probe.predict(pooled(features)).reshape(-1, *landmarks.shape[1:])
+    read = linear_probes.ridge_reader(pooled(features), landmarks.reshape(len(landmarks), -1))
+    return lambda features: read(pooled(features)).reshape(-1, *landmarks.shape[1:])
 
 
 def fresh_reader(model: AUModel, seed: int = 0) -> LandmarkHead:
