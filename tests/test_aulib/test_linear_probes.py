@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from aulib import linear_probes
+from aulib.metrics import landmark_scores
 from aulib.run import Run
 from aulib.supervisors import SUPERVISORS
 from tiny import tiny_faces, tiny_model
@@ -56,6 +57,66 @@ class TestProbe:
         assert linear_probes.domain_probe(apart) == 1
         assert linear_probes.domain_probe(dict(zip(places, far, strict=True))) < 0.75
         assert np.isnan(linear_probes.domain_probe(apart | {("target", "val"): np.empty((0, 0))}))
+
+
+class TestLandmarkProbe:
+    def test_reads_what_is_linear_and_no_more_than_the_mean_face_otherwise(self):
+        sets = {place: tiny_faces(200, seed) for seed, place in enumerate(four_sets())}
+        points = {place: some.landmarks.reshape(len(some), -1) for place, some in sets.items()}
+        noise = {place: RNG.normal(size=(200, 30)) for place in sets}
+        found, blind = (linear_probes.landmark_probe("rich", some, sets) for some in (points, noise))
+        mean = np.concatenate([sets[domain, "val"].landmarks for domain in ("source", "target")]).mean(0)
+        for domain in ("source", "target"):
+            true = sets[domain, "test"].landmarks
+            expected = landmark_scores(np.broadcast_to(mean, true.shape), true)["landmarks.nme"]
+            assert found[f"insides.landmark_probe.mean_face.{domain}"] == pytest.approx(expected)
+            assert found[f"insides.landmark_probe.rich.{domain}"] < 0.3 * expected
+            assert blind[f"insides.landmark_probe.rich.{domain}"] > 0.9 * expected
+
+    def test_faces_without_all_landmarks_are_left_out(self):
+        sets = four_sets()
+        points = {place: some.landmarks.reshape(len(some), -1) for place, some in sets.items()}
+        whole = linear_probes.landmark_probe("rich", points, sets)
+        for place, some in sets.items():
+            lacking = some.landmarks[:1].copy()
+            lacking[0, 3] = np.nan
+            landmarks = np.concatenate([some.landmarks, lacking])
+            sets[place] = replace(some, landmarks=landmarks, rows=np.arange(9))
+            points[place] = np.concatenate([points[place], np.full((1, 136), 1e6)])
+        assert linear_probes.landmark_probe("rich", points, sets) == pytest.approx(whole)
+        for place, some in sets.items():
+            sets[place] = replace(some, landmarks=np.full_like(some.landmarks, np.nan))
+        assert all(np.isnan(value) for value in linear_probes.landmark_probe("rich", points, sets).values())
+
+
+class TestSeparationSoFar:
+    def test_probes_learn_from_other_faces_than_they_are_scored_on(self, monkeypatch):
+        probed = []
+
+        def remember(name, features, faces, aus):
+            probed.append(({place[0] for place in features}, faces["source", "val"], faces["source", "test"]))
+            return {}
+
+        monkeypatch.setattr(linear_probes, "au_probe", remember)
+        source, target = tiny_faces(11), tiny_faces(9, seed=1).without_labels()
+        linear_probes.separation_so_far(tiny_model("full"), source, target)
+        assert len(probed) == 2  # F and Z
+        for domains, fitted, scored in probed:
+            assert domains == {"source"}
+            assert sorted([*fitted.rows, *scored.rows]) == list(range(11))
+
+    @pytest.mark.parametrize("training", [True, False])
+    def test_needs_no_target_label_and_leaves_the_mode_of_the_model(self, training):
+        model = tiny_model("full").train(training)
+        before = {name: value.clone() for name, value in model.state_dict().items()}
+        found = linear_probes.separation_so_far(model, tiny_faces(), tiny_faces(seed=1).without_labels())
+        assert model.training == training
+        assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+        assert {key for key in found if "au_probe" in key} == {
+            "insides.au_probe.rich.source", "insides.au_probe.texture.source",
+        }  # fmt: skip
+        assert {f"insides.{name}" for name in linear_probes.SO_FAR} < found.keys()
+        assert np.isfinite(list(found.values())).all()
 
 
 class TestAgreement:
