@@ -18,7 +18,7 @@ class OneLineErrors(TyperGroup):
             return super().invoke(ctx)
         except KeyboardInterrupt:
             raise ended("interrupted; finished work is kept, the same command resumes", 130) from None
-        except (typer.Exit, typer.Abort):
+        except (typer.Exit, typer.Abort, BrokenPipeError):  # `aulib ... | head`: click then ends quietly
             raise
         except Exception as error:
             if hasattr(error, "exit_code"):  # typer's, for wrong arguments

@@ -198,17 +198,20 @@ def _print_plan(runs: list, states: dict[str, str]) -> None:
     from aubench.study.resolved import differences, headlines
 
     first = runs[0]
-    typer.echo(f"{first.notebook}, code {first.resolved['code'][:12]}")
+    code, notebook = (first.resolved[name][:12] for name in ("code", "notebook"))
+    typer.echo(f"{first.notebook} (its code {notebook}), code of aulib {code}")
     for variant in dict.fromkeys(run.variant for run in runs):
         own = [run for run in runs if run.variant == variant]
         typer.echo(variant)
-        for name, text in headlines(own[0].resolved).items():
-            typer.echo(f"    {name:20s} {text}")
+        folds = ", ".join(dict.fromkeys(run.fold for run in own))
+        lines = headlines(own[0].resolved) | ({"folds": folds} if folds else {})
+        for name, text in lines.items():
+            typer.echo(f"    {name:24s} {text}")
         if variant != first.variant:
             typer.echo(f"  differs from {first.variant} in")
             one, two = ({**run.resolved["training"], **run.resolved["parameters"]} for run in (first, own[0]))
             for name, (before, after) in differences(one, two).items():
-                typer.echo(f"    {name:20s} {before} -> {after}")
+                typer.echo(f"    {name:24s} {before} -> {after}")
         for run in own:
             typer.echo(f"{run.index:4d}  {states[run.id]:8s}{run.id}")
 

@@ -7,12 +7,14 @@ key, whatever words ask for it.
 import hashlib
 import json
 import os
+from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from aubench.study.parameters import code_cells, trained_config
 from aulib.files import code_version
+from aulib.methods import PRESETS
 from aulib.protocols import split_name
 from aulib.run_config import what_counts
 
@@ -57,21 +59,29 @@ def run_key(resolved: dict) -> str:
 
 
 def headlines(resolved: dict) -> dict[str, str]:
-    """The parts of `resolve` that a reader compares, each on a line."""
+    """The parts of `resolve` that a reader compares, each on a line; a parameter left empty has none."""
+    own = {name: value for name, value in resolved["parameters"].items() if name != "seed"}
+    lines = {name: _text(value) for name, value in own.items() if value not in (None, "", [], {})}
     training = resolved["training"]
-    lines = {name: _text(value) for name, value in resolved["parameters"].items() if name != "seed"}
     if not training:
         return lines
     how = {name: training[name] for name in ("negatives", "temperature") if training[name] is not None}
     schedule = {name: training[name] for name in ("preset", "steps", "batch_size")}
+    preset, usual = training["preset_values"], asdict(PRESETS[training["preset"]])
+    shown = {"separation", "crop"}
+    changed = {n: value for n, value in preset.items() if n not in shown and value not in (None, usual[n])}
+    network = {"backbone": training["backbone"] or "own", "share_extraction": training["share_extraction"]}
     sets = training["source"], training["target"]
     return {
         "method": training["method"],
         "supervisors": _text(training["supervisors"]),
         "weights": _text(training["weights"]),
         "alignment": ", ".join(filter(None, [_text(training["alignment"]), how and _text(how)])),
-        "separation": _text(training["preset_values"]["separation"]),
-        "schedule": _text(schedule),
+        "separation": _text(preset["separation"]),
+        "network": _text({name: value for name, value in network.items() if value is not None}),
+        "crop": preset["crop"],
+        "schedule": _text(schedule | changed),
+        "precision": training["precision"],
         "data": " to ".join(resolved["data"].get(name, f"{name} (not there)") for name in sets),
     } | lines
 

@@ -1,5 +1,9 @@
 """The command line: help with an example, exit statuses, one line for each failure."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,6 +16,7 @@ from aubench.datasets import face_finding
 from aubench.study import notebook_runner
 from conftest import TINY_AUS, face_outline, write_notebook
 
+ROOT = Path(__file__).parents[2]
 COMMANDS = typer.main.get_command(main.app).commands
 
 
@@ -106,6 +111,14 @@ def test_a_failure_is_one_line_and_debug_shows_where(capsys, notebook, monkeypat
     assert code == status and err.startswith(line) and err.count("\n") == 1
     code, _, err = call(capsys, "run", notebook, "--out", "x", "--debug")
     assert code == status and ("Traceback" in err) == (code == 1) and line in err
+
+
+def test_a_reader_that_has_seen_enough_is_no_failure(tmp_path):
+    """As in `aulib table supervisors --format csv | head -1`."""
+    command = [sys.executable, "-m", "aubench", "table", ROOT / "results/supervisors.json", "--format", "csv"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path) as aulib:
+        aulib.stdout.close()
+        assert aulib.stderr.read() == b""
 
 
 @pytest.mark.parametrize(

@@ -324,8 +324,29 @@ def test_a_dry_run_shows_what_each_variant_resolves_to_and_how_it_differs(folder
     assert "rich_target 0.2" in shown["weights"] and "steps 800" in shown["schedule"]
     assert shown["data"] == "synthetic-v4-studio-n3000-seed0-128px to synthetic-v4-wild-n4500-seed0-128px"
     told = second[second.index("differs from plain in") :].splitlines()
-    assert "    steps                800 -> 9" in told
-    assert "    weights.shape_source none -> 0.2" in told and not any(
-        "weights.au_source" in line for line in told
-    )
+    told_of = dict(line.split(maxsplit=1) for line in told[1:])
+    assert told_of["steps"] == "800 -> 9" and told_of["weights.shape_source"] == "none -> 0.2"
+    assert "weights.au_source" not in told_of
     assert told[-1].split()[1] == "missing" and told[-1].split()[2].startswith("long-seed1-")
+
+
+def test_a_dry_run_shows_network_crop_precision_and_folds(folder, capsys):
+    from aubench.cli.main import app
+
+    cell = TRAINS + "\nbackbone: str = ''  # b\nshare_extraction: bool = True  # e\nramp: float = 0.1  # r"
+    write_notebook(folder / "n.ipynb", cell, "train_run(source, target)")
+    text = GOOD.replace("{steps: 5, rate: 1.0}", "{source: data/bp4d, target: data/bp4d, precision: 32-true}")
+    text = text.replace(
+        "{method: adld, steps: 9}", "{share_extraction: false, backbone: resnet18, ramp: 0.2}"
+    )
+    written(folder, text + "folds: bp4d-3fold\n")
+    app(["study", "why.yml", "--dry-run"], standalone_mode=False)
+    plain, long = (
+        dict(line.split(maxsplit=1) for line in part.splitlines() if line.startswith("    "))
+        for part in capsys.readouterr().out.split("long\n")
+    )
+    assert plain["network"] == "backbone own, share_extraction True" and plain["crop"] == "smooth"
+    assert long["network"] == "backbone resnet18, share_extraction False"
+    assert plain["precision"] == "32-true" and plain["folds"] == "part1, part2, part3"
+    assert long["schedule"].endswith("ramp 0.2") and "ramp" not in plain["schedule"]
+    assert "protocol" not in plain  # each run names its fold in the data
