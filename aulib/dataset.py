@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from aulib.files import atomic_file
+from aulib.files import atomic_file, decoded, reading
 from aulib.labels import AU_NAMES, binarise
 from aulib.manifest import SPLITS, check_cells, check_columns, check_numbers, check_rows
 from aulib.protocols import apply_protocol, split_name
@@ -195,23 +195,16 @@ def _read_csv(data: bytes, manifest: Path) -> pd.DataFrame:
     except pa.ArrowInvalid as error:
         if "CSV conversion error" not in str(error):  # a row with too many or too few cells
             raise ValueError(f"{manifest}: {error}") from error
-        _refuse_other_than_utf8(data, manifest)
+        decoded(data, manifest)
         table = read({column: pa.string() for column in columns})  # slow, only to find the cell
         check_cells(table[numbers], manifest)
         raise ValueError(f"{manifest}: {error}") from error
     return _tidy(table)
 
 
-def _refuse_other_than_utf8(data: bytes, manifest: Path) -> None:
-    try:
-        data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
-        raise ValueError(f"{manifest} line {line} is not UTF-8 (byte 0x{data[error.start]:02x})") from error
-
-
 def _read_parquet(data: bytes, manifest: Path) -> pd.DataFrame:
-    table = pd.read_parquet(io.BytesIO(data))
+    with reading(manifest, "a parquet table"):
+        table = pd.read_parquet(io.BytesIO(data))
     table.columns = [str(column).strip() for column in table.columns]
     check_columns(list(table.columns), manifest)
     numbers = [column for column in table.columns if _is_number(column)]

@@ -1,4 +1,4 @@
-"""Atomic writes, the cache folder, and the version of this code."""
+"""Reading and writing files: text, JSON, atomic writes; the cache folder; the version of this code."""
 
 import hashlib
 import json
@@ -9,6 +9,88 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+BEGINS = {  # first bytes of a file -> what it is, and what to do
+    b"version https://git-lfs": "a pointer of Git LFS; `git lfs pull` fetches the file",
+    b"/annex/objects/": "a pointer of git-annex; `git annex get` fetches the file",
+    b"<!doctype html": "a web page; download the file again",
+    b"<html": "a web page; download the file again",
+}
+
+
+def decoded(data: bytes, path: str | Path) -> str:
+    """The bytes of a text file as UTF-8, without byte order mark.
+
+    Raises:
+        ValueError: UTF-16, another encoding (with the line), or NUL bytes.
+    """
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise ValueError(f"{path} is UTF-16, expected UTF-8")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line, byte = data[: error.start].count(b"\n") + 1, data[error.start]
+        raise ValueError(f"{path} line {line} is not UTF-8 (byte 0x{byte:02x}), save it as UTF-8") from None
+    if "\x00" in text:
+        raise ValueError(f"{path} holds NUL bytes, expected text")
+    return text
+
+
+def read_text(path: str | Path) -> str:
+    """A text file as UTF-8, without byte order mark and carriage returns.
+
+    Raises:
+        ValueError: as `decoded`, or the file is empty.
+    """
+    text = decoded(Path(path).read_bytes(), path).replace("\r\n", "\n").replace("\r", "\n")
+    if not text:
+        raise ValueError(f"{path} is empty")
+    return text
+
+
+@contextmanager
+def reading(path: str | Path, expected: str) -> Iterator[None]:
+    """For the call of a library that reads `path`: its errors leave with the file and what it is.
+
+    Raises:
+        ValueError: whatever the library raises but a missing, locked or unreadable file.
+    """
+    try:
+        yield
+    except Exception as error:  # each library has its own
+        if isinstance(error, OSError) and error.errno:
+            raise
+        found = what_it_is(Path(path))
+        if found.startswith("damaged"):
+            found += f" ({' '.join(str(error).split())[:200] or type(error).__name__})"
+        raise ValueError(f"{path}: expected {expected}, found {found}") from error
+
+
+def what_it_is(path: Path) -> str:
+    """What a file is that its library cannot read, by its size and first bytes, and what to do."""
+    size = path.stat().st_size
+    with open(path, "rb") as opened:
+        start = opened.read(200)
+    known = (what for begin, what in BEGINS.items() if start.lstrip().lower().startswith(begin))
+    if what := next(known, ""):
+        return f"{size} bytes that are {what}"
+    if not any(start):
+        return f"{size} bytes of zeros; copy it again" if size else "an empty file; copy it again"
+    return f"damaged or cut off: {size} bytes; copy it again"
+
+
+def read_json(path: str | Path) -> dict:
+    """A file that holds one JSON object.
+
+    Raises:
+        ValueError: it is no JSON, not UTF-8, or another value.
+    """
+    text = decoded(Path(path).read_bytes(), path)
+    with reading(path, "JSON"):
+        value = json.loads(text)
+    if not isinstance(value, dict):
+        raise ValueError(f"{path}: expected a JSON object, {{...}}, found {type(value).__name__}")
+    return value
 
 
 def cache_root() -> Path:

@@ -12,10 +12,10 @@ from aubench.datasets.converters.label_tables import (
     au_name,
     label_columns,
     number_table,
-    read_text,
     rows_of,
 )
 from aubench.datasets.converters.raw_session import Expected, Session, Source
+from aulib.files import read_text
 
 CODED = (1, 2, 4, 5, 6, 7, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 20, 22, 23, 24, 25, 26, 27)
 AUS = tuple(map(au_name, CODED))

@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 
 from aubench.datasets.converters.converter import PictureList
-from aubench.datasets.converters.label_tables import au_name, read_text
+from aubench.datasets.converters.label_tables import au_name
 from aubench.datasets.converters.raw_session import Expected, Source
 from aubench.datasets.converters.raw_tree import Tree, is_picture
+from aulib.files import read_text
 from aulib.labels import AU_NAMES
 
 CODES = {"0": 0.0, "1": 1.0, "999": float("nan"), "9": float("nan"), "-1": float("nan")}

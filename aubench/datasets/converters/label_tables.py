@@ -6,26 +6,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from aulib.files import read_text
 from aulib.labels import AU_NAMES
 
 OCCURRENCE, INTENSITY = range(2), range(6)
-
-
-def read_text(path: Path) -> str:
-    """A text file as UTF-8, without byte order mark and carriage returns.
-
-    Raises:
-        ValueError: it is empty, not UTF-8, or holds NUL bytes.
-    """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not UTF-8 at byte {error.start}") from error
-    if not text:
-        raise ValueError(f"{path} is empty")
-    if "\x00" in text:
-        raise ValueError(f"{path} holds NUL bytes, expected text")
-    return text
 
 
 def rows_of(path: Path, separator: str | None) -> list[tuple[int, list[str]]]:

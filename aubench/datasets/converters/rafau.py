@@ -6,8 +6,9 @@ from pathlib import Path
 import pandas as pd
 
 from aubench.datasets.converters.converter import PictureList
-from aubench.datasets.converters.label_tables import au_name, read_text, rows_of
+from aubench.datasets.converters.label_tables import au_name, rows_of
 from aubench.datasets.converters.raw_session import Expected
+from aulib.files import read_text
 
 # Those of OpenGraphAU's list that aulib names.
 CODED = (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 16, 17, 18, 19, 20, 22, 23, 24, 25, 26, 27)

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from aubench.datasets.converters.label_tables import read_text
+from aulib.files import read_text
 from aulib.labels import AU_NAMES
 from aulib.landmarks import to_49
 from aulib.manifest import MAX_COORDINATE

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from aubench.datasets.converters.label_tables import read_text
+from aulib.files import read_text
 from aulib.manifest import MAX_COORDINATE, shown
 
 
