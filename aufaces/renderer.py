@@ -16,7 +16,8 @@ import warp as wp
 
 from aufaces import actions, painting, shading, visibility
 from aufaces.appearance import Appearance, AppearanceModel
-from aufaces.heads import EYE_LEFT, EYE_RIGHT, Head, cache_root, load_head
+from aufaces.files import cache_root
+from aufaces.heads import EYE_LEFT, EYE_RIGHT, Head, load_head
 from aufaces.people import Person
 
 MIDDLE = np.array([0.0, -0.28, -0.1])  # the head turns about a point inside it

@@ -5,6 +5,7 @@ may differ in a last bit.
 """
 
 import csv
+import hashlib
 import json
 import os
 import shutil
@@ -19,7 +20,7 @@ from PIL import Image, ImageDraw
 from tqdm.auto import tqdm
 
 from aufaces.actions import AUS, OCCURS_AT
-from aufaces.heads import atomic_file, cache_root
+from aufaces.files import PART, atomic_file, cache_root, publish_folder, refuse_used
 
 VERSION = 4  # raise whenever the same seed would give other bytes
 CHUNK = 25  # faces
@@ -102,24 +103,25 @@ def generate_set(
     about = {"version": VERSION, "domain": domain, "n": n, "seed": seed, "size": size, "occurs_at": OCCURS_AT}
     out.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(out.with_name(f".{out.name}.lock")):  # a second process waits and then finds the set
-        if out.exists():
-            if _read_about(out) == about:
-                return out
-            if any(out.iterdir()):
-                raise FileExistsError(
-                    f"{out} exists and is not this set: found {_read_about(out)}, expected {about}"
-                )
-            out.rmdir()
-        part = out.with_name(f".{out.name}.part")
-        if part.exists() and _read_about(part) != about:
-            shutil.rmtree(part)
+        if out.exists() and _read_about(out) == about:
+            return out
+        if out.is_dir() and (other := _read_about(out)):
+            raise FileExistsError(f"{out} exists and is not this set: found {other}, expected {about}")
+        refuse_used(out)
+        part = unfinished(out, about)
         (part / "images").mkdir(parents=True, exist_ok=True)
         (part / "chunks").mkdir(exist_ok=True)
         (part / "set.json").write_text(json.dumps(about, indent=1))
         _render_chunks(part, about, workers, progress)
         _join_chunks(part, about)
-        os.replace(part, out)
+        publish_folder(part, out)
     return out
+
+
+def unfinished(out: Path, about: dict) -> Path:
+    """Where a set is rendered: a name that an interrupted call finds again and nobody else takes."""
+    digest = hashlib.blake2b(json.dumps(about).encode(), digest_size=4).hexdigest()
+    return out.with_name(f".{out.name}.{digest}{PART}")
 
 
 def _read_about(folder: Path) -> dict | None:

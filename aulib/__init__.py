@@ -35,7 +35,7 @@ results
     metrics                MEASURES; F1-frame, AUC, skew-normalised F1, NME, intervals over subjects
     linear_probes          AUs, landmarks and domain in F, S, Z; how well G rebuilds; do the rounds agree
 files
-    files                  atomic writes, the cache, the version of this code
+    files                  atomic writes, the cache (of `aufaces.files`), the version of this code
 """
 
 __version__ = "0.1.0"

@@ -9,7 +9,6 @@ import os
 import shutil
 import tempfile
 import time
-import uuid
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from PIL import Image
 from tqdm.auto import tqdm
 
 from aulib.dataset import DatasetFolder
-from aulib.files import cache_root
+from aulib.files import PART, cache_root, new_folder
 from aulib.images import BACKGROUND, read_picture
 from aulib.landmarks import layout_of, refuse_outside
 
@@ -182,12 +181,12 @@ def crop_dataset(
     folder = home / key
     if not (folder / "spec.json").is_file():
         _remove_stale(home)
-        partial = home / f"{key}.partial-{uuid.uuid4().hex[:8]}"
         try:
-            _make_crops(dataset, landmarks, spec, partial, workers, progress)
-            _publish(partial, folder)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
+            with new_folder(folder) as partial:
+                _make_crops(dataset, landmarks, spec, partial, workers, progress)
+        except FileExistsError:  # by another process, and the same
+            if not (folder / "spec.json").is_file():
+                raise
     return Crops(
         images=np.load(folder / "images.npy", mmap_mode="r"),
         landmarks=np.load(folder / "landmarks.npy"),
@@ -198,11 +197,12 @@ def crop_dataset(
 
 
 def _make_crops(dataset, landmarks, spec, folder, workers, progress) -> None:
-    folder.mkdir(parents=True)
     num, size = len(dataset), spec.size
     needed, free = num * size * size * 3, shutil.disk_usage(folder).free
     if needed > free * 0.95:  # a memory map that outgrows the disk kills the process
-        raise OSError(f"{num} crops need {needed / 1e9:.1f} GB in {folder.parent}, {free / 1e9:.1f} are free")
+        raise OSError(
+            f"{num} crops need {needed / 1e9:.1f} GB in {folder.parents[1]}, {free / 1e9:.1f} are free"
+        )
     shape = (num, size, size, 3)
     images = np.lib.format.open_memmap(folder / "images.npy", mode="w+", dtype=np.uint8, shape=shape)
     matrices = np.empty((num, 2, 3), dtype=np.float32)
@@ -274,17 +274,8 @@ def _home(root: Path) -> Path:
     return home
 
 
-def _publish(partial: Path, folder: Path) -> None:
-    """Rename the finished folder; if another process was first, its crops are the same."""
-    try:
-        os.rename(partial, folder)
-    except OSError:
-        if not (folder / "spec.json").is_file():
-            raise
-
-
 def _remove_stale(home: Path) -> None:
     """Remove what killed processes left unfinished a day ago or earlier."""
-    for partial in home.glob("*.partial-*"):
+    for partial in home.glob(f".*{PART}"):
         if time.time() - partial.stat().st_mtime > 86_400:
             shutil.rmtree(partial, ignore_errors=True)

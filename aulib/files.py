@@ -1,14 +1,14 @@
-"""Reading and writing files: text, JSON, atomic writes; the cache folder; the version of this code."""
+"""Reading text and JSON, writing JSON, and the version of this code; `aufaces.files` names all files."""
 
 import hashlib
 import json
 import math
-import os
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from aufaces.files import PART, atomic_file, cache_root, new_folder, refuse_used  # noqa: F401 (handed on)
 
 BEGINS = {  # first bytes of a file -> what it is, and what to do
     b"version https://git-lfs": "a pointer of Git LFS; `git lfs pull` fetches the file",
@@ -91,25 +91,6 @@ def read_json(path: str | Path) -> dict:
     if not isinstance(value, dict):
         raise ValueError(f"{path}: expected a JSON object, {{...}}, found {type(value).__name__}")
     return value
-
-
-def cache_root() -> Path:
-    """The user's cache: $AULIB_CACHE, else ~/.cache/aulib (created if missing)."""
-    root = Path(os.environ.get("AULIB_CACHE") or Path.home() / ".cache" / "aulib")
-    root.mkdir(parents=True, exist_ok=True)
-    return root
-
-
-@contextmanager
-def atomic_file(path: Path) -> Iterator[Path]:
-    """A temporary name next to `path`, renamed onto it when the block ends without error."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{uuid.uuid4().hex}.part")  # short: names have at most 255 bytes
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def write_json(path: str | Path, value: Any) -> None:

@@ -1,6 +1,7 @@
 """Files of other code, read and written: nothing is lost, and what a format cannot hold is refused."""
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
@@ -190,6 +191,29 @@ def test_openface_frames_become_a_dataset_folder_and_openface_again(tmp_path):
     (written,) = export(tmp_path / "set", "openface", tmp_path / "out", name="clip")
     assert cells(written) == cells(path)  # the row without a face too
     assert written.read_text().splitlines()[0] == path.read_text().splitlines()[0]  # `, ` between names
+
+
+def test_an_import_touches_no_other_folder_and_of_two_the_later_is_told(tmp_path):
+    path = openface_csv(tmp_path / "clip.csv")
+    pictures(tmp_path / "pictures", [f"clip/{n:05d}.png" for n in range(1, 6)])
+    for name in ("set.partial", ".set.part"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "notes.txt").write_text("mine")
+
+    def import_it(_) -> str:
+        try:
+            return str(len(import_table("openface", path, tmp_path / "pictures", tmp_path / "set")))
+        except FileExistsError as error:
+            return str(error)
+
+    with ThreadPoolExecutor(2) as pool:
+        assert set(pool.map(import_it, range(2))) == {
+            "5",
+            f"{tmp_path}/set is not empty, expected a new folder",
+        }
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {"clip.csv", "pictures", "set.partial", ".set.part", "set"}
+    assert all((tmp_path / name / "notes.txt").exists() for name in ("set.partial", ".set.part"))
 
 
 def test_pyfeat_becomes_a_dataset_folder_and_pyfeat_again(tmp_path):

@@ -286,7 +286,7 @@ LONG_CELLS = {
     ),
     "rendering": (
         "from aufaces.sets import generate_set\ngenerate_set('studio', 4000, 0, 64, 'faces')",
-        ".faces.part/chunks/*.csv",
+        ".faces.*.part/chunks/*.csv",
     ),
 }
 STOP = """

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import shutil
 import subprocess
 import sys
 
@@ -76,9 +75,8 @@ def test_a_finished_set_is_neither_rendered_again_nor_overwritten(small_set, mon
 
 
 def test_an_error_in_a_worker_is_raised_and_leaves_no_set(small_set, tmp_path):
-    part = tmp_path / ".never.part"
+    part = sets.unfinished(tmp_path / "never", json.loads((small_set / "set.json").read_text()))
     (part / "images/000026.jpg").mkdir(parents=True)  # no picture can be written there
-    shutil.copy(small_set / "set.json", part)
     with pytest.raises(IsADirectoryError, match="000026.jpg"):
         sets.generate_set("wild", 30, 7, 48, tmp_path / "never", workers=2, progress=False)
     assert not (tmp_path / "never").exists()

@@ -261,7 +261,7 @@ def test_an_interrupted_call_leaves_no_crops(tiny_set, monkeypatch):
 
 
 def test_partial_crops_of_a_killed_process_are_removed_after_a_day(tiny_set):
-    old, recent = (tiny_set / ".crops" / f"48px-dead.partial-{name}" for name in ("old", "recent"))
+    old, recent = (tiny_set / ".crops" / f".{name}.part" for name in ("old", "recent"))
     for partial in (old, recent):
         partial.mkdir(parents=True)
         (partial / "images.npy").touch()

@@ -1,7 +1,6 @@
 """Files of other code <-> dataset folders, pictures included."""
 
 import re
-import shutil
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
@@ -25,6 +24,7 @@ from aubench.datasets.landmark_tables import Pictures
 from aubench.datasets.photographs import find_pictures, split_subjects, subjects_of
 from aulib.crops import CropSpec, crop_face, crop_matrix
 from aulib.dataset import DatasetFolder, manifest_path, read_dataset, write_manifest
+from aulib.files import new_folder, refuse_used
 from aulib.images import read_picture
 from aulib.labels import binarise
 from aulib.manifest import SPLITS
@@ -110,34 +110,25 @@ def _with_subjects(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _write_folder(table, pictures, out, keep: str, kind: str, name: str, columns: list[str]) -> DatasetFolder:
-    """Write to OUT.partial, read it, then rename it; the rest is for `keep_left_out`."""
+    """Write a folder that becomes `out` when it can be read; the rest is for `keep_left_out`."""
     pictures, out = Path(pictures), Path(out)
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise FileExistsError(f"{out} is not empty, expected a new folder")
+    refuse_used(out)
     reasons = _reasons_to_skip(table, pictures)
     used = reasons == ""
     if not used.any():
         raise ValueError(
             f"none of {len(table)} rows can be used: {table['image'].iloc[0]}: {reasons.iloc[0]}"
         )
-    partial = out.with_name(f"{out.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    try:
+    with new_folder(out) as folder:
         skipped = pd.DataFrame({"image": table["image"], "reason": reasons})[~used]
-        skipped.to_csv(partial / "skipped.csv", index=False)
-        keep_left_out(partial, kind, name, columns, table, used)
+        skipped.to_csv(folder / "skipped.csv", index=False)
+        keep_left_out(folder, kind, name, columns, table, used)
         manifest = table[used].reset_index(drop=True)
         for image in manifest["image"]:
-            link_picture(pictures / image, partial / "images" / image, keep)
+            link_picture(pictures / image, folder / "images" / image, keep)
         manifest["image"] = "images/" + manifest["image"]
-        write_manifest(partial, manifest[[*TEXT, *manifest.columns.drop(list(TEXT))]])
-        read_dataset(partial)
-        if out.is_dir():
-            out.rmdir()  # it is empty
-        partial.rename(out)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        write_manifest(folder, manifest[[*TEXT, *manifest.columns.drop(list(TEXT))]])
+        read_dataset(folder)
     return read_dataset(out)
 
 

@@ -1,0 +1,96 @@
+"""Files and folders appear whole or not at all, and nothing of the user's is touched."""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Barrier
+
+import pytest
+
+from aufaces.files import atomic_file, new_folder
+
+
+def everything(folder: Path) -> dict[str, str]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_text() if path.is_file() else "a folder"
+        for path in sorted(folder.rglob("*"))
+    }
+
+
+def test_what_lies_next_to_a_new_folder_or_file_stays_whatever_its_name(tmp_path):
+    for name in ("X.partial", ".X.part", "X.part", ".X", "X.tmp", "X.partial-1234abcd", ".part"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "notes.txt").write_text("mine")
+    before = everything(tmp_path)
+    with new_folder(tmp_path / "X") as folder:
+        (folder / "made").write_text("ours")
+    with atomic_file(tmp_path / "Y.csv") as partial:
+        partial.write_text("ours")
+    assert everything(tmp_path) == before | {"X": "a folder", "X/made": "ours", "Y.csv": "ours"}
+
+
+def test_an_error_leaves_what_was_there(tmp_path):
+    (tmp_path / "a.csv").write_text("earlier")
+    (tmp_path / "empty").mkdir()
+    before = everything(tmp_path)
+    for path in (tmp_path / "empty", tmp_path / "new"):
+        with pytest.raises(KeyboardInterrupt), new_folder(path) as folder:
+            (folder / "half").touch()
+            raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt), atomic_file(tmp_path / "a.csv") as partial:
+        partial.write_text("half")
+        raise KeyboardInterrupt
+    assert everything(tmp_path) == before
+
+
+@pytest.mark.parametrize("there", ["a file", "a folder with a file", "a folder with a hidden file"])
+def test_a_folder_that_holds_something_is_refused(there, tmp_path):
+    used = tmp_path / "used"
+    if there == "a file":
+        used.write_text("mine")
+    else:
+        used.mkdir()
+        (used / (".mine" if "hidden" in there else "mine")).write_text("mine")
+    before = everything(tmp_path)
+    with pytest.raises(FileExistsError, match="used is .*, expected a new folder"), new_folder(used):
+        raise AssertionError("began to work")
+    assert everything(tmp_path) == before
+
+
+def test_of_two_that_make_one_folder_the_later_is_told(tmp_path):
+    both, target = Barrier(2), tmp_path / "target"
+
+    def make(text: str) -> str:
+        try:
+            with new_folder(target) as folder:
+                (folder / "who").write_text(text)
+                both.wait(10)
+            return "made"
+        except FileExistsError as error:
+            return str(error)
+
+    with ThreadPoolExecutor(2) as pool:
+        outcomes = list(pool.map(make, ("first", "second")))
+    assert sorted(outcomes) == [f"{target} is not empty, expected a new folder", "made"]
+    assert everything(tmp_path).keys() == {"target", "target/who"}
+
+
+def test_a_link_to_an_empty_folder_stays_a_link(tmp_path):
+    (tmp_path / "large_disk").mkdir()
+    (tmp_path / "link").symlink_to("large_disk")
+    with new_folder(tmp_path / "link") as folder:
+        (folder / "made").touch()
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "large_disk/made").exists()
+
+
+def test_a_file_may_be_read_by_whom_the_umask_allows(tmp_path):
+    before = os.umask(0o022)
+    try:
+        with atomic_file(tmp_path / "a") as partial:
+            partial.touch()
+        with new_folder(tmp_path / "b"):
+            pass
+    finally:
+        os.umask(before)
+    assert (tmp_path / "a").stat().st_mode & 0o777 == 0o644
+    assert (tmp_path / "b").stat().st_mode & 0o777 == 0o755
