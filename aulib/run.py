@@ -4,15 +4,18 @@ Weights are safetensors and settings JSON, so nothing is unpickled.
 """
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from pydantic import TypeAdapter, ValidationError
 from safetensors.torch import load_file, save
 
-from aulib.files import atomic_file, write_json
+from aulib.files import atomic_file, read_json, reading, write_json
 from aulib.methods import METHODS
 from aulib.model import AUModel, ModelConfig
 from aulib.objective import finds_landmarks
@@ -20,7 +23,8 @@ from aulib.objective import finds_landmarks
 WEIGHTS, CONFIG, METRICS = "model.safetensors", "config.json", "metrics.json"
 HISTORY, SAMPLES, PREDICTIONS = "history.csv", "samples.npz", "predictions_{}_test.csv"
 FILES = (CONFIG, WEIGHTS, HISTORY, SAMPLES, METRICS)  # of every finished run, as they are written
-NEEDED = ("method", "seed", "steps", "weights", "data_versions")  # settings that every reader uses
+# Settings that every reader uses.
+NEEDED = {"method": str, "seed": int, "steps": int, "weights": dict, "data_versions": dict}
 
 
 class NoFinishedRun(FileNotFoundError):
@@ -57,7 +61,8 @@ class Run:
 
     Raises (all members):
         NoFinishedRun: names the missing file and the command to run.
-        ValueError: an earlier version of aulib wrote the run; names the command that trains it again.
+        ValueError: an earlier version of aulib wrote the run, names the command that trains it again; or a
+            file is damaged, names it and what it is.
     """
 
     def __init__(self, path: str | Path):
@@ -72,21 +77,29 @@ class Run:
     def settings(self) -> dict:
         """How the run was trained: method, seed, steps, weights, source, target, ..."""
         settings = self.saved.get("settings", {})
-        if missing := [name for name in NEEDED if name not in settings]:
-            raise self._outdated(f"{CONFIG} has no setting {', '.join(missing)}")
+        if missing := [name for name, kind in NEEDED.items() if not isinstance(settings.get(name), kind)]:
+            raise self._outdated(f"{CONFIG} has no setting {', '.join(missing)}, or another type of value")
         return settings
 
     @cached_property
     def config(self) -> ModelConfig:
         try:
-            return ModelConfig.from_dict(self.saved["model"] | {"pretrained": False})
+            values = self.saved["model"] | {"pretrained": False}
+            config = ModelConfig.from_dict(values)
+            TypeAdapter(ModelConfig).validate_json(json.dumps(values), strict=True)
+            return config
+        except ValidationError as error:
+            first = error.errors()[0]
+            found = f"{'.'.join(map(str, first['loc']))} is {first['input']!r}: {first['msg']}"
+            raise self._outdated(f"{CONFIG}: {found}") from None
         except (KeyError, TypeError) as error:  # fields were added, removed or renamed
             raise self._outdated(f"{CONFIG}: {error}") from None
 
     @cached_property
     def model(self) -> AUModel:
         """The selected weights, in evaluation mode on the CPU."""
-        weights = load_file(self._file(WEIGHTS))
+        with self._reading(WEIGHTS, "weights as safetensors") as file:
+            weights = load_file(file)
         model = AUModel(self.config)
         expected = {name: value.shape for name, value in model.state_dict().items()}
         found = {name: value.shape for name, value in weights.items()}
@@ -98,13 +111,14 @@ class Run:
     @cached_property
     def metrics(self) -> dict[str, float]:
         """`target.mean.f1`, `source.mean.f1`, `seconds`, ...; NaN where undefined."""
-        metrics = json.loads(self._file(METRICS).read_text(encoding="utf-8"))
+        metrics = read_json(self._file(METRICS))
         return {key: np.nan if value is None else value for key, value in metrics.items()}
 
     @cached_property
     def history(self) -> pd.DataFrame:
         """Learning curves: step, seconds, every unweighted term, total, share.*, validation_f1."""
-        return pd.read_csv(self._file(HISTORY))
+        with self._reading(HISTORY, "a table") as file:
+            return pd.read_csv(file)
 
     @property
     def aus(self) -> tuple[str, ...]:
@@ -134,7 +148,7 @@ class Run:
     @cached_property
     def domains_with_samples(self) -> list[str]:
         """Which of source and target the run keeps test faces of."""
-        with np.load(self._file(SAMPLES), allow_pickle=False) as kept:
+        with self._reading(SAMPLES, "arrays") as file, np.load(file, allow_pickle=False) as kept:
             return [domain for domain in ("source", "target") if len(kept[f"{domain}_names"])]
 
     def samples(self, domain: str = "target") -> Samples:
@@ -146,7 +160,7 @@ class Run:
         if domain not in self.domains_with_samples:
             raise ValueError(f"{self.path} keeps no faces of its {domain}: the set had no test split")
         parts = ("images", "landmarks", "occurrence", "names")
-        with np.load(self._file(SAMPLES), allow_pickle=False) as kept:
+        with self._reading(SAMPLES, "arrays") as file, np.load(file, allow_pickle=False) as kept:
             return Samples(*(kept[f"{domain}_{part}"] for part in parts))
 
     def predictions(self, domain: str = "target", samples_only: bool = False) -> pd.DataFrame:
@@ -155,7 +169,8 @@ class Run:
         Args:
             samples_only: only the faces of `samples`.
         """
-        table = pd.read_csv(self._file(PREDICTIONS.format(domain)))
+        with self._reading(PREDICTIONS.format(domain), "a table") as file:
+            table = pd.read_csv(file)
         if samples_only:
             table = table[table["image"].isin(self.samples(domain).names)].reset_index(drop=True)
         return table
@@ -163,7 +178,13 @@ class Run:
     @cached_property
     def saved(self) -> dict:
         """`config.json` as written: {"model": ..., "settings": ...}."""
-        return json.loads(self._file(CONFIG).read_text(encoding="utf-8"))
+        return read_json(self._file(CONFIG))
+
+    @contextmanager
+    def _reading(self, name: str, expected: str) -> Iterator[Path]:
+        file = self._file(name)
+        with reading(file, expected):
+            yield file
 
     def _file(self, name: str) -> Path:
         if not (self.path / name).is_file():

@@ -13,7 +13,6 @@ a feature has lost a detail, the decoder draws what is usual there, or nothing.
 """
 
 import hashlib
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +29,7 @@ from aubench.inspection.shown_faces import as_pictures, grey_pictures
 from aulib.batches import Faces, take_batch
 from aulib.crops import crop_dataset, crop_of
 from aulib.dataset import read_dataset
-from aulib.files import atomic_file, write_json
+from aulib.files import atomic_file, read_json, reading, write_json
 from aulib.images import LUMINANCE, luminance
 from aulib.model import AUModel
 from aulib.networks import ConvBlock
@@ -175,7 +174,8 @@ def load_decoder(run: Run) -> FaceDecoder | None:
     if about_decoder(run.path) is None:
         return None
     decoder = FaceDecoder(run.config.channels)
-    decoder.load_state_dict(load_file(run.path / DECODER))
+    with reading(run.path / DECODER, "weights as safetensors"):
+        decoder.load_state_dict(load_file(run.path / DECODER))
     return decoder.eval()
 
 
@@ -184,7 +184,7 @@ def about_decoder(run: str | Path) -> dict | None:
     about = Path(run) / ABOUT
     if not about.is_file() or not (Path(run) / DECODER).is_file():
         return None
-    return json.loads(about.read_text(encoding="utf-8"))
+    return read_json(about)
 
 
 @torch.no_grad()

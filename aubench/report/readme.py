@@ -3,7 +3,6 @@
 Blocks stand between two markers of a page. results/supervisors.md is rendered as a whole from its template.
 """
 
-import json
 from pathlib import Path
 
 import jinja2
@@ -13,6 +12,7 @@ from aubench.report import comparisons, statistics, tables
 from aubench.report.results import score_text
 from aubench.report.run_values import MEAN
 from aubench.report.summaries import Summary, read_summary
+from aulib.files import read_json
 from aulib.metrics import REPORTED
 
 RESULTS = Path("results/studio_to_wild.json")  # behind README's table
@@ -213,26 +213,24 @@ def pages(root: Path) -> dict[Path, str]:
             "supervisors", "supervisors_equal_time", "supervisors_dense", "learning_curves", "cycle_weight",
         )
     )  # fmt: skip
-    inside, latency = _read(results / "attention.json")["inside"], _read(results / "playground_latency.json")
+    inside = read_json(results / "attention.json")["inside"]
+    latency = read_json(results / "playground_latency.json")
+    conversion = read_json(results / "convert_memory.json")
     blocks = [
-        ("README.md", "results", results_table(_read(root / RESULTS)["methods"])),
+        ("README.md", "results", results_table(read_json(root / RESULTS)["methods"])),
         ("README.md", "study", study_list(study)),
         ("results/README.md", "insides", insides_block(inside, latency)),
         ("docs/method.md", "cycle", cycle_table(cycle)),
-        ("docs/method.md", "separation", separation_table(_read(results / "separation_designs.json"))),
-        ("docs/synthetic.md", "factors", factors_table(_read(results / "shift_factors.json"))),
-        ("docs/synthetic.md", "steps", steps_table(_read(results / "more_steps.json")["f1"])),
-        ("docs/datasets/README.md", "conversion", conversion_table(_read(results / "convert_memory.json"))),
+        ("docs/method.md", "separation", separation_table(read_json(results / "separation_designs.json"))),
+        ("docs/synthetic.md", "factors", factors_table(read_json(results / "shift_factors.json"))),
+        ("docs/synthetic.md", "steps", steps_table(read_json(results / "more_steps.json")["f1"])),
+        ("docs/datasets/README.md", "conversion", conversion_table(conversion)),
     ]
     texts = {root / "results" / "supervisors.md": supervisors_page(study, equal_time, dense, curves)}
     for page, name, block in blocks:
         text = texts.get(root / page) or (root / page).read_text(encoding="utf-8")
         texts[root / page] = with_block(text, name, block)
     return texts
-
-
-def _read(file: Path) -> dict:
-    return json.loads(file.read_text(encoding="utf-8"))
 
 
 if __name__ == "__main__":

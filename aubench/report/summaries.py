@@ -17,6 +17,7 @@ import yaml
 from aubench.report.fold_scores import in_any_fold, protocol_of, seeds_over_folds
 from aubench.report.results import chance_of_supervisors
 from aubench.report.run_values import MEAN, TERM_GROUPS, curves_of, values_of_run
+from aulib.files import read_json, reading
 from aulib.methods import METHODS
 from aulib.run import METRICS, NoFinishedRun, Run
 from aulib.run_config import what_counts
@@ -174,7 +175,7 @@ def variant_and_fold(run: Path) -> tuple[str, str]:
 
 def _other_parameters(run: Path) -> dict:
     """{"parameters": what a run's notebook declares besides the settings of `train_run`}; {} if nothing."""
-    params = json.loads((run / "params.json").read_text(encoding="utf-8"))
+    params = read_json(run / "params.json")
     given = params.get("resolved", {}).get("parameters", {})
     others = {name: value for name, value in given.items() if value and name not in ("seed", "protocol")}
     return {"parameters": others} if others else {}
@@ -182,7 +183,7 @@ def _other_parameters(run: Path) -> dict:
 
 def _started(run: Path) -> str:
     """When a run was started, as text that sorts by time."""
-    return json.loads((run / "params.json").read_text(encoding="utf-8")).get("started", "")
+    return read_json(run / "params.json").get("started", "")
 
 
 def is_bound(settings: dict) -> bool:
@@ -243,27 +244,28 @@ def read_summary(file: str | Path) -> Summary:
     Raises:
         ValueError: the file is no summary of a study.
     """
-    kept = json.loads(Path(file).read_text(encoding="utf-8"))
-    if not isinstance(kept, dict) or "variants" not in kept:
+    kept = read_json(file)
+    if "variants" not in kept:
         raise ValueError(f"{file} is no summary of a study: it has no key 'variants'")
-    values, curves = [], []
-    for name, one in kept["variants"].items():
-        for measure, by_au in one["scores"].items():
-            for au, of_seeds in by_au.items():
-                pairs = zip(one["seeds"], of_seeds, strict=True)
-                values += [(name, seed, measure, au, value) for seed, value in pairs if value is not None]
-        for supervisor, curve in one["curves"].items():
-            points = zip(curve["step"], curve["value"], strict=True)
-            curves += [(name, supervisor, step, value, curve["chance"]) for step, value in points]
-    return Summary(
-        kept["study"],
-        {name: one["settings"] for name, one in kept["variants"].items()},
-        pd.DataFrame(values, columns=VALUE_COLUMNS),
-        pd.DataFrame(curves, columns=CURVE_COLUMNS),
-        kept.get("question", ""),
-        kept.get("missing", []),
-        kept.get("folds", ""),
-    )
+    with reading(file, "a summary of a study"):
+        values, curves = [], []
+        for name, one in kept["variants"].items():
+            for measure, by_au in one["scores"].items():
+                for au, of_seeds in by_au.items():
+                    pairs = zip(one["seeds"], of_seeds, strict=True)
+                    values += [(name, seed, measure, au, value) for seed, value in pairs if value is not None]
+            for supervisor, curve in one["curves"].items():
+                points = zip(curve["step"], curve["value"], strict=True)
+                curves += [(name, supervisor, step, value, curve["chance"]) for step, value in points]
+        return Summary(
+            kept["study"],
+            {name: one["settings"] for name, one in kept["variants"].items()},
+            pd.DataFrame(values, columns=VALUE_COLUMNS),
+            pd.DataFrame(curves, columns=CURVE_COLUMNS),
+            kept.get("question", ""),
+            kept.get("missing", []),
+            kept.get("folds", ""),
+        )
 
 
 def find_summary(study: str | Path, results: str | Path = "results") -> Summary:

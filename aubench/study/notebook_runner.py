@@ -6,7 +6,6 @@ versions, commit), the files that the notebook wrote (such as `metrics.json`), a
 `result.json` has its key.
 """
 
-import json
 import os
 import subprocess
 import sys
@@ -24,7 +23,7 @@ from aubench.study.parameters import (
 )
 from aubench.study.resolved import data_versions, resolve, run_key
 from aubench.study.run_lock import run_lock
-from aulib.files import write_json
+from aulib.files import read_json, write_json
 
 RECORDED_LIBRARIES = "torch torchvision timm lightning-fabric numpy pandas anny warp-lang papermill ipykernel"
 AS_FUNCTION = "AULIB_RUNS_NOTEBOOK"  # in the environment of the kernels of `run_notebook`
@@ -279,4 +278,4 @@ def _git(root: Path, *command: str) -> str:
 
 
 def _read(path: Path) -> dict:
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return read_json(path) if path.is_file() else {}

@@ -5,12 +5,12 @@ A run is done if its `result.json` holds the run's key; other code or values giv
 interrupted run, and `aulib.training.fit` continues from the checkpoint in it.
 """
 
-import json
 from functools import cache
 from pathlib import Path
 
 from aubench.study.plan import PlannedRun
 from aubench.study.run_lock import is_held
+from aulib.files import read_json
 
 STATES = ("done", "running", "failed", "missing")
 
@@ -39,7 +39,7 @@ def earlier_runs(runs: list[PlannedRun]) -> str:
 
 def is_done(run: PlannedRun) -> bool:
     try:
-        return json.loads((run.folder / "result.json").read_text(encoding="utf-8"))["key"] == run.key
+        return read_json(run.folder / "result.json")["key"] == run.key
     except (OSError, ValueError, KeyError):
         return False
 
@@ -53,7 +53,7 @@ def metrics_of(run: PlannedRun) -> dict:
 def _metrics(folder: Path) -> dict:
     """Cached: a finished run does not change."""
     file = folder / "metrics.json"
-    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    return read_json(file) if file.is_file() else {}
 
 
 def why_failed(run: PlannedRun) -> str:

@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from aulib.files import read_json
+
 PATIENCE = 2.0  # seconds; `is_held` holds the lock for an instant
 
 
@@ -69,9 +71,9 @@ def is_held(folder: str | Path) -> bool:
 def holder(folder: str | Path) -> str:
     """The last process that locked the folder: "process 123 on host"."""
     try:
-        owner = json.loads(_lock_file(folder).read_text(encoding="utf-8"))
+        owner = read_json(_lock_file(folder))
         return f"process {owner['pid']} on {owner['host']}"
-    except (OSError, ValueError):
+    except (OSError, ValueError, KeyError):
         return "another process"
 
 

@@ -151,3 +151,40 @@ def test_open_run_opens_again_only_when_the_weights_changed(finished, tmp_path):
     weights = folder / WEIGHTS
     os.utime(weights, ns=(0, weights.stat().st_mtime_ns + 1))
     assert open_run(folder) is not first
+
+
+DAMAGE = {
+    "git lfs pull": lambda d: b"version https://git-lfs.github.com/spec/v1",
+    "copy it again": lambda d: d[: len(d) // 3],
+    "an empty file": lambda d: b"",
+}
+
+
+@pytest.mark.parametrize("what", DAMAGE)
+@pytest.mark.parametrize(
+    "name, member",
+    [
+        (CONFIG, "settings"),
+        (CONFIG, "config"),
+        (WEIGHTS, "model"),
+        (METRICS, "metrics"),
+        ("samples.npz", "samples"),
+    ],
+)
+def test_a_damaged_file_is_named_with_what_it_is(name, member, what, finished, tmp_path):
+    folder = shutil.copytree(finished.full, tmp_path / "run")
+    (folder / name).write_bytes(DAMAGE[what]((folder / name).read_bytes()))
+    with pytest.raises(ValueError, match=f"{name}: expected .*{what}"):
+        value = getattr(Run(folder), member)
+        value()
+
+
+@pytest.mark.parametrize("where, name, value", [
+    ("model", "channels", "8"), ("model", "image_size", None), ("model", "aus", "AU01"),
+    ("model", "separates", 1),
+    ("settings", "weights", None), ("settings", "method", 3), ("settings", "data_versions", []),
+])  # fmt: skip
+def test_a_value_of_another_type_is_named(where, name, value, folder):
+    change_config(folder, lambda saved: saved[where].update({name: value}))
+    with pytest.raises(ValueError, match=f"{CONFIG}.*{name}"):
+        getattr(Run(folder), {"model": "config", "settings": "settings"}[where])

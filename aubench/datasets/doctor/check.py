@@ -1,6 +1,5 @@
 """The whole check of a dataset folder. It continues where reading the set would stop."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +16,7 @@ from aubench.datasets.doctor.manifest import check_cells, check_splits, read_tol
 from aubench.datasets.doctor.pictures import look_at_pictures
 from aubench.datasets.label_statistics import crop_rows
 from aulib.dataset import DatasetFolder
+from aulib.files import read_json
 
 PICTURES = 20_000  # opened, at most, unless asked otherwise
 WORST = 24  # crops on the contact sheet
@@ -103,8 +103,8 @@ def _expected(root: Path, published: str) -> Expected | None:
     note = root / "conversion.json"
     if not published and note.is_file():
         try:
-            published = json.loads(note.read_text(encoding="utf-8")).get("dataset", "")
-        except (ValueError, AttributeError):
+            published = read_json(note).get("dataset", "")
+        except ValueError:
             return None
     if published not in CONVERTERS:
         return None

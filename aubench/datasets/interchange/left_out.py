@@ -5,13 +5,12 @@ the file back.
     left_out.csv        rows that are not in the manifest (no face, no picture), and their `position` from 0
 """
 
-import json
 from pathlib import Path
 
 import pandas as pd
 
 from aulib.dataset import DatasetFolder
-from aulib.files import write_json
+from aulib.files import read_json, write_json
 
 NOTE, ROWS = "interchange.json", "left_out.csv"
 
@@ -28,9 +27,9 @@ def keep_left_out(
 def read_note(folder: Path, kind: str) -> dict:
     """interchange.json; {} if the folder was not imported, or from a file of another kind."""
     try:
-        note = json.loads((folder / NOTE).read_text(encoding="utf-8"))
+        note = read_json(folder / NOTE)
         return note if note.get("kind") == kind else {}
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError):
         return {}
 
 
