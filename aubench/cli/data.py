@@ -253,7 +253,10 @@ def megraphau(
 
 
 def _print_imported(data) -> None:
-    typer.echo(f"dataset folder: {data.root}, {len(data)} faces; rows left out are listed in skipped.csv")
+    from aubench.datasets.photographs import subject_summary
+
+    typer.echo(f"dataset folder: {data.root}; rows left out are listed in skipped.csv")
+    typer.echo(subject_summary(data))
 
 
 @commands.command(short_help="Write a dataset folder as other code's files.")

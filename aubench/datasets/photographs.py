@@ -107,15 +107,24 @@ def find_pictures(photos: str | Path, out: str | Path | None = None) -> list[str
     return sorted(found)
 
 
-def subjects_of(sources: list[str]) -> list[str]:
+def subjects_of(sources: list[str], clips: list[str] | None = None) -> list[str]:
     """The person on each picture, by its folder.
 
     That is the top folder below what all pictures share, so that nobody is in two; a picture directly in the
     shared folder is its own subject, named by its stem.
+
+    Args:
+        clips: the recording that each picture is a frame of, or ""; it is the subject instead of the stem.
     """
     parts = [PurePosixPath(source).parts for source in sources]
     shared = len(os.path.commonprefix([part[:-1] for part in parts]))
-    names = [part[shared] if len(part) > shared + 1 else PurePosixPath(part[-1]).stem for part in parts]
+    alone = [
+        clip or PurePosixPath(source).stem
+        for source, clip in zip(sources, clips or [""] * len(sources), strict=True)
+    ]
+    names = [
+        part[shared] if len(part) > shared + 1 else name for part, name in zip(parts, alone, strict=True)
+    ]
     return [_printable(name).strip() or "unnamed" for name in names]
 
 

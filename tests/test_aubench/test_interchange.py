@@ -193,6 +193,73 @@ def test_openface_frames_become_a_dataset_folder_and_openface_again(tmp_path):
     assert written.read_text().splitlines()[0] == path.read_text().splitlines()[0]  # `, ` between names
 
 
+def test_the_index_that_pandas_writes_is_left_out(tmp_path):
+    path = openface_csv(tmp_path / "clip.csv")
+    pictures(tmp_path / "pictures", [f"clip/{n:05d}.png" for n in range(1, 6)])
+    pd.read_csv(path, skipinitialspace=True).to_csv(tmp_path / "clip.csv")
+    assert path.read_text().startswith(",")
+    data = import_table("openface", path, tmp_path / "pictures", tmp_path / "set")
+    assert len(data) == 5 and not [name for name in data.table if "Unnamed" in name]
+    path.write_text(path.read_text().replace("AU12_c", "", 1))
+    with pytest.raises(ValueError, match=r"clip.csv: column \d+ has no name"):
+        import_table("openface", path, tmp_path / "pictures", tmp_path / "again")
+
+
+@pytest.mark.parametrize("fault", ["an unknown column", "half the landmarks", "a point far outside"])
+def test_every_refusal_names_the_file_that_was_given(fault, tmp_path):
+    path = openface_csv(tmp_path / "clip.csv")
+    pictures(tmp_path / "pictures", [f"clip/{n:05d}.png" for n in range(1, 6)])
+    table = read_openface(path)
+    if fault == "an unknown column":
+        table["happiness"], place = 1, "clip.csv"
+    elif fault == "half the landmarks":
+        table.loc[2, "y_40"], place = np.nan, "clip.csv line 4"
+    else:
+        table.loc[2, [f"{axis}_{k}" for axis in "xy" for k in range(68)]], place = 0.5, "clip.csv line 4"
+    write_openface(table, path)
+    with pytest.raises(ValueError, match=place) as caught:
+        import_table("openface", path, tmp_path / "pictures", tmp_path / "set")
+    assert "manifest.csv" not in str(caught.value) and ".part" not in str(caught.value)
+
+
+def people_of(folder):
+    table = read_dataset(folder).table
+    return {name.removeprefix("images/"): pair for name, *pair in table[["image", "subject", "split"]].values}
+
+
+def test_frames_of_one_recording_are_one_person_in_one_split(tmp_path):
+    path = openface_csv(tmp_path / "clip.csv")
+    for name in ("inside", "at the top"):
+        below = "clip/" if name == "inside" else ""
+        pictures(tmp_path / name, [f"{below}{n:05d}.png" for n in range(1, 6)])
+        import_table("openface", path, tmp_path / name, tmp_path / f"{name} set")
+        people = people_of(tmp_path / f"{name} set").values()
+        assert len(people) == 5 and len(set(map(tuple, people))) == 1 and next(iter(people))[0] == "clip"
+
+
+def test_tracked_faces_of_a_recording_are_people_in_one_split(tmp_path):
+    (tmp_path / "tables").mkdir()
+    for clip in ("a", "b", "c", "d", "e"):
+        path = openface_csv(tmp_path / f"tables/{clip}.csv")
+        table = read_openface(path)
+        write_openface(table.assign(face_id=["0", "0", "1", "1", "0"] if clip == "c" else "0"), path)
+        pictures(tmp_path / "frames", [f"{clip}/{n:05d}.png" for n in range(1, 6)])
+    import_table("openface", tmp_path / "tables", tmp_path / "frames", tmp_path / "set")
+    people = people_of(tmp_path / "set")
+    assert {subject for subject, _ in people.values()} == {"a", "b", "c-face-0", "c-face-1", "d", "e"}
+    for clip in "abcde":
+        assert len({split for name, (_, split) in people.items() if name.startswith(clip)}) == 1
+
+
+def test_pictures_that_a_table_names_are_people_by_folder(tmp_path):
+    path = pyfeat_csv(tmp_path / "faces.csv", ["a.jpg", "b.jpg", "c.jpg"])
+    table = pd.read_csv(path).assign(frame=[0, 1, 2])
+    table.to_csv(path, index=False)
+    pictures(tmp_path / "pictures", ["a.jpg", "b.jpg", "c.jpg"])
+    import_table("pyfeat", path, tmp_path / "pictures", tmp_path / "set")
+    assert {subject for subject, _ in people_of(tmp_path / "set").values()} == {"a", "b", "c"}
+
+
 def test_an_import_touches_no_other_folder_and_of_two_the_later_is_told(tmp_path):
     path = openface_csv(tmp_path / "clip.csv")
     pictures(tmp_path / "pictures", [f"clip/{n:05d}.png" for n in range(1, 6)])

@@ -27,7 +27,7 @@ from aulib.dataset import DatasetFolder, manifest_path, read_dataset, write_mani
 from aulib.files import new_folder, refuse_used
 from aulib.images import read_picture
 from aulib.labels import binarise
-from aulib.manifest import SPLITS
+from aulib.manifest import MAX_FAULTS, SPLITS, check_columns, row_faults
 
 AT_LEAST = 2  # intensity that counts as present where a format holds occurrence only
 PEOPLE = re.compile(r"[FM]\d{3}|SN\d{3}|S\d{3}", re.IGNORECASE)  # folders of BP4D, DISFA, CK+
@@ -56,8 +56,11 @@ def import_jaanet(
         FileNotFoundError: a list is missing.  FileExistsError: `out` is not empty.
         ValueError: damaged lists, or none of the pictures is there.
     """
-    parts = [read_jaanet(prefix, aus, first_pixel).assign(split=split) for split, prefix in prefixes.items()]
-    table = _with_subjects(pd.concat(parts, ignore_index=True))
+    parts = [
+        _at(read_jaanet(prefix, aus, first_pixel).assign(split=split), f"{prefix}_path.txt")
+        for split, prefix in prefixes.items()
+    ]
+    table = _with_subjects(pd.concat(parts))
     return _write_folder(table, pictures, out, keep, "jaanet", "", list(table.columns))
 
 
@@ -71,7 +74,7 @@ def import_megraphau(
     keep: str = "link",
 ) -> DatasetFolder:
     """The same of ME-GraphAU's lists in `folder`; `dataset` and `fold` are those of the lists' names."""
-    table = _with_subjects(read_megraphau(folder, dataset, fold, aus))
+    table = _with_subjects(_at(read_megraphau(folder, dataset, fold, aus), folder, "row", 1))
     return _write_folder(table, pictures, out, keep, "megraphau", dataset, list(table.columns))
 
 
@@ -93,13 +96,47 @@ def import_table(
     read = {"openface": read_openface, "pyfeat": read_pyfeat}[kind]
     files, folder = csv_files(tables), Pictures(find_pictures(pictures))
     parts = [read(file) for file in files]
+    for part, file in zip(parts, files, strict=True):
+        check_columns([*TEXT, *part.columns.drop(list(TEXT), errors="ignore")], file)
     columns = list(parts[0].columns)
     parts = [part.assign(image=folder.of_rows(part, file)) for part, file in zip(parts, files, strict=True)]
-    table = pd.concat(parts, ignore_index=True)
-    table["subject"] = subjects_of(table["image"].tolist())
-    table["split"] = table["subject"].map(split_subjects(table["subject"].tolist()))
+    clips = [name for part, file in zip(parts, files, strict=True) for name in _clips(kind, part, file)]
+    table = pd.concat([_at(part, file, "line", 2) for part, file in zip(parts, files, strict=True)])
+    people = subjects_of(table["image"].tolist(), clips)
+    table["split"] = pd.Series(people, table.index).map(split_subjects(people))
+    table["subject"] = _by_face(people, clips, table)
     name = files[0].stem if len(files) == 1 else ""
     return _write_folder(table, pictures, out, keep, kind, name, columns)
+
+
+def _at(table: pd.DataFrame, file: str | Path, word: str = "line", first: int = 1) -> pd.DataFrame:
+    """The table with the place of each row in its file as index."""
+    return table.set_axis([f"{file} {word} {row}" for row in range(first, first + len(table))])
+
+
+def _clips(kind: str, table: pd.DataFrame, file: Path) -> list[str]:
+    """The recording that a row is a frame of; "" for pictures that a table names, each by itself.
+
+    OpenFace numbers frames of recordings only; py-feat numbers named pictures, too.
+    """
+    stems = [PurePosixPath(image).stem for image in table["image"]]
+    named = any(
+        [PurePosixPath(str(cell).replace("\\", "/")).stem for cell in table[column]] == stems
+        for column in ("input", "filename", "file", "name")
+        if column in table
+    )
+    if "frame" not in table or (named and kind != "openface"):
+        return [""] * len(table)
+    return [PurePosixPath(image).parent.name or file.stem for image in table["image"]]
+
+
+def _by_face(people: list[str], clips: list[str], table: pd.DataFrame) -> list[str]:
+    """The people, where several faces of a recording were tracked one for each face; their split is one."""
+    if "face_id" not in table:
+        return people
+    faces = pd.DataFrame({"person": people, "clip": clips, "face": table["face_id"].astype(str)})
+    several = (faces.groupby("person")["face"].transform("nunique") > 1) & (faces["clip"] != "")
+    return faces["person"].where(~several, faces["person"] + "-face-" + faces["face"]).tolist()
 
 
 def _with_subjects(table: pd.DataFrame) -> pd.DataFrame:
@@ -113,6 +150,7 @@ def _write_folder(table, pictures, out, keep: str, kind: str, name: str, columns
     """Write a folder that becomes `out` when it can be read; the rest is for `keep_left_out`."""
     pictures, out = Path(pictures), Path(out)
     refuse_used(out)
+    places, table = table.index, table.reset_index(drop=True)
     reasons = _reasons_to_skip(table, pictures)
     used = reasons == ""
     if not used.any():
@@ -127,8 +165,12 @@ def _write_folder(table, pictures, out, keep: str, kind: str, name: str, columns
         for image in manifest["image"]:
             link_picture(pictures / image, folder / "images" / image, keep)
         manifest["image"] = "images/" + manifest["image"]
+        if faults := sorted(row_faults(manifest, folder)):
+            shown = "\n  ".join(
+                f"{places[used.to_numpy()][row]}: {text}" for row, text in faults[:MAX_FAULTS]
+            )
+            raise ValueError(f"a dataset folder cannot hold these rows:\n  {shown}")
         write_manifest(folder, manifest[[*TEXT, *manifest.columns.drop(list(TEXT))]])
-        read_dataset(folder)
     return read_dataset(out)
 
 

@@ -115,12 +115,23 @@ def read_table(path: Path, rules: tuple[Rule, ...], required: str, example: str)
         raise ValueError(f"{path} is no readable CSV: {' '.join(str(error).split())[:150]}") from error
     table.columns = [str(name).strip() for name in table.columns]
     _refuse_damage(table, content, path)
+    table = table.drop(columns=_nameless(table, path))
     if not any(re.fullmatch(required, name) for name in table.columns):
         raise ValueError(f"{path} has columns {', '.join(table.columns[:5])[:200]} ..., expected {example}")
     for rule in rules:
         if columns := list(filter(re.compile(rule.columns).fullmatch, table.columns)):
             _check_numbers(table, columns, rule, path)
     return table.copy()  # in one piece; pandas warns of tables made column by column
+
+
+def _nameless(table: pd.DataFrame, path: Path) -> list[str]:
+    """Columns without a name that say nothing: the index that pandas writes first, and empty ones."""
+    nameless = [name for name in table.columns if re.fullmatch(r"Unnamed: \d+", name)]
+    for name in nameless:
+        number = table.columns.get_loc(name)
+        if number and table[name].notna().any():
+            raise ValueError(f"{path}: column {number + 1} has no name, expected one in the header")
+    return nameless
 
 
 def _refuse_damage(table: pd.DataFrame, content: str, path: Path) -> None:
