@@ -267,20 +267,28 @@ def test_a_study_s_own_notebook_runs_as_a_function(path, folders, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name, values",
+    "name, values, named",
     [
-        ("03_report", {"runs": ["results/none/full"]}),
-        ("04_ablation", {"study": "none"}),
-        ("05_reconstructions", {"runs": ["results/none/full"]}),
-        ("06_attention", {"runs": ["results/none/full"]}),
+        ("03_report", {"runs": ["results/none/full"]}, ["results/none", "`aulib "]),
+        ("04_ablation", {"study": "none"}, ["results/none", "`aulib "]),
+        ("05_reconstructions", {"runs": ["results/none/full"]}, ["results/none", "`aulib "]),
+        ("06_attention", {"runs": ["results/none/full"]}, ["results/none", "`aulib "]),
+        ("02_train", {"method": "ful"}, ["'ful'", "adld"]),
+        ("03_report", {"faces": "{source}"}, ["{source}", "not the target"]),
+        ("04_ablation", {"reference": "ful"}, ["'ful'", "contrastive"]),
+        ("04_ablation", {"measure": "f2"}, ["'f2'", "f1_norm"]),
+        ("06_attention", {"aus": ["AU01", "AU99"]}, ["AU99", "AU12"]),
+        ("07_dataset_check", {"published": "bp5d"}, ["bp5d", "bp4d"]),
     ],
 )
-def test_without_a_run_to_read_one_sentence_says_what_to_run(name, values, clone):
+def test_what_a_notebook_refuses_is_said_in_one_sentence(name, values, named, folders, tiny_run, clone):
+    values = {key: filled(value, folders) for key, value in values.items()}
     with pytest.raises(CellExecutionError) as stopped:
-        in_jupyter(clone / "notebooks" / f"{name}.ipynb", values)
-    shown, sentence = stopped.value.notebook, outputs(stopped.value.notebook, "text/markdown")
-    assert len(sentence) == 1 and "results/none" in sentence[0] and "`aulib " in sentence[0]
-    assert sentence[0].endswith(".") and not outputs(shown, "stderr") + outputs(shown, "error")
+        in_jupyter(clone / "notebooks" / f"{name}.ipynb", tiny_parameters(name, folders) | values)
+    shown = stopped.value.notebook
+    last = outputs(shown, "text/markdown")[-1]
+    assert [part for part in filled(named, folders) if part not in last] == []
+    assert "\n" not in last and not outputs(shown, "stderr") + outputs(shown, "error")
 
 
 def test_every_notebook_of_the_repository_is_run_on_tiny_parameters():

@@ -11,7 +11,7 @@ import pandas as pd
 from aulib.crops import CropSpec, crop_face, crop_matrix
 from aulib.dataset import read_dataset
 from aulib.images import read_picture
-from aulib.run import Samples
+from aulib.run import Run
 
 WIDE = CropSpec(size=160, box_enlarge=3.0)  # the whole head
 HEAD = 1.05  # the same, as a multiple of the square a model reads
@@ -45,23 +45,30 @@ def strongest_faces(
     }
 
 
-def best_and_worst(
-    predictions: pd.DataFrame, samples: Samples, dataset: str | Path | None = None, count: int = 3
-) -> HeadRows:
+def best_and_worst(predictions: pd.DataFrame, run: Run, dataset: str = "", count: int = 3) -> HeadRows:
     """The target test faces a run reads best and worst, with their missed AUs (-) and false alarms (+).
 
     Args:
-        predictions: `results.faces_by_loss`, best first.  samples: the target faces that the run keeps.
-        dataset: the target's dataset folder, to choose from its whole test split; without it, the kept faces.
+        predictions: `results.faces_by_loss` of the run, best first.
+        dataset: the run's target, to choose from its whole test split; "" takes the faces that the run keeps.
 
     Raises:
-        ValueError: the target's faces have no AU labels.
+        ValueError: the target's faces have no AU labels, or the dataset is not the run's target.
     """
-    if dataset is None:
+    if not dataset:
+        samples = run.samples("target")
         kept = dict(zip(samples.names, samples.images, strict=True))
         predictions = predictions[predictions["image"].isin(kept)]
     else:
         data = read_dataset(dataset)
+        known, found = (
+            version.partition("#")[0] for version in (run.settings["data_versions"]["target"], data.version)
+        )
+        if found != known:
+            raise ValueError(
+                f"{dataset} is not the target that {run.path} was tested on, {run.settings['target']} "
+                f"(version {known}, found {found}), so its best and worst faces are not there"
+            )
         landmarks = dict(zip(data.table["image"], data.landmarks, strict=True))
     if predictions.empty:
         raise ValueError("the target's test faces have no AU labels: best and worst are unknown")
@@ -72,7 +79,7 @@ def best_and_worst(
         rows[name] = []
         for _, face in chosen.iterrows():
             image = face["image"]
-            if dataset is None:
+            if not dataset:
                 picture = kept[image]
             else:
                 picture = face_thumbnail(data.root / image, crop_matrix(landmarks[image], WIDE))

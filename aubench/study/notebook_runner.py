@@ -6,8 +6,10 @@ versions, commit), the files that the notebook wrote (such as `metrics.json`), a
 `result.json` has its key.
 """
 
+import dis
 import os
 import subprocess
+import symtable
 import sys
 import time
 from importlib import metadata
@@ -29,6 +31,7 @@ RECORDED_LIBRARIES = "torch torchvision timm lightning-fabric numpy pandas anny 
 AS_FUNCTION = "AULIB_RUNS_NOTEBOOK"  # in the environment of the kernels of `run_notebook`
 PACKAGE = Path(__file__).parents[1]
 NOTEBOOKS = (PACKAGE.parent / "notebooks", PACKAGE / "notebooks")  # of a checkout, of an installed package
+OURS = (PACKAGE, NOTEBOOKS[0], *(PACKAGE.parent / name for name in ("aulib", "aufaces")))
 
 
 class NotebookFailed(RuntimeError):
@@ -147,7 +150,8 @@ def start_notebook(seed: int, out_dir: str | Path) -> str:
 
     Jupyter starts a kernel in the notebook's folder and `run_notebook` in the caller's; relative paths then
     mean the same in both, and processes that the kernel starts find the modules next to the notebook. In
-    Jupyter an interrupt, and a run that is not there yet, end a cell with one sentence, without a traceback.
+    Jupyter an interrupt and what our code refuses end a cell with one sentence, without a traceback, which
+    `%tb` shows.
 
     Returns:
         one line with versions, device and commit.
@@ -155,8 +159,6 @@ def start_notebook(seed: int, out_dir: str | Path) -> str:
     import numpy
     import torch
     from IPython import get_ipython
-
-    from aulib.run import NoFinishedRun
 
     for folder in (Path.cwd(), Path.cwd().parent):  # the course lies one deeper
         if folder.name == "notebooks" and (folder.parent / "pyproject.toml").is_file():
@@ -166,7 +168,7 @@ def start_notebook(seed: int, out_dir: str | Path) -> str:
             os.chdir(folder.parent)
     Path(out_dir).mkdir(parents=True, exist_ok=True)
     if (shell := get_ipython()) and AS_FUNCTION not in os.environ:
-        shell.set_custom_exc((KeyboardInterrupt, NoFinishedRun), _say_in_one_sentence)
+        shell.set_custom_exc((Exception, KeyboardInterrupt), _say_in_one_sentence)
     torch.manual_seed(seed)
     numpy.random.seed(seed)
     code = commit_of_library()
@@ -176,11 +178,38 @@ def start_notebook(seed: int, out_dir: str | Path) -> str:
 
 
 def _say_in_one_sentence(shell, kind, error, traceback, tb_offset=None) -> None:
-    """IPython's handler of an exception; the cell counts as failed, so that "Run All" ends there."""
+    """IPython's handler of an exception; the cell counts as failed, so that "Run All" ends there.
+
+    What no code of ours raised itself is a bug, or of the cell's own code, and keeps its traceback.
+    """
     from IPython.display import Markdown, display
 
-    interrupted = issubclass(kind, KeyboardInterrupt)
-    display(Markdown("Interrupted; run this cell again to resume." if interrupted else str(error)))
+    last = traceback
+    while last.tb_next:
+        last = last.tb_next
+    code, text = last.tb_frame.f_code, ""
+    if issubclass(kind, KeyboardInterrupt):
+        text = "Interrupted; run this cell again to resume."
+    elif any(Path(code.co_filename).is_relative_to(folder) for folder in OURS):
+        if dis.opname[code.co_code[last.tb_lasti]] == "RAISE_VARARGS":
+            text = " ".join(str(error.args[0] if len(error.args) == 1 else error).split())
+    elif kind is NameError and (number := _cell_that_makes(shell.user_ns["In"][:-1], error.name)):
+        text = f"`{error.name}` is missing: cell [{number}], which makes it, was interrupted or failed. "
+        text += "Run that cell again first; what it had done is resumed."
+    if not text:
+        shell.showtraceback((kind, error, traceback), running_compiled_code=True)
+        return
+    sys.last_type, sys.last_value, sys.last_traceback = kind, error, traceback
+    display(Markdown(text))
+
+
+def _cell_that_makes(cells: list[str], name: str) -> int:
+    """Number of the last of the cells that ran and would assign a name; 0 if there is none."""
+    for number in reversed(range(len(cells))):
+        symbols = symtable.symtable(cells[number], "cell", "exec").get_symbols()
+        if any(symbol.get_name() == name and symbol.is_assigned() for symbol in symbols):
+            return number
+    return 0
 
 
 def _what_differs(out_dir: Path, values: dict) -> str:

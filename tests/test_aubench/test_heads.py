@@ -44,15 +44,18 @@ class TestBestAndWorst:
         losses = -np.log(np.where(y == 1, p, 1 - p)).mean(1)
         ranked = results.faces_by_loss(finished.full)
         assert ranked["image"].tolist() == table["image"].iloc[np.argsort(losses, kind="stable")].tolist()
-        samples = Run(finished.full).samples()
-        rows = best_and_worst(ranked, samples, count=2)
+        run = Run(finished.full)
+        samples = run.samples()
+        rows = best_and_worst(ranked, run, count=2)
         kept = ranked[ranked["image"].isin(samples.names)]
         for name, row in (("best", kept.iloc[0]), ("worst", kept.iloc[-1])):
             picture, text = rows[name][0]
             assert text == mistakes(row, TINY_AUS)
             np.testing.assert_array_equal(picture, samples.images[list(samples.names).index(row["image"])])
-        whole = best_and_worst(ranked, samples, finished.target, count=2)
+        whole = best_and_worst(ranked, run, str(finished.target), count=2)
         assert whole["worst"][0][0].shape == (WIDE.size, WIDE.size, 3)
+        with pytest.raises(ValueError, match="is not the target that .* was tested on"):  # names are the same
+            best_and_worst(ranked, run, str(finished.source), count=2)
 
     def test_missed_and_wrong_aus(self):
         table = pd.DataFrame({"AU01_true": [1, 0, 1], "AU01_c": [0, 1, 1]})
@@ -64,4 +67,4 @@ class TestBestAndWorst:
         table = pd.read_csv(file)
         table.assign(**{f"{au}_true": np.nan for au in TINY_AUS}).to_csv(file, index=False)
         with pytest.raises(ValueError, match="no AU labels"):
-            best_and_worst(results.faces_by_loss(run), Run(run).samples())
+            best_and_worst(results.faces_by_loss(run), Run(run))

@@ -1,5 +1,6 @@
 """A run is finished or names the cause, and never overwrites an earlier one."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -277,6 +278,8 @@ def test_a_notebook_works_at_the_root_of_its_checkout(tmp_path, monkeypatch, pla
         assert os.environ["PYTHONPATH"] == sys.path[0] == str(tmp_path / place)
 
 
+START = "from aubench.study.notebook_runner import start_notebook\nprint(start_notebook(0, 'out'))"
+
 # What is interrupted: a cell, and a file of its work that is kept.
 LONG_CELLS = {
     "training": (
@@ -299,20 +302,59 @@ threading.Thread(target=stop_it_at_work, daemon=True).start()
 """
 
 
+def executed(code: list[str], folder: Path, until_it_fails: bool = False) -> nbformat.NotebookNode:
+    """A notebook of these cells after each of them was run, or all up to the first that fails."""
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(one) for one in code])
+    with tempfile.TemporaryDirectory(prefix="au-", ignore_cleanup_errors=True) as sockets:
+        config = Config(KernelManager={"transport": "ipc", "ip": f"{sockets}/k"})
+        where = {"metadata": {"path": str(folder)}}
+        client = NotebookClient(notebook, kernel_name="python3", resources=where, config=config)
+        client.allow_errors = not until_it_fails
+        with pytest.raises(CellExecutionError) if until_it_fails else contextlib.nullcontext():
+            client.execute()
+    return notebook
+
+
+def said(cell: nbformat.NotebookNode) -> list[str]:
+    """What a cell shows: its sentences, and the names of errors with a traceback."""
+    return [
+        one["ename"] if one.output_type == "error" else one["data"]["text/markdown"]
+        for one in cell.outputs
+        if one.output_type != "stream"
+    ]
+
+
 @pytest.mark.parametrize("what", LONG_CELLS)
 def test_an_interrupted_cell_says_so_in_one_line_and_keeps_its_work(what, tiny_set, tiny_target, tmp_path):
     cell, kept = LONG_CELLS[what]
     code = [
-        "from aubench.study.notebook_runner import start_notebook\nstart_notebook(0, 'out')",
+        START,
         STOP.format(kept=kept) + cell.format(values=TINY_VALUES),
     ]
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(one) for one in code])
-    with tempfile.TemporaryDirectory(prefix="au-", ignore_cleanup_errors=True) as sockets:
-        config = Config(KernelManager={"transport": "ipc", "ip": f"{sockets}/k"})
-        where = {"metadata": {"path": str(tmp_path)}}
-        client = NotebookClient(notebook, kernel_name="python3", resources=where, config=config)
-        with pytest.raises(CellExecutionError):  # so that "Run All" ends
-            client.execute()
+    notebook = executed(code, tmp_path, until_it_fails=True)
     shown = [one for one in notebook.cells[1].outputs if "jupyter.widget" not in str(one)]  # not the bar
     assert [one["data"]["text/markdown"] for one in shown] == ["Interrupted; run this cell again to resume."]
     assert any(tmp_path.glob(kept))
+
+
+def test_a_refusal_of_ours_is_one_line_and_any_other_error_keeps_its_traceback(tmp_path):
+    made = "metrics = {}\n".join(["raise KeyboardInterrupt\n", "folders = [None for run in 'ab']"])
+    code = [
+        START,
+        "from aulib.methods import METHODS\nfrom aulib.run_config import RunConfig",
+        "RunConfig('a', 'b', method='ful')",
+        "RunConfig('a', 'b', weights={'cyc': 1.0})",  # a KeyError
+        "RunConfig('a', 'b', method=[])",  # a bug: a list is no key
+        "int('x')",
+        "raise ValueError('of the cell itself')",
+        made,
+        "metrics['seconds']",
+        "never_made",
+    ]
+    shown = [said(cell) for cell in executed(code, tmp_path).cells]
+    assert shown[:2] == [[], []] and shown[4:7] == [["TypeError"], ["ValueError"], ["ValueError"]]
+    assert "unknown method 'ful'" in shown[2][0] and len(shown[2]) == 1
+    assert "'cyc'" in shown[3][0] and not shown[3][0].startswith(("'", '"'))
+    assert shown[7] == ["Interrupted; run this cell again to resume."]
+    assert shown[8][0].startswith("`metrics` is missing: cell [8], which makes it, was interrupted")
+    assert shown[9] == ["NameError"]
