@@ -10,6 +10,7 @@ from pathlib import Path
 import yaml
 
 from aubench.report.summaries import Summary, find_summary, is_bound
+from aubench.study.strict_yaml import read_yaml
 
 UNEQUAL = "unequal steps and time"
 
@@ -76,7 +77,7 @@ def equal_time_plan(plan: str | Path, summary: Summary, reference: str) -> str:
     Raises:
         ValueError: none of the plan's variants has a run.
     """
-    first = yaml.safe_load(Path(plan).read_text(encoding="utf-8"))
+    first = read_yaml(plan)
     steps = steps_at_equal_time(summary, reference)
     planned = first.get("variants") or {}
     variants = {name: (own or {}) | {"steps": steps[name]} for name, own in planned.items() if name in steps}

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import yaml
 
 from aubench.report.fold_scores import in_any_fold, protocol_of, seeds_over_folds
 from aubench.report.results import chance_of_supervisors
 from aubench.report.run_values import MEAN, TERM_GROUPS, curves_of, values_of_run
+from aubench.study.strict_yaml import read_yaml
 from aulib.files import read_json, reading
 from aulib.methods import METHODS
 from aulib.run import METRICS, NoFinishedRun, Run
@@ -284,7 +284,7 @@ def find_summary(study: str | Path, results: str | Path = "results") -> Summary:
     folder, committed = (study if study.is_dir() else results / name), results / f"{name}.json"
     file = study if study.suffix in (".yml", ".yaml") else Path("experiments", f"{name}.yml")
     if any(folder.glob("*/result.json")):
-        plan = yaml.safe_load(file.read_text(encoding="utf-8")) if file.is_file() else {}
+        plan = read_yaml(file) if file.is_file() else {}
         return summarise_runs(folder, list(plan.get("variants") or ()), plan.get("question", ""))
     if committed.is_file():
         return read_summary(committed)

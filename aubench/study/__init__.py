@@ -1,6 +1,7 @@
 """Notebooks as functions, and studies as many runs of one.
 
 parameters       a notebook's parameters cell as a signature, and the check of values
+strict_yaml      YAML 1.2, with the file and line of an error
 resolved         what a run resolves to, its key, and how two runs differ
 notebook_runner  one run: its folder, reused, resumed or set aside
 kernels          papermill with a fresh kernel, and the cause of a failure

@@ -10,6 +10,7 @@ import ast
 import io
 import json
 import re
+import reprlib
 import tokenize
 from dataclasses import MISSING, dataclass, fields, replace
 from functools import lru_cache
@@ -17,9 +18,9 @@ from itertools import count, takewhile
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from aubench.study.strict_yaml import parse_yaml
 from aulib.methods import PRESETS, Preset
 from aulib.protocols import PROTOCOLS, find_fold
 from aulib.run_config import RunConfig
@@ -27,6 +28,9 @@ from aulib.run_config import RunConfig
 TYPES = {"str": str, "int": int, "float": float, "bool": bool, "list": list, "dict": dict, "None": None}
 OF_THE_LIBRARY = {one.name: one.default for one in fields(RunConfig) if one.init and one.name != "changes"}
 OF_PRESETS = {one.name for one in fields(Preset)} - OF_THE_LIBRARY.keys()
+SHORT = reprlib.Repr()  # of a value in a message
+SHORT.maxstring = SHORT.maxother = 200
+SHORT.maxlist = SHORT.maxdict = 20
 STRICT = ConfigDict(strict=True, allow_inf_nan=False)
 
 
@@ -121,9 +125,15 @@ def fitting(parameter: Parameter, value: Any) -> Any:
     except (TypeError, ValueError) as error:
         reason = f" ({error})"
     raise ParameterError(
-        f"parameter {parameter.name}: expected {parameter.type}, "
-        f"found {value!r} of type {type(value).__name__}{reason}"
+        f"parameter {parameter.name}: expected {_accepted(parameter)}, "
+        f"found {SHORT.repr(value)} of type {type(value).__name__}{reason}"
     )
+
+
+def _accepted(parameter: Parameter) -> str:
+    """The type, and how its values are written where another way is common."""
+    ways = {"bool": "true or false", "str": "text, in quotes if it looks like a number"}
+    return parameter.type + (f" ({ways[parameter.type]})" if parameter.type in ways else "")
 
 
 @lru_cache
@@ -142,13 +152,13 @@ def value_from_text(parameter: Parameter, text: str) -> Any:
     Raises:
         ParameterError: no reading fits the type.
     """
-    readers = (json.loads, yaml.safe_load, str) if text.strip() else (str,)
+    readers = (json.loads, parse_yaml, str) if text.strip() else (str,)
     for read in (str,) if parameter.type == "str" else readers:
         try:
             return fitting(parameter, read(text))
-        except (ValueError, yaml.YAMLError):
+        except ValueError:
             continue
-    raise ParameterError(f"parameter {parameter.name}: expected {parameter.type}, found {text!r}")
+    raise ParameterError(f"parameter {parameter.name}: expected {_accepted(parameter)}, found {text!r}")
 
 
 def effective_parameters(notebook: Path, overrides: dict[str, Any], out_dir: Path) -> dict[str, Any]:

@@ -23,7 +23,6 @@ from itertools import product
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -34,12 +33,12 @@ from pydantic import (
     ValidationInfo,
     model_validator,
 )
-from yaml.constructor import ConstructorError
 
 from aubench.study.folds import parameters_in_fold
 from aubench.study.notebook_runner import notebook_path
-from aubench.study.parameters import ParameterError, effective_parameters, with_library_defaults
+from aubench.study.parameters import SHORT, ParameterError, effective_parameters, with_library_defaults
 from aubench.study.resolved import headlines, resolve, run_key
+from aubench.study.strict_yaml import read_yaml
 from aulib.files import code_version
 from aulib.protocols import PROTOCOLS, folds_of
 
@@ -74,7 +73,7 @@ class Study(BaseModel):
     fixed: dict[str, Any] = {}
     variants: dict[VariantName, dict[str, Any] | None] = {}
     grid: dict[str, Annotated[list, Field(min_length=1)]] = {}
-    seeds: list[int] = Field(min_length=1)
+    seeds: list[Annotated[int, Field(ge=0, lt=2**32)]] = Field(min_length=1)  # what NumPy takes
     folds: str = ""
     _file: Path = PrivateAttr()
     _fold_names: list[str] = PrivateAttr()
@@ -115,14 +114,16 @@ def read_study(file: str | Path) -> Study:
 
     Raises:
         FileNotFoundError: no such file.
-        StudyError: an unknown, missing or repeated key, a wrong type, or parameters that the notebook cannot
-            take.
+        StudyError: another encoding, no YAML, an unknown, missing or repeated key, a wrong type, or
+            parameters that the notebook cannot take.
     """
     file = Path(file)
     try:
-        study = Study.model_validate(_read_yaml(file), context=file)
+        study = Study.model_validate(read_yaml(file), context=file)
     except ValidationError as error:
         raise StudyError(f"{file}: {_first_problem(error)}") from None
+    except ValueError as error:  # no YAML
+        raise StudyError(str(error)) from None
     for name in study.variants:
         _parameters(study, name, study.seeds[0], study._fold_names[0])
     return study
@@ -134,10 +135,11 @@ def _first_problem(error: ValidationError) -> str:
     key = ": ".join(str(part) for part in problem["loc"])
     match problem["type"]:
         case "model_type" | "extra_forbidden":
-            return f"expected the keys {list(Study.model_fields)}, found {key or problem['input']!r}"
+            found = SHORT.repr(key or problem["input"])
+            return f"expected the keys {list(Study.model_fields)}, found {found}"
         case "missing":
             return f"key {key!r} is missing"
-    found = f", found {problem['input']!r}" if key else ""
+    found = f", found {SHORT.repr(problem['input'])}" if key else ""
     return f"{key}: {problem['msg'].removeprefix('Value error, ')}{found}".removeprefix(": ")
 
 
@@ -202,25 +204,6 @@ def _parameters(study: Study, variant: str, seed: int, fold: str) -> tuple[dict,
         return given, values
     except ValueError as error:
         raise StudyError(f"{study._file}: variant {variant!r}: {error}") from None
-
-
-class _NoRepeatedKeys(yaml.SafeLoader):
-    """YAML keeps the last of two equal keys without a warning; here they are an error."""
-
-    def construct_mapping(self, node, deep=False):
-        keys = [key for key, _ in node.value]
-        for number, key in enumerate(keys):
-            if key.value in [earlier.value for earlier in keys[:number]]:
-                raise ConstructorError(None, None, f"{key.value!r} is given twice", key.start_mark)
-        return super().construct_mapping(node, deep)
-
-
-def _read_yaml(file: Path) -> Any:
-    try:
-        with open(file, encoding="utf-8") as text:
-            return yaml.load(text, Loader=_NoRepeatedKeys)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise StudyError(f"{file}: not valid YAML: {' '.join(str(error).split())}") from None
 
 
 def _combinations(grid: dict[str, list]) -> dict[str, dict]:

@@ -14,9 +14,8 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from aubench.study.plan import StudyError
+from aubench.study.strict_yaml import read_yaml
 
 # Ctrl-C in a terminal reaches every process; workers ignore it and end when their driver does.
 IGNORE_INTERRUPTS = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"
@@ -112,7 +111,7 @@ def _slurm_cluster(file: str | Path):
         from dask_jobqueue import SLURMCluster
     except ImportError:
         raise ImportError("--slurm needs dask-jobqueue: pip install 'aulib[slurm]'") from None
-    options = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
+    options = read_yaml(file)
     if not isinstance(options, dict) or type(options.get("jobs")) is not int:
         raise StudyError(f"{file}: expected `jobs: <how many>` and arguments of dask_jobqueue.SLURMCluster")
     jobs = options.pop("jobs")

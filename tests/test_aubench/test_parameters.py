@@ -106,6 +106,11 @@ def test_a_value_of_another_type_or_one_that_json_would_change_is_an_error(kind,
         ("str", "true", "true"),
         ("int", "123", 123),
         ("float", "1e-4", 1e-4),
+        ("dict[str, float]", "{cycle: 1e-3}", {"cycle": 1e-3}),
+        ("int", "010", 10),
+        ("list[int]", "[007, 010]", [7, 10]),
+        ("str", "0100", "0100"),
+        ("list[str]", "[no, 12:30]", ["no", "12:30"]),
         ("float", "2", 2.0),
         ("bool", "true", True),
         ("bool", "False", False),
@@ -123,7 +128,19 @@ def test_text_is_read_according_to_the_declared_type(kind, text, value):
 
 
 @pytest.mark.parametrize(
-    "kind, text", [("int", "many"), ("int", "1.5"), ("list[str]", "infonce"), ("bool", "1")]
+    "kind, text",
+    [
+        ("int", "many"),
+        ("int", "1.5"),
+        ("list[str]", "infonce"),
+        ("bool", "1"),
+        ("bool", "no"),
+        ("int", "1_000"),
+        ("int", "1e3"),
+        ("float", "nan"),
+        ("float", "1,5"),
+        ("list[str]", "[1, 2]"),
+    ],
 )
 def test_text_that_does_not_fit_is_an_error_that_shows_both(kind, text):
     with pytest.raises(ParameterError) as refusal:

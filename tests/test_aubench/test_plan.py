@@ -43,7 +43,7 @@ def folder(tmp_path, monkeypatch) -> Path:
 
 
 def written(folder: Path, text: str) -> Path:
-    (folder / "why.yml").write_text(text)
+    (folder / "why.yml").write_text(text, encoding="latin-1")
     return folder / "why.yml"
 
 
@@ -93,6 +93,7 @@ def test_an_id_follows_values_and_code_and_nothing_else(folder):
         ("seeds: [3, 1]", "seed: [3, 1]", ["'seed'", "'seeds'"]),
         ("seeds: [3, 1]", "seeds: 3", ["seeds", "3"]),
         ("seeds: [3, 1]", "seeds: [3, 3]", ["'plain' with seed 3 is given twice"]),
+        ("seeds: [3, 1]", "seeds: [3, -1]", ["seeds: 1", "-1"]),
         ("seeds: [3, 1]", "seeds: ['3']", ["seeds: 0", "'3'"]),
         ("seeds: [3, 1]", "seeds: [3, 1", ["YAML", "line 8"]),
         ("question: why?\n", "", ["'question'"]),
@@ -104,6 +105,12 @@ def test_an_id_follows_values_and_code_and_nothing_else(folder):
         ("{method: adld}", "{method: adld, seed: 1}", ["'plain'", "'seed'"]),
         ("steps: 9", "steps: 5", ["'plain' and 'long' resolve to the same run", "steps: 5", "take one out"]),
         ("steps: 9", "steps: nine", ["'long'", "steps", "int", "'nine'"]),
+        ("steps: 9", "steps: 1_000", ["'long'", "steps", "int", "'1_000'"]),
+        ("steps: 9", "steps: 1e3", ["'long'", "steps", "int", "1000.0 of type float"]),
+        ("steps: 9", "steps: yes", ["'long'", "steps", "int", "'yes'"]),
+        ("{method: adld}", "{method: 0100}", ["'plain'", "method", "in quotes", "100 of type int"]),
+        ("  long:", "\tlong:", ["line 6", "indent with spaces"]),
+        ("why?", "f\xfcr?", ["line 1 is not UTF-8"]),
         ("  long:", "  plain:", ["'plain'", "line 6"]),
         ("steps: 5", "steps: 5, steps: 6", ["'steps'", "line 3"]),
         ("  long:", "  a/b:", ["variants", "'a/b'"]),
