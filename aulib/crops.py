@@ -22,7 +22,7 @@ from aulib.files import PART, cache_root, new_folder
 from aulib.images import BACKGROUND, read_picture
 from aulib.landmarks import layout_of, refuse_outside
 
-CODE_VERSION = 1  # raise it when the pixels of a crop would change
+CODE_VERSION = 2  # raise it when the pixels of a crop would change
 MAX_FAULTS = 10
 
 

@@ -1,10 +1,12 @@
-"""One picture file as RGB pixels, as a viewer shows it; luminance of a batch."""
+"""A picture file as RGB pixels, as a viewer shows it: the one place that decodes. Luminance of a batch."""
 
+import io
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageCms, ImageOps
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -13,12 +15,17 @@ BACKGROUND = (128, 128, 128)  # behind transparent pixels and outside the pictur
 MAX_PIXELS = 100_000_000  # width x height; a forged header could ask for gigabytes
 LUMINANCE = (0.299, 0.587, 0.114)  # of red, green and blue (ITU-R BT.601)
 ORIENTATION = 0x0112  # EXIF tag; 1 is upright, 5 and more swap width and height
+PHOTOMETRIC = 0x0106  # TIFF tag; 0 says that white is 0
+FULL_SCALES = (255, 1023, 4095, 16383, 65535)  # of 8 to 16 bits
+NEARLY = 20  # grey levels from black or white
 
 
 def read_picture(path: str | Path, at_most: int | None = None) -> Image.Image:
-    """The picture as shown: turned by its EXIF orientation, transparency over mid grey, 8-bit RGB.
+    """The picture as shown: turned by its orientation tag, transparency over mid grey, 8-bit sRGB.
 
-    Grey, palette, CMYK and 16-bit pictures are converted; of an animation the first frame is taken.
+    Grey, palette, CMYK, Lab and other colour spaces are converted, by their ICC profile where there is one.
+    Grey of more than 8 bits, whole numbers or floats, is scaled by `_from_deep_grey`. Of an animation the
+    first frame is taken.
 
     Args:
         at_most: longest side in pixels; a larger JPEG is decoded at a fraction of its size, which is faster.
@@ -54,14 +61,31 @@ def decode(opened: Image.Image, at_most: int | None = None) -> Image.Image:
         size = tuple(max(1, round(side * at_most / max(size))) for side in size)
         opened.draft(None, (max(size), max(size)))
     opened.load()
-    shown = _to_rgb(ImageOps.exif_transpose(opened))
+    white_is_zero = opened.format == "TIFF" and opened.tag_v2.get(PHOTOMETRIC) == 0
+    shown = _to_rgb(ImageOps.exif_transpose(opened), white_is_zero)
     return shown if shown.size == size else shown.resize(size, Image.Resampling.BICUBIC)
 
 
 def upright_size(picture: Image.Image) -> tuple[int, int]:
-    """(width, height) of an opened picture once its EXIF orientation is applied."""
+    """(width, height) of an opened picture once its orientation tag is applied; Pillow turns TIFF itself."""
     width, height = picture.size
-    return (height, width) if picture.getexif().get(ORIENTATION, 1) >= 5 else (width, height)
+    turned = picture.format != "TIFF" and picture.getexif().get(ORIENTATION, 1) >= 5
+    return (height, width) if turned else (width, height)
+
+
+def too_dark_or_bright(picture: Image.Image) -> str:
+    """ "nearly black (99 % of its pixels are below 21 of 255)" or the same of white; "" for other pictures.
+
+    Such a picture may be a lens cap, or its file holds fewer bits than it says, which 16-bit colour cannot
+    tell.
+    """
+    counts = picture.convert("L").histogram()
+    most = 0.99 * sum(counts)
+    if sum(counts[: NEARLY + 1]) >= most:
+        return f"nearly black (99 % of its pixels are at most {NEARLY} of 255)"
+    if sum(counts[255 - NEARLY :]) >= most:
+        return f"nearly white (99 % of its pixels are at least {255 - NEARLY} of 255)"
+    return ""
 
 
 def luminance(image: "Tensor") -> "Tensor":
@@ -72,9 +96,11 @@ def luminance(image: "Tensor") -> "Tensor":
     return (red * LUMINANCE[0]).add_(green, alpha=LUMINANCE[1]).add_(blue, alpha=LUMINANCE[2])
 
 
-def _to_rgb(picture: Image.Image) -> Image.Image:
+def _to_rgb(picture: Image.Image, white_is_zero: bool) -> Image.Image:
     if picture.mode.startswith("I;16") or picture.mode in ("I", "F"):
-        return _from_deep_grey(picture)
+        return _from_deep_grey(picture, white_is_zero)
+    if picture.mode in ("RGB", "RGBA", "CMYK", "LAB"):
+        picture = _to_srgb(picture)
     if picture.has_transparency_data:
         picture = picture.convert("RGBA")
         shown = Image.new("RGB", picture.size, BACKGROUND)
@@ -83,8 +109,44 @@ def _to_rgb(picture: Image.Image) -> Image.Image:
     return picture.convert("RGB")
 
 
-def _from_deep_grey(picture: Image.Image) -> Image.Image:
-    """16-bit and float grey, by range: Pillow's own conversion clips at 255."""
-    values = np.asarray(picture, dtype=np.float32)
-    top = 65535.0 if values.max(initial=0) > 255 else 255.0
-    return Image.fromarray((values.clip(0, top) * (255 / top)).round().astype(np.uint8)).convert("RGB")
+def _to_srgb(picture: Image.Image) -> Image.Image:
+    """The colours of a picture with an ICC profile, or in Lab, as sRGB has them; a broken profile counts as
+    none."""
+    profile = picture.info.get("icc_profile")
+    if picture.mode != "LAB" and not profile:
+        return picture
+    try:
+        if picture.mode == "LAB":
+            own = ImageCms.createProfile("LAB")
+        else:
+            own = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            if "srgb" in ImageCms.getProfileDescription(own).lower():
+                return picture
+        mode = "RGBA" if picture.mode == "RGBA" else "RGB"
+        return ImageCms.profileToProfile(picture, own, _srgb(), outputMode=mode)
+    except (ImageCms.PyCMSError, OSError):
+        return picture
+
+
+@lru_cache(maxsize=1)
+def _srgb():
+    return ImageCms.createProfile("sRGB")
+
+
+def _from_deep_grey(picture: Image.Image, white_is_zero: bool) -> Image.Image:
+    """Grey of 16 or 32 bits, or floats, as 8 bits; Pillow's own conversion clips at 255.
+
+    The scale is what the values were made for: 0 to 1 of floats, else the fewest of 8, 10, 12, 14 or 16 bits
+    that hold them. Values that use less than a quarter of it, or of no such scale, are stretched to their own
+    range. NaN is the lowest value.
+    """
+    values = np.asarray(picture, dtype=np.float64)
+    known = values[np.isfinite(values)]
+    low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 0.0)
+    scales = (1, *FULL_SCALES) if picture.mode == "F" else FULL_SCALES
+    bottom, top = min(0.0, low), next((scale for scale in scales if scale >= high), high)
+    if low < high < low + (top - bottom) / 4:
+        bottom, top = low, high
+    values = np.nan_to_num(values, nan=low, neginf=low, posinf=high)
+    grey = ((values - bottom) * (255 / (top - bottom))).round().astype(np.uint8)
+    return Image.fromarray(255 - grey if white_is_zero else grey).convert("RGB")

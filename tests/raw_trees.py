@@ -25,16 +25,19 @@ def picture(path: Path, seed: int, size: int = SIDE) -> Path:
 
 def video(path: Path, num: int, size: int = SIDE) -> Path:
     """A video whose frame n is grey with brightness 10 + 8 n, which identifies it."""
+    return video_of(path, [np.full((size, size, 3), 10 + 8 * n, np.uint8) for n in range(num)])
+
+
+def video_of(path: Path, pictures: list[np.ndarray]) -> Path:
     import av
 
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w") as container:
         stream = container.add_stream("mjpeg" if path.suffix == ".avi" else "mpeg4", rate=20)
-        stream.width = stream.height = size
+        stream.height, stream.width = pictures[0].shape[:2]
         stream.pix_fmt = "yuvj420p" if path.suffix == ".avi" else "yuv420p"
-        for n in range(num):
-            frame = av.VideoFrame.from_ndarray(np.full((size, size, 3), 10 + 8 * n, np.uint8), format="rgb24")
-            container.mux(stream.encode(frame))
+        for picture in pictures:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         container.mux(stream.encode())
     return path
 

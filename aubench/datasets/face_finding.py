@@ -16,12 +16,12 @@ from PIL import Image
 from aubench.datasets.landmark_detector import detect_landmarks
 from aulib.crops import CropSpec, crop_face, crop_matrix
 from aulib.files import atomic_file
-from aulib.images import ORIENTATION, decode, open_picture, upright_size
+from aulib.images import ORIENTATION, decode, open_picture, too_dark_or_bright, upright_size
 from aulib.landmarks import refuse_outside
 
 UNREAD_SUFFIXES = {".heic", ".heif", ".avif", ".dng", ".cr2", ".cr3", ".nef", ".arw"}  # reported, not ignored
 MAX_SIDE = 1600  # pixels; larger pictures are reduced
-CODE_VERSION = 1  # raise it when a picture's outcome would change; a half-made folder then starts over
+CODE_VERSION = 2  # raise it when a picture's outcome would change; a half-made folder then starts over
 CRASHED = "the process that read it died (a crash or out of memory)"
 OK = "ok"
 
@@ -38,7 +38,7 @@ class LocatedFace:
         picture: upright RGB, at most MAX_SIDE pixels a side.
         full_size: (width, height) of the upright picture before it was reduced.
         landmarks: (K, 2) pixels of `picture`.
-        note: "3 faces, the largest is used", or "".
+        note: "3 faces, the largest is used", that it is nearly black or white, or "".
         storable: the file is already what `prepare` stores, so it can be copied.
     """
 
@@ -71,16 +71,18 @@ def locate_face(path: Path, given: tuple[np.ndarray | None, int] | None = None) 
         text = " ".join(str(error).split()) or type(error).__name__
         raise UnusablePicture(f"unreadable: {textwrap.shorten(text, 200, placeholder='...')}") from error
     landmarks, num_faces = given or detect_landmarks(np.asarray(picture))
+    odd = too_dark_or_bright(picture)
     if landmarks is None:
-        raise UnusablePicture("no landmarks given for it" if given else "no face found")
+        reason = "no landmarks given for it" if given else "no face found"
+        raise UnusablePicture(f"{reason}; it is {odd}" if odd else reason)
     if given:
         landmarks = (landmarks + 0.5) * (np.array(picture.size) / full_size) - 0.5
     try:
         refuse_outside(landmarks, picture.size)
     except ValueError as error:
         raise UnusablePicture(str(error)) from error
-    note = f"{num_faces} faces, the largest is used" if num_faces > 1 else ""
-    return LocatedFace(picture, full_size, landmarks, note, storable)
+    several = f"{num_faces} faces, the largest is used" if num_faces > 1 else ""
+    return LocatedFace(picture, full_size, landmarks, "; ".join(filter(None, (several, odd))), storable)
 
 
 def _is_storable(header: Image.Image, suffix: str) -> bool:

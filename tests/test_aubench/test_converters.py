@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import struct
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,7 @@ from PIL import Image
 
 import raw_trees
 import sample_report
-from aubench.datasets.converters import CONVERTERS, frames
+from aubench.datasets.converters import CONVERTERS, frames, videos
 from aubench.datasets.converters.bp4d import BP4D
 from aubench.datasets.converters.convert import convert
 from aubench.datasets.converters.disfa import DISFA
@@ -133,7 +134,9 @@ def test_disfa_frames_from_videos_and_from_pictures_counted_from_0_or_1(converte
     assert data.image_paths[row].resolve().name == "frame-3.jpg"
     assert data.intensity[row].tolist() == [(3 * au + 2) % 6 for au in raw_trees.DISFA_AUS]
     assert data.occurrence[row].tolist() == [float((3 * au + 2) % 6 >= 2) for au in raw_trees.DISFA_AUS]
-    assert list(report.notes.values()) == [2] and "-1" in next(iter(report.notes))
+    offset, *dark = report.notes.items()
+    assert "-1" in offset[0] and offset[1] == 2
+    assert dark and all(note.startswith("pictures nearly black") for note, _ in dark)
     assert data.table.loc[row_of(data, "SN001/5.jpg"), "meta_source"].endswith("LeftVideoSN001_comp.avi#4")
 
 
@@ -207,6 +210,25 @@ def test_affwild2_line_j_is_picture_j_and_the_validation_set_is_our_test(convert
     assert left_out["video 3/00002"] == "not coded" and left_out["video 3/00004"] == NO_PICTURE
     assert labels_of(data, "video 3/00003.jpg") == [None if k == 3 else (2 + k + 2) % 2 for k in range(12)]
     assert brightness(data, "/46/00003.jpg") == pytest.approx(26, abs=3)
+
+
+@pytest.mark.parametrize("a, b, c, d", [(1, 0, 0, 1), *videos.TURNS])
+def test_videos_are_turned_and_mirrored_by_their_display_matrix(a, b, c, d, tmp_path):
+    shown = np.full((48, 32, 3), 120, np.uint8)  # the upper left corner is white, the upper right one black
+    shown[:16, :16], shown[:16, 16:] = 255, 0
+    rows, columns = np.mgrid[: 48 if a else 32, : 32 if a else 48]
+    x, y = a * columns + c * rows, b * columns + d * rows  # where the stored pixels are shown
+    stored = shown[y - y.min(), x - x.min()]
+    path = raw_trees.video_of(tmp_path / "a.mp4", [stored])
+    content = path.read_bytes()
+    matrix = struct.pack(">9i", 65536, 0, 0, 0, 65536, 0, 0, 0, 1 << 30)
+    turned = struct.pack(">9i", a << 16, b << 16, 0, c << 16, d << 16, 0, 0, 0, 1 << 30)
+    place = content.index(matrix, content.index(b"tkhd"))
+    path.write_bytes(content[:place] + turned + content[place + len(matrix) :])
+    ((_, picture),) = videos.read_frames(path, [0])
+    assert picture.size == (32, 48)
+    corners = [picture.convert("L").getpixel(place) for place in ((4, 4), (27, 4), (4, 43), (27, 43))]
+    assert corners == pytest.approx([255, 0, 120, 120], abs=12)
 
 
 def test_affwild2_counts_label_rows_against_frames_and_takes_either_header(tree):

@@ -95,10 +95,19 @@ def test_bad_pictures_are_listed_with_the_reason_and_stop_nothing(photos, made, 
     assert dataset.table["image"].tolist() == ["images/good.jpg"]
     reasons = rows_of(dataset.root / "skipped.csv")
     bad = {"bomb.png", "empty.jpg", "text.png", "cut.jpg", "phone.HEIC", "dangling.jpg", "black.jpg"}
-    assert set(reasons) == bad and reasons["black.jpg"] == "no face found"
+    assert set(reasons) == bad and reasons["black.jpg"].startswith("no face found; it is nearly black")
     for name, why in {"bomb.png": "decompression bomb", "phone.HEIC": "JPEG", "cut.jpg": "truncated"}.items():
         assert why in reasons[name]
     assert not any(str(photos) in reason for reason in reasons.values())
+
+
+def test_a_picture_nearly_black_or_white_is_noted(photos, made, seen):
+    for name, shade in {"dark": 12, "plain": 120, "bright": 250}.items():
+        pixels = np.random.default_rng(0).integers(shade - 2, shade + 3, (80, 80, 3)).astype(np.uint8)
+        save(Image.fromarray(pixels), photos / f"{name}.png")
+    notes = rows_of(made().root / "notes.csv")
+    assert list(notes) == ["bright.png", "dark.png"]
+    assert "nearly white" in notes["bright.png"] and "nearly black" in notes["dark.png"]
 
 
 def test_a_picture_with_several_faces_is_noted(photos, made, seen):

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
-from aulib.images import read_picture
-from two_colours import BLUE, save, turned_by_exif, two_colours
+from aulib.images import open_picture, read_picture, too_dark_or_bright, upright_size
+from two_colours import BLUE, RED, save, turned_by_exif, two_colours
 
 
 def test_a_picture_turned_by_exif_is_read_upright(tmp_path):
@@ -54,3 +54,89 @@ def test_pictures_of_more_than_100_megapixels_are_refused_with_the_limit(tmp_pat
     Image.new("1", size).save(tmp_path / "a.png")
     with pytest.raises(Image.DecompressionBombError, match="limit of"):
         read_picture(tmp_path / "a.png", at_most=100)
+
+
+SHADES = (
+    np.add.outer(np.arange(0, 192, 16), np.arange(0, 64, 4)).astype(np.float64) / 236
+)  # (12, 16) of [0, 1]
+
+
+@pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_grey_of_any_depth_is_read_as_the_same_picture_of_8_bits(bits, suffix, tmp_path):
+    Image.fromarray((SHADES * (2**bits - 1)).round().astype(np.uint16)).save(tmp_path / f"a{suffix}")
+    grey = np.asarray(read_picture(tmp_path / f"a{suffix}"))
+    assert np.abs(grey - (SHADES * 255)[..., None]).max() <= 2
+
+
+@pytest.mark.parametrize(
+    ("low", "high"), [(0, 1), (0, 255), (0, 65535), (-1, 1), (0, 0.01), (0, 3e5), (900, 990)]
+)
+@pytest.mark.parametrize("gaps", [(), (np.nan,), (np.nan, np.inf, -np.inf)])
+def test_floats_of_any_range_with_gaps_keep_their_shades(low, high, gaps, tmp_path):
+    values = (low + SHADES * (high - low)).astype(np.float32)
+    for row, gap in enumerate(gaps):
+        values[row, 5] = gap
+    Image.fromarray(values).save(tmp_path / "a.tif")
+    grey = np.asarray(read_picture(tmp_path / "a.tif"))[..., 0]
+    assert np.abs(grey[3:] - SHADES[3:] * 255).max() <= 2
+    assert grey[: len(gaps), 5].tolist() == [0, 255, 0][: len(gaps)]
+
+
+def test_a_picture_without_any_number_or_contrast_is_read_all_the_same(tmp_path):
+    for value in (np.nan, 0, 0.5, -3, 7e9):
+        Image.fromarray(np.full((4, 4), value, np.float32)).save(tmp_path / "a.tif")
+        assert np.ptp(np.asarray(read_picture(tmp_path / "a.tif"))) == 0
+
+
+def test_deep_grey_whose_zero_is_white_is_read_so(tmp_path):
+    Image.fromarray((SHADES * 65535).astype(np.uint16)).save(tmp_path / "a.tif", tiffinfo={262: 0})
+    grey = np.asarray(read_picture(tmp_path / "a.tif"))[..., 0]
+    assert np.abs(grey - (1 - SHADES) * 255).max() <= 2
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("suffix", [".tif", ".jpg", ".png", ".webp"])
+def test_every_orientation_of_every_container_is_applied_once(orientation, suffix, tmp_path):
+    lying = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}  # orientation -> the transposition that it undoes
+    upright = two_colours(60, 40)
+    upright.paste((10, 250, 10), (0, 0, 60, 12))
+    stored = upright if orientation == 1 else upright.transpose(Image.Transpose(lying[orientation]))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored.save(tmp_path / f"a{suffix}", exif=exif)
+    with open_picture(tmp_path / f"a{suffix}") as opened:
+        assert upright_size(opened) == (60, 40)
+    for at_most in (None, 30):
+        picture = read_picture(tmp_path / f"a{suffix}", at_most)
+        assert picture.size == ((60, 40) if at_most is None else (30, 20))
+        apart = np.asarray(picture.resize((6, 4), 4), float) - np.asarray(upright.resize((6, 4), 4), float)
+        assert np.abs(apart).mean() < 8
+
+
+def test_colours_are_those_of_the_pictures_own_profile(tmp_path):
+    plain = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    odd = plain.replace(b"rXYZ", b"oXYZ").replace(b"gXYZ", b"rXYZ").replace(b"oXYZ", b"gXYZ")  # red is green
+    odd = odd.replace(b"s\0R\0G\0B", b"o\0d\0d\0!")
+    two_colours().save(tmp_path / "odd.png", icc_profile=odd)
+    two_colours().save(tmp_path / "plain.png", icc_profile=plain)
+    two_colours().save(tmp_path / "broken.png", icc_profile=b"no profile at all")
+    red, green, blue = read_picture(tmp_path / "odd.png").getpixel((10, 10))
+    assert green > 200 and red < 60 and blue < 60
+    for name in ("plain.png", "broken.png"):
+        assert read_picture(tmp_path / name).getpixel((10, 10)) == RED
+
+
+def test_lab_is_read_in_its_colours(tmp_path):
+    to_lab = ImageCms.buildTransform(
+        ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"), "RGB", "LAB"
+    )
+    ImageCms.applyTransform(two_colours(), to_lab).save(tmp_path / "a.tif")
+    assert read_picture(tmp_path / "a.tif").getpixel((10, 10)) == pytest.approx(RED, abs=12)
+
+
+@pytest.mark.parametrize(("shade", "said"), [(14, "nearly black"), (128, ""), (252, "nearly white")])
+def test_a_picture_nearly_black_or_white_is_told(shade, said):
+    picture = Image.new("RGB", (50, 50), (shade,) * 3)
+    picture.putpixel((3, 3), (200, 100, 0))  # a hot pixel
+    assert too_dark_or_bright(picture).startswith(said) and bool(too_dark_or_bright(picture)) == bool(said)

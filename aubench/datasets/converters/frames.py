@@ -20,10 +20,10 @@ from aubench.datasets.converters.raw_session import Session, Source
 from aubench.datasets.converters.videos import read_frames
 from aubench.datasets.landmark_detector import detect_landmarks
 from aulib.files import atomic_file
-from aulib.images import decode, open_picture, upright_size
+from aulib.images import decode, open_picture, too_dark_or_bright, upright_size
 from aulib.landmarks import refuse_outside
 
-CODE_VERSION = 5  # raise it when a session's outcome would change; earlier conversions are then redone
+CODE_VERSION = 6  # raise it when a session's outcome would change; earlier conversions are then redone
 GLANCE = 200  # pixels; a picture is decoded at this size to see that it can be
 VIDEO_SUFFIX = ".jpg"
 
@@ -56,12 +56,16 @@ class Outcome:
 
 @dataclass
 class Frame:
-    """One row: `image` below the dataset folder and (K, 2) landmarks, or the reason why it cannot be used."""
+    """One row: `image` below the dataset folder and (K, 2) landmarks, or the reason why it cannot be used.
+
+    `odd`: that the picture is nearly black or white, or "".
+    """
 
     image: str = ""
     source: str = ""
     reason: str = ""
     landmarks: np.ndarray | None = None
+    odd: str = ""
 
 
 def convert_session(task: Task) -> Outcome:
@@ -80,8 +84,9 @@ def convert_session(task: Task) -> Outcome:
         raise
     except Exception as error:  # damaged files raise many kinds
         return _skipped(task, _one_line(error))
-    rows = _rows(session, task, _convert(session, task, before))
-    notes = (*task.source.notes, *session.notes)
+    frames = _convert(session, task, before)
+    rows = _rows(session, task, frames)
+    notes = (*task.source.notes, *session.notes, *_odd_pictures(frames))
     finished_sessions.write_converted(path, task.source, session, rows, notes)
     return Outcome(task.source.name, path, notes)
 
@@ -160,8 +165,19 @@ def _take_video(waiting: dict[int, Frame], video: Path, task: Task) -> None:
         frame.reason = reason
 
 
+def _odd_pictures(frames: list[Frame]) -> list[str]:
+    """A note for each way in which pictures are odd."""
+    odd: dict[str, list[str]] = {}
+    for frame in frames:
+        if frame.odd:
+            odd.setdefault(frame.odd, []).append(frame.image)
+    return [f"pictures {text}: {len(images)}, such as {images[0]}" for text, images in odd.items()]
+
+
 def _find_landmarks(frame: Frame, pixels, size: tuple[int, int], detects: bool) -> None:
-    """Detect landmarks if wanted; note if there are none, or if they lie outside of the picture."""
+    """Detect landmarks if wanted; note if there are none, if they lie outside of the picture, or if it is
+    nearly black or white."""
+    frame.odd = too_dark_or_bright(pixels)
     if detects:
         frame.landmarks, _ = detect_landmarks(np.asarray(pixels))
         if frame.landmarks is None:

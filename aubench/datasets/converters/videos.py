@@ -9,8 +9,18 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
+TURNS = {  # where a display matrix takes the axes x and y, both to the right and down
+    (0, 1, -1, 0): Image.Transpose.ROTATE_270,  # by a quarter, clockwise
+    (-1, 0, 0, -1): Image.Transpose.ROTATE_180,
+    (0, -1, 1, 0): Image.Transpose.ROTATE_90,
+    (-1, 0, 0, 1): Image.Transpose.FLIP_LEFT_RIGHT,
+    (1, 0, 0, -1): Image.Transpose.FLIP_TOP_BOTTOM,
+    (0, 1, 1, 0): Image.Transpose.TRANSPOSE,
+    (0, -1, -1, 0): Image.Transpose.TRANSVERSE,
+}
 INSTALL = "pip install 'aulib[datasets]'"
 
 
@@ -24,7 +34,8 @@ def num_frames(path: Path) -> int | None:
 
 
 def read_frames(path: Path, wanted: Iterable[int]) -> Iterator[tuple[int, Image.Image]]:
-    """(index, RGB picture) of the wanted frames in ascending order, one in memory at a time.
+    """(index, RGB picture) of the wanted frames in ascending order, one in memory at a time; turned and
+    mirrored as players do, by the display matrix that phones write.
 
     Indices past the end are not yielded.
 
@@ -40,7 +51,17 @@ def read_frames(path: Path, wanted: Iterable[int]) -> Iterator[tuple[int, Image.
             if index > last:
                 return
             if index in left:
-                yield index, frame.to_image()
+                yield index, _upright(frame)
+
+
+def _upright(frame) -> Image.Image:
+    picture = frame.to_image()
+    for data in frame.side_data:
+        if data.type.name == "DISPLAYMATRIX":  # 3 x 3 in 16.16 fixed point
+            axes = np.frombuffer(data, dtype="=i4").reshape(3, 3)[:2, :2] / 65536
+            turn = TURNS.get(tuple(axes.round().astype(int).ravel().tolist()))
+            return picture if turn is None else picture.transpose(turn)
+    return picture
 
 
 @contextmanager

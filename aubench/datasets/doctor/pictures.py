@@ -15,7 +15,7 @@ from tqdm.auto import tqdm
 from aubench.datasets.doctor.diagnosis import Finding
 from aulib.crops import CropSpec, crop_face, crop_matrix
 from aulib.dataset import DatasetFolder
-from aulib.images import decode, open_picture, upright_size
+from aulib.images import decode, open_picture, too_dark_or_bright, upright_size
 from aulib.landmarks import layout_of, refuse_outside
 
 SMALL = 480  # pixels; pictures are looked at this small
@@ -85,6 +85,8 @@ def _look(path: Path, row: int, landmarks: np.ndarray | None):
     findings, grey = [], picture.convert("L")
     if np.asarray(grey).std() < FLAT:
         findings.append(Finding("pictures", "warning", f"{path.name} is one flat colour", (row,)))
+    elif odd := too_dark_or_bright(picture):
+        findings.append(Finding("pictures", "warning", f"{path.name} is {odd}", (row,)))
     if landmarks is not None and np.isfinite(landmarks).all():
         landmarks = landmarks.astype(np.float64)
         try:
