@@ -8,6 +8,7 @@ data
     landmarks              layouts of 68 and 49 points, AU centres
     images                 one image file as RGB pixels; luminance
     dataset                the dataset folder: read, check, select a split
+    tables                 the one reader of tables (manifests, other tools' CSVs); normal form of names
     manifest               what a manifest must satisfy; each fault with its row
     protocols              the field's folds and splits as named, frozen lists
     crops                  faces aligned once into a memory-mapped array, landmarks carried along

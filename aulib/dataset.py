@@ -1,11 +1,9 @@
 """The dataset folder: a manifest and images, the one format that everything reads.
 
-docs/dataset-folder.md describes the format; `manifest.py` checks it.
+docs/dataset-folder.md describes the format; `manifest.py` reads and checks it.
 """
 
-import csv
 import hashlib
-import io
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +11,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from aulib.files import atomic_file, decoded, reading
+from aulib.files import atomic_file
 from aulib.labels import AU_NAMES, binarise
-from aulib.manifest import SPLITS, check_cells, check_columns, check_numbers, check_rows
+from aulib.manifest import SPLITS, inspect
 from aulib.protocols import apply_protocol, split_name
+from aulib.tables import refuse
 
 
 @dataclass(frozen=True)
@@ -111,7 +110,8 @@ def read_dataset(folder_or_name: str | Path) -> DatasetFolder:
 
     Raises:
         FileNotFoundError: no such folder, or no manifest in it.
-        ValueError: faults in the manifest, up to ten in one message, each with its row (the header is row 1).
+        ValueError: faults in the manifest (see `manifest.inspect`), up to ten in one message, each with its
+            row (the header is row 1).
     """
     if str(folder_or_name).startswith("synthetic:"):
         from aufaces.sets import resolve
@@ -122,10 +122,11 @@ def read_dataset(folder_or_name: str | Path) -> DatasetFolder:
         folder_or_name, protocol = split_name(str(folder_or_name))
     root = Path(folder_or_name)
     manifest = manifest_path(root)
-    data = manifest.read_bytes()
-    table = _read_parquet(data, manifest) if manifest.suffix == ".parquet" else _read_csv(data, manifest)
-    check_rows(table, root, manifest)
-    version = hashlib.sha256(data).hexdigest()[:12]
+    table, faults = inspect(manifest)
+    refuse(faults, manifest, "row")
+    table = table.reset_index(drop=True)
+    with open(manifest, "rb") as opened:
+        version = hashlib.file_digest(opened, "sha256").hexdigest()[:12]
     if protocol:
         table, version = apply_protocol(table, protocol), f"{version}#{protocol}"
     return DatasetFolder(root, table, version)
@@ -155,65 +156,3 @@ def write_manifest(folder: str | Path, table: pd.DataFrame) -> Path:
     with atomic_file(file) as partial:
         arrow_csv.write_csv(pa.Table.from_pandas(table, preserve_index=False), partial)
     return file
-
-
-def _is_text(column: str) -> bool:
-    return column in ("image", "subject", "split")
-
-
-def _is_number(column: str) -> bool:
-    return re.fullmatch(r"AU\d\d_[cr]|[xy]_\d+", column) is not None
-
-
-def _read_csv(data: bytes, manifest: Path) -> pd.DataFrame:
-    """The table with text columns as str and numbers as float32; pyarrow, for 200,000 rows in seconds."""
-    import pyarrow as pa
-    from pyarrow import csv as arrow_csv
-
-    first_line = data[: data.find(b"\n") if b"\n" in data else None].decode("utf-8-sig", errors="replace")
-    try:  # OpenFace writes ", AU01_c"
-        columns = [name.strip() for name in next(csv.reader([first_line.strip()]), [])]
-    except csv.Error as error:  # only carriage returns, or a cell of megabytes
-        raise ValueError(f"{manifest} has no readable header: {error}") from error
-    check_columns(columns, manifest)
-
-    def read(types):
-        options = {
-            "read_options": arrow_csv.ReadOptions(column_names=columns, skip_rows=1),
-            "convert_options": arrow_csv.ConvertOptions(column_types=types, strings_can_be_null=False),
-        }
-        try:  # by blocks, in half the memory, but the first block decides the types of other columns
-            table = arrow_csv.open_csv(pa.BufferReader(data), **options).read_all()
-        except pa.ArrowInvalid:
-            table = arrow_csv.read_csv(pa.BufferReader(data), **options)
-        return table.to_pandas(self_destruct=True)
-
-    text = {column: pa.string() for column in columns if _is_text(column)}
-    numbers = [column for column in columns if _is_number(column)]
-    try:
-        table = read(text | {column: pa.float32() for column in numbers})
-    except pa.ArrowInvalid as error:
-        if "CSV conversion error" not in str(error):  # a row with too many or too few cells
-            raise ValueError(f"{manifest}: {error}") from error
-        decoded(data, manifest)
-        table = read({column: pa.string() for column in columns})  # slow, only to find the cell
-        check_cells(table[numbers], manifest)
-        raise ValueError(f"{manifest}: {error}") from error
-    return _tidy(table)
-
-
-def _read_parquet(data: bytes, manifest: Path) -> pd.DataFrame:
-    with reading(manifest, "a parquet table"):
-        table = pd.read_parquet(io.BytesIO(data))
-    table.columns = [str(column).strip() for column in table.columns]
-    check_columns(list(table.columns), manifest)
-    numbers = [column for column in table.columns if _is_number(column)]
-    check_numbers(table[numbers], manifest)
-    table[numbers] = table[numbers].astype(np.float32)
-    return _tidy(table.reset_index(drop=True))
-
-
-def _tidy(table: pd.DataFrame) -> pd.DataFrame:
-    for column in filter(_is_text, table.columns):
-        table[column] = table[column].fillna("").astype(str).str.strip()
-    return table

@@ -111,7 +111,7 @@ class Clinic:
         fault("rows", "AU01_c is 9", 1, 2, AU01_c=9)
         fault("rows", "AU04_c is 999", 1, 3, AU04_c=999)
         fault("rows", "AU12_r is 7", 1, 4, AU12_r=7)
-        fault("cells", "AU06_c is 'yes'", 2, AU06_c="yes")
+        fault("rows", "AU06_c is 'yes'", 2, AU06_c="yes")
         fault("rows", "1 of 136", 2, 1, x_5="")
         fault("rows", "1e+06", 2, 2, y_7=1e6)
         row = fault("rows", "span", 2, 3)

@@ -2,7 +2,7 @@
 
 check        the whole check, and the crops to look at
 diagnosis    one finding, and the report of all
-manifest     the manifest read tolerantly: cells, people in two splits, pictures that are not listed
+manifest     pictures that are not listed, small splits, people who may be in two splits
 labels       AUs never or always present, contradictions, base rates against published ones
 pictures     every picture opened once: readable, flat, too small, its fingerprints
 duplicates   one picture under two names

@@ -12,11 +12,13 @@ from aubench.datasets.doctor.diagnosis import Diagnosis, Finding
 from aubench.datasets.doctor.duplicates import check_duplicates
 from aubench.datasets.doctor.labels import check_labels
 from aubench.datasets.doctor.landmarks import check_crops, check_landmarks, likeness_to_mean
-from aubench.datasets.doctor.manifest import check_cells, check_splits, read_tolerantly, usable_part
+from aubench.datasets.doctor.manifest import check_listed, check_splits, usable_part
 from aubench.datasets.doctor.pictures import look_at_pictures
 from aubench.datasets.label_statistics import crop_rows
-from aulib.dataset import DatasetFolder
+from aulib.dataset import DatasetFolder, manifest_path
 from aulib.files import read_json
+from aulib.manifest import REQUIRED, inspect
+from aulib.tables import Fault
 
 PICTURES = 20_000  # opened, at most, unless asked otherwise
 WORST = 24  # crops on the contact sheet
@@ -39,16 +41,17 @@ def check(
 
     Raises:
         FileNotFoundError: no folder, or no manifest in it.
-        ValueError: unknown `published`, or a manifest that is no table.
+        ValueError: unknown `published`, or a manifest that is no table (see `manifest.inspect`).
     """
     root = _folder_of(folder)
-    table, findings = read_tolerantly(root)
-    if table.empty:
-        findings.append(Finding("rows", "error", "the manifest has a header and no rows"))
-    if table.empty or not {"image", "subject", "split"} <= set(table.columns):
+    expected = _expected(root, published)
+    table, faults = inspect(manifest_path(root))
+    findings = [_finding(fault) for fault in faults]
+    table = table.reset_index(drop=True)
+    if table.empty or not set(REQUIRED) <= set(table.columns):
         return Diagnosis(root, DatasetFolder(root, table), findings)
-    data, expected = DatasetFolder(root, usable_part(table)), _expected(root, published)
-    findings += check_cells(table, root)
+    data = DatasetFolder(root, usable_part(table))
+    findings += check_listed(table, root)
     findings += check_splits(table)
     findings += check_labels(data, expected)
     findings += check_landmarks(data)
@@ -86,6 +89,13 @@ def worst_faces(diagnosis: Diagnosis, num: int = WORST) -> dict:
     names = diagnosis.data.table["image"].to_numpy()[rows]
     table = pd.DataFrame({"row": rows + 2, "image": names, "likeness": likeness.round(4)})
     return {"images": images, "landmarks": landmarks, "captions": captions, "table": table}
+
+
+def _finding(fault: Fault) -> Finding:
+    """What `read_dataset` would refuse is an error here."""
+    if fault.row < 0:
+        return Finding("columns", "error", fault.text)
+    return Finding("rows", "note" if fault.note else "error", fault.text, (int(fault.row),))
 
 
 def _folder_of(name: str | Path) -> Path:

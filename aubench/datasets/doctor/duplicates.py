@@ -37,7 +37,7 @@ def check_duplicates(prints: Fingerprints, table: pd.DataFrame) -> Iterator[Find
     of_subjects = sorted(set(_identical(prints, rows["subject"].to_numpy(str))) - set(in_splits))
     for level, pairs in (("error", in_splits), ("warning", of_subjects)):
         both = [tuple(prints.rows[list(pair)].tolist()) for pair in pairs]
-        # One image in two rows is a finding of `check_cells`.
+        # One image in two rows is a fault that `inspect` finds.
         both = [pair for pair in both if table["image"].iloc[list(pair)].nunique() > 1]
         for pair in both:
             yield Finding("duplicates", level, _describe(table.iloc[list(pair)], level), pair)

@@ -78,7 +78,7 @@ def _look(path: Path, row: int, landmarks: np.ndarray | None):
             size = upright_size(opened)
             picture = decode(opened, at_most=SMALL)
     except FileNotFoundError:
-        return [], None, face  # `check_cells` reports it
+        return [], None, face  # `inspect` reports it
     except Exception as error:  # a broken file makes decoders raise anything
         text = f"{path.name} cannot be read: {' '.join(str(error).split())[:120]}"
         return [Finding("pictures", "error", text, (row,))], None, face

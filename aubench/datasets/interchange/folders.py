@@ -27,7 +27,8 @@ from aulib.dataset import DatasetFolder, manifest_path, read_dataset, write_mani
 from aulib.files import new_folder, refuse_used
 from aulib.images import read_picture
 from aulib.labels import binarise
-from aulib.manifest import MAX_FAULTS, SPLITS, check_columns, row_faults
+from aulib.manifest import SPLITS, column_faults, row_faults
+from aulib.tables import SHOWN, Fault, refuse
 
 AT_LEAST = 2  # intensity that counts as present where a format holds occurrence only
 PEOPLE = re.compile(r"[FM]\d{3}|SN\d{3}|S\d{3}", re.IGNORECASE)  # folders of BP4D, DISFA, CK+
@@ -97,7 +98,8 @@ def import_table(
     files, folder = csv_files(tables), Pictures(find_pictures(pictures))
     parts = [read(file) for file in files]
     for part, file in zip(parts, files, strict=True):
-        check_columns([*TEXT, *part.columns.drop(list(TEXT), errors="ignore")], file)
+        columns = column_faults([*TEXT, *part.columns.drop(list(TEXT), errors="ignore")])
+        refuse([Fault(-1, text) for text in columns], file)
     columns = list(parts[0].columns)
     parts = [part.assign(image=folder.of_rows(part, file)) for part, file in zip(parts, files, strict=True)]
     clips = [name for part, file in zip(parts, files, strict=True) for name in _clips(kind, part, file)]
@@ -166,10 +168,8 @@ def _write_folder(table, pictures, out, keep: str, kind: str, name: str, columns
             link_picture(pictures / image, folder / "images" / image, keep)
         manifest["image"] = "images/" + manifest["image"]
         if faults := sorted(row_faults(manifest, folder)):
-            shown = "\n  ".join(
-                f"{places[used.to_numpy()][row]}: {text}" for row, text in faults[:MAX_FAULTS]
-            )
-            raise ValueError(f"a dataset folder cannot hold these rows:\n  {shown}")
+            shown = [f"{places[used.to_numpy()][fault.row]}: {fault.text}" for fault in faults[:SHOWN]]
+            raise ValueError("\n  ".join(["a dataset folder cannot hold these rows:", *shown]))
         write_manifest(folder, manifest[[*TEXT, *manifest.columns.drop(list(TEXT))]])
     return read_dataset(out)
 

@@ -15,8 +15,8 @@ import pandas as pd
 from aulib.files import read_text
 from aulib.labels import AU_NAMES
 from aulib.landmarks import to_49
-from aulib.manifest import MAX_COORDINATE
 from aulib.protocols import BP4D_AUS, DISFA_8, GFT_AUS, PROTOCOLS
+from aulib.tables import MAX_COORDINATE
 
 CODES = (9, 999)  # JAA-Net's and ADLD's for unknown
 # These files do not say which AUs the columns are; their number decides, or a list of ours, `X_AUs.txt`.

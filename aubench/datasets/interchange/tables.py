@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from aulib.files import read_text
-from aulib.manifest import MAX_COORDINATE, shown
+from aulib.tables import MAX_COORDINATE, shown
 
 
 class Rule(NamedTuple):

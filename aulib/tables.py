@@ -1,0 +1,267 @@
+"""The one reader of tables, and the one normal form of names.
+
+Manifests (CSV, parquet) and the CSV files of other tools are read here and nowhere else:
+
+- A CSV is UTF-8 with a header, commas between cells (spaces may follow them) and points in decimals. Another
+  encoding, separator or decimal mark is refused by its name, and so is a row of more or fewer cells than the
+  header.
+- A cell is missing if it is empty or one of NaN's names on any system, such as -nan(ind). In AU labels 9 and
+  999 are missing, too.
+- Names (NAMES) are text: 001 stays 001. They are compared in `normal_form`.
+- A fault names its row, its column, what was found and what is accepted.
+"""
+
+import csv
+import io
+import re
+import unicodedata
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from aulib.files import decoded, reading
+
+NAMES = ("image", "subject", "split", "filename", "file", "input", "name", "meta_source")  # columns of text
+MAX_COORDINATE = 20_000  # pixels; more than any camera has, so the unit or the parsing is wrong
+MOST = 2000  # faults of a kind that are collected
+SHOWN = 10  # faults in one message
+_NAN = r"nan|s?nan\([^)]*\)|1\.#(?:qnan|snan|ind)\d*"
+_MISSING = re.compile(rf"(?:[-+]?(?:{_NAN})|#?n/?a|null|none|<na>)?", re.IGNORECASE)
+_PLAIN_MISSING = ["", "nan", "NaN", "NA", "None", "-nan", "nan(ind)", "-nan(ind)", "1.#QNAN", "-1.#IND"]
+_NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[-+]?[0-9]+)?|[-+]?inf(?:inity)?", re.IGNORECASE)
+
+
+class Rule(NamedTuple):
+    """Columns that hold numbers, and which; a missing cell is always fine.
+
+    Attributes:
+        columns: a regular expression.
+        unknown: codes that other tools write for a missing number.
+    """
+
+    columns: str
+    low: float
+    high: float
+    expected: str
+    whole: bool = False
+    unknown: tuple[int, ...] = ()
+
+
+OCCURRENCE = Rule(r"AU\d\d_c", 0, 1, "0, 1 or an empty cell", whole=True, unknown=(9, 999))
+INTENSITY = Rule(r"AU\d\d_r", 0, 5, "0 to 5 or an empty cell", unknown=(9, 999))
+PIXELS = Rule(r"[xy]_\d+", -MAX_COORDINATE, MAX_COORDINATE, "pixels of the picture or an empty cell")
+
+
+class Fault(NamedTuple):
+    """What is wrong with a table.
+
+    Attributes:
+        row: from 0 below the header; -1 is the header.
+        note: it is no fault, only something to know.
+    """
+
+    row: int
+    text: str
+    note: bool = False
+
+
+def normal_form(name: str) -> str:
+    """The one spelling in which names of pictures and people are compared.
+
+    Unicode NFC (macOS writes accents apart, NFD), `/` between folders, no `./`, no spaces around.
+    """
+    name = unicodedata.normalize("NFC", name).strip().replace("\\", "/")
+    return str(PurePosixPath(name)) if re.search(r"\./|//|/$", name) else name
+
+
+def read_table(
+    path: str | Path, rules: Iterable[Rule], dtype: type = np.float64, keep_text: bool = False
+) -> tuple[pd.DataFrame, list[Fault]]:
+    """A CSV or parquet table as far as it can be read, and its faults.
+
+    Args:
+        rules: columns of numbers; their cells that are none, or none that the rule allows, are faults.
+        keep_text: other columns stay text as it is in the file; else their type is inferred.
+
+    Returns:
+        columns of `rules` as `dtype`, NaN where missing; NAMES as text, "" where missing. The index is the
+        row in the file, from 0 below the header, without blank lines and rows that are no rows. A column
+        that occurs twice is there once.
+
+    Raises:
+        ValueError: it is no table at all (another encoding, one column, damaged).
+    """
+    path = Path(path)
+    if path.suffix.lower() == ".parquet":
+        with reading(path, "a parquet table"):
+            table, faults = pd.read_parquet(path).reset_index(drop=True), []
+        table.columns = [str(name).strip() for name in table.columns]
+    else:
+        table, faults = _read_csv(path, [rule.columns for rule in rules], dtype, keep_text)
+    doubled = sorted(set(table.columns[table.columns.duplicated()]))
+    faults += [Fault(-1, f"column `{name}` occurs twice") for name in doubled]
+    table = table.loc[:, ~table.columns.duplicated()]
+    if table.empty and not faults:
+        faults.append(Fault(-1, "the table has a header and no rows"))
+    cells = {name: _text(table[name]) for name in NAMES if name in table}
+    for rule in rules:
+        for name in filter(re.compile(rule.columns).fullmatch, table.columns):
+            if table[name].dtype != dtype:
+                cells[name], found = _numbers(table[name], rule)
+                cells[name] = cells[name].astype(dtype)
+                faults += found
+    table = table.assign(**cells).copy()  # in one piece
+    for rule in rules:
+        faults += _apply(rule, table)
+    return table, faults
+
+
+def refuse(faults: list[Fault], path: str | Path, unit: str = "line") -> None:
+    """Raise ValueError with up to SHOWN faults, each with its line: the header is line (or row) 1."""
+    found = sorted((fault for fault in faults if not fault.note), key=lambda fault: fault.row)
+    if found:
+        texts = [f"{unit} {fault.row + 2}: {fault.text}" for fault in found[:SHOWN]]
+        more = f"\n  and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
+        raise ValueError(f"{path} " + "\n  ".join(texts) + more)
+
+
+def shown(text: str) -> str:
+    """The text in quotes, shortened, for a message."""
+    return repr(text) if len(text) <= 80 else f"{text[:60]!r}..."
+
+
+def _read_csv(
+    path: Path, numbers: list[str], dtype: type, keep_text: bool
+) -> tuple[pd.DataFrame, list[Fault]]:
+    """By pyarrow, for 200,000 rows in seconds; row by row where a row or a cell is not plain."""
+    import pyarrow as pa
+
+    data = path.read_bytes()
+    if b"\n" not in data:
+        data = data.replace(b"\r", b"\n")  # line ends of old Macs
+    text = decoded(data, path)
+    columns = _header(text, path)
+    is_number = re.compile("|".join(numbers)).fullmatch
+    types = {name: pa.string() for name in columns if name in NAMES or keep_text}
+    types |= {name: pa.from_numpy_dtype(dtype) for name in columns if is_number(name)}
+    if _is_plain(data):
+        del text
+        try:
+            return _by_arrow(data, columns, types), []
+        except pa.ArrowInvalid:  # a row of another length, or a cell that is no number
+            text = decoded(data, path)
+    rows, lines, faults = [], [], []
+    for line, row in enumerate(text.replace("\r\n", "\n").split("\n")[1:]):
+        if not row.strip():
+            continue
+        try:
+            (cells,) = csv.reader([row], skipinitialspace=True, strict=True)
+        except csv.Error as error:
+            faults.append(Fault(line, f"cannot be split into cells: {error}"))
+            continue
+        if len(cells) == len(columns):
+            rows.append(cells)
+            lines.append(line)
+        elif len(faults) < MOST:
+            faults.append(Fault(line, _wrong_length(cells, row, len(columns))))
+    again = io.StringIO()
+    csv.writer(again, quoting=csv.QUOTE_ALL).writerows([columns, *rows])
+    types |= {name: pa.string() for name in columns if is_number(name)}
+    return _by_arrow(again.getvalue().encode(), columns, types).set_axis(lines, axis=0), faults
+
+
+def _header(text: str, path: Path) -> list[str]:
+    """Names of the columns."""
+    first, _, rest = text.partition("\n")
+    try:
+        columns = [name.strip() for name in next(csv.reader([first.strip()], skipinitialspace=True), [])]
+    except csv.Error as error:  # a cell of megabytes, or only carriage returns
+        raise ValueError(f"{path} has no readable header: {error}") from error
+    if len(columns) > 1:
+        return columns
+    if mark := next((mark for mark in ";\t|" if mark in first), ""):
+        decimals = " and decimals by ',', expected '.'" if re.search(r"\d,\d", rest[:10_000]) else ""
+        raise ValueError(f"{path} line 1: columns are separated by {mark!r}, expected ','{decimals}")
+    raise ValueError(f"{path} line 1 is {shown(first.strip())}, expected a header with ',' between columns")
+
+
+def _is_plain(data: bytes) -> bool:
+    """Whether pyarrow counts and splits the rows as an editor does: no blank lines, no open quotes."""
+    blank = data[:1] in b"\r\n" or any(data.find(end, 0, len(data) - 4) >= 0 for end in (b"\n\n", b"\n\r\n"))
+    if blank or b', "' in data:
+        return False
+    return b'"' not in data or not any(row.count(b'"') % 2 for row in data.split(b"\n"))
+
+
+def _by_arrow(data: bytes, columns: list[str], types: dict) -> pd.DataFrame:
+    import pyarrow as pa
+    from pyarrow import csv as arrow_csv
+
+    options = {
+        "read_options": arrow_csv.ReadOptions(column_names=columns, skip_rows=1),
+        "convert_options": arrow_csv.ConvertOptions(
+            column_types=types, null_values=_PLAIN_MISSING, strings_can_be_null=False
+        ),
+    }
+    try:  # by blocks, in half the memory, but the first block decides the types of other columns
+        table = arrow_csv.open_csv(pa.BufferReader(data), **options).read_all()
+    except pa.ArrowInvalid:
+        table = arrow_csv.read_csv(pa.BufferReader(data), **options)
+    return table.to_pandas(self_destruct=True)
+
+
+def _wrong_length(cells: list[str], row: str, expected: int) -> str:
+    text = f"{len(cells)} cells, the header has {expected}"
+    halves = sum(cell.strip().lstrip("-").isdigit() for cell in cells)
+    if len(cells) > expected and "." not in row and halves > len(cells) / 2:
+        return f"{text}: decimals have a comma, expected a point"
+    mark = next((mark for mark in ";\t|" if row.count(mark) + 1 == expected), "")
+    return f"{text}: cells are separated by {mark!r}, expected ','" if mark else text
+
+
+def _text(column: pd.Series) -> pd.Series:
+    """The column as text without spaces around, "" where a cell is missing."""
+    return column.astype(object).where(column.notna(), "").astype(str).str.strip()
+
+
+def _numbers(column: pd.Series, rule: Rule) -> tuple[pd.Series, list[Fault]]:
+    """The column as float64, NaN where a cell is missing or no number."""
+    if pd.api.types.is_numeric_dtype(column):  # bool is
+        return column.astype(object).astype("Float64").astype(np.float64), []
+    text = _text(column)
+    number = text.str.fullmatch(_NUMBER)
+    values = pd.Series(np.nan, column.index)
+    values[number] = text[number].astype(object).map(float)
+    faults = []
+    for row in text.index[~number & ~text.str.fullmatch(_MISSING)][:MOST]:
+        hint = " (with a decimal point)" if re.fullmatch(r"[-+]?\d+,\d+", text[row]) else ""
+        faults.append(Fault(row, f"{column.name} is {shown(text[row])}, expected {rule.expected}{hint}"))
+    return values, faults
+
+
+def _apply(rule: Rule, table: pd.DataFrame) -> list[Fault]:
+    """Set codes for unknown to NaN; what the rule does not allow is a fault, one per row."""
+    columns = list(filter(re.compile(rule.columns).fullmatch, table.columns))
+    if not columns:
+        return []
+    values, faults = table[columns].to_numpy(), []
+    for code in rule.unknown:
+        coded = values == code
+        for column in np.flatnonzero(coded.any(axis=0)):
+            rows = table.index[coded[:, column]]
+            text = f"{columns[column]} is {code} in {len(rows)} rows, read as empty cells"
+            faults.append(Fault(rows[0], text, note=True))
+            table[columns[column]] = table[columns[column]].mask(coded[:, column])
+    values = np.where(np.isin(values, rule.unknown), np.nan, values) if faults else values
+    with np.errstate(invalid="ignore"):
+        wrong = ~((values >= rule.low) & (values <= rule.high)) & ~np.isnan(values)
+        wrong |= rule.whole & (values != np.round(values)) & ~np.isnan(values)
+    for row in np.flatnonzero(wrong.any(axis=1))[:MOST]:
+        column = int(wrong[row].argmax())
+        found = f"{columns[column]} is {values[row, column]:g}, expected {rule.expected}"
+        hint = " (a code for unknown? leave the cell empty then)" if values[row, column] in (99, -1) else ""
+        faults.append(Fault(table.index[row], found + hint))
+    return faults
