@@ -1,18 +1,35 @@
 """The one place where files and folders get their names: whole or not at all, over nothing of the user's."""
 
+import errno
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 PART = ".part"  # ends the hidden temporary folders
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+# What NumPy, torch and safetensors say instead.
+UNSAID = re.compile(r"requested and \d+ written|PytorchStreamWriter|inline_container|os error (27|28|122)")
 
 
 def cache_root() -> Path:
-    """The user's cache: $AULIB_CACHE, else ~/.cache/aulib (created if missing)."""
-    root = Path(os.environ.get("AULIB_CACHE") or Path.home() / ".cache" / "aulib")
-    root.mkdir(parents=True, exist_ok=True)
+    """The user's cache: $AULIB_CACHE, else ~/.cache/aulib (created if missing).
+
+    Raises:
+        OSError: it cannot be made, as in a container without a home; says what to do.
+    """
+    root = os.environ.get("AULIB_CACHE") or "~/.cache/aulib"
+    try:
+        root = Path(root).expanduser()
+        root.mkdir(parents=True, exist_ok=True)
+    except (OSError, RuntimeError) as error:  # RuntimeError: no home
+        why = getattr(error, "strerror", None) or error
+        text = (
+            f"the cache folder {root} cannot be made ({why}): set AULIB_CACHE to a folder that can be written"
+        )
+        raise OSError(text) from None
     return root
 
 
@@ -63,8 +80,21 @@ def refuse_used(path: Path) -> None:
 @contextmanager
 def _beside(path: Path) -> Iterator[Path]:
     """A name in a new hidden folder next to `path`; the folder is removed at the end, with what is in it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(
-        prefix=".", suffix=PART, dir=path.parent, ignore_cleanup_errors=True
-    ) as own:
-        yield Path(own) / path.name
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(
+            prefix=".", suffix=PART, dir=path.parent, ignore_cleanup_errors=True
+        ) as own:
+            yield Path(own) / path.name
+    except Exception as error:
+        if getattr(error, "errno", None) in NO_ROOM or UNSAID.search(str(error)):
+            raise no_room(error, path) from error
+        raise
+
+
+def no_room(error: BaseException, path: str | Path) -> OSError:
+    """The error of a full disk, or of a file that may grow no further, in one sentence."""
+    code = getattr(error, "errno", None) or errno.ENOSPC
+    told = OSError(f"{path}: {os.strerror(code)}; make room and repeat the command, what is done is kept")
+    told.errno = code
+    return told

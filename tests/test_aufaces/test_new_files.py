@@ -1,13 +1,20 @@
 """Files and folders appear whole or not at all, and nothing of the user's is touched."""
 
 import os
+import resource
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Barrier
 
+import numpy as np
+import pandas as pd
 import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
 
-from aufaces.files import atomic_file, new_folder
+from aufaces.files import atomic_file, cache_root, new_folder
 
 
 def everything(folder: Path) -> dict[str, str]:
@@ -94,3 +101,53 @@ def test_a_file_may_be_read_by_whom_the_umask_allows(tmp_path):
         os.umask(before)
     assert (tmp_path / "a").stat().st_mode & 0o777 == 0o644
     assert (tmp_path / "b").stat().st_mode & 0o777 == 0o755
+
+
+@contextmanager
+def files_of_at_most(size: int):
+    """As on a disk that is full: what would grow beyond `size` bytes fails."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+NOISE = np.random.default_rng(0).random(100_000)
+WRITERS = {
+    "text": lambda path: path.write_text("x" * 100_000),
+    "numpy": lambda path: np.save(path.open("wb"), NOISE),
+    "torch": lambda path: torch.save({"a": torch.ones(100_000)}, path),
+    "safetensors": lambda path: save_file({"a": torch.ones(100_000)}, path),
+    "csv": lambda path: pd.DataFrame({"a": NOISE}).to_csv(path),
+    "parquet": lambda path: pd.DataFrame({"a": NOISE}).to_parquet(path),
+    "png": lambda path: Image.fromarray((NOISE.reshape(250, 400) * 255).astype(np.uint8)).save(path, "PNG"),
+}
+
+
+@pytest.mark.parametrize("what", WRITERS)
+def test_a_full_disk_is_one_sentence_with_the_file_and_what_to_do_whoever_writes(what, tmp_path):
+    path = tmp_path / "made.bin"
+    path.write_text("earlier")
+    with pytest.raises(OSError) as error, files_of_at_most(8192), atomic_file(path) as partial:
+        WRITERS[what](partial)
+    text = str(error.value)
+    assert text.startswith(f"{path}: ") and "make room and repeat the command" in text and "\n" not in text
+    assert everything(tmp_path) == {"made.bin": "earlier"}
+
+
+@pytest.mark.parametrize("home", ["/dev/null", "/proc/nowhere", ""])
+def test_a_home_without_a_cache_is_one_sentence_that_says_what_to_set(home, tmp_path, monkeypatch):
+    monkeypatch.delenv("AULIB_CACHE", raising=False)
+    monkeypatch.setenv("HOME", home)
+    if not home:  # nor has the user one in /etc/passwd, as in a container
+        monkeypatch.delenv("HOME")
+        monkeypatch.setattr(os.path, "expanduser", lambda path: path)
+    with pytest.raises(
+        OSError, match="cache folder .* cannot be made .*set AULIB_CACHE to a folder"
+    ) as error:
+        cache_root()
+    assert "\n" not in str(error.value)
+    monkeypatch.setenv("AULIB_CACHE", str(tmp_path / "own"))
+    assert cache_root() == tmp_path / "own" and cache_root().is_dir()
