@@ -1,6 +1,7 @@
 """A picture file as RGB pixels, as a viewer shows it: the one place that decodes. Luminance of a batch."""
 
 import io
+import os
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +12,11 @@ from PIL import Image, ImageCms, ImageOps
 if TYPE_CHECKING:
     from torch import Tensor
 
+# What Pillow reads by itself; for the others it starts a program (EPS), or they hold no photographs.
+FORMATS = (
+    "JPEG", "PNG", "WEBP", "TIFF", "BMP", "DIB", "GIF", "AVIF", "JPEG2000", "PPM", "TGA", "PCX", "SGI", "SUN",
+    "PSD", "QOI",
+)  # fmt: skip
 BACKGROUND = (128, 128, 128)  # behind transparent pixels and outside the picture
 MAX_PIXELS = 100_000_000  # width x height; a forged header could ask for gigabytes
 LUMINANCE = (0.299, 0.587, 0.114)  # of red, green and blue (ITU-R BT.601)
@@ -47,7 +53,24 @@ def open_picture(path: str | Path) -> Image.Image:
     path = Path(path)
     if path.exists() and not path.is_file():
         raise OSError(f"{path} is no file (a pipe or a folder), expected a picture")
-    return Image.open(path)
+    return Image.open(path, formats=_formats())
+
+
+def is_picture_name(path: str | Path) -> bool:
+    """Whether a name has the suffix of a kind of picture that is read."""
+    return os.path.splitext(path)[1].lower() in _suffixes()
+
+
+@lru_cache(maxsize=1)
+def _formats() -> tuple[str, ...]:
+    Image.init()
+    return tuple(kind for kind in FORMATS if kind in Image.ID)
+
+
+@lru_cache(maxsize=1)
+def _suffixes() -> frozenset[str]:
+    _formats()
+    return frozenset(suffix for suffix, kind in Image.EXTENSION.items() if kind in (*FORMATS, "MPO"))
 
 
 def decode(opened: Image.Image, at_most: int | None = None) -> Image.Image:

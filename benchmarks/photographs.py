@@ -16,7 +16,8 @@ from PIL import Image
 from record import as_promised, parser_of, record, timed_calls
 
 from aubench.datasets import face_finding
-from aubench.datasets.photographs import find_pictures, prepare
+from aubench.datasets.photographs import prepare
+from aubench.datasets.picture_files import list_pictures
 from aulib.crops import CropSpec, crop_dataset
 from aulib.images import read_picture
 
@@ -37,7 +38,7 @@ def turn(photos: Path, out: Path) -> tuple[dict[str, float], int]:
 
 def enlarge(photos: Path, out: Path, longer: int) -> None:
     """Some of the pictures, evenly taken, with `longer` pixels on the longer side."""
-    found = find_pictures(photos)
+    found, _ = list_pictures(photos)
     for name in found[:: max(1, len(found) // FEW)][:FEW]:
         picture = read_picture(photos / name)
         size = [round(side * longer / max(picture.size)) for side in picture.size]
@@ -57,7 +58,7 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=300, help="taken evenly from the folder")
     parser.add_argument("--turns", type=int, default=3)
     arguments = parser.parse_args()
-    found = find_pictures(arguments.photos)
+    found, _ = list_pictures(arguments.photos)
     found = found[:: max(1, len(found) // arguments.pictures)][: arguments.pictures]
     with tempfile.TemporaryDirectory(prefix="photographs-") as name:
         folder = Path(name)

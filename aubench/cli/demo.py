@@ -116,9 +116,9 @@ def on_target(metrics: dict) -> dict:
 def check_photographs(photographs: Path) -> None:
     """Raises FileNotFoundError for a folder without pictures, ImportError where the detector is missing."""
     from aubench.datasets.landmark_detector import require_detector
-    from aubench.datasets.photographs import find_pictures
+    from aubench.datasets.picture_files import list_pictures
 
-    find_pictures(photographs)
+    list_pictures(photographs)
     require_detector()
 
 

@@ -3,6 +3,7 @@
 photographs        a folder of pictures -> a dataset folder with landmarks
 face_finding       one picture file -> one face, cut out or stored
 landmark_detector  68 landmarks on a picture, by dlib
+picture_files      which files below a folder are pictures, and why the others are left
 landmark_tables    landmarks from other tools' tables, paired with pictures
 converters         raw downloads of AU datasets -> dataset folders
 interchange        tables and lists of other code, read and written

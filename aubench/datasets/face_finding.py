@@ -14,12 +14,12 @@ import numpy as np
 from PIL import Image
 
 from aubench.datasets.landmark_detector import detect_landmarks
+from aubench.datasets.picture_files import UNREAD_SUFFIXES
 from aulib.crops import CropSpec, crop_face, crop_matrix
 from aulib.files import atomic_file
 from aulib.images import ORIENTATION, decode, open_picture, too_dark_or_bright, upright_size
 from aulib.landmarks import refuse_outside
 
-UNREAD_SUFFIXES = {".heic", ".heif", ".avif", ".dng", ".cr2", ".cr3", ".nef", ".arw"}  # reported, not ignored
 MAX_SIDE = 1600  # pixels; larger pictures are reduced
 CODE_VERSION = 2  # raise it when a picture's outcome would change; a half-made folder then starts over
 CRASHED = "the process that read it died (a crash or out of memory)"

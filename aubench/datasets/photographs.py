@@ -6,7 +6,6 @@ One picture that cannot be used never stops the others: it is listed in skipped.
 import hashlib
 import json
 import os
-import re
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -17,7 +16,6 @@ from aubench.datasets.crash_tolerant import crash_tolerant_map
 from aubench.datasets.face_finding import (
     CODE_VERSION,
     MAX_SIDE,
-    UNREAD_SUFFIXES,
     PictureToStore,
     StoredPicture,
     store_picture,
@@ -25,11 +23,11 @@ from aubench.datasets.face_finding import (
 )
 from aubench.datasets.landmark_detector import require_detector
 from aubench.datasets.landmark_tables import read_landmarks
+from aubench.datasets.picture_files import list_pictures, printable, stored_name
 from aulib.dataset import DatasetFolder, read_dataset, write_manifest
 from aulib.files import atomic_file
 from aulib.manifest import SPLITS
 
-READ_SUFFIXES = {".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"}
 PROGRESS = ".prepare.jsonl"
 
 
@@ -61,7 +59,7 @@ def prepare(
     photos, out = Path(photos), Path(out)
     if split not in ("auto", *SPLITS):
         raise ValueError(f"unknown split {split!r}; choose auto, {', '.join(SPLITS)}")
-    sources = find_pictures(photos, out)
+    sources, left = list_pictures(photos, out)
     _refuse_foreign(photos, out)
     given = read_landmarks(landmarks, sources) if landmarks is not None else None
     if given is None:
@@ -84,27 +82,8 @@ def prepare(
             log.flush()
             bar.update()
             done[outcome.source] = outcome
-    return _write_dataset(out, [done[source] for source in sources], split)
-
-
-def find_pictures(photos: str | Path, out: str | Path | None = None) -> list[str]:
-    """Sorted relative paths of the pictures under a folder; hidden files and the folder `out` left out."""
-    photos = Path(photos)
-    if not photos.is_dir():
-        raise FileNotFoundError(f"{photos} is not a folder, expected a folder of pictures")
-    left_out = Path(out).resolve() if out else None
-    found = []
-    for folder, subfolders, files in os.walk(photos):
-        below = Path(folder).relative_to(photos)
-        subfolders[:] = [
-            name for name in subfolders if name[0] != "." and Path(folder, name).resolve() != left_out
-        ]
-        for name in files:
-            if name[0] != "." and Path(name).suffix.lower() in READ_SUFFIXES | UNREAD_SUFFIXES:
-                found.append((below / name).as_posix())
-    if not found:
-        raise FileNotFoundError(f"{photos} holds no picture ({', '.join(sorted(READ_SUFFIXES))})")
-    return sorted(found)
+    unused = [StoredPicture(path, "", reason=why) for path, why in sorted(left.items())]
+    return _write_dataset(out, [done[source] for source in sources] + unused, split)
 
 
 def subjects_of(sources: list[str], clips: list[str] | None = None) -> list[str]:
@@ -125,7 +104,7 @@ def subjects_of(sources: list[str], clips: list[str] | None = None) -> list[str]
     names = [
         part[shared] if len(part) > shared + 1 else name for part, name in zip(parts, alone, strict=True)
     ]
-    return [_printable(name).strip() or "unnamed" for name in names]
+    return [printable(name).strip() or "unnamed" for name in names]
 
 
 def split_subjects(subjects: list[str]) -> dict[str, str]:
@@ -169,7 +148,7 @@ def _write_dataset(out: Path, outcomes: list[StoredPicture], split: str) -> Data
         "image": [outcome.image for outcome in used],
         "subject": subjects,
         "split": [splits[subject] for subject in subjects],
-        "meta_source": [_printable(outcome.source) for outcome in used],
+        "meta_source": [printable(outcome.source) for outcome in used],
     }
     landmarks = np.array([outcome.landmarks for outcome in used], dtype=np.float32)  # (N, K, 2)
     for axis, name in enumerate("xy"):
@@ -187,8 +166,7 @@ def _stored_names(sources: list[str]) -> dict[str, str]:
     names: dict[str, str] = {}
     taken = set()
     for source in sources:
-        parts = [_printable(part).strip().replace("\\", "_") or "_" for part in source.split("/")]
-        name = "/".join(["images", *parts])
+        name = f"images/{stored_name(source)}"
         if PurePosixPath(name).suffix.lower() not in (".jpg", ".jpeg", ".png"):
             name += ".jpg"
         while name.lower() in taken:
@@ -230,7 +208,7 @@ def _read_progress(out: Path, settings: dict) -> dict[str, StoredPicture]:
 
 def _write_csv(path: Path, column: str, rows: list[tuple[str, str]]) -> None:
     """Columns image and `column`."""
-    table = pd.DataFrame([map(_printable, row) for row in rows], columns=["image", column])
+    table = pd.DataFrame([map(printable, row) for row in rows], columns=["image", column])
     with atomic_file(path) as partial:
         table.to_csv(partial, index=False)
 
@@ -250,9 +228,3 @@ def _digest(given: dict | None) -> str:
     for source in sorted(given):
         digest.update(json.dumps([source, given[source][1]]).encode() + given[source][0].tobytes())
     return digest.hexdigest()
-
-
-def _printable(text: str) -> str:
-    """The text with control characters and bytes that are not UTF-8 as escapes."""
-    text = text.encode("utf-8", "backslashreplace").decode("utf-8")
-    return re.sub(r"[\x00-\x1f\x7f]", lambda found: f"\\x{ord(found[0]):02x}", text)

@@ -9,7 +9,7 @@ from tqdm.auto import tqdm
 
 from aubench.datasets.crash_tolerant import crash_tolerant_map
 from aubench.datasets.face_finding import OK, FoundFace, Picture, find_face, find_face_crashed
-from aubench.datasets.photographs import find_pictures
+from aubench.datasets.picture_files import list_pictures, printable
 from aulib.batches import Faces, faces_of
 from aulib.crops import crop_dataset, crop_of
 from aulib.dataset import DatasetFolder, manifest_path, read_dataset
@@ -78,11 +78,11 @@ def predict(
     """AU probabilities and landmarks of every picture, as a table and a CSV in OpenFace's column names.
 
     Columns: `image` (relative to the folder); `status`, "ok" or why there is no prediction (no face found,
-    unreadable, no landmarks; the other cells are then empty); `note`; the square that was read: its centre
-    `face_x`, `face_y`, its side `face_size` (pixels) and its rotation `face_roll` (degrees, clockwise); for
-    each AU of the run `AU01_c` (0 or 1, probability at least 0.5) and `AU01_p` (0 to 1, not an intensity);
-    the model's landmarks x_0 ..., y_0 ..., 68 or 49 as the run was trained, empty if it was trained without
-    (as `source-only` is). All in pixels of the picture as shown.
+    unreadable, no picture, no landmarks; the other cells are then empty); `note`; the square that was read:
+    its centre `face_x`, `face_y`, its side `face_size` (pixels) and its rotation `face_roll` (degrees,
+    clockwise); for each AU of the run `AU01_c` (0 or 1, probability at least 0.5) and `AU01_p` (0 to 1, not
+    an intensity); the model's landmarks x_0 ..., y_0 ..., 68 or 49 as the run was trained, empty if it was
+    trained without (as `source-only` is). All in pixels of the picture as shown.
 
     Args:
         photos_or_dataset: a dataset folder (all its splits; pictures that `aulib prepare` skipped keep a
@@ -136,7 +136,7 @@ def _predict_dataset(
 
 def _predict_photographs(model: AUModel, photos: Path, read_from: str, workers: int | None) -> pd.DataFrame:
     one = photos.is_file()
-    folder, images = (photos.parent, [photos.name]) if one else (photos, find_pictures(photos))
+    folder, (images, left) = (photos.parent, ([photos.name], {})) if one else (photos, list_pictures(photos))
     tasks = [Picture(folder, image, crop_of(model.config)) for image in images]
     faces, readings, matrices, waiting = [], [], [], []
     found = crash_tolerant_map(find_face, tasks, workers, find_face_crashed)
@@ -148,6 +148,7 @@ def _predict_photographs(model: AUModel, photos: Path, read_from: str, workers: 
             readings.append(_read(model, np.stack([one.crop for one in waiting]), read_from))
             matrices += [one.matrix for one in waiting]
             waiting = []
+    faces += [FoundFace(path, why) for path, why in left.items()]
     return _table(faces, readings, np.array(matrices), model.config).sort_values("image", ignore_index=True)
 
 
@@ -170,7 +171,9 @@ def _table(
         landmarks = np.concatenate([reading.landmarks for reading in readings])
         points[read] = to_picture(landmarks, matrices, config.au_centres)
         squares[read] = squares_read(matrices, config.margin_size)
-    columns = {name: [getattr(face, name) for face in faces] for name in ("image", "status", "note")}
+    columns = {
+        name: [printable(getattr(face, name)) for face in faces] for name in ("image", "status", "note")
+    }
     columns |= {name: squares[:, index].round(2) for index, name in enumerate(SQUARE)}
     for index, au in enumerate(config.aus):
         present = pd.array(np.where(read, probability[:, index] >= 0.5, 0), dtype="Int64")

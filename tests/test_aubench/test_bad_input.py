@@ -321,7 +321,7 @@ def test_pictures_of_every_kind_are_used_or_listed_with_a_reason(tmp_path):
     data = prepare(photos, tmp_path / "out", landmarks=file, workers=1, progress=False)
     assert set(data.table["meta_source"]) == set(good)
     reasons = pd.read_csv(tmp_path / "out/skipped.csv", keep_default_na=False, index_col="image")["reason"]
-    assert sorted(reasons.index) == sorted([*bad, *special, "line\\x0abreak.png"])
+    assert sorted(reasons.index) == sorted([*bad, *special, "line\\x0abreak.png", "folder.jpg/up/"])
     assert reasons.str.len().min() > 5
     assert "100 megapixels" in reasons["hundred_megapixels.png"] and "pipe" in reasons["pipe.jpg"]
 

@@ -11,7 +11,8 @@ from PIL import Image
 from test_landmark_tables import landmark_csv
 
 from aubench.datasets import face_finding, photographs
-from aubench.datasets.photographs import find_pictures, prepare, split_subjects, subject_summary, subjects_of
+from aubench.datasets.photographs import prepare, split_subjects, subject_summary, subjects_of
+from aubench.datasets.picture_files import list_pictures
 from aulib.crops import CropSpec, crop_dataset
 from aulib.dataset import read_dataset
 from conftest import face_outline
@@ -90,12 +91,22 @@ def test_bad_pictures_are_listed_with_the_reason_and_stop_nothing(photos, made, 
     (photos / "phone.HEIC").write_bytes(b"?")
     (photos / "dangling.jpg").symlink_to("nowhere")
     save(Image.new("RGB", (50, 50)), photos / "black.jpg")
-    (photos / "README.md").write_text("not a picture, and nobody would think so")
+    (photos / "README.md").write_text("not a picture")
     dataset = made()
     assert dataset.table["image"].tolist() == ["images/good.jpg"]
     reasons = rows_of(dataset.root / "skipped.csv")
-    bad = {"bomb.png", "empty.jpg", "text.png", "cut.jpg", "phone.HEIC", "dangling.jpg", "black.jpg"}
+    bad = {
+        "bomb.png",
+        "empty.jpg",
+        "text.png",
+        "cut.jpg",
+        "phone.HEIC",
+        "dangling.jpg",
+        "black.jpg",
+        "README.md",
+    }
     assert set(reasons) == bad and reasons["black.jpg"].startswith("no face found; it is nearly black")
+    assert reasons["README.md"].startswith("no picture")
     for name, why in {"bomb.png": "decompression bomb", "phone.HEIC": "JPEG", "cut.jpg": "truncated"}.items():
         assert why in reasons[name]
     assert not any(str(photos) in reason for reason in reasons.values())
@@ -157,7 +168,7 @@ def test_the_output_inside_the_photographs_is_not_read_again(tmp_path, seen):
     save(two_colours(), tmp_path / ".thumbnails/a.jpg")
     for _ in range(2):
         assert len(prepare(tmp_path, tmp_path / "out", progress=False)) == 1
-    assert find_pictures(tmp_path, tmp_path / "out") == ["a.jpg"]
+    assert list_pictures(tmp_path, tmp_path / "out") == (["a.jpg"], {})
 
 
 def test_an_interrupted_call_goes_on_where_it_stopped(photos, made, seen, tmp_path, monkeypatch):

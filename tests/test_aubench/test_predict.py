@@ -1,6 +1,7 @@
 """A finished run scores a labelled set, and predicts every picture of any folder."""
 
 import json
+import os
 import shutil
 
 import numpy as np
@@ -164,6 +165,18 @@ class TestPredictOnPhotographs:
         assert table["status"].str.slice(0, 7).tolist() == ["no face", "unreada", "ok", "ok"]
         assert table.loc["trip/grey.png", "note"] == "2 faces, the largest is used"
         assert (table["AU12_p"].notna() == (table["status"] == "ok")).all()
+
+    def test_every_file_keeps_a_row_whatever_its_name_and_kind(self, photographs, finished, tmp_path):
+        shutil.copy(photographs / "white.png", os.fsencode(photographs) + b"/caf\xe9.png")
+        shutil.copy(photographs / "white.png", photographs / "without_suffix")
+        (photographs / "notes.txt").write_text("no picture")
+        (tmp_path / "elsewhere").mkdir()
+        shutil.copy(photographs / "white.png", tmp_path / "elsewhere/linked.png")
+        os.symlink(tmp_path / "elsewhere", photographs / "link")
+        predict(finished.full, photographs, tmp_path / "out.csv")
+        status = pd.read_csv(tmp_path / "out.csv").set_index("image")["status"]
+        assert status[["caf\\udce9.png", "without_suffix", "link/linked.png"]].eq("ok").all()
+        assert status["notes.txt"].startswith("no picture") and len(status) == 8
 
     def test_coordinates_are_those_of_the_whole_picture(self, photographs, finished, tmp_path):
         table = predict(finished.full, photographs, tmp_path / "out.csv", workers=1).set_index("image")

@@ -14,6 +14,7 @@ from aubench.datasets.converters.report import Report, make_report
 from aubench.datasets.crash_tolerant import crash_tolerant_map
 from aubench.datasets.landmark_detector import require_detector
 from aubench.datasets.photographs import split_subjects
+from aubench.datasets.picture_files import printable
 from aulib.dataset import DatasetFolder, read_dataset, write_manifest
 
 MARK = ".convert"
@@ -61,7 +62,8 @@ def convert(
         raise ValueError(f"unknown keep {keep!r}; choose link or copy")
     raw, out = Path(raw), Path(out)
     _refuse_foreign(raw, out)
-    sources = converter.find(Tree(raw, progress))
+    tree = Tree(raw, progress)
+    sources = converter.find(tree)
     _refuse_doubled_names(sources)
     if landmarks == "detect":
         require_detector()
@@ -73,15 +75,21 @@ def convert(
     bar = tqdm(done, f"converting {name}", len(tasks), unit="session", disable=not progress)
     outcomes = {outcome.name: outcome for outcome in bar}
     ordered = [outcomes[source.name] for source in sources]
-    return _write_dataset(name, converter.expected_of(sources), out, ordered)
+    return _write_dataset(
+        name,
+        converter.expected_of(sources),
+        out,
+        ordered,
+        {printable(folder): reason for folder, reason in tree.left.items()},
+    )
 
 
 def _write_dataset(
-    name: str, expected: Expected, out: Path, outcomes: list[Outcome]
+    name: str, expected: Expected, out: Path, outcomes: list[Outcome], left: dict[str, str]
 ) -> tuple[DatasetFolder, Report]:
     """Manifest, skipped.csv and report of what became of the sessions."""
     rows = _rows_of(outcomes)
-    skipped = _skipped(rows, outcomes)
+    skipped = _skipped(rows, outcomes, left)
     skipped.to_csv(out / "skipped.csv", index=False)
     used = rows[rows["reason"] == ""].reset_index(drop=True)
     if not len(used):
@@ -90,7 +98,7 @@ def _write_dataset(
     labels = [column for column in rows if column[:2] == "AU"]
     unknown = [column for column in labels if used[column].isna().all()]
     used["split"] = _splits(used)
-    used["meta_source"] = used["source"].map(_printable)
+    used["meta_source"] = used["source"].map(printable)
     used = used.drop(columns=[*unknown, "frame", "source", "reason", "session"])
     write_manifest(out, used)
     rows = rows[["session", "subject", *labels]]
@@ -99,7 +107,7 @@ def _write_dataset(
     notes = [note for outcome in outcomes for note in outcome.notes]
     if unknown:
         notes.append(f"left out, unknown in every frame: {', '.join(unknown)}")
-    unreadable = {outcome.name: outcome.reason for outcome in outcomes if outcome.reason}
+    unreadable = left | {outcome.name: outcome.reason for outcome in outcomes if outcome.reason}
     report = make_report(name, data, expected, rows, skipped, unreadable, notes)
     report.write(out)
     return data, report
@@ -118,9 +126,13 @@ def _rows_of(outcomes: list[Outcome]) -> pd.DataFrame:
     return rows
 
 
-def _skipped(rows: pd.DataFrame, outcomes: list[Outcome]) -> pd.DataFrame:
-    """skipped.csv: unreadable sessions, with their numbers of frames where known, and unusable frames."""
-    sessions = [(one.name, one.reason, one.frames) for one in outcomes if one.reason]
+def _skipped(rows: pd.DataFrame, outcomes: list[Outcome], left: dict[str, str]) -> pd.DataFrame:
+    """skipped.csv: folders not entered, unreadable sessions, with their numbers of frames where known, and
+    unusable frames."""
+    sessions = [
+        (folder, reason, 0 if reason.startswith("a link") else None) for folder, reason in left.items()
+    ]
+    sessions += [(one.name, one.reason, one.frames) for one in outcomes if one.reason]
     frames = rows.loc[rows["reason"] != "", ["frame", "reason"]].assign(frames=1)
     skipped = pd.concat([pd.DataFrame(sessions, columns=frames.columns), frames], ignore_index=True)
     return skipped.astype({"frames": "Int64"})
@@ -155,7 +167,3 @@ def _refuse_foreign(raw: Path, out: Path) -> None:
         raise FileExistsError(f"{out} lies in the raw download, expected a folder outside of it")
     if out.exists() and not (out / MARK).is_dir() and (not out.is_dir() or any(out.iterdir())):
         raise FileExistsError(f"{out} was not made by `aulib convert`, expected a new folder")
-
-
-def _printable(text: str) -> str:
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -10,7 +10,8 @@ import pandas as pd
 
 from aubench.datasets.converters.label_tables import au_name, rows_of
 from aubench.datasets.converters.raw_session import Expected, Session, Source
-from aubench.datasets.converters.raw_tree import Tree, is_picture, match_pictures
+from aubench.datasets.converters.raw_tree import Tree, match_pictures
+from aulib.images import is_picture_name
 
 VIDEOS = r"\.(?:avi|mp4|mov|mkv|mpg|mpeg|wmv|webm)"  # ends the pattern of a video
 
@@ -204,7 +205,7 @@ class PictureList(Converter):
         """Lower-case file name, without `_aligned`, -> picture; and a note if two have one name."""
         found: dict[str, str] = {}
         doubled = []
-        for path in sorted(filter(is_picture, tree.files), key=self._rank):
+        for path in sorted(filter(is_picture_name, tree.files), key=self._rank):
             first = found.setdefault(PurePosixPath(path).name.lower().replace("_aligned.", "."), path)
             if first != path:
                 doubled.append((first, path))

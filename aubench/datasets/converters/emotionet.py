@@ -12,8 +12,9 @@ import pandas as pd
 from aubench.datasets.converters.converter import PictureList
 from aubench.datasets.converters.label_tables import au_name
 from aubench.datasets.converters.raw_session import Expected, Source
-from aubench.datasets.converters.raw_tree import Tree, is_picture
+from aubench.datasets.converters.raw_tree import Tree
 from aulib.files import read_text
+from aulib.images import is_picture_name
 from aulib.labels import AU_NAMES
 
 CODES = {"0": 0.0, "1": 1.0, "999": float("nan"), "9": float("nan"), "-1": float("nan")}
@@ -120,7 +121,7 @@ def _file_name(url: str) -> str:
 def _faults(rows: pd.DataFrame, urls: pd.Series) -> list[str]:
     """Why a row cannot be used; "" if it can."""
     faults = pd.Series("", rows.index)
-    for row in rows.index[[not is_picture(name) for name in rows["image"]]]:
+    for row in rows.index[[not is_picture_name(name) for name in rows["image"]]]:
         faults[row] = f"row {row} names no picture: its URL is {urls.iloc[row - 1][:60]!r}"
     names = rows["image"].str.lower()
     for name, same in rows[names.duplicated(keep=False) & (faults == "")].groupby(names, sort=False):

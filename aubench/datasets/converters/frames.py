@@ -19,6 +19,7 @@ from aubench.datasets.converters import CONVERTERS, finished_sessions
 from aubench.datasets.converters.raw_session import Session, Source
 from aubench.datasets.converters.videos import read_frames
 from aubench.datasets.landmark_detector import detect_landmarks
+from aubench.datasets.picture_files import printable
 from aulib.files import atomic_file
 from aulib.images import decode, open_picture, too_dark_or_bright, upright_size
 from aulib.landmarks import refuse_outside
@@ -217,8 +218,7 @@ def _image_name(task: Task, frame: str, suffix: str) -> str:
 
 def _safe(text: str) -> str:
     """A name for a file: no separators, no control characters, no way out of the folder."""
-    text = text.encode("utf-8", "backslashreplace").decode("utf-8")
-    return re.sub(r"[\x00-\x1f\x7f/\\:]", "_", text).strip().lstrip(".") or "_"
+    return re.sub(r"[/\\:]", "_", printable(text)).strip().lstrip(".") or "_"
 
 
 def link_picture(picture: Path, path: Path, keep: str) -> None:

@@ -1,13 +1,12 @@
 """Find files in a raw download, in any folder, and pictures by frame number, whatever the padding."""
 
-import os
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 from tqdm.auto import tqdm
 
-PICTURES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"}
+from aubench.datasets.picture_files import walk
+from aulib.images import is_picture_name
 
 
 class Tree:
@@ -17,6 +16,7 @@ class Tree:
         files: paths from the root, sorted.
         folders: those of the folders with files, the shallowest first.
         with_pictures: those of `folders` that hold pictures.
+        left: folders that were not entered, and why.
 
     Raises:
         FileNotFoundError: `root` is not a folder.
@@ -29,12 +29,15 @@ class Tree:
         self.files: list[str] = []
         self.folders: list[str] = []
         self.with_pictures: set[str] = set()
-        listed = tqdm(_walk(self.root, "", frozenset()), f"listing {self.root.name}", disable=not progress)
+        self.left: dict[str, str] = {}
+        listed = tqdm(
+            walk(self.root, self.left, again=True), f"listing {self.root.name}", disable=not progress
+        )
         for folder, names in listed:
             self.files += [f"{folder}{name}" for name in names]
             if names:
                 self.folders.append(folder)
-            if any(is_picture(name) for name in names):
+            if any(is_picture_name(name) for name in names):
                 self.with_pictures.add(folder)
         self.files.sort()
         self.folders.sort(key=lambda folder: (folder.count("/"), folder))
@@ -59,25 +62,9 @@ class Tree:
         return FileNotFoundError(f"{self.root} has no {example} or the like, found {found}{hint}")
 
 
-def _walk(folder: Path, relative: str, parents: frozenset[str]) -> Iterator[tuple[str, list[str]]]:
-    """Path from the root, "" or ending with /, and names of the visible files of each folder."""
-    real = os.path.realpath(folder)
-    if real in parents:
-        return
-    _, below, names = next(os.walk(folder), ("", [], []))
-    yield relative, [name for name in names if not name.startswith(".")]
-    for name in sorted(below):
-        if not name.startswith("."):
-            yield from _walk(folder / name, f"{relative}{name}/", parents | {real})
-
-
-def is_picture(path: str) -> bool:
-    return os.path.splitext(path)[1].lower() in PICTURES
-
-
 def pictures_in(folder: Path) -> list[Path]:
     """Visible pictures of a folder, sorted by name."""
-    return sorted(p for p in folder.iterdir() if is_picture(p.name) and not p.name.startswith("."))
+    return sorted(p for p in folder.iterdir() if is_picture_name(p.name) and not p.name.startswith("."))
 
 
 def frame_number(stem: str) -> int | None:

@@ -21,7 +21,8 @@ from aubench.datasets.interchange.tables import (
     write_pyfeat,
 )
 from aubench.datasets.landmark_tables import Pictures
-from aubench.datasets.photographs import find_pictures, split_subjects, subjects_of
+from aubench.datasets.photographs import split_subjects, subjects_of
+from aubench.datasets.picture_files import list_pictures, stored_name
 from aulib.crops import CropSpec, crop_face, crop_matrix
 from aulib.dataset import DatasetFolder, manifest_path, read_dataset, write_manifest
 from aulib.files import new_folder, refuse_used
@@ -95,7 +96,7 @@ def import_table(
         ValueError: damaged tables, names that fit several pictures, or none of the pictures is there.
     """
     read = {"openface": read_openface, "pyfeat": read_pyfeat}[kind]
-    files, folder = csv_files(tables), Pictures(find_pictures(pictures))
+    files, folder = csv_files(tables), Pictures(list_pictures(pictures)[0])
     parts = [read(file) for file in files]
     for part, file in zip(parts, files, strict=True):
         columns = column_faults([*TEXT, *part.columns.drop(list(TEXT), errors="ignore")])
@@ -164,9 +165,10 @@ def _write_folder(table, pictures, out, keep: str, kind: str, name: str, columns
         skipped.to_csv(folder / "skipped.csv", index=False)
         keep_left_out(folder, kind, name, columns, table, used)
         manifest = table[used].reset_index(drop=True)
-        for image in manifest["image"]:
-            link_picture(pictures / image, folder / "images" / image, keep)
-        manifest["image"] = "images/" + manifest["image"]
+        stored = manifest["image"].map(lambda image: f"images/{stored_name(image)}")
+        for image, name in zip(manifest["image"], stored, strict=True):
+            link_picture(pictures / image, folder / name, keep)
+        manifest["image"] = stored
         if faults := sorted(row_faults(manifest, folder)):
             shown = [f"{places[used.to_numpy()][fault.row]}: {fault.text}" for fault in faults[:SHOWN]]
             raise ValueError("\n  ".join(["a dataset folder cannot hold these rows:", *shown]))

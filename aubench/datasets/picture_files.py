@@ -1,0 +1,110 @@
+"""Which files below a folder are pictures, and why others are left: the one walk over a user's folders."""
+
+import os
+import re
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+from aulib.images import is_picture_name, open_picture
+
+UNREAD_SUFFIXES = {".heic", ".heif", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf"}
+NO_PICTURE = "no picture that is read here"
+
+
+def walk(
+    root: str | Path, left: dict[str, str], out: Path | None = None, again: bool = False
+) -> Iterator[tuple[str, list[str]]]:
+    """Path from the root ("" or ending with /) and visible files of each folder below it, links followed.
+
+    Args:
+        left: gets the folders that are not entered, and why.
+        out: a folder that is not entered and not listed.
+        again: enter a folder by every link to it, unless it lies around the link; else once, by its own path
+            if that is below the root.
+    """
+    unentered = Path(out).resolve() if out else None
+    seen: dict[str, str] = {}
+    folders: deque[tuple[str, frozenset[str]]] = deque([("", frozenset())])
+    links: deque[tuple[str, frozenset[str]]] = deque()
+    while folders or links:
+        relative, around = (folders or links).popleft()
+        real = os.path.realpath(os.path.join(root, relative))
+        first = seen.setdefault(real, relative)
+        if real in around or (first != relative and not again):
+            left[relative] = f"a link to {first or 'the folder it is in'}, which is read already"
+            continue
+        try:
+            with os.scandir(os.path.join(root, relative)) as entries:
+                visible = sorted((one for one in entries if one.name[0] != "."), key=lambda one: one.name)
+        except OSError as error:
+            left[relative] = f"this folder cannot be read: {error.strerror}"
+            continue
+        files = []
+        for entry in visible:
+            if not _is_folder(entry):
+                files.append(entry.name)
+            elif unentered is None or Path(entry.path).resolve() != unentered:
+                below = (f"{relative}{entry.name}/", around | {real})
+                (links if entry.is_symlink() else folders).append(below)
+        yield relative, files
+
+
+def list_pictures(photos: str | Path, out: str | Path | None = None) -> tuple[list[str], dict[str, str]]:
+    """The pictures under a folder, and what else is there.
+
+    A picture has a suffix that Pillow knows, one of UNREAD_SUFFIXES, or begins as a picture does.
+
+    Args:
+        out: a folder that is not entered.
+
+    Returns:
+        sorted paths of the pictures from `photos`; path -> why it is left, of other files and of folders that
+        are not entered. Hidden files and folders are in neither.
+
+    Raises:
+        FileNotFoundError: no such folder, or no picture in it.
+    """
+    photos, left = Path(photos), {}
+    if not photos.is_dir():
+        raise FileNotFoundError(f"{photos} is not a folder, expected a folder of pictures")
+    found = []
+    for folder, names in walk(photos, left, out):
+        for name in names:
+            if is_picture_name(name) or Path(name).suffix.lower() in UNREAD_SUFFIXES:
+                found.append(folder + name)
+            elif _begins_as_picture(photos / folder / name):
+                found.append(folder + name)
+            else:
+                left[folder + name] = NO_PICTURE
+    if not found:
+        some = ", ".join(printable(path) for path in sorted(left)[:3]) or "nothing"
+        raise FileNotFoundError(f"{photos} holds no picture, found {some}")
+    return sorted(found), left
+
+
+def stored_name(source: str) -> str:
+    """A path that a manifest can hold: UTF-8 without control characters, backslashes and outer spaces."""
+    parts = [printable(part).strip().replace("\\", "_") or "_" for part in PurePosixPath(source).parts]
+    return "/".join(parts)
+
+
+def printable(text: str) -> str:
+    """The text with control characters and bytes that are not UTF-8 as escapes."""
+    text = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return re.sub(r"[\x00-\x1f\x7f]", lambda found: f"\\x{ord(found[0]):02x}", text)
+
+
+def _begins_as_picture(path: Path) -> bool:
+    try:
+        with open_picture(path):
+            return True
+    except Exception:  # what is no picture makes decoders raise anything
+        return False
+
+
+def _is_folder(entry: os.DirEntry) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
