@@ -73,6 +73,7 @@ def voila_arguments(notebook: Path, port: int, token: str, open_browser: bool) -
         f"--Voila.ip={HOST}",
         f"--Voila.port={port}",
         "--Voila.port_retries=0",
+        "--VoilaConfiguration.kernel_spec_manager_class=aubench.study.kernels.OwnInterpreter",
         f"--Voila.token={token}",
         f"--Voila.open_browser={open_browser}",
         "--Voila.log_level=WARN",

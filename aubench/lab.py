@@ -35,6 +35,7 @@ def lab_arguments() -> list[str]:
         f"--ServerApp.root_dir={ROOT}",
         # a photograph is one message, and tornado closes the connection above 10 MiB without saying why
         f"--ServerApp.tornado_settings={{'websocket_max_message_size': {LARGEST_UPLOAD}}}",
+        "--ServerApp.kernel_spec_manager_class=aubench.study.kernels.OwnInterpreter",
         "--FileContentsManager.post_save_hook=aubench.lab.forget_size",
     ]
 

@@ -129,7 +129,7 @@ def _build_head() -> Head:
 
 def _read_obj(path: Path) -> tuple[np.ndarray, np.ndarray, dict]:
     vertices, texture, groups, group = [], [], {}, ""
-    for line in path.read_text().splitlines():
+    for line in path.read_text(encoding="utf-8").splitlines():
         kind, _, rest = line.partition(" ")
         if kind == "v":
             vertices.append([float(x) for x in rest.split()])

@@ -175,7 +175,7 @@ def render_chunk(part: Path, about: dict, chunk: int) -> int:
             + [f"{value:.3f}" for value in landmarks.T.ravel()]
         )
     file = _chunk_files(part, about)[chunk]
-    with atomic_file(file) as temporary, open(temporary, "w", newline="") as stream:
+    with atomic_file(file) as temporary, open(temporary, "w", encoding="utf-8", newline="") as stream:
         csv.writer(stream, lineterminator="\n").writerows(rows)
     return len(rows)
 
@@ -197,7 +197,7 @@ def _join_chunks(part: Path, about: dict) -> None:
 
 def contact_sheet(folder: Path) -> Image.Image:
     """60 faces spread evenly over a set, each with the AUs that occur."""
-    with open(folder / "manifest.csv", newline="") as stream:
+    with open(folder / "manifest.csv", encoding="utf-8", newline="") as stream:
         table = list(csv.DictReader(stream))
     columns, rows, side, caption = 10, 6, 112, 24
     table = [table[k] for k in np.unique(np.linspace(0, len(table) - 1, columns * rows).round().astype(int))]

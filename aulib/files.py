@@ -8,7 +8,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from aufaces.files import PART, atomic_file, cache_root, new_folder, refuse_used  # noqa: F401 (handed on)
+from aufaces.files import (  # noqa: F401 (handed on)
+    NO_ROOM,
+    PART,
+    atomic_file,
+    cache_root,
+    new_folder,
+    no_room,
+    refuse_used,
+)
 
 BEGINS = {  # first bytes of a file -> what it is, and what to do
     b"version https://git-lfs": "a pointer of Git LFS; `git lfs pull` fetches the file",
@@ -61,7 +69,7 @@ def reading(path: str | Path, expected: str) -> Iterator[None]:
         if isinstance(error, OSError) and error.errno:
             raise
         found = what_it_is(Path(path))
-        if found.startswith("damaged"):
+        if "damaged" in found:
             found += f" ({' '.join(str(error).split())[:200] or type(error).__name__})"
         raise ValueError(f"{path}: expected {expected}, found {found}") from error
 
@@ -76,7 +84,7 @@ def what_it_is(path: Path) -> str:
         return f"{size} bytes that are {what}"
     if not any(start):
         return f"{size} bytes of zeros; copy it again" if size else "an empty file; copy it again"
-    return f"damaged or cut off: {size} bytes; copy it again"
+    return f"{size} bytes that are damaged or cut off; copy it again"
 
 
 def read_json(path: str | Path) -> dict:

@@ -5,6 +5,8 @@ import traceback
 import typer
 from typer.core import TyperGroup
 
+from aulib.files import NO_ROOM, no_room
+
 BAD_INPUT = (ValueError, OSError, ImportError)  # as our errors with an `exit_status`, they need no class name
 
 
@@ -29,6 +31,8 @@ class OneLineErrors(TyperGroup):
                 raise ended(f"{cause} (`{path} -h` shows the arguments)", error.exit_code) from None
             if OneLineErrors.debug:
                 traceback.print_exc()
+            if getattr(error, "errno", None) in NO_ROOM and error.filename:  # written by no `atomic_file`
+                error = no_room(error, error.filename)
             cause = " ".join(str(error).split())
             if not cause or not (isinstance(error, BAD_INPUT) or hasattr(error, "exit_status")):
                 cause = f"{type(error).__name__}: {cause or 'no message; --debug shows where'}"

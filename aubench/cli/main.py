@@ -4,6 +4,7 @@ Exit status: 0 done, 1 failed (one line says why; `--debug` adds the traceback),
 130 interrupted.
 """
 
+import io
 import sys
 from typing import Annotated
 
@@ -49,7 +50,13 @@ for group in (work, data, scores):
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Entry point. `--debug` may stand anywhere, and `-p NAME VALUE` is read as `-p NAME=VALUE`."""
+    """Entry point. `--debug` may stand anywhere, and `-p NAME VALUE` is read as `-p NAME=VALUE`.
+
+    What a terminal or a pipe cannot show is printed as "?".
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     words = list(sys.argv[1:] if arguments is None else arguments)
     if "--debug" in words:
         words.remove("--debug")

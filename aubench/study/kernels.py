@@ -1,7 +1,6 @@
 """Execute a notebook in a fresh kernel with papermill, and find the cause of a failure."""
 
 import gc
-import json
 import logging
 import os
 import re
@@ -9,11 +8,16 @@ import tempfile
 from pathlib import Path
 
 import papermill
+from ipykernel.kernelspec import RESOURCES, get_kernel_dict
+from jupyter_client import AsyncKernelManager
+from jupyter_client.kernelspec import NATIVE_KERNEL_NAME, KernelSpec, KernelSpecManager
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import Engine, papermill_engines
+from traitlets import default
 from traitlets.config import Config
 
 from aubench.study.notebook_runner import AS_FUNCTION
+from aulib.files import NO_ROOM, no_room, read_json
 
 KERNEL_LOG = "kernel.log"  # next to the executed copy: output of native libraries, the last words of a crash
 START_TIMEOUT = 300  # seconds; a kernel starts slowly on a busy machine
@@ -46,11 +50,18 @@ def execute(notebook: Path, copy: Path, values: dict, lock: int, progress: bool 
                 str(copy),
                 values,
                 engine_name="aulib",
-                kernel_name="python3",
+                kernel_name=NATIVE_KERNEL_NAME,
                 language="python",  # a stripped notebook may not say
                 progress_bar={"desc": notebook.stem, "disable": None} if progress else False,
                 start_timeout=START_TIMEOUT,
-                config=Config(KernelManager={"transport": "ipc", "ip": f"{folder}/k"}),
+                config=Config(
+                    KernelManager={
+                        "transport": "ipc",
+                        "ip": f"{folder}/k",
+                        "connection_file": f"{folder}/kernel.json",
+                    }
+                ),
+                home=folder,
                 log=copy.with_name(KERNEL_LOG),
                 folder=notebook.resolve().parent,
                 lock=lock,
@@ -59,17 +70,36 @@ def execute(notebook: Path, copy: Path, values: dict, lock: int, progress: bool 
             gc.collect()  # tasks of a dead kernel, before their sockets are gone
 
 
+class OwnInterpreter(KernelSpecManager):
+    """The one kernel is this interpreter, whatever kernels JUPYTER_* or a home name `python3`."""
+
+    def find_kernel_specs(self) -> dict[str, str]:
+        return {NATIVE_KERNEL_NAME: RESOURCES}
+
+    def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
+        spec = KernelSpec(resource_dir=RESOURCES, **get_kernel_dict())
+        spec.metadata["kernel_provisioner"] = {"provisioner_name": "local-provisioner"}
+        return spec
+
+
+class _OwnKernel(AsyncKernelManager):
+    @default("kernel_spec_manager")
+    def _own_interpreter(self) -> KernelSpecManager:
+        return OwnInterpreter(parent=self)
+
+
 class _LoggedEngine(Engine):
     """papermill's engine, with a kernel whose own output is logged and which inherits open files."""
 
     @classmethod
     def execute_managed_notebook(
-        cls, nb_man, kernel_name, start_timeout, config, log: Path, folder: Path, lock: int, **_
+        cls, nb_man, kernel_name, start_timeout, config, home: str, log: Path, folder: Path, lock: int, **_
     ):
         line = _LastLine(nb_man.pbar)
         client = PapermillNotebookClient(
             nb_man,
             kernel_name=kernel_name,
+            kernel_manager_class=_OwnKernel,
             startup_timeout=start_timeout,
             stdout_file=line,
             stderr_file=line,
@@ -77,8 +107,9 @@ class _LoggedEngine(Engine):
         )
         paths = [str(folder), *filter(None, [os.environ.get("PYTHONPATH")])]
         environment = os.environ | KEEP_MEMORY | {AS_FUNCTION: "1", "PYTHONPATH": os.pathsep.join(paths)}
+        environment |= {"IPYTHONDIR": home, "JUPYTER_RUNTIME_DIR": home}  # no startup files of the user's
         try:
-            with open(log, "a") as output:
+            with open(log, "a", encoding="utf-8") as output:
                 client.execute(env=environment, stdout=output, stderr=output, pass_fds=[lock])
         except BaseException:  # papermill marks a cell as failed only if it raised, not if its kernel died
             begun = [cell for cell in nb_man.nb.cells if cell.metadata.papermill["start_time"]]
@@ -117,7 +148,9 @@ def cause_of(error: BaseException, copy: Path) -> tuple[str, str]:
     last_words = log.read_text(encoding="utf-8", errors="replace")[-4000:] if log.is_file() else ""
     if isinstance(error, KeyboardInterrupt):
         return f"interrupted {where}", ""
-    if name == "DeadKernelError":
+    if getattr(error, "errno", None) in NO_ROOM:
+        cause = f"{no_room(error, copy)} ({where})"
+    elif name == "DeadKernelError":
         cause = f"the kernel died {where} (killed, or out of memory)"
     else:
         cause = f"{name} {where}: {error}"
@@ -125,7 +158,13 @@ def cause_of(error: BaseException, copy: Path) -> tuple[str, str]:
 
 
 def _failed_cell(copy: Path) -> str:
-    cells = json.loads(copy.read_text(encoding="utf-8"))["cells"] if copy.is_file() else []
+    try:
+        cells = read_json(copy)["cells"]
+    except FileNotFoundError:
+        cells = []
+    except ValueError:  # cut off by a full disk; it makes room for error.txt
+        copy.unlink()
+        cells = []
     for number, cell in enumerate(cells, 1):
         if cell["metadata"].get("papermill", {}).get("status") == "failed":
             return f"in cell {number}"

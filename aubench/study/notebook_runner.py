@@ -138,11 +138,15 @@ def execute_run(
 
 
 def write_error(out_dir: Path, notebook: Path, cause: str, detail: str = "") -> NotebookFailed:
-    """Write the cause to error.txt and return the error to raise."""
-    out_dir.mkdir(parents=True, exist_ok=True)
+    """Write the cause to error.txt, if the disk has room for it, and return the error to raise."""
     first_line = f"{notebook.name}: {' '.join(cause.split())}"
-    (out_dir / "error.txt").write_text(f"{first_line}\n\n{detail}".rstrip() + "\n", encoding="utf-8")
-    return NotebookFailed(f"{first_line} (more in {out_dir / 'error.txt'})")
+    text, file = f"{first_line}\n\n{detail}".rstrip() + "\n", out_dir / "error.txt"
+    try:
+        out_dir.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8", errors="backslashreplace")
+    except OSError as error:
+        return NotebookFailed(f"{first_line} ({file} cannot be written: {error.strerror})")
+    return NotebookFailed(f"{first_line} (more in {file})")
 
 
 def start_notebook(seed: int, out_dir: str | Path) -> str:

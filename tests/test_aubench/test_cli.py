@@ -1,5 +1,6 @@
 """The command line: help with an example, exit statuses, one line for each failure."""
 
+import io
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ import aulib
 from aubench.cli import main
 from aubench.datasets import face_finding
 from aubench.study import notebook_runner
-from conftest import TINY_AUS, face_outline, write_notebook
+from conftest import TINY_AUS, face_outline, write_notebook, write_tiny_set
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = typer.main.get_command(main.app).commands
@@ -187,3 +188,21 @@ class TestPredictOneOwnFace:
         (folder / "results/demo/full").unlink()
         status, _, err = call(capsys, "predict", "me.jpg")
         assert status == 1 and "`aulib demo`" in err and "aulib predict RUN me.jpg" in err
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "utf-8"])
+def test_a_terminal_that_cannot_show_a_character_stops_no_command(encoding, monkeypatch, tmp_path):
+    """A dash in a table, and a name that is no UTF-8."""
+    folder = write_tiny_set(tmp_path / "f\udcfcr")
+    for words, shown in ((["table", "supervisors"], "| full "), (["check", str(folder)], "f?r")):
+        streams = [io.TextIOWrapper(io.BytesIO(), encoding=encoding) for _ in range(2)]
+        monkeypatch.setattr(sys, "stdout", streams[0])
+        monkeypatch.setattr(sys, "stderr", streams[1])
+        monkeypatch.chdir(ROOT)
+        with pytest.raises(SystemExit):
+            main.main(words)
+        printed = b""
+        for stream in streams:
+            stream.flush()
+            printed += stream.buffer.getvalue()
+        assert shown in printed.decode(encoding, "replace") and b"codec" not in printed

@@ -1,6 +1,7 @@
 """A run is finished or names the cause, and never overwrites an earlier one."""
 
 import contextlib
+import errno
 import json
 import os
 import shutil
@@ -358,3 +359,53 @@ def test_a_refusal_of_ours_is_one_line_and_any_other_error_keeps_its_traceback(t
     assert shown[7] == ["Interrupted; run this cell again to resume."]
     assert shown[8][0].startswith("`metrics` is missing: cell [8], which makes it, was interrupted")
     assert shown[9] == ["NameError"]
+
+
+def test_the_kernel_is_this_interpreter_whatever_the_environment_says(tmp_path, monkeypatch):
+    """Another kernel named python3 comes first, the home cannot be written, a startup file fails."""
+    other = tmp_path / "jupyter" / "kernels" / "python3"
+    other.mkdir(parents=True)
+    write_json(other / "kernel.json", {"argv": ["false"], "display_name": "other", "language": "python"})
+    startup = tmp_path / "ipython" / "profile_default" / "startup"
+    startup.mkdir(parents=True)
+    (startup / "first.py").write_text("steps = import_of_a_name_that_is_not_there; raise SystemExit")
+    (tmp_path / "file").touch()
+    nowhere = str(tmp_path / "file" / "in")  # no folder can be made there
+    for name, value in {
+        "JUPYTER_PATH": str(tmp_path / "jupyter"), "JUPYTER_PREFER_ENV_PATH": "0",
+        "JUPYTER_DATA_DIR": nowhere,
+        "JUPYTER_RUNTIME_DIR": nowhere, "JUPYTER_CONFIG_DIR": nowhere, "HOME": nowhere,
+        "JUPYTER_DEFAULT_PROVISIONER_NAME": "absent", "IPYTHONDIR": str(tmp_path / "ipython"),
+    }.items():  # fmt: skip
+        monkeypatch.setenv(name, value)
+    cell = (
+        "import json, pathlib, sys\n"
+        "pathlib.Path(out_dir, 'metrics.json').write_text(json.dumps({'python': sys.executable}))"
+    )
+    assert run_notebook(notebook_of(tmp_path, cell), tmp_path / "run") == {"python": sys.executable}
+
+
+def test_a_full_disk_is_the_cause_in_error_txt_although_the_copy_is_cut_off(tmp_path, monkeypatch):
+    """As papermill leaves it: half of the notebook, and an error of the save."""
+
+    def execute_notebook(notebook, copy, values, **options):
+        Path(copy).write_text(Path(notebook).read_text()[:300])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(papermill, "execute_notebook", execute_notebook)
+    notebook, out = notebook_of(tmp_path, METRICS), tmp_path / "run"
+    for _ in range(2):  # the same again, as long as it is full
+        with pytest.raises(NotebookFailed, match="No space left on device; make room and repeat"):
+            run_notebook(notebook, out)
+        assert "before the first cell" in (out / "error.txt").read_text()
+        assert not (out / "notebook.ipynb").exists()  # it makes room
+    write_text = Path.write_text
+
+    def no_error_txt(path, *arguments, **options):
+        if path.name == "error.txt":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write_text(path, *arguments, **options)
+
+    monkeypatch.setattr(Path, "write_text", no_error_txt)
+    with pytest.raises(NotebookFailed, match="make room .*error.txt cannot be written"):
+        run_notebook(notebook, out)

@@ -44,7 +44,7 @@ LIBRARIES = {
 def test_what_a_library_cannot_read_leaves_with_the_file_and_what_it_is(name, tmp_path):
     read, good = LIBRARIES[name]
     path = tmp_path / name
-    cut = {"damaged or cut off: ": good[: len(good) // 2]} if name != "x.zip" else {}
+    cut = {"that are damaged or cut off; ": good[: len(good) // 2]} if name != "x.zip" else {}
     for what, content in (WHAT_IT_IS | cut).items():
         path.write_bytes(content)
         with pytest.raises(ValueError) as error, reading(path, "a thing"):
