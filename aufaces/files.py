@@ -1,6 +1,7 @@
 """The one place where files and folders get their names: whole or not at all, over nothing of the user's."""
 
 import errno
+import filecmp
 import os
 import re
 import tempfile
@@ -35,10 +36,42 @@ def cache_root() -> Path:
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
-    """A temporary name, moved onto `path` when the block ends without error."""
+    """A temporary name, moved onto `path` when the block ends without error; for files in folders of ours."""
     with _beside(path) as temporary:
         yield temporary
         os.replace(temporary, path)
+
+
+@contextmanager
+def result_file(path: str | Path, ours: bytes = b"") -> Iterator[Path]:
+    """As `atomic_file`, for a name that the user chose: never over a file of the user's.
+
+    Args:
+        ours: what the first kilobyte of an earlier result of the same command holds; such a file is replaced.
+
+    Raises:
+        FileExistsError: `path` is another file, before the block or after it, unless its content is the same.
+    """
+    path = Path(path)
+    with _beside(path) as temporary:
+        yield temporary
+        if not (path.is_file() and filecmp.cmp(temporary, path, shallow=False)):
+            refuse_other(path, ours)
+        os.replace(temporary, path)
+
+
+def refuse_other(path: str | Path, ours: bytes = b"") -> None:
+    """Raises FileExistsError for a file that `result_file` would not replace; to ask before long work."""
+    path = Path(path)
+    if path.exists() and not (path.is_file() and ours and ours in _start(path)):
+        raise FileExistsError(
+            f"{path} exists and is no earlier result of this; choose another name or remove it"
+        )
+
+
+def _start(path: Path) -> bytes:
+    with open(path, "rb") as opened:
+        return opened.read(1024)
 
 
 @contextmanager

@@ -15,7 +15,9 @@ from aufaces.files import (  # noqa: F401 (handed on)
     cache_root,
     new_folder,
     no_room,
+    refuse_other,
     refuse_used,
+    result_file,
 )
 
 BEGINS = {  # first bytes of a file -> what it is, and what to do
@@ -101,9 +103,13 @@ def read_json(path: str | Path) -> dict:
     return value
 
 
-def write_json(path: str | Path, value: Any) -> None:
-    """Write JSON atomically; NaN and infinity, which JSON lacks, become null."""
-    with atomic_file(Path(path)) as temporary:
+def write_json(path: str | Path, value: Any, ours: bytes | None = None) -> None:
+    """Write JSON atomically; NaN and infinity, which JSON lacks, become null.
+
+    Args:
+        ours: for a name that the user chose: as in `result_file`, over no file without it.
+    """
+    with atomic_file(Path(path)) if ours is None else result_file(path, ours) as temporary:
         temporary.write_text(json.dumps(_finite(value), indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 

@@ -144,12 +144,13 @@ def check(
         diagnosis.write(json)
     if sheet and len(diagnosis.worst):
         from aubench import plots
+        from aulib.files import result_file
 
         faces = doctor.worst_faces(diagnosis)
         title = "crops least like the set's mean crop, worst first"
         figure = plots.draw_faces(faces["images"], faces["landmarks"], faces["captions"], title=title)
-        sheet.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(sheet)
+        with result_file(sheet, b"Matplotlib") as partial:
+            figure.savefig(partial)
         typer.echo(f"contact sheet: {sheet}")
     if errors := diagnosis.count("error"):
         raise ended(f"{errors} errors in {folder}", 1)

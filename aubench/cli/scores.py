@@ -38,7 +38,7 @@ def evaluate(
     scores = predict.evaluate(run, dataset, split, read_from=read_from)
     print_scores(scores)
     if json:
-        write_json(json, scores)
+        write_json(json, scores, ours=b'"mean.f1": ')
 
 
 @commands.command(short_help="AU probabilities of a photograph, or a table of many.")
@@ -167,12 +167,13 @@ def table(
     one_of("--format", format, ("md", "latex", "csv", "json"))
     from aubench.report.summaries import find_summary, summary_text
     from aubench.report.tables import study_table
+    from aulib.files import result_file
 
     summary = find_summary(study)
     text = summary_text(summary) if format == "json" else study_table(summary, format, per_au=per_au)
     if out is None:
         typer.echo(text, nl=False)
     else:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(text, encoding="utf-8")
+        with result_file(out, ours=text.partition("\n")[0].encode()) as partial:
+            partial.write_text(text, encoding="utf-8")
         typer.echo(f"table: {out}")

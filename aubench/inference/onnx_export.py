@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from aulib.batches import centre_crop
-from aulib.files import atomic_file
+from aulib.files import result_file
 from aulib.model import AUModel, cells_to_pixels, expected_cells
 from aulib.run import Run
 
@@ -88,7 +88,7 @@ def export_onnx(run: str | Path, file: str | Path, read_from: str | None = None)
         raise ArithmeticError(
             f"{file}: not written, ONNX Runtime and torch differ by {too_far}, expected at most {TOLERANCE}"
         )
-    with atomic_file(Path(file)) as partial:
+    with result_file(file) as partial:
         partial.write_bytes(content)
     return apart
 

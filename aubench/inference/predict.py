@@ -14,11 +14,12 @@ from aulib.batches import Faces, faces_of
 from aulib.crops import crop_dataset, crop_of
 from aulib.dataset import DatasetFolder, manifest_path, read_dataset
 from aulib.evaluate import Predictions, predict_batches, score_predictions
-from aulib.files import atomic_file
+from aulib.files import refuse_other, result_file
 from aulib.landmarks import move_to_au_centres, to_49
 from aulib.model import AUModel, ModelConfig
 from aulib.run import Run
 
+OURS = b"image,status,note,"  # begins every table of predictions
 SQUARE = ("face_x", "face_y", "face_size", "face_roll")
 FACES_AT_ONCE = 256  # crops of photographs held in memory
 
@@ -88,14 +89,17 @@ def predict(
         photos_or_dataset: a dataset folder (all its splits; pictures that `aulib prepare` skipped keep a
             row), `synthetic:...`, or a picture or any folder of pictures; the `landmarks` extra then finds
             the faces.
-        out: the CSV, written in one step; None writes none.
+        out: the CSV, written in one step, over an earlier one but over no other file; None writes none.
         workers: processes that look for faces; by default one for each core.
 
     Raises:
         FileNotFoundError: no such picture or folder, no picture in it, or no finished run.
+        FileExistsError: `out` is another file.
         ValueError: a dataset folder of which no row has landmarks.
         ModuleNotFoundError: photographs are given and the `landmarks` extra is not installed.
     """
+    if out is not None:
+        refuse_other(out, OURS)
     opened = Run(run)
     model = opened.model
     if str(photos_or_dataset).startswith("synthetic:") or _has_manifest(photos_or_dataset):
@@ -108,7 +112,7 @@ def predict(
     if not opened.finds_landmarks:
         table.loc[:, [name for name in table if name[:2] in ("x_", "y_")]] = np.nan
     if out is not None:
-        with atomic_file(Path(out)) as partial:
+        with result_file(out, OURS) as partial:
             table.to_csv(partial, index=False)
     return table
 

@@ -144,7 +144,7 @@ class TestPredictOneOwnFace:
         monkeypatch.chdir(tmp_path)
         (tmp_path / "results/demo").mkdir(parents=True)
         (tmp_path / "results/demo/full").symlink_to(finished.full)
-        for name, grey in (("me", 255), ("wall", 0)):
+        for name, grey in (("me", 200), ("wall", 0)):
             Image.new("RGB", (300, 300), (grey,) * 3).save(tmp_path / f"{name}.jpg")
 
         def detect(image):

@@ -216,9 +216,9 @@ def test_every_refusal_names_the_file_that_was_given(fault, tmp_path):
         table.loc[2, "y_40"], place = np.nan, "clip.csv line 4"
     else:
         table.loc[2, [f"{axis}_{k}" for axis in "xy" for k in range(68)]], place = 0.5, "clip.csv line 4"
-    write_openface(table, path)
+    damaged = write_openface(table, tmp_path / "damaged/clip.csv")
     with pytest.raises(ValueError, match=place) as caught:
-        import_table("openface", path, tmp_path / "pictures", tmp_path / "set")
+        import_table("openface", damaged, tmp_path / "pictures", tmp_path / "set")
     assert "manifest.csv" not in str(caught.value) and ".part" not in str(caught.value)
 
 
@@ -240,8 +240,8 @@ def test_frames_of_one_recording_are_one_person_in_one_split(tmp_path):
 def test_tracked_faces_of_a_recording_are_people_in_one_split(tmp_path):
     (tmp_path / "tables").mkdir()
     for clip in ("a", "b", "c", "d", "e"):
-        path = openface_csv(tmp_path / f"tables/{clip}.csv")
-        table = read_openface(path)
+        table = read_openface(openface_csv(tmp_path / f"{clip}.csv"))
+        path = tmp_path / f"tables/{clip}.csv"
         write_openface(table.assign(face_id=["0", "0", "1", "1", "0"] if clip == "c" else "0"), path)
         pictures(tmp_path / "frames", [f"{clip}/{n:05d}.png" for n in range(1, 6)])
     import_table("openface", tmp_path / "tables", tmp_path / "frames", tmp_path / "set")
@@ -281,6 +281,21 @@ def test_an_import_touches_no_other_folder_and_of_two_the_later_is_told(tmp_path
     left = {path.name for path in tmp_path.iterdir()}
     assert left == {"clip.csv", "pictures", "set.partial", ".set.part", "set"}
     assert all((tmp_path / name / "notes.txt").exists() for name in ("set.partial", ".set.part"))
+
+
+@pytest.mark.parametrize("kind", ["openface", "pyfeat", "jaanet"])
+def test_an_export_replaces_no_file(kind, tmp_path):
+    path = openface_csv(tmp_path / "clip.csv")
+    pictures(tmp_path / "imgs", [f"clip/{n:05d}.png" for n in range(1, 6)])
+    table = pd.read_csv(path, skipinitialspace=True)
+    labels = [name for name in table if name.endswith("_r")]
+    table.drop(columns=labels).to_csv(path, index=False)
+    import_table("openface", path, tmp_path / "imgs", tmp_path / "set")
+    before = {file: file.read_bytes() for file in tmp_path.rglob("*.*") if file.is_file()}
+    options = {"crop": ADLD_CROP, "unknown": 9} if kind == "jaanet" else {}
+    with pytest.raises(FileExistsError, match=r"(clip\.csv|imgs.clip.00001\.png) exists"):
+        export(tmp_path / "set", kind, tmp_path, name="clip", **options)
+    assert {file: file.read_bytes() for file in tmp_path.rglob("*.*") if file.is_file()} == before
 
 
 def test_pyfeat_becomes_a_dataset_folder_and_pyfeat_again(tmp_path):

@@ -102,6 +102,15 @@ class TestPredictOnADataset:
         assert saved["image"].tolist() == pd.read_csv(finished.target / "manifest.csv")["image"].tolist()
         assert (saved["status"] == "ok").all()
 
+    def test_is_written_over_an_earlier_table_and_over_no_other_file(self, finished, tmp_path):
+        for _ in range(2):
+            predict(finished.full, finished.target, tmp_path / "out.csv")
+        labels = tmp_path / "labels.csv"
+        labels.write_text("image,AU12\na.jpg,1\n")
+        with pytest.raises(FileExistsError, match="labels.csv exists"):
+            predict(finished.full, finished.target, labels)
+        assert labels.read_text() == "image,AU12\na.jpg,1\n"
+
     def test_undoes_the_crop(self, finished, tmp_path, monkeypatch):
         data = read_dataset(finished.target)
         config = Run(finished.full).config

@@ -3,7 +3,7 @@
 import os
 import resource
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from threading import Barrier
 
@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from aufaces.files import atomic_file, cache_root, new_folder
+from aufaces.files import atomic_file, cache_root, new_folder, refuse_other, result_file
 
 
 def everything(folder: Path) -> dict[str, str]:
@@ -151,3 +151,33 @@ def test_a_home_without_a_cache_is_one_sentence_that_says_what_to_set(home, tmp_
     assert "\n" not in str(error.value)
     monkeypatch.setenv("AULIB_CACHE", str(tmp_path / "own"))
     assert cache_root() == tmp_path / "own" and cache_root().is_dir()
+
+
+def test_a_result_replaces_an_earlier_one_and_no_other_file(tmp_path):
+    def write(name: str, text: str) -> None:
+        with result_file(tmp_path / name, ours=b"image,status") as partial:
+            partial.write_text(text)
+
+    write("new/out.csv", "image,status\n1")
+    write("new/out.csv", "image,status\n2")
+    assert (tmp_path / "new/out.csv").read_text() == "image,status\n2"
+    (tmp_path / "mine.csv").write_text("my,table\n")
+    (tmp_path / "mine").mkdir()
+    before = everything(tmp_path)
+    for name in ("mine.csv", "mine"):
+        with pytest.raises(FileExistsError, match=f"{name} exists and is no earlier result"):
+            write(name, "image,status")
+        with pytest.raises(FileExistsError, match=f"{name} exists and is no earlier result"):
+            refuse_other(tmp_path / name, b"image,status")
+    assert everything(tmp_path) == before
+    write("mine.csv", "my,table\n")  # the same content
+
+
+def test_a_result_without_a_mark_replaces_nothing(tmp_path):
+    for text, told in (("1", False), ("1", False), ("2", True)):
+        with (
+            pytest.raises(FileExistsError) if told else nullcontext(),
+            result_file(tmp_path / "a") as partial,
+        ):
+            partial.write_text(text)
+    assert (tmp_path / "a").read_text() == "1"

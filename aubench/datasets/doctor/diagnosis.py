@@ -1,6 +1,5 @@
 """One finding of the doctor, and the report of all."""
 
-import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from aulib.dataset import DatasetFolder
+from aulib.files import write_json
 
 LEVELS = ("error", "warning", "note")
 SHOWN = {"error": 20, "warning": 8, "note": 8}  # findings of one check in the text, unless all are asked for
@@ -91,5 +91,4 @@ class Diagnosis:
     def write(self, path: Path) -> None:
         """All findings as JSON."""
         found = [asdict(finding) for finding in self.findings]
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps({"root": self.root.name, "findings": found}, indent=1), encoding="utf-8")
+        write_json(path, {"root": self.root.name, "findings": found}, ours=b'"findings": ')

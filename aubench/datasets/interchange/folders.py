@@ -25,7 +25,7 @@ from aubench.datasets.photographs import split_subjects, subjects_of
 from aubench.datasets.picture_files import list_pictures, stored_name
 from aulib.crops import CropSpec, crop_face, crop_matrix
 from aulib.dataset import DatasetFolder, manifest_path, read_dataset, write_manifest
-from aulib.files import new_folder, refuse_used
+from aulib.files import new_folder, refuse_used, result_file
 from aulib.images import read_picture
 from aulib.labels import binarise
 from aulib.manifest import SPLITS, column_faults, row_faults
@@ -294,10 +294,10 @@ def _cut(data: DatasetFolder, table: pd.DataFrame, folder: Path, crop: CropSpec)
         matrix = crop_matrix(landmarks[row], crop)
         moved[row] = landmarks[row] @ matrix[:, :2].T + matrix[:, 2]
         target = folder / table["image"].iloc[row]
-        target.parent.mkdir(parents=True, exist_ok=True)
         pixels = crop_face(read_picture(path), matrix, crop.size, crop.smooth)
         options = {} if target.suffix.lower() == ".png" else {"quality": 95}
-        Image.fromarray(pixels).save(target, **options)
+        with result_file(target) as partial:
+            Image.fromarray(pixels).save(partial, **options)
     coordinates = {
         f"{axis}_{k}": moved[:, k, i] for k in range(moved.shape[1]) for i, axis in enumerate("xy")
     }

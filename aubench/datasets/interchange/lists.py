@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from aulib.files import read_text
+from aulib.files import read_text, result_file
 from aulib.labels import AU_NAMES
 from aulib.landmarks import to_49
 from aulib.protocols import BP4D_AUS, DISFA_8, GFT_AUS, PROTOCOLS
@@ -215,7 +215,6 @@ def _coded(codes: np.ndarray, unknown: int = 0) -> list[str]:
 
 
 def _write_lines(path: str, lines: list[str]) -> Path:
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    return path
+    with result_file(path) as partial:
+        partial.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    return Path(path)

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from aulib.files import read_text
+from aulib.files import read_text, result_file
 from aulib.tables import MAX_COORDINATE, shown
 
 
@@ -192,10 +192,9 @@ def write_openface(table: pd.DataFrame, path: str | Path) -> Path:
     body = table[columns].to_csv(index=False, header=False, na_rep="nan", lineterminator="\n")
     if '"' not in body:
         body = body.replace(",", ", ")
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(f"{header}\n{body}", encoding="utf-8")
-    return path
+    with result_file(path) as partial:
+        partial.write_text(f"{header}\n{body}", encoding="utf-8")
+    return Path(path)
 
 
 def write_pyfeat(table: pd.DataFrame, path: str | Path) -> Path:
@@ -210,7 +209,6 @@ def write_pyfeat(table: pd.DataFrame, path: str | Path) -> Path:
     names = [re.sub(r"^(AU\d\d)_[pc]$", r"\1", name).removeprefix("meta_pyfeat_") for name in table.columns]
     if doubled := sorted({name for name in names if names.count(name) > 1}):
         raise ValueError(f"{doubled[0]} would be written twice, of AU.._p and AU.._c; keep one of them")
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    table.set_axis(names, axis=1).to_csv(path, index=False)
-    return path
+    with result_file(path) as partial:
+        table.set_axis(names, axis=1).to_csv(partial, index=False)
+    return Path(path)
