@@ -1,5 +1,6 @@
 """The playground as an app: voila serves the notebook's widgets, without code, on this machine only."""
 
+import os
 import secrets
 import socket
 import tempfile
@@ -10,7 +11,7 @@ from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 from traitlets.config import Config
 
-from aubench.study.notebook_runner import notebook_path
+from aubench.study.notebook_runner import APP_FOLDERS, notebook_path
 from aubench.study.parameters import effective_parameters
 
 HOST = "127.0.0.1"
@@ -35,9 +36,15 @@ def serve(values: dict, out_dir: str | Path, port: int = 0, open_browser: bool =
     with tempfile.TemporaryDirectory(prefix="aulib-app-") as folder:
         notebook = write_app_notebook(Path(folder), values, Path(out_dir))
         print(f"http://{HOST}:{port}/?token={token}\nCtrl-C ends it.", flush=True)
-        uploads = {"Voila": {"tornado_settings": {"websocket_max_message_size": LARGEST_UPLOAD}}}
+        os.environ[APP_FOLDERS] = os.pathsep.join(
+            str(Path(values[name]).absolute()) for name in ("runs_folder", "faces") if values.get(name)
+        )
+        limits = {
+            "Voila": {"tornado_settings": {"websocket_max_message_size": LARGEST_UPLOAD}},
+            "VoilaConfiguration": {"file_allowlist": []},
+        }
         server.launch_instance(
-            argv=voila_arguments(notebook, port, token, open_browser), config=Config(uploads)
+            argv=voila_arguments(notebook, port, token, open_browser), config=Config(limits)
         )
 
 

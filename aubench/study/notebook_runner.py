@@ -29,6 +29,7 @@ from aulib.files import read_json, write_json
 
 RECORDED_LIBRARIES = "torch torchvision timm lightning-fabric numpy pandas anny warp-lang papermill ipykernel"
 AS_FUNCTION = "AULIB_RUNS_NOTEBOOK"  # in the environment of the kernels of `run_notebook`
+APP_FOLDERS = "AULIB_APP_FOLDERS"  # in that of the app's kernels: the folders that may be read
 PACKAGE = Path(__file__).parents[1]
 NOTEBOOKS = (PACKAGE.parent / "notebooks", PACKAGE / "notebooks")  # of a checkout, of an installed package
 OURS = (PACKAGE, NOTEBOOKS[0], *(PACKAGE.parent / name for name in ("aulib", "aufaces")))

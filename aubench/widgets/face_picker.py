@@ -10,7 +10,7 @@ import numpy as np
 
 from aubench.widgets.newest import NewestWins
 from aubench.widgets.photograph_reader import face_of_upload, upload_button
-from aubench.widgets.states import failure, message
+from aubench.widgets.states import failure, message, readable
 from aulib.crops import CropSpec, crop_face, crop_matrix, crop_of
 from aulib.dataset import read_dataset
 from aulib.images import read_picture
@@ -113,7 +113,7 @@ class FacePicker(widgets.VBox):
             return samples.images[row], f"{samples.names[row]}, {row + 1} of {count} kept", count
         if not choice.folder:
             raise ValueError("name a dataset folder, or synthetic:wild for the rendered set")
-        data = _dataset(choice.folder)
+        data = _dataset(readable(choice.folder))
         count, row = len(data), min(choice.number, len(data) - 1)
         return _crop_of_row(data, row, spec), f"{data.table['image'].iloc[row]}, {row + 1} of {count}", count
 

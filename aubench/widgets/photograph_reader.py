@@ -20,6 +20,7 @@ SIDE = 400  # pixels of the longer side of a photograph as drawn
 SHOWN_WIDTH = 320  # pixels of its width on the page, at most
 MAP_SIDE = 240  # pixels of the run's input as shown
 STRONGEST = "the likeliest AU"
+LARGEST = 60 * 2**20  # bytes of an upload; the connection closes at `app.LARGEST_UPLOAD` without a word
 KEPT_SIDE = 640  # pixels of the longer side, at most, of a photograph kept in memory
 
 
@@ -48,6 +49,9 @@ def face_of_upload(name: str, content: bytes, spec: CropSpec) -> tuple[Photograp
     Raises:
         ModuleNotFoundError: the detector is not installed.
     """
+    if len(content) > LARGEST:
+        text = f"{name} has {len(content) / 2**20:.0f} MiB, expected at most {LARGEST / 2**20:.0f}."
+        return None, message("This picture is too large.", text, kind="fault")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "upload" + Path(name).suffix)
         path.write_bytes(content)

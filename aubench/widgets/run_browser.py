@@ -15,7 +15,7 @@ from aubench.inspection.side_by_side import (
 from aubench.report.results import scores_of_runs, with_intervals
 from aubench.report.run_values import TERM_NAMES
 from aubench.widgets.newest import NewestWins
-from aubench.widgets.states import failure, message, training_command
+from aubench.widgets.states import failure, message, readable, training_command
 from aulib.labels import AU_NAMES
 from aulib.metrics import AU_MEASURES
 from aulib.run import Run
@@ -71,7 +71,12 @@ class RunBrowser(widgets.VBox):
 
     def _find(self) -> None:
         """List the runs; select those tested on the same target as the first, five at most."""
-        runs = finished_below(self.folder.value)
+        try:
+            runs = finished_below(readable(self.folder.value))
+        except ValueError as error:
+            self.chosen.options = []
+            self._clear(failure("No such runs.", error))
+            return
         targets = {run: Run(run).settings["data_versions"]["target"] for run in runs}
         self.chosen.options = [(name, run) for run, name in run_names(runs).items()]
         self.chosen.value = tuple(run for run in runs if targets[run] == targets[runs[0]])[:5]

@@ -1,10 +1,13 @@
 """Messages of an instrument that cannot show anything: what is wrong and what to do."""
 
+import os
 from html import escape
 from pathlib import Path
 
 from aubench.inspection.playground import brightest, open_run
 from aubench.inspection.side_by_side import finished_below
+from aubench.study.notebook_runner import APP_FOLDERS
+from aulib.protocols import split_name
 from aulib.run import Run
 
 COLOURS = {"note": "#0072B2", "fault": "#D55E00"}
@@ -27,6 +30,21 @@ def failure(title: str, error: Exception, command: str = "") -> str:
 
 def training_command(folder: str | Path) -> str:
     return f"aulib run 02_train -p method full --out {folder}"
+
+
+def readable(folder: str) -> str:
+    """A folder that somebody typed: any in a notebook, in the app only those that it was started with.
+
+    Raises:
+        ValueError: another folder, in the app.
+    """
+    offered = os.environ.get(APP_FOLDERS)
+    if offered is None or folder.startswith("synthetic:"):
+        return folder
+    place = Path(split_name(folder)[0]).resolve()
+    if not any(place.is_relative_to(Path(one).resolve()) for one in offered.split(os.pathsep) if one):
+        raise ValueError(f"the app reads no folder but those it was started with: aulib app --faces {folder}")
+    return folder
 
 
 def opened(run: str | Path) -> tuple[Run | None, str]:

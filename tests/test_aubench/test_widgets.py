@@ -2,8 +2,10 @@
 
 import io
 import json
+import os
 import re
 import shutil
+import tempfile
 import threading
 from datetime import datetime
 
@@ -14,6 +16,7 @@ from PIL import Image
 from aubench.datasets.face_finding import OK, FoundFace
 from aubench.inspection.playground import Controls, evidence_strength, read_crop, render
 from aubench.inspection.side_by_side import finished_below
+from aubench.study.notebook_runner import APP_FOLDERS
 from aubench.widgets import (
     AUPlayground,
     PhotographReader,
@@ -267,6 +270,30 @@ class TestPhotographReader:
         assert "notes.jpg" in reader.state.value and "/upload" not in reader.state.value
         assert reader.row.layout.display == "none"
 
+    def test_an_upload_is_limited_in_bytes_and_in_pixels(self, finished, monkeypatch):
+        reader = PhotographReader(finished.full)
+        stream = io.BytesIO()
+        Image.new("1", (20_000, 10_000)).save(stream, "PNG")  # 25 kB that unpack to 600 MB
+        upload(reader.upload, "bomb.png", stream.getvalue())
+        assert reader.newest.wait(WAIT_S)
+        assert "bomb.png" in reader.state.value and "limit of" in reader.state.value
+        monkeypatch.setattr(photograph_reader, "LARGEST", 2**20)
+        upload(reader.upload, "long.png", bytes(2**21))
+        assert reader.newest.wait(WAIT_S)
+        assert "long.png has 2 MiB, expected at most 1" in reader.state.value
+
+    @pytest.mark.parametrize(
+        "name", ["../../up.png", "/etc/up.png", "a\0b.png", "x." + "y" * 300, "", "a/.."]
+    )
+    def test_the_name_of_an_upload_is_no_path(self, name, finished, tmp_path, monkeypatch):
+        (tmp_path / "temporary").mkdir()
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+        reader = PhotographReader(finished.full)
+        upload(reader.upload, name, b"not a picture")
+        assert reader.newest.wait(WAIT_S)
+        assert "cannot be used" in reader.state.value or "could not be read" in reader.state.value
+        assert [path.name for path in tmp_path.rglob("*")] == ["temporary"]
+
     def test_without_a_face_no_bars_are_shown(self, finished):
         pytest.importorskip("dlib", reason="the landmarks extra is not installed")
         reader = PhotographReader(finished.full)
@@ -398,3 +425,26 @@ class TestRunBrowser:
     def test_without_a_selected_run_nothing_is_shown(self, browser):
         browser.chosen.value = ()
         assert browser.state.value and browser.table.value == ""
+
+
+class TestFoldersInTheApp:
+    """Whoever has the token reads what the app was started with, and nothing else."""
+
+    @pytest.fixture(autouse=True)
+    def started(self, finished, monkeypatch):
+        monkeypatch.setenv(APP_FOLDERS, f"{finished.full}{os.pathsep}{finished.target}")
+
+    def test_a_folder_typed_into_the_swap_explorer(self, finished):
+        picker = SwapExplorer(finished.full, str(finished.target)).source
+        picker.origin.value = FOLDER
+        for folder in (finished.target, finished.source, f"{finished.target}/../source", finished.target):
+            picker.folder.value = str(folder)
+            assert picker.newest.wait(WAIT_S)
+            assert (picker.crop is not None) == (folder == finished.target)
+            assert picker.crop is not None or "started with" in picker.said.value
+
+    def test_a_folder_typed_into_the_run_browser(self, finished):
+        browser = RunBrowser(finished.full)
+        assert len(browser.chosen.options) == 1
+        browser.folder.value = str(finished.full.parent)
+        assert not browser.chosen.options and "started with" in browser.state.value
