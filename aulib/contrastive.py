@@ -1,10 +1,11 @@
-"""The contrastive loss: InfoNCE between the two rounds of a face, with its negatives.
+"""The alignments of the two rounds of a face: InfoNCE with its negatives, and alternatives without negatives.
 
 Which two features a supervisor aligns is data: `supervisors.SUPERVISORS`. The loss is the same for all.
 Marks: [P] paper, [A] ADLD, [C] ours; the page docs/method.md has the table.
 """
 
 import math
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -58,6 +59,38 @@ def _candidates(anchors: Tensor, others: Tensor, rivals: Tensor | None) -> Tenso
     return torch.cat(cosines, -1)
 
 
+def simsiam(first: Tensor, second: Tensor, predict: Callable[[Tensor], Tensor]) -> Tensor:
+    """One minus the cosine of a round's prediction with the other round, whose gradient stops; both ways.
+
+    Chen & He 2021, eq. 2, plus 1, so that 0 is agreement; our predictor has no BatchNorm [C].
+
+    Args:
+        first, second: (B, D) of length 1.  predict: (B, D) -> (B, D) of length 1.
+    """
+    forward = (predict(first) * second.detach()).sum(-1).mean()
+    return 1 - 0.5 * (forward + (predict(second) * first.detach()).sum(-1).mean())
+
+
+def vicreg(first: Tensor, second: Tensor) -> Tensor:
+    """Variance-invariance-covariance regularisation (Bardes et al. 2022, eq. 6), divided by its weight 25.
+
+    The squared distance of the rounds (mean over dimensions, as in the authors' code), plus how far each
+    dimension's standard deviation over faces is below 1, plus 1/25 of the covariances between dimensions.
+
+    Args:
+        first, second: (B, D), of any length; of several processes, all faces count.
+    """
+    first, second = distributed.gather(first).float(), distributed.gather(second).float()
+    total = F.mse_loss(first, second)
+    for vectors in (first, second):
+        centred = vectors - vectors.mean(0)
+        covariance = centred.T @ centred / (len(vectors) - 1)
+        deviation = (vectors.var(0) + 1e-4).sqrt()
+        between = covariance.square().sum() - covariance.diagonal().square().sum()
+        total = total + F.relu(1 - deviation).mean() + between / len(covariance) / 25
+    return total
+
+
 def chance_level(alignment: str, negatives: str, supervisor: Supervisor, batch: int, cells: int) -> float:
     """The loss of guessing among a supervisor's N candidates: log N, nats.
 
@@ -101,7 +134,7 @@ class Projections:
 
     Args:
         outputs: named features, each (B, ., h, w).
-        projectors: mapping "rich" | "shape" | "texture" -> module giving vectors of length 1.
+        projectors: mapping "rich" | "shape" | "texture" -> `networks.Projector`.
     """
 
     def __init__(self, outputs: dict[str, Tensor], projectors):
@@ -126,8 +159,8 @@ def alignment_term(
 
     Args:
         project: the step's outputs and projectors.
-        alignment: "global" (a face is a sample), "dense" (a position is), or "l1" (ADLD's cycle; the first
-            round is detached).
+        alignment: InfoNCE "global" (a face is a sample) or "dense" (a position is); without negatives "l1"
+            (ADLD's cycle; the first round is detached), "simsiam" or "vicreg".
         negatives: "batch" (other faces), "rivals" (and recombinations of this face) or "queue" (and faces of
             past batches in `queue`, to which this step's are added; global only).
 
@@ -139,6 +172,10 @@ def alignment_term(
         first, second = project.outputs[supervisor.first], project.outputs[supervisor.second]
         return (second - first.detach()).abs().mean()
     first, second = (project(supervisor.projector, name) for name in (supervisor.first, supervisor.second))
+    if alignment == "simsiam":
+        return simsiam(first, second, project.projectors[supervisor.projector].predict)
+    if alignment == "vicreg":
+        return vicreg(first, second)
     rivals = None
     if negatives != "batch":
         rivals = torch.stack([project(supervisor.projector, name) for name in supervisor.rivals], -2)

@@ -66,7 +66,7 @@ class ModelConfig(FaceConfig):
     separation: key of SEPARATIONS.  adapts_by_domain: has DANN's classifier.
     au_from_landmarks: the landmarks-only rival.
     share_extraction: one E for landmarks and AUs [P]; False trains two of the same structure [C].
-    alignment_dense: projectors read positions instead of faces.
+    alignment: key of ALIGNMENTS, which the projectors are made for.
     queues: each supervisor keeps faces of past batches as negatives.
     """
 
@@ -78,7 +78,7 @@ class ModelConfig(FaceConfig):
     adapts_by_domain: bool = False
     au_from_landmarks: bool = False
     share_extraction: bool = True
-    alignment_dense: bool = False
+    alignment: str = "global"
     queues: bool = False
 
     def as_dict(self) -> dict:
@@ -126,12 +126,11 @@ class AUModel(nn.Module):
                 self.landmark_adversary = LandmarkHead(channels, landmarks)
             self.source_adversary = FeatureAdversary(channels)
             self.target_adversary = FeatureAdversary(channels)
-            dense = config.alignment_dense
             self.projectors = nn.ModuleDict(
                 {
-                    "rich": Projector(channels, dense=dense),
-                    "shape": Projector(landmarks, dense=dense),
-                    "texture": Projector(channels, dense=dense),
+                    "rich": Projector(channels, alignment=config.alignment),
+                    "shape": Projector(landmarks, alignment=config.alignment),
+                    "texture": Projector(channels, alignment=config.alignment),
                 }
             )
             if config.queues:

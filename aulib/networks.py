@@ -250,21 +250,34 @@ class Projector(nn.Module):
     """p_F, p_S, p_Z: pooled to a coarse grid, two layers, unit length [P: simple projectors; C: this form].
 
     A global pool would make S a constant, since each of its maps sums to 1; so the maps are
-    pooled to `grid` x `grid` cells. `dense=True` projects each cell by itself instead.
+    pooled to `grid` x `grid` cells.
 
-    Shapes: (B, C, h, w) -> (B, D), or (B, grid * grid, D) if dense; every vector has length 1.
+    Args:
+        alignment: "dense" projects each cell by itself; "vicreg" leaves vectors as long as they are;
+            "simsiam" adds a predictor, see `predict`.
+
+    Shapes: (B, C, h, w) -> (B, D), or (B, grid * grid, D) if dense.
     """
 
-    def __init__(self, channels: int, dim: int = EMBEDDING, grid: int = GRID, dense: bool = False):
+    def __init__(self, channels: int, dim: int = EMBEDDING, grid: int = GRID, alignment: str = "global"):
         super().__init__()
-        self.dense, self.grid = dense, grid
-        inputs = channels if dense else channels * grid * grid
+        self.alignment, self.grid = alignment, grid
+        inputs = channels if alignment == "dense" else channels * grid * grid
         self.layers = nn.Sequential(nn.Linear(inputs, dim), nn.LeakyReLU(0.1), nn.Linear(dim, dim))
+        if alignment == "simsiam":
+            self.predictor = nn.Sequential(
+                nn.Linear(dim, dim // 4), nn.LeakyReLU(0.1), nn.Linear(dim // 4, dim)
+            )
 
     def forward(self, features: Tensor) -> Tensor:
         pooled = F.adaptive_avg_pool2d(features, self.grid)  # (B, C, grid, grid)
-        vectors = pooled.flatten(2).transpose(1, 2) if self.dense else pooled.flatten(1)
-        return F.normalize(self.layers(vectors), dim=-1)
+        dense = self.alignment == "dense"
+        vectors = self.layers(pooled.flatten(2).transpose(1, 2) if dense else pooled.flatten(1))
+        return vectors if self.alignment == "vicreg" else F.normalize(vectors, dim=-1)
+
+    def predict(self, projected: Tensor) -> Tensor:
+        """SimSiam's prediction of the other round's projection, (B, D) of length 1."""
+        return F.normalize(self.predictor(projected), dim=-1)
 
 
 class DomainClassifier(nn.Module):

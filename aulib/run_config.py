@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 
 from aulib.methods import CONTRASTIVE_WEIGHT, METHODS, PRESETS, SEPARATIONS, Method, Preset
-from aulib.supervisors import TEMPERATURE, check_alignment
+from aulib.supervisors import CONTRASTS, TEMPERATURE, check_alignment
 
 PRECISIONS = ("auto", "32-true", "bf16-mixed")
 NAMES = ("method", "preset")  # a run is made of their values
@@ -119,7 +119,7 @@ class RunConfig:
         }  # fmt: skip
         if not method.supervisors:
             values |= dict.fromkeys(("alignment", "negatives", "temperature"))
-        elif self.alignment == "l1":
+        elif self.alignment not in CONTRASTS:
             values |= dict.fromkeys(("negatives", "temperature"))
         if method.au_from_landmarks or method.weights.keys() == {"au_source"}:
             values["share_extraction"] = None  # only one of the two would be trained

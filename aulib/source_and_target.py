@@ -78,6 +78,6 @@ def model_config(config: RunConfig, aus: list[str], sets: dict[str, DatasetFolde
         pretrained=False, separates=method.separates, separation=preset.separation,
         adapts_by_domain=method.adapts_by_domain, au_from_landmarks=method.au_from_landmarks,
         share_extraction=resolved["share_extraction"] is not False,
-        au_centres=preset.au_centres, alignment_dense=resolved["alignment"] == "dense",
+        au_centres=preset.au_centres, alignment=resolved["alignment"] or "global",
         queues=resolved["negatives"] == "queue",
     )  # fmt: skip

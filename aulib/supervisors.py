@@ -39,7 +39,8 @@ RICH_TWO = ("rich_source", "rich_target")
 ALL_SIX = (*RICH_TWO, "shape_source", "shape_target", "texture_source", "texture_target")  # the paper's
 
 NEGATIVES = ("batch", "rivals", "queue")
-ALIGNMENTS = ("global", "dense", "l1")
+CONTRASTS = ("global", "dense")  # InfoNCE of faces, or of positions
+ALIGNMENTS = (*CONTRASTS, "l1", "simsiam", "vicreg")
 TEMPERATURE = 0.1  # of InfoNCE, the default [C]
 
 

@@ -19,7 +19,7 @@ from aulib.model import ADVERSARIES, GENERATING
 from aulib.objective import PLAIN_TERMS
 
 RESTING = (*GENERATING, *ADVERSARIES, "erasure", "queues")
-OF_THE_ROUNDS = ("separates", "separation", "alignment_dense", "queues")  # fields of ModelConfig and Preset
+OF_THE_ROUNDS = ("separates", "separation", "alignment", "queues")  # fields of ModelConfig and Preset
 KEPT = 16  # files in the folder; older ones are deleted
 PICTURES = 16  # of each domain, hashed into the key
 

@@ -27,7 +27,7 @@ def train(case: str, folder: Path) -> tuple[list[dict], dict]:
     """The log of a small run, and the weights it ends with."""
     name, alignment, negatives = CASES[case]
     method = METHODS[name]
-    model = tiny_model(name, alignment_dense=alignment == "dense", queues=negatives == "queue")
+    model = tiny_model(name, alignment=alignment, queues=negatives == "queue")
     for part in model.modules():
         if isinstance(part, torch.nn.Dropout):
             part.p = 0.0  # each process draws its own

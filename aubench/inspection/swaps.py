@@ -272,5 +272,5 @@ def alignment_of(run: Run, outputs: dict[str, Tensor]) -> pd.DataFrame:
 
 
 def _mean_product(first: Tensor, second: Tensor) -> float:
-    """Mean cosine of projections, which have length 1, over faces (and positions of a dense projector)."""
-    return float((first * second).sum(-1).mean())
+    """Mean cosine of projections over faces (and positions of a dense projector)."""
+    return float(F.cosine_similarity(first, second, dim=-1).mean())

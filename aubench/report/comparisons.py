@@ -87,7 +87,10 @@ def _without_supervisors(settings: dict) -> dict:
         for key, value in what_counts(settings).items()
         if key not in ("supervisors", "steps", "code")
     }
-    for name, of_supervisors in {"weights": SUPERVISORS, "model": ("alignment_dense", "queues")}.items():
+    for name, of_supervisors in {
+        "weights": SUPERVISORS,
+        "model": ("alignment", "alignment_dense", "queues"),
+    }.items():
         rest[name] = {key: value for key, value in rest.get(name, {}).items() if key not in of_supervisors}
     return rest
 

@@ -14,7 +14,7 @@ from aulib.metrics import AU_MEASURES, MEASURES, REPORTED
 from aulib.networks import GRID
 from aulib.run import METRICS, NoFinishedRun, Run
 from aulib.run_config import what_counts
-from aulib.supervisors import SUPERVISORS
+from aulib.supervisors import CONTRASTS, SUPERVISORS
 
 OF_A_SEED = ("seed", "code", "precision", "data_versions")
 SCORES = {name: MEASURES[name].key for name in REPORTED}
@@ -237,8 +237,8 @@ def faces_by_loss(run: str | Path) -> pd.DataFrame:
 
 
 def chance_of_supervisors(settings: dict) -> dict[str, float]:
-    """What each supervisor of a run scores by guessing: log N of its N candidates, nats; empty for L1."""
-    if settings["alignment"] == "l1":
+    """What each supervisor of a run scores by guessing: log N of its N candidates, nats, if it has any."""
+    if settings["alignment"] not in CONTRASTS:
         return {}
     how = settings["alignment"], settings["negatives"]
     return {

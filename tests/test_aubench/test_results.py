@@ -152,7 +152,9 @@ class TestChance:
 
     def test_counts_positions_of_a_dense_alignment(self):
         chance = results.chance_of_supervisors(self.SETTINGS | {"alignment": "dense"})
-        cells = Projector(8, dense=True).grid ** 2  # and the same place of 15 other faces and of 2 rivals
+        cells = (
+            Projector(8, alignment="dense").grid ** 2
+        )  # and the same place of 15 other faces and of 2 rivals
         assert np.exp(chance["rich_source"]) == pytest.approx(cells + 15 + 2)
 
     def test_an_l1_term_has_none(self):

@@ -8,11 +8,17 @@ import torch.nn.functional as F
 from torch.autograd import gradcheck
 
 from aubench.report.results import chance_of_supervisors
-from aulib.contrastive import QUEUE_LENGTH, FeatureQueue, Projections, alignment_term, info_nce
-from aulib.supervisors import ALL_SIX, SUPERVISORS
+from aulib.contrastive import (
+    QUEUE_LENGTH,
+    FeatureQueue,
+    Projections,
+    alignment_term,
+    info_nce,
+    simsiam,
+    vicreg,
+)
+from aulib.supervisors import ALIGNMENTS, ALL_SIX, SUPERVISORS
 from tiny import tiny_model
-
-ALIGNMENTS = ("global", "dense", "l1")
 
 
 def unit(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -105,6 +111,44 @@ class TestInfoNCE:
         assert gradcheck(lambda a, b, r: info_nce(a, b, r, 0.5), inputs)
 
 
+class TestSimSiam:
+    def test_worked_by_hand(self):
+        # turned by 90 degrees, one face's prediction lies on its other round, the other's is opposite
+        first, second = torch.eye(2), torch.tensor([[0.0, 1.0], [1.0, 0.0]])
+        turn = torch.tensor([[0.0, 1.0], [-1.0, 0.0]])
+        assert simsiam(first, second, lambda x: x @ turn).item() == pytest.approx(1.0)
+        assert simsiam(first, second, lambda x: x.flip(1)).item() == pytest.approx(0.0)
+        assert simsiam(first, first, lambda x: x).item() == pytest.approx(0.0)
+        assert simsiam(first, first, lambda x: -x).item() == pytest.approx(2.0)
+
+    def test_the_gradient_stops_at_the_round_that_is_predicted(self):
+        first, second = unit(3, 4).requires_grad_(), unit(3, 4, seed=1).requires_grad_()
+        loss = simsiam(first, second, lambda x: x)
+        expected = [-other.detach() / 2 / 3 for other in (second, first)]
+        for found, value in zip(torch.autograd.grad(loss, [first, second]), expected, strict=True):
+            torch.testing.assert_close(found, value)
+
+
+class TestVICReg:
+    def test_worked_by_hand(self):
+        # deviations sqrt(2) (no cost) and 0 (cost 1); distance 1 in one of two dimensions; no covariance
+        first, second = torch.tensor([[1.0, 0], [-1.0, 0]]), torch.tensor([[1.0, 1], [-1.0, 1]])
+        flat = (1 - math.sqrt(1e-4)) / 2
+        assert vicreg(first, second).item() == pytest.approx(0.5 + 2 * flat, rel=1e-6)
+
+    def test_dimensions_that_say_the_same_cost_their_covariance(self):
+        same, other = (
+            torch.tensor([[2.0, 2], [-2.0, -2]]),
+            torch.tensor([[2.0, 0], [-2.0, 0], [0, 2.0], [0, -2.0]]),
+        )
+        assert vicreg(same, same).item() == pytest.approx(2 * (2 * 8.0**2) / 2 / 25, rel=1e-6)
+        assert vicreg(other, other).item() == pytest.approx(0.0, abs=1e-6)
+
+    def test_a_collapse_costs_more_than_faces_that_agree_and_differ(self):
+        faces = 3 * torch.randn(64, 4, generator=torch.Generator().manual_seed(0))
+        assert vicreg(torch.ones(64, 4), torch.ones(64, 4)) > vicreg(faces, faces) + 1
+
+
 @pytest.fixture(scope="module")
 def outputs():
     """What the model gives for four pairs of faces, with gradients."""
@@ -114,7 +158,7 @@ def outputs():
 
 
 def projectors(alignment: str):
-    return tiny_model("full", alignment_dense=alignment == "dense").projectors
+    return tiny_model("full", alignment=alignment).projectors
 
 
 @pytest.mark.parametrize("name", ALL_SIX)

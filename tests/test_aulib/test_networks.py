@@ -52,7 +52,7 @@ PARTS = {  # part, inputs, shape of the output
     "AU head of landmarks": (lambda: LandmarkAUHead(K, A), lambda: [torch.randn(B, K, 2)], (B, A)),
     "feature adversary": (lambda: FeatureAdversary(C), lambda: [features()], (B, 1, 3, 3)),
     "projector": (lambda: Projector(C, dim=16), lambda: [features()], (B, 16)),
-    "dense projector": (lambda: Projector(C, dim=16, dense=True), lambda: [features()], (B, 49, 16)),
+    "dense projector": (lambda: Projector(C, dim=16, alignment="dense"), lambda: [features()], (B, 49, 16)),
     "domain classifier": (lambda: DomainClassifier(C), lambda: [features()], (B,)),
     "image decoder": (lambda: ImageDecoder(C, 3), lambda: [features()], (B, 3, 48, 48)),
 }
@@ -152,9 +152,14 @@ class TestProjector:
         length = part(*inputs).norm(dim=-1)
         torch.testing.assert_close(length, torch.ones_like(length))
 
+    def test_predictions_have_length_one_and_vectors_of_vicreg_their_own(self):
+        project = Projector(C, dim=16, alignment="simsiam")
+        torch.testing.assert_close(project.predict(project(features())).norm(dim=-1), torch.ones(B))
+        assert (Projector(C, dim=16, alignment="vicreg")(features()).norm(dim=-1) - 1).abs().min() > 0.01
+
     def test_dense_vector_reads_its_own_cell_only(self):
         torch.manual_seed(0)
-        project = Projector(C, dim=16, grid=4, dense=True)
+        project = Projector(C, dim=16, grid=4, alignment="dense")
         usual, moved = features(), features()
         moved[:, :, :3, 9:] += 1  # the cell in row 0, column 3 of four by four over twelve
         changed = (project(moved) - project(usual)).abs().amax((0, 2)) > 1e-6
