@@ -205,6 +205,30 @@ def affine_grid(theta: Tensor, size: int) -> Tensor:
     return of_x * centres[:, None] + (of_y * centres[:, None, None] + shift)
 
 
+def disturb(image: Tensor, generator: torch.Generator, share: distributed.Share | None = None) -> Tensor:
+    """The strong augmentation of a mean teacher's student: smooth light, blur, noise and a grey box [C].
+
+    Drawn per face; nothing moves, so landmarks and AUs stay.  Shapes: (B, 3 or 1, H, H) in [0, 1].
+    share: as in `warp`.
+    """
+    size = image.shape[-1]
+    share = share or distributed.Share(len(image), slice(None))
+
+    def uniform(low: float, high: float, *shape: int) -> Tensor:
+        drawn = torch.rand(share.batch, *shape or (1, 1, 1), generator=generator)[share.rows]
+        return low + (high - low) * drawn
+
+    light = F.interpolate(uniform(-0.3, 0.3, 1, 3, 3), size=(size, size), mode="bicubic")
+    blurred = F.avg_pool2d(image, 5, stride=1, padding=2, count_include_pad=False)
+    image = torch.lerp(image, blurred, uniform(0, 1)) * light.exp()
+    noise = torch.randn(share.batch, *image.shape[1:], generator=generator)[share.rows]
+    image = (image + noise * uniform(0, 0.04)).clamp(0, 1)
+    cells = (torch.arange(size) + 0.5) / size
+    inside_x = (cells - uniform(0, 1)).abs() < uniform(0.05, 0.2)
+    inside_y = (cells[:, None] - uniform(0, 1)).abs() < uniform(0.05, 0.2)
+    return torch.where(inside_x & inside_y, uniform(0, 1), image)
+
+
 def change_light(image: Tensor, generator: torch.Generator, share: distributed.Share | None = None) -> Tensor:
     """Gamma, contrast, a light gradient and noise, drawn per face: (B, 3 or 1, H, H) in [0, 1] [C].
 

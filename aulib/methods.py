@@ -16,6 +16,7 @@ class Method:
     """One rung of the ladder.
 
     weights: factor of each named term; the objective is their weighted sum.
+    teaches: has a mean teacher, see `training.teacher_labels`.
     uses_target: target faces are in the batch, never with AU labels.
     labels_from_target: the labelled domain is the target itself ("oracle" only).
     """
@@ -29,6 +30,10 @@ class Method:
     adapts_by_domain: bool = False
     read_target_from: str = "features"
     read_source_from: str = "features"
+
+    @property
+    def teaches(self) -> bool:
+        return "au_teacher" in self.weights
 
     @property
     def supervisors(self) -> tuple[str, ...]:
@@ -61,6 +66,7 @@ SEPARATION = {
     "feature_adversary": 0.1,
     "self_reconstruction": 3.0,
 }
+TEACHER = {"au_teacher": 1.0}  # target faces against a mean teacher's confident AUs
 CYCLE_WEIGHT = 10.0  # ADLD's is 40, for terms on its own scale [C; not tuned here]
 CONTRASTIVE_WEIGHT = 0.2
 
@@ -83,10 +89,15 @@ METHODS = {
         AU | LANDMARKS | {"domain": 0.1},
         adapts_by_domain=True,
     ),
+    "mean-teacher": Method(
+        "multitask, and target AUs from a mean teacher where it is confident",
+        AU | LANDMARKS | TEACHER,
+    ),
     "separation": _separating("and separation and reconstruction, no cycle, no alignment", {}),
     "adld": _separating("with ADLD's L1 cross-cycle term", {"cycle": CYCLE_WEIGHT}),
     "contrastive": _separating("with the two plain contrastive supervisors instead", {}, RICH_TWO),
     "full": _separating("and the four intermediate supervisors: the paper", {}, ALL_SIX),
+    "full-mean-teacher": _separating("full, and the mean teacher", TEACHER, ALL_SIX),
     "oracle": Method(
         "source-only's network on labelled target faces: the upper bound",
         AU,
@@ -144,8 +155,8 @@ class Preset(Sizes, Rates):
 
     separation: how Z is freed of the shape: "adversary", T is trained against A_lm [A], or "erasure", what is
         linear in the shape and the AUs is taken out in closed form (`erasure.py`), without A_lm [C].
-    separation_starts: share of the steps that run multi-task before the rounds begin; ramp: share over which
-        their terms then grow to full weight.
+    separation_starts: share of the steps that run multi-task before the rounds, and the mean teacher, begin;
+        ramp: share over which their terms then grow to full weight.
     augment: "none", "crop-flip" [A] or "slight" [C].
     pos_weight_power: a present label weighs (absent / present) to this power.
     au_weighting: AUs are weighted by inverse base rate [A].

@@ -211,7 +211,12 @@ class AUModel(nn.Module):
         return outputs
 
     def forward(
-        self, image: Tensor, num_source: int, separate: bool, landmarks: bool = True
+        self,
+        image: Tensor,
+        num_source: int,
+        separate: bool,
+        landmarks: bool = True,
+        target_aus: bool = False,
     ) -> dict[str, Tensor]:
         """One training pass over both domains as one batch.
 
@@ -220,6 +225,7 @@ class AUModel(nn.Module):
             num_source: B_s. With `separate`, B_s == B_t: faces are swapped pairwise.
             separate: run the two rounds of separation and reconstruction.
             landmarks: compute them even without the two rounds, which always do.
+            target_aus: read the target's AUs as well, which only a mean teacher's term does.
 
         Returns:
             named outputs, see the module's docstring for the names; `landmarks_*` are log S.
@@ -237,10 +243,11 @@ class AUModel(nn.Module):
             outputs["domain_s"], outputs["domain_t"] = self.domain_classifier(rich).split(halves)
         if self.config.au_from_landmarks:
             return outputs  # its head is fitted in train_run.fit_landmark_head
-        au_inputs = self.au_features(rich_s, inputs[:n])
+        seen = len(rich) if target_aus else n  # source faces, or all
+        au_inputs = self.au_features(rich[:seen] if target_aus else rich_s, inputs[:seen])
         if not separate:
-            outputs["au_s"], _ = self.au_head(au_inputs)
-            return outputs
+            au_logits, _ = self.au_head(au_inputs)
+            return outputs | dict(zip(("au_s", "au_t"), au_logits.split(n), strict=False))
         if len(image) != 2 * n:
             raise ValueError(f"{n} source and {len(image) - n} target faces cannot be swapped pairwise")
 
@@ -263,8 +270,9 @@ class AUModel(nn.Module):
         texture2_s, texture2_t = texture2.split(n)
         rich2_s, rich2_t = self.generator(self.draw(shape2).roll(n, 0), texture2).split(n)
 
-        au_logits, _ = self.au_head(torch.cat([au_inputs, swapped_t, self_s]))
-        outputs["au_s"], outputs["au_swapped_t"], outputs["au_self_s"] = au_logits.split(n)
+        au_logits, _ = self.au_head(torch.cat([swapped_t, self_s, au_inputs]))
+        names = ("au_swapped_t", "au_self_s", "au_s", "au_t")
+        outputs |= dict(zip(names, au_logits.split(n), strict=False))  # au_t only with target_aus
         return outputs | {
             "shape_s": shape_s, "shape_t": shape_t,
             "texture_s": texture_s, "texture_t": texture_t,

@@ -45,8 +45,9 @@ class Objective:
 class StepData:
     """What a term may read in one step.
 
-    outputs: of `AUModel.forward`.  source, target: batches; only the source has `occurrence`, and target is
-    None without target faces.  projections: None in steps without the two rounds.
+    outputs: of `AUModel.forward`.  source, target: batches; only the source has `occurrence`; target is None
+    without target faces, and has `taught` (the teacher's AUs) with a mean teacher.  projections: None in
+    steps without the two rounds.
     """
 
     model: AUModel
@@ -65,6 +66,10 @@ def _au(logits_key: str) -> Term:
         return step.objective.au_loss(step.outputs[logits_key], step.source["occurrence"])
 
     return term
+
+
+def _au_teacher(step: StepData) -> Tensor:
+    return step.objective.au_loss(step.outputs["au_t"], step.target["taught"])
 
 
 def _landmarks_source(step: StepData) -> Tensor:
@@ -140,7 +145,8 @@ ROUND_TERMS: dict[str, Term] = {
     "cycle": _l1("rich", "rich2"),
     **{name: _aligned(name) for name in SUPERVISORS},
 }
-TERMS = PLAIN_TERMS | ROUND_TERMS
+TEACHER_TERMS: dict[str, Term] = {"au_teacher": _au_teacher}
+TERMS = PLAIN_TERMS | ROUND_TERMS | TEACHER_TERMS
 
 
 def check_weights(weights: dict[str, float]) -> None:
@@ -157,7 +163,7 @@ def can_compute(term: str, method: Method) -> bool:
         return method.separates
     if term == "domain":
         return method.adapts_by_domain
-    return method.uses_target or term != "landmarks_target"
+    return method.uses_target or term not in ("landmarks_target", "au_teacher")
 
 
 def finds_landmarks(weights: dict[str, float]) -> bool:
@@ -166,11 +172,14 @@ def finds_landmarks(weights: dict[str, float]) -> bool:
 
 
 def loss_terms(
-    model: AUModel, objective: Objective, outputs: dict, source: dict, target: dict | None, separate: bool
+    model: AUModel, objective: Objective, outputs: dict, source: dict, target: dict | None, adapts: bool
 ) -> dict[str, Tensor]:
-    """Every unweighted term the objective weighs and this step can compute, by name."""
-    available = TERMS if separate else PLAIN_TERMS
-    projections = Projections(outputs, model.projectors) if separate else None
+    """Every unweighted term the objective weighs and this step can compute, by name.
+
+    adapts: the two rounds, and the mean teacher, have begun.
+    """
+    available = TERMS if adapts else PLAIN_TERMS
+    projections = Projections(outputs, model.projectors) if adapts and model.config.separates else None
     step = StepData(model, objective, outputs, source, target, projections)
     return {
         name: available[name](step)
@@ -180,7 +189,7 @@ def loss_terms(
 
 
 def weigh(terms: dict[str, Tensor], weights: dict[str, float], ramp: float, step: int) -> dict[str, Tensor]:
-    """Terms times their weights; terms of the two rounds count `ramp` (0 to 1) of their weight.
+    """Terms times their weights; those that begin later count `ramp` (0 to 1) of their weight.
 
     Raises:
         FloatingPointError: a term is not finite; names it and the step.
@@ -189,7 +198,7 @@ def weigh(terms: dict[str, Tensor], weights: dict[str, float], ramp: float, step
         if not torch.isfinite(term):
             raise FloatingPointError(f"term {name!r} is {term.item()} at step {step}")
     return {
-        name: weights[name] * (ramp if name in ROUND_TERMS else 1.0) * term for name, term in terms.items()
+        name: weights[name] * (1.0 if name in PLAIN_TERMS else ramp) * term for name, term in terms.items()
     }
 
 

@@ -92,6 +92,11 @@ class RunConfig:
                 raise ValueError("texture_flatness needs separation 'adversary'; erasure has no A_lm to fool")
             kept = {name: weight for name, weight in method.weights.items() if name != "texture_flatness"}
             method = replace(method, weights=kept)
+        if method.teaches and not preset.average:
+            raise ValueError(
+                f"au_teacher needs an average of the weights as its teacher; preset {self.preset!r} has "
+                "average 0, choose one above 0 and below 1"
+            )
         object.__setattr__(self, "resolved_method", method)  # the class is frozen
         object.__setattr__(self, "resolved_preset", preset)
 
@@ -124,7 +129,8 @@ class RunConfig:
         if method.au_from_landmarks or method.weights.keys() == {"au_source"}:
             values["share_extraction"] = None  # only one of the two would be trained
         if not method.separates:
-            preset |= dict.fromkeys(OF_THE_ROUNDS)
+            shared = ("separation_starts", "ramp") if method.teaches else ()
+            preset |= {name: None for name in OF_THE_ROUNDS if name not in shared}
         return values | _parts(method) | {"preset_values": preset}
 
 

@@ -207,7 +207,7 @@ def start_file(
     folder: Path, recipe: Recipe, model: AUModel, source: Faces, target: Faces | None, device: str
 ) -> Path | None:
     """Where this run and others that begin alike keep their warm start; None if it shares no steps."""
-    if not 0 < recipe.rounds_begin < min(recipe.evaluation_steps) or distributed.world_size() > 1:
+    if not 0 < recipe.adaptation_begins < min(recipe.evaluation_steps) or distributed.world_size() > 1:
         return None
     settings = checkpoint_settings(recipe, model.config, source, target)
     return warm_start.file_for(folder, settings, [source, target], model.state_dict(), device)

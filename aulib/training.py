@@ -20,7 +20,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm.auto import tqdm
 
 from aulib import distributed, warm_start
-from aulib.batches import Faces, take_batch
+from aulib.batches import Faces, disturb, take_batch
 from aulib.erasure import RunningCovariances
 from aulib.evaluate import predict_batches, score_predictions
 from aulib.files import atomic_file
@@ -44,6 +44,8 @@ REFIT_BATCHES = 128  # that the erasure of the selected weights is fitted to
 DECODED_FACES = 1  # of each domain and step; the image decoder only makes pictures of features
 LOG_EVERY = 10
 PROGRESS = ("step", "log", "spent", "best", "best_score", "best_step")  # of a TrainState
+CONFIDENT = 0.8  # a mean teacher's label counts from this probability on, or below one minus it [C]
+STUDENT = 2  # its random numbers, beside those of the source (0) and the target (1)
 MEASUREMENTS = 4  # of gradient shares and of the separation; one costs about a dozen steps
 
 
@@ -75,16 +77,17 @@ class Recipe:
         )
 
     def ramp(self, step: int) -> float:
-        """Share of their weight that the two rounds' terms have: 0 before they start, then rising to 1."""
+        """Share of their weight that the terms of the rounds and of the teacher have: 0, then rising to 1."""
         start = self.preset.separation_starts * self.steps
-        if not self.method.separates or step < start:
+        if not (self.method.separates or self.method.teaches) or step < start:
             return 0.0
         return min(1.0, (step - start + 1) / max(1.0, self.preset.ramp * self.steps))
 
     @property
-    def rounds_begin(self) -> int:
-        """The first step with two rounds; 0 for a method without."""
-        return math.ceil(self.preset.separation_starts * self.steps) if self.method.separates else 0
+    def adaptation_begins(self) -> int:
+        """The first step with two rounds or a mean teacher; 0 for a method without both."""
+        adapts = self.method.separates or self.method.teaches
+        return math.ceil(self.preset.separation_starts * self.steps) if adapts else 0
 
     @property
     def evaluation_steps(self) -> set[int]:
@@ -96,7 +99,7 @@ class Recipe:
     def measured_steps(self) -> set[int]:
         """MEASUREMENTS steps whose gradient shares are logged, evenly over those with all terms."""
         first, last = 0, self.steps - 1
-        if self.method.separates:
+        if self.method.separates or self.method.teaches:
             first = math.ceil((self.preset.separation_starts + self.preset.ramp) * self.steps)
         return {round(step) for step in np.linspace(min(first, last), last, MEASUREMENTS)}
 
@@ -213,11 +216,16 @@ def train_step(
     """
     model, recipe = state.networks, state.recipe
     objective, ramp = recipe.objective, recipe.ramp(step)
+    adapts = ramp > 0
+    separates, teaches = adapts and recipe.method.separates, adapts and recipe.method.teaches
     # dropout is a function of (seed, step), and another one in each process
     torch.manual_seed((recipe.seed * 1_000_003 + step) * distributed.world_size() + distributed.rank())
     for optimizer in state.optimizers.values():
         for group in optimizer.param_groups:
             group["lr"] = group["peak_rate"] * recipe.rate_factor(step)
+
+    if teaches:
+        target = teacher_labels(state, target, step)
 
     # 1. the networks, adversaries frozen
     _freeze(model, ADVERSARIES, True)
@@ -225,19 +233,21 @@ def train_step(
     # outputs of Fabric's wrapper refuse torch.autograd.grad if precision is mixed
     forward = state.networks if measure else state.model
     with state.fabric.autocast():
-        outputs = forward(images, len(source["image"]), ramp > 0, finds_landmarks(objective.weights))
-        terms = loss_terms(model, objective, outputs, source, target, separate=ramp > 0)
+        outputs = forward(
+            images, len(source["image"]), separates, finds_landmarks(objective.weights), teaches
+        )
+        terms = loss_terms(model, objective, outputs, source, target, adapts)
     weighted = weigh(terms, objective.weights, ramp, step)
     shares = gradient_shares(model, weighted) if measure else {}
     total = sum(weighted.values())
     _update(state, "networks", total)
     _freeze(model, ADVERSARIES, False)
-    if state.covariances is not None and ramp > 0:
+    if state.covariances is not None and separates:
         state.covariances.update(outputs["shape"], outputs["unerased"], known_labels(source, outputs["au_s"]))
         state.covariances.renew()
 
     # 2. the adversaries, on stopped gradients
-    if ramp > 0:
+    if separates:
         with state.fabric.autocast():
             loss = adversary_loss(model, outputs, source, target)
         _update(state, "adversaries", loss)
@@ -258,6 +268,30 @@ def train_step(
     terms["total"] = total
     values = distributed.mean(torch.stack([term.detach().float() for term in terms.values()])).tolist()
     return dict(zip(terms, values, strict=True)) | shares
+
+
+@torch.no_grad()
+def teacher_labels(state: TrainState, target: dict, step: int) -> dict:
+    """Target faces as the student sees them, with the AUs that the mean teacher is confident of.
+
+    The teacher is the running average of the weights (Tarvainen & Valpola 2017) and sees the batch as it is;
+    the student sees it disturbed and learns the teacher's AUs as labels where it is confident (FixMatch, Sohn
+    et al. 2020), AU by AU.
+
+    Returns:
+        the batch with `image` disturbed and `taught` (B, A) in {0, 1}, NaN where the probability is between
+        1 - CONFIDENT and CONFIDENT.
+    """
+    teacher = state.average.module.eval()
+    with state.fabric.autocast():
+        logits = teacher.read(target["image"], "features")["au_logits"]
+    probability = logits.float().sigmoid()
+    confident = (probability - 0.5).abs() >= CONFIDENT - 0.5
+    taught = torch.where(confident, probability.round(), torch.nan)
+    generator = torch.Generator().manual_seed(hash((state.recipe.seed, step, STUDENT)) % 2**63)
+    share = distributed.share_of(state.recipe.batch_size)
+    image = disturb(target["image"].cpu(), generator, share).to(taught.device)
+    return target | {"image": image, "taught": taught}
 
 
 def _freeze(model: AUModel, names: tuple[str, ...], frozen: bool) -> None:
@@ -297,8 +331,8 @@ def fit(
         validation: labelled faces with their subjects; the best evaluation of the last 30 % of the steps is
             kept.
         stop_after: stop and save after that many steps of this call, as an interrupt would.
-        init_from: file with a state at the step where the two rounds begin (`warm_start.file_for`). A new run
-            starts from it; if it does not exist, the run writes it.
+        init_from: file with a state at `Recipe.adaptation_begins` (`warm_start.file_for`). A new run starts
+            from it; if it does not exist, the run writes it.
         on_log: called by the first process with the log so far, after each step that added a row to it.
         watch: measures the weights that would be evaluated; logged at the MEASUREMENTS steps.
 
@@ -343,7 +377,8 @@ def fit(
                 bar.update()
                 if on_log and len(state.log) > logged and distributed.rank() == 0:
                     on_log(state.log)
-                if init_from is not None and state.step == recipe.rounds_begin and not init_from.exists():
+                begins = state.step == recipe.adaptation_begins
+                if begins and init_from is not None and not init_from.exists():
                     state.spent = time.perf_counter() - started
                     warm_start.save(init_from, state.state_dict())
                 interrupt.raise_if_any()

@@ -1,9 +1,9 @@
 """Warm start: the steps before the two rounds begin, trained once by all runs that share them [C].
 
-Before the rounds begin, every method that separates is the same multi-task model: T, G, the adversaries and
-the projectors are not updated. So the first run saves its state at that step, and later runs with the same
-seed, faces and settings load it. Their weights are bit for bit those of a run without warm start, and their
-log and `seconds` include these steps.
+Before the rounds and the mean teacher begin, every method that has them is the same multi-task model: T, G,
+the adversaries and the projectors are not updated. So the first run saves its state at that step, and later
+runs with the same seed, faces and settings load it. Their weights are bit for bit those of a run without warm
+start, and their log and `seconds` include these steps.
 """
 
 import hashlib
@@ -75,7 +75,8 @@ def load(file: Path, state: dict, device: torch.device) -> dict:
         if state[name] is not None:
             loaded[name] = state[name] | kept[name]
     loaded["optimizers"] = {
-        name: saved | {"state": kept["optimizers"][name]} for name, saved in state["optimizers"].items()
+        name: saved | {"state": kept["optimizers"].get(name, {})}  # another method may have more players
+        for name, saved in state["optimizers"].items()
     }
     return loaded
 

@@ -19,6 +19,8 @@ CASES = {
     "rivals": ("full", "global", "rivals"),
     "dense": ("full", "dense", "batch"),
     "queue": ("full", "global", "queue"),
+    "vicreg": ("full", "vicreg", "batch"),
+    "mean-teacher": ("mean-teacher", "global", "rivals"),
 }
 STEPS, BATCH = 8, 4
 

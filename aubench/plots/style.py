@@ -24,13 +24,15 @@ METHOD_COLOURS = {
     "source-only": "#888888",
     "multitask": "#88CCEE",
     "dann": "#999933",
+    "mean-teacher": "#332288",
     "separation": "#44AA99",
     "adld": "#DDAA33",
     "contrastive": "#CC6677",
     "full": "#117733",
+    "full-mean-teacher": "#882255",
     "oracle": "#000000",
 }
-SPARE = ("#332288", "#882255", "#6699CC", "#661100")
+SPARE = ("#6699CC", "#661100")
 LINE_COLOURS = (  # the same scheme for terms and runs
     "#332288", "#DDAA33", "#117733", "#CC6677", "#44AA99", "#882255", "#88CCEE", "#999933", "#AA4499",
 )  # fmt: skip

@@ -23,7 +23,7 @@ from aulib.supervisors import ALL_SIX, RICH_TWO, SUPERVISORS
 
 GUESSING = 0.9  # of log N: a supervisor whose loss ends above it has learned nothing
 SOLVED = 0.1  # of log N: a supervisor whose loss ends below it has little left to teach
-RIVALS = ("separation", "adld", "multitask", "dann", "source-only")
+RIVALS = ("separation", "adld", "multitask", "dann", "mean-teacher", "source-only")
 ROUNDS = [(name, "separation") for name in ("contrastive", "full", "adld")] + [("full", "adld")]
 OUTCOME = (
     "question", "variant", "reference", "comparison", "terms", "measure", "au", "difference", "low", "high",

@@ -25,6 +25,7 @@ PAIR_NAMES = {  # of a supervisor: what it aligns
 }
 TERM_NAMES = PAIR_NAMES | {
     "au_source": "AUs, labelled faces", "au_swapped": "AUs, exchanged shape", "au_self": "AUs, own shape",
+    "au_teacher": "AUs, mean teacher",
     "landmarks_source": "landmarks, source", "landmarks_target": "landmarks, target",
     "landmarks_swapped": "landmarks, exchanged", "texture_flatness": "landmarks in texture",
     "feature_adversary": "domain of features", "domain": "domain",
@@ -32,7 +33,7 @@ TERM_NAMES = PAIR_NAMES | {
     "decoder": "picture decoder", "total": "weighted sum of terms", "validation_f1": "F1-frame, validation",
 }  # fmt: skip
 TERM_GROUPS = {  # of the loss; the other terms are the supervisors
-    "AU terms": ("au_source", "au_swapped", "au_self"),
+    "AU terms": ("au_source", "au_swapped", "au_self", "au_teacher"),
     "landmark terms": ("landmarks_source", "landmarks_target", "landmarks_swapped"),
     "reconstruction, cycle": ("self_reconstruction", "cycle"),
     "adversaries": ("texture_flatness", "feature_adversary", "domain"),

@@ -6,7 +6,17 @@ import numpy as np
 import pytest
 import torch
 
-from aulib.batches import affine_grid, batch_rows, centre_crop, change_light, take_batch, warp, with_landmarks
+from aulib import distributed
+from aulib.batches import (
+    affine_grid,
+    batch_rows,
+    centre_crop,
+    change_light,
+    disturb,
+    take_batch,
+    warp,
+    with_landmarks,
+)
 from aulib.images import luminance
 from aulib.landmarks import LAYOUT_68, move_to_au_centres, to_49
 from conftest import face_outline
@@ -205,6 +215,32 @@ class TestChangeLight:
 
         grey, coloured = (noise(torch.full((64, channels, 64, 64), 0.5)) for channels in (1, 3))
         torch.testing.assert_close(grey, coloured, rtol=0.1, atol=2e-4)
+
+
+class TestDisturb:
+    def test_changes_each_face_in_its_own_way_and_stays_a_picture(self):
+        image = torch.rand(1, 1, 48, 48, generator=generator(1)).expand(6, -1, -1, -1)
+        changed = disturb(image, generator())
+        assert changed.shape == image.shape and 0 <= changed.min() and changed.max() <= 1
+        differences = [(one - other).abs().mean() for i, one in enumerate(changed) for other in changed[:i]]
+        assert min(differences) > 0.01
+        assert torch.equal(changed, disturb(image, generator()))
+
+    def test_a_process_s_share_is_its_rows_of_the_whole(self):
+        image = torch.rand(4, 1, 32, 32, generator=generator(1))
+        whole = disturb(image, generator())
+        part = disturb(image[2:], generator(), distributed.Share(4, slice(2, 4)))
+        torch.testing.assert_close(part, whole[2:])
+
+    def test_nothing_moves(self):
+        # a bright dot on black: noise and the box aside, light and blur leave it where it was
+        image = torch.zeros(32, 1, 33, 33)
+        image[..., 14:19, 14:19] = 0.8
+        mean = disturb(image, generator()).mean((0, 1))
+        assert mean[14:19, 14:19].mean() > 2 * mean[:9].mean()
+        for axis in (0, 1):
+            profile = mean.mean(axis)
+            assert abs(int(profile.argmax()) - 16) <= 2
 
 
 class TestWithLandmarks:

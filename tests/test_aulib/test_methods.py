@@ -31,6 +31,12 @@ class TestEveryMethod:
         method = METHODS[name]
         assert method.separates == bool(method.weights.keys() & ROUND_TERMS.keys())
 
+    def test_a_teacher_needs_target_faces_without_labels(self, name):
+        method = METHODS[name]
+        assert method.teaches == (name.endswith("mean-teacher")) and (
+            method.uses_target or not method.teaches
+        )
+
 
 class TestLadder:
     def test_each_separating_rung_adds_one_thing(self):
@@ -41,6 +47,8 @@ class TestLadder:
         assert terms["full"] - terms["contrastive"] == set(ALL_SIX) - set(RICH_TWO)
         assert terms["dann"] - terms["multitask"] == {"domain"}
         assert terms["oracle"] == terms["source-only"]
+        assert terms["mean-teacher"] - terms["multitask"] == {"au_teacher"}
+        assert terms["full-mean-teacher"] - terms["full"] == {"au_teacher"}
         for more, less in (("adld", "separation"), ("contrastive", "separation"), ("full", "contrastive")):
             shared = METHODS[less].weights
             assert {key: METHODS[more].weights[key] for key in shared} == shared
@@ -172,6 +180,12 @@ class TestChosenMethod:
         assert term not in chosen_method(method, None, {term: 0.0}).weights  # switched off is no error
 
 
+def test_a_teacher_needs_the_average_of_the_weights():
+    with pytest.raises(ValueError, match="au_teacher needs an average.*'paper'"):
+        config(method="mean-teacher", preset="paper")
+    assert config(method="mean-teacher", preset="paper", average=0.9).resolved_preset.average == 0.9
+
+
 class TestResolved:
     @pytest.mark.parametrize(
         ("one", "other"),
@@ -187,6 +201,8 @@ class TestResolved:
             ({"alignment": "l1", "temperature": 1.0}, {"alignment": "l1"}),
             ({"method": "oracle", "share_extraction": False}, {"method": "oracle"}),
             ({"method": "multitask", "ramp": 0.3}, {"method": "multitask"}),
+            ({"method": "mean-teacher", "generator_rate": 0.3}, {"method": "mean-teacher"}),
+            ({"alignment": "simsiam", "negatives": "batch"}, {"alignment": "simsiam"}),
             ({"steps": 0, "batch_size": 0}, {"steps": 800, "batch_size": 16}),
             ({"preset": "fast", "channels": 32}, {}),
         ],
@@ -202,6 +218,8 @@ class TestResolved:
             ({"negatives": "batch"}, {}),
             ({"share_extraction": False}, {}),
             ({"ramp": 0.3}, {}),
+            ({"method": "mean-teacher", "ramp": 0.3}, {"method": "mean-teacher"}),
+            ({"alignment": "vicreg"}, {"alignment": "simsiam"}),
             ({"seed": 1}, {}),
             ({"steps": 799}, {}),
             ({"weights": {"shape_source": 0.3}}, {}),

@@ -14,7 +14,6 @@ from aulib.methods import METHODS
 from aulib.networks import log_attention
 from aulib.objective import (
     PLAIN_TERMS,
-    ROUND_TERMS,
     TERMS,
     Objective,
     StepData,
@@ -37,15 +36,20 @@ def batch(seed: int = 0, labelled: bool = True) -> dict:
     return take_batch(tiny_faces(seed=seed, labelled=labelled), SIZE, 3, seed, 0, "none")
 
 
+def taught(target: dict) -> dict:
+    """A target batch with AUs that a teacher is confident of, some not."""
+    return target | {"taught": batch(seed=4)["occurrence"]}
+
+
 @pytest.fixture(scope="module")
 def scene():
     """A model that separates and classifies domains, two batches, and what the model makes of them."""
     model = tiny_model(
         replace(METHODS["full"], adapts_by_domain=True)
     ).eval()  # no batch statistics, no dropout
-    source, target = batch(), batch(seed=1, labelled=False)
+    source, target = batch(), taught(batch(seed=1, labelled=False))
     image = torch.cat([source["image"], target["image"]])
-    return model, model(image, num_source=3, separate=True), source, target
+    return model, model(image, num_source=3, separate=True, target_aus=True), source, target
 
 
 def term(name: str, scene) -> torch.Tensor:
@@ -62,6 +66,7 @@ BY_HAND = {
     "au_source": lambda m, o, s, t: weighted_au(o["au_s"], s),
     "au_swapped": lambda m, o, s, t: weighted_au(o["au_swapped_t"], s),
     "au_self": lambda m, o, s, t: weighted_au(o["au_self_s"], s),
+    "au_teacher": lambda m, o, s, t: weighted_au(o["au_t"], {"occurrence": t["taught"]}),
     "landmarks_source": lambda m, o, s, t: landmark_loss(o["landmarks_s"], s["landmarks"], SIZE),
     "landmarks_target": lambda m, o, s, t: landmark_loss(o["landmarks_t"], t["landmarks"], SIZE),
     # F~^t has the source's shape, F~^s the target's
@@ -139,12 +144,16 @@ class TestLossTerms:
     def test_gives_the_terms_the_method_weighs(self, method):
         rung = METHODS[method]
         model, source = tiny_model(method), batch()
-        target = batch(seed=1, labelled=False) if rung.uses_target else None
+        target = taught(batch(seed=1, labelled=False)) if rung.uses_target else None
         image = source["image"] if target is None else torch.cat([source["image"], target["image"]])
-        for separate in {False, rung.separates}:
-            outputs = model(image, num_source=3, separate=separate)
-            terms = loss_terms(model, make_objective(rung.weights), outputs, source, target, separate)
-            assert terms.keys() == rung.weights.keys() - (set() if separate else ROUND_TERMS.keys())
+        for adapts in {False, rung.separates or rung.teaches}:
+            outputs = model(
+                image, num_source=3, separate=adapts and rung.separates, target_aus=adapts and rung.teaches
+            )
+            terms = loss_terms(model, make_objective(rung.weights), outputs, source, target, adapts)
+            assert terms.keys() == (
+                rung.weights.keys() if adapts else rung.weights.keys() & PLAIN_TERMS.keys()
+            )
 
     def test_a_term_of_weight_zero_is_not_computed(self, scene):
         model, outputs, source, target = scene

@@ -1,5 +1,6 @@
 """A run's step, its players, and that an interrupted run ends as an uninterrupted one does."""
 
+import math
 import os
 import signal
 import threading
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from lightning_fabric import Fabric
+from torch.optim.swa_utils import AveragedModel
 
 from aulib import training
 from aulib.batches import take_batch
@@ -27,6 +29,7 @@ from aulib.training import (
     TrainState,
     fit,
     make_optimizers,
+    teacher_labels,
     train_step,
     validation_f1,
 )
@@ -53,7 +56,8 @@ def make_run(
     fabric = Fabric(accelerator="cpu", devices=1, precision="32-true")
     wrapped, *_ = fabric.setup(model, *optimizers.values())
     recipe = Recipe(METHODS[method], values, objective, steps, 3, 0)
-    return TrainState(fabric, wrapped, None, optimizers, recipe)
+    average = AveragedModel(model) if METHODS[method].teaches else None
+    return TrainState(fabric, wrapped, average, optimizers, recipe)
 
 
 def batch(seed: int = 0, labelled: bool = True, size: int = 3) -> dict:
@@ -95,6 +99,53 @@ def train(out_dir, method: str = "full", seed: int = 0, model_seed: int = 0, **o
     if starts := options.pop("starts", None):
         options["init_from"] = start_file(starts, recipe, model, source, target, "cpu")
     return fit(model, recipe, source, target, validation, out_dir, progress=False, **options)
+
+
+class TestMeanTeacher:
+    def taught(self, logits: list[float]) -> tuple[dict, dict]:
+        """A target batch, and the same with what a teacher of these logits (one per AU) teaches."""
+        run, target = make_run("mean-teacher"), batch(seed=1, labelled=False)
+        told = torch.tensor(logits).expand(3, -1)
+        run.average.module.read = lambda image, read_from: (
+            seen.append((image, read_from)) or {"au_logits": told}
+        )
+        seen: list = []
+        changed = teacher_labels(run, target, 0)
+        assert len(seen) == 1 and seen[0][0] is target["image"] and seen[0][1] == "features"
+        return target, changed
+
+    def test_confident_probabilities_are_labels_and_others_unknown(self):
+        edge = math.log(0.8 / 0.2)
+        _, changed = self.taught([-edge - 0.01, -edge + 0.01, 0.0, edge - 0.01, edge + 0.01])
+        expected = torch.tensor([0, torch.nan, torch.nan, torch.nan, 1]).expand(3, -1)
+        torch.testing.assert_close(changed["taught"], expected, equal_nan=True)
+
+    def test_the_student_sees_the_same_faces_disturbed(self):
+        target, changed = self.taught([0.0] * 5)
+        assert changed.keys() == target.keys() | {"taught"} and changed["landmarks"] is target["landmarks"]
+        assert (changed["image"] - target["image"]).flatten(1).abs().mean(1).min() > 0.005
+
+    def test_the_teacher_is_the_average_and_learns_nothing_itself(self):
+        run = make_run("mean-teacher")
+        with torch.no_grad():
+            run.average.module.au_head.bias.fill_(50.0)  # an untrained one is never confident
+        assert step_once(run)["au_teacher"] > 0.1 and step_once(make_run("mean-teacher"))["au_teacher"] == 0
+        assert all(value.grad is None for value in run.average.parameters())
+
+    def test_without_confidence_there_is_nothing_to_learn(self, monkeypatch):
+        monkeypatch.setattr(training, "CONFIDENT", 1.1)
+        run = make_run("mean-teacher")
+        assert step_once(run)["au_teacher"] == 0
+
+    def test_begins_when_the_teacher_knows_something(self):
+        run = make_run("mean-teacher", separation_starts=0.5)
+        assert "au_teacher" not in step_once(run, STEPS // 2 - 1)
+        assert "au_teacher" in step_once(run, STEPS // 2)
+
+    @pytest.mark.parametrize("method", ["mean-teacher", "full-mean-teacher"])
+    def test_refuses_target_faces_with_labels(self, method, tmp_path):
+        with pytest.raises(KeyError, match="target faces carry AU labels"):
+            train(tmp_path, method, target=tiny_faces(seed=1))
 
 
 class TestRates:

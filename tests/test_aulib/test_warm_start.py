@@ -49,7 +49,10 @@ def first(tmp_path_factory):
 @pytest.mark.parametrize(
     ("method", "options"),
     [
-        *((name, {}) for name in ("separation", "adld", "contrastive", "full")),
+        *(
+            (name, {})
+            for name in ("separation", "adld", "contrastive", "full", "full-mean-teacher", "mean-teacher")
+        ),
         ("full", {"separation": "erasure"}),
     ],
 )
