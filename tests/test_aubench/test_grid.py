@@ -296,7 +296,7 @@ def test_runs_go_through_slurm_where_sbatch_is_one(folder, tmp_path, monkeypatch
 @pytest.mark.slow
 def test_a_study_from_the_command_line_interrupted_and_resumed(folder):
     """Ctrl-C ends all processes within seconds, the same command resumes, a failed run is exit status 1."""
-    planned(folder, "command", [1, 2, 3, 4, -5], seconds=1.0)
+    planned(folder, "command", [1, 2, 3, 4, -5], seconds=4.0)  # none is to end before the interrupt
     command = [sys.executable, "-m", "aubench.cli.main", "study", "command.yml", "--workers", "2"]
     driver = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
     assert re.match(r"\[\d/5\] done: number", driver.stderr.readline())

@@ -67,7 +67,7 @@ class TestLadder:
 def test_a_seventh_supervisor_changes_no_method_and_passes_the_tests(tmp_path):
     (tmp_path / "seventh.py").write_text(
         "from aulib.supervisors import SUPERVISORS, Supervisor\n"
-        'SUPERVISORS["seventh"] = Supervisor("self_t", "rich2_t", "rich", ("swapped_s", "swapped_t"))\n'
+        'SUPERVISORS["seventh"] = Supervisor("self_s", "rich2_s", "rich", ("swapped_t", "swapped_s"))\n'
     )
     root = Path(__file__).parents[2]
     files = [
