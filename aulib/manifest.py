@@ -27,19 +27,23 @@ _TOLERATED = re.compile(
 )
 
 
-def inspect(path: Path) -> tuple[pd.DataFrame, list[Fault]]:
+def inspect(
+    path: Path, dtype: type = np.float32, keep_text: bool = False
+) -> tuple[pd.DataFrame, list[Fault]]:
     """The manifest as far as it can be read, and all its faults.
 
     A picture whose name the disk has in another Unicode form gets the name on the disk.
 
     Returns:
-        the table of `read_table`, with float32 numbers.
+        what `read_table` does.
 
     Raises:
         ValueError: it is no table at all.
     """
-    table, faults = read_table(path, RULES, np.float32)
+    table, faults = read_table(path, RULES, dtype, keep_text)
     faults += [Fault(-1, text) for text in column_faults(list(table.columns))]
+    if table.empty and not faults:
+        faults.append(Fault(-1, "the table has a header and no rows, expected one row per image"))
     if any("landmarks have" in fault.text for fault in faults):  # half a layout cannot be checked
         table = table.drop(columns=[name for name in table.columns if re.fullmatch(PIXELS.columns, name)])
     if set(REQUIRED) <= set(table.columns):

@@ -89,7 +89,7 @@ def read_table(
     Returns:
         columns of `rules` as `dtype`, NaN where missing; NAMES as text, "" where missing. The index is the
         row in the file, from 0 below the header, without blank lines and rows that are no rows. A column
-        that occurs twice is there once.
+        that occurs twice is there once; one without a name, as the index that pandas writes, is left out.
 
     Raises:
         ValueError: it is no table at all (another encoding, one column, damaged).
@@ -101,12 +101,15 @@ def read_table(
         table.columns = [str(name).strip() for name in table.columns]
     else:
         table, faults = _read_csv(path, [rule.columns for rule in rules], dtype, keep_text)
+    for number in np.flatnonzero(table.columns == ""):
+        if number and (_text(table.iloc[:, number]) != "").any():
+            faults.append(Fault(-1, f"column {number + 1} has no name"))
+    table = table.loc[:, table.columns != ""]  # the first is the index that pandas writes
     doubled = sorted(set(table.columns[table.columns.duplicated()]))
     faults += [Fault(-1, f"column `{name}` occurs twice") for name in doubled]
     table = table.loc[:, ~table.columns.duplicated()]
-    if table.empty and not faults:
-        faults.append(Fault(-1, "the table has a header and no rows"))
-    cells = {name: _text(table[name]) for name in NAMES if name in table}
+    texts = (name for name in table if name in NAMES or isinstance(table[name].dtype, pd.StringDtype))
+    cells = {name: _text(table[name]) for name in texts}
     for rule in rules:
         for name in filter(re.compile(rule.columns).fullmatch, table.columns):
             if table[name].dtype != dtype:

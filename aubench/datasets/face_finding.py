@@ -9,6 +9,7 @@ import textwrap
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -30,6 +31,32 @@ class UnusablePicture(ValueError):
     """A picture gives no face; the text says why."""
 
 
+class GivenFace(NamedTuple):
+    """The face of a picture as a table of another tool has it; see `landmark_tables.read_faces`.
+
+    Attributes:
+        landmarks: (K, 2) pixels of the full upright picture; None if it has no face.
+        note: about the choice of the face, or why there is none.
+    """
+
+    landmarks: np.ndarray | None
+    note: str = ""
+    face_id: str = ""
+    clip: str = ""
+    face: str = ""
+
+
+def note_of_faces(number: int) -> str:
+    """What is noted of a picture with this many faces."""
+    return f"{number} faces, the largest is used" if number > 1 else ""
+
+
+def detected_face(pixels: np.ndarray) -> GivenFace:
+    """The largest face of (H, W, 3) uint8 RGB, in its pixels."""
+    landmarks, number = detect_landmarks(pixels)
+    return GivenFace(landmarks, "no face found" if landmarks is None else note_of_faces(number))
+
+
 @dataclass(frozen=True)
 class LocatedFace:
     """The largest face of a picture.
@@ -49,12 +76,11 @@ class LocatedFace:
     storable: bool
 
 
-def locate_face(path: Path, given: tuple[np.ndarray | None, int] | None = None) -> LocatedFace:
+def locate_face(path: Path, given: GivenFace | None = None) -> LocatedFace:
     """Read a picture and find its largest face.
 
     Args:
-        given: (K, 2) landmarks in pixels of the full upright picture (None if it has none) and the number of
-            faces; None asks the detector.
+        given: None asks the detector.
 
     Raises:
         UnusablePicture: the file cannot be read, has no face, or its landmarks lie outside of it.
@@ -70,19 +96,17 @@ def locate_face(path: Path, given: tuple[np.ndarray | None, int] | None = None) 
     except Exception as error:  # a broken file makes decoders raise anything
         text = " ".join(str(error).split()) or type(error).__name__
         raise UnusablePicture(f"unreadable: {textwrap.shorten(text, 200, placeholder='...')}") from error
-    landmarks, num_faces = given or detect_landmarks(np.asarray(picture))
+    landmarks, note, *_ = given or detected_face(np.asarray(picture))
     odd = too_dark_or_bright(picture)
     if landmarks is None:
-        reason = "no landmarks given for it" if given else "no face found"
-        raise UnusablePicture(f"{reason}; it is {odd}" if odd else reason)
+        raise UnusablePicture(f"{note}; it is {odd}" if odd else note)
     if given:
         landmarks = (landmarks + 0.5) * (np.array(picture.size) / full_size) - 0.5
     try:
         refuse_outside(landmarks, picture.size)
     except ValueError as error:
         raise UnusablePicture(str(error)) from error
-    several = f"{num_faces} faces, the largest is used" if num_faces > 1 else ""
-    return LocatedFace(picture, full_size, landmarks, "; ".join(filter(None, (several, odd))), storable)
+    return LocatedFace(picture, full_size, landmarks, "; ".join(filter(None, (note, odd))), storable)
 
 
 def _is_storable(header: Image.Image, suffix: str) -> bool:
@@ -160,7 +184,7 @@ class PictureToStore:
     source: str
     stamp: str
     image: str
-    given: tuple[np.ndarray | None, int] | None
+    given: GivenFace | None
 
 
 @dataclass(frozen=True)

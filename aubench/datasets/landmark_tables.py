@@ -1,54 +1,170 @@
-"""Rows of tables that other tools wrote, paired with pictures; and the landmarks in such tables."""
+"""Faces in tables of other tools: the one way to pair rows with pictures, the one rule for several faces.
+
+Pairing. A name and a picture belong together if, in `aulib.tables.normal_form`, one path is the end of the
+other; the name may lack the suffix. What fits several pictures is refused with them; nothing is paired by its
+position.
+
+Several faces. Of a picture the largest face is used. In a recording whose faces have numbers (`face_id`),
+faces are compared by their size over the whole recording, so that one person is followed; a frame without
+that person has the next one. What was chosen is in `reason` and `note` of `read_faces`.
+"""
 
 import re
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from aubench.datasets.converters.raw_tree import choose_frame_offset, frame_number
-from aubench.datasets.interchange.tables import FRAME, PIXELS, SUCCESS, csv_files, read_table
+from aubench.datasets.converters.raw_tree import frame_number
+from aubench.datasets.face_finding import GivenFace, note_of_faces
+from aubench.datasets.interchange.tables import LANDMARKS, read_rows
+from aulib.tables import normal_form, shown
 
 NAME_COLUMNS = ("image", "filename", "file", "input", "name")
+VIDEOS = {".mp4", ".avi", ".mov", ".mkv", ".mpg", ".mpeg", ".m4v", ".wmv", ".webm", ".flv", ".3gp", ".mts"}
 
 
-def read_landmarks(path: str | Path, pictures: list[str]) -> dict[str, tuple[np.ndarray, int]]:
-    """Landmarks of the largest face of each picture.
+def read_landmarks(path: str | Path, pictures: list[str]) -> dict[str, GivenFace]:
+    """The face of each picture, from tables with landmarks.
 
     Args:
-        path: a CSV, or a folder of CSVs, with x_0..x_67, y_0..y_67 (or both to 48) and one row for each face.
-            Rows with `success` 0 or empty points are no faces. `Pictures.of_rows` says which picture a row
-            belongs to.
+        path: a CSV, or a folder of CSVs, with x_0..x_67, y_0..y_67 (or both to 48) and one row for each face;
+            see `read_faces`.
         pictures: relative paths.
 
     Returns:
-        picture -> ((K, 2) float32 pixels of the picture as shown, number of faces); pictures without a face
-        are absent.
+        picture -> its face, or why it has none; pictures that no row names are absent.
 
     Raises:
-        FileNotFoundError: no such file or folder, or no CSV in it.
-        ValueError: damaged tables, columns missing, a name that fits several pictures, or no row that fits
-            any.
+        FileNotFoundError, ValueError: as `read_faces`, or columns missing.
     """
-    folder, parts = Pictures(pictures), []
-    for file in csv_files(path):
-        table = read_table(file, (PIXELS, FRAME, SUCCESS), "x_0", "landmarks x_0 ...")
-        parts.append(table.assign(image=folder.of_rows(table, file)))
-    table = pd.concat(parts, ignore_index=True)
-    points, is_face = _points(table, path), table.get("success", pd.Series(1, table.index)) != 0
-    is_face &= np.isfinite(points).all(axis=(1, 2)) & table["image"].isin(pictures)
-    if not table["image"].isin(pictures).any():
-        raise ValueError(
-            f"{path} names none of the pictures: found {table['image'].iloc[0]!r}, they are {pictures[0]!r} "
-            f"...; expected a column {', '.join(NAME_COLUMNS)}, or CSVs called as their pictures"
+    table, rows = read_faces(
+        path, pictures, lambda file: read_rows(file, LANDMARKS, "x_0", "landmarks x_0 ...")
+    )
+    points, given = _points(table, path), {}
+    ids = table["face_id"] if "face_id" in table else pd.Series("", table.index)
+    for row in rows.itertuples():
+        if not row.reason:
+            given[row.image] = GivenFace(points[row.Index], row.note, ids[row.Index], row.clip, row.face)
+        else:
+            given.setdefault(row.image, GivenFace(None, row.reason))
+    return {image: given[image] for image in pictures if image in given}
+
+
+def read_faces(
+    tables: str | Path, pictures: list[str], read: Callable[[Path], pd.DataFrame]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Every row of the tables of other tools, with its picture and whether it is the face that is used.
+
+    Args:
+        tables: a CSV, or a folder of CSVs, hidden files left out.
+        pictures: relative paths.
+        read: reads one CSV, with the row in the file as index.
+
+    Returns:
+        the rows of the CSVs, and a table of the same index 0..N-1: `image` (the picture, else what the row
+        names), `place` ("clip.csv line 3"), `clip` (the recording that the row is a frame of, or ""), `face`
+        ("-face-1" in a recording of several faces, or ""), `reason` (why the row is not used, "" for one row
+        of each picture), `note` ("2 faces, the largest is used", or "").
+
+    Raises:
+        FileNotFoundError: no CSV.
+        ValueError: damaged tables, names that fit several pictures, or no row that fits any.
+    """
+    files, folder, parts, claimed = csv_files(tables), Pictures(pictures), [], {}
+    known = set(pictures)
+    for file in files:
+        part = read(file)
+        if part.empty and len(files) > 1:  # a picture without a face
+            continue
+        if part.empty:
+            raise ValueError(f"{file} has a header and no rows, expected one row per face")
+        below = file.relative_to(tables) if file != Path(tables) else Path(file.name)
+        images, clips = folder.of_rows(part, file, below.with_suffix("").as_posix())
+        for image in known.intersection(images):
+            if (other := claimed.setdefault(image, file)) != file:
+                raise ValueError(f"{other} and {file} both describe {image}, expected one of them")
+        place = [f"{file} line {row + 2}" for row in part.index]
+        parts.append((part, pd.DataFrame({"image": images, "place": place, "clip": clips})))
+    if not claimed:
+        found = (
+            f"found {shown(parts[0][1]['image'][0])}, they are" if parts else "no table has a row; they are"
         )
+        raise ValueError(
+            f"{tables} names none of the pictures: {found} {pictures[0]!r} ...; expected a column "
+            f"{', '.join(NAME_COLUMNS)}, or CSVs called as their pictures"
+        )
+    table = pd.concat([part for part, _ in parts], ignore_index=True)
+    rows = pd.concat([row for _, row in parts], ignore_index=True)
+    return table, _choose(table, rows, rows["image"].isin(known))
 
-    def extent(row: int) -> float:
-        return float(np.ptp(points[row], axis=0).prod())
 
-    faces = table[is_face].groupby("image", sort=False).groups
-    return {picture: (points[max(rows, key=extent)], len(rows)) for picture, rows in faces.items()}
+def csv_files(path: str | Path) -> list[Path]:
+    """The CSV itself, or all CSVs below a folder but hidden ones (macOS adds `._x.csv`), sorted.
+
+    Raises:
+        FileNotFoundError: there is none.
+    """
+    path = Path(path)
+    inside = (
+        sorted(file for file in path.rglob("*") if file.suffix.lower() == ".csv") if path.is_dir() else []
+    )
+    files = [file for file in inside if not any(part[0] == "." for part in file.relative_to(path).parts)]
+    if not (files or path.is_file()):
+        raise FileNotFoundError(
+            f"{path} does not exist or holds no .csv file, expected a CSV or a folder of them"
+        )
+    return files or [path]
+
+
+def _choose(table: pd.DataFrame, rows: pd.DataFrame, there: pd.Series) -> pd.DataFrame:
+    """`rows` with `face`, `reason` and `note`; `there`: the picture exists."""
+    has = table.reindex(columns=["success", "face_id"]).assign(clip=rows["clip"], image=rows["image"])
+    has["size"], empty = _sizes(table)
+    faceless = has["success"].fillna(0).eq(0) if "success" in table else pd.Series(False, table.index)
+    reasons = {
+        "no such picture": ~there,
+        "success is 0: no face was tracked": faceless & has["success"].notna(),
+        "success is missing: no face": faceless,
+        "no face in it": empty == 1,
+    }
+    rows["reason"] = np.select(list(reasons.values()), list(reasons), default="")
+    if len(partial := rows.index[(rows["reason"] == "") & (empty > 0)]):
+        share = f"{empty[partial[0]]:.0%} of the landmark cells are empty, expected all or none"
+        raise ValueError(f"{rows['place'][partial[0]]}: {share}")
+    faces = has[rows["reason"] == ""]
+    in_clip = faces["clip"].ne("") & faces["face_id"].notna()
+    tracked = faces.groupby("clip")["face_id"].transform("nunique").gt(1) & in_clip
+    over_clip = faces.groupby(["clip", "face_id"], dropna=False)["size"].transform("sum")
+    faces = faces.assign(size=faces["size"].mask(tracked, over_clip))
+    num = faces.groupby("image")["size"].transform("size")
+    unsized = faces.index[(num > 1) & faces["size"].isna()]
+    rows.loc[unsized, "reason"] = "several faces, and no column tells which is the largest"
+    largest = faces.groupby("image")["size"].transform("max") if len(faces) else faces["size"]
+    used = faces.index[(num == 1) | (faces["size"] == largest)]
+    used = used[~faces.loc[used, "image"].duplicated()]
+    others = faces.index.difference(used).difference(unsized)
+    by_clip = tracked.reindex(others)
+    rows.loc[others, "reason"] = np.where(
+        by_clip, "another face is larger in this recording", "another face is larger in this picture"
+    )
+    rows["face"] = ("-face-" + faces["face_id"].astype(str)).where(tracked).reindex(rows.index).fillna("")
+    rows["note"] = num.reindex(used).map(note_of_faces).reindex(rows.index, fill_value="")
+    return rows
+
+
+def _sizes(table: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
+    """Pixels² of the box around each row's landmarks, else of py-feat's box, NaN without; and the share of
+    its landmark cells that are empty."""
+    x, y = ([name for name in table if re.fullmatch(rf"{axis}_\d+", name)] for axis in "xy")
+    if x and y:
+        sizes = [np.ptp(table[names].to_numpy(np.float64), axis=1) for names in (x, y)]
+        return pd.Series(np.prod(sizes, axis=0), table.index), table[x + y].isna().mean(axis=1)
+    box = table.reindex(columns=["FaceRectWidth", "FaceRectHeight"]).apply(pd.to_numeric, errors="coerce")
+    return box.prod(axis=1, skipna=False), pd.Series(0.0, table.index)
 
 
 def _points(table: pd.DataFrame, path: str | Path) -> np.ndarray:
@@ -62,72 +178,130 @@ def _points(table: pd.DataFrame, path: str | Path) -> np.ndarray:
     return table[columns].to_numpy(np.float32).reshape(-1, num_points, 2)
 
 
+class Fit(NamedTuple):
+    """A path of `Pictures` in its normal form, and what it stands for."""
+
+    form: str
+    target: str
+
+
 class Pictures:
-    """The pictures below a folder, looked up by the names that other tools write."""
+    """The pictures below a folder, and their folders, looked up by the names that other tools write."""
 
     def __init__(self, pictures: list[str]):
-        self.pictures = pictures
-        self.by_name = defaultdict(list)  # file name -> [(the path with / before it, picture)]
-        self.by_stem = defaultdict(list)  # the same without suffixes
-        self.by_folder = defaultdict(list)  # name of the folder, "" for the top -> pictures
+        self.by_name, self.by_stem = defaultdict(list), defaultdict(list)  # last part of a path -> fits
+        self.folders = defaultdict(list)  # the same of folders
+        self.inside = defaultdict(list)  # folder, "" for the top -> pictures
         for picture in pictures:
-            path = PurePosixPath(picture)
-            self.by_name[path.name].append((f"/{path}", picture))
-            self.by_stem[path.stem].append((f"/{path.with_suffix('')}", picture))
-            self.by_folder[path.parent.name].append(picture)
+            path = PurePosixPath(normal_form(picture))
+            self.by_name[path.name].append(Fit(str(path), picture))
+            self.by_stem[path.stem].append(Fit(str(path.with_suffix("")), picture))
+            folder = picture.rpartition("/")[0]
+            if folder and folder not in self.inside:
+                self.folders[path.parent.name].append(Fit(str(path.parent), folder))
+            self.inside[folder].append(picture)
 
-    def of_rows(self, table: pd.DataFrame, path: Path) -> list[str]:
-        """The picture of each row of the table read from `path`; the name looked for where there is none.
-
-        A column of file names decides (NAME_COLUMNS): a name stands for the picture whose path it is or ends
-        with, else for the only picture of that file name. Without such a column it is `frame` among the
-        numbered pictures of a folder called as the CSV, the picture called as the CSV, or `frame` among the
-        numbered pictures that lie in no folder.
+    def find(self, names: list[str], path: str | Path) -> dict[str, str]:
+        """name -> picture, without names that fit none.
 
         Raises:
-            ValueError: a name fits several pictures, two names fit one, or two pictures have one number.
+            ValueError: a name of the file `path` fits several pictures, or two names fit one.
         """
-        for column in NAME_COLUMNS:
-            if (
-                column in table
-                and (names := table[column].astype(str).str.strip()).str.contains(r"\.\w+$").all()
-            ):
-                found = self._find(names.unique(), self.by_name, path)
-                return [found.get(name, PurePosixPath(name.replace("\\", "/")).name) for name in names]
-        if "frame" in table and path.stem in self.by_folder:
-            return self._by_frame(table["frame"], path.stem)
-        if path.stem in self.by_stem or "frame" not in table:
-            return [self._find([path.stem], self.by_stem, path).get(path.stem, path.stem)] * len(table)
-        return self._by_frame(table["frame"], "")
-
-    def _find(self, names, known: dict, path: Path) -> dict[str, str]:
-        """name -> picture, without names that fit none."""
-        by_path, by_name = {}, {}
+        found, first = {}, {}
         for name in names:
-            slashed = "/" + name.replace("\\", "/")
-            candidates = known.get(PurePosixPath(slashed).name, [])
-            fitting = [(key, picture) for key, picture in candidates if slashed.endswith(key)]
-            if fitting:
-                by_path[name] = max(fitting, key=lambda fit: len(fit[0]))[1]
-            elif len(candidates) == 1:
-                by_name[name] = candidates[0][1]
-            elif candidates:
-                some = ", ".join(picture for _, picture in candidates[:3])
-                raise ValueError(f"{path}: {name!r} fits several pictures ({some}), expected a path to one")
-        settled, first_name = set(by_path.values()), {}
-        by_name = {name: picture for name, picture in by_name.items() if picture not in settled}
-        for name, picture in by_name.items():
-            if (other := first_name.setdefault(picture, name)) != name:
-                raise ValueError(f"{path}: {other!r} and {name!r} both fit {picture!r}, expected one")
-        return by_path | by_name
+            form = normal_form(name)
+            picture = _fitting(form, self.by_name, path) or _fitting(form, self.by_stem, path)
+            if picture and first.setdefault(picture, form) != form:
+                raise ValueError(
+                    f"{path}: {first[picture]!r} and {form!r} both fit {picture!r}, expected one"
+                )
+            if picture:
+                found[name] = picture
+        return found
 
-    def _by_frame(self, frames: pd.Series, folder: str) -> list[str]:
-        """Pictures by their number; frames may count from 0 or from 1, see `choose_frame_offset`."""
+    def of_rows(self, table: pd.DataFrame, path: Path, own_name: str) -> tuple[list[str], list[str]]:
+        """The picture of each row of the table read from `path`, the name looked for where there is none; and
+        the recording that the row is a frame of, or "".
+
+        A column of names (NAME_COLUMNS) decides, else the name of the table, `own_name`. Where it names a
+        video or a folder, `frame` chooses among the numbered pictures of the folder of that name, else among
+        those that lie in no folder.
+
+        Raises:
+            ValueError: see `find`; an empty name or frame; or frames that could be counted in two ways.
+        """
+        column = next((name for name in NAME_COLUMNS if name in table and (table[name] != "").any()), None)
+        names = table[column] if column else pd.Series(own_name, table.index)
+        if len(empty := names.index[names == ""]):
+            raise ValueError(f"{path} line {empty[0] + 2}: {column} is empty, expected a picture's name")
+        forms = {name: normal_form(name) for name in names.unique()}
+        videos = {name for name, form in forms.items() if PurePosixPath(form).suffix.lower() in VIDEOS}
+        found = self.find([name for name in forms if name not in videos], path)
+        images, clips = names.map(forms | found), pd.Series("", table.index)
+        if "frame" not in table:
+            if videos:
+                raise ValueError(
+                    f"{path}: {column} is {min(videos)!r}, a video; expected a column `frame`, too"
+                )
+            return images.tolist(), clips.tolist()
+        for name, rows in table.groupby(names, sort=False):
+            stem = str(PurePosixPath(forms[name]).with_suffix("")) if name in videos else forms[name]
+            folder = _fitting(stem, self.folders, path)
+            if name in videos and not folder:  # it may lie anywhere
+                folder = _fitting(PurePosixPath(stem).name, self.folders, path)
+            several = rows["frame"].nunique() > 1
+            if not column and not several and name in found and folder:
+                raise ValueError(f"{path} fits {found[name]} and the folder {folder}, expected one of them")
+            if name in videos or (not column and several) or (name not in found and (folder or not column)):
+                images[rows.index] = self._by_frame(rows["frame"], folder, path)
+                clips[rows.index] = folder or own_name
+        if column and not {"FaceScore", "FaceRectX"} & set(table):  # py-feat numbers any pictures
+            for folder, rows in table.groupby(images.map(lambda image: image.rpartition("/")[0])):
+                frames = rows.groupby(images[rows.index])["frame"].first()
+                if len(frames) > 1 and frames.is_unique:
+                    clips[rows.index] = folder or own_name
+        return images.tolist(), clips.tolist()
+
+    def _by_frame(self, frames: pd.Series, folder: str, path: Path) -> list[str]:
+        """Pictures of the folder by their number.
+
+        Tools count frames from 0 or 1, and so do those that extract pictures. Where one counts from 0 and the
+        other from 1, the numbers are shifted if each frame then has its picture and each picture its frame.
+        """
+        if len(empty := frames.index[frames.isna()]):
+            raise ValueError(f"{path} line {empty[0] + 2}: frame is empty, expected a frame number")
         numbered: dict[int, str] = {}
-        for picture in self.by_folder[folder]:
+        for picture in self.inside[folder]:
             number = frame_number(PurePosixPath(picture).stem)
             if number is not None and (other := numbered.setdefault(number, picture)) != picture:
                 raise ValueError(f"{other} and {picture} are both frame {number}")
-        frames = frames.fillna(-1).astype(int).tolist()
-        offset, _ = choose_frame_offset(frames, list(numbered), 0)
-        return [numbered.get(frame + offset, f"{folder}/frame {frame}".lstrip("/")) for frame in frames]
+        frames, there, shift = frames.astype(int), sorted(numbered), 0
+        if there and (frames.min() == 0) != (there[0] == 0):
+            first, shift = frames.min(), 1 if frames.min() == 0 else -1
+            if sorted(set(frames + shift)) != there:
+                either = " or ".join(
+                    numbered[number] for number in (first, first + shift) if number in numbered
+                )
+                raise ValueError(
+                    f"{path}: frame {first} may be {either}, as either the {frames.nunique()} frames or the "
+                    f"{len(there)} pictures count from 0; expected pictures numbered as the frames"
+                )
+        return [numbered.get(frame + shift, f"{folder}/frame {frame}".lstrip("/")) for frame in frames]
+
+
+def _fitting(form: str, known: dict[str, list[Fit]], path: str | Path) -> str:
+    """The target whose path is the end of `form` or the other way round, by as many parts as possible."""
+    fits = [fit for fit in known.get(form.rpartition("/")[2], ()) if _is_end(form, fit.form)]
+    if exact := [fit for fit in fits if fit.form == form]:
+        fits = exact
+    elif fits:
+        most = max(min(form.count("/"), fit.form.count("/")) for fit in fits)
+        fits = [fit for fit in fits if min(form.count("/"), fit.form.count("/")) == most]
+    if len(fits) > 1:
+        some = ", ".join(fit.target for fit in fits[:3])
+        raise ValueError(f"{path}: {form!r} fits several pictures ({some}), expected a path to one")
+    return fits[0].target if fits else ""
+
+
+def _is_end(one: str, other: str) -> bool:
+    return f"/{one}".endswith(f"/{other}") or f"/{other}".endswith(f"/{one}")

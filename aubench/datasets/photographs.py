@@ -16,6 +16,7 @@ from aubench.datasets.crash_tolerant import crash_tolerant_map
 from aubench.datasets.face_finding import (
     CODE_VERSION,
     MAX_SIDE,
+    GivenFace,
     PictureToStore,
     StoredPicture,
     store_picture,
@@ -27,8 +28,10 @@ from aubench.datasets.picture_files import list_pictures, printable, stored_name
 from aulib.dataset import DatasetFolder, read_dataset, write_manifest
 from aulib.files import atomic_file
 from aulib.manifest import SPLITS
+from aulib.tables import normal_form
 
 PROGRESS = ".prepare.jsonl"
+NOT_GIVEN = GivenFace(None, "no landmarks given for it")
 
 
 def prepare(
@@ -71,7 +74,7 @@ def prepare(
     names = _stored_names(sources)
 
     def task(source: str) -> PictureToStore:
-        face = None if given is None else given.get(source, (None, 0))
+        face = None if given is None else given.get(source, NOT_GIVEN)
         return PictureToStore(photos, out, source, stamps[source], names[source], face)
 
     tasks = [task(source) for source in sources if source not in done]
@@ -83,7 +86,7 @@ def prepare(
             bar.update()
             done[outcome.source] = outcome
     unused = [StoredPicture(path, "", reason=why) for path, why in sorted(left.items())]
-    return _write_dataset(out, [done[source] for source in sources] + unused, split)
+    return _write_dataset(out, [done[source] for source in sources] + unused, split, given or {})
 
 
 def subjects_of(sources: list[str], clips: list[str] | None = None) -> list[str]:
@@ -93,18 +96,19 @@ def subjects_of(sources: list[str], clips: list[str] | None = None) -> list[str]
     shared folder is its own subject, named by its stem.
 
     Args:
-        clips: the recording that each picture is a frame of, or ""; it is the subject instead of the stem.
+        clips: the recording that each picture is a frame of (a path), or ""; it is the subject instead of the
+            stem.
     """
     parts = [PurePosixPath(source).parts for source in sources]
     shared = len(os.path.commonprefix([part[:-1] for part in parts]))
     alone = [
-        clip or PurePosixPath(source).stem
+        PurePosixPath(clip).name or PurePosixPath(source).stem
         for source, clip in zip(sources, clips or [""] * len(sources), strict=True)
     ]
     names = [
         part[shared] if len(part) > shared + 1 else name for part, name in zip(parts, alone, strict=True)
     ]
-    return [printable(name).strip() or "unnamed" for name in names]
+    return [printable(normal_form(name)) or "unnamed" for name in names]
 
 
 def split_subjects(subjects: list[str]) -> dict[str, str]:
@@ -132,7 +136,9 @@ def subject_summary(faces: DatasetFolder) -> str:
     return text
 
 
-def _write_dataset(out: Path, outcomes: list[StoredPicture], split: str) -> DatasetFolder:
+def _write_dataset(
+    out: Path, outcomes: list[StoredPicture], split: str, given: dict[str, GivenFace]
+) -> DatasetFolder:
     used = [outcome for outcome in outcomes if outcome.image]
     skipped = [outcome for outcome in outcomes if not outcome.image]
     _write_csv(out / "skipped.csv", "reason", [(o.source, o.reason) for o in skipped])
@@ -142,14 +148,17 @@ def _write_dataset(out: Path, outcomes: list[StoredPicture], split: str) -> Data
         raise ValueError(
             f"none of {len(skipped)} pictures could be used ({reasons}); see {out / 'skipped.csv'}"
         )
-    subjects = subjects_of([outcome.source for outcome in used])
-    splits = split_subjects(subjects) if split == "auto" else dict.fromkeys(subjects, split)
+    faces = [given.get(outcome.source, NOT_GIVEN) for outcome in used]
+    people = subjects_of([outcome.source for outcome in used], [face.clip for face in faces])
+    splits = split_subjects(people) if split == "auto" else dict.fromkeys(people, split)
     table = {
         "image": [outcome.image for outcome in used],
-        "subject": subjects,
-        "split": [splits[subject] for subject in subjects],
+        "subject": [f"{person}{face.face}" for person, face in zip(people, faces, strict=True)],
+        "split": [splits[person] for person in people],
         "meta_source": [printable(outcome.source) for outcome in used],
     }
+    if any(face.face_id for face in faces):
+        table["face_id"] = [face.face_id for face in faces]
     landmarks = np.array([outcome.landmarks for outcome in used], dtype=np.float32)  # (N, K, 2)
     for axis, name in enumerate("xy"):
         table |= {f"{name}_{point}": landmarks[:, point, axis] for point in range(landmarks.shape[1])}
@@ -226,5 +235,7 @@ def _digest(given: dict | None) -> str:
         return "detector"
     digest = hashlib.blake2b(digest_size=8)
     for source in sorted(given):
-        digest.update(json.dumps([source, given[source][1]]).encode() + given[source][0].tobytes())
+        landmarks, *rest = given[source]
+        digest.update(json.dumps([source, *rest]).encode())
+        digest.update(b"" if landmarks is None else landmarks.tobytes())
     return digest.hexdigest()

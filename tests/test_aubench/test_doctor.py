@@ -166,6 +166,8 @@ def test_half_a_layout_of_landmarks_is_one_finding(tmp_path):
 
 
 def test_a_set_without_columns_or_rows_says_so(tmp_path):
+    (tmp_path / "manifest.csv").write_text("image;subject;split\na.jpg;s;train\n")
+    assert findings(tmp_path, "file", "separated by ';'")
     (tmp_path / "manifest.csv").write_text("image,subject\na.jpg,s\n")
     assert findings(tmp_path, "columns", "`split`")
     (tmp_path / "manifest.csv").write_text("image,subject,split\n")

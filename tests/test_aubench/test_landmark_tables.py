@@ -1,7 +1,9 @@
 """Landmarks from CSV files of other tools, matched to pictures."""
 
+import unicodedata
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -25,10 +27,9 @@ def test_of_several_rows_the_largest_face_is_taken_and_failures_are_none(tmp_pat
     named = [("a.jpg", 30), ("a.jpg", 70), ("a.jpg", 99), ("b.jpg", 50)]
     file = landmark_csv(tmp_path / "faces.csv", named, success=[1, 1, 0, 0])
     found = read_landmarks(file, ["a.jpg", "b.jpg"])
-    assert set(found) == {"a.jpg"}
-    landmarks, num_faces = found["a.jpg"]
-    assert num_faces == 2
-    assert landmarks == pytest.approx(face_outline(70), abs=0.01)
+    assert found["a.jpg"].landmarks == pytest.approx(face_outline(70), abs=0.01)
+    assert "2 faces" in found["a.jpg"].note
+    assert found["b.jpg"].landmarks is None and "success is 0" in found["b.jpg"].note
 
 
 def test_a_folder_of_csvs_as_openface_writes_for_single_pictures(tmp_path):
@@ -37,30 +38,164 @@ def test_a_folder_of_csvs_as_openface_writes_for_single_pictures(tmp_path):
     landmark_csv(tmp_path / "processed" / "b.csv", [("", 60)], column=None)
     found = read_landmarks(tmp_path / "processed", ["x/a.jpg", "x/b.png", "x/c.png"])
     assert set(found) == {"x/a.jpg", "x/b.png"}
-    assert found["x/b.png"][0] == pytest.approx(face_outline(60), abs=0.01)
+    assert found["x/b.png"].landmarks == pytest.approx(face_outline(60), abs=0.01)
 
 
-def test_names_in_a_csv_that_could_mean_several_pictures_are_refused(tmp_path):
-    file = landmark_csv(tmp_path / "faces.csv", [("1.jpg", 50)])
-    with pytest.raises(ValueError, match="'1.jpg' fits several pictures"):
-        read_landmarks(file, ["a/1.jpg", "b/1.jpg"])
-    file = landmark_csv(tmp_path / "faces.csv", [("q/1.jpg", 50), ("z/1.jpg", 50)])
-    with pytest.raises(ValueError, match="'q/1.jpg' and 'z/1.jpg' both fit"):
-        read_landmarks(file, ["b/1.jpg"])
-    file = landmark_csv(tmp_path / "faces.csv", [("b/1.jpg", 50), ("z/1.jpg", 90)])
-    found = read_landmarks(file, ["b/1.jpg"])  # the full path settles it
-    assert found["b/1.jpg"][0] == pytest.approx(face_outline(50), abs=0.01)
+APART, WHOLE = (unicodedata.normalize(form, "Jos\u00e9") for form in ("NFD", "NFC"))
+PAIRS = {  # what the table says -> the picture, of those below
+    "a/1.jpg": "a/1.jpg", "./a//1.jpg": "a/1.jpg", "a\\1.jpg": "a/1.jpg", "C:\\x\\a\\1.jpg": "a/1.jpg",
+    "/data/photos/b/1.jpg": "b/1.jpg", "b/1": "b/1.jpg", "007": "007.jpg", "007.jpg": "007.jpg", "9": "9.jpg",
+    "photos/9.jpg": "9.jpg", WHOLE: f"{APART}.png", f"{WHOLE}.png": f"{APART}.png", "v1.2": "v1.2.jpg",
+    "x.jpg": "x.jpg",
+}  # fmt: skip
+PHOTOS = ["a/1.jpg", "b/1.jpg", "007.jpg", "7.png", "9.jpg", "a/9.jpg", f"{APART}.png", "v1.2.jpg", "x.jpg"]
 
 
-def test_frames_of_a_video_are_the_numbered_pictures_of_its_folder(tmp_path):
-    file = landmark_csv(tmp_path / "clip.csv", [("", 40), ("", 60)], column=None, frame=[1, 2])
-    found = read_landmarks(file, ["clip/0001.jpg", "clip/0002.jpg", "other/0001.jpg"])
-    assert set(found) == {"clip/0001.jpg", "clip/0002.jpg"}
-    assert found["clip/0002.jpg"][0] == pytest.approx(face_outline(60), abs=0.01)
-    from_0 = read_landmarks(file, ["0000.jpg", "0001.jpg"])  # as ffmpeg counts with -start_number 0
-    assert from_0["0001.jpg"][0] == pytest.approx(face_outline(60), abs=0.01)
-    with pytest.raises(ValueError, match="clip/01.jpg and clip/1.jpg are both frame 1"):
-        read_landmarks(file, ["clip/01.jpg", "clip/1.jpg"])
+@pytest.mark.parametrize("name", PAIRS)
+def test_a_name_is_paired_with_the_picture_whose_path_ends_alike(tmp_path, name):
+    file = landmark_csv(tmp_path / "faces.csv", [(name, 50)])
+    assert set(read_landmarks(file, PHOTOS)) == {PAIRS[name]}
+
+
+@pytest.mark.parametrize("name", ["07", "q/1.jpg", "a/1.png", "A/1.jpg", "jpg", "1.2", "z/a.jpg"])
+def test_names_that_only_look_alike_are_no_pair(tmp_path, name):
+    file = landmark_csv(tmp_path / "faces.csv", [(name, 50), ("9.jpg", 60)])
+    assert set(read_landmarks(file, PHOTOS)) == {"9.jpg"}
+
+
+@pytest.mark.parametrize(
+    "names, pictures",
+    [(["1.jpg"], ["a/1.jpg", "b/1.jpg"]), (["1"], ["1.jpg", "1.png"]), (["1"], ["a/1.jpg", "b/1.png"])]
+    + [(["/q/1.jpg", "/z/1.jpg"], ["1.jpg"]), (["1", "1.jpg"], ["1.jpg"])]
+    + [(["c/1.jpg"], ["a/c/1.jpg", "b/c/1.jpg"]), ([WHOLE], [f"{WHOLE}.jpg", f"{APART}.jpg"])]
+    + [(["clip.mp4"], ["a/clip/1.jpg", "b/clip/1.jpg"])],
+)  # fmt: skip
+def test_what_fits_several_is_refused_with_both(tmp_path, names, pictures):
+    file = landmark_csv(
+        tmp_path / "faces.csv", [(name, 50) for name in names], frame=range(1, len(names) + 1)
+    )
+    with pytest.raises(ValueError, match=r"faces.csv: .*(fits several|both fit)"):
+        read_landmarks(file, pictures)
+
+
+@pytest.mark.parametrize("name", ["1", APART])
+def test_a_csv_called_as_two_pictures_is_refused(tmp_path, name):
+    (tmp_path / "processed").mkdir()
+    landmark_csv(tmp_path / f"processed/{name}.csv", [("", 50)], column=None)
+    pictures = [f"{unicodedata.normalize('NFC', name)}.jpg", f"{name}.png"]
+    with pytest.raises(ValueError, match="fits several") as caught:
+        read_landmarks(tmp_path / "processed", pictures)
+    assert all(picture in str(caught.value) for picture in pictures)
+
+
+def test_folders_of_csvs_mirror_folders_of_pictures_and_hidden_files_are_none(tmp_path):
+    for below in ("a", "b"):
+        (tmp_path / "processed" / below).mkdir(parents=True)
+        landmark_csv(tmp_path / f"processed/{below}/1.csv", [("", 50 if below == "a" else 60)], column=None)
+        (tmp_path / f"processed/{below}/._1.csv").write_bytes(b"\x00\x05\x16\x07 Mac OS X \xb0")
+    (tmp_path / "processed/c.CSV").write_text("x_0,y_0\n")  # no face was found
+    (tmp_path / "processed/.trash").mkdir()
+    (tmp_path / "processed/.trash/b.csv").write_bytes(b"\xff")
+    found = read_landmarks(tmp_path / "processed", ["a/1.jpg", "b/1.jpg", "c.jpg"])
+    assert found["b/1.jpg"].landmarks == pytest.approx(face_outline(60), abs=0.01)
+    assert set(found) == {"a/1.jpg", "b/1.jpg"}
+
+
+def test_two_csvs_of_one_picture_are_refused(tmp_path):
+    (tmp_path / "processed").mkdir()
+    for name in ("clip", "take"):
+        landmark_csv(tmp_path / f"processed/{name}.csv", [("", 50)] * 2, column=None, frame=[1, 2])
+    with pytest.raises(ValueError, match=r"clip.csv and .*take.csv both describe 1.jpg"):
+        read_landmarks(tmp_path / "processed", ["1.jpg", "2.jpg"])
+
+
+@pytest.mark.parametrize("column, name", [("input", "/videos/clip.mp4"), ("file", "clip.AVI"), (None, "")])
+@pytest.mark.parametrize("below", ["clip/", "x/clip/", ""])
+def test_frames_of_a_video_are_the_numbered_pictures_of_its_folder(tmp_path, column, name, below):
+    named = [(name, 40), (name, 60)]
+    file = landmark_csv(tmp_path / "clip.csv", named, column=column, frame=[1, 2])
+    found = read_landmarks(file, [f"{below}0001.jpg", f"{below}0002.jpg", "other/0001.jpg"])
+    assert set(found) == {f"{below}0001.jpg", f"{below}0002.jpg"}
+    assert found[f"{below}0002.jpg"].landmarks == pytest.approx(face_outline(60), abs=0.01)
+    with pytest.raises(ValueError, match=f"{below}01.jpg and {below}1.jpg are both frame 1"):
+        read_landmarks(file, [f"{below}01.jpg", f"{below}1.jpg"])
+
+
+def clip_of(folder, frames, numbers):
+    """frame -> number of its picture, for numbered pictures of a clip."""
+    sizes = {frame: 40 + 2 * frame for frame in frames}
+    file = landmark_csv(folder / "clip.csv", [("", sizes[frame]) for frame in frames], None, frame=frames)
+    found = read_landmarks(file, [f"{number:04d}.jpg" for number in numbers])
+    widths = {name: np.ptp(face.landmarks[:, 0]) for name, face in found.items()}
+    return {
+        round((width / np.ptp(face_outline(100)[:, 0]) * 100 - 40) / 2): int(name[:4])
+        for name, width in widths.items()
+    }
+
+
+def test_frames_and_pictures_may_count_from_0_or_1_if_each_has_its_own(tmp_path):
+    assert clip_of(tmp_path, [0, 1, 2], [0, 1, 2]) == {0: 0, 1: 1, 2: 2}
+    assert clip_of(tmp_path, [1, 2, 3], [0, 1, 2]) == {1: 0, 2: 1, 3: 2}
+    assert clip_of(tmp_path, [0, 1, 2], [1, 2, 3]) == {0: 1, 1: 2, 2: 3}
+    assert clip_of(tmp_path, [2, 3], [1, 2, 3, 4]) == {2: 2, 3: 3}  # the numbers say it
+    assert clip_of(tmp_path, [1, 2, 3, 4], [1, 2, 3]) == {1: 1, 2: 2, 3: 3}
+
+
+@pytest.mark.parametrize(
+    "frames, pictures",
+    [([0, 1, 2, 3], [1, 2, 3]), ([0, 1], [1, 2, 3]), ([1, 2], [0, 1, 2]), ([1, 2, 3, 4], [0, 1, 2])],
+)
+def test_a_frame_too_many_or_too_few_is_refused_where_one_counts_from_0(tmp_path, frames, pictures):
+    with pytest.raises(ValueError, match=r"clip.csv: frame \d may be 000\d.jpg"):
+        clip_of(tmp_path, frames, pictures)
+
+
+@pytest.mark.parametrize("frame", ["", "nan", "-nan(ind)", "1.5", "one"])
+def test_a_frame_that_is_none_is_refused_with_its_line(tmp_path, frame):
+    file = landmark_csv(tmp_path / "clip.csv", [("", 40), ("", 60)], column=None, frame=["1", frame])
+    with pytest.raises(ValueError, match=r"clip.csv line 3: frame is "):
+        read_landmarks(file, ["1.jpg", "2.jpg"])
+
+
+def test_an_empty_name_is_refused_with_its_line_and_a_video_needs_frames(tmp_path):
+    file = landmark_csv(tmp_path / "faces.csv", [("a.jpg", 40), ("", 60)])
+    with pytest.raises(ValueError, match="faces.csv line 3: image is empty"):
+        read_landmarks(file, ["a.jpg", "b.jpg"])
+    file = landmark_csv(tmp_path / "faces.csv", [("a.mp4", 40)])
+    with pytest.raises(ValueError, match="'a.mp4', a video"):
+        read_landmarks(file, ["a.jpg"])
+
+
+@pytest.mark.parametrize("value", ["-nan(ind)", "", "nan"])
+def test_a_face_whose_success_is_missing_is_none(tmp_path, value):
+    file = landmark_csv(tmp_path / "faces.csv", [("a.jpg", 40), ("b.jpg", 60)], success=["1", value])
+    found = read_landmarks(file, ["a.jpg", "b.jpg"])
+    assert found["a.jpg"].landmarks is not None and found["b.jpg"].landmarks is None
+    file = landmark_csv(tmp_path / "faces.csv", [("a.jpg", 40), ("b.jpg", 60)], success=["1", "maybe"])
+    with pytest.raises(ValueError, match="line 3: success is 'maybe'"):
+        read_landmarks(file, ["a.jpg", "b.jpg"])
+
+
+@pytest.mark.parametrize("column", ["image", None])
+def test_in_a_recording_one_person_is_followed_by_the_size_over_all_frames(tmp_path, column):
+    """Face 1 is the larger one over the clip, though not in frame 2; frame 3 has face 0 alone."""
+    rows = [(1, 0, 40), (1, 1, 60), (2, 0, 50), (2, 1, 45), (3, 0, 20)]
+    named = [(f"clip/{frame}.jpg", size) for frame, _, size in rows]
+    numbers = {"frame": [row[0] for row in rows], "face_id": [row[1] for row in rows]}
+    file = landmark_csv(tmp_path / "clip.csv", named, column, **numbers)
+    found = read_landmarks(file, ["clip/1.jpg", "clip/2.jpg", "clip/3.jpg"])
+    assert [(face.face_id, face.face, face.clip) for face in found.values()] == [
+        ("1", "-face-1", "clip"), ("1", "-face-1", "clip"), ("0", "-face-0", "clip"),
+    ]  # fmt: skip
+    assert ["2 faces" in face.note for face in found.values()] == [True, True, False]
+
+
+def test_numbers_of_faces_in_single_pictures_are_no_people(tmp_path):
+    named = [("a.jpg", 40), ("a.jpg", 60), ("b.jpg", 60), ("b.jpg", 40)]
+    file = landmark_csv(tmp_path / "faces.csv", named, face_id=[0, 1, 0, 1], frame=[1, 1, 1, 1])
+    found = read_landmarks(file, ["a.jpg", "b.jpg"])
+    assert [face.face_id for face in found.values()] == ["1", "0"]
+    assert {(face.face, face.clip) for face in found.values()} == {("", "")}
 
 
 def test_a_csv_that_cannot_be_matched_says_why(tmp_path):

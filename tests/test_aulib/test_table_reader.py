@@ -132,9 +132,9 @@ def test_other_encodings_are_named(refused, encoding, named):
     assert named in refused("image,x_0\né.jpg,1\n".encode(encoding))
 
 
-def test_doubled_columns_no_rows_and_no_header_are_refused(refused):
+def test_doubled_and_nameless_columns_and_no_header_are_refused(refused):
     assert "`x_0` occurs twice" in refused("image,x_0, x_0\na.jpg,1,2\n")
-    assert "no rows" in refused("image,x_0\n")
+    assert "column 2 has no name" in refused("image,,x_0\na.jpg,1,2\n")
     assert "'a.jpg'" in refused("a.jpg\nb.jpg\n")
 
 

@@ -41,11 +41,15 @@ def check(
 
     Raises:
         FileNotFoundError: no folder, or no manifest in it.
-        ValueError: unknown `published`, or a manifest that is no table (see `manifest.inspect`).
+        ValueError: unknown `published`, or two manifests.
     """
     root = _folder_of(folder)
     expected = _expected(root, published)
-    table, faults = inspect(manifest_path(root))
+    path = manifest_path(root)
+    try:
+        table, faults = inspect(path)
+    except ValueError as error:  # no table at all
+        return Diagnosis(root, DatasetFolder(root, pd.DataFrame()), [Finding("file", "error", str(error))])
     findings = [_finding(fault) for fault in faults]
     table = table.reset_index(drop=True)
     if table.empty or not set(REQUIRED) <= set(table.columns):

@@ -14,13 +14,12 @@ from aubench.datasets.interchange import FORMATS
 from aubench.datasets.interchange.left_out import keep_left_out, read_note, with_left_out
 from aubench.datasets.interchange.lists import read_jaanet, read_megraphau, write_jaanet, write_megraphau
 from aubench.datasets.interchange.tables import (
-    csv_files,
     read_openface,
     read_pyfeat,
     write_openface,
     write_pyfeat,
 )
-from aubench.datasets.landmark_tables import Pictures
+from aubench.datasets.landmark_tables import Pictures, read_faces
 from aubench.datasets.photographs import split_subjects, subjects_of
 from aubench.datasets.picture_files import list_pictures, stored_name
 from aulib.crops import CropSpec, crop_face, crop_matrix
@@ -28,7 +27,7 @@ from aulib.dataset import DatasetFolder, manifest_path, read_dataset, write_mani
 from aulib.files import new_folder, refuse_used, result_file
 from aulib.images import read_picture
 from aulib.labels import binarise
-from aulib.manifest import SPLITS, column_faults, row_faults
+from aulib.manifest import SPLITS, column_faults, inspect, row_faults
 from aulib.tables import SHOWN, Fault, refuse
 
 AT_LEAST = 2  # intensity that counts as present where a format holds occurrence only
@@ -58,12 +57,15 @@ def import_jaanet(
         FileNotFoundError: a list is missing.  FileExistsError: `out` is not empty.
         ValueError: damaged lists, or none of the pictures is there.
     """
-    parts = [
-        _at(read_jaanet(prefix, aus, first_pixel).assign(split=split), f"{prefix}_path.txt")
-        for split, prefix in prefixes.items()
+    parts = [read_jaanet(prefix, aus, first_pixel).assign(split=split) for split, prefix in prefixes.items()]
+    places = [
+        f"{prefix}_path.txt line {row + 1}"
+        for part, prefix in zip(parts, prefixes.values(), strict=True)
+        for row in part.index
     ]
-    table = _with_subjects(pd.concat(parts))
-    return _write_folder(table, pictures, out, keep, "jaanet", "", list(table.columns))
+    table, rows = _paired(parts, places, pictures)
+    table = _with_subjects(table)
+    return _write_folder(table, rows, pictures, out, keep, "jaanet", "", list(table.columns))
 
 
 def import_megraphau(
@@ -76,8 +78,10 @@ def import_megraphau(
     keep: str = "link",
 ) -> DatasetFolder:
     """The same of ME-GraphAU's lists in `folder`; `dataset` and `fold` are those of the lists' names."""
-    table = _with_subjects(_at(read_megraphau(folder, dataset, fold, aus), folder, "row", 1))
-    return _write_folder(table, pictures, out, keep, "megraphau", dataset, list(table.columns))
+    table = read_megraphau(folder, dataset, fold, aus)
+    table, rows = _paired([table], [f"{folder} row {row + 1}" for row in table.index], pictures)
+    table = _with_subjects(table)
+    return _write_folder(table, rows, pictures, out, keep, "megraphau", dataset, list(table.columns))
 
 
 def import_table(
@@ -85,8 +89,9 @@ def import_table(
 ) -> DatasetFolder:
     """A dataset folder of OpenFace's or py-feat's CSV files and the pictures they describe, below `pictures`.
 
-    `Pictures.of_rows` says which picture a row belongs to. Rows with `success` 0, without a face or without a
-    picture are listed in skipped.csv. AU columns are what that code predicted, not labels a person gave.
+    `read_faces` says which picture a row belongs to, and which face of a picture is used; rows that are not
+    used are listed in skipped.csv, pictures of several faces in notes.csv. AU columns are what that code
+    predicted, not labels a person gave.
 
     Args:
         kind: openface or pyfeat.  tables: a CSV or a folder of CSVs.  keep: link or copy the pictures.
@@ -96,50 +101,28 @@ def import_table(
         ValueError: damaged tables, names that fit several pictures, or none of the pictures is there.
     """
     read = {"openface": read_openface, "pyfeat": read_pyfeat}[kind]
-    files, folder = csv_files(tables), Pictures(list_pictures(pictures)[0])
-    parts = [read(file) for file in files]
-    for part, file in zip(parts, files, strict=True):
-        columns = column_faults([*TEXT, *part.columns.drop(list(TEXT), errors="ignore")])
-        refuse([Fault(-1, text) for text in columns], file)
-    columns = list(parts[0].columns)
-    parts = [part.assign(image=folder.of_rows(part, file)) for part, file in zip(parts, files, strict=True)]
-    clips = [name for part, file in zip(parts, files, strict=True) for name in _clips(kind, part, file)]
-    table = pd.concat([_at(part, file, "line", 2) for part, file in zip(parts, files, strict=True)])
-    people = subjects_of(table["image"].tolist(), clips)
-    table["split"] = pd.Series(people, table.index).map(split_subjects(people))
-    table["subject"] = _by_face(people, clips, table)
-    name = files[0].stem if len(files) == 1 else ""
-    return _write_folder(table, pictures, out, keep, kind, name, columns)
+    table, rows = read_faces(tables, list_pictures(pictures)[0], read)
+    columns = list(table.columns)
+    unknown = column_faults([*TEXT, *(name for name in columns if name not in TEXT)])
+    refuse([Fault(-1, text) for text in unknown], tables)
+    used = rows[rows["reason"] == ""]
+    people = pd.Series(subjects_of(used["image"].tolist(), used["clip"].tolist()), used.index)
+    table = table.assign(image=rows["image"], subject="", split="")
+    table.loc[used.index, "subject"] = people + used["face"]
+    table.loc[used.index, "split"] = people.map(split_subjects(people.tolist()))
+    name = Path(tables).stem if Path(tables).is_file() else ""
+    return _write_folder(table, rows, pictures, out, keep, kind, name, columns)
 
 
-def _at(table: pd.DataFrame, file: str | Path, word: str = "line", first: int = 1) -> pd.DataFrame:
-    """The table with the place of each row in its file as index."""
-    return table.set_axis([f"{file} {word} {row}" for row in range(first, first + len(table))])
-
-
-def _clips(kind: str, table: pd.DataFrame, file: Path) -> list[str]:
-    """The recording that a row is a frame of; "" for pictures that a table names, each by itself.
-
-    OpenFace numbers frames of recordings only; py-feat numbers named pictures, too.
-    """
-    stems = [PurePosixPath(image).stem for image in table["image"]]
-    named = any(
-        [PurePosixPath(str(cell).replace("\\", "/")).stem for cell in table[column]] == stems
-        for column in ("input", "filename", "file", "name")
-        if column in table
-    )
-    if "frame" not in table or (named and kind != "openface"):
-        return [""] * len(table)
-    return [PurePosixPath(image).parent.name or file.stem for image in table["image"]]
-
-
-def _by_face(people: list[str], clips: list[str], table: pd.DataFrame) -> list[str]:
-    """The people, where several faces of a recording were tracked one for each face; their split is one."""
-    if "face_id" not in table:
-        return people
-    faces = pd.DataFrame({"person": people, "clip": clips, "face": table["face_id"].astype(str)})
-    several = (faces.groupby("person")["face"].transform("nunique") > 1) & (faces["clip"] != "")
-    return faces["person"].where(~several, faces["person"] + "-face-" + faces["face"]).tolist()
+def _paired(parts: list[pd.DataFrame], places: list[str], pictures: str | Path) -> tuple:
+    """Lists as one table, named as the pictures on the disk, and its rows as `read_faces` has them."""
+    table = pd.concat(parts, ignore_index=True)
+    found = Pictures(list_pictures(pictures)[0]).find(table["image"].unique().tolist(), places[0])
+    images = table["image"].map(lambda name: found.get(name, name))
+    missing = ~table["image"].isin(found)
+    again = images.duplicated()
+    reasons = np.select([missing, again], ["no such picture", "an earlier row has this picture"], "")
+    return table.assign(image=images), pd.DataFrame({"place": places, "reason": reasons, "note": ""})
 
 
 def _with_subjects(table: pd.DataFrame) -> pd.DataFrame:
@@ -149,45 +132,34 @@ def _with_subjects(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(subject=subjects)
 
 
-def _write_folder(table, pictures, out, keep: str, kind: str, name: str, columns: list[str]) -> DatasetFolder:
-    """Write a folder that becomes `out` when it can be read; the rest is for `keep_left_out`."""
+def _write_folder(
+    table: pd.DataFrame, rows: pd.DataFrame, pictures, out, keep: str, kind: str, name: str, columns
+) -> DatasetFolder:
+    """Write a folder that becomes `out` when it can be read; the rest is for `keep_left_out`.
+
+    rows: `place`, `reason` and `note` of each row; see `read_faces`.
+    """
     pictures, out = Path(pictures), Path(out)
     refuse_used(out)
-    places, table = table.index, table.reset_index(drop=True)
-    reasons = _reasons_to_skip(table, pictures)
-    used = reasons == ""
+    used = rows["reason"] == ""
     if not used.any():
-        raise ValueError(
-            f"none of {len(table)} rows can be used: {table['image'].iloc[0]}: {reasons.iloc[0]}"
-        )
+        raise ValueError(f"none of {len(table)} rows can be used: {table['image'][0]}: {rows['reason'][0]}")
     with new_folder(out) as folder:
-        skipped = pd.DataFrame({"image": table["image"], "reason": reasons})[~used]
-        skipped.to_csv(folder / "skipped.csv", index=False)
+        for column, file in (("reason", "skipped.csv"), ("note", "notes.csv")):
+            listed = table[["image"]].assign(**{column: rows[column]})[rows[column] != ""]
+            listed.to_csv(folder / file, index=False)
         keep_left_out(folder, kind, name, columns, table, used)
         manifest = table[used].reset_index(drop=True)
         stored = manifest["image"].map(lambda image: f"images/{stored_name(image)}")
         for image, name in zip(manifest["image"], stored, strict=True):
             link_picture(pictures / image, folder / name, keep)
         manifest["image"] = stored
+        places = rows["place"][used].tolist()
         if faults := sorted(row_faults(manifest, folder)):
-            shown = [f"{places[used.to_numpy()][fault.row]}: {fault.text}" for fault in faults[:SHOWN]]
+            shown = [f"{places[fault.row]}: {fault.text}" for fault in faults[:SHOWN]]
             raise ValueError("\n  ".join(["a dataset folder cannot hold these rows:", *shown]))
         write_manifest(folder, manifest[[*TEXT, *manifest.columns.drop(list(TEXT))]])
     return read_dataset(out)
-
-
-def _reasons_to_skip(table: pd.DataFrame, pictures: Path) -> pd.Series:
-    """Why a row is not used, "" for those that are."""
-    images, none = table["image"], pd.Series(False, index=table.index)
-    conditions = {
-        "its path leaves the folder of pictures": images.str.contains(r"^/|^[A-Za-z]:|(?:^|/)\.\.(?:/|$)"),
-        "success is 0: no face was tracked": table["success"] == 0 if "success" in table else none,
-        "no face in it": ~np.isfinite(table["x_0"]) if "x_0" in table else none,
-        "no such picture": images.map(lambda image: not (pictures / image).is_file()),
-    }
-    reasons = pd.Series(np.select(list(conditions.values()), list(conditions), default=""), index=table.index)
-    usable = reasons == ""
-    return reasons.mask(usable & images.where(usable).duplicated(), "this picture has several rows")
 
 
 def export(
@@ -252,15 +224,10 @@ def export(
 
 
 def _manifest(data: DatasetFolder) -> pd.DataFrame:
-    """The manifest's own numbers in float64 (`data` has float32), with the rows and labels of `data`: a
-    protocol may have changed them."""
-    path = manifest_path(data.root)
-    if path.suffix == ".parquet":
-        table = pd.read_parquet(path)
-    else:
-        table = pd.read_csv(path, dtype=dict.fromkeys(TEXT, str), skipinitialspace=True)
-    table.columns = [str(column).strip() for column in table.columns]
-    table = table.set_index(table["image"].str.strip()).loc[data.table["image"]].reset_index(drop=True)
+    """The manifest's own numbers in float64 (`data` has float32) and other columns as text, with the rows and
+    labels of `data`: a protocol may have changed them."""
+    table, _ = inspect(manifest_path(data.root), np.float64, keep_text=True)
+    table = table.set_index("image", drop=False).loc[data.table["image"]].reset_index(drop=True)
     labels = [column for column in data.table if re.fullmatch(r"AU\d\d_c", column)]
     gone = [c for c in table if re.fullmatch(r"AU\d\d_[cr]", c) and c not in data.table]
     own = {column: data.table[column].to_numpy() for column in (*labels, *TEXT)}

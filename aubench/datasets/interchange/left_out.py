@@ -11,7 +11,10 @@ import pandas as pd
 
 from aulib.dataset import DatasetFolder
 from aulib.files import read_json, write_json
+from aulib.manifest import RULES
+from aulib.tables import Rule, read_table
 
+POSITION = Rule("position", 0, 1e9, "a row", whole=True)
 NOTE, ROWS = "interchange.json", "left_out.csv"
 
 
@@ -43,7 +46,7 @@ def with_left_out(table: pd.DataFrame, data: DatasetFolder, note: dict) -> pd.Da
         return table
     file = data.root / ROWS
     if file.is_file() and "#" not in data.version:
-        left = pd.read_csv(file, dtype={"image": str, "subject": str, "split": str})
+        left, _ = read_table(file, (*RULES, POSITION), keep_text=True)
         if len(table) + len(left) == note["rows"]:
             places = sorted(set(range(note["rows"])) - set(left["position"]))
             both = pd.concat([table.assign(position=places), left], ignore_index=True)
