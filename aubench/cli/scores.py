@@ -62,11 +62,13 @@ def predict(
     Example: aulib predict results/demo/full holiday_pictures --out holiday.csv
     """
     from aubench.inference import predict
+    from aubench.report.results import not_learned
 
     run, photos = run_and_photos(run_or_photos, photos)
     single = Path(photos).is_file()
     if out is None and not single and (Path(photos).is_dir() or photos.startswith("synthetic:")):
         raise typer.BadParameter(f"{photos} is no single picture: name a table to write", param_hint="--out")
+    note = not_learned(run)
     table = predict.predict(run, photos, out)
     if single:
         print_reading(table.iloc[0], run)
@@ -75,6 +77,8 @@ def predict(
         typer.echo(", ".join([f"{(table['status'] == 'ok').sum()} faces read", *left_out]))
     if out:
         typer.echo(f"predictions: {out}")
+    if note:
+        typer.echo(f"note: {note}; do not rely on these probabilities", err=True)
 
 
 def run_and_photos(first: str, second: str) -> tuple[Path, str]:

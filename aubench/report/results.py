@@ -118,12 +118,12 @@ def table_of_methods(runs: list[str | Path]) -> pd.DataFrame:
     return table
 
 
-def table_per_au(runs: list[str | Path]) -> pd.DataFrame:
-    """One row a method and AU: f1, auc, f1_norm on the target, and the test split's base_rate and support.
+def table_per_au(runs: list[str | Path], domain: str = "target") -> pd.DataFrame:
+    """One row a method and AU: f1, auc, f1_norm on a domain, and its test split's base_rate and support.
 
     Means over seeds; `_low` and `_high` as in `table_of_methods`.
     """
-    rows, start = [], "target.per_au."
+    rows, start = [], f"{domain}.per_au."
     for run, method in zip(runs, names_of_runs(runs), strict=True):
         opened, by_au = Run(run), {}
         for key, value in opened.metrics.items():
@@ -154,6 +154,20 @@ def learned_aus(table: pd.DataFrame) -> pd.DataFrame:
     return counts.assign(learned=2 * counts["above"] >= counts["scored"])
 
 
+def not_learned(run: str | Path) -> str:
+    """That a run did not learn its AUs, without a full stop; "" if it did, by `learned_aus`.
+
+    By the target's test faces; if none is labelled, as in photographs of one's own, by the source's.
+    """
+    tables = {domain: table_per_au([run], domain) for domain in ("target", "source")}
+    domain = next((name for name, table in tables.items() if table["f1"].notna().any()), "")
+    if not domain:
+        return ""
+    above, scored, learned = learned_aus(tables[domain]).iloc[0]
+    text = f"{run} did not learn the AUs of its {domain}: on test faces {scored - above} of {scored} are "
+    return "" if learned else text + 'below always answering "present"'
+
+
 def _over_seeds(table: pd.DataFrame, by: list[str], scores: list[str], others: list[str]) -> pd.DataFrame:
     """Mean, `_low` and `_high` of scores, and the mean of the others; without undefined seeds."""
     rows = []
@@ -163,7 +177,8 @@ def _over_seeds(table: pd.DataFrame, by: list[str], scores: list[str], others: l
             low, high = (name, name) if len(own) > 1 else (f"{name}_low", f"{name}_high")
             row |= {name: own[name].mean(), f"{name}_low": own[low].min(), f"{name}_high": own[high].max()}
         rows.append(row | {name: own[name].mean() for name in others})
-    return pd.DataFrame(rows)
+    ends = [f"{name}{end}" for name in scores for end in ("", "_low", "_high")]
+    return pd.DataFrame(rows, columns=[*by, "seeds", *ends, *others])
 
 
 def summarise_seeds(runs: list[str | Path], domain: str = "target") -> dict:

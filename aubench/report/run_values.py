@@ -1,9 +1,9 @@
-"""What one finished run measured, as values that a study can set side by side."""
+"""What one finished run measured, as values that a study can set side by side, and words for their keys."""
 
 import numpy as np
 import pandas as pd
 
-from aulib.metrics import AU_MEASURES
+from aulib.metrics import AU_MEASURES, MEASURES
 from aulib.run import Run
 
 MEAN = "mean"  # in place of an AU, where a value is not of one AU
@@ -44,15 +44,39 @@ INSIDE_NAMES = {
     "insides.moves.shape": "change of G with the shape",
     "insides.moves.texture": "change of G with the texture",
 }
-INSIDE_NAMES |= {
-    f"insides.domain_probe.{part}": f"domain from {PART_NAMES[part]} (AUC)" for part in PART_NAMES
-}
+for _part, _words in PART_NAMES.items():
+    INSIDE_NAMES[f"insides.domain_probe.{_part}"] = f"domain from {_words} (AUC)"
+for _part, _words in (PART_NAMES | {"mean_face": "no face, the mean one"}).items():
+    for _domain in ("source", "target"):
+        INSIDE_NAMES[f"insides.landmark_probe.{_part}.{_domain}"] = (
+            f"landmarks from {_words}, {_domain} (NME)"
+        )
 for _pair, _words in PAIR_NAMES.items():
     INSIDE_NAMES |= {
         f"insides.au_probe.{_pair.replace('_', '.')}": f"AUs from {_words} (AUC)",
         f"insides.distance.{_pair}": f"distance of the rounds, {_words}",
         f"insides.own_face.{_pair}": f"own face is the nearest, {_words}",
     }
+
+COLUMN_NAMES = {name: measure.short for name, measure in MEASURES.items()} | {
+    "au": "AU", "aus": "AUs", "base_rate": "base rate", "support": "faces that show it",
+    "peak_memory_mb": "peak memory, MiB", "about": "effect of", "p_holm": "p, Holm's correction",
+    "features_other": "features, other face", "projected_other": "projected, other face",
+    "psnr": "PSNR", "ssim": "SSIM", "gmsd": "GMSD",
+    "moves_with_shape": "change of G with the shape", "moves_with_texture": "change of G with the texture",
+    "nme_to_shape": "NME to who gave the shape", "nme_to_texture": "NME to who gave the texture",
+    "au_of_shape": "AUs off who gave the shape", "au_of_texture": "AUs off who gave the texture",
+}  # fmt: skip
+
+
+def in_words(table: pd.DataFrame) -> pd.DataFrame:
+    """A table as a reader sees it: keys among its columns, in its index and in `measure` become words.
+
+    Names that are typed as parameters, such as a supervisor's, stay.
+    """
+    words = COLUMN_NAMES | STEP_NAMES | INSIDE_NAMES
+    table = table.rename(columns=words, index=words)
+    return table.replace({"measure": words}) if "measure" in table else table
 
 
 def values_of_run(run: Run, chance: dict[str, float]) -> dict[tuple[str, str], float]:

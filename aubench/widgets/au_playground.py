@@ -18,7 +18,7 @@ from aubench.inspection.playground import (
 from aubench.widgets import drawing
 from aubench.widgets.drawing import ROW
 from aubench.widgets.newest import NewestWins
-from aubench.widgets.states import failure, opened
+from aubench.widgets.states import caution, failure, opened
 from aufaces.actions import AUS
 from aulib.labels import AU_NAMES
 from aulib.run import Run
@@ -73,7 +73,8 @@ class AUPlayground(widgets.VBox):
     """
 
     def __init__(self, run: str | Path, out_dir: str | Path = "results/playground"):
-        self.run, self._problem = opened(run)
+        self.run, problem = opened(run)
+        self._about_run = problem or caution(self.run)
         self.out_dir = Path(out_dir)
         self.played: Played | None = None
         self.moved_last = "AU12"
@@ -84,7 +85,7 @@ class AUPlayground(widgets.VBox):
             options=[MOVED_LAST, *(self.run.aus if self.run else ())], description="evidence of"
         )
         self.truth = widgets.Checkbox(value=False, description="show true landmarks", indent=False)
-        self.state = widgets.HTML(self._problem).add_class("au-playground-state")
+        self.state = widgets.HTML(self._about_run).add_class("au-playground-state")
         self.face, self.seen = _live_picture("au-face"), _live_picture("au-seen")
         self.face_caption, self.seen_caption = widgets.HTML(), widgets.HTML()
         self.bars = widgets.HTML(layout={"flex": "1 1 196px", "min_width": "196px", "margin": "0"})
@@ -208,7 +209,7 @@ class AUPlayground(widgets.VBox):
 
     def _show(self, answer) -> None:
         controls, au, self.played, self.face.value, seen, seconds = answer
-        self.state.value = self._problem
+        self.state.value = self._about_run
         self.face_caption.value = _caption("the face", _about_landmarks(self.run, self.played))
         self.seen.layout.display = None if seen else "none"
         if reading := self.played.reading:

@@ -12,7 +12,7 @@ from aubench.inspection.playground import Reading, evidence_strength, in_picture
 from aubench.widgets import drawing
 from aubench.widgets.au_playground import about_evidence
 from aubench.widgets.newest import NewestWins
-from aubench.widgets.states import failure, message, opened
+from aubench.widgets.states import caution, failure, message, opened
 from aulib.crops import CropSpec, crop_of
 from aulib.images import read_picture
 
@@ -144,6 +144,7 @@ class PhotographReader(widgets.VBox):
             return ReadUpload(file, state)
         reading = read_crop(self.run, photograph.found.crop, self.run.settings["read_target_from"])
         landmarks = in_picture(self.run, reading, photograph.matrix)
+        state += caution(self.run)
         if landmarks is None:
             state += message("Note:", "this run learned no landmarks.")
         picture = drawing.jpeg(drawing.with_landmarks(photograph.picture, landmarks, side=SIDE))

@@ -13,11 +13,11 @@ from aubench.inspection.side_by_side import (
     same_faces,
 )
 from aubench.report.results import scores_of_runs, with_intervals
-from aubench.report.run_values import TERM_NAMES
+from aubench.report.run_values import TERM_NAMES, in_words
 from aubench.widgets.newest import NewestWins
 from aubench.widgets.states import failure, message, readable, training_command
 from aulib.labels import AU_NAMES
-from aulib.metrics import AU_MEASURES
+from aulib.metrics import AU_MEASURES, MEASURES
 from aulib.run import Run
 
 FIRST_S = 60  # seconds to wait for the first figures
@@ -45,7 +45,9 @@ class RunBrowser(widgets.VBox):
             description="runs", rows=8, tooltip="Ctrl or Shift selects several", **how
         ).add_class("runs-chosen")
         self.against = widgets.Dropdown(description="against", **how)
-        self.measure = widgets.Dropdown(options=list(AU_MEASURES), description="score", **how)
+        self.measure = widgets.Dropdown(
+            options=[(MEASURES[name].short, name) for name in AU_MEASURES], description="score", **how
+        )
         self.curve = widgets.Dropdown(description="curve", **how)
         self.au = widgets.Dropdown(description="faces for", **how)
         self.state = widgets.HTML().add_class("runs-state")
@@ -131,7 +133,7 @@ class RunBrowser(widgets.VBox):
             except ValueError as error:  # a single run, no labels, no faces in common
                 figures[name] = b""
                 missing += message(f"No {name}.", str(error))
-        return STYLE + scores.to_html(index=False, border=0, classes="au-scores"), figures, missing
+        return STYLE + in_words(scores).to_html(index=False, border=0, classes="au-scores"), figures, missing
 
     def _show(self, answer: tuple[str, dict[str, bytes], str]) -> None:
         self.table.value, figures, self.state.value = answer

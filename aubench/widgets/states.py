@@ -6,6 +6,7 @@ from pathlib import Path
 
 from aubench.inspection.playground import brightest, open_run
 from aubench.inspection.side_by_side import finished_below
+from aubench.report.results import not_learned
 from aubench.study.notebook_runner import APP_FOLDERS
 from aulib.protocols import split_name
 from aulib.run import Run
@@ -63,3 +64,9 @@ def opened(run: str | Path) -> tuple[Run | None, str]:
     except Exception as error:  # a run of other code, a truncated file
         title = f"{run} cannot be opened; the command below replaces it."
         return None, failure(title, error, f"{training_command(run)} --force")
+
+
+def caution(run: Run | None) -> str:
+    """The message that a run did not learn its AUs; "" if it did."""
+    text = not_learned(run.path) if run else ""
+    return message("Careful:", f"{text}; do not rely on what it reads.") if text else ""

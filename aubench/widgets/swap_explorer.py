@@ -10,6 +10,7 @@ import pandas as pd
 
 from aubench.inspection.decoding import STEPS, about_decoder, fit_decoder
 from aubench.inspection.swaps import Step, Swap, swap_faces, why_no_swap
+from aubench.report.run_values import in_words
 from aubench.widgets import drawing
 from aubench.widgets.face_picker import FacePicker
 from aubench.widgets.newest import NewestWins
@@ -127,13 +128,7 @@ def trace_table(trace: pd.DataFrame) -> str:
 
 def alignment_table(alignment: pd.DataFrame) -> str:
     """HTML of `swaps.alignment_of`."""
-    table = alignment.rename(
-        columns={
-            "pair": "rounds",
-            "features_other": "features, other face",
-            "projected_other": "projected, other face",
-        }
-    )
+    table = in_words(alignment.rename(columns={"pair": "rounds"}))
     table = table.style.format(precision=3, na_rep="–").format(typeset, subset=["rounds"]).hide(axis="index")
     return f"{table.set_table_attributes('class=au-alignment').to_html()}<p>{ALIGNMENT}</p>"
 

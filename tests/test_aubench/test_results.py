@@ -1,6 +1,7 @@
 """Runs become tables: means and spreads worked by hand, and nothing compared that cannot be."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -106,6 +107,15 @@ class TestPerAU:
         more = results.table_per_au(runs[:1]).assign(f1=[always + 0.01, always - 0.01])
         assert results.learned_aus(more).loc["full"].tolist() == [1, 2, True]  # one of two
         assert results.learned_aus(results.table_per_au(runs[3:])).empty
+        assert [bool(results.not_learned(run)) for run in runs] == [False, True, True, False]
+
+    def test_whether_it_learned_is_judged_on_the_source_if_the_target_has_no_labels(self, a_run):
+        run = a_run("full", 0, None)
+        file = Path(run, "metrics.json")
+        for f1, said in ((0.39, "did not learn the AUs of its source: on test faces 1 of 1 are"), (0.41, "")):
+            scores = {"source.per_au.AU01.f1": f1, "source.per_au.AU01.base_rate": 0.25}
+            file.write_text(json.dumps(json.loads(file.read_text()) | scores))
+            assert said in results.not_learned(run) and bool(said) == bool(results.not_learned(run))
 
 
 class TestSeeds:

@@ -9,6 +9,7 @@ import pytest
 
 from aubench.report import run_values, summaries
 from aubench.report.run_values import MEAN
+from aulib.run import Run
 from fabricated import write_run, write_small_study
 
 
@@ -41,6 +42,13 @@ class TestOneRun:
         found = run_values.values_of_metrics(metrics)
         assert found["insides.au_probe.texture.source", MEAN] == 0.8
         assert found["insides.au_probe.texture.source", "AU12"] == 0.9
+
+    def test_everything_measured_inside_has_its_words(self, finished):
+        keys = [name for name, _ in run_values.values_of_metrics(Run(finished.full).metrics)]
+        table = pd.DataFrame({"measure": [key for key in dict.fromkeys(keys) if key.startswith("insides.")]})
+        words = run_values.in_words(table)["measure"]
+        assert len(words) > 30 and not [name for name in words if "." in name or "_" in name]
+        assert run_values.in_words(table.set_index("measure")).index.tolist() == words.tolist()
 
     def test_long_curves_keep_their_ends(self):
         history = pd.DataFrame({"step": range(1000), "rich_source": np.arange(1000.0)})

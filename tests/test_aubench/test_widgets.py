@@ -205,7 +205,7 @@ class TestAUPlayground:
         playground.set_controls(domain="wild", seed=8)
         playground.draw.click()
         assert playground.newest.wait(WAIT_S)
-        assert playground.state.value == ""
+        assert "full did not learn the AUs" in playground.state.value  # after two steps
         assert any(slider.value for slider in playground.sliders.values())
         playground.neutral.click()
         assert not any(slider.value for slider in playground.sliders.values())
@@ -242,7 +242,7 @@ class TestAUPlayground:
             assert "no light" in playground.state.value
         playground.sliders["AU01"].value = 2
         assert playground.newest.wait(WAIT_S)
-        assert playground.state.value == ""
+        assert "no light" not in playground.state.value
 
     @pytest.mark.parametrize("lacking", [None, WEIGHTS, SAMPLES])
     def test_without_a_finished_run_the_face_still_moves(self, lacking, finished, tmp_path):
