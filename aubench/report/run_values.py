@@ -72,11 +72,14 @@ COLUMN_NAMES = {name: measure.short for name, measure in MEASURES.items()} | {
 def in_words(table: pd.DataFrame) -> pd.DataFrame:
     """A table as a reader sees it: keys among its columns, in its index and in `measure` become words.
 
-    Names that are typed as parameters, such as a supervisor's, stay.
+    Names that are typed as parameters, such as a supervisor's, stay; Markdown's marks around them go.
     """
     words = COLUMN_NAMES | STEP_NAMES | INSIDE_NAMES
-    table = table.rename(columns=words, index=words)
-    return table.replace({"measure": words}) if "measure" in table else table
+    if "measure" in table:
+        table = table.replace({"measure": words})
+    if "comparison" in table:
+        table = table.assign(comparison=table["comparison"].str.replace("`", ""))
+    return table.rename(columns=words, index=words)
 
 
 def values_of_run(run: Run, chance: dict[str, float]) -> dict[tuple[str, str], float]:

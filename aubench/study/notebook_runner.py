@@ -249,6 +249,7 @@ def _record(notebook: Path, values: dict, resolved: dict) -> dict:
         "versions": {"python": sys.version.split()[0], "aulib": aulib.__version__}
         | {library: metadata.version(library) for library in RECORDED_LIBRARIES.split()},
         "code": commit_of_library(),
+        "edits": edits_of(notebook),
         "resolved": resolved,
         "key": run_key(resolved),
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),

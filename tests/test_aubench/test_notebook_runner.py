@@ -218,6 +218,14 @@ class TestEdits:
         write_notebook(committed, PARAMETERS, "print(2 * steps)")
         assert edits_of(committed) == "n.ipynb differs from the committed one: its code"
 
+    def test_edits_are_recorded_in_words_and_the_code_as_a_hash(self, committed, tmp_path, no_kernel):
+        run_notebook(committed, tmp_path / "one")
+        write_notebook(committed, PARAMETERS, "print(2 * steps)")
+        run_notebook(committed, tmp_path / "two")
+        one, two = (read(tmp_path / name / "params.json") for name in ("one", "two"))
+        assert (one["edits"], two["edits"]) == ("", "n.ipynb differs from the committed one: its code")
+        assert one["resolved"]["notebook"] != two["resolved"]["notebook"]
+
     def test_outputs_are_no_edit(self, committed):
         notebook = nbformat.read(committed, as_version=4)
         notebook.cells[1].outputs = [nbformat.v4.new_output("stream", text="2")]
