@@ -81,7 +81,8 @@ def run_notebook(
 
     Raises:
         ParameterError: unknown parameter or wrong type, before anything is written.
-        FileExistsError: `out_dir` holds a finished run with other settings and `replace` is off.
+        FileExistsError: `out_dir` holds a finished run with other settings and `replace` is off, or files of
+            the same names that are of no run.
         NotebookFailed: a cell raised, or the kernel died or did not start.
         RunIsHeld: another process is busy with the folder.
     """
@@ -118,6 +119,7 @@ def execute_run(
 
     if (out_dir / "result.json").is_file() or _what_differs(out_dir, values):
         _set_aside(out_dir)
+    _refuse_foreign(out_dir)
     out_dir.mkdir(parents=True, exist_ok=True)
     for stale in ("notebook.ipynb", "error.txt", "metrics.json", "kernel.log"):
         (out_dir / stale).unlink(missing_ok=True)
@@ -226,6 +228,13 @@ def _what_differs(out_dir: Path, values: dict) -> str:
         for name in names
         if before.get(name) != values.get(name)
     )
+
+
+def _refuse_foreign(out_dir: Path) -> None:
+    """What a run would overwrite must be of a run, which has a params.json."""
+    for name in ("notebook.ipynb", "metrics.json"):
+        if (out_dir / name).exists() and not (out_dir / "params.json").is_file():
+            raise FileExistsError(f"{out_dir} holds {name} and is no run folder, choose another folder")
 
 
 def _set_aside(out_dir: Path) -> None:
