@@ -6,6 +6,7 @@ One picture that cannot be used never stops the others: it is listed in skipped.
 import hashlib
 import json
 import os
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -25,6 +26,7 @@ from aubench.datasets.face_finding import (
 from aubench.datasets.landmark_detector import require_detector
 from aubench.datasets.landmark_tables import read_landmarks
 from aubench.datasets.picture_files import list_pictures, printable, stored_name
+from aubench.study.run_lock import run_lock
 from aulib.dataset import DatasetFolder, read_dataset, write_manifest
 from aulib.files import atomic_file
 from aulib.manifest import SPLITS
@@ -57,20 +59,29 @@ def prepare(
         FileNotFoundError: no such folder, or no pictures in it.
         FileExistsError: `out` holds files that this function did not write.
         ModuleNotFoundError: no `landmarks` given and the `landmarks` extra is not installed.
+        RunIsHeld: another process is writing `out`.
         ValueError: no picture could be used, or faults in `landmarks`.
     """
-    photos, out = Path(photos), Path(out)
     if split not in ("auto", *SPLITS):
         raise ValueError(f"unknown split {split!r}; choose auto, {', '.join(SPLITS)}")
-    sources, left = list_pictures(photos, out)
+    photos, out = Path(photos), Path(out)
     _refuse_foreign(photos, out)
+    with run_lock(out, patience=0, work="written"):
+        return _prepare(photos, out, landmarks, workers, progress, split)
+
+
+def _prepare(
+    photos: Path, out: Path, landmarks: str | Path | None, workers: int | None, progress: bool, split: str
+) -> DatasetFolder:
+    sources, left = list_pictures(photos, out)
     given = read_landmarks(landmarks, sources) if landmarks is not None else None
     if given is None:
         require_detector()
     out.mkdir(parents=True, exist_ok=True)
     stamps = {source: _stamp(photos / source) for source in sources}
     settings = {"code_version": CODE_VERSION, "max_side": MAX_SIDE, "landmarks": _digest(given)}
-    done = {s: o for s, o in _read_progress(out, settings).items() if stamps.get(s) == o.stamp}
+    before = _read_progress(out, settings)
+    done = {s: o for s, o in before.items() if stamps.get(s) == o.stamp}
     names = _stored_names(sources)
 
     def task(source: str) -> PictureToStore:
@@ -86,7 +97,10 @@ def prepare(
             bar.update()
             done[outcome.source] = outcome
     unused = [StoredPicture(path, "", reason=why) for path, why in sorted(left.items())]
-    return _write_dataset(out, [done[source] for source in sources] + unused, split, given or {})
+    data = _write_dataset(out, [done[source] for source in sources] + unused, split, given or {})
+    for image in {outcome.image for outcome in before.values()} - {"", *data.table["image"]}:
+        (out / image).unlink(missing_ok=True)  # of pictures that were removed
+    return data
 
 
 def subjects_of(sources: list[str], clips: list[str] | None = None) -> list[str]:
@@ -163,10 +177,6 @@ def _write_dataset(
     for axis, name in enumerate("xy"):
         table |= {f"{name}_{point}": landmarks[:, point, axis] for point in range(landmarks.shape[1])}
     write_manifest(out, pd.DataFrame(table))
-    listed = set(table["image"])
-    for path in (out / "images").rglob("*"):  # of pictures that were removed
-        if path.is_file() and path.relative_to(out).as_posix() not in listed:
-            path.unlink()
     return read_dataset(out)
 
 
@@ -195,7 +205,7 @@ def _refuse_foreign(photos: Path, out: Path) -> None:
 
 
 def _read_progress(out: Path, settings: dict) -> dict[str, StoredPicture]:
-    """Outcomes of an earlier call with the same settings; the file is (re)started otherwise."""
+    """Outcomes of earlier calls; those of other settings with a stamp that no file has."""
     path = out / PROGRESS
     lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
     outcomes: dict[str, StoredPicture] = {}
@@ -207,8 +217,8 @@ def _read_progress(out: Path, settings: dict) -> dict[str, StoredPicture]:
         if not outcome.image or (out / outcome.image).is_file():
             outcomes[outcome.source] = outcome
     header = json.dumps(settings)
-    if not lines or lines[0] != header:
-        outcomes = {}
+    if lines and lines[0] != header:
+        outcomes = {source: replace(outcome, stamp="other settings") for source, outcome in outcomes.items()}
     with atomic_file(path) as partial:
         records = [header, *(json.dumps(vars(outcome)) for outcome in outcomes.values())]
         partial.write_text("\n".join(records) + "\n", encoding="utf-8")

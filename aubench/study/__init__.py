@@ -9,7 +9,7 @@ plan             a study file and its runs
 resume           which runs are done, read from their folders
 grid             the missing runs of a study, on dask workers
 workers          those workers: local, standing or SLURM
-run_lock         one process at a time in a run folder
+run_lock         one process at a time in a folder
 status           the states of a study as a table
 live_curve       the loss of a run, drawn while it trains
 watch            a study started and watched from a notebook cell

@@ -1,4 +1,4 @@
-"""A lock on a run folder, so that one process at a time runs in it.
+"""A lock on a run folder, or another folder that is filled bit by bit: one process at a time works in it.
 
 `flock` belongs to an open file. The kernel inherits that file from the runner, so the lock is free only when
 both have ended: a kernel that outlives its killed runner by a second still keeps others out, and no lock is
@@ -21,17 +21,18 @@ PATIENCE = 2.0  # seconds; `is_held` holds the lock for an instant
 
 
 class RunIsHeld(RuntimeError):
-    """Another process is busy with this run folder."""
+    """Another process is busy with this folder."""
 
     exit_status = 1
 
 
 @contextmanager
-def run_lock(folder: str | Path, patience: float = PATIENCE) -> Iterator[int]:
-    """Lock a run folder, which need not exist.
+def run_lock(folder: str | Path, patience: float = PATIENCE, work: str = "run") -> Iterator[int]:
+    """Lock a folder, which need not exist.
 
     Args:
         patience: seconds to wait while another process holds the lock.
+        work: what is done to the folder, for the message.
 
     Yields:
         descriptor of the open lock file; a process that inherits it holds the lock too.
@@ -46,7 +47,7 @@ def run_lock(folder: str | Path, patience: float = PATIENCE) -> Iterator[int]:
         deadline = time.monotonic() + patience
         while not _taken(descriptor):
             if time.monotonic() > deadline:
-                raise RunIsHeld(f"{folder} is being run by {holder(folder)}")
+                raise RunIsHeld(f"{folder} is being {work} by {holder(folder)}")
             time.sleep(0.02)
         owner = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.time()}
         os.truncate(descriptor, 0)

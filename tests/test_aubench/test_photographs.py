@@ -13,6 +13,7 @@ from test_landmark_tables import landmark_csv
 from aubench.datasets import face_finding, photographs
 from aubench.datasets.photographs import prepare, split_subjects, subject_summary, subjects_of
 from aubench.datasets.picture_files import list_pictures
+from aubench.study.run_lock import RunIsHeld, run_lock
 from aulib.crops import CropSpec, crop_dataset
 from aulib.dataset import read_dataset
 from conftest import face_outline
@@ -307,3 +308,26 @@ def test_processes_and_this_process_prepare_the_same(photos, made):
     assert read_dataset(two.root).landmarks.shape == (4, 68, 2)
     log = (two.root / ".prepare.jsonl").read_text().splitlines()
     assert len(log) == 5 and json.loads(log[1])["image"].startswith("images/")
+
+
+def test_only_what_prepare_made_is_removed_from_its_folder(photos, made, seen, tmp_path):
+    for name in ("a.jpg", "b.jpg"):
+        save(two_colours(), photos / name)
+    made()
+    mine = tmp_path / "out/images/my_notes.txt"
+    mine.write_text("mine")
+    (photos / "b.jpg").unlink()
+    made()
+    assert mine.read_text() == "mine" and sorted(os.listdir(mine.parent)) == ["a.jpg", "my_notes.txt"]
+    file = landmark_csv(tmp_path / "faces.csv", [("a.jpg", 100)])
+    save(two_colours(), photos / "c.jpg")
+    made()
+    made(landmarks=file)  # other settings: c has no landmarks now
+    assert mine.read_text() == "mine" and sorted(os.listdir(mine.parent)) == ["a.jpg", "my_notes.txt"]
+
+
+def test_two_processes_do_not_prepare_into_one_folder(photos, made, seen, tmp_path):
+    save(two_colours(), photos / "a.jpg")
+    with run_lock(tmp_path / "out"), pytest.raises(RunIsHeld, match="out is being written by process"):
+        made()
+    assert not (tmp_path / "out").exists() and len(made()) == 1

@@ -7,6 +7,7 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from aubench.datasets.converters import CONVERTERS
+from aubench.datasets.converters.converter import Converter
 from aubench.datasets.converters.frames import Outcome, Task, convert_session, crashed
 from aubench.datasets.converters.raw_session import Expected, Source
 from aubench.datasets.converters.raw_tree import Tree
@@ -15,7 +16,9 @@ from aubench.datasets.crash_tolerant import crash_tolerant_map
 from aubench.datasets.landmark_detector import require_detector
 from aubench.datasets.photographs import split_subjects
 from aubench.datasets.picture_files import printable
+from aubench.study.run_lock import run_lock
 from aulib.dataset import DatasetFolder, read_dataset, write_manifest
+from aulib.files import atomic_file
 
 MARK = ".convert"
 MIN_SPLIT = 3  # fewer training people give none to val
@@ -49,6 +52,7 @@ def convert(
             commonest reasons are named).
         FileNotFoundError: `raw` is no folder, or holds no label file of this set.
         FileExistsError: `out` holds something that was not made by this function.
+        RunIsHeld: another process is writing `out`.
         ModuleNotFoundError: the detector, or an extra that these files need, is not installed.
     """
     if name not in CONVERTERS:
@@ -62,6 +66,13 @@ def convert(
         raise ValueError(f"unknown keep {keep!r}; choose link or copy")
     raw, out = Path(raw), Path(out)
     _refuse_foreign(raw, out)
+    with run_lock(out, patience=0, work="written"):
+        return _convert(converter, name, raw, out, keep, landmarks, workers, progress)
+
+
+def _convert(
+    converter: Converter, name: str, raw: Path, out: Path, keep: str, landmarks: str, workers, progress: bool
+) -> tuple[DatasetFolder, Report]:
     tree = Tree(raw, progress)
     sources = converter.find(tree)
     _refuse_doubled_names(sources)
@@ -90,7 +101,8 @@ def _write_dataset(
     """Manifest, skipped.csv and report of what became of the sessions."""
     rows = _rows_of(outcomes)
     skipped = _skipped(rows, outcomes, left)
-    skipped.to_csv(out / "skipped.csv", index=False)
+    with atomic_file(out / "skipped.csv") as partial:
+        skipped.to_csv(partial, index=False)
     used = rows[rows["reason"] == ""].reset_index(drop=True)
     if not len(used):
         reasons = "; ".join(skipped["reason"].value_counts().index[:3])
