@@ -61,8 +61,15 @@ def result_file(path: str | Path, ours: bytes = b"") -> Iterator[Path]:
 
 
 def refuse_other(path: str | Path, ours: bytes = b"") -> None:
-    """Raises FileExistsError for a file that `result_file` would not replace; to ask before long work."""
+    """To ask before long work whether `result_file` would write.
+
+    Raises:
+        FileExistsError: `path` is a file that it would not replace.
+        OSError: its folder cannot be written.
+    """
     path = Path(path)
+    with _beside(path):
+        pass
     if path.exists() and not (path.is_file() and ours and ours in _start(path)):
         raise FileExistsError(
             f"{path} exists and is no earlier result of this; choose another name or remove it"
@@ -113,11 +120,18 @@ def refuse_used(path: Path) -> None:
 @contextmanager
 def _beside(path: Path) -> Iterator[Path]:
     """A name in a new hidden folder next to `path`; the folder is removed at the end, with what is in it."""
+    named = {"prefix": ".", "suffix": PART, "dir": path.parent, "ignore_cleanup_errors": True}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(
-            prefix=".", suffix=PART, dir=path.parent, ignore_cleanup_errors=True
-        ) as own:
+        folder = tempfile.TemporaryDirectory(**named)
+    except OSError as error:
+        if error.errno in NO_ROOM:
+            raise no_room(error, path) from error
+        raise _told(
+            error.errno, f"{path} cannot be written ({error.strerror}): choose another folder"
+        ) from error
+    try:
+        with folder as own:
             yield Path(own) / path.name
     except Exception as error:
         if getattr(error, "errno", None) in NO_ROOM or UNSAID.search(str(error)):
@@ -128,6 +142,11 @@ def _beside(path: Path) -> Iterator[Path]:
 def no_room(error: BaseException, path: str | Path) -> OSError:
     """The error of a full disk, or of a file that may grow no further, in one sentence."""
     code = getattr(error, "errno", None) or errno.ENOSPC
-    told = OSError(f"{path}: {os.strerror(code)}; make room and repeat the command, what is done is kept")
-    told.errno = code
-    return told
+    return _told(code, f"{path}: {os.strerror(code)}; make room and repeat the command, what is done is kept")
+
+
+def _told(code: int, text: str) -> OSError:
+    """An error with a number whose text is a sentence."""
+    error = OSError(text)
+    error.errno = code
+    return error

@@ -1,5 +1,10 @@
 """Scores of a finished run on a labelled set, and its predictions as a table in OpenFace's columns."""
 
+import hashlib
+import os
+import shutil
+from collections import defaultdict
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,20 +13,20 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from aubench.datasets.crash_tolerant import crash_tolerant_map
-from aubench.datasets.face_finding import OK, FoundFace, Picture, find_face, find_face_crashed
+from aubench.datasets.face_finding import CODE_VERSION, OK, FoundFace, Picture, find_face, find_face_crashed
 from aubench.datasets.picture_files import list_pictures, printable
 from aulib.batches import Faces, faces_of
-from aulib.crops import crop_dataset, crop_of
+from aulib.crops import CropSpec, crop_dataset, crop_of
 from aulib.dataset import DatasetFolder, manifest_path, read_dataset
 from aulib.evaluate import Predictions, predict_batches, score_predictions
-from aulib.files import refuse_other, result_file
+from aulib.files import atomic_file, cache_root, code_version, reading, refuse_other, result_file
 from aulib.landmarks import move_to_au_centres, to_49
-from aulib.model import AUModel, ModelConfig
-from aulib.run import Run
+from aulib.model import AUModel
+from aulib.run import WEIGHTS, Run
 
 OURS = b"image,status,note,"  # begins every table of predictions
 SQUARE = ("face_x", "face_y", "face_size", "face_roll")
-FACES_AT_ONCE = 256  # crops of photographs held in memory
+AT_ONCE = 256  # rows that are read together and kept
 
 
 def evaluate(run: str | Path, dataset: str | Path, split: str = "test", read_from: str | None = None) -> dict:
@@ -64,10 +69,10 @@ def evaluate(run: str | Path, dataset: str | Path, split: str = "test", read_fro
     points = min(data.num_landmarks, config.num_landmarks)  # a 68-point run is scored on 49 if the set has 49
     crops = crop_dataset(data, crop_of(config))
     faces = faces_of(data, crops, split, replace(config, num_landmarks=points))
-    reading = predict_batches(opened.model, faces, read_from)
+    found = predict_batches(opened.model, faces, read_from)
     if points != config.num_landmarks:
-        reading = Predictions(reading.probability, to_49(reading.landmarks))
-    scores = score_predictions(reading, faces, data.subjects[rows], config.aus)
+        found = Predictions(found.probability, to_49(found.landmarks))
+    scores = score_predictions(found, faces, data.subjects[rows], config.aus)
     if not opened.finds_landmarks:
         scores |= dict.fromkeys(("landmarks.nme", "landmarks.failure_rate"), float("nan"))
     return scores | {"read_from": read_from}
@@ -90,6 +95,7 @@ def predict(
             row), `synthetic:...`, or a picture or any folder of pictures; the `landmarks` extra then finds
             the faces.
         out: the CSV, written in one step, over an earlier one but over no other file; None writes none.
+            Until it is written, what was read is kept in the cache: the same call goes on there.
         workers: processes that look for faces; by default one for each core.
 
     Raises:
@@ -101,25 +107,30 @@ def predict(
     if out is not None:
         refuse_other(out, OURS)
     opened = Run(run)
-    model = opened.model
     if str(photos_or_dataset).startswith("synthetic:") or _has_manifest(photos_or_dataset):
         data = read_dataset(photos_or_dataset)
         read_from = opened.way_of_reading(photos_or_dataset, data.version)
-        table = _predict_dataset(model, data, read_from, workers)
+        count, find, about = _dataset_faces(data, crop_of(opened.config), workers)
     else:
         read_from = opened.settings["read_target_from"]
-        table = _predict_photographs(model, Path(photos_or_dataset), read_from, workers)
+        count, find, about = _photographs(Path(photos_or_dataset), crop_of(opened.config), workers)
+    kept = None if out is None else _kept(opened, read_from, about)
+    table = _read(opened.model, read_from, count, find, kept)
     if not opened.finds_landmarks:
         table.loc[:, [name for name in table if name[:2] in ("x_", "y_")]] = np.nan
     if out is not None:
         with result_file(out, OURS) as partial:
             table.to_csv(partial, index=False)
+        if kept:
+            shutil.rmtree(kept, ignore_errors=True)
     return table
 
 
-def _predict_dataset(
-    model: AUModel, data: DatasetFolder, read_from: str, workers: int | None
-) -> pd.DataFrame:
+Find = Callable[[list[int]], Iterator[tuple[int, FoundFace]]]  # rows -> each with its face, in any order
+
+
+def _dataset_faces(data: DatasetFolder, spec: CropSpec, workers: int | None) -> tuple[int, Find, str]:
+    """How many rows there are, how to get their faces, and what they depend on."""
     has_landmarks = np.zeros(len(data), dtype=bool)
     if data.num_landmarks:
         has_landmarks = ~np.isnan(data.landmarks).any(axis=(1, 2))
@@ -127,53 +138,104 @@ def _predict_dataset(
         raise ValueError(
             f"{data.root} has no landmarks to cut faces by; `aulib prepare` on its pictures finds them"
         )
-    statuses = np.where(has_landmarks, OK, "no landmarks")
-    faces = [FoundFace(*pair) for pair in zip(data.table["image"], statuses, strict=True)]
     usable = DatasetFolder(data.root, data.table[has_landmarks].reset_index(drop=True), data.version)
-    crops = crop_dataset(usable, crop_of(model.config), workers=workers)
-    skipped = data.root / "skipped.csv"
-    if skipped.is_file():  # what `aulib prepare` could not use
-        for row in pd.read_csv(skipped, dtype=str).itertuples():
-            faces.append(FoundFace(row.image, row.reason))
-    return _table(faces, [_read(model, crops.images, read_from)], crops.matrices, model.config)
+    crops = crop_dataset(usable, spec, workers=workers)
+    images, place = data.table["image"].tolist(), np.cumsum(has_landmarks) - 1
+    left = []
+    if (skipped := data.root / "skipped.csv").is_file():  # what `aulib prepare` could not use
+        with reading(skipped, "a table"):
+            left = [FoundFace(row.image, row.reason) for row in pd.read_csv(skipped, dtype=str).itertuples()]
+
+    def find(rows: list[int]) -> Iterator[tuple[int, FoundFace]]:
+        for row in rows:
+            if row >= len(images):
+                yield row, left[row - len(images)]
+            elif has_landmarks[row]:
+                crop, matrix = crops.images[place[row]], crops.matrices[place[row]]
+                yield row, FoundFace(images[row], OK, crop=crop, matrix=matrix)
+            else:
+                yield row, FoundFace(images[row], "no landmarks")
+
+    return len(images) + len(left), find, f"{crops.folder} {data.version} {len(left)}"
 
 
-def _predict_photographs(model: AUModel, photos: Path, read_from: str, workers: int | None) -> pd.DataFrame:
+def _photographs(photos: Path, spec: CropSpec, workers: int | None) -> tuple[int, Find, str]:
+    """As `_dataset_faces`, of a picture or a folder of pictures."""
     one = photos.is_file()
     folder, (images, left) = (photos.parent, ([photos.name], {})) if one else (photos, list_pictures(photos))
-    tasks = [Picture(folder, image, crop_of(model.config)) for image in images]
-    faces, readings, matrices, waiting = [], [], [], []
-    found = crash_tolerant_map(find_face, tasks, workers, find_face_crashed)
-    for face in tqdm(found, "finding faces", len(tasks), unit="picture", disable=one):
-        faces.append(FoundFace(face.image, face.status, face.note))
-        if face.crop is not None:
-            waiting.append(face)
-        if waiting and (len(waiting) == FACES_AT_ONCE or len(faces) == len(tasks)):
-            readings.append(_read(model, np.stack([one.crop for one in waiting]), read_from))
-            matrices += [one.matrix for one in waiting]
-            waiting = []
-    faces += [FoundFace(path, why) for path, why in left.items()]
-    return _table(faces, readings, np.array(matrices), model.config).sort_values("image", ignore_index=True)
+    names = sorted([*images, *left], key=printable)
+
+    def find(rows: list[int]) -> Iterator[tuple[int, FoundFace]]:
+        row_of = {names[row]: row for row in rows}
+        tasks = [Picture(folder, name, spec) for name in row_of if name not in left]
+        found = crash_tolerant_map(find_face, tasks, workers, find_face_crashed)
+        for face in tqdm(found, "finding faces", len(tasks), unit="picture", disable=one):
+            yield row_of[face.image], face
+        for name in left.keys() & row_of.keys():
+            yield row_of[name], FoundFace(name, left[name])
+
+    stats = [(name, about.st_size, about.st_mtime_ns) for name in images if (about := _stat(folder / name))]
+    return len(names), find, f"{folder.absolute()} {stats} {left}"
 
 
-def _read(model: AUModel, crops: np.ndarray, read_from: str) -> Predictions:
-    """Predictions of margin crops (N, S, S, 3); no landmarks go in."""
-    nowhere = np.full((len(crops), model.config.num_landmarks, 2), np.nan, dtype=np.float32)
-    return predict_batches(model, Faces(crops, np.arange(len(crops)), nowhere, None), read_from)
+def _stat(path: Path) -> os.stat_result | None:
+    try:
+        return path.stat()
+    except OSError:  # a dangling link; reading it gives the reason
+        return None
 
 
-def _table(
-    faces: list[FoundFace], readings: list[Predictions], matrices: np.ndarray, config: ModelConfig
-) -> pd.DataFrame:
-    """One row a picture; readings and matrices belong to those with status "ok", in their order."""
-    read = np.array([face.status == OK for face in faces])
+def _kept(run: Run, read_from: str, about: str) -> Path | None:
+    """Where a prediction that is stopped keeps what it has read; None without a cache."""
+    weights = hashlib.sha256((run.path / WEIGHTS).read_bytes()).hexdigest()
+    text = " ".join([weights, code_version(), str(CODE_VERSION), str(run.saved["model"]), read_from, about])
+    try:
+        return (
+            cache_root() / "predictions" / hashlib.sha256(text.encode(errors="backslashreplace")).hexdigest()
+        )
+    except OSError:
+        return None
+
+
+def _read(model: AUModel, read_from: str, count: int, find: Find, kept: Path | None) -> pd.DataFrame:
+    """One row for each of `count`, in parts of always the same rows: each gives the same bits however often
+    the prediction was stopped.
+
+    Args:
+        kept: folder of parts that an earlier call has read, and for those of this one.
+    """
+    rows = [range(start, min(start + AT_ONCE, count)) for start in range(0, count, AT_ONCE)]
+    files = {number: kept / f"{number}.parquet" for number in range(len(rows))} if kept else {}
+    parts = {number: pd.read_parquet(file) for number, file in files.items() if file.is_file()}
+    waiting: dict[int, dict[int, FoundFace]] = defaultdict(dict)
+    for row, face in find(
+        [row for number in range(len(rows)) if number not in parts for row in rows[number]]
+    ):
+        faces = waiting[number := row // AT_ONCE]
+        faces[row] = face
+        if len(faces) == len(rows[number]):
+            parts[number] = _table(model, read_from, [faces[row] for row in rows[number]])
+            del waiting[number]
+            if kept:
+                with atomic_file(files[number]) as partial:
+                    parts[number].to_parquet(partial)
+    return pd.concat([parts[number] for number in sorted(parts)], ignore_index=True)
+
+
+def _table(model: AUModel, read_from: str, faces: list[FoundFace]) -> pd.DataFrame:
+    """One row a face, which are read together; no landmarks go in."""
+    config = model.config
+    read = np.array([face.crop is not None for face in faces])
     probability = np.full((len(faces), len(config.aus)), np.nan)
     points = np.full((len(faces), config.num_landmarks, 2), np.nan)
     squares = np.full((len(faces), len(SQUARE)), np.nan)
-    if readings:
-        probability[read] = np.concatenate([reading.probability for reading in readings])
-        landmarks = np.concatenate([reading.landmarks for reading in readings])
-        points[read] = to_picture(landmarks, matrices, config.au_centres)
+    if read.any():
+        crops = np.stack([face.crop for face in faces if face.crop is not None])  # (N, S, S, 3)
+        matrices = np.stack([face.matrix for face in faces if face.crop is not None])
+        nowhere = np.full((len(crops), config.num_landmarks, 2), np.nan, dtype=np.float32)
+        found = predict_batches(model, Faces(crops, np.arange(len(crops)), nowhere, None), read_from)
+        probability[read] = found.probability
+        points[read] = to_picture(found.landmarks, matrices, config.au_centres)
         squares[read] = squares_read(matrices, config.margin_size)
     columns = {
         name: [printable(getattr(face, name)) for face in faces] for name in ("image", "status", "note")

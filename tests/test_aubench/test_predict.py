@@ -1,22 +1,26 @@
 """A finished run scores a labelled set, and predicts every picture of any folder."""
 
+import errno
 import json
 import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
 from aubench.datasets import face_finding
+from aubench.inference import predict as prediction
 from aubench.inference.predict import evaluate, predict, squares_read, to_picture
 from aulib.crops import crop_dataset, crop_matrix, crop_of
 from aulib.dataset import read_dataset
 from aulib.evaluate import Predictions
 from aulib.files import write_json
 from aulib.landmarks import POINTS_49_IN_68, move_to_au_centres
-from aulib.run import Run
+from aulib.run import WEIGHTS, Run
 from conftest import TINY_AUS, face_outline
 
 LABELS = [f"{au}_c" for au in TINY_AUS]
@@ -110,6 +114,54 @@ class TestPredictOnADataset:
         with pytest.raises(FileExistsError, match="labels.csv exists"):
             predict(finished.full, finished.target, labels)
         assert labels.read_text() == "image,AU12\na.jpg,1\n"
+
+    def test_goes_on_where_it_was_stopped_and_gives_the_same_bytes(self, finished, tmp_path, monkeypatch):
+        monkeypatch.setattr(prediction, "AT_ONCE", 5)
+        monkeypatch.setenv("AULIB_CACHE", str(tmp_path / "cache"))
+        read, calls = prediction.predict_batches, []
+
+        def stopped(model, faces, read_from):
+            calls.append(len(faces.images))
+            if len(calls) == 3:
+                raise stop
+            return read(model, faces, read_from)
+
+        monkeypatch.setattr(prediction, "predict_batches", stopped)
+        for stop in (KeyboardInterrupt(), OSError(errno.ENOSPC, "No space left on device")):
+            calls.clear()
+            whole, resumed = tmp_path / "whole.csv", tmp_path / "resumed.csv"
+            with pytest.raises(type(stop)):
+                predict(finished.full, finished.target, resumed)
+            assert len(list(tmp_path.glob("cache/predictions/*/*.parquet"))) == 2 and not resumed.exists()
+            predict(finished.full, finished.target, resumed)
+            assert calls == [5, 5, 5, 5, 5, 4]  # the third again, then the rest
+            predict(finished.full, finished.target, whole)
+            assert resumed.read_bytes() == whole.read_bytes()
+            assert not list(tmp_path.glob("cache/predictions/*"))
+            resumed.unlink()
+
+    def test_what_was_kept_is_not_taken_for_other_weights_or_pictures(self, finished, tmp_path, monkeypatch):
+        monkeypatch.setenv("AULIB_CACHE", str(tmp_path / "cache"))
+        keep = tmp_path / "kept"
+        kept, names = prediction._kept, []
+        monkeypatch.setattr(prediction, "_kept", lambda *about: names.append(kept(*about)) or names[-1])
+        other = shutil.copytree(finished.full, tmp_path / "other")
+        weights = load_file(other / WEIGHTS)
+        save_file({name: value * 2 for name, value in weights.items()}, other / WEIGHTS)
+        for run, faces in (("full", "target"), ("full", "source"), ("other", "target")):
+            predict(other if run == "other" else finished.full, getattr(finished, faces), keep / "out.csv")
+        assert len(set(names)) == 3
+
+    def test_a_folder_that_cannot_be_written_is_named_before_the_work(self, finished, tmp_path, monkeypatch):
+        (tmp_path / "file").touch()
+        monkeypatch.setattr(prediction, "predict_batches", None)
+        for out in (tmp_path / "file" / "out.csv", Path("/proc/out.csv")):
+            with pytest.raises(OSError, match="out.csv cannot be written .*choose another folder"):
+                predict(finished.full, finished.target, out)
+
+    def test_a_home_that_cannot_be_written_stops_no_prediction(self, finished, tmp_path, monkeypatch):
+        monkeypatch.setenv("AULIB_CACHE", "/dev/null/cache")
+        assert len(predict(finished.full, finished.target, tmp_path / "out.csv"))
 
     def test_undoes_the_crop(self, finished, tmp_path, monkeypatch):
         data = read_dataset(finished.target)
