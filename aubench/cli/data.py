@@ -60,6 +60,9 @@ def prepare(
     split: Annotated[
         str, typer.Option(help="auto (people divided 80/10/10), or train, val, test for every picture.")
     ] = "auto",
+    subject: Annotated[
+        str, typer.Option(metavar="NAME", help="The one person on all pictures, as on a clip's frames.")
+    ] = "",
     workers: _Workers = None,
 ):
     """Make a dataset folder of any folder of pictures. Pictures that cannot be used are listed in
@@ -70,7 +73,9 @@ def prepare(
     one_of("--split", split, ("auto", "train", "val", "test"))
     from aubench.datasets import photographs
 
-    faces = photographs.prepare(photos, out, landmarks=landmarks, workers=workers, split=split)
+    faces = photographs.prepare(
+        photos, out, landmarks=landmarks, workers=workers, split=split, subject=subject
+    )
     typer.echo(f"dataset folder: {out}; pictures left out are listed in skipped.csv")
     typer.echo(photographs.subject_summary(faces))
 

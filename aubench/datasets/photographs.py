@@ -6,6 +6,7 @@ One picture that cannot be used never stops the others: it is listed in skipped.
 import hashlib
 import json
 import os
+import re
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
@@ -33,6 +34,7 @@ from aulib.manifest import SPLITS
 from aulib.tables import normal_form
 
 PROGRESS = ".prepare.jsonl"
+FEW_FRAMES = 5  # as many pictures numbered in a row may be a recording
 NOT_GIVEN = GivenFace(None, "no landmarks given for it")
 
 
@@ -43,6 +45,7 @@ def prepare(
     workers: int | None = None,
     progress: bool = True,
     split: str = "auto",
+    subject: str = "",
 ) -> DatasetFolder:
     """Turn a folder of pictures, nested or not, into a dataset folder.
 
@@ -54,6 +57,7 @@ def prepare(
         landmarks: a CSV (or folder of CSVs) with landmarks instead of the detector; see `read_landmarks`.
         workers: processes; by default one for each core.
         split: "auto" divides the subjects 80/10/10 by a hash of their names; train, val or test gets all.
+        subject: the person on all pictures, as on the frames of a recording; "" goes by `subjects_of`.
 
     Raises:
         FileNotFoundError: no such folder, or no pictures in it.
@@ -67,11 +71,11 @@ def prepare(
     photos, out = Path(photos), Path(out)
     _refuse_foreign(photos, out)
     with run_lock(out, patience=0, work="written"):
-        return _prepare(photos, out, landmarks, workers, progress, split)
+        return _prepare(photos, out, landmarks, workers, progress, split, subject)
 
 
 def _prepare(
-    photos: Path, out: Path, landmarks: str | Path | None, workers: int | None, progress: bool, split: str
+    photos: Path, out: Path, landmarks, workers: int | None, progress: bool, split: str, subject: str
 ) -> DatasetFolder:
     sources, left = list_pictures(photos, out)
     given = read_landmarks(landmarks, sources) if landmarks is not None else None
@@ -97,7 +101,7 @@ def _prepare(
             bar.update()
             done[outcome.source] = outcome
     unused = [StoredPicture(path, "", reason=why) for path, why in sorted(left.items())]
-    data = _write_dataset(out, [done[source] for source in sources] + unused, split, given or {})
+    data = _write_dataset(out, [done[source] for source in sources] + unused, split, subject, given or {})
     for image in {outcome.image for outcome in before.values()} - {"", *data.table["image"]}:
         (out / image).unlink(missing_ok=True)  # of pictures that were removed
     return data
@@ -138,7 +142,8 @@ def split_subjects(subjects: list[str]) -> dict[str, str]:
 
 
 def subject_summary(faces: DatasetFolder) -> str:
-    """Faces and people in all and in each split; and a warning where one person has most of the faces."""
+    """Faces and people in all and in each split; and a warning where one person has most of the faces, or
+    where people may be frames of one recording."""
     people = pd.Series(faces.subjects).value_counts()
     shares = ", ".join(f"{split} {len(faces.rows(split))}" for split in SPLITS)
     text = f"{len(faces)} faces of {len(people)} people, as far as folders tell: {shares}"
@@ -147,11 +152,33 @@ def subject_summary(faces: DatasetFolder) -> str:
             f"\nwarning: {people.iloc[0]} of them count as one person, {people.index[0]!r}, and stay in one "
             "split; if that folder holds many people, prepare it by itself"
         )
+    if len(frames := in_a_row(people.index[people == 1].tolist())) > 1:
+        text += (
+            f"\nwarning: {len(frames)} people of one picture each are numbered in a row, {frames[0]} to "
+            f"{frames[-1]}; frames of one recording are one person, `aulib prepare --subject NAME` says so"
+        )
     return text
 
 
+def in_a_row(names: list[str]) -> list[str]:
+    """The longest list of names that differ only in a final number that grows in equal steps, as the names of
+    frames do, with a tenth of the steps missing; [] if all lists are shorter than FEW_FRAMES."""
+    numbered: dict[str, dict[int, str]] = {}
+    for name in names:
+        start, number = re.fullmatch(r"(.*?)(\d*)", name, re.DOTALL).groups()
+        if number:
+            numbered.setdefault(start, {})[int(number)] = name
+    rows: list[list[str]] = [[]]
+    for by_number in numbered.values():
+        numbers = sorted(by_number)
+        steps = np.diff(numbers)
+        if len(numbers) >= FEW_FRAMES and (steps == np.median(steps)).mean() >= 0.9:
+            rows.append([by_number[number] for number in numbers])
+    return max(rows, key=len)
+
+
 def _write_dataset(
-    out: Path, outcomes: list[StoredPicture], split: str, given: dict[str, GivenFace]
+    out: Path, outcomes: list[StoredPicture], split: str, subject: str, given: dict[str, GivenFace]
 ) -> DatasetFolder:
     used = [outcome for outcome in outcomes if outcome.image]
     skipped = [outcome for outcome in outcomes if not outcome.image]
@@ -164,6 +191,8 @@ def _write_dataset(
         )
     faces = [given.get(outcome.source, NOT_GIVEN) for outcome in used]
     people = subjects_of([outcome.source for outcome in used], [face.clip for face in faces])
+    if subject:
+        people = [subject] * len(used)
     splits = split_subjects(people) if split == "auto" else dict.fromkeys(people, split)
     table = {
         "image": [outcome.image for outcome in used],

@@ -11,7 +11,7 @@ from PIL import Image
 from test_landmark_tables import landmark_csv
 
 from aubench.datasets import face_finding, photographs
-from aubench.datasets.photographs import prepare, split_subjects, subject_summary, subjects_of
+from aubench.datasets.photographs import in_a_row, prepare, split_subjects, subject_summary, subjects_of
 from aubench.datasets.picture_files import list_pictures
 from aubench.study.run_lock import RunIsHeld, run_lock
 from aulib.crops import CropSpec, crop_dataset
@@ -331,3 +331,23 @@ def test_two_processes_do_not_prepare_into_one_folder(photos, made, seen, tmp_pa
     with run_lock(tmp_path / "out"), pytest.raises(RunIsHeld, match="out is being written by process"):
         made()
     assert not (tmp_path / "out").exists() and len(made()) == 1
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        ([f"{n:05d}" for n in range(8)], 8),
+        ([f"clip_{n}" for n in range(0, 60, 5)] + ["anna"], 12),
+        (["anna", "ben", "carla", "dora", "emil", "1", "2"], 0),
+        ([f"IMG_{n}" for n in (1, 7, 20, 21, 90, 300)], 0),
+        ([f"a{n}" for n in range(4)], 0),
+    ],
+)
+def test_loose_pictures_numbered_in_a_row_may_be_a_recording(names, expected, photos, made, seen):
+    assert len(in_a_row(names)) == expected
+    for name in names:
+        save(two_colours(), photos / f"{name}.jpg")
+    assert ("numbered in a row" in subject_summary(made())) == bool(expected)
+    one = made("one", subject="anna")
+    assert set(one.subjects) == {"anna"} and len(set(one.splits)) == 1
+    assert "warning" not in subject_summary(one)

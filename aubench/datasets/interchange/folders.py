@@ -21,7 +21,7 @@ from aubench.datasets.interchange.tables import (
 )
 from aubench.datasets.landmark_tables import Pictures, read_faces
 from aubench.datasets.photographs import split_subjects, subjects_of
-from aubench.datasets.picture_files import list_pictures, stored_name
+from aubench.datasets.picture_files import list_pictures, printable, stored_name
 from aulib.crops import CropSpec, crop_face, crop_matrix
 from aulib.dataset import DatasetFolder, manifest_path, read_dataset, write_manifest
 from aulib.files import new_folder, refuse_used, result_file
@@ -146,7 +146,7 @@ def _write_folder(
         raise ValueError(f"none of {len(table)} rows can be used: {table['image'][0]}: {rows['reason'][0]}")
     with new_folder(out) as folder:
         for column, file in (("reason", "skipped.csv"), ("note", "notes.csv")):
-            listed = table[["image"]].assign(**{column: rows[column]})[rows[column] != ""]
+            listed = table[["image"]].map(printable).assign(**{column: rows[column]})[rows[column] != ""]
             listed.to_csv(folder / file, index=False)
         keep_left_out(folder, kind, name, columns, table, used)
         manifest = table[used].reset_index(drop=True)
