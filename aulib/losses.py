@@ -18,7 +18,7 @@ def au_occurrence_loss(
 
     Args:
         logits: (B, A) unbounded.
-        occurrence: (B, A) in {0, 1}, NaN where unknown.
+        occurrence: (B, A) in {0, 1}, or a probability, NaN where unknown.
         au_weight: (A,) factor per AU, see `labels.au_weights`; None: all 1.
         pos_weight: (A,) factor on present labels [C]; None: 1.
 

@@ -114,10 +114,10 @@ class TestMeanTeacher:
         assert len(seen) == 1 and seen[0][0] is target["image"] and seen[0][1] == "features"
         return target, changed
 
-    def test_confident_probabilities_are_labels_and_others_unknown(self):
-        edge = math.log(0.8 / 0.2)
-        _, changed = self.taught([-edge - 0.01, -edge + 0.01, 0.0, edge - 0.01, edge + 0.01])
-        expected = torch.tensor([0, torch.nan, torch.nan, torch.nan, 1]).expand(3, -1)
+    def test_confident_probabilities_are_taught_and_others_unknown(self):
+        edge, of_three = math.log(0.8 / 0.2), 1 / (1 + math.exp(-3))
+        _, changed = self.taught([-3.0, -edge + 0.01, 0.0, edge - 0.01, 3.0])
+        expected = torch.tensor([1 - of_three, torch.nan, torch.nan, torch.nan, of_three]).expand(3, -1)
         torch.testing.assert_close(changed["taught"], expected, equal_nan=True)
 
     def test_the_student_sees_the_same_faces_disturbed(self):
