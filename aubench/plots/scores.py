@@ -19,7 +19,7 @@ from aubench.plots.style import (
     offsets,
     row_panels,
 )
-from aubench.report.run_values import TERM_GROUPS, TERM_NAMES
+from aubench.report.run_values import TERM_GROUPS, TERM_NAMES, curve_name
 from aulib.labels import AU_NAMES
 from aulib.metrics import MEASURES, REPORTED
 from aulib.supervisors import SUPERVISORS
@@ -195,7 +195,8 @@ def draw_run_curves(
             continue
         _draw_curve(axis, history, name, color=colour, linestyle=dashes, linewidth=1.3, label=run + of)
     axis.set_xlabel("step")
-    axis.set_title(TERM_NAMES.get(name, name) + ("" if name in NOT_TERMS else ", unweighted"))
+    is_term = name not in NOT_TERMS and not name.startswith(("share.", "insides."))
+    axis.set_title(curve_name(name) + (", unweighted" if is_term else ""))
     figure.legend(loc="outside right upper", fontsize=7)
     return figure
 

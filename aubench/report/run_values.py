@@ -69,6 +69,13 @@ COLUMN_NAMES = {name: measure.short for name, measure in MEASURES.items()} | {
 }  # fmt: skip
 
 
+def curve_name(column: str) -> str:
+    """Words for a column of a run's history; a term that this module does not know keeps its name."""
+    term = column.removeprefix("share.")
+    words = (TERM_NAMES | INSIDE_NAMES).get(term, term)
+    return words if term == column else f"share of the gradient: {words}"
+
+
 def in_words(table: pd.DataFrame) -> pd.DataFrame:
     """A table as a reader sees it: keys among its columns, in its index and in `measure` become words.
 

@@ -13,7 +13,7 @@ from aubench.inspection.side_by_side import (
     same_faces,
 )
 from aubench.report.results import scores_of_runs, with_intervals
-from aubench.report.run_values import TERM_NAMES, in_words
+from aubench.report.run_values import curve_name, in_words
 from aubench.widgets.newest import NewestWins
 from aubench.widgets.states import failure, message, readable, training_command
 from aulib.labels import AU_NAMES
@@ -95,7 +95,7 @@ class RunBrowser(widgets.VBox):
         aus = Run(runs[0]).aus
         _set_options(self.against, [(name, run) for run, name in run_names(runs).items()])
         curves = curves_of_any([Run(run).history for run in runs])
-        _set_options(self.curve, [(TERM_NAMES.get(name, name), name) for name in curves])
+        _set_options(self.curve, [(curve_name(name), name) for name in curves])
         _set_options(self.au, [(au, au) for au in AU_NAMES if au in aus], "AU12")
         self._ask()
 

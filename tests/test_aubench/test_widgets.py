@@ -416,6 +416,14 @@ class TestRunBrowser:
         assert "source-only, seed 0" in browser.table.value
         assert all(image.value[:4] == b"\x89PNG" for image in browser.figures.values())
 
+    def test_scores_and_curves_are_offered_in_words(self, browser):
+        curves = [words for words, _ in browser.curve.options]
+        assert "share of the gradient: AUs, labelled faces" in curves
+        assert "landmarks from texture Z, target (NME)" in curves
+        assert not [words for words in curves if "." in words or "_" in words]
+        assert [words for words, _ in browser.measure.options] == ["F1", "AUC", "skew-normalised F1"]
+        assert "<th>NME</th>" in browser.table.value
+
     def test_a_single_run_has_no_differences_but_the_rest(self, browser, finished):
         browser.chosen.value = (finished.full.as_posix(),)
         assert browser.newest.wait(WAIT_S)
