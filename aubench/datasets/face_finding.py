@@ -85,6 +85,16 @@ def locate_face(path: Path, given: GivenFace | None = None) -> LocatedFace:
     Raises:
         UnusablePicture: the file cannot be read, has no face, or its landmarks lie outside of it.
     """
+    picture, full_size, storable = read_upright(path, MAX_SIDE)
+    return LocatedFace(picture, full_size, *face_on(picture, full_size, given), storable)
+
+
+def read_upright(path: Path, at_most: int | None) -> tuple[Image.Image, tuple[int, int], bool]:
+    """A picture with its longer side reduced to `at_most` pixels, its full size, and whether it is storable.
+
+    Raises:
+        UnusablePicture: the file cannot be read.
+    """
     if path.suffix.lower() in UNREAD_SUFFIXES:
         raise UnusablePicture(f"{path.suffix} is not read, convert it to JPEG or PNG")
     try:
@@ -92,10 +102,24 @@ def locate_face(path: Path, given: GivenFace | None = None) -> LocatedFace:
             warnings.simplefilter("ignore")  # Pillow warns of large pictures and odd metadata
             with open_picture(path) as opened:
                 full_size, storable = upright_size(opened), _is_storable(opened, path.suffix.lower())
-                picture = decode(opened, at_most=MAX_SIDE)
+                return decode(opened, at_most), full_size, storable
     except Exception as error:  # a broken file makes decoders raise anything
         text = " ".join(str(error).split()) or type(error).__name__
-        raise UnusablePicture(f"unreadable: {textwrap.shorten(text, 200, placeholder='...')}") from error
+        text = textwrap.shorten(text.replace(str(path), path.name), 200, placeholder="...")
+        raise UnusablePicture(f"unreadable: {text}") from error
+
+
+def face_on(
+    picture: Image.Image, full_size: tuple[int, int], given: GivenFace | None = None
+) -> tuple[np.ndarray, str]:
+    """(K, 2) landmarks of the largest face in pixels of `picture`, and a note about faces and pixels, or "".
+
+    Args:
+        given: in pixels of the picture at `full_size`; None asks the detector.
+
+    Raises:
+        UnusablePicture: there is no face, or its landmarks lie outside of the picture.
+    """
     landmarks, note, *_ = given or detected_face(np.asarray(picture))
     odd = too_dark_or_bright(picture)
     if landmarks is None:
@@ -106,7 +130,7 @@ def locate_face(path: Path, given: GivenFace | None = None) -> LocatedFace:
         refuse_outside(landmarks, picture.size)
     except ValueError as error:
         raise UnusablePicture(str(error)) from error
-    return LocatedFace(picture, full_size, landmarks, "; ".join(filter(None, (note, odd))), storable)
+    return landmarks, "; ".join(filter(None, (note, odd)))
 
 
 def _is_storable(header: Image.Image, suffix: str) -> bool:
@@ -205,7 +229,7 @@ def store_picture(task: PictureToStore) -> StoredPicture:
     try:
         face = locate_face(path, task.given)
     except UnusablePicture as error:
-        return StoredPicture(task.source, task.stamp, reason=str(error).replace(str(path), task.source))
+        return StoredPicture(task.source, task.stamp, reason=str(error))
     notes = [face.note] if face.note else []
     if face.picture.size != face.full_size:
         before, after = (f"{width} x {height}" for width, height in (face.full_size, face.picture.size))

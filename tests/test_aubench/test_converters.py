@@ -12,6 +12,7 @@ from PIL import Image
 
 import raw_trees
 import sample_report
+from aubench.datasets import face_finding
 from aubench.datasets.converters import CONVERTERS, frames, videos
 from aubench.datasets.converters.bp4d import BP4D
 from aubench.datasets.converters.convert import convert
@@ -31,7 +32,7 @@ NO_PICTURE = "no picture"
 def detector(monkeypatch):
     """Finds the outline of a face in every picture; noise pictures hold none."""
     monkeypatch.setattr(
-        frames, "detect_landmarks", lambda pixels: (face_outline(len(pixels)).astype(np.float32), 1)
+        face_finding, "detect_landmarks", lambda pixels: (face_outline(len(pixels)).astype(np.float32), 1)
     )
     monkeypatch.setattr("aubench.datasets.converters.convert.require_detector", lambda: None)
 
@@ -136,7 +137,7 @@ def test_disfa_frames_from_videos_and_from_pictures_counted_from_0_or_1(converte
     assert data.occurrence[row].tolist() == [float((3 * au + 2) % 6 >= 2) for au in raw_trees.DISFA_AUS]
     offset, *dark = report.notes.items()
     assert "-1" in offset[0] and offset[1] == 2
-    assert dark and all(note.startswith("pictures nearly black") for note, _ in dark)
+    assert dark and all(note.startswith("nearly black") for note, _ in dark)
     assert data.table.loc[row_of(data, "SN001/5.jpg"), "meta_source"].endswith("LeftVideoSN001_comp.avi#4")
 
 
@@ -478,23 +479,40 @@ def test_a_picture_fetched_later_is_found_and_other_faces_are_not_detected_again
 ):
     data, _ = converted("emotionet")
     raw_trees.picture(tmp_path / "raw/optimization_set/N_0000000001/N_0000000001_00005.jpg", 5)
-    detected, find = [], frames.detect_landmarks
-    monkeypatch.setattr(frames, "detect_landmarks", lambda pixels: detected.append(1) or find(pixels))
+    detected, find = [], face_finding.detect_landmarks
+    monkeypatch.setattr(face_finding, "detect_landmarks", lambda pixels: detected.append(1) or find(pixels))
     more, _ = again("emotionet")
     assert len(more) == len(data) + 1 and skipped() == {} and len(detected) == 1
     before = data.table.set_index("image")
     pd.testing.assert_frame_equal(more.table.set_index("image").loc[before.index], before)
 
 
+def test_of_several_faces_the_largest_is_used_and_noted_also_when_continued(
+    tree, again, detector, monkeypatch, tmp_path
+):
+    tree("rafau")
+    find = face_finding.detect_landmarks
+    monkeypatch.setattr(face_finding, "detect_landmarks", lambda pixels: (find(pixels)[0], 3))
+    data, report = again("rafau")
+    notes = pd.read_csv(tmp_path / "out/notes.csv")
+    assert set(notes["image"]) == set(data.table["image"]) and notes["note"].str.startswith("3 faces").all()
+    assert any(f"3 faces, the largest is used: {len(data)} pictures" in note for note in report.notes)
+    monkeypatch.setattr(face_finding, "detect_landmarks", find)
+    raw_trees.picture(tmp_path / "raw/original/0013.jpg", 13)
+    more, _ = again("rafau")
+    kept = pd.read_csv(tmp_path / "out/notes.csv")
+    assert len(more) == len(data) + 1 and set(kept["image"]) == set(notes["image"])
+
+
 def test_faces_are_looked_for_again_where_there_was_none(
     tree, again, skipped, detector, monkeypatch, tmp_path
 ):
     tree("rafau")
-    find = frames.detect_landmarks
-    monkeypatch.setattr(frames, "detect_landmarks", lambda pixels: (None, 0))
+    find = face_finding.detect_landmarks
+    monkeypatch.setattr(face_finding, "detect_landmarks", lambda pixels: (None, 0))
     with pytest.raises(ValueError, match="rafau"):
         again("rafau")
-    monkeypatch.setattr(frames, "detect_landmarks", find)
+    monkeypatch.setattr(face_finding, "detect_landmarks", find)
     raw_trees.picture(tmp_path / "raw/original/0013.jpg", 13)
     data, _ = again("rafau")
     assert len(data) == 12 and "rows-0000/0013" not in skipped()

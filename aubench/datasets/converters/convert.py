@@ -36,9 +36,9 @@ def convert(
     """Turn a raw download into a dataset folder.
 
     `out` gets images/ (links to the raw pictures, copies, or JPEG frames of videos), manifest.csv,
-    skipped.csv (frame or session, reason, frames) and conversion.json (the report). A repeated call continues
-    an interrupted one; sessions whose files changed, or whose pictures are gone, are redone. Memory holds one
-    session per process, and at the end the table.
+    skipped.csv (frame or session, reason, frames), notes.csv (image, note) and conversion.json (the
+    report). A repeated call continues an interrupted one; sessions whose files changed, or whose pictures are
+    gone, are redone. Memory holds one session per process, and at the end the table.
 
     Args:
         name: one of CONVERTERS.
@@ -107,11 +107,12 @@ def _write_dataset(
     if not len(used):
         reasons = "; ".join(skipped["reason"].value_counts().index[:3])
         raise ValueError(f"no frame of {name} could be used ({reasons}); see {out / 'skipped.csv'}")
+    used.loc[used["note"] != "", ["image", "note"]].to_csv(out / "notes.csv", index=False)
     labels = [column for column in rows if column[:2] == "AU"]
     unknown = [column for column in labels if used[column].isna().all()]
     used["split"] = _splits(used)
     used["meta_source"] = used["source"].map(printable)
-    used = used.drop(columns=[*unknown, "frame", "source", "reason", "session"])
+    used = used.drop(columns=[*unknown, "frame", "source", "reason", "note", "session"])
     write_manifest(out, used)
     rows = rows[["session", "subject", *labels]]
     del used

@@ -29,16 +29,16 @@ class ConvertedSession:
     notes: tuple[str, ...]
     complete: bool
 
-    def detected(self, session: Session) -> dict[int, tuple[str, str, str, np.ndarray]]:
-        """Row -> (image, source, "", (K, 2) landmarks) of the faces that need no detection."""
+    def detected(self, session: Session) -> dict[int, tuple[str, str, str, np.ndarray, str]]:
+        """Row -> (image, source, "", (K, 2) landmarks, note) of the faces that need no detection."""
         faces = self.rows.filter(regex=r"^[xy]_\d+$")
         if len(self.rows) != len(session.frames) or faces.empty:
             return {}
         faces = np.stack([faces.filter(regex=axis).to_numpy(np.float32) for axis in ("x_", "y_")], axis=-1)
         rows = np.flatnonzero(self.in_place & np.isfinite(faces).all(axis=(1, 2))).tolist()
-        images, sources = self.rows["image"], self.rows["source"]
+        images, sources, notes = self.rows["image"], self.rows["source"], self.rows["note"]
         return {
-            row: (images[row], sources[row], "", faces[row])
+            row: (images[row], sources[row], "", faces[row], notes[row])
             for row in rows
             if sources[row] == session.origin(row)
         }

@@ -8,23 +8,22 @@ import json
 import os
 import re
 import shutil
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from PIL import Image
 
 from aubench.datasets.converters import CONVERTERS, finished_sessions
 from aubench.datasets.converters.raw_session import Session, Source
 from aubench.datasets.converters.videos import read_frames
-from aubench.datasets.landmark_detector import detect_landmarks
+from aubench.datasets.face_finding import GivenFace, UnusablePicture, face_on, read_upright
 from aubench.datasets.picture_files import printable
 from aulib.files import atomic_file
-from aulib.images import decode, open_picture, too_dark_or_bright, upright_size
-from aulib.landmarks import refuse_outside
+from aulib.images import too_dark_or_bright
 
-CODE_VERSION = 6  # raise it when a session's outcome would change; earlier conversions are then redone
+CODE_VERSION = 7  # raise it when a session's outcome would change; earlier conversions are then redone
 GLANCE = 200  # pixels; a picture is decoded at this size to see that it can be
 VIDEO_SUFFIX = ".jpg"
 
@@ -59,14 +58,14 @@ class Outcome:
 class Frame:
     """One row: `image` below the dataset folder and (K, 2) landmarks, or the reason why it cannot be used.
 
-    `odd`: that the picture is nearly black or white, or "".
+    `note`: that it has several faces, or is nearly black or white.
     """
 
     image: str = ""
     source: str = ""
     reason: str = ""
     landmarks: np.ndarray | None = None
-    odd: str = ""
+    note: str = ""
 
 
 def convert_session(task: Task) -> Outcome:
@@ -87,7 +86,9 @@ def convert_session(task: Task) -> Outcome:
         return _skipped(task, _one_line(error))
     frames = _convert(session, task, before)
     rows = _rows(session, task, frames)
-    notes = (*task.source.notes, *session.notes, *_odd_pictures(frames))
+    noted = rows[rows["note"] != ""].groupby("note")["image"]
+    odd = [f"{note}: {len(images)} pictures, such as {images.iloc[0]}" for note, images in noted]
+    notes = (*task.source.notes, *session.notes, *odd)
     finished_sessions.write_converted(path, task.source, session, rows, notes)
     return Outcome(task.source.name, path, notes)
 
@@ -135,17 +136,12 @@ def _convert(session: Session, task: Task, before: finished_sessions.ConvertedSe
 
 def _take_picture(frame: Frame, picture: Path, task: Task) -> None:
     """Look at a picture and link it, or note why not."""
-    detects = task.landmarks == "detect"
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow warns of large pictures and odd metadata
-            with open_picture(picture) as opened:
-                size = upright_size(opened)
-                pixels = decode(opened, at_most=None if detects else GLANCE)
-    except Exception as error:  # broken pictures raise many kinds
-        frame.reason = f"unreadable: {_one_line(error)}".replace(str(picture), picture.name)
+        pixels, size, _ = read_upright(picture, None if task.landmarks == "detect" else GLANCE)
+    except UnusablePicture as error:
+        frame.reason = str(error)
         return
-    _find_landmarks(frame, pixels, size, detects)
+    _find_landmarks(frame, pixels, size, task)
     if not frame.reason:
         link_picture(picture, task.out / frame.image, task.keep)
 
@@ -155,7 +151,7 @@ def _take_video(waiting: dict[int, Frame], video: Path, task: Task) -> None:
     try:
         for index, picture in read_frames(video, waiting):
             frame = waiting.pop(index)
-            _find_landmarks(frame, picture, picture.size, task.landmarks == "detect")
+            _find_landmarks(frame, picture, picture.size, task)
             if not frame.reason:
                 with atomic_file(task.out / frame.image) as partial:
                     picture.save(partial, format="JPEG", quality=95, subsampling=0)
@@ -166,28 +162,17 @@ def _take_video(waiting: dict[int, Frame], video: Path, task: Task) -> None:
         frame.reason = reason
 
 
-def _odd_pictures(frames: list[Frame]) -> list[str]:
-    """A note for each way in which pictures are odd."""
-    odd: dict[str, list[str]] = {}
-    for frame in frames:
-        if frame.odd:
-            odd.setdefault(frame.odd, []).append(frame.image)
-    return [f"pictures {text}: {len(images)}, such as {images[0]}" for text, images in odd.items()]
-
-
-def _find_landmarks(frame: Frame, pixels, size: tuple[int, int], detects: bool) -> None:
-    """Detect landmarks if wanted; note if there are none, if they lie outside of the picture, or if it is
-    nearly black or white."""
-    frame.odd = too_dark_or_bright(pixels)
-    if detects:
-        frame.landmarks, _ = detect_landmarks(np.asarray(pixels))
-        if frame.landmarks is None:
-            frame.reason = "no face found"
-    if frame.landmarks is not None:
-        try:
-            refuse_outside(frame.landmarks, size)
-        except ValueError as error:
-            frame.reason = str(error)
+def _find_landmarks(frame: Frame, picture: Image.Image, full_size: tuple[int, int], task: Task) -> None:
+    """Detect landmarks if wanted, look at those of the set, and note what is odd."""
+    if task.landmarks == "none":
+        frame.note = too_dark_or_bright(picture)
+        return
+    given = GivenFace(frame.landmarks) if task.landmarks == "set" else None
+    try:
+        landmarks, frame.note = face_on(picture, full_size, given)
+        frame.landmarks = frame.landmarks if given else landmarks
+    except UnusablePicture as error:
+        frame.reason = str(error)
 
 
 def _rows(session: Session, task: Task, frames: list[Frame]) -> pd.DataFrame:
@@ -200,6 +185,7 @@ def _rows(session: Session, task: Task, frames: list[Frame]) -> pd.DataFrame:
         "frame": [f"{task.source.name}/{name}" for name in session.frames],
         "source": [frame.source for frame in frames],
         "reason": [frame.reason for frame in frames],
+        "note": [frame.note for frame in frames],
     }
     table |= {name: session.labels[name].to_numpy(np.float32) for name in session.labels}
     faces = [None if frame.reason else frame.landmarks for frame in frames]
