@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
+from aulib.files import atomic_file
 from aulib.labels import AU_NAMES
 from aulib.metrics import MEASURES
 from aulib.supervisors import SUPERVISORS
@@ -192,10 +193,9 @@ def save_figure(
     figure: Figure, out_dir: str | Path, name: str, table: pd.DataFrame | None = None, dpi: int = 150
 ) -> Figure:
     """Write `out_dir`/name.png, and name.csv with the numbers behind it; return the figure."""
-    out_dir = Path(out_dir)
-    out_dir.mkdir(parents=True, exist_ok=True)
-    with mpl.rc_context(HOUSE):
-        figure.savefig(out_dir / f"{name}.png", dpi=dpi)
+    with atomic_file(Path(out_dir, f"{name}.png")) as partial, mpl.rc_context(HOUSE):
+        figure.savefig(partial, dpi=dpi)
     if table is not None:
-        table.to_csv(out_dir / f"{name}.csv", index=False)
+        with atomic_file(Path(out_dir, f"{name}.csv")) as partial:
+            table.to_csv(partial, index=False)
     return figure

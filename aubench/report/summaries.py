@@ -17,7 +17,7 @@ from aubench.report.fold_scores import in_any_fold, protocol_of, seeds_over_fold
 from aubench.report.results import chance_of_supervisors
 from aubench.report.run_values import MEAN, TERM_GROUPS, curves_of, values_of_run
 from aubench.study.strict_yaml import read_yaml
-from aulib.files import read_json, reading
+from aulib.files import atomic_file, read_json, reading
 from aulib.methods import METHODS
 from aulib.run import METRICS, NoFinishedRun, Run
 from aulib.run_config import what_counts
@@ -207,8 +207,8 @@ def _place(order: list[str], settings: dict[str, dict]):
 
 def write_summary(summary: Summary, file: str | Path) -> None:
     """Write what `read_summary` reads."""
-    Path(file).parent.mkdir(parents=True, exist_ok=True)
-    Path(file).write_text(summary_text(summary), encoding="utf-8")
+    with atomic_file(Path(file)) as partial:
+        partial.write_text(summary_text(summary), encoding="utf-8")
 
 
 def summary_text(summary: Summary) -> str:

@@ -10,7 +10,7 @@ Rendered sets (`synthetic:...`) have no subjects of a protocol and stay as they 
 from collections.abc import Callable
 from pathlib import Path
 
-from aulib.files import write_json
+from aulib.files import atomic_file, write_json
 from aulib.protocols import PROTOCOLS, find_fold, folds_of, split_name
 
 
@@ -89,7 +89,8 @@ def train_folds(
     table["mean"] = table.mean(axis="columns", skipna=False)
     if "seconds" in table.index:
         table.loc["seconds", "mean"] = table.loc["seconds", list(folders)].sum()
-    table.to_csv(Path(out_dir, "folds.csv"), index_label="score")
+    with atomic_file(Path(out_dir, "folds.csv")) as partial:
+        table.to_csv(partial, index_label="score")
     metrics = table["mean"].to_dict() | {"folds": len(folders)}
     write_json(Path(out_dir, "metrics.json"), metrics)
     return metrics, folders

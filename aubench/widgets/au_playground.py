@@ -1,6 +1,5 @@
 """The AU playground: sliders move a rendered face, and a run's predictions follow."""
 
-import json
 import time
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -20,6 +19,7 @@ from aubench.widgets.drawing import ROW
 from aubench.widgets.newest import NewestWins
 from aubench.widgets.states import caution, failure, opened
 from aufaces.actions import AUS
+from aulib.files import atomic_file, write_json
 from aulib.labels import AU_NAMES
 from aulib.run import Run
 
@@ -231,15 +231,15 @@ class AUPlayground(widgets.VBox):
     def _keep(self) -> None:
         """Write the picture and the numbers of the face that is shown."""
         self.newest.wait(5)
-        self.out_dir.mkdir(parents=True, exist_ok=True)
-        kept = [int(one.stem[5:]) for one in self.out_dir.glob("face-*.json") if one.stem[5:].isdigit()]
+        kept = [int(one.stem[5:]) for one in self.out_dir.glob("face-*.*") if one.stem[5:].isdigit()]
         number = 1 + max(kept, default=0)  # not their count: some may have been deleted
         file = self.out_dir / f"face-{number:03d}.json"
         record = {"controls": asdict(self.controls)}
         if self.run:
             record |= {"run": str(self.run.path), "probability": self._probability()}
-        file.write_text(json.dumps(record, indent=1))
-        Image.fromarray(self.played.picture).save(file.with_suffix(".png"))
+        write_json(file, record)
+        with atomic_file(file.with_suffix(".png")) as partial:
+            Image.fromarray(self.played.picture).save(partial)
         self.said.value = f"kept: {file.with_suffix('.png')} and {file.name}"
 
 
