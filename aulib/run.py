@@ -16,6 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from safetensors.torch import load_file, save
 
 from aulib.files import atomic_file, read_json, reading, write_json
+from aulib.labels import AU_NAMES
 from aulib.methods import METHODS
 from aulib.model import AUModel, ModelConfig
 from aulib.objective import finds_landmarks
@@ -56,6 +57,13 @@ def save_model(folder: Path, model: AUModel, settings: dict) -> None:
     write_json(folder / CONFIG, {"model": model.config.as_dict(), "settings": settings})
 
 
+class _Settings(dict):
+    """Settings of a run; one that is missing is of an earlier version, and said to be."""
+
+    def __missing__(self, name: str):
+        raise self.outdated(f"{CONFIG} has no setting {name}")
+
+
 class Run:
     """A finished run. Each file is read when it is first asked for, and kept.
 
@@ -76,7 +84,9 @@ class Run:
     @cached_property
     def settings(self) -> dict:
         """How the run was trained: method, seed, steps, weights, source, target, ..."""
-        settings = self.saved.get("settings", {})
+        saved = self.saved.get("settings")
+        settings = _Settings(saved if isinstance(saved, dict) else {})
+        settings.outdated = self._outdated
         if missing := [name for name, kind in NEEDED.items() if not isinstance(settings.get(name), kind)]:
             raise self._outdated(f"{CONFIG} has no setting {', '.join(missing)}, or another type of value")
         return settings
@@ -87,6 +97,8 @@ class Run:
             values = self.saved["model"] | {"pretrained": False}
             config = ModelConfig.from_dict(values)
             TypeAdapter(ModelConfig).validate_json(json.dumps(values), strict=True)
+            if unknown := sorted(set(config.aus) - AU_NAMES.keys()):
+                raise TypeError(f"aus has {unknown}, which are no AUs")
             return config
         except ValidationError as error:
             first = error.errors()[0]
@@ -100,11 +112,19 @@ class Run:
         """The selected weights, in evaluation mode on the CPU."""
         with self._reading(WEIGHTS, "weights as safetensors") as file:
             weights = load_file(file)
-        model = AUModel(self.config)
+        try:
+            model = AUModel(self.config)
+        except Exception as error:  # of sizes that cannot be
+            raise self._outdated(f"{CONFIG}: {error}") from error
         expected = {name: value.shape for name, value in model.state_dict().items()}
         found = {name: value.shape for name, value in weights.items()}
         if differing := sorted(dict(expected.items() ^ found.items())):
             raise self._outdated(f"{WEIGHTS} differs from this model in {', '.join(differing[:3])}")
+        if wrong := [name for name, value in weights.items() if not value.isfinite().all()]:
+            raise ValueError(
+                f"{self._file(WEIGHTS)}: {len(wrong)} of {len(weights)} weights are not finite, as after a "
+                f"training that diverged, first {wrong[0]}; train it again"
+            )
         model.load_state_dict(weights)
         return model.eval()
 
@@ -195,7 +215,8 @@ class Run:
         return self.path / name
 
     def _outdated(self, found: str) -> ValueError:
-        method = self.saved.get("settings", {}).get("method", "full")
+        saved = self.saved.get("settings")
+        method = saved.get("method", "full") if isinstance(saved, dict) else "full"
         return ValueError(
             f"{self.path} is a run of an earlier version of aulib ({found}); train it again: "
             f"aulib run 02_train -p method {method} --out {self.path} --force"

@@ -31,8 +31,10 @@ class OneLineErrors(TyperGroup):
                 raise ended(f"{cause} (`{path} -h` shows the arguments)", error.exit_code) from None
             if OneLineErrors.debug:
                 traceback.print_exc()
-            if getattr(error, "errno", None) in NO_ROOM and error.filename:  # written by no `atomic_file`
-                error = no_room(error, error.filename)
+            if getattr(error, "errno", None) in NO_ROOM and "make room" not in str(
+                error
+            ):  # by no `atomic_file`
+                error = no_room(error, getattr(error, "filename", None) or "the disk")
             cause = " ".join(str(error).split())
             if not cause or not (isinstance(error, BAD_INPUT) or hasattr(error, "exit_status")):
                 cause = f"{type(error).__name__}: {cause or 'no message; --debug shows where'}"

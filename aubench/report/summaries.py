@@ -285,6 +285,8 @@ def find_summary(study: str | Path, results: str | Path = "results") -> Summary:
     file = study if study.suffix in (".yml", ".yaml") else Path("experiments", f"{name}.yml")
     if any(folder.glob("*/result.json")):
         plan = read_yaml(file) if file.is_file() else {}
+        if not isinstance(plan, dict):
+            raise ValueError(f"{file}: expected the keys of a study, found {type(plan).__name__}")
         return summarise_runs(folder, list(plan.get("variants") or ()), plan.get("question", ""))
     if committed.is_file():
         return read_summary(committed)

@@ -21,6 +21,7 @@ from typing import Any
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from aubench.study.strict_yaml import parse_yaml
+from aulib.files import read_text, reading
 from aulib.methods import PRESETS, Preset
 from aulib.protocols import PROTOCOLS, find_fold
 from aulib.run_config import RunConfig
@@ -60,11 +61,11 @@ def declared_parameters(notebook: str | Path, text: str | None = None) -> dict[s
         parameters by name, in the order of the cell; empty if no cell is tagged `parameters`.
 
     Raises:
-        ParameterError: a line does not assign a literal (a derived value would not follow an override), or a
-            default does not fit its type.
+        ValueError: the file is no notebook.
+        ParameterError: it is no Python, a line does not assign a literal (a derived value would not follow an
+            override), or a default does not fit its type.
     """
-    text = Path(notebook).read_text(encoding="utf-8") if text is None else text
-    tagged = [cell for cell in _cells(text) if _is_tagged(cell)]
+    tagged = [cell for cell in _cells(notebook, text) if _is_tagged(cell)]
     if len(tagged) > 1:
         raise ParameterError(f"{notebook}: {len(tagged)} cells are tagged 'parameters', expected one")
     return dict(_signature("".join(tagged[0]["source"]), str(notebook))) if tagged else {}
@@ -74,12 +75,16 @@ def declared_parameters(notebook: str | Path, text: str | None = None) -> dict[s
 def _signature(cell: str, notebook: str) -> dict[str, Parameter]:
     """Cached: every run of a study asks for the same cell."""
     comments, alone = {}, set()
-    for token in tokenize.generate_tokens(io.StringIO(cell).readline):
+    try:
+        tree, tokens = ast.parse(cell), list(tokenize.generate_tokens(io.StringIO(cell).readline))
+    except (SyntaxError, ValueError, tokenize.TokenError) as error:
+        raise ParameterError(f"{notebook}, parameters cell: no Python: {error}") from None
+    for token in tokens:
         if token.type == tokenize.COMMENT:
             comments[token.start[0]] = token.string.lstrip("# ")
             alone |= {token.start[0]} if token.line.lstrip().startswith("#") else set()
     found = {}
-    for line in ast.parse(cell).body:
+    for line in tree.body:
         where = f"{notebook}, parameters cell, line {line.lineno}"
         below = takewhile(alone.__contains__, count(line.end_lineno + 1))
         texts = [comments.get(line.end_lineno, ""), *(comments[one] for one in below)]
@@ -116,7 +121,8 @@ def fitting(parameter: Parameter, value: Any) -> Any:
     """
     try:
         fitted = _type_adapter(parameter.type).validate_python(value)
-        received = json.loads(json.dumps(fitted, allow_nan=False))
+        text = json.dumps(fitted, allow_nan=False, ensure_ascii=False)
+        received = json.loads(text.encode())  # an error for text that is no UTF-8
         if received == fitted:
             return received
         reason = " (JSON would change it)"
@@ -239,13 +245,17 @@ def code_cells(notebook: Path, parameters: bool = True, text: str | None = None)
     Args:
         text: as in `declared_parameters`.
     """
-    text = notebook.read_text(encoding="utf-8") if text is None else text
-    cells = [cell for cell in _cells(text) if cell["cell_type"] == "code"]
+    cells = [cell for cell in _cells(notebook, text) if cell["cell_type"] == "code"]
     return ["".join(cell["source"]) for cell in cells if parameters or not _is_tagged(cell)]
 
 
-def _cells(text: str) -> list[dict]:
-    return json.loads(text)["cells"]
+def _cells(notebook: str | Path, text: str | None) -> list[dict]:
+    text = read_text(notebook) if text is None else text
+    with reading(notebook, "a notebook"):
+        cells = json.loads(text)["cells"]
+        for cell in cells:  # what is used of them
+            "".join(cell["source"]), cell["cell_type"], "parameters" in cell["metadata"].get("tags", [])
+        return cells
 
 
 def _is_tagged(cell: dict) -> bool:

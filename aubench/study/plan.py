@@ -56,6 +56,7 @@ def _found(notebook: str, info: ValidationInfo) -> Path:
         raise ValueError(str(error)) from None
 
 
+LONGEST_NAME = 150  # characters; it is part of a folder's name
 VariantName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.+-]*$")]
 
 
@@ -83,6 +84,8 @@ class Study(BaseModel):
         if bool(self.variants) == bool(self.grid):
             raise ValueError("give either 'variants' or 'grid'")
         variants = _combinations(self.grid) if self.grid else self.variants
+        if long := next((name for name in variants if len(name) > LONGEST_NAME), ""):
+            raise ValueError(f"the name of a variant has more than {LONGEST_NAME} characters: {long[:60]}...")
         self.variants = {name: values or {} for name, values in variants.items()}
         self._file = info.context
         self._fold_names = folds_of(self.folds) if self.folds else [""]

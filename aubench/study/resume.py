@@ -59,6 +59,6 @@ def _metrics(folder: Path) -> dict:
 def why_failed(run: PlannedRun) -> str:
     """First line of the run's error.txt; "" if there is none."""
     try:
-        return (run.folder / "error.txt").read_text(encoding="utf-8").partition("\n")[0]
+        return (run.folder / "error.txt").read_text(encoding="utf-8", errors="replace").partition("\n")[0]
     except OSError:
         return ""

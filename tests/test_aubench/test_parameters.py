@@ -155,3 +155,30 @@ def test_comments_below_a_parameter_continue_its_help(tmp_path):
         for name, one in declared_parameters(write_notebook(tmp_path / "n.ipynb", cell)).items()
     }
     assert helps == {"a": "one of x, y or z and w", "b": "count", "c": "alone"}
+
+
+NO_NOTEBOOKS = {
+    "no JSON": b"{", "a list": b"[]", "other JSON": b"{}", "empty": b"", "cells of text": b'{"cells": ["a"]}',
+    "a cell without a source": b'{"cells": [{"cell_type": "code", "metadata": {"tags": ["parameters"]}}]}',
+    "Latin-1": "{'\xfc'}".encode("latin-1"), "UTF-16": '{"cells": []}'.encode("utf-16"),
+    "deep": b"[" * 100_000,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", NO_NOTEBOOKS)
+def test_a_file_that_is_no_notebook_is_named(what, tmp_path):
+    path = tmp_path / "n.ipynb"
+    path.write_bytes(NO_NOTEBOOKS[what])
+    with pytest.raises(ValueError, match="n.ipynb"):
+        declared_parameters(path)
+
+
+@pytest.mark.parametrize("cell", ["a: int = (", "%matplotlib inline", "a = '", "  a = 1", "a = 1\n b = 2"])
+def test_a_parameters_cell_that_is_no_python_is_named(cell, tmp_path):
+    with pytest.raises(ParameterError, match="n.ipynb, parameters cell: no Python: .*line"):
+        declared_parameters(notebook_with(tmp_path, cell))
+
+
+def test_text_that_is_no_utf_8_is_refused_before_the_notebook_is_written():
+    with pytest.raises(ParameterError, match="surrogates"):
+        fitting(parameter("str"), "a\udcff")
