@@ -17,6 +17,8 @@ from aulib.manifest import SPLITS, inspect
 from aulib.protocols import apply_protocol, split_name
 from aulib.tables import refuse
 
+WRITTEN = ".manifest_written"  # digests of the manifests that `write_manifest` wrote into a folder
+
 
 @dataclass(frozen=True)
 class DatasetFolder:
@@ -147,12 +149,33 @@ def manifest_path(root: Path) -> Path:
     return found[0]
 
 
-def write_manifest(folder: str | Path, table: pd.DataFrame) -> Path:
-    """Write `folder`/manifest.csv atomically."""
+def write_manifest(folder: str | Path, table: pd.DataFrame, remember: bool = False) -> Path:
+    """Write `folder`/manifest.csv atomically.
+
+    Args:
+        remember: keep its digest, by which `refuse_edited` knows it again.
+    """
     import pyarrow as pa
     from pyarrow import csv as arrow_csv
 
-    file = Path(folder) / "manifest.csv"
+    file, known = Path(folder) / "manifest.csv", Path(folder) / WRITTEN
     with atomic_file(file) as partial:
         arrow_csv.write_csv(pa.Table.from_pandas(table, preserve_index=False), partial)
+        if remember:
+            with open(known, "a", encoding="utf-8") as written:
+                written.write(_digest(partial) + "\n")
     return file
+
+
+def refuse_edited(folder: str | Path) -> None:
+    """Raises FileExistsError if a manifest that `write_manifest` remembers was edited since, so that a second
+    call of what wrote it does not take the edits away."""
+    file, known = Path(folder) / "manifest.csv", Path(folder) / WRITTEN
+    if file.is_file() and known.is_file() and _digest(file) not in known.read_text(encoding="utf-8").split():
+        raise FileExistsError(
+            f"{file} was edited since it was written; move it elsewhere to have it written anew"
+        )
+
+
+def _digest(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image, ImageCms
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -20,9 +20,19 @@ FORMATS = (
 BACKGROUND = (128, 128, 128)  # behind transparent pixels and outside the picture
 MAX_PIXELS = 100_000_000  # width x height; a forged header could ask for gigabytes
 LUMINANCE = (0.299, 0.587, 0.114)  # of red, green and blue (ITU-R BT.601)
-ORIENTATION = 0x0112  # EXIF tag; 1 is upright, 5 and more swap width and height
+ORIENTATION = 0x0112  # EXIF tag
+TURNS = {  # its value -> what makes the picture upright
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 PHOTOMETRIC = 0x0106  # TIFF tag; 0 says that white is 0
 FULL_SCALES = (255, 1023, 4095, 16383, 65535)  # of 8 to 16 bits
+DEEP_COLOUR = "colours of 16 bits"  # in `Image.info`; once pixels are loaded, Pillow has forgotten it
 NEARLY = 20  # grey levels from black or white
 
 
@@ -53,7 +63,10 @@ def open_picture(path: str | Path) -> Image.Image:
     path = Path(path)
     if path.exists() and not path.is_file():
         raise OSError(f"{path} is no file (a pipe or a folder), expected a picture")
-    return Image.open(path, formats=_formats())
+    opened = Image.open(path, formats=_formats())
+    deep = any(";16" in str(part[3]) for part in opened.tile)
+    opened.info[DEEP_COLOUR] = deep and not _is_deep_grey(opened)
+    return opened
 
 
 def is_picture_name(path: str | Path) -> bool:
@@ -83,17 +96,32 @@ def decode(opened: Image.Image, at_most: int | None = None) -> Image.Image:
     if at_most and max(size) > at_most:
         size = tuple(max(1, round(side * at_most / max(size))) for side in size)
         opened.draft(None, (max(size), max(size)))
-    opened.load()
+    turn = TURNS.get(orientation(opened))
     white_is_zero = opened.format == "TIFF" and opened.tag_v2.get(PHOTOMETRIC) == 0
-    shown = _to_rgb(ImageOps.exif_transpose(opened), white_is_zero)
+    opened.load()
+    shown = _to_rgb(opened if turn is None else opened.transpose(turn), white_is_zero)
+    if opened.info.get(DEEP_COLOUR) and (brightest := max(high for _, high in shown.getextrema())) < 64:
+        raise OSError(
+            f"16-bit colours that reach {brightest} of 255 only (Pillow reads the upper 8 bits), save 8 bits"
+        )
     return shown if shown.size == size else shown.resize(size, Image.Resampling.BICUBIC)
 
 
 def upright_size(picture: Image.Image) -> tuple[int, int]:
-    """(width, height) of an opened picture once its orientation tag is applied; Pillow turns TIFF itself."""
-    width, height = picture.size
-    turned = picture.format != "TIFF" and picture.getexif().get(ORIENTATION, 1) >= 5
-    return (height, width) if turned else (width, height)
+    """(width, height) of an opened picture once its orientation tag is applied."""
+    return picture.size[::-1] if orientation(picture) >= 5 else picture.size
+
+
+def orientation(picture: Image.Image) -> int:
+    """What the tag of an opened picture says, 1 to 8; 1 is upright, 5 and more swap width and height.
+
+    It is 1 for TIFF, which Pillow turns itself, and where the tag is missing, broken or of no meaning.
+    """
+    try:
+        tag = 1 if picture.format == "TIFF" else picture.getexif().get(ORIENTATION)
+    except Exception:  # broken metadata make Pillow raise many kinds, and stop no viewer
+        return 1
+    return tag if tag in range(1, 9) else 1
 
 
 def too_dark_or_bright(picture: Image.Image) -> str:
@@ -119,8 +147,12 @@ def luminance(image: "Tensor") -> "Tensor":
     return (red * LUMINANCE[0]).add_(green, alpha=LUMINANCE[1]).add_(blue, alpha=LUMINANCE[2])
 
 
+def _is_deep_grey(picture: Image.Image) -> bool:
+    return picture.mode.startswith("I;16") or picture.mode in ("I", "F")
+
+
 def _to_rgb(picture: Image.Image, white_is_zero: bool) -> Image.Image:
-    if picture.mode.startswith("I;16") or picture.mode in ("I", "F"):
+    if _is_deep_grey(picture):
         return _from_deep_grey(picture, white_is_zero)
     if picture.mode in ("RGB", "RGBA", "CMYK", "LAB"):
         picture = _to_srgb(picture)

@@ -18,7 +18,7 @@ from aubench.datasets.landmark_detector import detect_landmarks
 from aubench.datasets.picture_files import UNREAD_SUFFIXES
 from aulib.crops import CropSpec, crop_face, crop_matrix
 from aulib.files import atomic_file
-from aulib.images import ORIENTATION, decode, open_picture, too_dark_or_bright, upright_size
+from aulib.images import decode, open_picture, orientation, too_dark_or_bright, upright_size
 from aulib.landmarks import refuse_outside
 
 MAX_SIDE = 1600  # pixels; larger pictures are reduced
@@ -136,7 +136,7 @@ def face_on(
 def _is_storable(header: Image.Image, suffix: str) -> bool:
     """Whether the file is 8-bit RGB or grey, upright, within MAX_SIDE, and what its suffix says."""
     truthful = header.format == {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG"}.get(suffix)
-    upright = header.getexif().get(ORIENTATION, 1) in (0, 1)
+    upright = orientation(header) == 1
     plain = header.mode in ("RGB", "L") and not header.has_transparency_data
     return truthful and upright and plain and max(header.size) <= MAX_SIDE
 

@@ -28,7 +28,7 @@ from aubench.datasets.landmark_detector import require_detector
 from aubench.datasets.landmark_tables import read_landmarks
 from aubench.datasets.picture_files import list_pictures, printable, stored_name
 from aubench.study.run_lock import run_lock
-from aulib.dataset import DatasetFolder, read_dataset, write_manifest
+from aulib.dataset import DatasetFolder, read_dataset, refuse_edited, write_manifest
 from aulib.files import atomic_file
 from aulib.manifest import SPLITS
 from aulib.tables import normal_form
@@ -61,7 +61,7 @@ def prepare(
 
     Raises:
         FileNotFoundError: no such folder, or no pictures in it.
-        FileExistsError: `out` holds files that this function did not write.
+        FileExistsError: `out` holds files that this function did not write, or its manifest was edited.
         ModuleNotFoundError: no `landmarks` given and the `landmarks` extra is not installed.
         RunIsHeld: another process is writing `out`.
         ValueError: no picture could be used, or faults in `landmarks`.
@@ -205,7 +205,7 @@ def _write_dataset(
     landmarks = np.array([outcome.landmarks for outcome in used], dtype=np.float32)  # (N, K, 2)
     for axis, name in enumerate("xy"):
         table |= {f"{name}_{point}": landmarks[:, point, axis] for point in range(landmarks.shape[1])}
-    write_manifest(out, pd.DataFrame(table))
+    write_manifest(out, pd.DataFrame(table), remember=True)
     return read_dataset(out)
 
 
@@ -225,6 +225,7 @@ def _stored_names(sources: list[str]) -> dict[str, str]:
 
 
 def _refuse_foreign(photos: Path, out: Path) -> None:
+    refuse_edited(out)
     if out.resolve() == photos.resolve():
         raise FileExistsError(f"{out} is the folder of photographs itself, expected another one")
     if out.exists() and not out.is_dir():

@@ -351,3 +351,18 @@ def test_loose_pictures_numbered_in_a_row_may_be_a_recording(names, expected, ph
     one = made("one", subject="anna")
     assert set(one.subjects) == {"anna"} and len(set(one.splits)) == 1
     assert "warning" not in subject_summary(one)
+
+
+def test_a_manifest_that_was_edited_is_not_written_over(photos, made, seen, tmp_path):
+    save(two_colours(), photos / "a.jpg")
+    manifest = made().root / "manifest.csv"
+    written = manifest.read_text()
+    made()
+    manifest.write_text(written.replace('"subject"', '"AU12_c","subject"').replace('.jpg",', '.jpg",1,', 1))
+    edited = manifest.read_text()
+    with pytest.raises(FileExistsError, match="manifest.csv was edited"):
+        made()
+    assert manifest.read_text() == edited
+    manifest.rename(tmp_path / "mine.csv")
+    made()
+    assert manifest.read_text() == written

@@ -1,5 +1,8 @@
 """One picture file as RGB pixels, the way a viewer would show it."""
 
+import struct
+import zlib
+
 import numpy as np
 import pytest
 from PIL import Image, ImageCms
@@ -140,3 +143,36 @@ def test_a_picture_nearly_black_or_white_is_told(shade, said):
     picture = Image.new("RGB", (50, 50), (shade,) * 3)
     picture.putpixel((3, 3), (200, 100, 0))  # a hot pixel
     assert too_dark_or_bright(picture).startswith(said) and bool(too_dark_or_bright(picture)) == bool(said)
+
+
+@pytest.mark.parametrize("tag", [0, 9, 300])
+def test_an_orientation_of_no_meaning_turns_nothing(tag, tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = tag
+    two_colours(60, 40).save(tmp_path / "a.jpg", exif=exif)
+    assert read_picture(tmp_path / "a.jpg").size == (60, 40)
+
+
+def test_broken_metadata_lose_no_picture(tmp_path):
+    two_colours(60, 40).save(tmp_path / "a.jpg", exif=b"Exif\0\0MM\0*\0\0\0\x08\0\xff" + b"\xff" * 40)
+    two_colours(60, 40).save(tmp_path / "b.jpg", exif=b"Exif\0\0no metadata at all")
+    for name in "ab":
+        assert read_picture(tmp_path / f"{name}.jpg").size == (60, 40)
+
+
+@pytest.mark.parametrize("bits", [12, 16])
+def test_colour_of_16_bits_is_read_or_refused_and_never_black(bits, tmp_path):
+    values = (np.asarray(two_colours(8, 8), np.uint16) * (2**bits // 256)).astype(">u2")
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    rows = b"".join(b"\0" + row.tobytes() for row in values)
+    header = struct.pack(">IIBBBBB", 8, 8, 16, 2, 0, 0, 0)
+    body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + body)
+    if bits == 16:
+        assert read_picture(tmp_path / "a.png").getpixel((1, 1)) == RED
+    else:
+        with pytest.raises(OSError, match="16-bit colours that reach 15 of 255"):
+            read_picture(tmp_path / "a.png")

@@ -17,7 +17,7 @@ from aubench.datasets.landmark_detector import require_detector
 from aubench.datasets.photographs import split_subjects
 from aubench.datasets.picture_files import printable
 from aubench.study.run_lock import run_lock
-from aulib.dataset import DatasetFolder, read_dataset, write_manifest
+from aulib.dataset import DatasetFolder, read_dataset, refuse_edited, write_manifest
 from aulib.files import atomic_file
 
 MARK = ".convert"
@@ -51,7 +51,7 @@ def convert(
         ValueError: unknown name or option, pictures of a session in two folders, or no usable frame (the
             commonest reasons are named).
         FileNotFoundError: `raw` is no folder, or holds no label file of this set.
-        FileExistsError: `out` holds something that was not made by this function.
+        FileExistsError: `out` holds something that was not made by this function, or its manifest was edited.
         RunIsHeld: another process is writing `out`.
         ModuleNotFoundError: the detector, or an extra that these files need, is not installed.
     """
@@ -113,7 +113,7 @@ def _write_dataset(
     used["split"] = _splits(used)
     used["meta_source"] = used["source"].map(printable)
     used = used.drop(columns=[*unknown, "frame", "source", "reason", "note", "session"])
-    write_manifest(out, used)
+    write_manifest(out, used, remember=True)
     rows = rows[["session", "subject", *labels]]
     del used
     data = read_dataset(out)
@@ -176,6 +176,7 @@ def _refuse_doubled_names(sources: list[Source]) -> None:
 
 
 def _refuse_foreign(raw: Path, out: Path) -> None:
+    refuse_edited(out)
     if out.resolve().is_relative_to(raw.resolve()):
         raise FileExistsError(f"{out} lies in the raw download, expected a folder outside of it")
     if out.exists() and not (out / MARK).is_dir() and (not out.is_dir() or any(out.iterdir())):
