@@ -58,10 +58,14 @@ def save_model(folder: Path, model: AUModel, settings: dict) -> None:
 
 
 class _Settings(dict):
-    """Settings of a run; one that is missing is of an earlier version, and said to be."""
+    """Settings of a run; a run that lacks one is of an earlier version, and said to be."""
+
+    def __init__(self, run: "Run", values: dict):
+        super().__init__(values)
+        self._run = run
 
     def __missing__(self, name: str):
-        raise self.outdated(f"{CONFIG} has no setting {name}")
+        raise self._run._outdated(f"{CONFIG} has no setting {name}")
 
 
 class Run:
@@ -85,10 +89,10 @@ class Run:
     def settings(self) -> dict:
         """How the run was trained: method, seed, steps, weights, source, target, ..."""
         saved = self.saved.get("settings")
-        settings = _Settings(saved if isinstance(saved, dict) else {})
-        settings.outdated = self._outdated
+        settings = _Settings(self, saved if isinstance(saved, dict) else {})
         if missing := [name for name, kind in NEEDED.items() if not isinstance(settings.get(name), kind)]:
             raise self._outdated(f"{CONFIG} has no setting {', '.join(missing)}, or another type of value")
+        settings["data_versions"] = _Settings(self, settings["data_versions"])
         return settings
 
     @cached_property
@@ -99,6 +103,12 @@ class Run:
             TypeAdapter(ModelConfig).validate_json(json.dumps(values), strict=True)
             if unknown := sorted(set(config.aus) - AU_NAMES.keys()):
                 raise TypeError(f"aus has {unknown}, which are no AUs")
+            if not config.aus or len(set(config.aus)) < len(config.aus):
+                raise TypeError(f"aus is {list(config.aus)}, expected different AUs")
+            if config.num_landmarks not in (49, 68) or not 0 < config.box_enlarge < 100:
+                raise TypeError(f"num_landmarks {config.num_landmarks}, box_enlarge {config.box_enlarge:g}")
+            if not 0 < config.image_size <= config.margin_size <= 4096 or config.image_size % 4:
+                raise TypeError(f"image_size {config.image_size}, margin_size {config.margin_size}")
             return config
         except ValidationError as error:
             first = error.errors()[0]
@@ -137,8 +147,11 @@ class Run:
     @cached_property
     def history(self) -> pd.DataFrame:
         """Learning curves: step, seconds, every unweighted term, total, share.*, validation_f1."""
-        with self._reading(HISTORY, "a table") as file:
-            return pd.read_csv(file)
+        with self._reading(HISTORY, "a table of losses by step") as file:
+            table = pd.read_csv(file)
+            if "step" not in table or not all(map(pd.api.types.is_numeric_dtype, table.dtypes)):
+                raise ValueError("no column `step`, or cells that are no numbers")
+            return table
 
     @property
     def aus(self) -> tuple[str, ...]:

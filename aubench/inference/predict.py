@@ -188,7 +188,7 @@ def _stat(path: Path) -> os.stat_result | None:
 def _kept(run: Run, read_from: str, about: str) -> Path | None:
     """Where a prediction that is stopped keeps what it has read; None without a cache."""
     weights = hashlib.sha256((run.path / WEIGHTS).read_bytes()).hexdigest()
-    text = " ".join([weights, code_version(), str(CODE_VERSION), str(run.saved["model"]), read_from, about])
+    text = f"{weights} {code_version()} {CODE_VERSION} {run.saved['model']} {read_from} {about}"
     try:
         return (
             cache_root() / "predictions" / hashlib.sha256(text.encode(errors="backslashreplace")).hexdigest()

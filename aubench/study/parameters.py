@@ -123,9 +123,9 @@ def fitting(parameter: Parameter, value: Any) -> Any:
         fitted = _type_adapter(parameter.type).validate_python(value)
         text = json.dumps(fitted, allow_nan=False, ensure_ascii=False)
         received = json.loads(text.encode())  # an error for text that is no UTF-8
-        if received == fitted:
+        if received == fitted and "\\u0000" not in text:
             return received
-        reason = " (JSON would change it)"
+        reason = " (JSON would change it)" if received != fitted else " (it holds a NUL)"
     except ValidationError:
         reason = ""
     except (TypeError, ValueError) as error:

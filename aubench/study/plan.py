@@ -70,7 +70,7 @@ class Study(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid")
 
     question: str = Field(min_length=1)
-    notebook: Annotated[str, AfterValidator(_found)]  # its file, once validated
+    notebook: Annotated[str, Field(min_length=1), AfterValidator(_found)]  # its file, once validated
     fixed: dict[str, Any] = {}
     variants: dict[VariantName, dict[str, Any] | None] = {}
     grid: dict[str, Annotated[list, Field(min_length=1)]] = {}
@@ -154,8 +154,9 @@ def expand(study: Study, out: str | Path | None = None, only: Iterable[str] = ()
         only: names of variants; empty for all.
 
     Raises:
-        StudyError: an unknown name in `only`, two variants or seeds that resolve to the same run, or variants
-            of which one leaves the precision to the machine and another does not.
+        StudyError: an unknown name in `only`, a rendered set that there is not, two variants or seeds that
+            resolve to the same run, or variants of which one leaves the precision to the machine and another
+            does not.
     """
     if unknown := sorted(set(only) - study.variants.keys()):
         raise StudyError(f"{study._file}: no variant {unknown}; there are {list(study.variants)}")
@@ -164,7 +165,10 @@ def expand(study: Study, out: str | Path | None = None, only: Iterable[str] = ()
     library = code_version()
     for index, (name, seed, fold) in enumerate(product(study.variants, study.seeds, study._fold_names)):
         given, values = _parameters(study, name, seed, fold)
-        resolved = resolve(study.notebook, values, library)
+        try:
+            resolved = resolve(study.notebook, values, library)
+        except ValueError as error:  # a rendered set that there is not
+            raise StudyError(f"{study._file}: variant {name!r}: {error}") from None
         key = run_key(resolved)
         if twin := runs.get(key):
             raise StudyError(f"{study._file}: {_same(twin, name, seed, resolved)}")

@@ -182,3 +182,6 @@ def test_a_parameters_cell_that_is_no_python_is_named(cell, tmp_path):
 def test_text_that_is_no_utf_8_is_refused_before_the_notebook_is_written():
     with pytest.raises(ParameterError, match="surrogates"):
         fitting(parameter("str"), "a\udcff")
+    with pytest.raises(ParameterError, match="NUL"):
+        fitting(parameter("list[str]"), ["a\0b"])
+    assert fitting(parameter("str"), "ü 照片") == "ü 照片"

@@ -94,6 +94,8 @@ def test_an_id_follows_values_and_code_and_nothing_else(folder):
         ("seeds: [3, 1]", "seeds: 3", ["seeds", "3"]),
         ("seeds: [3, 1]", "seeds: [3, 3]", ["'plain' with seed 3 is given twice"]),
         ("seeds: [3, 1]", "seeds: [3, -1]", ["seeds: 1", "-1"]),
+        ("n.ipynb", "''", ["notebook", "at least 1 character"]),
+        ("{method: adld}", "{method: 'synthetic:nowhere'}", ["'plain'", "unknown domain 'nowhere'"]),
         ("  long:", f"  {'x' * 151}:", ["more than 150 characters"]),
         ("seeds: [3, 1]", "seeds: ['3']", ["seeds: 0", "'3'"]),
         ("seeds: [3, 1]", "seeds: [3, 1", ["YAML", "line 8"]),

@@ -182,7 +182,9 @@ def test_a_damaged_file_is_named_with_what_it_is(name, member, what, finished, t
 @pytest.mark.parametrize("where, name, value", [
     ("model", "channels", "8"), ("model", "image_size", None), ("model", "aus", "AU01"),
     ("model", "separates", 1),
-    ("model", "aus", ["AU99"]), ("model", "image_size", -32),
+    ("model", "aus", ["AU99"]), ("model", "aus", []), ("model", "num_landmarks", 5),
+    ("model", "image_size", 33), ("model", "margin_size", 8), ("model", "box_enlarge", 0.0),
+    ("model", "image_size", -32),
     ("settings", "weights", None), ("settings", "method", 3), ("settings", "data_versions", []),
 ])  # fmt: skip
 def test_a_value_of_another_type_is_named(where, name, value, folder):
@@ -205,6 +207,15 @@ def test_a_setting_that_is_missing_is_named_where_it_is_asked_for(folder):
     with pytest.raises(ValueError, match="earlier version .*no setting read_source_from"):
         Run(folder).settings["read_source_from"]
     assert Run(folder).settings.get("read_source_from") is None
+    with pytest.raises(ValueError, match="earlier version .*no setting target"):
+        Run(folder).settings["data_versions"]["target"]
+
+
+@pytest.mark.parametrize("text", ["a pointer\nof something\n", "step,total\nstep,total\n0,1\n", "loss\n1\n"])
+def test_a_history_of_something_else_is_named(text, folder):
+    (folder / "history.csv").write_text(text)
+    with pytest.raises(ValueError, match="history.csv: expected a table of losses by step"):
+        _ = Run(folder).history
 
 
 def test_weights_that_are_not_finite_read_no_face(folder):
