@@ -205,6 +205,9 @@ def _make_crops(dataset, landmarks, spec, folder, workers, progress) -> None:
         )
     shape = (num, size, size, 3)
     images = np.lib.format.open_memmap(folder / "images.npy", mode="w+", dtype=np.uint8, shape=shape)
+    if hasattr(os, "posix_fallocate"):  # the room is ours now, whoever else writes
+        with open(folder / "images.npy", "r+b") as reserved:
+            os.posix_fallocate(reserved.fileno(), 0, images.nbytes)
     matrices = np.empty((num, 2, 3), dtype=np.float32)
     names = dataset.table["image"].tolist()
 

@@ -1,5 +1,6 @@
 """The similarity transform against hand values, the warp against SciPy, and the stored crops."""
 
+import errno
 import os
 import time
 
@@ -327,3 +328,15 @@ def test_a_full_disk_is_refused_before_writing(tiny_set, monkeypatch):
     monkeypatch.setattr(cropping.shutil, "disk_usage", lambda folder: FullDisk)
     with pytest.raises(OSError, match="24 crops need"):
         crop_dataset(read_dataset(tiny_set), CropSpec(48), progress=False)
+
+
+def test_a_disk_that_another_process_fills_is_told_and_leaves_nothing(tiny_set, monkeypatch):
+    """Writing to a memory map without room behind it would kill the process."""
+
+    def no_room(file, start, size):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", no_room)
+    with pytest.raises(OSError, match="No space left on device; make room and repeat"):
+        crop_dataset(read_dataset(tiny_set), CropSpec(48), progress=False)
+    assert not list((tiny_set / ".crops").iterdir())
