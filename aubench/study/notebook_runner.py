@@ -6,6 +6,7 @@ versions, commit), the files that the notebook wrote (such as `metrics.json`), a
 `result.json` has its key.
 """
 
+import contextlib
 import dis
 import os
 import subprocess
@@ -200,9 +201,10 @@ def _say_in_one_sentence(shell, kind, error, traceback, tb_offset=None) -> None:
     elif any(Path(code.co_filename).is_relative_to(folder) for folder in OURS):
         if dis.opname[code.co_code[last.tb_lasti]] == "RAISE_VARARGS":
             text = " ".join(str(error.args[0] if len(error.args) == 1 else error).split())
-    elif kind is NameError and (number := _cell_that_makes(shell.user_ns["In"][:-1], error.name)):
-        text = f"`{error.name}` is missing: cell [{number}], which makes it, was interrupted or failed. "
-        text += "Run that cell again first; what it had done is resumed."
+    elif kind is NameError and last.tb_frame.f_globals is shell.user_ns:
+        number = _cell_that_makes(shell.user_ns["In"][:-1], error.name)
+        why = f"cell [{number}], which makes it, was interrupted or failed" if number else "no cell made it"
+        text = f"`{error.name}` is missing: {why}. Run the cells above first; an interrupted one resumes."
     if not text:
         shell.showtraceback((kind, error, traceback), running_compiled_code=True)
         return
@@ -213,9 +215,10 @@ def _say_in_one_sentence(shell, kind, error, traceback, tb_offset=None) -> None:
 def _cell_that_makes(cells: list[str], name: str) -> int:
     """Number of the last of the cells that ran and would assign a name; 0 if there is none."""
     for number in reversed(range(len(cells))):
-        symbols = symtable.symtable(cells[number], "cell", "exec").get_symbols()
-        if any(symbol.get_name() == name and symbol.is_assigned() for symbol in symbols):
-            return number
+        with contextlib.suppress(SyntaxError):  # such a cell assigns nothing
+            symbols = symtable.symtable(cells[number], "cell", "exec").get_symbols()
+            if any(symbol.get_name() == name and symbol.is_assigned() for symbol in symbols):
+                return number
     return 0
 
 

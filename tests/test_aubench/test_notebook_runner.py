@@ -367,6 +367,7 @@ def test_a_refusal_of_ours_is_one_line_and_any_other_error_keeps_its_traceback(t
         "int('x')",
         "raise ValueError('of the cell itself')",
         made,
+        "1 +",
         "metrics['seconds']",
         "never_made",
     ]
@@ -375,8 +376,9 @@ def test_a_refusal_of_ours_is_one_line_and_any_other_error_keeps_its_traceback(t
     assert "unknown method 'ful'" in shown[2][0] and len(shown[2]) == 1
     assert "'cyc'" in shown[3][0] and not shown[3][0].startswith(("'", '"'))
     assert shown[7] == ["Interrupted; run this cell again to resume."]
-    assert shown[8][0].startswith("`metrics` is missing: cell [8], which makes it, was interrupted")
-    assert shown[9] == ["NameError"]
+    assert shown[8] == ["SyntaxError"]
+    assert shown[9][0].startswith("`metrics` is missing: cell [8], which makes it, was interrupted")
+    assert shown[10][0].startswith("`never_made` is missing: no cell made it. Run the cells above first")
 
 
 def test_the_kernel_is_this_interpreter_whatever_the_environment_says(tmp_path, monkeypatch):
