@@ -227,7 +227,9 @@ def _wrong_length(cells: list[str], row: str, expected: int) -> str:
 
 def _text(column: pd.Series) -> pd.Series:
     """The column as text without spaces around, "" where a cell is missing."""
-    return column.astype(object).where(column.notna(), "").astype(str).str.strip()
+    if not isinstance(column.dtype, pd.StringDtype):
+        column = column.astype(object).where(column.notna(), "").astype(str)
+    return column.fillna("").str.strip()
 
 
 def _numbers(column: pd.Series, rule: Rule) -> tuple[pd.Series, list[Fault]]:

@@ -21,6 +21,7 @@ import pandas as pd
 from aubench.datasets.converters.raw_tree import frame_number
 from aubench.datasets.face_finding import GivenFace, note_of_faces
 from aubench.datasets.interchange.tables import LANDMARKS, read_rows
+from aulib.images import is_picture_name
 from aulib.tables import normal_form, shown
 
 NAME_COLUMNS = ("image", "filename", "file", "input", "name")
@@ -84,7 +85,7 @@ def read_faces(
             raise ValueError(f"{file} has a header and no rows, expected one row per face")
         below = file.relative_to(tables) if file != Path(tables) else Path(file.name)
         images, clips = folder.of_rows(part, file, below.with_suffix("").as_posix())
-        for image in known.intersection(images):
+        for image in sorted(known.intersection(images)):
             if (other := claimed.setdefault(image, file)) != file:
                 raise ValueError(f"{other} and {file} both describe {image}, expected one of them")
         place = [f"{file} line {row + 2}" for row in part.index]
@@ -99,7 +100,8 @@ def read_faces(
         )
     table = pd.concat([part for part, _ in parts], ignore_index=True)
     rows = pd.concat([row for _, row in parts], ignore_index=True)
-    return table, _choose(table, rows, rows["image"].isin(known))
+    missing = {image: folder.why_missing(image) for image in set(rows["image"]) - known}
+    return table, _choose(table, rows, rows["image"].map(lambda image: missing.get(image, "")))
 
 
 def csv_files(path: str | Path) -> list[Path]:
@@ -120,18 +122,18 @@ def csv_files(path: str | Path) -> list[Path]:
     return files or [path]
 
 
-def _choose(table: pd.DataFrame, rows: pd.DataFrame, there: pd.Series) -> pd.DataFrame:
-    """`rows` with `face`, `reason` and `note`; `there`: the picture exists."""
+def _choose(table: pd.DataFrame, rows: pd.DataFrame, missing: pd.Series) -> pd.DataFrame:
+    """`rows` with `face`, `reason` and `note`; `missing`: why there is no such picture, or ""."""
     has = table.reindex(columns=["success", "face_id"]).assign(clip=rows["clip"], image=rows["image"])
     has["size"], empty = _sizes(table)
     faceless = has["success"].fillna(0).eq(0) if "success" in table else pd.Series(False, table.index)
     reasons = {
-        "no such picture": ~there,
         "success is 0: no face was tracked": faceless & has["success"].notna(),
         "success is missing: no face": faceless,
         "no face in it": empty == 1,
     }
     rows["reason"] = np.select(list(reasons.values()), list(reasons), default="")
+    rows["reason"] = missing.where(missing != "", rows["reason"])
     if len(partial := rows.index[(rows["reason"] == "") & (empty > 0)]):
         share = f"{empty[partial[0]]:.0%} of the landmark cells are empty, expected all or none"
         raise ValueError(f"{rows['place'][partial[0]]}: {share}")
@@ -190,11 +192,13 @@ class Pictures:
 
     def __init__(self, pictures: list[str]):
         self.by_name, self.by_stem = defaultdict(list), defaultdict(list)  # last part of a path -> fits
+        self.by_case = defaultdict(list)  # the same, in lower case
         self.folders = defaultdict(list)  # the same of folders
         self.inside = defaultdict(list)  # folder, "" for the top -> pictures
         for picture in pictures:
             path = PurePosixPath(normal_form(picture))
             self.by_name[path.name].append(Fit(str(path), picture))
+            self.by_case[path.name.casefold()].append(Fit(str(path).casefold(), picture))
             self.by_stem[path.stem].append(Fit(str(path.with_suffix("")), picture))
             folder = picture.rpartition("/")[0]
             if folder and folder not in self.inside:
@@ -219,6 +223,15 @@ class Pictures:
                 found[name] = picture
         return found
 
+    def why_missing(self, name: str) -> str:
+        """Why no picture is paired with a name."""
+        alike = normal_form(name).casefold()
+        known = self.by_case[alike.rpartition("/")[2]]
+        other = next((fit for fit in known if _is_end(alike, fit.form)), None)
+        return (
+            f"no such picture; {other.target!r} is there, in other capitals" if other else "no such picture"
+        )
+
     def of_rows(self, table: pd.DataFrame, path: Path, own_name: str) -> tuple[list[str], list[str]]:
         """The picture of each row of the table read from `path`, the name looked for where there is none; and
         the recording that the row is a frame of, or "".
@@ -230,7 +243,11 @@ class Pictures:
         Raises:
             ValueError: see `find`; an empty name or frame; or frames that could be counted in two ways.
         """
-        column = next((name for name in NAME_COLUMNS if name in table and (table[name] != "").any()), None)
+        given = [name for name in table if table[name].dtype == "str" and (table[name] != "").any()]
+        column = next((name for name in NAME_COLUMNS if name in given), None)
+        unread = next((name for name in given if is_picture_name(table[name].iloc[0])), None)
+        if unread and not column:
+            raise ValueError(f"{path}: column {unread} holds names of pictures; call it {NAME_COLUMNS[0]}")
         names = table[column] if column else pd.Series(own_name, table.index)
         if len(empty := names.index[names == ""]):
             raise ValueError(f"{path} line {empty[0] + 2}: {column} is empty, expected a picture's name")
@@ -244,6 +261,7 @@ class Pictures:
                     f"{path}: {column} is {min(videos)!r}, a video; expected a column `frame`, too"
                 )
             return images.tolist(), clips.tolist()
+        recorded: dict[str, str] = {}  # folder -> whose frames it holds
         for name, rows in table.groupby(names, sort=False):
             stem = str(PurePosixPath(forms[name]).with_suffix("")) if name in videos else forms[name]
             folder = _fitting(stem, self.folders, path)
@@ -253,6 +271,9 @@ class Pictures:
             if not column and not several and name in found and folder:
                 raise ValueError(f"{path} fits {found[name]} and the folder {folder}, expected one of them")
             if name in videos or (not column and several) or (name not in found and (folder or not column)):
+                if (first := recorded.setdefault(folder, stem)) != stem:
+                    where = folder or "no folder"
+                    raise ValueError(f"{path}: {first!r} and {stem!r} both fit the pictures in {where}")
                 images[rows.index] = self._by_frame(rows["frame"], folder, path)
                 clips[rows.index] = folder or own_name
         if column and not {"FaceScore", "FaceRectX"} & set(table):  # py-feat numbers any pictures

@@ -141,10 +141,15 @@ def _dataset_faces(data: DatasetFolder, spec: CropSpec, workers: int | None) -> 
     usable = DatasetFolder(data.root, data.table[has_landmarks].reset_index(drop=True), data.version)
     crops = crop_dataset(usable, spec, workers=workers)
     images, place = data.table["image"].tolist(), np.cumsum(has_landmarks) - 1
-    left = []
-    if (skipped := data.root / "skipped.csv").is_file():  # what `aulib prepare` could not use
+    left, listed = [], set(images)
+    if (skipped := data.root / "skipped.csv").is_file():
         with reading(skipped, "a table"):
-            left = [FoundFace(row.image, row.reason) for row in pd.read_csv(skipped, dtype=str).itertuples()]
+            table = pd.read_csv(skipped, dtype=str, keep_default_na=False)
+        if (
+            "image" in table
+        ):  # pictures that `aulib prepare` or `import` could not use; `convert` lists frames
+            others = table[~("images/" + table["image"]).isin(listed)]  # not other faces of a picture
+            left = [FoundFace(row.image, row.reason) for row in others.itertuples()]
 
     def find(rows: list[int]) -> Iterator[tuple[int, FoundFace]]:
         for row in rows:

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from aubench.datasets.landmark_tables import read_landmarks
+from aubench.datasets.interchange.tables import LANDMARKS, read_rows
+from aubench.datasets.landmark_tables import read_faces, read_landmarks
 from conftest import face_outline
 
 
@@ -61,6 +62,20 @@ def test_a_name_is_paired_with_the_picture_whose_path_ends_alike(tmp_path, name)
 def test_names_that_only_look_alike_are_no_pair(tmp_path, name):
     file = landmark_csv(tmp_path / "faces.csv", [(name, 50), ("9.jpg", 60)])
     assert set(read_landmarks(file, PHOTOS)) == {"9.jpg"}
+
+
+def test_why_a_row_has_no_picture_is_said(tmp_path):
+    file = landmark_csv(tmp_path / "faces.csv", [("A/1.JPG", 50), ("z/1.jpg", 50), ("9.jpg", 60)])
+    _, rows = read_faces(file, PHOTOS, lambda path: read_rows(path, LANDMARKS, "x_0", "x_0"))
+    assert rows["reason"].tolist() == [
+        "no such picture; 'a/1.jpg' is there, in other capitals", "no such picture", "",
+    ]  # fmt: skip
+
+
+def test_a_column_of_names_is_never_ignored(tmp_path):
+    file = landmark_csv(tmp_path / "faces.csv", [("a.jpg", 50), ("b.jpg", 60)], "picture", frame=[2, 1])
+    with pytest.raises(ValueError, match="column picture holds names of pictures"):
+        read_landmarks(file, ["1.jpg", "2.jpg"])
 
 
 @pytest.mark.parametrize(
@@ -157,6 +172,15 @@ def test_a_frame_that_is_none_is_refused_with_its_line(tmp_path, frame):
         read_landmarks(file, ["1.jpg", "2.jpg"])
 
 
+def test_frames_of_two_videos_are_never_paired_with_the_same_pictures(tmp_path):
+    named = [("a.mp4", 40), ("a.mp4", 40), ("b.mp4", 60), ("b.mp4", 60)]
+    file = landmark_csv(tmp_path / "faces.csv", named, "input", frame=[1, 2, 1, 2])
+    with pytest.raises(ValueError, match="'a' and 'b' both fit"):
+        read_landmarks(file, ["1.jpg", "2.jpg"])
+    found = read_landmarks(file, ["a/1.jpg", "a/2.jpg", "b/1.jpg", "b/2.jpg"])
+    assert {face.clip for face in found.values()} == {"a", "b"} and len(found) == 4
+
+
 def test_an_empty_name_is_refused_with_its_line_and_a_video_needs_frames(tmp_path):
     file = landmark_csv(tmp_path / "faces.csv", [("a.jpg", 40), ("", 60)])
     with pytest.raises(ValueError, match="faces.csv line 3: image is empty"):
@@ -200,7 +224,9 @@ def test_numbers_of_faces_in_single_pictures_are_no_people(tmp_path):
 
 def test_a_csv_that_cannot_be_matched_says_why(tmp_path):
     for column in ("image", "clip"):
-        file = landmark_csv(tmp_path / "f.csv", [("other.jpg", 50)], column=column)
+        file = landmark_csv(
+            tmp_path / "f.csv", [("other.jpg" if column == "image" else "no name", 50)], column
+        )
         with pytest.raises(ValueError, match="f.csv names none of the pictures"):
             read_landmarks(file, ["a.jpg"])
     (tmp_path / "f.csv").write_text("image,x_0,y_0\na.jpg,1,2\n")

@@ -185,7 +185,8 @@ class TestPredictOnADataset:
             return table
 
         folder = copied(forget)
-        (folder / "skipped.csv").write_text("image,reason\nholiday/sea.jpg,no face found\n")
+        other_face = "001.png,another face is larger in this picture"  # as `aulib import` lists it
+        (folder / "skipped.csv").write_text(f"image,reason\nholiday/sea.jpg,no face found\n{other_face}\n")
         predict(finished.full, folder, tmp_path / "out.csv")
         table = pd.read_csv(tmp_path / "out.csv").set_index("image")
         assert len(table) == 25
@@ -193,6 +194,8 @@ class TestPredictOnADataset:
         assert table.loc["images/003.png", "status"] == "no landmarks"
         unread = table.loc[["images/003.png", "holiday/sea.jpg"], ["AU12_p", "AU12_c", "x_0"]]
         assert unread.isna().all(axis=None)
+        (folder / "skipped.csv").write_text("frame,reason,frames\nF001/T1,unreadable,3\n")  # `aulib convert`
+        assert len(predict(finished.full, folder, tmp_path / "frames.csv")) == 24
         whole = predict(finished.full, finished.target, tmp_path / "whole.csv").set_index("image")
         others = table.index[table["status"] == "ok"]
         np.testing.assert_allclose(table.loc[others, "AU12_p"], whole.loc[others, "AU12_p"], atol=2e-4)

@@ -117,11 +117,12 @@ def import_table(
 def _paired(parts: list[pd.DataFrame], places: list[str], pictures: str | Path) -> tuple:
     """Lists as one table, named as the pictures on the disk, and its rows as `read_faces` has them."""
     table = pd.concat(parts, ignore_index=True)
-    found = Pictures(list_pictures(pictures)[0]).find(table["image"].unique().tolist(), places[0])
+    folder, names = Pictures(list_pictures(pictures)[0]), table["image"].unique().tolist()
+    found = folder.find(names, places[0])
+    missing = {name: folder.why_missing(name) for name in names if name not in found}
     images = table["image"].map(lambda name: found.get(name, name))
-    missing = ~table["image"].isin(found)
-    again = images.duplicated()
-    reasons = np.select([missing, again], ["no such picture", "an earlier row has this picture"], "")
+    reasons = table["image"].map(lambda name: missing.get(name, ""))
+    reasons = reasons.mask((reasons == "") & images.duplicated(), "an earlier row has this picture")
     return table.assign(image=images), pd.DataFrame({"place": places, "reason": reasons, "note": ""})
 
 
