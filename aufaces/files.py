@@ -70,7 +70,7 @@ def refuse_other(path: str | Path, ours: bytes = b"") -> None:
     path = Path(path)
     with _beside(path):
         pass
-    if path.exists() and not (path.is_file() and ours and ours in _start(path)):
+    if os.path.lexists(path) and not (path.is_file() and ours and ours in _start(path)):
         raise FileExistsError(
             f"{path} exists and is no earlier result of this; choose another name or remove it"
         )

@@ -66,10 +66,13 @@ def _parsed(name: str) -> tuple[str, dict[str, int]]:
     if domain not in DEFAULTS:
         raise ValueError(f"{name!r}: unknown domain {domain!r}; choose {' or '.join(DEFAULTS)}")
     parameters = dict(DEFAULTS[domain])
-    for key, value in parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query)):
+    given = parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query))
+    for key, value in given:
         if key not in parameters:
             raise ValueError(f"{name!r}: unknown parameter {key!r}; choose from n, seed, size")
-        if not value.isdigit():
+        if [one for one, _ in given].count(key) > 1:
+            raise ValueError(f"{name!r}: {key} is given twice")
+        if not (value.isascii() and value.isdigit()):
             raise ValueError(f"{name!r}: {key} must be a whole number, found {value!r}")
         parameters[key] = int(value)
     return domain, parameters

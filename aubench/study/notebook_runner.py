@@ -46,7 +46,7 @@ def notebook_path(name: str | Path) -> Path:
     """Find a notebook: a file, or the name of one of ours, such as "02_train" or "course/1_action_units"."""
     if Path(name).is_file():
         return Path(name)
-    for folder in NOTEBOOKS:
+    for folder in NOTEBOOKS if Path(name).name else ():
         for place in ("", "course"):
             candidate = folder / place / Path(name).with_suffix(".ipynb").name
             if candidate.is_file():

@@ -277,8 +277,9 @@ def test_json_has_null_for_nan_and_a_failed_write_leaves_the_old_file(tmp_path):
 
 
 def test_an_unknown_notebook_is_an_error_that_lists_the_known_ones(tmp_path):
-    with pytest.raises(FileNotFoundError, match="'99_absent'.*'02_train'"):
-        notebook_path("99_absent")
+    for name in ("99_absent", "", ".", "/"):
+        with pytest.raises(FileNotFoundError, match=f"no notebook {name!r}.*'02_train'"):
+            notebook_path(name)
     assert notebook_path(notebook_of(tmp_path)) == tmp_path / "n.ipynb"
 
 

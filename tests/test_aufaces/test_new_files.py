@@ -171,6 +171,10 @@ def test_a_result_replaces_an_earlier_one_and_no_other_file(tmp_path):
             refuse_other(tmp_path / name, b"image,status")
     assert everything(tmp_path) == before
     write("mine.csv", "my,table\n")  # the same content
+    (tmp_path / "link.csv").symlink_to("elsewhere.csv")  # not there now, as on a disk that is not mounted
+    with pytest.raises(FileExistsError, match="link.csv exists"):
+        write("link.csv", "image,status")
+    assert os.readlink(tmp_path / "link.csv") == "elsewhere.csv"
 
 
 def test_a_result_without_a_mark_replaces_nothing(tmp_path):

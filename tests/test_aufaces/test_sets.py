@@ -96,6 +96,8 @@ def test_a_script_without_a_main_guard_can_use_two_workers(small_set, tmp_path):
         ("synthetic:moon", "'moon'.*studio.*wild"),
         ("synthetic:wild?m=3", "'m'"),
         ("synthetic:wild?n=many", "'many'"),
+        ("synthetic:wild?n=²", "'²'"),
+        ("synthetic:wild?n=1&seed=2&n=3", "n is given twice"),
         ("synthetic:wild?size=8", "size=8"),
         ("studio", "synthetic:studio"),
     ],
