@@ -78,9 +78,12 @@ def _prepare(
     photos: Path, out: Path, landmarks, workers: int | None, progress: bool, split: str, subject: str
 ) -> DatasetFolder:
     sources, left = list_pictures(photos, out)
-    given = read_landmarks(landmarks, sources) if landmarks is not None else None
-    if given is None:
+    given = None
+    if landmarks is None:
         require_detector()
+    else:
+        named = {stored_name(source): source for source in sources}  # as tables can hold them
+        given = {named[name]: face for name, face in read_landmarks(landmarks, list(named)).items()}
     out.mkdir(parents=True, exist_ok=True)
     stamps = {source: _stamp(photos / source) for source in sources}
     settings = {"code_version": CODE_VERSION, "max_side": MAX_SIDE, "landmarks": _digest(given)}

@@ -1,5 +1,6 @@
 """Files of other code, read and written: nothing is lost, and what a format cannot hold is refused."""
 
+import os
 import re
 from concurrent.futures import ThreadPoolExecutor
 
@@ -11,6 +12,7 @@ from PIL import Image
 from aubench.datasets.interchange.folders import export, import_jaanet, import_megraphau, import_table
 from aubench.datasets.interchange.lists import read_jaanet, write_jaanet, write_megraphau
 from aubench.datasets.interchange.tables import read_openface, write_openface, write_pyfeat
+from aubench.datasets.photographs import prepare
 from aulib.crops import ADLD_CROP, crop_matrix
 from aulib.dataset import read_dataset
 from aulib.landmarks import to_49
@@ -191,6 +193,16 @@ def test_openface_frames_become_a_dataset_folder_and_openface_again(tmp_path):
     (written,) = export(tmp_path / "set", "openface", tmp_path / "out", name="clip")
     assert cells(written) == cells(path)  # the row without a face too
     assert written.read_text().splitlines()[0] == path.read_text().splitlines()[0]  # `, ` between names
+
+
+def test_frames_whose_names_are_no_utf8_are_imported_and_prepared(tmp_path):
+    path = openface_csv(tmp_path / "clip.csv")
+    pictures(tmp_path / "frames", [f"clip/{n:05d}.png" for n in range(1, 6)])
+    for file in (tmp_path / "frames/clip").iterdir():
+        file.rename(os.fsdecode(os.fsencode(file.parent) + b"/caf\xe9_" + os.fsencode(file.name)))
+    data = import_table("openface", path, tmp_path / "frames", tmp_path / "set")
+    assert len(data) == 5 and data.table["image"][0] == "images/clip/caf_udce9_00001.png"
+    assert len(prepare(tmp_path / "frames", tmp_path / "out", landmarks=path, progress=False)) == 5
 
 
 def test_the_index_that_pandas_writes_is_left_out(tmp_path):

@@ -63,9 +63,9 @@ def import_jaanet(
         for part, prefix in zip(parts, prefixes.values(), strict=True)
         for row in part.index
     ]
-    table, rows = _paired(parts, places, pictures)
+    table, rows = _paired(parts, places, files := _files(pictures))
     table = _with_subjects(table)
-    return _write_folder(table, rows, pictures, out, keep, "jaanet", "", list(table.columns))
+    return _write_folder(table, rows, files, out, keep, "jaanet", "", list(table.columns))
 
 
 def import_megraphau(
@@ -79,9 +79,11 @@ def import_megraphau(
 ) -> DatasetFolder:
     """The same of ME-GraphAU's lists in `folder`; `dataset` and `fold` are those of the lists' names."""
     table = read_megraphau(folder, dataset, fold, aus)
-    table, rows = _paired([table], [f"{folder} row {row + 1}" for row in table.index], pictures)
+    table, rows = _paired(
+        [table], [f"{folder} row {row + 1}" for row in table.index], files := _files(pictures)
+    )
     table = _with_subjects(table)
-    return _write_folder(table, rows, pictures, out, keep, "megraphau", dataset, list(table.columns))
+    return _write_folder(table, rows, files, out, keep, "megraphau", dataset, list(table.columns))
 
 
 def import_table(
@@ -101,7 +103,8 @@ def import_table(
         ValueError: damaged tables, names that fit several pictures, or none of the pictures is there.
     """
     read = {"openface": read_openface, "pyfeat": read_pyfeat}[kind]
-    table, rows = read_faces(tables, list_pictures(pictures)[0], read)
+    files = _files(pictures)
+    table, rows = read_faces(tables, list(files), read)
     columns = list(table.columns)
     unknown = column_faults([*TEXT, *(name for name in columns if name not in TEXT)])
     refuse([Fault(-1, text) for text in unknown], tables)
@@ -111,13 +114,18 @@ def import_table(
     table.loc[used.index, "subject"] = people + used["face"]
     table.loc[used.index, "split"] = people.map(split_subjects(people.tolist()))
     name = Path(tables).stem if Path(tables).is_file() else ""
-    return _write_folder(table, rows, pictures, out, keep, kind, name, columns)
+    return _write_folder(table, rows, files, out, keep, kind, name, columns)
 
 
-def _paired(parts: list[pd.DataFrame], places: list[str], pictures: str | Path) -> tuple:
+def _files(pictures: str | Path) -> dict[str, Path]:
+    """The pictures below a folder, by names that a table can hold."""
+    return {stored_name(name): Path(pictures, name) for name in reversed(list_pictures(pictures)[0])}
+
+
+def _paired(parts: list[pd.DataFrame], places: list[str], files: dict[str, Path]) -> tuple:
     """Lists as one table, named as the pictures on the disk, and its rows as `read_faces` has them."""
     table = pd.concat(parts, ignore_index=True)
-    folder, names = Pictures(list_pictures(pictures)[0]), table["image"].unique().tolist()
+    folder, names = Pictures(list(files)), table["image"].unique().tolist()
     found = folder.find(names, places[0])
     missing = {name: folder.why_missing(name) for name in names if name not in found}
     images = table["image"].map(lambda name: found.get(name, name))
@@ -134,13 +142,20 @@ def _with_subjects(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _write_folder(
-    table: pd.DataFrame, rows: pd.DataFrame, pictures, out, keep: str, kind: str, name: str, columns
+    table: pd.DataFrame,
+    rows: pd.DataFrame,
+    files: dict[str, Path],
+    out,
+    keep: str,
+    kind: str,
+    name: str,
+    columns,
 ) -> DatasetFolder:
     """Write a folder that becomes `out` when it can be read; the rest is for `keep_left_out`.
 
     rows: `place`, `reason` and `note` of each row; see `read_faces`.
     """
-    pictures, out = Path(pictures), Path(out)
+    out = Path(out) if Path(out).parts else Path.cwd()  # the folder "." is another one afterwards
     refuse_used(out)
     used = rows["reason"] == ""
     if not used.any():
@@ -153,7 +168,7 @@ def _write_folder(
         manifest = table[used].reset_index(drop=True)
         stored = manifest["image"].map(lambda image: f"images/{stored_name(image)}")
         for image, name in zip(manifest["image"], stored, strict=True):
-            link_picture(pictures / image, folder / name, keep)
+            link_picture(files[image], folder / name, keep)
         manifest["image"] = stored
         places = rows["place"][used].tolist()
         if faults := sorted(row_faults(manifest, folder)):
