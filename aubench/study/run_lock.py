@@ -79,9 +79,11 @@ def holder(folder: str | Path) -> str:
 
 
 def _lock_file(folder: str | Path) -> Path:
-    """Next to the folder, not in it: a locked folder can be renamed."""
+    """Next to the folder, not in it: a locked folder can be renamed. In it where nothing can be written next
+    to it, as to a mounted one."""
     folder = Path(folder).absolute()
-    return folder.parent / ".locks" / folder.name
+    home = folder.parent if os.access(folder.parent, os.W_OK) or not folder.is_dir() else folder
+    return home / ".locks" / folder.name
 
 
 def _taken(descriptor: int) -> bool:

@@ -68,3 +68,11 @@ def test_asking_whether_a_folder_is_locked_does_not_keep_its_runner_out(tmp_path
     assert times > 1 and asking.poll() is None
     asking.kill()
     asking.wait()
+
+
+def test_a_folder_in_a_place_that_cannot_be_written_is_locked_in_itself(tmp_path, monkeypatch):
+    mounted = tmp_path / "mounted"
+    mounted.mkdir()
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != tmp_path)
+    with run_lock(mounted):
+        assert is_held(mounted) and os.listdir(tmp_path) == ["mounted"]
