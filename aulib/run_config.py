@@ -78,6 +78,8 @@ class RunConfig:
                 f"steps {self.steps} and batch_size {self.batch_size}: expected 0 (the preset's) or more"
             )
         check_alignment(self.alignment, self.negatives)
+        if self.temperature <= 0:
+            raise ValueError(f"temperature {self.temperature}: expected a number above 0, such as 0.1")
         method = chosen_method(self.method, self.supervisors, self.weights)
         if self.separation not in ("", *SEPARATIONS):
             raise ValueError(

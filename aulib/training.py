@@ -23,7 +23,7 @@ from aulib import distributed, warm_start
 from aulib.batches import Faces, disturb, take_batch
 from aulib.erasure import RunningCovariances
 from aulib.evaluate import predict_batches, score_predictions
-from aulib.files import atomic_file
+from aulib.files import atomic_file, reading
 from aulib.methods import Method, Preset
 from aulib.model import ADVERSARIES, GENERATING, AUModel, ModelConfig
 from aulib.objective import (
@@ -488,8 +488,9 @@ def write_checkpoint(file: Path, settings: str, state: dict) -> None:
 
 
 def read_checkpoint(file: Path, settings: str, device: torch.device) -> dict:
-    """The state in a checkpoint; ValueError if it is of other settings."""
-    state = torch.load(file, weights_only=True, map_location=device)
+    """The state in a checkpoint; ValueError if it is damaged or of other settings."""
+    with reading(file, "a checkpoint of this run; delete it to begin the run again"):
+        state = torch.load(file, weights_only=True, map_location=device)
     if state["settings"] != settings:
         raise ValueError(
             f"{file} belongs to a run with other settings or of an earlier version; "

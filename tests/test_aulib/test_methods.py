@@ -180,6 +180,12 @@ class TestChosenMethod:
         assert term not in chosen_method(method, None, {term: 0.0}).weights  # switched off is no error
 
 
+@pytest.mark.parametrize("temperature", [0, -0.1])
+def test_a_temperature_divides_and_so_is_above_zero(temperature):
+    with pytest.raises(ValueError, match=f"temperature {temperature}: expected a number above 0"):
+        config(temperature=temperature)
+
+
 def test_a_teacher_needs_the_average_of_the_weights():
     with pytest.raises(ValueError, match="au_teacher needs an average.*'paper'"):
         config(method="mean-teacher", preset="paper")

@@ -547,3 +547,11 @@ class TestHeldInterrupt:
         thread.start()
         thread.join()
         assert not failures and signal.getsignal(signal.SIGINT) == before
+
+
+def test_a_damaged_checkpoint_is_named_with_what_to_do(tmp_path):
+    train(tmp_path, stop_after=2)
+    file = tmp_path / "fit" / "last.ckpt"
+    file.write_bytes(file.read_bytes()[:1000])
+    with pytest.raises(ValueError, match="last.ckpt: expected a checkpoint of this run; delete it"):
+        train(tmp_path)
