@@ -2,7 +2,6 @@
 
 import ast
 import importlib
-import json
 import re
 import shutil
 import subprocess
@@ -13,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from aubench.report.readme import RESULTS, pages
+from aubench.report.readme import pages
 
 ROOT = Path(__file__).parent.parent
 PYPROJECT = (ROOT / "pyproject.toml").read_text()
@@ -61,12 +60,15 @@ def test_pages_show_what_the_committed_results_say():
 
 
 def test_the_readmes_results_are_of_the_study_it_names():
+    from aubench.report.summaries import read_summary
     from aubench.study.plan import read_study
 
-    study = read_study(ROOT / "experiments" / "studio_to_wild.yml")
-    settings = json.loads((ROOT / RESULTS).read_text())["settings"]
-    assert settings["steps"] == {name: values["steps"] for name, values in study.variants.items()}
-    assert settings["seeds"] == study.seeds
+    study = read_study(ROOT / "experiments" / "supervisors.yml")
+    summary = read_summary(ROOT / "results" / "supervisors.json")
+    assert set(summary.variants) <= set(study.variants)
+    for name, own in summary.settings.items():
+        assert own["steps"] == study.variants[name].get("steps", study.fixed["steps"])
+    assert set(summary.values["seed"]) == set(study.seeds)
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -122,7 +122,7 @@ def clone(tmp_path_factory) -> Path:
     for name in ("notebooks", "experiments"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns(".*", "__pycache__"))
     (folder / "results").mkdir()
-    for name in ("pyproject.toml", "results/supervisors.json", "results/supervisors_equal_time.json"):
+    for name in ("pyproject.toml", "results/supervisors.json"):
         shutil.copy(ROOT / name, folder / name)
     return folder
 
@@ -287,6 +287,7 @@ def test_a_study_s_own_notebook_runs_as_a_function(path, folders, tmp_path):
     assert (tmp_path / "out" / "result.json").is_file()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name, values, named",
     [

@@ -30,8 +30,8 @@ from aulib.run import Run
 
 SOURCE, TARGET, PRESET = "synthetic:studio", "synthetic:wild", "fast"
 
-# Optimiser steps of each method: a third to a half of those behind README's table, see
-# experiments/studio_to_wild.yml, so that a quarter of an hour is enough. In the second half of its steps
+# Optimiser steps of each method: at most half of those behind README's table, see
+# experiments/supervisors.yml, so that a quarter of an hour is enough. In the second half of its steps
 # `adld` or `full` costs several times a step of `source-only`. The oracle learns from harder faces.
 STEPS = {"landmarks-only": 330, "source-only": 530, "adld": 400, "full": 400, "oracle": 1600}
 STEPS_ON_PHOTOGRAPHS = 400

@@ -90,7 +90,9 @@ def _zoom(axis: Axes, rows: pd.DataFrame, centre: float) -> None:
     for place, row in enumerate(rows.itertuples()):
         if not outside.iloc[place] or start - room <= row.value <= end + room:
             continue
-        text = f"{row.mark}{row.value:{sign}.1f} [{row.low:{sign}.1f}, {row.high:{sign}.1f}]"
+        text = f"{row.mark}{row.value:{sign}.1f}"
+        if np.isfinite(row.low):  # one seed has no interval
+            text += f" [{row.low:{sign}.1f}, {row.high:{sign}.1f}]"
         below = row.value < centre
         axis.text(
             0.01 if below else 0.99, place, f"← {text}" if below else f"{text} →", va="center", fontsize=6.5,

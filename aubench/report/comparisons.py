@@ -23,7 +23,7 @@ from aulib.supervisors import ALL_SIX, RICH_TWO, SUPERVISORS
 
 GUESSING = 0.9  # of log N: a supervisor whose loss ends above it has learned nothing
 SOLVED = 0.1  # of log N: a supervisor whose loss ends below it has little left to teach
-RIVALS = ("separation", "adld", "multitask", "dann", "mean-teacher", "source-only")
+RIVALS = ("separation", "adld", "multitask", "dann", "mean-teacher", "landmarks-only", "source-only")
 ROUNDS = [(name, "separation") for name in ("contrastive", "full", "adld")] + [("full", "adld")]
 OUTCOME = (
     "question", "variant", "reference", "comparison", "terms", "measure", "au", "difference", "low", "high",
@@ -212,26 +212,3 @@ def idleness(summary: Summary) -> pd.DataFrame:
     table.loc[table["lowest"] > GUESSING, "state"] = "guessing"
     order = [name for name in summary.variants if name in table.index]
     return table.loc[order].reset_index(names="variant")
-
-
-def learning_curves(summary: Summary) -> pd.DataFrame:
-    """`full` minus `contrastive` after different numbers of steps.
-
-    Returns:
-        steps, variant, reference, F1 of both as `<method>, source` and `<method>, target` (mean over seeds),
-        measure, difference, low, high, p_holm, seeds, verdict. Variants are recognised by their method and
-        steps; steps that lack one of the two methods have no row.
-    """
-    by_steps: dict[int, dict[str, str]] = {}
-    for variant, settings in summary.settings.items():
-        by_steps.setdefault(settings["steps"], {})[settings["method"]] = variant
-    rows = []
-    for steps, variants in sorted(by_steps.items()):
-        if {"contrastive", "full"} <= variants.keys():
-            row = {"steps": steps}
-            for method in ("contrastive", "full"):
-                row[f"{method}, source"] = summary.seeds_of("source_f1")[variants[method]].mean()
-                row[f"{method}, target"] = summary.seeds_of("f1")[variants[method]].mean()
-            contrast = Contrast(variants["full"], variants["contrastive"])
-            rows.append(row | one_family(summary, [contrast], ["f1"]).iloc[0].to_dict())
-    return pd.DataFrame(rows)

@@ -7,6 +7,7 @@ the variants of the first, each with its own number of steps.
 
 from pathlib import Path
 
+import pandas as pd
 import yaml
 
 from aubench.report.summaries import Summary, find_summary, is_bound
@@ -18,11 +19,13 @@ UNEQUAL = "unequal steps and time"
 def comparison_terms(summary: Summary, variants: set[str]) -> str:
     """What the variants have in common: "equal steps", "equal time" or UNEQUAL.
 
-    Times are equal if no mean over seeds is more than a tenth above another.
+    Times are equal if none is more than a tenth above another. A variant's time is its steps times the least
+    cost of a step over its seeds: other work on the machine only adds to it.
     """
-    if len({summary.settings[name]["steps"] for name in variants}) == 1:
+    steps = pd.Series({name: summary.settings[name]["steps"] for name in variants})
+    if steps.nunique() == 1:
         return "equal steps"
-    seconds = summary.seeds_of("seconds").mean().reindex(sorted(variants))
+    seconds = steps * summary.seeds_of("seconds_per_step").min().reindex(steps.index)
     return "equal time" if seconds.max() <= 1.1 * seconds.min() else UNEQUAL
 
 

@@ -3,6 +3,7 @@
 Blocks stand between two markers of a page. results/supervisors.md is rendered as a whole from its template.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import jinja2
@@ -15,35 +16,33 @@ from aubench.report.summaries import Summary, read_summary
 from aulib.files import read_json
 from aulib.metrics import REPORTED
 
-RESULTS = Path("results/studio_to_wild.json")  # behind README's table
+LADDER = ("landmarks-only", "source-only", "multitask", "adld", "full", "oracle")  # rows of README's table
 
 
-def results_table(methods: dict[str, dict]) -> str:
-    """A row per method: mean x 100 with the range over seeds, and how much of the shift it wins back.
+def results_table(study: Summary) -> str:
+    """A row per method of LADDER: mean x 100 with the range over seeds, and the share of the shift won back.
 
-    `of the shift` is the share of the way from source-only to oracle in F1. The last row has full minus adld,
-    seed by seed.
-
-    Args:
-        methods: {method: {measure: {"mean", "low", "high", "seeds": [one value per seed]}}}, `low` and `high`
-            of the seeds; source-only, adld, full and oracle among them.
+    `of the shift` is the share of the way from source-only to oracle in F1. The last rows are full minus its
+    rivals with an interval over seeds. Only seeds that every row has count.
     """
-    table = pd.DataFrame({"method": [*methods, "full minus adld, by seed"]})
+    f1 = study.seeds_of("f1")[list(LADDER)].dropna()
+    study = replace(study, values=study.values[study.values["seed"].isin(f1.index)])
+    table = pd.DataFrame({"method": LADDER})
     for name in REPORTED:
-        texts = [_with_range(scores[name]) if name in scores else "–" for scores in methods.values()]
-        seeds = zip(methods["full"][name]["seeds"], methods["adld"][name]["seeds"], strict=True)
-        by_seed = ", ".join(f"{round(100 * (full - adld), 1) + 0.0:+.1f}" for full, adld in seeds)
-        table[tables.TITLES[name]] = [*texts, by_seed]
-    f1 = pd.Series({method: scores["f1"]["mean"] for method, scores in methods.items()})
-    shares = (f1 - f1["source-only"]) / (f1["oracle"] - f1["source-only"])
-    table["of the shift"] = [*shares.map("{:.0%}".format), ""]
-    count = len(methods["full"]["f1"]["seeds"])
-    note = f"Target test faces, x 100: mean of {count} seeds, lowest to highest seed in brackets."
+        texts = dict(zip(study.variants, tables.score_column(study, name), strict=True))
+        table[tables.TITLES[name]] = table["method"].map(texts)
+    means = f1.mean()
+    shares = (means - means["source-only"]) / (means["oracle"] - means["source-only"])
+    table["of the shift"] = table["method"].map(shares.map("{:.0%}".format))
+    rivals = [statistics.Contrast("full", name) for name in ("adld", "multitask")]
+    for rival, rows in statistics.one_family(study, rivals, list(REPORTED)).groupby("reference", sort=False):
+        differences = {tables.TITLES[row["measure"]]: tables.with_interval(row) for _, row in rows.iterrows()}
+        table.loc[len(table)] = {"method": f"full minus {rival}", **differences, "of the shift": ""}
+    note = (
+        f"Target test faces, x 100: mean of {len(f1)} seeds, lowest to highest seed in brackets; "
+        "below, differences with their 95 % interval."
+    )
     return f"{tables.as_markdown(table)}\n\n{note}"
-
-
-def _with_range(score: dict) -> str:
-    return score_text(score["mean"], score["low"], score["high"])
 
 
 def factors_table(measured: dict) -> str:
@@ -148,16 +147,18 @@ def insides_block(inside: dict[str, dict], latency: dict) -> str:
 
 
 def study_list(study: Summary) -> str:
-    """README's list of the study: F1 with the four supervisors together and with each by itself."""
+    """README's list of the study: F1 of `full` against itself without the four and without any supervisor."""
     found = comparisons.outcome(study).query("au == @MEAN and measure == 'f1'")
-    asked = found[found["question"].isin(["the four together", "each supervisor"])]
-    rows = tables.readable(asked).to_dict("records")
+    asked = (found["question"] == "the four together") | (
+        (found["question"] == "rivals") & (found["reference"] == "separation")
+    )
+    rows = tables.readable(found[asked]).to_dict("records")
     return "\n".join(
         f"- {row['comparison']}: {row['difference']}, p {row['p']}, {row['verdict']}" for row in rows
     )
 
 
-def supervisors_page(study: Summary, equal_time: Summary, dense: Summary, curves: Summary) -> str:
+def supervisors_page(study: Summary) -> str:
     """results/supervisors.md: every comparison of the study as tables."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("aubench.report"),
@@ -166,7 +167,9 @@ def supervisors_page(study: Summary, equal_time: Summary, dense: Summary, curves
         undefined=jinja2.StrictUndefined,
     )
     environment.filters["markdown"] = tables.as_markdown
-    environment.filters["verdicts"] = lambda outcome: tables.as_markdown(tables.readable(outcome))
+    environment.filters["verdicts"] = lambda outcome: (
+        "Not run yet." if outcome.empty else tables.as_markdown(tables.readable(outcome))
+    )
     errors = {title: study.seeds_of(name).mean() for name, title in statistics.ERRORS.items()}
     errors = pd.DataFrame(errors).reindex(study.variants).dropna().apply(tables.in_percent)
     weights = (study.settings[name]["weights"] for name in errors.index)
@@ -178,13 +181,9 @@ def supervisors_page(study: Summary, equal_time: Summary, dense: Summary, curves
         comparisons=comparisons,
         outcome=outcome[outcome["au"] == MEAN],
         aus=outcome[(outcome["au"] != MEAN) & (outcome["measure"] == "f1")],
-        equal_time=comparisons.outcome(equal_time),
         errors=errors.reset_index(names="variant"),
         distances=tables.comparisons_by_measure(outcome[outcome["measure"].isin(statistics.DISTANCES)]),
         idleness=tables.idleness(study),
-        dense=comparisons.outcome(dense).query("au == @MEAN and measure not in @statistics.DISTANCES"),
-        dense_idleness=tables.idleness(dense),
-        curves=tables.learning_curves(curves),
         scores=tables.study_table(study),
     )
 
@@ -207,17 +206,12 @@ def with_block(text: str, name: str, block: str) -> str:
 def pages(root: Path) -> dict[Path, str]:
     """Every generated page below a checkout's root, and the text that it should have."""
     results = root / "results"
-    study, equal_time, dense, curves, cycle = (
-        read_summary(results / f"{name}.json")
-        for name in (
-            "supervisors", "supervisors_equal_time", "supervisors_dense", "learning_curves", "cycle_weight",
-        )
-    )  # fmt: skip
+    study, cycle = (read_summary(results / f"{name}.json") for name in ("supervisors", "cycle_weight"))
     inside = read_json(results / "attention.json")["inside"]
     latency = read_json(results / "playground_latency.json")
     conversion = read_json(results / "convert_memory.json")
     blocks = [
-        ("README.md", "results", results_table(read_json(root / RESULTS)["methods"])),
+        ("README.md", "results", results_table(study)),
         ("README.md", "study", study_list(study)),
         ("results/README.md", "insides", insides_block(inside, latency)),
         ("docs/method.md", "cycle", cycle_table(cycle)),
@@ -226,7 +220,7 @@ def pages(root: Path) -> dict[Path, str]:
         ("docs/synthetic.md", "steps", steps_table(read_json(results / "more_steps.json")["f1"])),
         ("docs/datasets/README.md", "conversion", conversion_table(conversion)),
     ]
-    texts = {root / "results" / "supervisors.md": supervisors_page(study, equal_time, dense, curves)}
+    texts = {root / "results" / "supervisors.md": supervisors_page(study)}
     for page, name, block in blocks:
         text = texts.get(root / page) or (root / page).read_text(encoding="utf-8")
         texts[root / page] = with_block(text, name, block)

@@ -117,15 +117,6 @@ def idleness(summary: Summary) -> pd.DataFrame:
     return table.assign(**{name: in_percent(table[name]) for name in ("lowest", "highest", "share")})
 
 
-def learning_curves(summary: Summary) -> pd.DataFrame:
-    """`comparisons.learning_curves` as text, x 100."""
-    table = comparisons.learning_curves(summary)
-    scores = [name for name in table if name.endswith((", source", ", target"))]
-    differences = [with_interval(row) for row in table.to_dict("records")]
-    shown = pd.DataFrame({"steps": table["steps"].astype(str)}).join(table[scores].apply(in_percent))
-    return shown.assign(**{"full minus contrastive": differences, "verdict": table["verdict"]})
-
-
 def with_interval(row: dict) -> str:
     """ "+0.8 [-0.2, +1.8]", x 100; without brackets if a single seed gives no interval."""
     digits = FINER.get(row["measure"], 1)

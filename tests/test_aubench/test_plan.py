@@ -210,21 +210,19 @@ def test_the_committed_studies_are_sound():
 def test_the_readmes_study_is_the_demo_with_more_steps():
     from aubench.cli.demo import PRESET, SOURCE, STEPS, TARGET
 
-    study = read_study(ROOT / "experiments" / "studio_to_wild.yml")
-    assert study.fixed == {"source": SOURCE, "target": TARGET, "preset": PRESET}
-    assert {name: values["method"] for name, values in study.variants.items()} == {
-        name: name for name in STEPS
-    }
-    assert all(study.variants[name]["steps"] > steps for name, steps in STEPS.items())
+    study = read_study(LADDER)
+    fixed = dict(study.fixed)
+    usual = fixed.pop("steps")
+    assert fixed == {"source": SOURCE, "target": TARGET, "preset": PRESET}
+    for name, steps in STEPS.items():
+        assert study.variants[name]["method"] == name and study.variants[name].get("steps", usual) > steps
 
 
-def test_each_supervisor_is_once_added_alone_and_once_left_out():
+def test_each_supervisor_is_added_alone():
     study = read_study(LADDER)
     for name in ("shape-source", "shape-target", "texture-source", "texture-target"):
-        alone, left_out = study.variants[f"plus-{name}"], study.variants[f"without-{name}"]
-        assert alone["supervisors"] == [*RICH_TWO, name.replace("-", "_")]
-        assert left_out["supervisors"] == [one for one in ALL_SIX if one != name.replace("-", "_")]
-    assert study.seeds == [0, 1, 2, 3, 4] and len(study.variants) == 21
+        assert study.variants[f"plus-{name}"]["supervisors"] == [*RICH_TWO, name.replace("-", "_")]
+    assert study.seeds == [0, 1, 2, 3, 4]
 
 
 def test_listing_and_watching_a_study_imports_neither_torch_nor_the_renderer(tmp_path):

@@ -7,7 +7,7 @@ from scipy import stats
 from aubench.report import comparisons, statistics
 from aubench.report.run_values import MEAN
 from aubench.report.statistics import Contrast
-from aubench.report.summaries import find_summary, summarise_runs
+from aubench.report.summaries import summarise_runs
 from aulib.supervisors import ALL_SIX, RICH_TWO, SUPERVISORS
 from fabricated import write_run
 
@@ -161,7 +161,6 @@ class TestSupervisors:
             and table.loc["full", "other"] == ""
         )
         assert set(table["code"]) == {"unknown"} and set(table["alignment"]) == {"global, rivals"}
-        assert "other" not in comparisons.variants_compared(find_summary("supervisors_dense"))
 
     def test_an_effect_is_the_mean_of_its_contrasts_seed_by_seed(self, ladder):
         row = comparisons.effects_of_supervisors(summarise_runs(ladder), ["f1"]).iloc[0]
@@ -293,17 +292,3 @@ class TestIdleness:
             "full": "solved", "full-in-batch": "solved", "full-dense": "at work",
         }  # fmt: skip
         assert table.loc["full", "share"] == pytest.approx(0.1)
-
-
-def test_learning_curves_have_a_row_per_number_of_steps_that_both_methods_have(tmp_path):
-    write_run(tmp_path, "full-80", 100, {"AU01": 0.3}, method="full", steps=80)
-    for seed, luck in ((100, 0.0), (101, 0.02)):
-        for steps, plain, whole in ((1000, 0.62, 0.63), (160, 0.40, 0.38)):
-            for method, f1 in (("contrastive", plain), ("full", whole)):
-                write_run(
-                    tmp_path, f"{method}-{steps}", seed, {"AU01": f1 + luck}, method=method, steps=steps
-                )
-    table = comparisons.learning_curves(summarise_runs(tmp_path)).set_index("steps")
-    assert list(table.index) == [160, 1000]
-    assert table["difference"].tolist() == pytest.approx([-0.02, 0.01])
-    assert table.loc[160, "full, target"] == pytest.approx(0.39) and table.loc[160, "seeds"] == 2

@@ -172,7 +172,7 @@ def test_runs_of_an_earlier_version_are_read_but_not_mixed_with_new_ones(tmp_pat
 
 def test_no_committed_study_compares_a_training_with_itself():
     files = [file for file in Path("results").glob("*.json") if '"variants"' in file.read_text()]
-    assert len(files) > 3 and all(summaries.read_summary(file).variants for file in files)
+    assert len(files) > 1 and all(summaries.read_summary(file).variants for file in files)
 
 
 class TestFinding:
