@@ -204,7 +204,14 @@ def with_solutions(path: Path, solved: Path) -> int:
     return exercises
 
 
-@pytest.mark.parametrize("path", COURSE, ids=lambda path: path.stem)
+TRAIN_MUCH = ("4_taking_apart", "7_does_it_help", "8_your_photographs")  # several runs each
+
+
+@pytest.mark.parametrize(
+    "path",
+    [pytest.param(path, marks=[pytest.mark.slow] * (path.stem in TRAIN_MUCH)) for path in COURSE],
+    ids=lambda path: path.stem,
+)
 class TestEveryLesson:
     def test_runs_on_tiny_parameters_and_its_solutions_are_right(self, path, clone, folders):
         copy = clone / "notebooks" / "course" / path.name
@@ -249,6 +256,7 @@ LEARNED = {  # what is said last of runs that learned nothing, and of the same r
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("learned", [False, True])
 @pytest.mark.parametrize("name", LEARNED)
 def test_of_runs_that_learned_nothing_no_conclusion_is_drawn(
