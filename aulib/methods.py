@@ -36,6 +36,11 @@ class Method:
         return "au_teacher" in self.weights
 
     @property
+    def adapts(self) -> bool:
+        """Whether some of its terms begin later: those of the two rounds, or the mean teacher's."""
+        return self.separates or self.teaches
+
+    @property
     def supervisors(self) -> tuple[str, ...]:
         """Those that have a weight, in the order of SUPERVISORS."""
         return tuple(name for name in SUPERVISORS if self.weights.get(name))

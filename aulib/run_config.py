@@ -8,14 +8,8 @@ from aulib.supervisors import CONTRASTS, TEMPERATURE, check_alignment
 
 PRECISIONS = ("auto", "32-true", "bf16-mixed")
 NAMES = ("method", "preset")  # a run is made of their values
-OF_THE_ROUNDS = (
-    "separation",
-    "separation_starts",
-    "ramp",
-    "generator_rate",
-    "generator_betas",
-    "adversary_rate",
-)
+OF_THE_ROUNDS = ("separation", "generator_rate", "generator_betas", "adversary_rate")
+OF_WHAT_BEGINS_LATER = ("separation_starts", "ramp")
 
 
 @dataclass(frozen=True)
@@ -131,8 +125,9 @@ class RunConfig:
         if method.au_from_landmarks or method.weights.keys() == {"au_source"}:
             values["share_extraction"] = None  # only one of the two would be trained
         if not method.separates:
-            shared = ("separation_starts", "ramp") if method.teaches else ()
-            preset |= {name: None for name in OF_THE_ROUNDS if name not in shared}
+            preset |= dict.fromkeys(OF_THE_ROUNDS)
+        if not method.adapts:
+            preset |= dict.fromkeys(OF_WHAT_BEGINS_LATER)
         return values | _parts(method) | {"preset_values": preset}
 
 

@@ -79,15 +79,14 @@ class Recipe:
     def ramp(self, step: int) -> float:
         """Share of their weight that the terms of the rounds and of the teacher have: 0, then rising to 1."""
         start = self.preset.separation_starts * self.steps
-        if not (self.method.separates or self.method.teaches) or step < start:
+        if not self.method.adapts or step < start:
             return 0.0
         return min(1.0, (step - start + 1) / max(1.0, self.preset.ramp * self.steps))
 
     @property
     def adaptation_begins(self) -> int:
         """The first step with two rounds or a mean teacher; 0 for a method without both."""
-        adapts = self.method.separates or self.method.teaches
-        return math.ceil(self.preset.separation_starts * self.steps) if adapts else 0
+        return math.ceil(self.preset.separation_starts * self.steps) if self.method.adapts else 0
 
     @property
     def evaluation_steps(self) -> set[int]:
@@ -99,7 +98,7 @@ class Recipe:
     def measured_steps(self) -> set[int]:
         """MEASUREMENTS steps whose gradient shares are logged, evenly over those with all terms."""
         first, last = 0, self.steps - 1
-        if self.method.separates or self.method.teaches:
+        if self.method.adapts:
             first = math.ceil((self.preset.separation_starts + self.preset.ramp) * self.steps)
         return {round(step) for step in np.linspace(min(first, last), last, MEASUREMENTS)}
 

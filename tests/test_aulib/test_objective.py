@@ -146,7 +146,7 @@ class TestLossTerms:
         model, source = tiny_model(method), batch()
         target = taught(batch(seed=1, labelled=False)) if rung.uses_target else None
         image = source["image"] if target is None else torch.cat([source["image"], target["image"]])
-        for adapts in {False, rung.separates or rung.teaches}:
+        for adapts in {False, rung.adapts}:
             outputs = model(
                 image, num_source=3, separate=adapts and rung.separates, target_aus=adapts and rung.teaches
             )
