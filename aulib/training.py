@@ -283,7 +283,7 @@ def teacher_labels(state: TrainState, target: dict, step: int) -> dict:
     """
     teacher = state.average.module.eval()
     with state.fabric.autocast():
-        logits = teacher.read(target["image"], "features")["au_logits"]
+        logits = teacher(target["image"], len(target["image"]), separate=False, landmarks=False)["au_s"]
     probability = logits.float().sigmoid()
     confident = (probability - 0.5).abs() >= CONFIDENT - 0.5
     taught = torch.where(confident, probability, torch.nan)

@@ -106,12 +106,11 @@ class TestMeanTeacher:
         """A target batch, and the same with what a teacher of these logits (one per AU) teaches."""
         run, target = make_run("mean-teacher"), batch(seed=1, labelled=False)
         told = torch.tensor(logits).expand(3, -1)
-        run.average.module.read = lambda image, read_from: (
-            seen.append((image, read_from)) or {"au_logits": told}
-        )
+        run.average.module.forward = lambda *args, **how: seen.append((*args, how)) or {"au_s": told}
         seen: list = []
         changed = teacher_labels(run, target, 0)
-        assert len(seen) == 1 and seen[0][0] is target["image"] and seen[0][1] == "features"
+        assert len(seen) == 1 and seen[0][0] is target["image"]
+        assert seen[0][1:] == (3, {"separate": False, "landmarks": False})  # from the features alone
         return target, changed
 
     def test_confident_probabilities_are_taught_and_others_unknown(self):
