@@ -89,7 +89,7 @@ def _without_supervisors(settings: dict) -> dict:
     }
     for name, of_supervisors in {
         "weights": SUPERVISORS,
-        "model": ("alignment", "alignment_dense", "queues"),
+        "model": ("alignment", "queues"),
     }.items():
         rest[name] = {key: value for key, value in rest.get(name, {}).items() if key not in of_supervisors}
     return rest

@@ -10,7 +10,7 @@ import jinja2
 import pandas as pd
 
 from aubench.report import comparisons, statistics, tables
-from aubench.report.results import score_text
+from aubench.report.results import recovered, score_text
 from aubench.report.run_values import MEAN
 from aubench.report.summaries import Summary, read_summary
 from aulib.files import read_json
@@ -31,9 +31,8 @@ def results_table(study: Summary) -> str:
     for name in REPORTED:
         texts = dict(zip(study.variants, tables.score_column(study, name), strict=True))
         table[tables.TITLES[name]] = table["method"].map(texts)
-    means = f1.mean()
-    shares = (means - means["source-only"]) / (means["oracle"] - means["source-only"])
-    table["of the shift"] = table["method"].map(shares.map("{:.0%}".format))
+    means = pd.DataFrame({"method": f1.columns, "f1": f1.mean().to_numpy()})
+    table["of the shift"] = [f"{recovered(means, name):.0%}" for name in LADDER]
     rivals = [statistics.Contrast("full", name) for name in ("adld", "multitask")]
     for rival, rows in statistics.one_family(study, rivals, list(REPORTED)).groupby("reference", sort=False):
         differences = {tables.TITLES[row["measure"]]: tables.with_interval(row) for _, row in rows.iterrows()}
