@@ -8,7 +8,7 @@ one `grid_sample` over the batch.
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -167,8 +167,7 @@ def warp(
     batch = len(image)
     share = share or distributed.Share(batch, slice(None))
 
-    def uniform(low: float, high: float) -> Tensor:
-        return low + (high - low) * torch.rand(share.batch, generator=generator)[share.rows]
+    uniform = partial(_uniform, generator, share)
 
     margin = (size - image_size) / 2 if augment == "crop-flip" else min(3.0, (size - image_size) / 2)
     angle, scale, mirror = torch.zeros(batch), torch.ones(batch), torch.zeros(batch, dtype=torch.bool)
@@ -214,11 +213,9 @@ def disturb(image: Tensor, generator: torch.Generator, share: distributed.Share 
     size = image.shape[-1]
     share = share or distributed.Share(len(image), slice(None))
 
-    def uniform(low: float, high: float, *shape: int) -> Tensor:
-        drawn = torch.rand(share.batch, *shape or (1, 1, 1), generator=generator)[share.rows]
-        return low + (high - low) * drawn
+    uniform = partial(_uniform, generator, share, shape=(1, 1, 1))
 
-    light = F.interpolate(uniform(-0.3, 0.3, 1, 3, 3), size=(size, size), mode="bicubic")
+    light = F.interpolate(uniform(-0.3, 0.3, shape=(1, 3, 3)), size=(size, size), mode="bicubic")
     blurred = F.avg_pool2d(image, 5, stride=1, padding=2, count_include_pad=False)
     image = torch.lerp(image, blurred, uniform(0, 1)) * light.exp()
     noise = torch.randn(share.batch, *image.shape[1:], generator=generator)[share.rows]
@@ -229,6 +226,13 @@ def disturb(image: Tensor, generator: torch.Generator, share: distributed.Share 
     return torch.where(inside_x & inside_y, uniform(0, 1), image)
 
 
+def _uniform(
+    generator: torch.Generator, share: distributed.Share, low: float, high: float, shape: tuple = ()
+) -> Tensor:
+    """This process's share of numbers drawn evenly for every face of a batch, (B, *shape)."""
+    return low + (high - low) * torch.rand(share.batch, *shape, generator=generator)[share.rows]
+
+
 def change_light(image: Tensor, generator: torch.Generator, share: distributed.Share | None = None) -> Tensor:
     """Gamma, contrast, a light gradient and noise, drawn per face: (B, 3 or 1, H, H) in [0, 1] [C].
 
@@ -237,9 +241,7 @@ def change_light(image: Tensor, generator: torch.Generator, share: distributed.S
     size = image.shape[-1]
     share = share or distributed.Share(len(image), slice(None))
 
-    def uniform(low: float, high: float) -> Tensor:
-        drawn = torch.rand(share.batch, generator=generator)[share.rows]
-        return (low + (high - low) * drawn).view(-1, 1, 1, 1)
+    uniform = partial(_uniform, generator, share, shape=(1, 1, 1))
 
     # in place: on a CPU, allocating a batch costs more than the arithmetic
     image = image.clamp(1e-3, 1).pow_(torch.exp(uniform(-0.3, 0.3)))
