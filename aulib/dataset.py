@@ -127,8 +127,7 @@ def read_dataset(folder_or_name: str | Path) -> DatasetFolder:
     table, faults = inspect(manifest)
     refuse(faults, manifest, "row")
     table = table.reset_index(drop=True)
-    with open(manifest, "rb") as opened:
-        version = hashlib.file_digest(opened, "sha256").hexdigest()[:12]
+    version = _digest(manifest)[:12]
     if protocol:
         table, version = apply_protocol(table, protocol), f"{version}#{protocol}"
     return DatasetFolder(root, table, version)
@@ -178,4 +177,5 @@ def refuse_edited(folder: str | Path) -> None:
 
 
 def _digest(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()
+    with open(file, "rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
