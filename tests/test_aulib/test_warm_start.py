@@ -64,6 +64,14 @@ def test_warm_start_gives_the_same_weights_bit_for_bit(method, options, first, t
     assert same(run, expected)
 
 
+def test_a_start_of_a_method_without_adversaries_serves_one_that_has_them(tmp_path, monkeypatch):
+    expected = sharing(tmp_path / "alone", None, "full")
+    sharing(tmp_path / "first", tmp_path / "starts", "mean-teacher")
+    taken = count_steps(monkeypatch)
+    assert same(sharing(tmp_path / "second", tmp_path / "starts", "full"), expected)
+    assert taken == list(range(BEGIN, STEPS))
+
+
 def test_a_resumed_run_writes_the_same_warm_start(tmp_path):
     expected = sharing(tmp_path / "alone", None)
     sharing(tmp_path / "run", tmp_path / "starts", stop_after=2)
