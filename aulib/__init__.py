@@ -34,6 +34,7 @@ training
 results
     evaluate               a model reads faces: probabilities, landmarks, scores
     metrics                MEASURES; F1-frame, AUC, skew-normalised F1, NME, intervals over subjects
+    expressions            AUs scored by expressions: contrasts with neutral faces, false alarms, groups
     linear_probes          AUs, landmarks and domain in F, S, Z; how well G rebuilds; do the rounds agree
 files
     files                  atomic writes, the cache (of `aufaces.files`), the version of this code

@@ -153,10 +153,10 @@ def au_scores(
         values = scores[measure]
         mean = _mean_over_aus(values)
         result[f"mean.{measure}"] = float(mean[0])
-        result[f"mean.{measure}_low"], result[f"mean.{measure}_high"] = _interval(mean[1:])
+        result[f"mean.{measure}_low"], result[f"mean.{measure}_high"] = interval(mean[1:])
         for index, au in enumerate(aus):
             result[f"per_au.{au}.{measure}"] = float(values[0, index])
-            low, high = _interval(values[1:, index])
+            low, high = interval(values[1:, index])
             result[f"per_au.{au}.{measure}_low"], result[f"per_au.{au}.{measure}_high"] = low, high
     for index, au in enumerate(aus):
         known = ~np.isnan(occurrence[:, index])
@@ -166,7 +166,7 @@ def au_scores(
     return result
 
 
-def _interval(values: np.ndarray) -> tuple[float, float]:
+def interval(values: np.ndarray) -> tuple[float, float]:
     """2.5 % and 97.5 % quantiles of the resamples that have a value."""
     values = values[~np.isnan(values)]
     if not len(values):

@@ -85,7 +85,7 @@ def seconds_of(notebook: Path, folder: Path) -> tuple[float, float]:
     """Seconds and CPU seconds of one notebook, run as in Jupyter; what it leaves stays in `folder`."""
     if not (folder / "pyproject.toml").is_file():
         shutil.copy(ROOT / "pyproject.toml", folder)
-        for name in ("notebooks", "experiments"):
+        for name in ("notebooks", "docs/london", "experiments"):
             shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns(".*", "__pycache__"))
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     options = ("--inplace", "--kernel_name=python3", "--startup_timeout=300")

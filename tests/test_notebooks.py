@@ -48,6 +48,7 @@ TINY = {
     "05_reconstructions": {"runs": ["{run}"], "decoder_steps": 2, "count": 2},
     "06_attention": {"runs": ["{run}"], "faces": "{target}", "aus": ["AU01", "AU12"], "per_au": 2},
     "07_dataset_check": {"data": "{source}", "published": "bp4d"},
+    "08_real_faces": {"runs": ["{run}"]},
     "tiny": {"seconds": 0.0},
     # the course
     "1_action_units": {"source": "{source}", "target": "{target}"},
@@ -92,6 +93,7 @@ CLOSING = {
     "05_reconstructions": r"run did not learn the AUs of its target: .* [34] of 4 are below always ",
     "06_attention": r"^These faces have no true regions",
     "07_dataset_check": r"^\*\*Not fit for training\*\*: fix the \d+ errors|^Nothing ",
+    "08_real_faces": r"^\*\*.+\*\* on .+ called present on neutral faces is AU\d\d",
 }
 
 ANSWER = re.compile(r"^answer_\d+ = \.\.\.", re.M)
@@ -119,7 +121,7 @@ def folders(tmp_path_factory) -> dict[str, str]:
 def clone(tmp_path_factory) -> Path:
     """What a fresh clone has and notebooks need, besides the packages."""
     folder = tmp_path_factory.mktemp("clone")
-    for name in ("notebooks", "experiments"):
+    for name in ("notebooks", "experiments", "docs/london"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns(".*", "__pycache__"))
     (folder / "results").mkdir()
     for name in ("pyproject.toml", "results/supervisors.json"):

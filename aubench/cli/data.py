@@ -63,6 +63,15 @@ def prepare(
     subject: Annotated[
         str, typer.Option(metavar="NAME", help="The one person on all pictures, as on a clip's frames.")
     ] = "",
+    about: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="CSV",
+            exists=True,
+            dir_okay=False,
+            help="What is known of the pictures: image, subject, meta_expression and other meta_ columns.",
+        ),
+    ] = None,
     workers: _Workers = None,
 ):
     """Make a dataset folder of any folder of pictures. Pictures that cannot be used are listed in
@@ -74,7 +83,7 @@ def prepare(
     from aubench.datasets import photographs
 
     faces = photographs.prepare(
-        photos, out, landmarks=landmarks, workers=workers, split=split, subject=subject
+        photos, out, landmarks=landmarks, workers=workers, split=split, subject=subject, about=about
     )
     typer.echo(f"dataset folder: {out}; pictures left out are listed in skipped.csv")
     typer.echo(photographs.subject_summary(faces))
@@ -102,9 +111,15 @@ def convert(
     """
     from aubench.datasets.converters import CONVERTERS
 
-    one_of("NAME", name, tuple(CONVERTERS))
+    one_of("NAME", name, (*CONVERTERS, "london"))
     one_of("--keep", keep, ("link", "copy"))
     one_of("--landmarks", landmarks, ("set", "detect", "none", ""))
+    if name == "london":  # expressions and no AU labels
+        from aubench.datasets.london import convert_london
+
+        faces = convert_london(raw, out, workers)
+        typer.echo(f"dataset folder: {out}; {len(faces)} faces of {len(set(faces.subjects))} people")
+        return
     from aubench.datasets.converters.convert import convert as convert_raw
 
     _, report = convert_raw(name, raw, out, keep=keep, landmarks=landmarks, workers=workers)

@@ -9,6 +9,14 @@ from aubench.cli.cli_errors import one_of, print_scores
 
 DEMO_RUN = Path("results/demo/full")  # what `aulib predict` reads with if no run is given
 
+SUMMARY = {
+    "contrasts": "contrasts in the means",
+    "auc": "mean AUC",
+    "own": "mean AUC of the own parts",
+    "false_alarm": "false alarms on neutral faces, worst AU",
+    "gap": "largest gap of false alarms between groups",
+}
+
 commands = typer.Typer()
 
 
@@ -39,6 +47,42 @@ def evaluate(
     print_scores(scores)
     if json:
         write_json(json, scores, ours=b'"mean.f1": ')
+
+
+@commands.command(short_help="Score a run on faces whose expressions are labelled.")
+def contrast(
+    run: Annotated[
+        Path, typer.Argument(metavar="RUN", exists=True, file_okay=False, help="A finished run's folder.")
+    ],
+    dataset: Annotated[
+        str, typer.Argument(metavar="DATASET", help="Dataset folder with a column meta_expression.")
+    ],
+    json: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write all scores here, of all groups.")
+    ] = None,
+):
+    """Score a run without AU labels: is an AU more probable on faces of its expression than on neutral?
+
+    AUC of an AU for the expression against neutral faces, with intervals over people; its own part, what is
+    left after the expression's other AUs; in how many people it rises; false alarms on neutral faces.
+    A contrast is no AU label: not every happy face has AU06.
+
+    Example: aulib contrast results/demo/full faces/london --json london.json
+    """
+    from tabulate import tabulate
+
+    from aubench.inference import predict
+    from aulib.files import write_json
+
+    scores = predict.contrast(run, dataset)
+    everyone = scores.contrasts[scores.contrasts["group"] == "all"].drop(columns="group")
+    typer.echo(tabulate(everyone, "keys", "simple", floatfmt=".2f", showindex=False))
+    for name, value in scores.summary().items():
+        typer.echo(f"{SUMMARY[name]}: {round(value, 2)}")
+    if scores.left_out:
+        typer.echo(f"too few people: {', '.join(scores.left_out)}")
+    if json:
+        write_json(json, scores.as_json(), ours=b'"summary": ')
 
 
 @commands.command(short_help="AU probabilities of a photograph, or a table of many.")

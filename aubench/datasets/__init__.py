@@ -1,6 +1,7 @@
 """How a dataset folder comes about: photographs, raw downloads, files of other tools, checks.
 
 photographs        a folder of pictures -> a dataset folder with landmarks
+london             the London set: 102 people, neutral and smiling
 face_finding       one picture file -> one face, cut out or stored
 landmark_detector  68 landmarks on a picture, by dlib
 picture_files      which files below a folder are pictures, and why the others are left

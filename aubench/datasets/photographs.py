@@ -25,13 +25,13 @@ from aubench.datasets.face_finding import (
     store_picture_crashed,
 )
 from aubench.datasets.landmark_detector import require_detector
-from aubench.datasets.landmark_tables import read_landmarks
+from aubench.datasets.landmark_tables import NAME_COLUMNS, Pictures, read_landmarks
 from aubench.datasets.picture_files import list_pictures, printable, stored_name
 from aubench.study.run_lock import run_lock
 from aulib.dataset import DatasetFolder, read_dataset, refuse_edited, write_manifest
 from aulib.files import atomic_file
 from aulib.manifest import SPLITS
-from aulib.tables import normal_form
+from aulib.tables import normal_form, read_table, refuse
 
 PROGRESS = ".prepare.jsonl"
 FEW_FRAMES = 5  # as many pictures numbered in a row may be a recording
@@ -46,6 +46,8 @@ def prepare(
     progress: bool = True,
     split: str = "auto",
     subject: str = "",
+    about: str | Path | pd.DataFrame | None = None,
+    only: str = "",
 ) -> DatasetFolder:
     """Turn a folder of pictures, nested or not, into a dataset folder.
 
@@ -58,26 +60,39 @@ def prepare(
         workers: processes; by default one for each core.
         split: "auto" divides the subjects 80/10/10 by a hash of their names; train, val or test gets all.
         subject: the person on all pictures, as on the frames of a recording; "" goes by `subjects_of`.
+        about: what is known of the pictures, a CSV or its content: see `read_about`. Pictures that it does
+            not name have empty cells.
+        only: a regular expression; pictures whose path does not match it are not looked at.
 
     Raises:
         FileNotFoundError: no such folder, or no pictures in it.
         FileExistsError: `out` holds files that this function did not write, or its manifest was edited.
         ModuleNotFoundError: no `landmarks` given and the `landmarks` extra is not installed.
         RunIsHeld: another process is writing `out`.
-        ValueError: no picture could be used, or faults in `landmarks`.
+        ValueError: no picture could be used, or faults in `landmarks` or `about`.
     """
     if split not in ("auto", *SPLITS):
         raise ValueError(f"unknown split {split!r}; choose auto, {', '.join(SPLITS)}")
     photos, out = Path(photos), Path(out)
     _refuse_foreign(photos, out)
     with run_lock(out, patience=0, work="written"):
-        return _prepare(photos, out, landmarks, workers, progress, split, subject)
+        return _prepare(photos, out, landmarks, workers, progress, split, subject, about, only)
 
 
 def _prepare(
-    photos: Path, out: Path, landmarks, workers: int | None, progress: bool, split: str, subject: str
+    photos: Path,
+    out: Path,
+    landmarks,
+    workers: int | None,
+    progress: bool,
+    split: str,
+    subject: str,
+    about,
+    only,
 ) -> DatasetFolder:
     sources, left = list_pictures(photos, out)
+    sources = [source for source in sources if re.search(only, source)]
+    known = None if about is None else read_about(about, sources)
     given = None
     if landmarks is None:
         require_detector()
@@ -104,10 +119,41 @@ def _prepare(
             bar.update()
             done[outcome.source] = outcome
     unused = [StoredPicture(path, "", reason=why) for path, why in sorted(left.items())]
-    data = _write_dataset(out, [done[source] for source in sources] + unused, split, subject, given or {})
+    outcomes = [done[source] for source in sources] + unused
+    data = _write_dataset(out, outcomes, split, subject, given or {}, known)
     for image in {outcome.image for outcome in before.values()} - {"", *data.table["image"]}:
         (out / image).unlink(missing_ok=True)  # of pictures that were removed
     return data
+
+
+def read_about(table: str | Path | pd.DataFrame, pictures: list[str]) -> pd.DataFrame:
+    """What a table says of the pictures, text: `subject` and `meta_...`, indexed by picture.
+
+    Args:
+        table: a CSV with a column `image` (or another of NAME_COLUMNS), paired as in `landmark_tables`, and
+            `subject`, `meta_...` or both; or the same as a DataFrame.
+
+    Raises:
+        ValueError: other columns, a picture in two rows, or no row that names a picture.
+    """
+    where = "the table" if isinstance(table, pd.DataFrame) else str(table)
+    if not isinstance(table, pd.DataFrame):
+        table, faults = read_table(table, (), keep_text=True)
+        refuse(faults, where)
+    names = next((name for name in NAME_COLUMNS if name in table), None)
+    others = [name for name in table if name not in (names, "subject") and not name.startswith("meta_")]
+    if names is None or others:
+        found = f"column {others[0]}" if names else f"no column {', '.join(NAME_COLUMNS)}"
+        raise ValueError(f"{where} has {found}, expected image, subject and columns that begin with meta_")
+    found = Pictures(pictures).find(table[names].tolist(), where)
+    table = table.assign(**{names: table[names].map(found)}).dropna(subset=[names])
+    if not len(table):
+        raise ValueError(f"{where} names none of the pictures, which are {pictures[0]!r} ...")
+    if (twice := table[names].duplicated()).any():
+        raise ValueError(
+            f"{where}: {table.loc[twice, names].iloc[0]!r} occurs twice, expected each picture once"
+        )
+    return table.set_index(names).fillna("").astype(str)
 
 
 def subjects_of(sources: list[str], clips: list[str] | None = None) -> list[str]:
@@ -181,7 +227,12 @@ def in_a_row(names: list[str]) -> list[str]:
 
 
 def _write_dataset(
-    out: Path, outcomes: list[StoredPicture], split: str, subject: str, given: dict[str, GivenFace]
+    out: Path,
+    outcomes: list[StoredPicture],
+    split: str,
+    subject: str,
+    given: dict[str, GivenFace],
+    known: pd.DataFrame | None,
 ) -> DatasetFolder:
     used = [outcome for outcome in outcomes if outcome.image]
     skipped = [outcome for outcome in outcomes if not outcome.image]
@@ -194,6 +245,10 @@ def _write_dataset(
         )
     faces = [given.get(outcome.source, NOT_GIVEN) for outcome in used]
     people = subjects_of([outcome.source for outcome in used], [face.clip for face in faces])
+    if known is not None:
+        known = known.reindex([outcome.source for outcome in used], fill_value="")
+        named = known.get("subject", people)
+        people = [name or folder for name, folder in zip(named, people, strict=True)]
     if subject:
         people = [subject] * len(used)
     splits = split_subjects(people) if split == "auto" else dict.fromkeys(people, split)
@@ -203,6 +258,8 @@ def _write_dataset(
         "split": [splits[person] for person in people],
         "meta_source": [printable(outcome.source) for outcome in used],
     }
+    if known is not None:
+        table |= {name: known[name].to_numpy() for name in known if name != "subject"}
     if any(face.face_id for face in faces):
         table["face_id"] = [face.face_id for face in faces]
     landmarks = np.array([outcome.landmarks for outcome in used], dtype=np.float32)  # (N, K, 2)

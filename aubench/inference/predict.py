@@ -1,4 +1,4 @@
-"""Scores of a finished run on a labelled set, and its predictions as a table in OpenFace's columns."""
+"""A finished run used: scores by labels of AUs or expressions; predictions in OpenFace's columns."""
 
 import hashlib
 import os
@@ -19,6 +19,7 @@ from aulib.batches import Faces, faces_of
 from aulib.crops import CropSpec, crop_dataset, crop_of
 from aulib.dataset import DatasetFolder, manifest_path, read_dataset
 from aulib.evaluate import Predictions, predict_batches, score_predictions
+from aulib.expressions import CONTRASTS, ContrastScores, contrast_scores, expressions_of, groups_of
 from aulib.files import atomic_file, cache_root, code_version, reading, refuse_other, result_file
 from aulib.landmarks import move_to_au_centres, to_49
 from aulib.model import AUModel
@@ -76,6 +77,47 @@ def evaluate(run: str | Path, dataset: str | Path, split: str = "test", read_fro
     if not opened.finds_landmarks:
         scores |= dict.fromkeys(("landmarks.nme", "landmarks.failure_rate"), float("nan"))
     return scores | {"read_from": read_from}
+
+
+def contrast(run: str | Path, dataset: str | Path) -> ContrastScores:
+    """A run's AUs scored by expressions, where no AU is labelled; see `contrasts_of`."""
+    _expressions(read_dataset(dataset))  # refused before anything is read
+    return contrasts_of(predict(run, dataset), dataset)
+
+
+def contrasts_of(predictions: pd.DataFrame, dataset: str | Path) -> ContrastScores:
+    """Predictions scored by expressions; see `aulib.expressions`.
+
+    Args:
+        predictions: the table that `predict` made of all of `dataset`.
+        dataset: dataset folder with a column `meta_expression`. Its columns `meta_age`, `meta_gender` and
+            `meta_ethnicity` give groups.
+
+    Raises:
+        ValueError: no such column, a word in it that is no expression, or no neutral face.
+    """
+    data = read_dataset(dataset)
+    expression = _expressions(data)
+    read = predictions.iloc[: len(data)]  # pictures without a face follow
+    ok = (read["status"] == OK).to_numpy()
+    aus = [name.removesuffix("_p") for name in read if name.endswith("_p")]
+    return contrast_scores(
+        read.loc[ok, [f"{au}_p" for au in aus]].to_numpy(float),
+        read.loc[ok, [f"{au}_c" for au in aus]].to_numpy(float) == 1,
+        aus,
+        expression[ok],
+        data.subjects[ok],
+        {name: members[ok] for name, members in groups_of(data.table).items()},
+    )
+
+
+def _expressions(data: DatasetFolder) -> np.ndarray:
+    if "meta_expression" not in data.table:
+        raise ValueError(f"{data.root} has no column meta_expression (neutral, {', '.join(CONTRASTS)})")
+    try:
+        return expressions_of(data.table["meta_expression"])
+    except ValueError as error:
+        raise ValueError(f"{data.root}: {error}") from None
 
 
 def predict(

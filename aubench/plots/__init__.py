@@ -3,6 +3,7 @@
 style            colours of domains and methods, names of AUs, rows of names, faces as grids
 faces            contact sheets, rows of faces, a run's first screen, the same faces in several runs
 scores           base rates and co-occurrence, learning curves, scores per AU, methods and runs compared
+contrasts        AUs scored by expressions: contrasts, false alarms on neutral faces
 study            a study: ladder with intervals, differences per AU, costs, losses, gradient shares
 reconstructions  both rounds, several runs, out-of-distribution inputs, texture by shape
 attention        maps over faces next to the true regions, deletion curves
@@ -17,6 +18,7 @@ from aubench.plots.attention import (
     draw_mass_inside,
     draw_rollout,
 )
+from aubench.plots.contrasts import draw_contrasts, draw_false_alarms
 from aubench.plots.faces import draw_face_rows, draw_faces, draw_first_screen, draw_same_faces
 from aubench.plots.reconstructions import (
     draw_ood_inputs,

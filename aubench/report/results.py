@@ -10,6 +10,8 @@ import pandas as pd
 
 from aubench.study.resolved import differences
 from aulib.contrastive import chance_level
+from aulib.dataset import read_dataset
+from aulib.expressions import ContrastScores
 from aulib.metrics import AU_MEASURES, MEASURES, REPORTED
 from aulib.networks import GRID
 from aulib.run import METRICS, NoFinishedRun, Run
@@ -218,6 +220,27 @@ def recovered(table: pd.DataFrame, method: str = "full") -> float:
         return float("nan")
     way = scores["oracle"] - scores["source-only"]
     return float((scores[method] - scores["source-only"]) / way) if way else float("nan")
+
+
+def real_faces_row(run: str | Path, dataset: str | Path, scores: ContrastScores) -> dict:
+    """One run on one set of real faces: what it learned from, `ContrastScores.summary`, AU12 of happy faces.
+
+    `saw_it` says whether these photographs were the run's unlabelled target.
+    """
+    settings = Run(run).settings
+    names = {"method": settings["method"], "seed": settings["seed"], "source": Path(settings["source"]).name}
+    row = {"set": Path(dataset).name, **names, "target": Path(settings["target"]).name}
+    row["saw_it"] = read_dataset(dataset).version == settings["data_versions"].get("target")
+    everyone = scores.contrasts[scores.contrasts["group"] == "all"]
+    of_smiles = everyone[(everyone["expression"] == "happiness") & (everyone["au"] == "AU12")]
+    rates = scores.false_alarms
+    alarms = rates[(rates["group"] == "all") & (rates["au"] == "AU12")]["rate"]
+    smiles = (
+        {f"au12_{key}": of_smiles[key].squeeze() for key in ("auc", "rises", "found")}
+        if len(of_smiles)
+        else {}
+    )
+    return row | scores.summary() | smiles | {"au12_alarms": alarms.squeeze() if len(alarms) else np.nan}
 
 
 def with_intervals(table: pd.DataFrame) -> pd.DataFrame:

@@ -65,6 +65,10 @@ COLUMN_NAMES = {name: measure.short for name, measure in MEASURES.items()} | {
     "psnr": "PSNR", "ssim": "SSIM", "gmsd": "GMSD",
     "moves_with_shape": "change of G with the shape", "moves_with_texture": "change of G with the texture",
     "nme_to_shape": "NME to who gave the shape", "nme_to_texture": "NME to who gave the texture",
+    "rises": "people in whom it rises", "pairs": "people with both", "found": "called present",
+    "saw_it": "adapted to them", "own": "own part, mean AUC", "false_alarm": "false alarms, worst AU",
+    "gap": "their gap between groups", "au12_auc": "AU12: AUC", "au12_rises": "AU12 rises",
+    "au12_found": "AU12 found", "au12_alarms": "AU12: false alarms",
     "au_of_shape": "AUs off who gave the shape", "au_of_texture": "AUs off who gave the texture",
 }  # fmt: skip
 

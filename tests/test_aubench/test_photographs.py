@@ -366,3 +366,47 @@ def test_a_manifest_that_was_edited_is_not_written_over(photos, made, seen, tmp_
     manifest.rename(tmp_path / "mine.csv")
     made()
     assert manifest.read_text() == written
+
+
+class TestAbout:
+    """What a table says of the pictures."""
+
+    @pytest.fixture
+    def three(self, photos):
+        for name in ("a.jpg", "ann/b.png", "c.jpg"):
+            save(two_colours(), photos / name)
+
+    def test_columns_are_carried_and_people_named(self, made, seen, three, tmp_path):
+        table = tmp_path / "about.csv"
+        table.write_text("filename,subject,meta_expression\nann/b,Bea,happy\na.jpg,,neutral\n")
+        found = made(about=table).table.set_index("meta_source")
+        assert found["subject"].to_dict() == {"a.jpg": "a", "ann/b.png": "Bea", "c.jpg": "c"}
+        assert found["meta_expression"].fillna("").to_dict() == {
+            "a.jpg": "neutral", "ann/b.png": "happy", "c.jpg": "",
+        }  # fmt: skip
+
+    def test_one_person_in_two_folders_is_in_one_split(self, photos, made, seen):
+        for number in range(12):
+            save(two_colours(), photos / f"{number}/x.jpg")
+        about = pd.DataFrame(
+            {"image": [f"{n}/x.jpg" for n in range(12)], "subject": [f"s{n // 4}" for n in range(12)]}
+        )
+        assert made(about=about).table.groupby("subject")["split"].nunique().tolist() == [1, 1, 1]
+
+    @pytest.mark.parametrize(
+        ("content", "said"),
+        [
+            (
+                "image,expression\na.jpg,happy\n",
+                "has column expression, expected image, subject and .* meta_",
+            ),
+            ("subject,meta_expression\nann,happy\n", "has no column image, filename"),
+            ("image,meta_age\nz.jpg,3\n", "names none of the pictures"),
+            ("image,meta_age\na.jpg,3\na.jpg,4\n", "'a.jpg' occurs twice"),
+            ("image,meta_age\na.jpg,3,4\n", "line 2"),
+        ],
+    )
+    def test_another_table_is_refused(self, made, seen, three, tmp_path, content, said):
+        (tmp_path / "about.csv").write_text(content)
+        with pytest.raises(ValueError, match=f"about.csv.*{said}"):
+            made(about=tmp_path / "about.csv")

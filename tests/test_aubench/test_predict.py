@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from aubench.datasets import face_finding
 from aubench.inference import predict as prediction
-from aubench.inference.predict import evaluate, predict, squares_read, to_picture
+from aubench.inference.predict import contrast, evaluate, predict, squares_read, to_picture
 from aulib.crops import crop_dataset, crop_matrix, crop_of
 from aulib.dataset import read_dataset
 from aulib.evaluate import Predictions
@@ -37,6 +37,29 @@ def copied(finished, tmp_path):
         return folder
 
     return copy
+
+
+class TestContrasts:
+    def test_predictions_are_paired_with_the_expressions_of_their_faces(self, finished, copied):
+        """Where AU12 is more probable a face is happy here, so its AUC is 1; one without landmarks is out."""
+        read = predict(finished.full, finished.target)
+        happy = (read["AU12_p"] > read["AU12_p"].median()).to_numpy()
+
+        def labelled(table):
+            table = table.copy().assign(meta_expression=np.where(happy, "happy", "neutral"))
+            table.loc[3, POINTS] = np.nan
+            return table
+
+        scores = contrast(finished.full, copied(labelled)).contrasts.set_index("au")
+        assert scores.loc["AU12", "auc"] == 1 and scores.loc["AU06", "auc"] < 1
+        assert scores.loc["AU12", "faces"] == happy.sum() - happy[3]
+
+    def test_a_set_without_expressions_is_refused_and_a_word_named_with_its_row(self, finished, copied):
+        with pytest.raises(ValueError, match="has no column meta_expression"):
+            contrast(finished.full, finished.target)
+        wrong = copied(lambda table: table.copy().assign(meta_expression="grumpy"))
+        with pytest.raises(ValueError, match=f"{wrong}: meta_expression of row 2 is 'grumpy'"):
+            contrast(finished.full, wrong)
 
 
 class TestEvaluate:
