@@ -67,6 +67,7 @@ def limit_of(notebook: Path) -> int:
 def called(folder: Path, *arguments: str) -> float:
     """Seconds of a Python command in `folder`, with the cache of rendered faces that lies in it."""
     environment = os.environ | {"AULIB_CACHE": str(folder / "cache"), "PYTHONPATH": str(ROOT)}
+    environment["OMP_WAIT_POLICY"] = "passive"  # a thread that waits for another's core burns no CPU seconds
     began = time.perf_counter()
     done = subprocess.run(
         [sys.executable, *arguments], cwd=folder, env=environment, capture_output=True, text=True
