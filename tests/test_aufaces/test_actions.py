@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from aufaces import heads
 from aufaces.actions import (
     AU_SHAPES,
     AUS,
@@ -24,6 +25,17 @@ from aulib.landmarks import LAYOUT_68
 @pytest.fixture(scope="module")
 def head():
     return load_head()
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\3\4, cut off"])
+def test_a_damaged_head_is_named_and_made_anew(content, head, tmp_path, monkeypatch):
+    file = tmp_path / f"head-v{heads.HEAD_VERSION}.npz"
+    file.write_bytes(content)
+    monkeypatch.setenv("AULIB_CACHE", str(tmp_path))
+    monkeypatch.setattr(heads, "_build_head", lambda: head)
+    with pytest.warns(UserWarning, match=f"{file} is damaged and made anew"):
+        assert load_head().names == head.names
+    assert load_head().names == head.names
 
 
 @pytest.fixture(scope="module")

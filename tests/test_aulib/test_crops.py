@@ -199,6 +199,18 @@ def test_crops_are_made_once_and_are_read_only(tiny_set):
         second.images[0] = 0
 
 
+@pytest.mark.parametrize("name", ["images", "landmarks", "matrices"])
+@pytest.mark.parametrize("damage", [lambda data: data[:-9], lambda data: b"", lambda data: b"\0" * len(data)])
+def test_damaged_crops_are_named_and_made_anew(name, damage, tiny_set):
+    dataset = read_dataset(tiny_set)
+    before = crop_dataset(dataset, CropSpec(48), progress=False)
+    images, file = before.images.copy(), before.folder / f"{name}.npy"
+    file.write_bytes(damage(file.read_bytes()))
+    with pytest.warns(UserWarning, match=f"{before.folder} are damaged and made anew"):
+        again = crop_dataset(dataset, CropSpec(48), progress=False)
+    assert np.array_equal(again.images, images) and np.array_equal(again.landmarks, before.landmarks)
+
+
 def changed(change, dataset):
     """The dataset after one of the changes below."""
     if change == "an image":

@@ -72,6 +72,17 @@ def test_a_start_of_a_method_without_adversaries_serves_one_that_has_them(tmp_pa
     assert taken == list(range(BEGIN, STEPS))
 
 
+@pytest.mark.parametrize("damage", [lambda data: data[: len(data) // 2], lambda data: b""])
+def test_a_damaged_start_is_named_and_trained_anew(damage, tmp_path):
+    expected = sharing(tmp_path / "first", tmp_path / "starts")
+    (kept,) = (tmp_path / "starts").glob("*.ckpt")
+    good = kept.read_bytes()
+    kept.write_bytes(damage(good))
+    with pytest.warns(UserWarning, match=f"{kept}: .*trained anew"):
+        assert same(sharing(tmp_path / "second", tmp_path / "starts"), expected)
+    assert kept.stat().st_size > len(good) / 2
+
+
 def test_a_resumed_run_writes_the_same_warm_start(tmp_path):
     expected = sharing(tmp_path / "alone", None)
     sharing(tmp_path / "run", tmp_path / "starts", stop_after=2)
