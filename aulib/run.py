@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save
 from aulib.files import atomic_file, read_json, reading, write_json
 from aulib.labels import AU_NAMES
 from aulib.methods import METHODS
-from aulib.model import AUModel, ModelConfig
+from aulib.model import READ_FROM, AUModel, ModelConfig
 from aulib.objective import finds_landmarks
 
 WEIGHTS, CONFIG, METRICS = "model.safetensors", "config.json", "metrics.json"
@@ -92,6 +92,10 @@ class Run:
         settings = _Settings(self, saved if isinstance(saved, dict) else {})
         if missing := [name for name, kind in NEEDED.items() if not isinstance(settings.get(name), kind)]:
             raise self._outdated(f"{CONFIG} has no setting {', '.join(missing)}, or another type of value")
+        for name in ("read_source_from", "read_target_from"):
+            if settings.get(name, READ_FROM[0]) not in READ_FROM:
+                found = f"{CONFIG}: {name} is {settings[name]!r}, expected {' or '.join(READ_FROM)}"
+                raise self._outdated(found)
         settings["data_versions"] = _Settings(self, settings["data_versions"])
         return settings
 
