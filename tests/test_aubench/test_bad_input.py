@@ -3,7 +3,6 @@
 import gzip
 import io
 import os
-import shutil
 from functools import partial
 from pathlib import Path
 
@@ -295,7 +294,8 @@ def _unusable_pictures() -> dict[str, bytes]:
     whole = {suffix: _encoded(plain, suffix) for suffix in (".jpg", ".png", ".webp", ".gif", ".tif", ".bmp")}
     size = (9000).to_bytes(4, "big")
     return {f"cut{suffix}": data[:300] for suffix, data in whole.items()} | {
-        "empty.jpg": b"", "text.png": b"no picture", "html.jpg": b"<html>404</html>", "two.heic": b"ftypheic",
+        "empty.jpg": b"", "text.png": b"no picture", "html.jpg": b"<html>404</html>", "two.HEIC": b"ftypheic",
+        "README.md": b"no picture",
         "hundred_megapixels.png": _encoded(Image.new("1", (10_500, 10_000)), ".png"),
         "two_hundred.png": _encoded(Image.new("1", (20_000, 10_000)), ".png"),
         "forged.png": whole[".png"][:16] + size + size + whole[".png"][24:],  # the header says 9,000 x 9,000
@@ -323,40 +323,12 @@ def test_pictures_of_every_kind_are_used_or_listed_with_a_reason(tmp_path):
     assert set(data.table["meta_source"]) == set(good)
     reasons = pd.read_csv(tmp_path / "out/skipped.csv", keep_default_na=False, index_col="image")["reason"]
     assert sorted(reasons.index) == sorted([*bad, *special, "line\\x0abreak.png", "folder.jpg/up/"])
-    assert reasons.str.len().min() > 5
-    assert "100 megapixels" in reasons["hundred_megapixels.png"] and "pipe" in reasons["pipe.jpg"]
-
-
-@pytest.mark.parametrize("fault", ["empty", "cut", "text", "huge", "loop", "gone", "pipe"])
-def test_a_bad_picture_in_a_raw_tree_is_listed(fault, tmp_path):
-    raw = raw_trees.write_ckplus(tmp_path / "raw")
-    picture = sorted((raw / "cohn-kanade-images/S005/001").iterdir())[-1]
-    good = picture.read_bytes()
-    picture.unlink()
-    {
-        "empty": lambda: picture.touch(),
-        "cut": lambda: picture.write_bytes(good[: len(good) // 2]),
-        "text": lambda: picture.write_text("404"),
-        "huge": lambda: Image.new("1", (11_000, 10_000)).save(picture),
-        "loop": lambda: os.symlink(picture, picture),
-        "gone": lambda: None,
-        "pipe": lambda: os.mkfifo(picture),
-    }[fault]()
-    data, _ = convert("ckplus", raw, tmp_path / "out", workers=1, progress=False)
-    listed = pd.read_csv(tmp_path / "out/skipped.csv")
-    assert "S005/001/00000011" in set(listed["frame"]) and len(data) == 6
-
-
-def test_links_that_go_round_end(tmp_path):
-    raw = raw_trees.write_bp4d(tmp_path / "raw", subjects=("F001", "F002", "M001"), frames_per_session=2)
-    os.symlink(raw, raw / "2D+3D/F001/again")
-    os.symlink(raw / "2D+3D", raw / "2D+3D/F002/T1/round")
-    data, _ = convert("bp4d", raw, tmp_path / "out", workers=1, progress=False)
-    assert set(data.subjects) == {"F001", "F002", "M001"}
-    folder = write_tiny_set(tmp_path / "set")
-    os.symlink(folder, folder / "images/round")
-    assert len(read_dataset(folder)) == 24
-    check(folder, pictures=4, progress=False)
+    assert reasons.str.len().min() > 5 and not reasons.str.contains(str(photos), regex=False).any()
+    for name, why in {
+        "hundred_megapixels.png": "100 megapixels", "pipe.jpg": "pipe", "two.HEIC": "JPEG",
+        "cut.jpg": "Truncated", "README.md": "no picture",
+    }.items():  # fmt: skip
+        assert why in reasons[name]
 
 
 PATHS = (
@@ -373,9 +345,9 @@ def test_a_manifest_names_pictures_inside_the_folder_only(path, tmp_path):
     table = pd.read_csv(folder / "manifest.csv", dtype=str)
     table.loc[3, "image"] = path
     table.to_csv(folder / "manifest.csv", index=False)
-    assert ends_well(lambda: read_dataset(folder), "manifest.csv") is None
-    diagnosis = check(folder, pictures=20, progress=False)
-    assert diagnosis.count("error")
+    with pytest.raises(ValueError, match=r"manifest.csv (row 5: image |holds NUL)"):
+        read_dataset(folder)
+    assert check(folder, pictures=20, progress=False).count("error")
 
 
 @pytest.mark.parametrize("name", ["F 001", "Müller", "田中", "O'Neil", 'quo"te', "a,b", "😀"])
@@ -398,17 +370,3 @@ def test_raw_trees_below_folders_with_any_name(tmp_path):
         )
         data, _ = convert("disfa", raw, tmp_path / f"out {name}", workers=1, progress=False)
         assert len(data) == 5
-
-
-def test_a_session_that_breaks_off_loses_no_other_and_is_never_silent(tmp_path):
-    """Each label file of a tree damaged in turn: its session is in the manifest or in skipped.csv."""
-    raw = raw_trees.write_bp4d(tmp_path / "raw", subjects=("F001", "F002", "M001"), frames_per_session=2)
-    labels = sorted((raw / "AUCoding/AU_OCC").glob("*.csv"))
-    for fault in ("empty", "half of it", "semicolons", "UTF-16", "noise", "NaN"):
-        good = labels[0].read_bytes()
-        labels[0].write_bytes(TEXT_FAULTS[fault](good))
-        data, _ = convert("bp4d", raw, tmp_path / "out", workers=1, progress=False)
-        listed = set(pd.read_csv(tmp_path / "out/skipped.csv")["frame"])
-        assert "F001/T1" in listed and len(data) == 10, fault
-        labels[0].write_bytes(good)
-    shutil.rmtree(tmp_path / "out")

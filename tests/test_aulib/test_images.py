@@ -11,12 +11,6 @@ from aulib.images import open_picture, read_picture, too_dark_or_bright, upright
 from two_colours import BLUE, RED, save, turned_by_exif, two_colours
 
 
-def test_a_picture_turned_by_exif_is_read_upright(tmp_path):
-    picture = read_picture(turned_by_exif(two_colours(), tmp_path / "a.jpg"))
-    assert picture.size == (100, 80)
-    assert picture.getpixel((10, 40))[0] > 200 and picture.getpixel((90, 40))[2] > 200
-
-
 def test_transparent_pixels_become_mid_grey_and_half_transparent_ones_mix(tmp_path):
     picture = two_colours(mode="RGBA")
     alpha = Image.new("L", picture.size, 255)
@@ -34,13 +28,6 @@ def test_transparent_pixels_become_mid_grey_and_half_transparent_ones_mix(tmp_pa
 def test_other_modes_become_rgb(tmp_path, mode):
     path = save(two_colours(mode=mode), tmp_path / ("a.jpg" if mode == "CMYK" else "a.png"))
     assert read_picture(path).mode == "RGB"
-
-
-def test_sixteen_bit_grey_keeps_its_range(tmp_path):
-    values = np.linspace(0, 65535, 100).astype(np.uint16).reshape(10, 10)
-    Image.fromarray(values).save(tmp_path / "a.png")
-    grey = np.asarray(read_picture(tmp_path / "a.png"))[..., 0].ravel()
-    assert grey == pytest.approx(np.linspace(0, 255, 100), abs=1)
 
 
 def test_a_large_jpeg_is_reduced_to_the_asked_size_turned_or_not(tmp_path):

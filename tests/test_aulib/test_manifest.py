@@ -67,21 +67,15 @@ FAULTS = {  # columns -> what the message must name
         {"subject": ["a", "b", "c", "d", "a", "e"]}, ["row 6: subject 'a'", "'val'", "'train' in row 2"],
     ),
     "empty subject": ({"subject": ["a", "", "b", "c", "d", "e"]}, ["row 3: subject is empty"]),
-    "missing image": ({"n": 1, "image": ["images/3.jpg"]}, ["row 2: ", "'images/3.jpg'"]),
-    "a folder as image": ({"n": 1, "image": ["images"]}, ["row 2: ", "'images'"]),
     "repeated image": (
         {"n": 3, "image": ["images/0.jpg", "images/1.jpg", "images/0.jpg"]},
         ["row 4: image 'images/0.jpg'", "row 2"],
     ),
-    "absolute path": ({"n": 1, "image": ["/etc/hosts"]}, ["row 2: ", "'/etc/hosts'", "relative"]),
-    "path out of the folder": ({"n": 1, "image": ["../a.jpg"]}, ["row 2: ", "'../a.jpg'", "relative"]),
-    "path in and out": ({"n": 1, "image": ["images/../../a.jpg"]}, ["row 2: ", "relative"]),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_is_refused_with_row_and_value(fault, tmp_path):
-    (tmp_path / "a.jpg").touch()
     columns, named = FAULTS[fault]
     message = refused(make_set(tmp_path / "set", **columns))
     for words in named:
@@ -92,13 +86,6 @@ def test_hints_and_rows_of_correct_cells_are_left_out(tmp_path):
     assert "leave the cell empty" not in refused(make_set(tmp_path, AU12_c=[0.5] + [0] * 5))
     message = refused(make_set(tmp_path, x_7=[None, 20.0, None, 20.0, 20.0, 20.0]))
     assert "row 3:" not in message
-
-
-@pytest.mark.parametrize("mark", [";", "\t", "|"])
-def test_another_separator_is_named(tmp_path, mark):
-    manifest = make_set(tmp_path) / "manifest.csv"
-    manifest.write_text(manifest.read_text().replace(",", mark))
-    assert f"separated by {mark!r}" in refused(tmp_path)
 
 
 def test_a_manifest_without_rows_is_refused(tmp_path):
