@@ -4,7 +4,6 @@ docs/dataset-folder.md describes the format; `manifest.py` reads and checks it.
 """
 
 import hashlib
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import pandas as pd
 
 from aulib.files import atomic_file
 from aulib.labels import AU_NAMES, binarise
+from aulib.landmarks import count_points, points_of
 from aulib.manifest import SPLITS, inspect
 from aulib.protocols import apply_protocol, split_name
 from aulib.tables import refuse
@@ -50,7 +50,7 @@ class DatasetFolder:
     @property
     def num_landmarks(self) -> int:
         """68, 49, or 0 if the set has no landmarks."""
-        return sum(re.fullmatch(r"x_\d+", column) is not None for column in self.table.columns)
+        return count_points(self.table.columns)
 
     @property
     def image_paths(self) -> list[Path]:
@@ -81,19 +81,13 @@ class DatasetFolder:
     @property
     def landmarks(self) -> np.ndarray:
         """(N, K, 2) float32 pixels of the stored image, x then y; NaN in rows without."""
-        columns = [f"{axis}_{point}" for point in range(self.num_landmarks) for axis in "xy"]
-        return self._numbers(columns).reshape(len(self), self.num_landmarks, 2)
+        return points_of(self.table)
 
     def rows(self, split: str) -> np.ndarray:
         """Row numbers of a split, for arrays of the whole set, such as crops."""
         if split not in SPLITS:
             raise ValueError(f"split is {split!r}, expected one of {', '.join(SPLITS)}")
         return np.flatnonzero(self.splits == split)
-
-    def select(self, split: str) -> "DatasetFolder":
-        """The rows of one split as a dataset with index from 0; same root, same version."""
-        table = self.table.iloc[self.rows(split)].reset_index(drop=True)
-        return DatasetFolder(self.root, table, self.version)
 
     def _aus_with(self, suffix: str) -> list[str]:
         return [au for au in AU_NAMES if f"{au}{suffix}" in self.table.columns]
@@ -102,35 +96,41 @@ class DatasetFolder:
         return self.table[columns].to_numpy(dtype=np.float32, na_value=np.nan, copy=True)
 
 
-def read_dataset(folder_or_name: str | Path) -> DatasetFolder:
+def read_dataset(folder_or_name: str | Path, exact: bool = False) -> DatasetFolder:
     """Read and check a dataset folder.
 
     Args:
         folder_or_name: a folder with manifest.csv or manifest.parquet, with a protocol's fold appended if
             wanted, `data/bp4d#bp4d-3fold/part1` (`aulib.protocols`); or `synthetic:studio`,
             `synthetic:wild?n=64&seed=3&size=112`, which is rendered into the user's cache on first use.
+        exact: the table has numbers as float64 and columns of no meaning here as the text of the file.
 
     Raises:
         FileNotFoundError: no such folder, or no manifest in it.
         ValueError: faults in the manifest (see `manifest.inspect`), up to ten in one message, each with its
             row (the header is row 1).
     """
-    if str(folder_or_name).startswith("synthetic:"):
-        from aufaces.sets import resolve
-
-        folder_or_name = resolve(str(folder_or_name))
-    protocol = ""
-    if not Path(folder_or_name).is_dir():
-        folder_or_name, protocol = split_name(str(folder_or_name))
-    root = Path(folder_or_name)
+    root, protocol = folder_called(folder_or_name), ""
+    if not root.is_dir():
+        folder, protocol = split_name(str(folder_or_name))
+        root = Path(folder)
     manifest = manifest_path(root)
-    table, faults = inspect(manifest)
+    table, faults = inspect(manifest, np.float64 if exact else np.float32, keep_text=exact)
     refuse(faults, manifest, "row")
     table = table.reset_index(drop=True)
     version = _digest(manifest)[:12]
     if protocol:
         table, version = apply_protocol(table, protocol), f"{version}#{protocol}"
     return DatasetFolder(root, table, version)
+
+
+def folder_called(name: str | Path) -> Path:
+    """The folder; a synthetic one is rendered first."""
+    if not str(name).startswith("synthetic:"):
+        return Path(name)
+    from aufaces.sets import resolve
+
+    return Path(resolve(str(name)))
 
 
 def manifest_path(root: Path) -> Path:
@@ -149,7 +149,7 @@ def manifest_path(root: Path) -> Path:
 
 
 def write_manifest(folder: str | Path, table: pd.DataFrame, remember: bool = False) -> Path:
-    """Write `folder`/manifest.csv atomically.
+    """Write `folder`/manifest.csv atomically, and return its path.
 
     Args:
         remember: keep its digest, by which `refuse_edited` knows it again.

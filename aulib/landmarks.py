@@ -1,9 +1,11 @@
-"""Landmark layouts (names, eye corners, flip order, 68 <-> 49) and AU centres.
+"""Landmark layouts (names, eye corners, flip order, 68 <-> 49), AU centres, and landmarks in tables.
 
 Landmarks are pixels, x then y; the centre of the top left pixel is (0, 0). "Right" is the person's right,
 on the left of the picture. Functions of (..., K, 2) take NumPy arrays and torch tensors.
 """
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -132,6 +134,23 @@ def move_to_au_centres(landmarks):
     for index, share in layout.au_centres:
         moved[..., index, 1] += share * ruler
     return moved
+
+
+def count_points(columns: Iterable[str]) -> int:
+    """How many columns x_0, x_1 ... there are."""
+    return sum(re.fullmatch(r"x_\d+", column) is not None for column in columns)
+
+
+def points_of(table, dtype: type = np.float32) -> np.ndarray:
+    """(N, K, 2) of the columns x_0, y_0 ... of a table, NaN where a cell is empty; a copy."""
+    num = count_points(table.columns)
+    columns = [f"{axis}_{point}" for point in range(num) for axis in "xy"]
+    return table[columns].to_numpy(dtype, copy=True, na_value=np.nan).reshape(len(table), num, 2)
+
+
+def point_columns(points: np.ndarray) -> dict[str, np.ndarray]:
+    """The columns x_0 ... y_0 ... of (N, K, 2) points."""
+    return {f"{axis}_{k}": points[:, k, i] for i, axis in enumerate("xy") for k in range(points.shape[1])}
 
 
 def refuse_outside(landmarks: np.ndarray, picture_size: tuple[int, int]) -> None:

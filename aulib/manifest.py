@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from aulib.labels import AU_NAMES
+from aulib.landmarks import points_of
 from aulib.tables import INTENSITY, MOST, OCCURRENCE, PIXELS, Fault, normal_form, read_table, shown
 
 SPLITS = ("train", "val", "test")
@@ -110,21 +111,17 @@ def _split_faults(table: pd.DataFrame) -> list[Fault]:
 
 
 def _landmark_faults(table: pd.DataFrame) -> list[Fault]:
-    num_landmarks = sum(re.fullmatch(r"x_\d+", name) is not None for name in table.columns)
-    if not num_landmarks:
+    points, faults = points_of(table), []
+    cells = 2 * points.shape[1]
+    if not cells:
         return []
-    x = table[[f"x_{point}" for point in range(num_landmarks)]].to_numpy(dtype=np.float32)  # (N, K)
-    y = table[[f"y_{point}" for point in range(num_landmarks)]].to_numpy(dtype=np.float32)
-    given = (~np.isnan(x)).sum(axis=1) + (~np.isnan(y)).sum(axis=1)
-    faults = []
-    for row in np.flatnonzero((given > 0) & (given < 2 * num_landmarks))[:MOST]:
-        text = f"{2 * num_landmarks - given[row]} of {2 * num_landmarks} landmark cells are empty"
-        faults.append(Fault(table.index[row], f"{text}, expected all or none"))
-    complete = np.flatnonzero(given == 2 * num_landmarks)
+    empty = np.isnan(points).sum(axis=(1, 2))
+    for row in np.flatnonzero((empty > 0) & (empty < cells))[:MOST]:
+        text = f"{empty[row]} of {cells} landmark cells are empty, expected all or none"
+        faults.append(Fault(table.index[row], text))
+    complete = np.flatnonzero(empty == 0)
     with np.errstate(invalid="ignore"):  # infinities are faults of the cells already
-        box = (
-            np.maximum(*(np.ptp(axis[complete], axis=1) for axis in (x, y))) if len(complete) else np.zeros(0)
-        )
+        box = np.ptp(points[complete], axis=1).max(axis=1)
     for position in np.flatnonzero(box < MIN_FACE)[:MOST]:
         text = f"the landmarks span {box[position]:.3g} pixels, expected at least {MIN_FACE}"
         text += " (pixels of the image, not shares of its width)"
@@ -135,17 +132,17 @@ def _landmark_faults(table: pd.DataFrame) -> list[Fault]:
 def _image_faults(table: pd.DataFrame, root: Path) -> list[Fault]:
     """Faults of the column `image`, which gets the names on the disk."""
     faults, first_row, on_disk = [], {}, {}
-    by_form, by_case = _Names(root, normal_form), _Names(root, lambda name: normal_form(name).casefold())
+    by_form, by_case = {}, {}  # listings of folders
     for row, image in table["image"].items():
         if (earlier := first_row.setdefault(normal_form(image), row)) != row and image:
             text = f"image {shown(image)} is also in row {earlier + 2}, expected each image once"
         elif text := _path_fault(image):
             pass
-        elif found := by_form.find(image):
+        elif found := _on_disk(image, root, normal_form, by_form):
             on_disk |= {row: found} if found != image else {}
             continue
         else:
-            other = by_case.find(image)
+            other = _on_disk(image, root, lambda name: normal_form(name).casefold(), by_case)
             hint = f"; {shown(other)} is there, in other capitals" if other else ""
             text = f"image {shown(image)} does not exist in {root}{hint}"
         faults.append(Fault(row, text))
@@ -165,42 +162,36 @@ def _path_fault(image: str) -> str:
     return f"image {shown(image)} has backslashes, expected `/` between folders" if "\\" in image else ""
 
 
-class _Names:
-    """Files below a folder, found by paths whose parts are alike; each folder is listed once.
+def _on_disk(
+    path: str, root: Path, key: Callable[[str], str], listings: dict[str, dict[str, os.DirEntry]]
+) -> str:
+    """The path on the disk of the file below `root` that is called so or alike; "" if there is none.
 
-    key: what alike names have in common.
+    Args:
+        key: what alike names have in common.
+        listings: of the folders so far, each listed once: entries by name and key.
     """
+    found, entry = "", None
+    for part in path.split("/"):
+        if part in ("", "."):
+            continue
+        there = listings.get(found)
+        if there is None:
+            there = listings[found] = _list(root / found, key)
+        entry = there.get(part) or there.get(key(part))
+        if not entry:
+            return ""
+        found = f"{found}/{entry.name}" if found else entry.name
+    return found if entry and _is_file(entry) else ""
 
-    def __init__(self, root: Path, key: Callable[[str], str]):
-        self.root, self.key = root, key
-        self.listings: dict[str, tuple[str, dict[str, os.DirEntry]]] = {}
 
-    def find(self, path: str) -> str:
-        """The path on the disk of the file that is called so or alike; "" if there is none."""
-        folder, _, name = re.sub(r"(?<![^/])\./|(?<=/)/+", "", path).rpartition("/")
-        prefix, there = self._listing(folder)
-        entry = there.get(name) or there.get(self.key(name))
-        return f"{prefix}{entry.name}" if entry and _is_file(entry) else ""
-
-    def _listing(self, folder: str) -> tuple[str, dict[str, os.DirEntry]]:
-        """Where a folder is on the disk, "" or with `/` at its end, and its entries by name and key."""
-        if folder not in self.listings:
-            prefix, exists = "", True
-            if folder:
-                parent, _, name = folder.rpartition("/")
-                before, there = self._listing(parent)
-                exists = there.get(name) or there.get(self.key(name))
-                prefix = f"{before}{exists.name}/" if exists else ""
-            self.listings[folder] = prefix, self._list(self.root / prefix) if exists else {}
-        return self.listings[folder]
-
-    def _list(self, folder: Path) -> dict[str, os.DirEntry]:
-        try:
-            with os.scandir(folder) as entries:
-                there = sorted(entries, key=lambda entry: entry.name)
-        except OSError:  # no folder, or one that cannot be opened
-            return {}
-        return {self.key(entry.name): entry for entry in there} | {entry.name: entry for entry in there}
+def _list(folder: Path, key: Callable[[str], str]) -> dict[str, os.DirEntry]:
+    try:
+        with os.scandir(folder) as entries:
+            there = sorted(entries, key=lambda entry: entry.name)
+    except OSError:  # no folder, or one that cannot be opened
+        return {}
+    return {key(entry.name): entry for entry in there} | {entry.name: entry for entry in there}
 
 
 def _is_file(entry: os.DirEntry) -> bool:

@@ -10,6 +10,7 @@ fifth training person, in the order of the lists, validates [C].
 """
 
 import hashlib
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -207,7 +208,7 @@ def apply_protocol(table: "pd.DataFrame", name: str) -> "pd.DataFrame":
             labels[f"{au}_c"] = binarise(kept[f"{au}_r"], protocol.at_least)
     if missing := [au for au in protocol.aus if f"{au}_c" not in labels]:
         raise ValueError(f"protocol {name} needs labels of {', '.join(missing)}, which the set does not have")
-    others = kept[[column for column in kept.columns if not column.startswith("AU")]]
+    others = kept[[column for column in kept.columns if not re.fullmatch(r"AU\d\d_[cr]", column)]]
     import pandas as pd
 
     return pd.concat([others, pd.DataFrame(labels, index=kept.index)], axis=1)

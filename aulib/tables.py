@@ -1,6 +1,7 @@
 """The one reader of tables, and the one normal form of names.
 
-Manifests (CSV, parquet) and the CSV files of other tools are read here and nowhere else:
+Manifests (CSV, parquet), the CSV files of other tools and label files of raw sets are read here and nowhere
+else:
 
 - A CSV is UTF-8 with a header, commas between cells (spaces may follow them) and points in decimals. Another
   encoding, separator or decimal mark is refused by its name, and so is a row of more or fewer cells than the
@@ -15,14 +16,14 @@ import csv
 import io
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from aulib.files import decoded, reading
+from aulib.files import decoded, read_text, reading
 
 NAMES = ("image", "subject", "split", "filename", "file", "input", "name", "meta_source")  # columns of text
 MAX_COORDINATE = 20_000  # pixels; more than any camera has, so the unit or the parsing is wrong
@@ -52,6 +53,7 @@ class Rule(NamedTuple):
 
 OCCURRENCE = Rule(r"AU\d\d_c", 0, 1, "0, 1 or an empty cell", whole=True, unknown=(9, 999))
 INTENSITY = Rule(r"AU\d\d_r", 0, 5, "0 to 5 or an empty cell", unknown=(9, 999))
+FRAME = Rule(r"frame", 0, 1e9, "a frame number", whole=True)
 PIXELS = Rule(r"[xy]_\d+", -MAX_COORDINATE, MAX_COORDINATE, "pixels of the picture or an empty cell")
 
 
@@ -80,7 +82,7 @@ def normal_form(name: str) -> str:
 def read_table(
     path: str | Path, rules: Iterable[Rule], dtype: type = np.float64, keep_text: bool = False
 ) -> tuple[pd.DataFrame, list[Fault]]:
-    """A CSV or parquet table as far as it can be read, and its faults.
+    """A CSV, parquet table or workbook (.xlsx) as far as it can be read, and its faults.
 
     Args:
         rules: columns of numbers; their cells that are none, or none that the rule allows, are faults.
@@ -99,6 +101,11 @@ def read_table(
         with reading(path, "a parquet table"):
             table, faults = pd.read_parquet(path).reset_index(drop=True), []
         table.columns = [str(name).strip() for name in table.columns]
+    elif path.suffix.lower() == ".xlsx":
+        with reading(path, "a workbook"):
+            table, faults = pd.read_excel(path, dtype=object), []
+        table = table.where(table.notna(), "").astype("str")
+        table.columns = [str(name).strip(" '\"") for name in table.columns]
     else:
         table, faults = _read_csv(path, [rule.columns for rule in rules], dtype, keep_text)
     for number in np.flatnonzero(table.columns == ""):
@@ -107,13 +114,66 @@ def read_table(
     table = table.loc[:, table.columns != ""]  # the first is the index that pandas writes
     doubled = sorted(set(table.columns[table.columns.duplicated()]))
     faults += [Fault(-1, f"column `{name}` occurs twice") for name in doubled]
-    table = table.loc[:, ~table.columns.duplicated()]
+    return _by_rules(table.loc[:, ~table.columns.duplicated()], faults, rules, dtype)
+
+
+def read_columns(
+    path: str | Path,
+    columns: Sequence[str],
+    rules: Iterable[Rule],
+    separator: str = ",",
+    header: str | None = None,
+) -> pd.DataFrame:
+    """A text file of rows without a header, or with one that says less than `columns`.
+
+    Blank lines and comments (#) are left out; one separator may end a line. Unlike in `read_table`, a number
+    may not be missing.
+
+    Args:
+        columns: names of the columns; those called "" are left out.
+        separator: a regular expression.
+        header: a regular expression; a first line that begins so is left out.
+
+    Returns:
+        columns of `rules` as float64, others as text; the index is the number of the line less 2, as in
+        `Fault`.
+
+    Raises:
+        ValueError: another encoding, no row, or any fault.
+    """
+    lines = [(row, line.strip()) for row, line in enumerate(read_text(path).split("\n"), -1)]
+    lines = [(row, line) for row, line in lines if line and line[0] != "#"]
+    if lines and header is not None and re.match(header, lines[0][1]):
+        lines = lines[1:]
+    if not lines:
+        raise ValueError(f"{path} holds no row of data")
+    rows, faults = {}, []
+    for row, line in lines:
+        cells = re.split(separator, re.sub(f"(?:{separator})$", "", line))
+        if len(cells) == len(columns):
+            rows[row] = cells
+        else:
+            faults.append(Fault(row, f"{len(cells)} cells, expected {len(columns)}"))
+    refuse(faults, path)
+    table = pd.DataFrame.from_dict(rows, "index", "str", columns).loc[:, np.array(columns) != ""]
+    table, faults = _by_rules(table, faults, rules, np.float64, needed=True)
+    refuse(faults, path)
+    return table
+
+
+def _by_rules(
+    table: pd.DataFrame, faults: list[Fault], rules: Iterable[Rule], dtype: type, needed: bool = False
+) -> tuple[pd.DataFrame, list[Fault]]:
+    """Texts without spaces around them, numbers by the rules; and the faults, with those of the cells.
+
+    needed: a missing number is a fault.
+    """
     texts = (name for name in table if name in NAMES or isinstance(table[name].dtype, pd.StringDtype))
     cells = {name: _text(table[name]) for name in texts}
     for rule in rules:
         for name in filter(re.compile(rule.columns).fullmatch, table.columns):
             if table[name].dtype != dtype:
-                cells[name], found = _numbers(table[name], rule)
+                cells[name], found = _numbers(table[name], rule, needed)
                 cells[name] = cells[name].astype(dtype)
                 faults += found
     table = table.assign(**cells).copy()  # in one piece
@@ -232,7 +292,7 @@ def _text(column: pd.Series) -> pd.Series:
     return column.fillna("").str.strip()
 
 
-def _numbers(column: pd.Series, rule: Rule) -> tuple[pd.Series, list[Fault]]:
+def _numbers(column: pd.Series, rule: Rule, needed: bool) -> tuple[pd.Series, list[Fault]]:
     """The column as float64, NaN where a cell is missing or no number."""
     if pd.api.types.is_numeric_dtype(column):  # bool is
         return column.astype(object).astype("Float64").astype(np.float64), []
@@ -241,7 +301,7 @@ def _numbers(column: pd.Series, rule: Rule) -> tuple[pd.Series, list[Fault]]:
     values = pd.Series(np.nan, column.index)
     values[number] = text[number].astype(object).map(float)
     faults = []
-    for row in text.index[~number & ~text.str.fullmatch(_MISSING)][:MOST]:
+    for row in text.index[~number & (needed | ~text.str.fullmatch(_MISSING))][:MOST]:
         hint = " (with a decimal point)" if re.fullmatch(r"[-+]?\d+,\d+", text[row]) else ""
         faults.append(Fault(row, f"{column.name} is {shown(text[row])}, expected {rule.expected}{hint}"))
     return values, faults

@@ -211,7 +211,7 @@ def openface(table: _Table, pictures: _Pictures, out: _Out, keep: _Keep = "link"
     one_of("--keep", keep, ("link", "copy"))
     from aubench.datasets.interchange import folders
 
-    _print_imported(folders.import_table("openface", table, pictures, out, keep))
+    _print_imported(folders.import_table("openface", table, pictures, out, keep, _on_stderr))
 
 
 @imports.command(short_help="A CSV of py-feat.")
@@ -223,7 +223,7 @@ def pyfeat(table: _Table, pictures: _Pictures, out: _Out, keep: _Keep = "link"):
     one_of("--keep", keep, ("link", "copy"))
     from aubench.datasets.interchange import folders
 
-    _print_imported(folders.import_table("pyfeat", table, pictures, out, keep))
+    _print_imported(folders.import_table("pyfeat", table, pictures, out, keep, _on_stderr))
 
 
 @imports.command(short_help="Lists of JAA-Net or ADLD.")
@@ -273,6 +273,10 @@ def megraphau(
     _print_imported(folders.import_megraphau(lists, dataset, fold, pictures, out, _named_aus(aus), keep))
 
 
+def _on_stderr(text: str) -> None:
+    typer.echo(text, err=True)
+
+
 def _print_imported(data) -> None:
     from aubench.datasets.photographs import subject_summary
 
@@ -309,7 +313,7 @@ def export(
 
     written = folders.export(
         dataset, kind, out, unknown, name, {"adld": ADLD_CROP, "jaanet": JAANET_CROP}.get(crop), first_pixel,
-        fold, _named_aus(aus), report=lambda text: typer.echo(text, err=True),
+        fold, _named_aus(aus), _on_stderr,
     )  # fmt: skip
     for path in written:
         typer.echo(str(path))

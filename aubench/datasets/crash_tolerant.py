@@ -13,6 +13,7 @@ from pebble import ProcessExpired, ProcessPool
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
+CRASHED = "the process that read it died (a crash or out of memory)"  # the reason in skipped.csv
 FEW = 64  # tasks; starting processes takes longer than doing fewer tasks here
 
 

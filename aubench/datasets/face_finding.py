@@ -7,7 +7,7 @@ torch, because every worker process imports this module.
 import shutil
 import textwrap
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,7 +23,6 @@ from aulib.landmarks import refuse_outside
 
 MAX_SIDE = 1600  # pixels; larger pictures are reduced
 CODE_VERSION = 2  # raise it when a picture's outcome would change; a half-made folder then starts over
-CRASHED = "the process that read it died (a crash or out of memory)"
 OK = "ok"
 
 
@@ -51,46 +50,9 @@ def note_of_faces(number: int) -> str:
     return f"{number} faces, the largest is used" if number > 1 else ""
 
 
-def detected_face(pixels: np.ndarray) -> GivenFace:
-    """The largest face of (H, W, 3) uint8 RGB, in its pixels."""
-    landmarks, number = detect_landmarks(pixels)
-    return GivenFace(landmarks, "no face found" if landmarks is None else note_of_faces(number))
-
-
-@dataclass(frozen=True)
-class LocatedFace:
-    """The largest face of a picture.
-
-    Attributes:
-        picture: upright RGB, at most MAX_SIDE pixels a side.
-        full_size: (width, height) of the upright picture before it was reduced.
-        landmarks: (K, 2) pixels of `picture`.
-        note: "3 faces, the largest is used", that it is nearly black or white, or "".
-        storable: the file is already what `prepare` stores, so it can be copied.
-    """
-
-    picture: Image.Image
-    full_size: tuple[int, int]
-    landmarks: np.ndarray
-    note: str
-    storable: bool
-
-
-def locate_face(path: Path, given: GivenFace | None = None) -> LocatedFace:
-    """Read a picture and find its largest face.
-
-    Args:
-        given: None asks the detector.
-
-    Raises:
-        UnusablePicture: the file cannot be read, has no face, or its landmarks lie outside of it.
-    """
-    picture, full_size, storable = read_upright(path, MAX_SIDE)
-    return LocatedFace(picture, full_size, *face_on(picture, full_size, given), storable)
-
-
 def read_upright(path: Path, at_most: int | None) -> tuple[Image.Image, tuple[int, int], bool]:
-    """A picture with its longer side reduced to `at_most` pixels, its full size, and whether it is storable.
+    """A picture as RGB with its longer side reduced to `at_most` pixels, its full size, and whether the file
+    is already what `prepare` stores.
 
     Raises:
         UnusablePicture: the file cannot be read.
@@ -120,7 +82,11 @@ def face_on(
     Raises:
         UnusablePicture: there is no face, or its landmarks lie outside of the picture.
     """
-    landmarks, note, *_ = given or detected_face(np.asarray(picture))
+    if given:
+        landmarks, note, *_ = given
+    else:
+        landmarks, number = detect_landmarks(np.asarray(picture))
+        note = "no face found" if landmarks is None else note_of_faces(number)
     odd = too_dark_or_bright(picture)
     if landmarks is None:
         raise UnusablePicture(f"{note}; it is {odd}" if odd else note)
@@ -171,17 +137,13 @@ class FoundFace:
 def find_face(task: Picture) -> FoundFace:
     """Cut out the largest face; what makes a picture unusable becomes the status."""
     try:
-        face = locate_face(task.photos / task.image)
-        matrix = crop_matrix(face.landmarks, task.spec)
+        picture, full_size, _ = read_upright(task.photos / task.image, MAX_SIDE)
+        landmarks, note = face_on(picture, full_size)
+        matrix = crop_matrix(landmarks, task.spec)
     except ValueError as error:
         return FoundFace(task.image, str(error))
-    crop = crop_face(face.picture, matrix, task.spec.size)
-    return FoundFace(task.image, OK, face.note, crop, matrix @ reduction(face.full_size, face.picture.size))
-
-
-def find_face_crashed(task: Picture) -> FoundFace:
-    """The result of a picture on which `find_face` killed its process."""
-    return FoundFace(task.image, CRASHED)
+    crop = crop_face(picture, matrix, task.spec.size)
+    return FoundFace(task.image, OK, note, crop, matrix @ reduction(full_size, picture.size))
 
 
 def reduction(full_size: tuple[int, int], size: tuple[int, int]) -> np.ndarray:
@@ -193,27 +155,14 @@ def reduction(full_size: tuple[int, int], size: tuple[int, int]) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class PictureToStore:
-    """A picture for a dataset folder.
+class StoredPicture:
+    """A picture stored with (K, 2) landmarks in its pixels, or skipped for a `reason`; or one that is to be.
 
     Attributes:
-        source: relative to `photos`.
-        stamp: size and time of the file, to notice a change.
-        image: the name to store it under, relative to `out`.
-        given: see `locate_face`.
+        source: the file.
+        stamp: its size and time, to notice a change.
+        image: the name to store it under, relative to the dataset folder.
     """
-
-    photos: Path
-    out: Path
-    source: str
-    stamp: str
-    image: str
-    given: GivenFace | None
-
-
-@dataclass(frozen=True)
-class StoredPicture:
-    """A picture stored as `image` with (K, 2) landmarks in its pixels, or skipped for a `reason`."""
 
     source: str
     stamp: str
@@ -223,25 +172,25 @@ class StoredPicture:
     reason: str = ""
 
 
-def store_picture(task: PictureToStore) -> StoredPicture:
-    """Store a picture with its landmarks, or say why not. Only a failure to write is raised."""
-    path = task.photos / task.source
+def unused(picture: StoredPicture, reason: str) -> StoredPicture:
+    return replace(picture, image="", reason=reason)
+
+
+def store_picture(task: tuple[StoredPicture, GivenFace | None], photos: Path, out: Path) -> StoredPicture:
+    """Store a picture of `photos` with its landmarks, or say why not. Only a failure to write is raised."""
+    stored, given = task
+    path = photos / stored.source
     try:
-        face = locate_face(path, task.given)
+        picture, full_size, storable = read_upright(path, MAX_SIDE)
+        landmarks, note = face_on(picture, full_size, given)
     except UnusablePicture as error:
-        return StoredPicture(task.source, task.stamp, reason=str(error))
-    notes = [face.note] if face.note else []
-    if face.picture.size != face.full_size:
-        before, after = (f"{width} x {height}" for width, height in (face.full_size, face.picture.size))
+        return unused(stored, str(error))
+    notes = [note] if note else []
+    if picture.size != full_size:
+        before, after = (f"{width} x {height}" for width, height in (full_size, picture.size))
         notes.append(f"reduced from {before} to {after}")
-    _store(face.picture, path if face.storable else None, task.out / task.image)
-    points = np.round(face.landmarks, 2).tolist()
-    return StoredPicture(task.source, task.stamp, task.image, points, note="; ".join(notes))
-
-
-def store_picture_crashed(task: PictureToStore) -> StoredPicture:
-    """The result of a picture on which `store_picture` killed its process."""
-    return StoredPicture(task.source, task.stamp, reason=CRASHED)
+    _store(picture, path if storable else None, out / stored.image)
+    return replace(stored, landmarks=np.round(landmarks, 2).tolist(), note="; ".join(notes))
 
 
 def _store(picture: Image.Image, copy_of: Path | None, path: Path) -> None:

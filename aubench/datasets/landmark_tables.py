@@ -18,10 +18,11 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from aubench.datasets.converters.raw_tree import frame_number
 from aubench.datasets.face_finding import GivenFace, note_of_faces
 from aubench.datasets.interchange.tables import LANDMARKS, read_rows
+from aubench.datasets.picture_files import frame_number
 from aulib.images import is_picture_name
+from aulib.landmarks import count_points, points_of
 from aulib.tables import normal_form, shown
 
 NAME_COLUMNS = ("image", "filename", "file", "input", "name")
@@ -171,13 +172,12 @@ def _sizes(table: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
 
 def _points(table: pd.DataFrame, path: str | Path) -> np.ndarray:
     """(N, K, 2) float32."""
-    num_points = sum(re.fullmatch(r"x_\d+", column) is not None for column in table.columns)
-    columns = [f"{axis}_{point}" for point in range(num_points) for axis in "xy"]
-    if num_points not in (49, 68) or not set(columns) <= set(table.columns):
+    num = count_points(table.columns)
+    if num not in (49, 68) or not {f"{axis}_{k}" for k in range(num) for axis in "xy"} <= set(table.columns):
         raise ValueError(
-            f"{path} has {num_points} columns x_0 ..., expected x_0..x_67 and y_0..y_67 (or both to 48)"
+            f"{path} has {num} columns x_0 ..., expected x_0..x_67 and y_0..y_67 (or both to 48)"
         )
-    return table[columns].to_numpy(np.float32).reshape(-1, num_points, 2)
+    return points_of(table)
 
 
 class Fit(NamedTuple):

@@ -7,29 +7,30 @@ import hashlib
 import json
 import os
 import re
-from dataclasses import replace
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
-from aubench.datasets.crash_tolerant import crash_tolerant_map
+from aubench.datasets.crash_tolerant import CRASHED, crash_tolerant_map
 from aubench.datasets.face_finding import (
     CODE_VERSION,
     MAX_SIDE,
     GivenFace,
-    PictureToStore,
     StoredPicture,
     store_picture,
-    store_picture_crashed,
+    unused,
 )
+from aubench.datasets.kept_outcomes import kept_outcomes, stamp
 from aubench.datasets.landmark_detector import require_detector
 from aubench.datasets.landmark_tables import NAME_COLUMNS, Pictures, read_landmarks
-from aubench.datasets.picture_files import list_pictures, printable, stored_name
+from aubench.datasets.picture_files import list_pictures, printable, stored_name, write_listed
 from aubench.study.run_lock import run_lock
 from aulib.dataset import DatasetFolder, read_dataset, refuse_edited, write_manifest
-from aulib.files import atomic_file
+from aulib.files import refuse_used
+from aulib.landmarks import point_columns
 from aulib.manifest import SPLITS
 from aulib.tables import normal_form, read_table, refuse
 
@@ -74,7 +75,11 @@ def prepare(
     if split not in ("auto", *SPLITS):
         raise ValueError(f"unknown split {split!r}; choose auto, {', '.join(SPLITS)}")
     photos, out = Path(photos), Path(out)
-    _refuse_foreign(photos, out)
+    refuse_edited(out)
+    if out.resolve() == photos.resolve():
+        raise FileExistsError(f"{out} is the folder of photographs itself, expected another one")
+    if not (out / PROGRESS).is_file():
+        refuse_used(out)
     with run_lock(out, patience=0, work="written"):
         return _prepare(photos, out, landmarks, workers, progress, split, subject, about, only)
 
@@ -93,34 +98,31 @@ def _prepare(
     sources, left = list_pictures(photos, out)
     sources = [source for source in sources if re.search(only, source)]
     known = None if about is None else read_about(about, sources)
-    given = None
+    faces: dict[str, GivenFace | None] = dict.fromkeys(sources)  # None asks the detector
     if landmarks is None:
         require_detector()
     else:
         named = {stored_name(source): source for source in sources}  # as tables can hold them
         given = {named[name]: face for name, face in read_landmarks(landmarks, list(named)).items()}
+        faces = dict.fromkeys(sources, NOT_GIVEN) | given
     out.mkdir(parents=True, exist_ok=True)
-    stamps = {source: _stamp(photos / source) for source in sources}
-    settings = {"code_version": CODE_VERSION, "max_side": MAX_SIDE, "landmarks": _digest(given)}
-    before = _read_progress(out, settings)
-    done = {s: o for s, o in before.items() if stamps.get(s) == o.stamp}
+    stamps = {source: stamp(photos / source) for source in sources}
+    settings = {"code_version": CODE_VERSION, "max_side": MAX_SIDE, "landmarks": _digest(faces)}
     names = _stored_names(sources)
-
-    def task(source: str) -> PictureToStore:
-        face = None if given is None else given.get(source, NOT_GIVEN)
-        return PictureToStore(photos, out, source, stamps[source], names[source], face)
-
-    tasks = [task(source) for source in sources if source not in done]
-    bar = tqdm(total=len(sources), initial=len(done), desc="preparing", unit="picture", disable=not progress)
-    with open(out / PROGRESS, "a", encoding="utf-8") as log, bar:
-        for outcome in crash_tolerant_map(store_picture, tasks, workers, store_picture_crashed):
-            log.write(json.dumps(vars(outcome)) + "\n")
-            log.flush()
-            bar.update()
+    work = partial(store_picture, photos=photos, out=out)
+    with kept_outcomes(out / PROGRESS, out, settings) as (before, keep):
+        done = {source: kept for source, kept in before.items() if stamps.get(source) == kept.stamp}
+        left_to_do = [source for source in sources if source not in done]
+        tasks = [(StoredPicture(name, stamps[name], names[name]), faces[name]) for name in left_to_do]
+        found = crash_tolerant_map(work, tasks, workers, lambda task: unused(task[0], CRASHED))
+        for outcome in tqdm(
+            found, "preparing", len(sources), initial=len(done), unit="picture", disable=not progress
+        ):
+            keep(outcome)
             done[outcome.source] = outcome
-    unused = [StoredPicture(path, "", reason=why) for path, why in sorted(left.items())]
-    outcomes = [done[source] for source in sources] + unused
-    data = _write_dataset(out, outcomes, split, subject, given or {}, known)
+    outcomes = [done[source] for source in sources]
+    outcomes += [StoredPicture(path, "", reason=why) for path, why in sorted(left.items())]
+    data = _write_dataset(out, outcomes, split, subject, faces, known)
     for image in {outcome.image for outcome in before.values()} - {"", *data.table["image"]}:
         (out / image).unlink(missing_ok=True)  # of pictures that were removed
     return data
@@ -231,19 +233,22 @@ def _write_dataset(
     outcomes: list[StoredPicture],
     split: str,
     subject: str,
-    given: dict[str, GivenFace],
+    given: dict[str, GivenFace | None],
     known: pd.DataFrame | None,
 ) -> DatasetFolder:
     used = [outcome for outcome in outcomes if outcome.image]
-    skipped = [outcome for outcome in outcomes if not outcome.image]
-    _write_csv(out / "skipped.csv", "reason", [(o.source, o.reason) for o in skipped])
-    _write_csv(out / "notes.csv", "note", [(o.source, o.note) for o in used if o.note])
+    table = pd.DataFrame(
+        {name: [printable(getattr(one, name)) for one in outcomes] for name in ("source", "reason", "note")}
+    )
+    table = table.rename(columns={"source": "image"})
+    for column, file in (("reason", "skipped.csv"), ("note", "notes.csv")):
+        write_listed(out / file, table.loc[table[column] != "", ["image", column]])
     if not used:
-        reasons = ", ".join(sorted({outcome.reason for outcome in skipped})[:3])
+        reasons = ", ".join(sorted(set(table["reason"]))[:3])
         raise ValueError(
-            f"none of {len(skipped)} pictures could be used ({reasons}); see {out / 'skipped.csv'}"
+            f"none of {len(outcomes)} pictures could be used ({reasons}); see {out / 'skipped.csv'}"
         )
-    faces = [given.get(outcome.source, NOT_GIVEN) for outcome in used]
+    faces = [given[outcome.source] or NOT_GIVEN for outcome in used]
     people = subjects_of([outcome.source for outcome in used], [face.clip for face in faces])
     if known is not None:
         known = known.reindex([outcome.source for outcome in used], fill_value="")
@@ -262,9 +267,7 @@ def _write_dataset(
         table |= {name: known[name].to_numpy() for name in known if name != "subject"}
     if any(face.face_id for face in faces):
         table["face_id"] = [face.face_id for face in faces]
-    landmarks = np.array([outcome.landmarks for outcome in used], dtype=np.float32)  # (N, K, 2)
-    for axis, name in enumerate("xy"):
-        table |= {f"{name}_{point}": landmarks[:, point, axis] for point in range(landmarks.shape[1])}
+    table |= point_columns(np.array([outcome.landmarks for outcome in used], dtype=np.float32))
     write_manifest(out, pd.DataFrame(table), remember=True)
     return read_dataset(out)
 
@@ -284,54 +287,8 @@ def _stored_names(sources: list[str]) -> dict[str, str]:
     return names
 
 
-def _refuse_foreign(photos: Path, out: Path) -> None:
-    refuse_edited(out)
-    if out.resolve() == photos.resolve():
-        raise FileExistsError(f"{out} is the folder of photographs itself, expected another one")
-    if out.exists() and not out.is_dir():
-        raise FileExistsError(f"{out} is a file, expected a new folder")
-    if out.is_dir() and any(out.iterdir()) and not (out / PROGRESS).is_file():
-        raise FileExistsError(f"{out} holds files not made by `aulib prepare`, expected a new folder")
-
-
-def _read_progress(out: Path, settings: dict) -> dict[str, StoredPicture]:
-    """Outcomes of earlier calls; those of other settings with a stamp that no file has."""
-    path = out / PROGRESS
-    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    outcomes: dict[str, StoredPicture] = {}
-    for line in lines[1:]:
-        try:
-            outcome = StoredPicture(**json.loads(line))
-        except (ValueError, TypeError):  # cut off when the process was killed
-            continue
-        if not outcome.image or (out / outcome.image).is_file():
-            outcomes[outcome.source] = outcome
-    header = json.dumps(settings)
-    if lines and lines[0] != header:
-        outcomes = {source: replace(outcome, stamp="other settings") for source, outcome in outcomes.items()}
-    with atomic_file(path) as partial:
-        records = [header, *(json.dumps(vars(outcome)) for outcome in outcomes.values())]
-        partial.write_text("\n".join(records) + "\n", encoding="utf-8")
-    return outcomes
-
-
-def _write_csv(path: Path, column: str, rows: list[tuple[str, str]]) -> None:
-    """Columns image and `column`."""
-    table = pd.DataFrame([map(printable, row) for row in rows], columns=["image", column])
-    with atomic_file(path) as partial:
-        table.to_csv(partial, index=False)
-
-
-def _stamp(path: Path) -> str:
-    try:
-        found = path.stat()
-    except OSError:  # a dangling link, say; reading it gives the reason
-        return ""
-    return f"{found.st_size}-{found.st_mtime_ns}"
-
-
-def _digest(given: dict | None) -> str:
-    if given is None:
+def _digest(given: dict[str, GivenFace | None]) -> str:
+    if None in given.values():
         return "detector"
     digest = hashlib.blake2b(digest_size=8)
     for source in sorted(given):

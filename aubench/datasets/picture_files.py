@@ -6,6 +6,9 @@ from collections import deque
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
+import pandas as pd
+
+from aulib.files import atomic_file
 from aulib.images import is_picture_name, open_picture
 
 UNREAD_SUFFIXES = {".heic", ".heif", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf"}
@@ -93,6 +96,18 @@ def printable(text: str) -> str:
     """The text with control characters and bytes that are not UTF-8 as escapes."""
     text = text.encode("utf-8", "backslashreplace").decode("utf-8")
     return re.sub(r"[\x00-\x1f\x7f]", lambda found: f"\\x{ord(found[0]):02x}", text)
+
+
+def write_listed(file: Path, table: pd.DataFrame) -> None:
+    """Write skipped.csv or notes.csv: what is left out or odd, and why."""
+    with atomic_file(file) as partial:
+        table.assign(**table.select_dtypes(exclude="number").map(printable)).to_csv(partial, index=False)
+
+
+def frame_number(stem: str) -> int | None:
+    """The number that a file name ends with (2440, 0643, frame-12); None without one."""
+    found = re.search(r"\d+$", stem)
+    return int(found[0]) if found else None
 
 
 def _begins_as_picture(path: Path) -> bool:

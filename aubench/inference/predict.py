@@ -12,16 +12,17 @@ import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
-from aubench.datasets.crash_tolerant import crash_tolerant_map
-from aubench.datasets.face_finding import CODE_VERSION, OK, FoundFace, Picture, find_face, find_face_crashed
+from aubench.datasets.crash_tolerant import CRASHED, crash_tolerant_map
+from aubench.datasets.face_finding import CODE_VERSION, OK, FoundFace, Picture, find_face
 from aubench.datasets.picture_files import list_pictures, printable
+from aubench.study.run_lock import run_lock
 from aulib.batches import Faces, faces_of
 from aulib.crops import CropSpec, crop_dataset, crop_of
 from aulib.dataset import DatasetFolder, manifest_path, read_dataset
 from aulib.evaluate import Predictions, predict_batches, score_predictions
 from aulib.expressions import CONTRASTS, ContrastScores, contrast_scores, expressions_of, groups_of
 from aulib.files import atomic_file, cache_root, code_version, reading, refuse_other, result_file
-from aulib.landmarks import move_to_au_centres, to_49
+from aulib.landmarks import move_to_au_centres, point_columns, to_49
 from aulib.model import AUModel
 from aulib.run import WEIGHTS, Run
 
@@ -143,12 +144,20 @@ def predict(
     Raises:
         FileNotFoundError: no such picture or folder, no picture in it, or no finished run.
         FileExistsError: `out` is another file.
+        RunIsHeld: another process is writing `out`.
         ValueError: a dataset folder of which no row has landmarks.
         ModuleNotFoundError: photographs are given and the `landmarks` extra is not installed.
     """
-    if out is not None:
-        refuse_other(out, OURS)
-    opened = Run(run)
+    if out is None:
+        return _predict(Run(run), photos_or_dataset, None, workers)
+    refuse_other(out, OURS)
+    with run_lock(out, patience=0, work="written"):
+        return _predict(Run(run), photos_or_dataset, out, workers)
+
+
+def _predict(
+    opened: Run, photos_or_dataset: str | Path, out: str | Path | None, workers: int | None
+) -> pd.DataFrame:
     if str(photos_or_dataset).startswith("synthetic:") or _has_manifest(photos_or_dataset):
         data = read_dataset(photos_or_dataset)
         read_from = opened.way_of_reading(photos_or_dataset, data.version)
@@ -215,7 +224,7 @@ def _photographs(photos: Path, spec: CropSpec, workers: int | None) -> tuple[int
     def find(rows: list[int]) -> Iterator[tuple[int, FoundFace]]:
         row_of = {names[row]: row for row in rows}
         tasks = [Picture(folder, name, spec) for name in row_of if name not in left]
-        found = crash_tolerant_map(find_face, tasks, workers, find_face_crashed)
+        found = crash_tolerant_map(find_face, tasks, workers, lambda task: FoundFace(task.image, CRASHED))
         for face in tqdm(found, "finding faces", len(tasks), unit="picture", disable=one):
             yield row_of[face.image], face
         for name in left.keys() & row_of.keys():
@@ -292,9 +301,7 @@ def _table(model: AUModel, read_from: str, faces: list[FoundFace]) -> pd.DataFra
         present = pd.array(np.where(read, probability[:, index] >= 0.5, 0), dtype="Int64")
         present[~read] = pd.NA
         columns[f"{au}_c"], columns[f"{au}_p"] = present, probability[:, index].round(4)
-    for axis, letter in enumerate("xy"):
-        columns |= {f"{letter}_{k}": points[:, k, axis].round(2) for k in range(config.num_landmarks)}
-    return pd.DataFrame(columns)
+    return pd.DataFrame(columns | point_columns(points.round(2)))
 
 
 def to_picture(landmarks: np.ndarray, matrices: np.ndarray, au_centres: bool = False) -> np.ndarray:

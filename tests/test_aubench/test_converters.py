@@ -248,6 +248,17 @@ def test_affwild2_counts_label_rows_against_frames_and_takes_either_header(tree)
     assert converter.read(sources["video 3"]).labels["AU20_c"].tolist() == [0] * 5
 
 
+def test_names_that_are_no_utf8_are_converted(tree, again, detector, tmp_path):
+    raw = tree("affwild2")
+    for folder, suffix in (("annotations/AU_Detection_Challenge/Train_Set", ".txt"), ("cropped_aligned", "")):
+        (raw / folder / f"video 3{suffix}").rename(
+            os.fsdecode(os.fsencode(raw / folder) + b"/caf\xe9" + suffix.encode())
+        )
+    data, _ = again("affwild2")
+    assert "caf/udce9" in set(data.subjects)
+    assert "caf\\udce9/00002" in set(pd.read_csv(tmp_path / "out/skipped.csv")["frame"])
+
+
 def test_rafau_counts_either_side_and_prefers_originals(converted, skipped, detector):
     data, _ = converted("rafau")
     present = {
@@ -291,7 +302,9 @@ DAMAGED_LABELS = [
     ("ckplus", FACS, lambda text: "1 3\n12 2\n1 4\n", ["line 3", "AU 1", "4", "3"]),
     ("ckplus", FACS, lambda text: "\n".join(text.split("\n")[:2])[:-6], ["line 2", "'0.00000'"]),
     ("affwild2", AFFWILD, lambda text: "AU1,AU1\n0,1\n", ["line 1", "AU1,AU1"]),
-    ("bp4d", OCC, lambda text: raw_trees.bp4d_labels([-1, 643]), ["frame -1"]),
+    ("bp4d", OCC, lambda text: raw_trees.bp4d_labels([-1, 643]), ["line 2", "frame is -1"]),
+    ("bp4d", OCC, lambda text: "0,1,2\n643,0,7\n", ["line 2", "AU02 is 7", "0, 1, 9"]),
+    ("disfa", AU4, lambda text: "1,1\n2,\n", ["line 2", "1 cells"]),
     ("bp4d", INT, lambda text: "\u0666" + text, ["line 1", "frame"]),  # no header
     ("bp4d", INT, lambda text: text.split("\n")[1] + "\n" + text, ["frame 644"]),
     ("disfa", AU4, lambda text: text.rsplit("\n", 2)[0], ["frame 6"]),
@@ -455,23 +468,56 @@ def test_two_pictures_of_one_frame_lose_that_frame_only(name, folder, tree, agai
 # Calling again.
 
 
-def test_a_second_call_does_nothing_and_changed_labels_are_read_again(
-    converted, again, monkeypatch, tmp_path
-):
-    converted("bp4d")
+@pytest.fixture
+def opened(monkeypatch):
+    """Pictures and videos that are opened."""
+    seen = []
+    for name in ("read_upright", "read_frames"):
+        read = getattr(frames, name)
+        monkeypatch.setattr(
+            frames, name, lambda path, *args, read=read: seen.append(path.name) or read(path, *args)
+        )
+    return seen
+
+
+@pytest.mark.parametrize("name", ["bp4d", "disfa"])
+def test_a_second_call_opens_no_picture_and_changes_nothing(name, converted, again, opened, tmp_path):
+    converted(name)
     before = (tmp_path / "out/manifest.csv").read_bytes()
-    seen, take = [], frames._convert
-    monkeypatch.setattr(
-        frames,
-        "_convert",
-        lambda session, task, before: seen.append(task.source.name) or take(session, task, before),
-    )
-    again("bp4d")
-    assert seen == [] and (tmp_path / "out/manifest.csv").read_bytes() == before
+    assert opened
+    opened.clear()
+    again(name)
+    assert opened == [] and (tmp_path / "out/manifest.csv").read_bytes() == before
+
+
+def test_changed_labels_are_read_again(converted, again, opened, tmp_path):
+    before, _ = converted("bp4d")
     labels = tmp_path / "raw/AUCoding/AU_OCC/M002_T1.csv"
     raw_trees.text(labels, raw_trees.bp4d_labels([643, 644], seed=7))
+    opened.clear()
     data, _ = again("bp4d")
-    assert seen == ["M002/T1"] and len(data) == 35
+    assert opened == [] and len(data) == 35
+    row = row_of(data, "M002/T1/643.jpg")
+    assert not np.array_equal(data.occurrence[row], before.occurrence[row_of(before, "M002/T1/643.jpg")])
+
+
+def test_an_interrupted_session_goes_on_where_it_stopped(tree, again, opened, monkeypatch):
+    tree("bp4d")
+    link = frames.link_picture
+
+    def interrupted(picture, path, keep):
+        if path.name == "2441.jpg":
+            raise KeyboardInterrupt
+        link(picture, path, keep)
+
+    monkeypatch.setattr(frames, "link_picture", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        again("bp4d")
+    monkeypatch.setattr(frames, "link_picture", link)
+    done = len(opened) - 1
+    data, _ = again("bp4d")
+    assert done and len(opened) == len(data) + 1  # the one that was interrupted
+    pd.testing.assert_frame_equal(again("bp4d", "uninterrupted")[0].table, data.table)
 
 
 def test_a_picture_fetched_later_is_found_and_other_faces_are_not_detected_again(
@@ -504,7 +550,7 @@ def test_of_several_faces_the_largest_is_used_and_noted_also_when_continued(
     assert len(more) == len(data) + 1 and set(kept["image"]) == set(notes["image"])
 
 
-def test_faces_are_looked_for_again_where_there_was_none(
+def test_faces_are_looked_for_again_in_pictures_that_were_exchanged(
     tree, again, skipped, detector, monkeypatch, tmp_path
 ):
     tree("rafau")
@@ -513,7 +559,8 @@ def test_faces_are_looked_for_again_where_there_was_none(
     with pytest.raises(ValueError, match="rafau"):
         again("rafau")
     monkeypatch.setattr(face_finding, "detect_landmarks", find)
-    raw_trees.picture(tmp_path / "raw/original/0013.jpg", 13)
+    for number in range(1, 14):
+        raw_trees.picture(tmp_path / f"raw/original/{number:04d}.jpg", number)
     data, _ = again("rafau")
     assert len(data) == 12 and "rows-0000/0013" not in skipped()
 
@@ -548,8 +595,8 @@ def test_a_raw_picture_that_is_gone_is_listed(converted, again, skipped, tmp_pat
 def test_damaged_files_of_an_earlier_call_are_made_again(converted, again, tmp_path):
     data, _ = converted("bp4d")
     kept = sorted((tmp_path / "out/.convert").iterdir())
-    kept[0].write_bytes(kept[0].read_bytes()[:50])
-    pd.DataFrame({"reason": []}).to_parquet(kept[1])
+    kept[0].write_bytes(kept[0].read_bytes()[:-50])
+    kept[1].write_bytes(b"\xff\xfe\n{}\n[3]\n")
     pd.testing.assert_frame_equal(again("bp4d")[0].table, data.table)
 
 

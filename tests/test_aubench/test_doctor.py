@@ -148,7 +148,11 @@ def test_a_manifest_that_breaks_the_rules_of_csv_is_still_checked(clinic):
     text = file.read_text().splitlines()
     text[3] += ",1,2,3"
     text.insert(2, "")
+    clinic.set(clinic.row(2), AU12_c=1, AU12_r=0)
+    text[clinic.row(2) + 2] = clinic.table.loc[clinic.row(2)].to_frame().T.to_csv(index=False).splitlines()[1]
     file.write_text("\r\n".join(text))
+    (contradiction,) = findings(clinic.root, "contradiction")
+    assert contradiction.rows == (clinic.row(2) + 1,), "the row in the file, below a blank line"
     (found,) = findings(clinic.root, "rows", "cells")
     assert found.level == "error" and found.rows == (3,)
     assert len(check(clinic.root, pictures=0, progress=False).data) == PEOPLE * EACH - 1
@@ -248,15 +252,6 @@ def test_landmarks_next_to_the_face_are_an_error_that_says_where_the_face_is(cli
 def test_a_set_of_many_pictures_is_sampled_and_says_so(tmp_path):
     folder = write_tiny_set(tmp_path / "set", n=24)
     assert findings(folder, "pictures", "6 of 24", pictures=6)
-
-
-def test_the_doctor_reads_parquet_too(tmp_path):
-    folder = write_tiny_set(tmp_path / "set")
-    table = pd.read_csv(folder / "manifest.csv")
-    table.loc[3, "AU01_c"] = 9
-    table.to_parquet(folder / "manifest.parquet")
-    (folder / "manifest.csv").unlink()
-    assert findings(folder, "rows", "AU01_c is 9")
 
 
 @pytest.mark.parametrize("aside, level", [(1, "warning"), (4, "error")])

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+import raw_trees
 from aubench.datasets.interchange.folders import export, import_jaanet, import_megraphau, import_table
 from aubench.datasets.interchange.lists import read_jaanet, write_jaanet, write_megraphau
 from aubench.datasets.interchange.tables import read_openface, write_openface, write_pyfeat
@@ -23,12 +24,9 @@ NUMBER = re.compile(r"-?[\d.]+(e-?\d+)?")
 OPENFACE_AUS = "01 02 04 05 06 07 09 10 12 14 15 17 20 23 25 26 45".split()
 
 
-def pictures(folder, names, size=64):
+def pictures(folder, names):
     for seed, name in enumerate(names):
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        pixels = np.random.default_rng(seed).integers(0, 256, (size, size, 3), dtype=np.uint8)
-        Image.fromarray(pixels).save(folder / name)
-    return folder
+        raw_trees.picture(folder / name, seed)
 
 
 def openface_csv(path, num=5, lost=()):
@@ -95,16 +93,6 @@ def jaanet_lists(folder, num=6, unknown=9, aus=12, people=("F001", "F002", "F003
     return folder / "BP4D_part1", names, codes, points
 
 
-@pytest.mark.parametrize("unknown", [9, 999])
-def test_jaanet_and_adld_lists_there_and_back(tmp_path, unknown):
-    prefix, _, codes, _ = jaanet_lists(tmp_path / "list", unknown=unknown)
-    table = read_jaanet(prefix)
-    assert [c for c in table if c.endswith("_c")] == [f"{au}_c" for au in BP4D_AUS]
-    assert np.isnan(table["AU01_c"][1]) and table["AU02_c"].tolist() == codes[:, 1].tolist()
-    write_jaanet(table, tmp_path / "again", unknown)
-    assert same_lists(prefix, tmp_path / "again")
-
-
 def test_what_jaanet_makes_of_its_lists_is_made_the_same(tmp_path):
     prefix, _, codes, _ = jaanet_lists(tmp_path / "list", unknown=1)  # no unknown: its formula counts them
     write_jaanet(read_jaanet(prefix), tmp_path / "BP4D")
@@ -153,17 +141,17 @@ def test_megraphau_lists_become_a_dataset_folder_and_lists_again(tmp_path):
     assert np.loadtxt(tmp_path / "out/DISFA_weight_fold3.txt") == pytest.approx(weight, abs=1e-6)
 
 
-@pytest.mark.parametrize("first_pixel", [0, 1])
-def test_jaanet_lists_become_a_dataset_folder_and_lists_again(tmp_path, first_pixel):
-    prefix, names, codes, points = jaanet_lists(tmp_path / "list")
+@pytest.mark.parametrize("first_pixel, unknown", [(0, 9), (1, 9), (0, 999)])
+def test_jaanet_and_adld_lists_become_a_dataset_folder_and_lists_again(tmp_path, first_pixel, unknown):
+    prefix, names, codes, points = jaanet_lists(tmp_path / "list", unknown=unknown)
     pictures(tmp_path / "imgs", names[:-1])
-    imported = {"train": prefix}
-    data = import_jaanet(imported, tmp_path / "imgs", tmp_path / "set", first_pixel=first_pixel)
+    data = import_jaanet({"train": prefix}, tmp_path / "imgs", tmp_path / "set", first_pixel=first_pixel)
+    assert data.aus == list(BP4D_AUS)
     assert len(data) == 5 and data.num_landmarks == 49 and set(data.subjects) == {"F001", "F002", "F003"}
     assert pd.read_csv(tmp_path / "set/skipped.csv")["image"].tolist() == [names[-1]]
     assert np.isnan(data.occurrence[1, 0]) and data.occurrence[2].tolist() == codes[2].tolist()
     assert data.landmarks[0] == pytest.approx(points[0] - first_pixel, abs=1e-5)
-    export(tmp_path / "set", "jaanet", tmp_path / "out", name="BP4D", first_pixel=first_pixel)
+    export(tmp_path / "set", "jaanet", tmp_path / "out", unknown, "BP4D", first_pixel=first_pixel)
     assert same_lists(prefix, tmp_path / "out/BP4D_train")  # all six
     with pytest.raises(ValueError, match="first_pixel"):
         export(tmp_path / "set", "jaanet", tmp_path / "no", crop=ADLD_CROP, first_pixel=1)
@@ -217,8 +205,11 @@ def test_the_index_that_pandas_writes_is_left_out(tmp_path):
         import_table("openface", path, tmp_path / "pictures", tmp_path / "again")
 
 
-@pytest.mark.parametrize("fault", ["an unknown column", "half the landmarks", "a point far outside"])
-def test_every_refusal_names_the_file_that_was_given(fault, tmp_path):
+FAULTS = ["an unknown column", "half the landmarks", "half a layout", "a point far outside", "no intensity"]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_every_refusal_names_the_file_that_was_given_and_leaves_nothing(fault, tmp_path):
     path = openface_csv(tmp_path / "clip.csv")
     pictures(tmp_path / "pictures", [f"clip/{n:05d}.png" for n in range(1, 6)])
     table = read_openface(path)
@@ -226,12 +217,17 @@ def test_every_refusal_names_the_file_that_was_given(fault, tmp_path):
         table["happiness"], place = 1, "clip.csv"
     elif fault == "half the landmarks":
         table.loc[2, "y_40"], place = np.nan, "clip.csv line 4"
+    elif fault == "half a layout":
+        table, place = table.drop(columns="y_40"), "clip.csv .*landmarks"
+    elif fault == "no intensity":
+        table["AU01_r"], place = [1, 1, 99, 1, 1], "clip.csv line 4: AU01_r is 99"
     else:
         table.loc[2, [f"{axis}_{k}" for axis in "xy" for k in range(68)]], place = 0.5, "clip.csv line 4"
     damaged = write_openface(table, tmp_path / "damaged/clip.csv")
     with pytest.raises(ValueError, match=place) as caught:
         import_table("openface", damaged, tmp_path / "pictures", tmp_path / "set")
     assert "manifest.csv" not in str(caught.value) and ".part" not in str(caught.value)
+    assert not list(tmp_path.glob("set*"))
 
 
 def people_of(folder):
@@ -270,6 +266,22 @@ def test_pictures_that_a_table_names_are_people_by_folder(tmp_path):
     pictures(tmp_path / "pictures", ["a.jpg", "b.jpg", "c.jpg"])
     import_table("pyfeat", path, tmp_path / "pictures", tmp_path / "set")
     assert {subject for subject, _ in people_of(tmp_path / "set").values()} == {"a", "b", "c"}
+
+
+def test_codes_that_are_read_as_unknown_and_columns_that_are_not_used_are_told(tmp_path):
+    path = openface_csv(tmp_path / "clip.csv")
+    pictures(tmp_path / "pictures", [f"clip/{n:05d}.png" for n in range(1, 6)])
+    table = read_openface(path).assign(AU01_c=[0, 9, 1, 9, 0], AU02_c=999, subject="someone", split="test")
+    write_openface(table, tmp_path / "own/clip.csv")
+    told = []
+    import_table("openface", path, tmp_path / "pictures", tmp_path / "plain", report=told.append)
+    assert told == []
+    import_table(
+        "openface", tmp_path / "own/clip.csv", tmp_path / "pictures", tmp_path / "set", "copy", told.append
+    )
+    codes, columns = told
+    assert "clip.csv line 3: AU01_c is 9 in 2 rows" in codes and "1 columns more" in codes
+    assert "subject and split" in columns
 
 
 def test_an_import_touches_no_other_folder_and_of_two_the_later_is_told(tmp_path):
@@ -349,23 +361,6 @@ def test_intensities_alone_become_occurrence_from_2_up_and_the_user_is_told(tmp_
     assert len(notes) == 1 and "AU01, AU12" in notes[0] and ">= 2" in notes[0]
     found = read_jaanet(tmp_path / "out/X_train")["AU01_c"].to_numpy()[:6]
     assert np.array_equal(found, [0, 0, 1, 1, np.nan, 0], equal_nan=True)
-
-
-def test_a_failed_import_leaves_nothing_and_names_the_line_of_the_csv(tmp_path):
-    path = openface_csv(tmp_path / "clip.csv")
-    pictures(tmp_path / "pictures", [f"clip/{n:05d}.png" for n in range(1, 6)])
-    table = read_openface(path)
-    table["AU01_r"] = [1, 1, 99, 1, 1]
-    write_openface(table, tmp_path / "bad/clip.csv")
-    with pytest.raises(ValueError, match=r"clip.csv line 4: AU01_r is 99"):
-        import_table("openface", tmp_path / "bad/clip.csv", tmp_path / "pictures", tmp_path / "set")
-    assert not list(tmp_path.glob("set*"))
-    lines = pd.DataFrame({"frame": [1, 2], "x_0": [1.0, 2.0]})  # half a layout: found when the folder is read
-    lines.to_csv(tmp_path / "clip.csv", index=False)
-    with pytest.raises(ValueError, match="landmarks"):
-        import_table("openface", tmp_path / "clip.csv", tmp_path / "pictures", tmp_path / "set")
-    assert not list(tmp_path.glob("set*"))
-    assert len(import_table("openface", openface_csv(path), tmp_path / "pictures", tmp_path / "set")) == 5
 
 
 @pytest.mark.parametrize("aus, wrong", [("x,y", "X"), ("1,99", "99"), ("1,,2", "")])

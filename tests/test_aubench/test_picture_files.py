@@ -88,8 +88,12 @@ def test_other_files_are_listed_and_hidden_ones_are_not(tmp_path):
     shutil.rmtree(tmp_path)
     tmp_path.mkdir()
     (tmp_path / "note").touch()
-    with pytest.raises(FileNotFoundError, match="no picture, found note"):
-        list_pictures(tmp_path)
+    for folder, why in {
+        tmp_path: "no picture, found note",
+        tmp_path / "nowhere": "nowhere is not a folder",
+    }.items():
+        with pytest.raises(FileNotFoundError, match=why):
+            list_pictures(folder)
 
 
 def test_no_program_is_started_for_a_file(tmp_path):

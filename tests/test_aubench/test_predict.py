@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from aubench.datasets import face_finding
 from aubench.inference import predict as prediction
 from aubench.inference.predict import contrast, evaluate, predict, squares_read, to_picture
+from aubench.study.run_lock import RunIsHeld, run_lock
 from aulib.crops import crop_dataset, crop_matrix, crop_of
 from aulib.dataset import read_dataset
 from aulib.evaluate import Predictions
@@ -137,6 +138,12 @@ class TestPredictOnADataset:
         with pytest.raises(FileExistsError, match="labels.csv exists"):
             predict(finished.full, finished.target, labels)
         assert labels.read_text() == "image,AU12\na.jpg,1\n"
+
+    def test_of_two_that_write_one_table_the_later_is_told(self, finished, tmp_path):
+        held = pytest.raises(RunIsHeld, match="out.csv is being written by process")
+        with run_lock(tmp_path / "out.csv"), held:
+            predict(finished.full, finished.target, tmp_path / "out.csv")
+        assert len(predict(finished.full, finished.target, tmp_path / "out.csv"))
 
     def test_goes_on_where_it_was_stopped_and_gives_the_same_bytes(self, finished, tmp_path, monkeypatch):
         monkeypatch.setattr(prediction, "AT_ONCE", 5)

@@ -3,16 +3,11 @@
 import pandas as pd
 
 from aubench.datasets.converters.converter import VIDEOS, Converter
-from aubench.datasets.converters.label_tables import (
-    OCCURRENCE,
-    au_name,
-    label_columns,
-    number_table,
-    rows_of,
-)
+from aubench.datasets.converters.label_tables import au_name, codes, label_columns, read_header
 from aubench.datasets.converters.raw_session import Expected, Session, Source
 from aubench.datasets.converters.raw_tree import index_frames
 from aubench.datasets.converters.videos import num_frames
+from aulib.tables import read_columns
 
 HEADERS = [
     [au_name(number) for number in numbers]
@@ -55,14 +50,14 @@ class AffWild2(Converter):
 
     def read_labels(self, source: Source) -> pd.DataFrame:
         path = source.files["labels"]
-        (line, header), *rows = rows_of(path, ",")
+        header = read_header(path)
         names = list(map(au_name, header))
         if sorted(names) not in HEADERS:
             found, expected = ",".join(header)[:60], ",".join(HEADERS[0])
-            raise ValueError(f"{path} line {line}: the header is {found!r}, expected {expected}, each once")
-        codes = number_table(path, rows, names)
-        codes.index += 1
-        return label_columns(codes, OCCURRENCE, (-1,), path)
+            raise ValueError(f"{path} line 1: the header is {found!r}, expected {expected}, each once")
+        table = read_columns(path, names, [codes(r"AU\d\d", 1, (-1,))], header="").reset_index(drop=True)
+        table.index += 1
+        return label_columns(table, "_c")
 
     def add_extras(self, session: Session, source: Source, frames: list[int]) -> None:
         """A note where label rows and frames contradict each other: a row too many or too few moves all that

@@ -4,18 +4,12 @@ import numpy as np
 import pandas as pd
 
 from aubench.datasets.converters.converter import VIDEOS, Converter
-from aubench.datasets.converters.label_tables import (
-    INTENSITY,
-    OCCURRENCE,
-    coded_table,
-    frame_values,
-    label_columns,
-)
+from aubench.datasets.converters.label_tables import coded_table, frame_values, label_columns
 from aubench.datasets.converters.mat_files import read_tracks
 from aubench.datasets.converters.raw_session import Expected, Session, Source
 
 AUS = ("AU01", "AU02", "AU04", "AU06", "AU07", "AU10", "AU12", "AU14", "AU15", "AU17", "AU23", "AU24")
-NOT_CODED = 9
+NOT_CODED = (9,)
 FRAMES_OF = (  # coded frames, counted in ME-GraphAU's lists
     "F001 3934 F002 3937 F003 3700 F004 3737 F005 3915 F006 3576 F007 3573 F008 3695 F009 3297 "
     "F010 3266 F011 3732 F012 3543 F013 3434 F014 3490 F015 3451 F016 3510 F017 3823 F018 3525 "
@@ -53,7 +47,6 @@ class BP4D(Converter):
     example = "AUCoding/AU_OCC/F001_T1.csv"
     second_choice = r"aucoding/[^/]*$"
     header = True
-    has_landmarks = True
     picture_offset = 0  # [ME-GraphAU, JAA-Net]
     video_offset = 0
 
@@ -61,13 +54,13 @@ class BP4D(Converter):
         return f"{text[0].upper()}{int(text[1:]):03d}"
 
     def read_labels(self, source: Source) -> pd.DataFrame:
-        path = source.files["labels"]
-        codes = coded_table(path)
-        columns = [label_columns(codes, OCCURRENCE, (NOT_CODED,), path)]
-        for au, path in source.of_kind("intensity").items():
-            listed = frame_values(path, header=True).reindex(codes.index, fill_value=NOT_CODED)
-            columns.append(label_columns(listed.to_frame(au), INTENSITY, (NOT_CODED,), path))
-        return pd.concat(columns, axis=1)
+        occurrence = coded_table(source.files["labels"], NOT_CODED)
+        strengths = {
+            au: frame_values(path, header="[A-Za-z]", unknown=NOT_CODED).reindex(occurrence.index)
+            for au, path in source.of_kind("intensity").items()
+        }
+        intensity = label_columns(pd.DataFrame(strengths, occurrence.index), "_r")
+        return pd.concat([occurrence, intensity], axis=1)
 
     def add_extras(self, session: Session, source: Source, frames: list[int]) -> None:
         """Landmarks; tracked frames are numbered as coded ones. MATLAB's pixels start at (1, 1) [JAA-Net]."""

@@ -6,16 +6,10 @@ import numpy as np
 import pandas as pd
 
 from aubench.datasets.converters.converter import Converter
-from aubench.datasets.converters.label_tables import (
-    INTENSITY,
-    OCCURRENCE,
-    au_name,
-    label_columns,
-    number_table,
-    rows_of,
-)
+from aubench.datasets.converters.label_tables import SPACES, au_name, codes, label_columns
 from aubench.datasets.converters.raw_session import Expected, Session, Source
 from aulib.files import read_text
+from aulib.tables import MAX_COORDINATE, Rule, read_columns
 
 CODED = (1, 2, 4, 5, 6, 7, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 20, 22, 23, 24, 25, 26, 27)
 AUS = tuple(map(au_name, CODED))
@@ -44,7 +38,6 @@ class CKPlus(Converter):
         "landmarks": rf"{PICTURE}_landmarks\.txt",
     }
     example = "FACS/S005/001/S005_001_00000011_facs.txt"
-    has_landmarks = True
 
     def read(self, source: Source) -> Session:
         path = source.files["labels"]
@@ -52,10 +45,7 @@ class CKPlus(Converter):
         occurrence = pd.DataFrame([[float(au in coded) for au in AUS]], columns=AUS)
         intensity = pd.DataFrame([[coded.get(au, 0) for au in AUS]], columns=AUS)
         not_coded = intensity.eq(0) & occurrence.eq(1)
-        labels = [
-            label_columns(occurrence, OCCURRENCE, (), path),
-            label_columns(intensity.mask(not_coded), INTENSITY, (), path),
-        ]
+        labels = [label_columns(occurrence, "_c"), label_columns(intensity.mask(not_coded), "_r")]
         return Session(
             frames=[path.stem.split("_")[2]],
             pictures=[source.files.get("pictures")],
@@ -76,28 +66,30 @@ def _read_facs(path: Path) -> dict[str, int]:
     """
     if not read_text(path).strip():
         return {}
-    rows = rows_of(path, None)
-    table = number_table(path, rows, ["AU", "intensity"])
+    columns = ["AU", "intensity"]
+    text = read_columns(path, columns, [], SPACES)
+    table = read_columns(
+        path, columns, [Rule("AU", 0, 999, "an AU", whole=True), codes("intensity", 5)], SPACES
+    )
+    example = text["AU"].iloc[0]
     coded: dict[str, int] = {}
-    for (line, cells), au, intensity in zip(rows, table["AU"], table["intensity"], strict=True):
-        if "e" in rows[0][1][0].lower() and len(cells[1]) != len(rows[0][1][0]):
+    for row, (au, intensity) in table.astype(int).iterrows():
+        if "e" in example.lower() and len(text["intensity"][row]) != len(example):
             raise ValueError(
-                f"{path} line {line}: the intensity is {cells[1][:40]!r}, expected as many digits as in "
-                f"{rows[0][1][0]} (was the file cut off?)"
+                f"{path} line {row + 2}: the intensity is {text['intensity'][row][:40]!r}, expected as many "
+                f"digits as in {example} (was the file cut off?)"
             )
         if coded.setdefault(au_name(au), intensity) != intensity:
             raise ValueError(
-                f"{path} line {line}: AU {au} has intensity {intensity} here, {coded[au_name(au)]} above"
+                f"{path} line {row + 2}: AU {au} has intensity {intensity} here, {coded[au_name(au)]} above"
             )
     return coded
 
 
 def _read_landmarks(path: Path) -> np.ndarray:
     """(1, 68, 2) pixels."""
-    try:
-        points = np.array([[float(cell) for cell in cells] for _, cells in rows_of(path, None)])
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}, expected 68 lines of x and y") from error
-    if points.shape != (68, 2):
-        raise ValueError(f"{path} holds {points.shape} numbers, expected 68 lines of x and y")
+    rule = Rule("x|y", -MAX_COORDINATE, MAX_COORDINATE, "pixels of the picture")
+    points = read_columns(path, ["x", "y"], [rule], SPACES).to_numpy()
+    if len(points) != 68:
+        raise ValueError(f"{path} has {len(points)} points, expected 68 lines of x and y")
     return points[None]

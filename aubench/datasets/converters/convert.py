@@ -7,20 +7,18 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from aubench.datasets.converters import CONVERTERS
-from aubench.datasets.converters.converter import Converter
-from aubench.datasets.converters.frames import Outcome, Task, convert_session, crashed
+from aubench.datasets.converters.frames import MARK, Outcome, Task, convert_session, skipped
 from aubench.datasets.converters.raw_session import Expected, Source
 from aubench.datasets.converters.raw_tree import Tree
 from aubench.datasets.converters.report import Report, make_report
-from aubench.datasets.crash_tolerant import crash_tolerant_map
+from aubench.datasets.crash_tolerant import CRASHED, crash_tolerant_map
 from aubench.datasets.landmark_detector import require_detector
 from aubench.datasets.photographs import split_subjects
-from aubench.datasets.picture_files import printable
+from aubench.datasets.picture_files import printable, write_listed
 from aubench.study.run_lock import run_lock
 from aulib.dataset import DatasetFolder, read_dataset, refuse_edited, write_manifest
-from aulib.files import atomic_file
+from aulib.files import refuse_used
 
-MARK = ".convert"
 MIN_SPLIT = 3  # fewer training people give none to val
 
 
@@ -37,8 +35,8 @@ def convert(
 
     `out` gets images/ (links to the raw pictures, copies, or JPEG frames of videos), manifest.csv,
     skipped.csv (frame or session, reason, frames), notes.csv (image, note) and conversion.json (the
-    report). A repeated call continues an interrupted one; sessions whose files changed, or whose pictures are
-    gone, are redone. Memory holds one session per process, and at the end the table.
+    report). A repeated call continues an interrupted one: labels are read again, and pictures that are new,
+    changed or gone from `out`. Memory holds one session per process, and at the end the table.
 
     Args:
         name: one of CONVERTERS.
@@ -58,41 +56,34 @@ def convert(
     if name not in CONVERTERS:
         raise ValueError(f"unknown set {name!r}; choose one of {', '.join(CONVERTERS)}")
     converter = CONVERTERS[name]
-    choices = ("set", "detect", "none") if converter.has_landmarks else ("detect", "none")
+    choices = ("set", "detect", "none") if "landmarks" in converter.files else ("detect", "none")
     landmarks = landmarks or choices[0]
     if landmarks not in choices:
         raise ValueError(f"{name} has no landmarks {landmarks!r}; choose {', '.join(choices)}")
     if keep not in ("link", "copy"):
         raise ValueError(f"unknown keep {keep!r}; choose link or copy")
     raw, out = Path(raw), Path(out)
-    _refuse_foreign(raw, out)
+    refuse_edited(out)
+    if out.resolve().is_relative_to(raw.resolve()):
+        raise FileExistsError(f"{out} lies in the raw download, expected a folder outside of it")
+    if not (out / MARK).is_dir():
+        refuse_used(out)
     with run_lock(out, patience=0, work="written"):
-        return _convert(converter, name, raw, out, keep, landmarks, workers, progress)
-
-
-def _convert(
-    converter: Converter, name: str, raw: Path, out: Path, keep: str, landmarks: str, workers, progress: bool
-) -> tuple[DatasetFolder, Report]:
-    tree = Tree(raw, progress)
-    sources = converter.find(tree)
-    _refuse_doubled_names(sources)
-    if landmarks == "detect":
-        require_detector()
-    (out / MARK).mkdir(parents=True, exist_ok=True)
-    tasks = [Task(name, source, out, keep, landmarks) for source in sources]
-    if workers is None:
-        workers = min(os.cpu_count() or 1, len(tasks))
-    done = crash_tolerant_map(convert_session, tasks, workers, crashed)
-    bar = tqdm(done, f"converting {name}", len(tasks), unit="session", disable=not progress)
-    outcomes = {outcome.name: outcome for outcome in bar}
-    ordered = [outcomes[source.name] for source in sources]
-    return _write_dataset(
-        name,
-        converter.expected_of(sources),
-        out,
-        ordered,
-        {printable(folder): reason for folder, reason in tree.left.items()},
-    )
+        tree = Tree(raw, progress)
+        sources = converter.find(tree)
+        _refuse_doubled_names(sources)
+        if landmarks == "detect":
+            require_detector()
+        (out / MARK).mkdir(parents=True, exist_ok=True)
+        tasks = [Task(name, source, out, keep, landmarks) for source in sources]
+        if workers is None:
+            workers = min(os.cpu_count() or 1, len(tasks))
+        done = crash_tolerant_map(convert_session, tasks, workers, lambda task: skipped(task, CRASHED))
+        bar = tqdm(done, f"converting {name}", len(tasks), unit="session", disable=not progress)
+        outcomes = {outcome.name: outcome for outcome in bar}
+        ordered = [outcomes[source.name] for source in sources]
+        left = {printable(folder): reason for folder, reason in tree.left.items()}
+        return _write_dataset(name, converter.expected_of(sources), out, ordered, left)
 
 
 def _write_dataset(
@@ -100,19 +91,18 @@ def _write_dataset(
 ) -> tuple[DatasetFolder, Report]:
     """Manifest, skipped.csv and report of what became of the sessions."""
     rows = _rows_of(outcomes)
-    skipped = _skipped(rows, outcomes, left)
-    with atomic_file(out / "skipped.csv") as partial:
-        skipped.to_csv(partial, index=False)
+    left_out = _left_out(rows, outcomes, left)
+    write_listed(out / "skipped.csv", left_out)
     used = rows[rows["reason"] == ""].reset_index(drop=True)
     if not len(used):
-        reasons = "; ".join(skipped["reason"].value_counts().index[:3])
+        reasons = "; ".join(left_out["reason"].value_counts().index[:3])
         raise ValueError(f"no frame of {name} could be used ({reasons}); see {out / 'skipped.csv'}")
-    used.loc[used["note"] != "", ["image", "note"]].to_csv(out / "notes.csv", index=False)
+    write_listed(out / "notes.csv", used.loc[used["note"] != "", ["image", "note"]])
     labels = [column for column in rows if column[:2] == "AU"]
     unknown = [column for column in labels if used[column].isna().all()]
     used["split"] = _splits(used)
-    used["meta_source"] = used["source"].map(printable)
-    used = used.drop(columns=[*unknown, "frame", "source", "reason", "note", "session"])
+    used = used.rename(columns={"source": "meta_source"})
+    used = used.drop(columns=[*unknown, "frame", "reason", "note", "session"])
     write_manifest(out, used, remember=True)
     rows = rows[["session", "subject", *labels]]
     del used
@@ -121,15 +111,14 @@ def _write_dataset(
     if unknown:
         notes.append(f"left out, unknown in every frame: {', '.join(unknown)}")
     unreadable = left | {outcome.name: outcome.reason for outcome in outcomes if outcome.reason}
-    report = make_report(name, data, expected, rows, skipped, unreadable, notes)
+    report = make_report(name, data, expected, rows, left_out, unreadable, notes)
     report.write(out)
     return data, report
 
 
 def _rows_of(outcomes: list[Outcome]) -> pd.DataFrame:
     """The frames of all sessions that could be read; of two with one picture name the first is used."""
-    tables = [pd.read_parquet(one.rows).assign(session=one.name) for one in outcomes if one.rows]
-    tables = [table for table in tables if len(table)]
+    tables = [one.rows.assign(session=one.name) for one in outcomes if one.rows is not None and len(one.rows)]
     if not tables:
         return pd.DataFrame(columns=["image", "frame", "reason"])
     rows = pd.concat(tables, ignore_index=True)
@@ -139,7 +128,7 @@ def _rows_of(outcomes: list[Outcome]) -> pd.DataFrame:
     return rows
 
 
-def _skipped(rows: pd.DataFrame, outcomes: list[Outcome], left: dict[str, str]) -> pd.DataFrame:
+def _left_out(rows: pd.DataFrame, outcomes: list[Outcome], left: dict[str, str]) -> pd.DataFrame:
     """skipped.csv: folders not entered, unreadable sessions, with their numbers of frames where known, and
     unusable frames."""
     sessions = [
@@ -147,8 +136,8 @@ def _skipped(rows: pd.DataFrame, outcomes: list[Outcome], left: dict[str, str]) 
     ]
     sessions += [(one.name, one.reason, one.frames) for one in outcomes if one.reason]
     frames = rows.loc[rows["reason"] != "", ["frame", "reason"]].assign(frames=1)
-    skipped = pd.concat([pd.DataFrame(sessions, columns=frames.columns), frames], ignore_index=True)
-    return skipped.astype({"frames": "Int64"})
+    both = pd.concat([pd.DataFrame(sessions, columns=frames.columns), frames], ignore_index=True)
+    return both.astype({"frames": "Int64"})
 
 
 def _splits(used: pd.DataFrame) -> list[str]:
@@ -173,11 +162,3 @@ def _refuse_doubled_names(sources: list[Source]) -> None:
                 f"two label files are {source.name}: {other} and {first}; keep the one that counts"
             )
         seen[source.name] = first
-
-
-def _refuse_foreign(raw: Path, out: Path) -> None:
-    refuse_edited(out)
-    if out.resolve().is_relative_to(raw.resolve()):
-        raise FileExistsError(f"{out} lies in the raw download, expected a folder outside of it")
-    if out.exists() and not (out / MARK).is_dir() and (not out.is_dir() or any(out.iterdir())):
-        raise FileExistsError(f"{out} was not made by `aulib convert`, expected a new folder")

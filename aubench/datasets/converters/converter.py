@@ -8,9 +8,11 @@ from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
-from aubench.datasets.converters.label_tables import au_name, rows_of
+from aubench.datasets.converters.label_tables import au_name
 from aubench.datasets.converters.raw_session import Expected, Session, Source
 from aubench.datasets.converters.raw_tree import Tree, match_pictures
+from aubench.datasets.picture_files import printable
+from aulib.files import read_text
 from aulib.images import is_picture_name
 
 VIDEOS = r"\.(?:avi|mp4|mov|mkv|mpg|mpeg|wmv|webm)"  # ends the pattern of a video
@@ -30,7 +32,6 @@ class Converter:
         one_folder: a session with pictures in two folders is an error; else the first is used, with a note.
         splits: group `split`, in lower case -> train, val or test.
         header: the label files begin with a header.
-        has_landmarks: the set has landmarks of its own pictures.
         picture_offset: picture number = label frame + this; `fixed_offset` says that no tree does otherwise.
         video_offset: index in the video, from 0, = label frame + this.
         frame_name: format of a frame's name.
@@ -44,7 +45,6 @@ class Converter:
     one_folder = True
     splits: dict[str, str] = {}
     header = False
-    has_landmarks = False
     picture_offset = 0
     fixed_offset = False
     video_offset = -1
@@ -110,9 +110,11 @@ class Converter:
         for kind, path in source.files.items():
             if kind.startswith("labels"):
                 try:
-                    return len(rows_of(path, None)) - self.header
+                    lines = map(str.strip, read_text(path).split("\n"))
                 except (OSError, ValueError):  # another AU's file may do
                     continue
+                if number := sum(bool(line) and line[0] != "#" for line in lines):
+                    return number - self.header
         return None
 
     def _by_session(self, tree: Tree, kind: str) -> dict[tuple, list[tuple[str, dict[str, str]]]]:
@@ -136,8 +138,10 @@ class Converter:
     def _source(self, tree: Tree, found: dict[str, list[tuple[str, dict[str, str]]]]) -> Source:
         """One session of files of each kind."""
         groups = found["labels"][0][1]
-        name = "/".join(filter(None, (groups["subject"], groups.get("session"))))
-        source = Source(name, groups["subject"], {}, self.splits.get(groups.get("split", "").lower(), ""))
+        name = printable("/".join(filter(None, (groups["subject"], groups.get("session")))))
+        source = Source(
+            name, printable(groups["subject"]), {}, self.splits.get(groups.get("split", "").lower(), "")
+        )
         for kind, paths in found.items():
             for path, groups in paths:
                 key = f"{kind} {au_name(groups['au'])}" if "au" in groups else kind

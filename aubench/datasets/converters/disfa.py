@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from aubench.datasets.converters.converter import VIDEOS, Converter
-from aubench.datasets.converters.label_tables import INTENSITY, frame_values, label_columns
+from aubench.datasets.converters.label_tables import SPACES, frame_values, label_columns
 from aubench.datasets.converters.mat_files import read_points
 from aubench.datasets.converters.raw_session import Expected, Session, Source
 
@@ -38,7 +38,6 @@ class DISFA(Converter):
     }
     example = "ActionUnit_Labels/SN001/SN001_au1.txt"
     second_choice = "right"
-    has_landmarks = True
 
     def read_labels(self, source: Source) -> pd.DataFrame:
         files = source.of_kind("labels")
@@ -47,25 +46,26 @@ class DISFA(Converter):
         if lacking.any(axis=None):
             frame, au = lacking.stack().idxmax()
             raise ValueError(f"{files[au]} has no frame {frame}, files of other AUs of {source.name} have")
-        return label_columns(codes, INTENSITY, (), next(iter(files.values())))
+        return label_columns(codes, "_r")
 
     def add_extras(self, session: Session, source: Source, frames: list[int]) -> None:
         """Landmarks, NaN where a frame's file is missing or unreadable. MATLAB's pixels start at (1, 1)."""
         folder = source.files.get("landmarks")
         if folder is None:
             return
-        session.landmarks = np.full((len(frames), 49, 2), np.nan)
+        session.landmarks, unreadable = np.full((len(frames), 49, 2), np.nan), []
         for row, frame in enumerate(frames):
             for name in (f"{source.subject}_{frame - 1:04d}_lm.mat", f"l0{frame:04d}_lm.mat"):
                 if (path := folder / name).is_file():
                     try:
                         session.landmarks[row] = read_points(path) - 1
                     except (ValueError, OSError):
-                        session.unreadable.append(path)
+                        unreadable.append(name)
                     break
-        if session.unreadable:
-            number, first = len(session.unreadable), session.unreadable[0].name
-            session.notes.append(f"landmark files that cannot be read: {number}, such as {first}")
+        if unreadable:
+            session.notes.append(
+                f"landmark files that cannot be read: {len(unreadable)}, such as {unreadable[0]}"
+            )
 
 
 class DISFAPlus(Converter):
@@ -88,5 +88,5 @@ class DISFAPlus(Converter):
 
     def read_labels(self, source: Source) -> pd.DataFrame:
         files = source.of_kind("labels")
-        codes = pd.DataFrame({au: frame_values(path, None) for au, path in files.items()})
-        return label_columns(codes, INTENSITY, (), next(iter(files.values())))
+        codes = pd.DataFrame({au: frame_values(path, SPACES) for au, path in files.items()})
+        return label_columns(codes, "_r")

@@ -4,26 +4,36 @@ Runs in worker processes, so it imports no torch.
 """
 
 import hashlib
-import json
 import os
 import re
 import shutil
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from PIL import Image
 
-from aubench.datasets.converters import CONVERTERS, finished_sessions
+from aubench.datasets.converters import CONVERTERS
 from aubench.datasets.converters.raw_session import Session, Source
 from aubench.datasets.converters.videos import read_frames
-from aubench.datasets.face_finding import GivenFace, UnusablePicture, face_on, read_upright
+from aubench.datasets.face_finding import (
+    CODE_VERSION,
+    GivenFace,
+    StoredPicture,
+    UnusablePicture,
+    face_on,
+    read_upright,
+    unused,
+)
+from aubench.datasets.kept_outcomes import kept_outcomes, stamp
 from aubench.datasets.picture_files import printable
 from aulib.files import atomic_file
 from aulib.images import too_dark_or_bright
+from aulib.landmarks import point_columns
 
-CODE_VERSION = 7  # raise it when a session's outcome would change; earlier conversions are then redone
+MARK = ".convert"  # folder of what is kept of each session
 GLANCE = 200  # pixels; a picture is decoded at this size to see that it can be
 VIDEO_SUFFIX = ".jpg"
 
@@ -41,141 +51,144 @@ class Task:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Where the rows of a source are, or why it is skipped as a whole.
+    """The rows of a source, or why it is skipped as a whole.
 
     Attributes:
         frames: label rows of a skipped source, None if they cannot be counted.
     """
 
     name: str
-    rows: Path | None = None
+    rows: pd.DataFrame | None = None
     notes: tuple[str, ...] = ()
     reason: str = ""
     frames: int | None = None
 
 
-@dataclass
-class Frame:
-    """One row: `image` below the dataset folder and (K, 2) landmarks, or the reason why it cannot be used.
-
-    `note`: that it has several faces, or is nearly black or white.
-    """
-
-    image: str = ""
-    source: str = ""
-    reason: str = ""
-    landmarks: np.ndarray | None = None
-    note: str = ""
-
-
 def convert_session(task: Task) -> Outcome:
-    """Convert one source, unless an earlier call did; only a failure to write is raised.
+    """Convert one source; only a failure to write is raised. Its labels are read each time, a picture only if
+    it is new or has changed.
 
-    The rows go to OUT/.convert/<name>-<key>.parquet, with a column `reason` that is empty for usable frames;
-    the key covers the label files, so that changed labels are read again. See `finished_sessions.py`.
+    The rows have a column `reason` that is empty for usable frames.
     """
-    path = task.out / ".convert" / f"{_safe(task.source.name)}-{_key(task)}.parquet"
-    before = finished_sessions.read_converted(path, task.source, task.out)
-    if before is not None and before.complete:
-        return Outcome(task.source.name, path, before.notes)
     try:
         session = CONVERTERS[task.converter].read(task.source)
     except ModuleNotFoundError:
         raise
     except Exception as error:  # damaged files raise many kinds
-        return _skipped(task, _one_line(error))
-    frames = _convert(session, task, before)
-    rows = _rows(session, task, frames)
+        return skipped(task, _one_line(error))
+    rows = _rows(session, task, _convert(session, task))
     noted = rows[rows["note"] != ""].groupby("note")["image"]
     odd = [f"{note}: {len(images)} pictures, such as {images.iloc[0]}" for note, images in noted]
-    notes = (*task.source.notes, *session.notes, *odd)
-    finished_sessions.write_converted(path, task.source, session, rows, notes)
-    return Outcome(task.source.name, path, notes)
+    return Outcome(task.source.name, rows, (*task.source.notes, *session.notes, *odd))
 
 
-def crashed(task: Task) -> Outcome:
-    return _skipped(task, "the process that read it died (a crash or out of memory)")
-
-
-def _skipped(task: Task, reason: str) -> Outcome:
+def skipped(task: Task, reason: str) -> Outcome:
     num_rows = CONVERTERS[task.converter].num_label_rows(task.source)
     return Outcome(task.source.name, reason=reason, frames=num_rows)
 
 
-def _convert(session: Session, task: Task, before: finished_sessions.ConvertedSession | None) -> list[Frame]:
+def _convert(session: Session, task: Task) -> list[StoredPicture]:
     """The session's frames, in order."""
-    coded = session.labels.notna().any(axis=1).to_numpy()
-    detected = before.detected(session) if before is not None and task.landmarks == "detect" else {}
-    frames, waiting = [Frame() for _ in session.frames], {}
-    for row, (frame, picture) in enumerate(zip(frames, session.pictures, strict=True)):
-        if task.landmarks == "set" and session.landmarks is not None:
-            given = session.landmarks[row]
-            frame.landmarks = given if np.isfinite(given).all() else None
-        if not coded[row]:
-            frame.reason = "not coded: every AU is unknown"
-        elif row in session.faults:
-            frame.reason = session.faults[row]
-        elif row in detected:
-            frames[row] = Frame(*detected[row])
-        elif task.landmarks == "set" and frame.landmarks is None:
-            frame.reason = "no landmarks in the set for it (landmarks by detector: --landmarks detect)"
-        elif picture is not None:
-            frame.source = session.origin(row)
-            frame.image = _image_name(task, session.frames[row], picture.suffix.lower())
-            _take_picture(frame, picture, task)
-        elif session.video is not None:
-            frame.source = session.origin(row)
-            frame.image = _image_name(task, session.frames[row], VIDEO_SUFFIX)
-            waiting[session.video_frames[row]] = frame
-        else:
-            frame.reason = "no picture of it in the raw tree"
-    if waiting:
-        _take_video(waiting, session.video, task)
+    faces: list[GivenFace | None] = [None] * len(session.frames)
+    settings = {"code_version": CODE_VERSION, "keep": task.keep, "landmarks": task.landmarks}
+    if task.landmarks == "set" and session.landmarks is not None:
+        faces = [GivenFace(face) if np.isfinite(face).all() else None for face in session.landmarks]
+    file = hashlib.blake2b(task.source.name.encode(), digest_size=8).hexdigest() + ".jsonl"
+    frames, waiting = [], {}
+    with kept_outcomes(task.out / MARK / file, task.out, settings) as (before, keep):
+        for row, reason in enumerate(_known_faults(session, faces, task)):
+            picture, face = session.pictures[row], faces[row]
+            if reason:
+                frames.append(StoredPicture("", "", reason=reason))
+                continue
+            image = _image_name(
+                task, session.frames[row], picture.suffix.lower() if picture else VIDEO_SUFFIX
+            )
+            frame = StoredPicture(session.origin(row), _stamp(picture or session.video, face), image)
+            done = before.get(frame.source)
+            if done and done.stamp == frame.stamp and done.image in ("", image):
+                frame = done
+            elif picture:
+                frame = _take_picture(frame, picture, face, task)
+                keep(frame)
+            else:
+                waiting[session.video_frames[row]] = row, frame, face
+            frames.append(frame)
+        for row, frame in _take_video(waiting, session.video, task) if waiting else ():
+            frames[row] = frame
+            keep(frame)
     return frames
 
 
-def _take_picture(frame: Frame, picture: Path, task: Task) -> None:
-    """Look at a picture and link it, or note why not."""
+def _stamp(file: Path, face: GivenFace | None) -> str:
+    return stamp(file) + (f"-{hashlib.blake2b(face.landmarks.tobytes()).hexdigest()[:16]}" if face else "")
+
+
+def _known_faults(session: Session, faces: list[GivenFace | None], task: Task) -> Iterator[str]:
+    """Why each frame cannot be used, as far as is known before its picture is opened; "" if it may be."""
+    coded = session.labels.notna().any(axis=1).to_numpy()
+    for row, face in enumerate(faces):
+        if not coded[row]:
+            yield "not coded: every AU is unknown"
+        elif row in session.faults:
+            yield session.faults[row]
+        elif task.landmarks == "set" and face is None:
+            yield "no landmarks in the set for it (landmarks by detector: --landmarks detect)"
+        else:
+            yield "" if session.origin(row) else "no picture of it in the raw tree"
+
+
+def _take_picture(frame: StoredPicture, picture: Path, given: GivenFace | None, task: Task) -> StoredPicture:
+    """Look at a picture and link it, or say why not."""
     try:
         pixels, size, _ = read_upright(picture, None if task.landmarks == "detect" else GLANCE)
+        frame = _with_face(frame, pixels, size, given, task)
     except UnusablePicture as error:
-        frame.reason = str(error)
-        return
-    _find_landmarks(frame, pixels, size, task)
-    if not frame.reason:
-        link_picture(picture, task.out / frame.image, task.keep)
+        return unused(frame, str(error))
+    link_picture(picture, task.out / frame.image, task.keep)
+    return frame
 
 
-def _take_video(waiting: dict[int, Frame], video: Path, task: Task) -> None:
-    """Store the frames waiting for each index of the video as JPEG, or note why not."""
+def _take_video(
+    waiting: dict[int, tuple[int, StoredPicture, GivenFace | None]], video: Path, task: Task
+) -> Iterator[tuple[int, StoredPicture]]:
+    """Store the frames waiting for each index of the video as JPEG, or say why not; each with its row."""
     try:
         for index, picture in read_frames(video, waiting):
-            frame = waiting.pop(index)
-            _find_landmarks(frame, picture, picture.size, task)
-            if not frame.reason:
+            row, frame, given = waiting.pop(index)
+            try:
+                frame = _with_face(frame, picture, picture.size, given, task)
                 with atomic_file(task.out / frame.image) as partial:
                     picture.save(partial, format="JPEG", quality=95, subsampling=0)
+            except UnusablePicture as error:
+                frame = unused(frame, str(error))
+            yield row, frame
         reason = f"{video.name} ends before this frame"
     except ValueError as error:
         reason = f"unreadable: {_one_line(error)}".replace(str(video), video.name)
-    for frame in waiting.values():
-        frame.reason = reason
+    for row, frame, _ in waiting.values():
+        yield row, unused(frame, reason)
 
 
-def _find_landmarks(frame: Frame, picture: Image.Image, full_size: tuple[int, int], task: Task) -> None:
-    """Detect landmarks if wanted, look at those of the set, and note what is odd."""
+def _with_face(
+    frame: StoredPicture,
+    picture: Image.Image,
+    full_size: tuple[int, int],
+    given: GivenFace | None,
+    task: Task,
+) -> StoredPicture:
+    """The frame with what is odd about its picture, and with landmarks if they are to be detected.
+
+    Raises:
+        UnusablePicture: as `face_on`.
+    """
     if task.landmarks == "none":
-        frame.note = too_dark_or_bright(picture)
-        return
-    given = GivenFace(frame.landmarks) if task.landmarks == "set" else None
-    try:
-        landmarks, frame.note = face_on(picture, full_size, given)
-        frame.landmarks = frame.landmarks if given else landmarks
-    except UnusablePicture as error:
-        frame.reason = str(error)
+        return replace(frame, note=too_dark_or_bright(picture))
+    landmarks, note = face_on(picture, full_size, given)
+    return replace(frame, note=note, landmarks=None if given else landmarks.tolist())
 
 
-def _rows(session: Session, task: Task, frames: list[Frame]) -> pd.DataFrame:
+def _rows(session: Session, task: Task, frames: list[StoredPicture]) -> pd.DataFrame:
     """The frames as a table; unusable ones have a reason and no landmarks."""
     num = len(frames)
     table = {
@@ -183,18 +196,20 @@ def _rows(session: Session, task: Task, frames: list[Frame]) -> pd.DataFrame:
         "subject": session.subjects or [task.source.subject] * num,
         "split": session.splits or [task.source.split] * num,
         "frame": [f"{task.source.name}/{name}" for name in session.frames],
-        "source": [frame.source for frame in frames],
-        "reason": [frame.reason for frame in frames],
-        "note": [frame.note for frame in frames],
     }
+    for name in ("source", "reason", "note"):
+        table[name] = [printable(getattr(frame, name)) for frame in frames]
     table |= {name: session.labels[name].to_numpy(np.float32) for name in session.labels}
-    faces = [None if frame.reason else frame.landmarks for frame in frames]
+    faces = [frame.landmarks for frame in frames]
+    if task.landmarks == "set" and session.landmarks is not None:
+        faces = [
+            None if frame.reason else face for frame, face in zip(frames, session.landmarks, strict=True)
+        ]
     found = [row for row, face in enumerate(faces) if face is not None]
     if found:
-        points = np.full((num, *faces[found[0]].shape), np.nan, dtype=np.float32)
+        points = np.full((num, len(faces[found[0]]), 2), np.nan, dtype=np.float32)
         points[found] = [faces[row] for row in found]
-        for axis, letter in enumerate("xy"):
-            table |= {f"{letter}_{k}": points[:, k, axis] for k in range(points.shape[1])}
+        table |= point_columns(points)
     return pd.DataFrame(table)
 
 
@@ -222,24 +237,6 @@ def link_picture(picture: Path, path: Path, keep: str) -> None:
             pass
     with atomic_file(path) as partial:
         shutil.copyfile(picture, partial)
-
-
-def _key(task: Task) -> str:
-    """Hash of what determines the labels: the files with size and time, or the labels read already; and of
-    the settings."""
-    source = task.source
-    if source.session is None:
-        labels = [
-            [kind, str(path), *finished_sessions.stamp(path)]
-            for kind, path in sorted(source.files.items())
-            if not path.is_dir()
-        ]
-    else:
-        session = source.session
-        table = session.labels.assign(frame=session.frames, split=session.splits)
-        labels = hashlib.sha256(table.to_csv().encode()).hexdigest()
-    shaped_by = [CODE_VERSION, task.converter, task.keep, task.landmarks, source.split, labels]
-    return hashlib.blake2b(json.dumps(shaped_by).encode(), digest_size=8).hexdigest()
 
 
 def _one_line(error: Exception) -> str:

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from aubench.datasets.converters.converter import VIDEOS, Converter
-from aubench.datasets.converters.label_tables import OCCURRENCE, coded_table, label_columns
+from aubench.datasets.converters.label_tables import coded_table
 from aubench.datasets.converters.raw_session import Expected, Source
 
 SUBJECT = r"(?P<subject>\d{3}[A-Z]?)"
@@ -30,5 +30,4 @@ class GFT(Converter):
     header = True
 
     def read_labels(self, source: Source) -> pd.DataFrame:
-        path = source.files["labels"]
-        return label_columns(coded_table(path), OCCURRENCE, (-999, 999, 9, -1), path)
+        return coded_table(source.files["labels"], (-999, 999, 9, -1))

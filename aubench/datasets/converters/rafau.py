@@ -6,9 +6,10 @@ from pathlib import Path
 import pandas as pd
 
 from aubench.datasets.converters.converter import PictureList
-from aubench.datasets.converters.label_tables import au_name, rows_of
+from aubench.datasets.converters.label_tables import SPACES, au_name
 from aubench.datasets.converters.raw_session import Expected
 from aulib.files import read_text
+from aulib.tables import read_columns
 
 # Those of OpenGraphAU's list that aulib names.
 CODED = (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 16, 17, 18, 19, 20, 22, 23, 24, 25, 26, 27)
@@ -35,7 +36,10 @@ class RAFAU(PictureList):
 
     def read_table(self, path: Path) -> pd.DataFrame:
         """Raises ValueError for a line that is not a picture and AUs, and for a picture named twice."""
-        table = pd.DataFrame([_read_line(path, line, cells) for line, cells in rows_of(path, None)])
+        cells = read_columns(path, ["image", "aus"], [], SPACES)
+        table = pd.DataFrame(
+            [_read_line(f"{path} line {row + 2}", *pair) for row, *pair in cells.itertuples()]
+        )
         table.index += 1
         if table["image"].duplicated().any():
             twice = table["image"][table["image"].duplicated()].iloc[0]
@@ -45,18 +49,15 @@ class RAFAU(PictureList):
         return table
 
 
-def _read_line(path: Path, line: int, cells: list[str]) -> dict:
-    if len(cells) != 2:
-        raise ValueError(f"{path} line {line}: {len(cells)} words, expected a picture and AUs such as 1+4+25")
-    image, text = cells
+def _read_line(place: str, image: str, text: str) -> dict:
     if not re.fullmatch(r"\w[\w.()-]*\.(jpg|jpeg|png|bmp)", image, re.IGNORECASE):
-        raise ValueError(f"{path} line {line}: {image[:40]!r} is no picture, expected 0001.jpg")
+        raise ValueError(f"{place}: {image[:40]!r} is no picture, expected 0001.jpg")
     row = {"image": image, "fault": ""}
     if text.lower() == "null":
         return row | {f"{au}_c": float("nan") for au in AUS}
     named = set()
     for part in text.split("+"):
         if not re.fullmatch(r"[LR]?[0-9]{1,2}[A-E]?", part, re.IGNORECASE):
-            raise ValueError(f"{path} line {line}: {part[:20]!r} is no AU, expected 12, L12 or R12")
+            raise ValueError(f"{place}: {part[:20]!r} is no AU, expected 12, L12 or R12")
         named.add(au_name(re.sub(r"[A-Za-z]", "", part)))
     return row | {f"{au}_c": float(au in named) for au in AUS}

@@ -19,7 +19,6 @@ class Session:
         video, video_frames: where pictures are None: the file and N frame indices from 0.
         subjects, splits: N names each if they differ within the session; "" is no split.
         faults: row -> why that frame cannot be used, known before its picture is opened.
-        unreadable: files that could not be read; the session is read again when one of them changes.
         notes: oddities for the report.
     """
 
@@ -32,7 +31,6 @@ class Session:
     subjects: list[str] | None = None
     splits: list[str] | None = None
     faults: dict[int, str] = field(default_factory=dict)
-    unreadable: list[Path] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     def origin(self, row: int) -> str:

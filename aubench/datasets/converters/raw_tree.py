@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tqdm.auto import tqdm
 
-from aubench.datasets.picture_files import walk
+from aubench.datasets.picture_files import frame_number, walk
 from aulib.images import is_picture_name
 
 
@@ -62,17 +62,6 @@ class Tree:
         return FileNotFoundError(f"{self.root} has no {example} or the like, found {found}{hint}")
 
 
-def pictures_in(folder: Path) -> list[Path]:
-    """Visible pictures of a folder, sorted by name."""
-    return sorted(p for p in folder.iterdir() if is_picture_name(p.name) and not p.name.startswith("."))
-
-
-def frame_number(stem: str) -> int | None:
-    """The number that a file name ends with (2440, 0643, frame-12); None without one."""
-    found = re.search(r"\d+$", stem)
-    return int(found[0]) if found else None
-
-
 def index_frames(folder: Path) -> tuple[dict[int, Path], dict[int, str]]:
     """Index the pictures of a folder by the number their names end with: 643.jpg and 0643.jpg are frame 643.
 
@@ -81,8 +70,8 @@ def index_frames(folder: Path) -> tuple[dict[int, Path], dict[int, str]]:
     """
     numbers: dict[int, Path] = {}
     ambiguous: dict[int, str] = {}
-    for path in pictures_in(folder):
-        number = frame_number(path.stem)
+    for path in sorted(folder.iterdir()):
+        number = frame_number(path.stem) if is_picture_name(path.name) and path.name[0] != "." else None
         if number is not None and (other := numbers.setdefault(number, path)) is not path:
             ambiguous[number] = f"{other.name} and {path.name}"
     return {number: path for number, path in numbers.items() if number not in ambiguous}, ambiguous

@@ -1,5 +1,6 @@
 """The whole check of a dataset folder. It continues where reading the set would stop."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from aubench.datasets.doctor.landmarks import check_crops, check_landmarks, like
 from aubench.datasets.doctor.manifest import check_listed, check_splits, usable_part
 from aubench.datasets.doctor.pictures import look_at_pictures
 from aubench.datasets.label_statistics import crop_rows
-from aulib.dataset import DatasetFolder, manifest_path
+from aulib.dataset import DatasetFolder, folder_called, manifest_path
 from aulib.files import read_json
 from aulib.manifest import REQUIRED, inspect
 from aulib.tables import Fault
@@ -43,23 +44,23 @@ def check(
         FileNotFoundError: no folder, or no manifest in it.
         ValueError: unknown `published`, or two manifests.
     """
-    root = _folder_of(folder)
+    root = folder_called(folder)
     expected = _expected(root, published)
     path = manifest_path(root)
     try:
         table, faults = inspect(path)
     except ValueError as error:  # no table at all
-        return Diagnosis(root, DatasetFolder(root, pd.DataFrame()), [Finding("file", "error", str(error))])
-    findings = [_finding(fault) for fault in faults]
-    table = table.reset_index(drop=True)
+        found = [Finding("file", "error", str(error))]
+        return Diagnosis(root, DatasetFolder(root, pd.DataFrame()), findings=found)
+    numbers, table = table.index.to_numpy(), table.reset_index(drop=True)
+    diagnosis = Diagnosis(root, DatasetFolder(root, table), numbers, [_finding(fault) for fault in faults])
     if table.empty or not set(REQUIRED) <= set(table.columns):
-        return Diagnosis(root, DatasetFolder(root, table), findings)
-    data = DatasetFolder(root, usable_part(table))
-    findings += check_listed(table, root)
+        return diagnosis
+    data = diagnosis.data = DatasetFolder(root, usable_part(table))
+    findings = [*check_listed(table, root)]
     findings += check_splits(table)
     findings += check_labels(data, expected)
     findings += check_landmarks(data)
-    diagnosis = Diagnosis(root, data, findings)
     if expected is not None:
         rates = {au: row["expected"] for au, row in compare_rates(data, expected).items()}
         diagnosis.published = {au: rate for au, rate in rates.items() if rate is not None}
@@ -72,6 +73,7 @@ def check(
         worst = np.argsort(likeness)[: min(WORST, int(np.isfinite(likeness).sum()))]  # NaN comes last
         diagnosis.worst, diagnosis.likeness = prints.rows[worst], likeness[worst]
         diagnosis.readable = prints.rows[prints.has_face]
+    diagnosis.findings += [replace(one, rows=tuple(numbers[list(one.rows)].tolist())) for one in findings]
     return diagnosis
 
 
@@ -89,9 +91,10 @@ def worst_faces(diagnosis: Diagnosis, num: int = WORST) -> dict:
     if not len(rows):
         raise ValueError(f"no crops of {diagnosis.root} were looked at")
     images, landmarks = crop_rows(diagnosis.data, rows)
-    captions = [f"row {row + 2} · {like:.2f}" for row, like in zip(rows, likeness, strict=True)]
+    numbers = diagnosis.numbers[rows] + 2
+    captions = [f"row {row} · {like:.2f}" for row, like in zip(numbers, likeness, strict=True)]
     names = diagnosis.data.table["image"].to_numpy()[rows]
-    table = pd.DataFrame({"row": rows + 2, "image": names, "likeness": likeness.round(4)})
+    table = pd.DataFrame({"row": numbers, "image": names, "likeness": likeness.round(4)})
     return {"images": images, "landmarks": landmarks, "captions": captions, "table": table}
 
 
@@ -100,14 +103,6 @@ def _finding(fault: Fault) -> Finding:
     if fault.row < 0:
         return Finding("columns", "error", fault.text)
     return Finding("rows", "note" if fault.note else "error", fault.text, (int(fault.row),))
-
-
-def _folder_of(name: str | Path) -> Path:
-    if str(name).startswith("synthetic:"):
-        from aufaces.sets import resolve
-
-        return Path(resolve(str(name)))
-    return Path(name)
 
 
 def _expected(root: Path, published: str) -> Expected | None:

@@ -21,7 +21,8 @@ class Finding:
         check: which check, in one or two words.
         level: error (training would fail or its scores be wrong), warning (look at it), note.
         text: what was found and what was expected.
-        rows: rows of the manifest it is about, counted from 0; empty if it is about the whole set.
+        rows: rows of the manifest's file it is about, from 0 below the header; empty if it is about the whole
+            set.
     """
 
     check: str
@@ -44,6 +45,7 @@ class Diagnosis:
 
     Attributes:
         data: the set without what cannot be used; see `manifest.usable_part`.
+        numbers: (N,) of its rows as findings count them, which also count blank lines.
         worst: rows of the crops least like the others, the worst first.
         likeness: their correlation with the mean crop.
         readable: rows whose pictures were opened and have landmarks.
@@ -52,6 +54,7 @@ class Diagnosis:
 
     root: Path
     data: DatasetFolder
+    numbers: np.ndarray = field(default_factory=lambda: np.empty(0, int))
     findings: list[Finding] = field(default_factory=list)
     worst: np.ndarray = field(default_factory=lambda: np.empty(0, int))
     likeness: np.ndarray = field(default_factory=lambda: np.empty(0))

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -13,21 +14,17 @@ from aubench.datasets.converters.frames import link_picture
 from aubench.datasets.interchange import FORMATS
 from aubench.datasets.interchange.left_out import keep_left_out, read_note, with_left_out
 from aubench.datasets.interchange.lists import read_jaanet, read_megraphau, write_jaanet, write_megraphau
-from aubench.datasets.interchange.tables import (
-    read_openface,
-    read_pyfeat,
-    write_openface,
-    write_pyfeat,
-)
+from aubench.datasets.interchange.tables import read_openface, read_pyfeat, write_openface, write_pyfeat
 from aubench.datasets.landmark_tables import Pictures, read_faces
 from aubench.datasets.photographs import split_subjects, subjects_of
-from aubench.datasets.picture_files import list_pictures, printable, stored_name
+from aubench.datasets.picture_files import list_pictures, stored_name, write_listed
 from aulib.crops import CropSpec, crop_face, crop_matrix
-from aulib.dataset import DatasetFolder, manifest_path, read_dataset, write_manifest
+from aulib.dataset import DatasetFolder, read_dataset, write_manifest
 from aulib.files import new_folder, refuse_used, result_file
 from aulib.images import read_picture
 from aulib.labels import binarise
-from aulib.manifest import SPLITS, column_faults, inspect, row_faults
+from aulib.landmarks import point_columns
+from aulib.manifest import SPLITS, column_faults, row_faults
 from aulib.tables import SHOWN, Fault, refuse
 
 AT_LEAST = 2  # intensity that counts as present where a format holds occurrence only
@@ -63,9 +60,7 @@ def import_jaanet(
         for part, prefix in zip(parts, prefixes.values(), strict=True)
         for row in part.index
     ]
-    table, rows = _paired(parts, places, files := _files(pictures))
-    table = _with_subjects(table)
-    return _write_folder(table, rows, files, out, keep, "jaanet", "", list(table.columns))
+    return _import_lists(parts, places, pictures, out, keep, "jaanet", "")
 
 
 def import_megraphau(
@@ -79,15 +74,17 @@ def import_megraphau(
 ) -> DatasetFolder:
     """The same of ME-GraphAU's lists in `folder`; `dataset` and `fold` are those of the lists' names."""
     table = read_megraphau(folder, dataset, fold, aus)
-    table, rows = _paired(
-        [table], [f"{folder} row {row + 1}" for row in table.index], files := _files(pictures)
-    )
-    table = _with_subjects(table)
-    return _write_folder(table, rows, files, out, keep, "megraphau", dataset, list(table.columns))
+    places = [f"{folder} row {row + 1}" for row in table.index]
+    return _import_lists([table], places, pictures, out, keep, "megraphau", dataset)
 
 
 def import_table(
-    kind: str, tables: str | Path, pictures: str | Path, out: str | Path, keep: str = "link"
+    kind: str,
+    tables: str | Path,
+    pictures: str | Path,
+    out: str | Path,
+    keep: str = "link",
+    report: Callable[[str], None] = lambda text: None,
 ) -> DatasetFolder:
     """A dataset folder of OpenFace's or py-feat's CSV files and the pictures they describe, below `pictures`.
 
@@ -97,14 +94,19 @@ def import_table(
 
     Args:
         kind: openface or pyfeat.  tables: a CSV or a folder of CSVs.  keep: link or copy the pictures.
+        report: called with notes for the user: codes that are read as unknown, columns that are not used.
 
     Raises:
         FileNotFoundError: no CSV, or no pictures.  FileExistsError: `out` is not empty.
         ValueError: damaged tables, names that fit several pictures, or none of the pictures is there.
     """
     read = {"openface": read_openface, "pyfeat": read_pyfeat}[kind]
-    files = _files(pictures)
-    table, rows = read_faces(tables, list(files), read)
+    files, codes = _files(pictures), []
+    table, rows = read_faces(tables, list(files), partial(read, note=codes.append))
+    if codes:
+        report(codes[0] + (f"; and {len(codes) - 1} columns more" if len(codes) > 1 else ""))
+    if own := [name for name in ("subject", "split") if name in table]:
+        report(f"{tables}: not used, as people go by folders and recordings: column {' and '.join(own)}")
     columns = list(table.columns)
     unknown = column_faults([*TEXT, *(name for name in columns if name not in TEXT)])
     refuse([Fault(-1, text) for text in unknown], tables)
@@ -122,23 +124,25 @@ def _files(pictures: str | Path) -> dict[str, Path]:
     return {stored_name(name): Path(pictures, name) for name in reversed(list_pictures(pictures)[0])}
 
 
-def _paired(parts: list[pd.DataFrame], places: list[str], files: dict[str, Path]) -> tuple:
-    """Lists as one table, named as the pictures on the disk, and its rows as `read_faces` has them."""
-    table = pd.concat(parts, ignore_index=True)
+def _import_lists(
+    parts: list[pd.DataFrame], places: list[str], pictures, out, keep: str, kind: str, name: str
+) -> DatasetFolder:
+    """The folder of lists, with the place of each row."""
+    table, files = pd.concat(parts, ignore_index=True), _files(pictures)
     folder, names = Pictures(list(files)), table["image"].unique().tolist()
     found = folder.find(names, places[0])
     missing = {name: folder.why_missing(name) for name in names if name not in found}
     images = table["image"].map(lambda name: found.get(name, name))
     reasons = table["image"].map(lambda name: missing.get(name, ""))
     reasons = reasons.mask((reasons == "") & images.duplicated(), "an earlier row has this picture")
-    return table.assign(image=images), pd.DataFrame({"place": places, "reason": reasons, "note": ""})
-
-
-def _with_subjects(table: pd.DataFrame) -> pd.DataFrame:
-    names = table["image"].tolist()
-    folders = [next((p for p in PurePosixPath(name).parts[:-1] if PEOPLE.fullmatch(p)), "") for name in names]
-    subjects = [folder.upper() or other for folder, other in zip(folders, subjects_of(names), strict=True)]
-    return table.assign(subject=subjects)
+    rows = pd.DataFrame({"place": places, "reason": reasons, "note": ""})
+    folders = [
+        next((p for p in PurePosixPath(name).parts[:-1] if PEOPLE.fullmatch(p)), "") for name in images
+    ]
+    others = subjects_of(images.tolist())
+    subjects = [folder.upper() or other for folder, other in zip(folders, others, strict=True)]
+    table = table.assign(image=images, subject=subjects)
+    return _write_folder(table, rows, files, out, keep, kind, name, list(table.columns))
 
 
 def _write_folder(
@@ -162,8 +166,7 @@ def _write_folder(
         raise ValueError(f"none of {len(table)} rows can be used: {table['image'][0]}: {rows['reason'][0]}")
     with new_folder(out) as folder:
         for column, file in (("reason", "skipped.csv"), ("note", "notes.csv")):
-            listed = table[["image"]].map(printable).assign(**{column: rows[column]})[rows[column] != ""]
-            listed.to_csv(folder / file, index=False)
+            write_listed(folder / file, table[["image"]].join(rows[column])[rows[column] != ""])
         keep_left_out(folder, kind, name, columns, table, used)
         manifest = table[used].reset_index(drop=True)
         stored = manifest["image"].map(lambda image: f"images/{stored_name(image)}")
@@ -174,12 +177,13 @@ def _write_folder(
         if faults := sorted(row_faults(manifest, folder)):
             shown = [f"{places[fault.row]}: {fault.text}" for fault in faults[:SHOWN]]
             raise ValueError("\n  ".join(["a dataset folder cannot hold these rows:", *shown]))
-        write_manifest(folder, manifest[[*TEXT, *manifest.columns.drop(list(TEXT))]])
-    return read_dataset(out)
+        manifest = manifest[[*TEXT, *manifest.columns.drop(list(TEXT))]]
+        write_manifest(folder, manifest)
+    return DatasetFolder(out, manifest)
 
 
 def export(
-    data: DatasetFolder | str | Path,
+    dataset: str | Path,
     kind: str,
     out: str | Path,
     unknown: int = 9,
@@ -196,7 +200,8 @@ def export(
     no picture), the columns in their order, and the name.
 
     Args:
-        kind: one of FORMATS.  unknown: code for unknown labels in JAA-Net's lists (999 in ADLD's).
+        dataset: as of `read_dataset`.  kind: one of FORMATS.
+        unknown: code for unknown labels in JAA-Net's lists (999 in ADLD's).
         name: start of the files' names; by default that of the imported file, else the folder's.
         crop: also cut the faces (`ADLD_CROP`, `JAANET_CROP`) into out/imgs, and write landmarks of the crops
             (jaanet only).
@@ -207,14 +212,14 @@ def export(
     Raises:
         ValueError: unknown `kind`, or what that format cannot hold (see its writer).
     """
-    data = data if isinstance(data, DatasetFolder) else read_dataset(data)
     if kind not in FORMATS:
         raise ValueError(f"unknown format {kind!r}; choose {', '.join(FORMATS)}")
     if crop and first_pixel:
         raise ValueError("landmarks of crops count from 0, expected first_pixel 0 with a crop")
+    data = read_dataset(dataset, exact=True)
     note = read_note(data.root, kind)
     out, name = Path(out), name or note.get("name") or data.root.name
-    table = _with_aus(_manifest(data), aus, data.root)
+    table = _with_aus(data.table, aus, data.root)
     if kind == "openface":
         table = with_left_out(table, data, note)
         if "frame" not in table and not note:
@@ -223,8 +228,7 @@ def export(
     if kind == "pyfeat":
         table = with_left_out(table, data, note).drop(columns=["subject", "split"], errors="ignore")
         return [write_pyfeat(table, out / f"{name}.csv")]
-    table["image"] = table["image"].str.removeprefix("images/")
-    table = _with_occurrence(table, report)
+    table = _with_occurrence(table.assign(image=table["image"].str.removeprefix("images/")), report)
     if crop:
         table = _cut(data, table, out / "imgs", crop)
     elif note:
@@ -237,17 +241,6 @@ def export(
         if len(rows):
             lists += write_jaanet(rows, out / f"{name}_{split}", unknown, first_pixel)
     return lists
-
-
-def _manifest(data: DatasetFolder) -> pd.DataFrame:
-    """The manifest's own numbers in float64 (`data` has float32) and other columns as text, with the rows and
-    labels of `data`: a protocol may have changed them."""
-    table, _ = inspect(manifest_path(data.root), np.float64, keep_text=True)
-    table = table.set_index("image", drop=False).loc[data.table["image"]].reset_index(drop=True)
-    labels = [column for column in data.table if re.fullmatch(r"AU\d\d_c", column)]
-    gone = [c for c in table if re.fullmatch(r"AU\d\d_[cr]", c) and c not in data.table]
-    own = {column: data.table[column].to_numpy() for column in (*labels, *TEXT)}
-    return table.drop(columns=gone).assign(**own).copy()  # in one piece
 
 
 def _with_aus(table: pd.DataFrame, aus: list[str] | None, root: Path) -> pd.DataFrame:
@@ -281,7 +274,4 @@ def _cut(data: DatasetFolder, table: pd.DataFrame, folder: Path, crop: CropSpec)
         options = {} if target.suffix.lower() == ".png" else {"quality": 95}
         with result_file(target) as partial:
             Image.fromarray(pixels).save(partial, **options)
-    coordinates = {
-        f"{axis}_{k}": moved[:, k, i] for k in range(moved.shape[1]) for i, axis in enumerate("xy")
-    }
-    return table.assign(**coordinates)
+    return table.assign(**point_columns(moved))

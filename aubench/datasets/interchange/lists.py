@@ -14,7 +14,7 @@ import pandas as pd
 
 from aulib.files import read_text, result_file
 from aulib.labels import AU_NAMES
-from aulib.landmarks import to_49
+from aulib.landmarks import point_columns, points_of, to_49
 from aulib.protocols import BP4D_AUS, DISFA_8, GFT_AUS, PROTOCOLS
 from aulib.tables import MAX_COORDINATE
 
@@ -47,7 +47,7 @@ def read_jaanet(prefix: str | Path, aus: list[str] | None = None, first_pixel: i
         for line, row in enumerate(points, 1):
             if (farthest := np.abs(row).max()) > MAX_COORDINATE:
                 raise ValueError(f"{land} line {line}: {farthest:g} is no pixel of a picture")
-        table |= {f"{axis}_{k}": points[:, 2 * k + i] for i, axis in enumerate("xy") for k in range(49)}
+        table |= point_columns(points.reshape(-1, 49, 2))
     return pd.DataFrame(table)
 
 
@@ -194,10 +194,9 @@ def _weights(codes: np.ndarray) -> str:
 
 def _points(table: pd.DataFrame) -> np.ndarray:
     """(N, 49, 2) float64."""
-    num = sum(re.fullmatch(r"x_\d+", name) is not None for name in table.columns)
-    if num not in (49, 68):
+    points = points_of(table, np.float64)
+    if (num := points.shape[1]) not in (49, 68):
         raise ValueError(f"the table has {num} landmarks, these lists need 49 (or 68, of which 49 are taken)")
-    points = np.stack([table[[f"{a}_{k}" for k in range(num)]].to_numpy(np.float64) for a in "xy"], axis=-1)
     if missing := int(np.isnan(points).any(axis=(1, 2)).sum()):
         raise ValueError(f"{missing} of {len(table)} rows have no landmarks, which these lists cannot hold")
     return to_49(points) if num == 68 else points

@@ -5,14 +5,14 @@ writing them changes nothing.
 """
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 
 from aulib.files import result_file
-from aulib.tables import INTENSITY, OCCURRENCE, PIXELS, Fault, Rule, read_table, refuse
+from aulib.tables import FRAME, INTENSITY, OCCURRENCE, PIXELS, Fault, Rule, read_table, refuse
 
-FRAME = Rule(r"frame", 0, 1e9, "a frame number", whole=True)
 SUCCESS = Rule(r"success", 0, 1, "0, 1 or an empty cell", whole=True)
 LANDMARKS = (PIXELS, FRAME, SUCCESS)
 OPENFACE = (
@@ -31,8 +31,11 @@ _KEPT_OF_PYFEAT = re.compile(
 )
 
 
-def read_openface(path: str | Path) -> pd.DataFrame:
+def read_openface(path: str | Path, note: Callable[[str], None] = lambda text: None) -> pd.DataFrame:
     """A CSV of OpenFace 2 with all its columns; names without the space after the comma.
+
+    Args:
+        note: called with what was read otherwise than it is written: codes for unknown labels.
 
     Returns:
         what `aulib.tables.read_table` does; no row if the file has a header alone, as for a picture without
@@ -41,13 +44,13 @@ def read_openface(path: str | Path) -> pd.DataFrame:
     Raises:
         ValueError: no such table, a row twice, or any fault, with file and line.
     """
-    return read_rows(path, OPENFACE, r"AU\d\d_[rc]|x_0", "OpenFace's AU01_r, AU01_c or x_0")
+    return read_rows(path, OPENFACE, r"AU\d\d_[rc]|x_0", "OpenFace's AU01_r, AU01_c or x_0", note)
 
 
-def read_pyfeat(path: str | Path) -> pd.DataFrame:
+def read_pyfeat(path: str | Path, note: Callable[[str], None] = lambda text: None) -> pd.DataFrame:
     """The same of a CSV of py-feat's Fex: AU01, a probability, becomes AU01_p; what no manifest knows
     `meta_pyfeat_...`."""
-    table = read_rows(path, PYFEAT, r"AU\d\d|x_0", "py-feat's AU01 or x_0")
+    table = read_rows(path, PYFEAT, r"AU\d\d|x_0", "py-feat's AU01 or x_0", note)
 
     def renamed(name: str) -> str:
         if re.fullmatch(r"AU\d\d", name):
@@ -57,12 +60,20 @@ def read_pyfeat(path: str | Path) -> pd.DataFrame:
     return table.rename(columns=renamed)
 
 
-def read_rows(path: str | Path, rules: tuple[Rule, ...], required: str, example: str) -> pd.DataFrame:
+def read_rows(
+    path: str | Path,
+    rules: tuple[Rule, ...],
+    required: str,
+    example: str,
+    note: Callable[[str], None] = lambda text: None,
+) -> pd.DataFrame:
     """Rows of faces; `required` is a regular expression of columns of which one is needed."""
     table, faults = read_table(path, rules, keep_text=True)
     twice = table.index[table.duplicated()]
     faults += [Fault(row, "the row repeats an earlier one, expected each once") for row in twice]
     refuse(faults, path)
+    for fault in faults:
+        note(f"{path} line {fault.row + 2}: {fault.text}")
     if not any(re.fullmatch(required, name) for name in table.columns):
         raise ValueError(f"{path} has columns {', '.join(table.columns[:5])[:200]} ..., expected {example}")
     return table
