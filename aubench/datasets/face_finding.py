@@ -108,15 +108,6 @@ def _is_storable(header: Image.Image, suffix: str) -> bool:
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A picture to cut the face out of; `image` is relative to `photos`."""
-
-    photos: Path
-    image: str
-    spec: CropSpec
-
-
-@dataclass(frozen=True)
 class FoundFace:
     """The face crop of a picture, or the reason why there is none.
 
@@ -134,16 +125,16 @@ class FoundFace:
     matrix: np.ndarray | None = None
 
 
-def find_face(task: Picture) -> FoundFace:
-    """Cut out the largest face; what makes a picture unusable becomes the status."""
+def find_face(image: str, photos: Path, spec: CropSpec) -> FoundFace:
+    """Cut the largest face out of a picture of `photos`; what makes it unusable becomes the status."""
     try:
-        picture, full_size, _ = read_upright(task.photos / task.image, MAX_SIDE)
+        picture, full_size, _ = read_upright(photos / image, MAX_SIDE)
         landmarks, note = face_on(picture, full_size)
-        matrix = crop_matrix(landmarks, task.spec)
+        matrix = crop_matrix(landmarks, spec)
     except ValueError as error:
-        return FoundFace(task.image, str(error))
-    crop = crop_face(picture, matrix, task.spec.size)
-    return FoundFace(task.image, OK, note, crop, matrix @ reduction(full_size, picture.size))
+        return FoundFace(image, str(error))
+    crop = crop_face(picture, matrix, spec.size)
+    return FoundFace(image, OK, note, crop, matrix @ reduction(full_size, picture.size))
 
 
 def reduction(full_size: tuple[int, int], size: tuple[int, int]) -> np.ndarray:

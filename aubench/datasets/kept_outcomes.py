@@ -1,12 +1,13 @@
 """What became of each picture, kept as it comes: a repeated call goes on where one was interrupted."""
 
+import hashlib
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from aubench.datasets.face_finding import StoredPicture
+from aubench.datasets.face_finding import GivenFace, StoredPicture
 from aulib.files import atomic_file
 
 
@@ -30,9 +31,8 @@ def kept_outcomes(
         except (ValueError, TypeError):  # cut off when the process was killed
             continue
         if not outcome.image or (out / outcome.image).is_file():
-            before[outcome.source] = (
-                outcome if lines[0] == header else replace(outcome, stamp="other settings")
-            )
+            same = lines[0] == header
+            before[outcome.source] = outcome if same else replace(outcome, stamp="other settings")
     with atomic_file(file) as partial:
         records = [header, *(json.dumps(vars(outcome)) for outcome in before.values())]
         partial.write_text("\n".join(records) + "\n", encoding="utf-8")
@@ -45,10 +45,15 @@ def kept_outcomes(
         yield before, keep
 
 
-def stamp(path: Path) -> str:
-    """Size and time of a file, to notice a change."""
+def stamp(path: Path, face: GivenFace | None) -> str:
+    """Size and time of a file and a hash of its given face, to notice a change."""
     try:
         found = path.stat()
     except OSError:  # a dangling link, say; reading it gives the reason
         return ""
-    return f"{found.st_size}-{found.st_mtime_ns}"
+    text = f"{found.st_size}-{found.st_mtime_ns}"
+    if face is None:
+        return text
+    landmarks, *others = face
+    given = json.dumps(others).encode() + (b"" if landmarks is None else landmarks.tobytes())
+    return f"{text}-{hashlib.blake2b(given, digest_size=8).hexdigest()}"

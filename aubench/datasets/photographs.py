@@ -4,7 +4,6 @@ One picture that cannot be used never stops the others: it is listed in skipped.
 """
 
 import hashlib
-import json
 import os
 import re
 from functools import partial
@@ -106,8 +105,9 @@ def _prepare(
         given = {named[name]: face for name, face in read_landmarks(landmarks, list(named)).items()}
         faces = dict.fromkeys(sources, NOT_GIVEN) | given
     out.mkdir(parents=True, exist_ok=True)
-    stamps = {source: stamp(photos / source) for source in sources}
-    settings = {"code_version": CODE_VERSION, "max_side": MAX_SIDE, "landmarks": _digest(faces)}
+    stamps = {source: stamp(photos / source, faces[source]) for source in sources}
+    finder = "detector" if landmarks is None else "given"
+    settings = {"code_version": CODE_VERSION, "max_side": MAX_SIDE, "landmarks": finder}
     names = _stored_names(sources)
     work = partial(store_picture, photos=photos, out=out)
     with kept_outcomes(out / PROGRESS, out, settings) as (before, keep):
@@ -285,14 +285,3 @@ def _stored_names(sources: list[str]) -> dict[str, str]:
         taken.add(name.lower())
         names[source] = name
     return names
-
-
-def _digest(given: dict[str, GivenFace | None]) -> str:
-    if None in given.values():
-        return "detector"
-    digest = hashlib.blake2b(digest_size=8)
-    for source in sorted(given):
-        landmarks, *rest = given[source]
-        digest.update(json.dumps([source, *rest]).encode())
-        digest.update(b"" if landmarks is None else landmarks.tobytes())
-    return digest.hexdigest()

@@ -6,6 +6,7 @@ import shutil
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from aubench.datasets.crash_tolerant import CRASHED, crash_tolerant_map
-from aubench.datasets.face_finding import CODE_VERSION, OK, FoundFace, Picture, find_face
+from aubench.datasets.face_finding import CODE_VERSION, OK, FoundFace, find_face
 from aubench.datasets.picture_files import list_pictures, printable
 from aubench.study.run_lock import run_lock
 from aulib.batches import Faces, faces_of
@@ -223,8 +224,9 @@ def _photographs(photos: Path, spec: CropSpec, workers: int | None) -> tuple[int
 
     def find(rows: list[int]) -> Iterator[tuple[int, FoundFace]]:
         row_of = {names[row]: row for row in rows}
-        tasks = [Picture(folder, name, spec) for name in row_of if name not in left]
-        found = crash_tolerant_map(find_face, tasks, workers, lambda task: FoundFace(task.image, CRASHED))
+        tasks = [name for name in row_of if name not in left]
+        work = partial(find_face, photos=folder, spec=spec)
+        found = crash_tolerant_map(work, tasks, workers, lambda name: FoundFace(name, CRASHED))
         for face in tqdm(found, "finding faces", len(tasks), unit="picture", disable=one):
             yield row_of[face.image], face
         for name in left.keys() & row_of.keys():

@@ -7,7 +7,7 @@ from pathlib import Path
 import ipywidgets as widgets
 import numpy as np
 
-from aubench.datasets.face_finding import OK, FoundFace, Picture, find_face, reduction
+from aubench.datasets.face_finding import OK, FoundFace, find_face, reduction
 from aubench.inspection.playground import Reading, evidence_strength, in_picture, read_crop
 from aubench.widgets import drawing
 from aubench.widgets.au_playground import about_evidence
@@ -55,7 +55,7 @@ def face_of_upload(name: str, content: bytes, spec: CropSpec) -> tuple[Photograp
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "upload" + Path(name).suffix)
         path.write_bytes(content)
-        found = find_face(Picture(path.parent, path.name, spec))
+        found = find_face(path.name, path.parent, spec)
         if found.status == "no face found":
             text = f"in {name}. Nearly frontal faces larger than 40 pixels are found best."
             return None, message("No face found", text, kind="fault")

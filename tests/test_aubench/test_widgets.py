@@ -311,7 +311,7 @@ class TestPhotographReader:
     def test_each_au_has_its_map_and_the_picture_is_read_once(self, finished, monkeypatch):
         face = FoundFace("me.png", OK, "", *crop_of_rendered_face(finished.full))
         found = [face]
-        monkeypatch.setattr(photograph_reader, "find_face", lambda picture: found.pop())
+        monkeypatch.setattr(photograph_reader, "find_face", lambda *picture: found.pop())
         reader = PhotographReader(finished.full)
         upload(reader.upload, "me.png", png_bytes(render(Controls(), 256)[0]))
         assert reader.newest.wait(WAIT_S)

@@ -104,7 +104,7 @@ def _convert(session: Session, task: Task) -> list[StoredPicture]:
             image = _image_name(
                 task, session.frames[row], picture.suffix.lower() if picture else VIDEO_SUFFIX
             )
-            frame = StoredPicture(session.origin(row), _stamp(picture or session.video, face), image)
+            frame = StoredPicture(session.origin(row), stamp(picture or session.video, face), image)
             done = before.get(frame.source)
             if done and done.stamp == frame.stamp and done.image in ("", image):
                 frame = done
@@ -118,10 +118,6 @@ def _convert(session: Session, task: Task) -> list[StoredPicture]:
             frames[row] = frame
             keep(frame)
     return frames
-
-
-def _stamp(file: Path, face: GivenFace | None) -> str:
-    return stamp(file) + (f"-{hashlib.blake2b(face.landmarks.tobytes()).hexdigest()[:16]}" if face else "")
 
 
 def _known_faults(session: Session, faces: list[GivenFace | None], task: Task) -> Iterator[str]:
