@@ -32,6 +32,7 @@ autodoc_typehints = "signature"
 autosummary_generate = True
 autodoc_inherit_docstrings = False
 napoleon_use_rtype = False
+napoleon_use_ivar = True  # a field of a NamedTuple is documented once
 highlight_language = "text"
 default_role = "code"  # docstrings quote code in single backticks
 suppress_warnings = ["mystnb.unknown_mime_type", "misc.highlighting_failure"]

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from threading import Event, Thread
 
@@ -298,7 +299,10 @@ def test_a_study_from_the_command_line_interrupted_and_resumed(folder):
     """Ctrl-C ends all processes within seconds, the same command resumes, a failed run is exit status 1."""
     planned(folder, "command", [1, 2, 3, 4, -5], seconds=4.0)  # none is to end before the interrupt
     command = [sys.executable, "-m", "aubench.cli.main", "study", "command.yml", "--workers", "2"]
-    driver = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # what runs in the background ignores it
+    driver = subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, start_new_session=True, preexec_fn=heed
+    )
     assert re.match(r"\[\d/5\] done: number", driver.stderr.readline())
     family = psutil.Process(driver.pid).children(recursive=True)
     os.killpg(driver.pid, signal.SIGINT)
