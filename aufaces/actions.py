@@ -38,6 +38,12 @@ AU_SHAPES: dict[str, dict[str, float]] = {
     "AU26": {"jawOpen": 0.75},
 }
 
+
+def sides_of(shape: str) -> tuple[str, str]:
+    """What stands for L/R in the name of a shape."""
+    return ("left", "right") if shape.startswith("unit-") else ("Left", "Right")
+
+
 # Displacement fields of our own, for the subject's left side (mirrored for the right), template coordinates
 # in decimetres: (centre, radii, displacement): displacement * exp(-0.5 * |(p - centre) / radii|^2).
 FIELDS = {
@@ -121,8 +127,7 @@ class ActionShapes:
                     self.left[row] += strength * skin * _field(head, name, 1)
                     self.right[row] += strength * skin * _field(head, name, -1)
                 elif "L/R" in name:
-                    words = ("left", "right") if name.startswith("unit-") else ("Left", "Right")
-                    for side, word in zip((self.left, self.right), words, strict=True):
+                    for side, word in zip((self.left, self.right), sides_of(name), strict=True):
                         side[row] += strength * head.shapes[head.index(name.replace("L/R", word))]
                 else:
                     whole = strength * head.shapes[head.index(name)]

@@ -209,6 +209,8 @@ class AppearanceModel:
         for au, share in painting.AGE_FOLDS.items():
             old = np.clip((person.age - 0.68) / 0.32, 0, 1) * share
             aged[AUS.index(au)] = aged[AUS.index(au) + len(AUS)] = old
+        for au, depth in person.lines:
+            aged[[AUS.index(au), AUS.index(au) + len(AUS)]] += depth
         relief = self.add_folds(np.zeros((painting.ROWS, painting.COLUMNS, 3), np.float32), aged)
         return colour.astype(np.float32), relief
 

@@ -3,7 +3,7 @@
 Each face has its own random stream, seeded with (seed, domain, index): rendering order does not matter.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -22,7 +22,8 @@ class Domain:
     code: part of every random seed. subjects: largest number of people. ages: anny's scale (1/3 child, 2/3
     young adult, 1 old). mix: shares of the kinds of expression. prototypes: their weights, in the order of
     actions.PROTOTYPES. strong: intensity range of active AUs. asymmetry: standard deviation of the relative
-    left-right difference. hard: with pose, light, clutter and degradations of the wild.
+    left-right difference. hard: with pose, light, clutter and degradations of the wild. resting: how far
+    people's faces at rest are from neutral, see `people.with_resting_face`.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Domain:
     strong: tuple[float, float]
     asymmetry: float
     hard: bool
+    resting: float = 0.0
 
 
 STUDIO = Domain(
@@ -46,7 +48,8 @@ WILD = Domain(
     {"neutral": 0.16, "prototype": 0.38, "single": 0.16, "free": 0.30},
     (3, 1.2, 1, 1, 1, 0.7), (2.3, 4.4), 0.10, True,
 )  # fmt: skip
-DOMAINS = {domain.name: domain for domain in (STUDIO, WILD)}
+VARIED = replace(WILD, name="varied", code=3, subjects=1200, strong=(2.3, 5.0), resting=0.8)
+DOMAINS = {domain.name: domain for domain in (STUDIO, WILD, VARIED)}
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,7 @@ def sample_face(domain: Domain, seed: int, index: int, n: int) -> Sample:
     rng = np.random.default_rng([seed, domain.code, 1, index])
     # a person's faces are consecutive, since a new appearance is the slow part
     subject = index * number_of_subjects(domain, n) // n
-    person = sample_person(domain.code * 10_000_019 + seed * 10_007 + subject, domain.ages)
+    person = sample_person(domain.code * 10_000_019 + seed * 10_007 + subject, domain.ages, domain.resting)
     expression = _expression(domain, rng)
     shot = _wild_shot(rng) if domain.hard else _studio_shot(rng)
     return Sample(Face(person, expression, shot), subject, rng)

@@ -1,9 +1,12 @@
 """Identities: what makes a person and how people are sampled."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
+
+from aufaces.actions import AU_SHAPES, sides_of
+from aufaces.painting import FOLDS
 
 Colour = tuple[float, float, float]
 
@@ -36,6 +39,22 @@ LOCAL_CHANGES = [
         ("nose-base", "up", "down"),
     )
 ]
+# AUs by which resting faces differ; not those of open mouths.
+RESTING_AUS = (
+    "AU01",
+    "AU02",
+    "AU04",
+    "AU05",
+    "AU06",
+    "AU07",
+    "AU09",
+    "AU10",
+    "AU12",
+    "AU15",
+    "AU17",
+    "AU20",
+    "AU24",
+)
 HEAD_FORMS = ("head-oval", "head-round", "head-square", "head-rectangular", "head-diamond", "head-triangular")
 
 
@@ -71,6 +90,7 @@ class Person:
     freckles: float = 0.0
     flush: float = 0.6
     folds: float = 1.0  # how deeply expressions fold this skin
+    lines: tuple[tuple[str, float], ...] = ()  # folds of these AUs that are there at rest, of full depth
     collar: float = -1.5
     seed: int = 0
 
@@ -99,8 +119,37 @@ IRIS_COLOURS = (
 
 
 @lru_cache(maxsize=64)
-def sample_person(seed: int, ages: tuple[float, float]) -> Person:
-    """A random identity; equal seeds give equal people."""
+def sample_person(seed: int, ages: tuple[float, float], resting: float = 0.0) -> Person:
+    """A random identity; equal seeds give equal people.
+
+    Args:
+        resting: how far faces at rest are from neutral, see `with_resting_face`.
+    """
+    person = _sample_person(seed, ages)
+    return with_resting_face(person, resting) if resting else person
+
+
+def with_resting_face(person: Person, spread: float) -> Person:
+    """The person with brows, lids, lips and chin that lie at rest as if AUs were slightly there, or slightly
+    less than not there, and with lines of the skin where AUs fold it (ours).
+
+    Args:
+        spread: standard deviation of each AU's offset, on the scale of intensities (0-5).
+    """
+    rng = np.random.default_rng([person.seed, 2025])
+    offsets = dict(zip(RESTING_AUS, np.clip(rng.normal(0, spread, len(RESTING_AUS)), -2, 2), strict=True))
+    changes = [
+        (name.replace("L/R", side), float(strength * offset / 5))
+        for au, offset in offsets.items()
+        for name, strength in AU_SHAPES[au].items()
+        for side in (sides_of(name) if "L/R" in name else [""])
+        if not name.startswith("field-")
+    ]
+    lines = tuple((au, float(rng.uniform(0.1, 0.8))) for au in FOLDS if rng.random() < spread / 3)
+    return replace(person, changes=(*person.changes, *changes), lines=lines)
+
+
+def _sample_person(seed: int, ages: tuple[float, float]) -> Person:
     rng = np.random.default_rng([seed, 2024])
     ancestry = tuple(float(v) for v in rng.dirichlet([0.45, 0.45, 0.45]))
     gender = float(rng.random() < 0.5) * 0.8 + rng.uniform(0, 0.2)

@@ -25,7 +25,11 @@ from aufaces.files import PART, atomic_file, cache_root, publish_folder, refuse_
 VERSION = 4  # raise whenever the same seed would give other bytes
 CHUNK = 25  # faces
 IDLE_SECONDS = 10  # after which a worker without work ends
-DEFAULTS = {"studio": dict(n=3000, seed=0, size=128), "wild": dict(n=4500, seed=0, size=128)}
+DEFAULTS = {
+    "studio": dict(n=3000, seed=0, size=128),
+    "wild": dict(n=4500, seed=0, size=128),
+    "varied": dict(n=4500, seed=0, size=128),
+}
 HEADER = (
     ["image", "subject", "split"]
     + [f"{au}_c" for au in AUS]

@@ -28,7 +28,9 @@ _FirstPixel = Annotated[
 @commands.command(short_help="Render faces with AU labels.")
 def synth(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to write; becomes a dataset folder.")],
-    domain: Annotated[str, typer.Option(help="studio or wild.")] = "studio",
+    domain: Annotated[
+        str, typer.Option(help="studio, wild, or varied: wild, with resting faces as varied as people.")
+    ] = "studio",
     n: Annotated[int, typer.Option("--n", min=1, help="How many faces.")] = 1000,
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same bytes (CPU).")] = 0,
     size: Annotated[int, typer.Option(min=16, max=2048, help="Pixels of a side.")] = 112,
@@ -37,7 +39,7 @@ def synth(
 
     Example: aulib synth --domain wild --n 500 --seed 1 --size 128 faces/wild
     """
-    one_of("--domain", domain, ("studio", "wild"))
+    one_of("--domain", domain, ("studio", "wild", "varied"))
     from aufaces.sets import generate_set
 
     typer.echo(f"{n} faces in {generate_set(domain, n, seed, size, out)}")

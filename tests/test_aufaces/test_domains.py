@@ -6,6 +6,7 @@ import pytest
 from aufaces import clutter
 from aufaces.domains import (
     STUDIO,
+    VARIED,
     WILD,
     domain_called,
     number_of_subjects,
@@ -14,7 +15,7 @@ from aufaces.domains import (
 )
 
 
-@pytest.mark.parametrize("domain", [STUDIO, WILD])
+@pytest.mark.parametrize("domain", [STUDIO, WILD, VARIED])
 @pytest.mark.parametrize("n", [4, 64, 5000])
 def test_every_split_has_its_own_subjects(domain, n):
     count = number_of_subjects(domain, n)
@@ -31,6 +32,19 @@ def test_a_subject_is_one_person_and_subjects_differ():
     for sample in samples:
         assert seeds.setdefault(sample.subject, sample.face.person) == sample.face.person
     assert len({person.seed for person in seeds.values()}) == len(seeds) == number_of_subjects(WILD, 200)
+
+
+def test_varied_people_rest_differently_and_their_labels_do_not_tell():
+    """The person carries the offsets, alike in all faces; what an expression adds is labelled as in wild."""
+    samples = [sample_face(VARIED, 0, k, 1600) for k in range(0, 1600, 4)]
+    people = {sample.subject: sample.face.person for sample in samples}
+    lifts = {who: dict(person.changes).get("browInnerUp", 0.0) for who, person in people.items()}
+    assert np.std(list(lifts.values())) > 0.15 and abs(np.mean(list(lifts.values()))) < 0.05
+    assert len({person.lines for person in people.values()}) > 0.8 * len(people)
+    raised = [sample.face.expression.intensity[0] >= 2 for sample in samples]
+    lift = [lifts[sample.subject] for sample in samples]
+    assert abs(np.corrcoef(raised, lift)[0, 1]) < 0.12
+    assert not sample_face(WILD, 0, 0, 50).face.person.lines
 
 
 def test_a_face_depends_on_seed_and_index_alone():
