@@ -28,7 +28,7 @@ from aulib.methods import Preset
 from aulib.model import AUModel
 from aulib.networks import FaceEncoder, LandmarkAUHead
 from aulib.objective import Objective, finds_landmarks
-from aulib.run import HISTORY, METRICS, PREDICTIONS, SAMPLES, save_model
+from aulib.run import HISTORY, METRICS, PREDICTIONS, SAMPLES, Run, save_model
 from aulib.run_config import RunConfig
 from aulib.source_and_target import Domains, load_domains
 from aulib.training import Recipe, checkpoint_settings, fit
@@ -59,6 +59,7 @@ def train_run(
     progress: bool = True,
     insides: bool = True,
     on_log: Callable[[list[dict]], None] | None = None,
+    begins_with: str | Path = "",
     **settings,
 ) -> dict:
     """Train one method on source -> target and write its run folder.
@@ -69,6 +70,7 @@ def train_run(
         settings: other fields of `RunConfig`, and fields of `Preset`.
         insides: probe the finished model as well (`linear_probes.probe_model`, some seconds).
         on_log: called with the log so far when it has a new row; see `fit`.
+        begins_with: a finished run of the same network, whose weights are the first ones.
 
     Returns:
         the metrics also written to `metrics.json`: `source.mean.f1`, `target.mean.f1`, ... with the keys of
@@ -77,7 +79,7 @@ def train_run(
 
     Raises:
         ValueError: what `RunConfig` refuses, an empty split, domains that do not fit together, a batch that
-            the processes cannot share evenly.
+            the processes cannot share evenly, or `begins_with` is another network.
     """
     out = Path(out_dir)
     out.mkdir(parents=True, exist_ok=True)
@@ -86,7 +88,8 @@ def train_run(
     device = distributed.start(precision).device.type
     distributed.share_of(config.schedule[1])
     domains = load_domains(config)
-    model, log, measured = train(config, domains, precision, device, out, progress, on_log)
+    first = Run(begins_with).model if begins_with else None
+    model, log, measured = train(config, domains, precision, device, out, progress, on_log, first)
     if distributed.rank():
         return {}
     return write_run(out, config, domains, precision, model, log, measured, insides)
@@ -100,8 +103,16 @@ def train(
     out: Path,
     progress: bool,
     on_log: Callable[[list[dict]], None] | None = None,
+    first: AUModel | None = None,
 ) -> tuple[AUModel, list[dict], dict]:
-    """The trained model, its log, and what was measured: seconds, selected_step, validation_f1."""
+    """The trained model, its log, and what was measured: seconds, selected_step, validation_f1.
+
+    Args:
+        first: its weights are those before the first step.
+
+    Raises:
+        ValueError: `first` has other parts or sizes.
+    """
     preset, method = config.resolved_preset, config.resolved_method
     source = domains.faces[domains.labelled, "train"]
     target = domains.faces["target", "train"] if method.uses_target else None  # without labels
@@ -110,6 +121,12 @@ def train(
     model = AUModel(domains.config).to(memory_format=torch.channels_last)
     if model.erasure is not None:
         model.erasure.fit_points(training_points([source, target], domains.config.image_size))
+    if first is not None:
+        if first.config != domains.config:
+            raise ValueError(
+                f"the first weights are of another network: {first.config}; here {domains.config}"
+            )
+        model.load_state_dict(first.state_dict())
     objective = Objective(
         method.weights, *label_weights(source, preset), config.alignment, config.negatives, config.temperature
     )
