@@ -41,3 +41,15 @@ files
 """
 
 __version__ = "0.1.0"
+
+
+def pretrained():
+    """The detector that comes with the package, as a `Run`.
+
+    weights/README.md says what it learned from, what was measured, and what it is not for.
+    """
+    from pathlib import Path
+
+    from aulib.run import Run
+
+    return Run(Path(__file__).parent / "weights")

@@ -69,9 +69,9 @@ class _Settings(dict):
 
 
 class Run:
-    """A finished run. Each file is read when it is first asked for, and kept.
+    """A finished run. Each file is read when it is first asked for, and kept. Every member can raise.
 
-    Raises (all members):
+    Raises:
         NoFinishedRun: names the missing file and the command to run.
         ValueError: an earlier version of aulib wrote the run, names the command that trains it again; or a
             file is damaged, names it and what it is.
@@ -160,6 +160,11 @@ class Run:
     @property
     def aus(self) -> tuple[str, ...]:
         return self.config.aus
+
+    @property
+    def withheld(self) -> tuple[str, ...]:
+        """AUs that did not work on real faces; `aulib predict` leaves them out unless they are asked for."""
+        return tuple(self.settings.get("withheld", ()))
 
     @property
     def labelled_domain(self) -> str:

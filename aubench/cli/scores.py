@@ -7,8 +7,6 @@ import typer
 
 from aubench.cli.cli_errors import one_of, print_scores
 
-DEMO_RUN = Path("results/demo/full")  # what `aulib predict` reads with if no run is given
-
 SUMMARY = {
     "contrasts": "contrasts in the means",
     "auc": "mean AUC",
@@ -89,7 +87,10 @@ def contrast(
 def predict(
     run_or_photos: Annotated[
         str,
-        typer.Argument(metavar="[RUN]", help=f"A finished run's folder; {DEMO_RUN} if only PHOTOS is given."),
+        typer.Argument(
+            metavar="[RUN]",
+            help="A finished run's folder; the package's own detector if only PHOTOS is given.",
+        ),
     ],
     photos: Annotated[
         str, typer.Argument(metavar="PHOTOS", help="A picture, a folder of pictures, or a dataset folder.")
@@ -98,6 +99,12 @@ def predict(
         Path | None,
         typer.Option(metavar="FILE.csv", dir_okay=False, help="Table to write, for a folder."),
     ] = None,
+    all_aus: Annotated[
+        bool,
+        typer.Option(
+            "--all-aus", help="With AUs that did not work on real faces, where a run withholds some."
+        ),
+    ] = False,
 ):
     """Print the AU probabilities of a picture, or write a folder's, with landmarks, in OpenFace's columns.
 
@@ -113,7 +120,7 @@ def predict(
     if out is None and not single and (Path(photos).is_dir() or photos.startswith("synthetic:")):
         raise typer.BadParameter(f"{photos} is no single picture: name a table to write", param_hint="--out")
     note = not_learned(run)
-    table = predict.predict(run, photos, out)
+    table = predict.predict(run, photos, out, all_aus=all_aus)
     if single:
         print_reading(table.iloc[0], run)
     else:
@@ -125,13 +132,73 @@ def predict(
         typer.echo(f"note: {note}; do not rely on these probabilities", err=True)
 
 
+@commands.command(short_help="Adapt a detector to your own photographs, without labels.")
+def adapt(
+    photos: Annotated[
+        Path,
+        typer.Argument(
+            metavar="PHOTOS",
+            exists=True,
+            file_okay=False,
+            help="Any folder of pictures, or a dataset folder.",
+        ),
+    ],
+    out: Annotated[Path, typer.Option(metavar="RUN", file_okay=False, help="Folder of the new run.")],
+    run: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="RUN", exists=True, file_okay=False, help="Fit this one, not the package's own."
+        ),
+    ] = None,
+    steps: Annotated[
+        int, typer.Option(min=0, help="Train on with the photographs as unlabelled target, before that.")
+    ] = 0,
+    rate: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="AU=SHARE", help="Share of the faces that show an AU, where you know better; repeatable."
+        ),
+    ] = None,
+):
+    """Fit how often each AU is called present on your photographs, from a few seconds to some minutes.
+
+    No label is needed. An AU is then called present as often as its base rate says: that of pictures from the
+    web, labelled by hand (EmotioNet), or yours.
+
+    Example: aulib adapt holiday_pictures --out results/holiday --rate AU12=0.6
+    """
+    from tabulate import tabulate
+
+    from aubench.inference import adapt as fitting
+    from aulib import pretrained
+
+    rates = {}
+    for text in rate or []:
+        au, found, share = text.partition("=")
+        try:
+            rates[au] = float(share)
+        except ValueError:
+            raise typer.BadParameter(f"{text!r}, expected as in AU12=0.3", param_hint="--rate") from None
+    found = fitting.adapt(run or pretrained().path, photos, out, rates, steps)
+    words = {"au": "AU", "base_rate": "base rate", "before": "called present before", "after": "after"}
+    shown = found["rates"].rename(columns=words)
+    typer.echo(tabulate(shown, "keys", "simple", floatfmt=".2f", showindex=False))
+    if "contrasts" in found:
+        rows = [
+            {"": name} | {SUMMARY[key]: value for key, value in scores.items()}
+            for name, scores in found["contrasts"].items()
+        ]
+        typer.echo(tabulate(rows, "keys", "simple", floatfmt=".2f"))
+    typer.echo(f"run folder: {out}; read with it: aulib predict {out} {photos} --out FILE.csv")
+
+
 def run_and_photos(first: str, second: str) -> tuple[Path, str]:
-    """The arguments of `predict`: the run may be left out.
+    """The arguments of `predict`: without a run the detector reads that comes with the package.
 
     Raises:
         typer.BadParameter: two pictures, or a run and nothing that it shall read.
-        FileNotFoundError: no run is given and the demo has not trained its own.
     """
+    from aulib import pretrained
     from aulib.run import CONFIG
 
     if second:
@@ -140,11 +207,7 @@ def run_and_photos(first: str, second: str) -> tuple[Path, str]:
         return Path(first), second
     if (Path(first) / CONFIG).is_file():
         raise typer.BadParameter(f"{first} is a run; name a picture or a folder after it")
-    if not (DEMO_RUN / CONFIG).is_file():
-        raise FileNotFoundError(
-            f"{DEMO_RUN} is no run yet: `aulib demo` trains it, or give another: aulib predict RUN {first}"
-        )
-    return DEMO_RUN, first
+    return pretrained().path, first
 
 
 def print_reading(row, run: Path) -> None:

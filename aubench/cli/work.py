@@ -167,8 +167,9 @@ def run_one(
 @commands.command("app", short_help="The playground in a browser.")
 def playground(
     run: Annotated[
-        str, typer.Argument(metavar="[RUN]", help="A finished run's folder.")
-    ] = "results/demo/full",
+        str,
+        typer.Argument(metavar="[RUN]", help="A finished run's folder; else the package's own detector."),
+    ] = "",
     faces: Annotated[
         str, typer.Option(metavar="FOLDER", help="Dataset folder offered to the swap explorer.")
     ] = "",
@@ -180,11 +181,11 @@ def playground(
 ):
     """Move a rendered face and see what a run reads; to this machine only, with a token.
 
-    Example: aulib app results/demo/full
+    Example: aulib app
     """
     from aubench.app import serve
 
-    values = {"run": run, "runs_folder": str(Path(run).parent), "faces": faces}
+    values = {"run": run, "runs_folder": str(Path(run).parent if run else "results"), "faces": faces}
     serve(values, out, port=port, open_browser=browser)
 
 

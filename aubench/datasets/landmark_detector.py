@@ -1,27 +1,56 @@
-"""Sixty-eight landmarks on a picture, by dlib; needs the `landmarks` extra.
+"""Sixty-eight landmarks on a picture: dlib's box, then dlib's points or our own.
 
-The weights (iBUG 300-W, in the package face_recognition_models) are for non-commercial use.
+- "dlib": the points that dlib's predictor finds. Its weights (iBUG 300-W, in the package
+  face_recognition_models, extra `landmarks`) are for non-commercial use.
+- "own": the points that the package's detector finds, in PASSES passes. Each cuts the face by the points of
+  the pass before; the first has the mean face in the box. It needs the extra `faces` only, which anybody may
+  use for any purpose.
+
+"dlib" is taken where it is installed, unless the environment variable AULIB_LANDMARKS says "own". How the two
+compare is in docs/real-faces.md.
 """
 
 import importlib.util
+import multiprocessing
+import os
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
+
+from aulib.crops import crop_face, crop_matrix, crop_of
 
 UPSAMPLED_SIDE = 1600  # pixels; a picture is enlarged in search of small faces up to this side
 MAX_UPSAMPLE = 2  # the detector sees faces from about 80 pixels; each doubling halves that
-INSTALL = "pip install 'aulib[landmarks]'"
+INSTALL = "pip install 'aulib[faces]'"
+CHOICE = "AULIB_LANDMARKS"
+DLIB_POINTS = "face_recognition_models"
+PASSES = 3
+MEAN_FACE = "face_in_box.csv"  # of the package's detector: 68 points, 0 the box's centre and 1 its width
 
 
 def require_detector() -> None:
-    """ModuleNotFoundError with the command to install it, unless the `landmarks` extra is there."""
-    missing = [name for name in ("dlib", "face_recognition_models") if importlib.util.find_spec(name) is None]
-    if missing:
+    """ModuleNotFoundError with the command to install it, unless faces and their landmarks can be found."""
+    needed = ["dlib"] + [DLIB_POINTS] * (os.environ.get(CHOICE) == "dlib")
+    if missing := [name for name in needed if importlib.util.find_spec(name) is None]:
+        install = INSTALL.replace("faces", "landmarks") if DLIB_POINTS in missing else INSTALL
         raise ModuleNotFoundError(
-            f"finding landmarks needs {' and '.join(missing)}: {INSTALL}; "
+            f"finding landmarks needs {' and '.join(missing)}: {install}; "
             "or bring landmarks of your own with `aulib prepare PHOTOS OUT --landmarks FILE`"
         )
+
+
+def landmarks_by() -> str:
+    """Whose points `detect_landmarks` finds, "dlib" or "own".
+
+    Raises:
+        ValueError: AULIB_LANDMARKS is something else.
+    """
+    chosen = os.environ.get(CHOICE) or ("dlib" if importlib.util.find_spec(DLIB_POINTS) else "own")
+    if chosen not in ("dlib", "own"):
+        raise ValueError(f"{CHOICE} is {chosen!r}; choose dlib or own")
+    return chosen
 
 
 def detect_landmarks(image: np.ndarray, max_upsample: int = MAX_UPSAMPLE) -> tuple[np.ndarray | None, int]:
@@ -38,35 +67,83 @@ def detect_landmarks(image: np.ndarray, max_upsample: int = MAX_UPSAMPLE) -> tup
         (68, 2) float32 pixels, x then y, or None if no face is found; and the number of faces.
 
     Raises:
-        ModuleNotFoundError: the `landmarks` extra is not installed.
+        ModuleNotFoundError: neither the extra `faces` nor `landmarks` is installed.
         ValueError: not an RGB uint8 picture.
     """
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
         raise ValueError(f"image is {image.shape} {image.dtype}, expected (H, W, 3) uint8 RGB")
-    detector, predictor = _models()
+    find = box_finder()
     image = np.ascontiguousarray(image)
     faces = []
     for upsample in range(max_upsample + 1):
         if upsample and max(image.shape[:2]) * 2**upsample > UPSAMPLED_SIDE:
             break
-        faces = list(detector(image, upsample))
+        faces = list(find(image, upsample))
         if faces:
             break
     if not faces:
         return None, 0
     largest = max(faces, key=lambda face: face.area())
-    points = predictor(image, largest).parts()
-    return np.array([(point.x, point.y) for point in points], dtype=np.float32), len(faces)
+    points = _dlibs(image, largest) if landmarks_by() == "dlib" else _own(image, largest)
+    return points.astype(np.float32), len(faces)
+
+
+def _dlibs(image: np.ndarray, box) -> np.ndarray:
+    return np.array([(point.x, point.y) for point in _predictor()(image, box).parts()])
+
+
+def _own(image: np.ndarray, box) -> np.ndarray:
+    from aubench.inference.predict import to_picture
+
+    model, mean_face = _own_detector()
+    spec, picture = crop_of(model.config), Image.fromarray(image)
+    centre, width = (box.left() + box.right(), box.top() + box.bottom()), box.right() - box.left()
+    points = mean_face * width + np.array(centre) / 2
+    for _ in range(PASSES):
+        matrix = crop_matrix(points, spec)
+        found = read_landmarks(model, crop_face(picture, matrix, spec.size)[None])
+        points = to_picture(found, matrix[None], model.config.au_centres)[0]
+    return points
+
+
+def read_landmarks(model, crops: np.ndarray) -> np.ndarray:
+    """(N, 68, 2) landmarks in pixels of margin crops (N, S, S, 3) uint8."""
+    from aulib.batches import Faces
+    from aulib.evaluate import predict_batches
+
+    nowhere = np.full((len(crops), model.config.num_landmarks, 2), np.nan, dtype=np.float32)
+    return predict_batches(model, Faces(crops, np.arange(len(crops)), nowhere, None), "features").landmarks
 
 
 @lru_cache(maxsize=1)
-def _models():
+def _own_detector():
+    import torch  # which a process that takes dlib's points does without
+
+    from aulib import pretrained
+
+    if multiprocessing.parent_process():  # one of several that look for faces
+        torch.set_num_threads(1)
+    run = pretrained()
+    return run.model, np.loadtxt(run.path / MEAN_FACE, delimiter=",")
+
+
+@lru_cache(maxsize=1)
+def box_finder():
+    """dlib's detector of frontal faces: (picture, how often to double it) -> boxes."""
+    require_detector()
+    import dlib
+
+    return dlib.get_frontal_face_detector()  # Boost licence; its weights are in its code
+
+
+@lru_cache(maxsize=1)
+def _predictor():
     require_detector()
     import dlib
 
     # Importing face_recognition_models needs pkg_resources, which new setuptools lack; its folder is enough.
-    package = importlib.util.find_spec("face_recognition_models")
+    package = importlib.util.find_spec(DLIB_POINTS)
     weights = Path(package.origin).parent / "models" / "shape_predictor_68_face_landmarks.dat"
     if not weights.is_file():
-        raise ModuleNotFoundError(f"{weights.name} is not in face_recognition_models: {INSTALL}")
-    return dlib.get_frontal_face_detector(), dlib.shape_predictor(str(weights))
+        raise ModuleNotFoundError(f"{weights.name} is not in {DLIB_POINTS}: pip install 'aulib[landmarks]'")
+    return dlib.shape_predictor(str(weights))

@@ -23,7 +23,7 @@ from aubench.datasets.face_finding import (
     unused,
 )
 from aubench.datasets.kept_outcomes import kept_outcomes, stamp
-from aubench.datasets.landmark_detector import require_detector
+from aubench.datasets.landmark_detector import landmarks_by, require_detector
 from aubench.datasets.landmark_tables import NAME_COLUMNS, Pictures, read_landmarks
 from aubench.datasets.picture_files import list_pictures, printable, stored_name, write_listed
 from aubench.study.run_lock import run_lock
@@ -106,7 +106,7 @@ def _prepare(
         faces = dict.fromkeys(sources, NOT_GIVEN) | given
     out.mkdir(parents=True, exist_ok=True)
     stamps = {source: stamp(photos / source, faces[source]) for source in sources}
-    finder = "detector" if landmarks is None else "given"
+    finder = landmarks_by() if landmarks is None else "given"
     settings = {"code_version": CODE_VERSION, "max_side": MAX_SIDE, "landmarks": finder}
     names = _stored_names(sources)
     work = partial(store_picture, photos=photos, out=out)

@@ -15,6 +15,7 @@ from tqdm.auto import tqdm
 
 from aubench.datasets.crash_tolerant import CRASHED, crash_tolerant_map
 from aubench.datasets.face_finding import CODE_VERSION, OK, FoundFace, find_face
+from aubench.datasets.landmark_detector import landmarks_by
 from aubench.datasets.picture_files import list_pictures, printable
 from aubench.study.run_lock import run_lock
 from aulib.batches import Faces, faces_of
@@ -82,9 +83,15 @@ def evaluate(run: str | Path, dataset: str | Path, split: str = "test", read_fro
 
 
 def contrast(run: str | Path, dataset: str | Path) -> ContrastScores:
-    """A run's AUs scored by expressions, where no AU is labelled; see `contrasts_of`."""
+    """A run's AUs scored by expressions, where no AU is labelled; see `contrasts_of`.
+
+    AUs that the run withholds have contrasts, but are never called present: neither found nor a false alarm.
+    """
     _expressions(read_dataset(dataset))  # refused before anything is read
-    return contrasts_of(predict(run, dataset), dataset)
+    scores, withheld = contrasts_of(predict(run, dataset, all_aus=True), dataset), Run(run).withheld
+    found = scores.contrasts["found"].mask(scores.contrasts["au"].isin(withheld))
+    alarms = scores.false_alarms[~scores.false_alarms["au"].isin(withheld)]
+    return replace(scores, contrasts=scores.contrasts.assign(found=found), false_alarms=alarms)
 
 
 def contrasts_of(predictions: pd.DataFrame, dataset: str | Path) -> ContrastScores:
@@ -123,7 +130,11 @@ def _expressions(data: DatasetFolder) -> np.ndarray:
 
 
 def predict(
-    run: str | Path, photos_or_dataset: str | Path, out: str | Path | None = None, workers: int | None = None
+    run: str | Path,
+    photos_or_dataset: str | Path,
+    out: str | Path | None = None,
+    workers: int | None = None,
+    all_aus: bool = False,
 ) -> pd.DataFrame:
     """AU probabilities and landmarks of every picture, as a table and a CSV in OpenFace's column names.
 
@@ -141,6 +152,7 @@ def predict(
         out: the CSV, written in one step, over an earlier one but over no other file; None writes none.
             Until it is written, what was read is kept in the cache: the same call goes on there.
         workers: processes that look for faces; by default one for each core.
+        all_aus: with the AUs that the run withholds (`Run.withheld`), which did not work on real faces.
 
     Raises:
         FileNotFoundError: no such picture or folder, no picture in it, or no finished run.
@@ -150,16 +162,16 @@ def predict(
         ModuleNotFoundError: photographs are given and the `landmarks` extra is not installed.
     """
     if out is None:
-        return _predict(Run(run), photos_or_dataset, None, workers)
+        return _predict(Run(run), photos_or_dataset, None, workers, all_aus)
     refuse_other(out, OURS)
     with run_lock(out, patience=0, work="written"):
-        return _predict(Run(run), photos_or_dataset, out, workers)
+        return _predict(Run(run), photos_or_dataset, out, workers, all_aus)
 
 
 def _predict(
-    opened: Run, photos_or_dataset: str | Path, out: str | Path | None, workers: int | None
+    opened: Run, photos_or_dataset: str | Path, out: str | Path | None, workers: int | None, all_aus: bool
 ) -> pd.DataFrame:
-    if str(photos_or_dataset).startswith("synthetic:") or _has_manifest(photos_or_dataset):
+    if str(photos_or_dataset).startswith("synthetic:") or has_manifest(photos_or_dataset):
         data = read_dataset(photos_or_dataset)
         read_from = opened.way_of_reading(photos_or_dataset, data.version)
         count, find, about = _dataset_faces(data, crop_of(opened.config), workers)
@@ -170,6 +182,8 @@ def _predict(
     table = _read(opened.model, read_from, count, find, kept)
     if not opened.finds_landmarks:
         table.loc[:, [name for name in table if name[:2] in ("x_", "y_")]] = np.nan
+    if not all_aus:
+        table = table.drop(columns=[f"{au}{end}" for au in opened.withheld for end in ("_c", "_p")])
     if out is not None:
         with result_file(out, OURS) as partial:
             table.to_csv(partial, index=False)
@@ -233,7 +247,7 @@ def _photographs(photos: Path, spec: CropSpec, workers: int | None) -> tuple[int
             yield row_of[name], FoundFace(name, left[name])
 
     stats = [(name, about.st_size, about.st_mtime_ns) for name in images if (about := _stat(folder / name))]
-    return len(names), find, f"{folder.absolute()} {stats} {left}"
+    return len(names), find, f"{folder.absolute()} {landmarks_by()} {stats} {left}"
 
 
 def _stat(path: Path) -> os.stat_result | None:
@@ -328,7 +342,12 @@ def squares_read(matrices: np.ndarray, size: int) -> np.ndarray:
     return np.column_stack([middle, (size - 1) / scale, roll])
 
 
-def _has_manifest(folder: str | Path) -> bool:
+def has_manifest(folder: str | Path) -> bool:
+    """Whether it is a dataset folder, and no folder of pictures; False for a picture.
+
+    Raises:
+        FileNotFoundError: there is no such file or folder.
+    """
     if Path(folder).is_file():
         return False
     if not Path(folder).is_dir():

@@ -1,6 +1,7 @@
 """The command line: help with an example, exit statuses, one line for each failure."""
 
 import io
+import json
 import re
 import subprocess
 import sys
@@ -15,7 +16,9 @@ from PIL import Image
 import aulib
 from aubench.cli import main
 from aubench.datasets import face_finding
+from aubench.inference import adapt
 from aubench.study import notebook_runner
+from aulib.run import Run
 from conftest import TINY_AUS, face_outline, write_notebook, write_tiny_set
 
 ROOT = Path(__file__).parents[2]
@@ -141,10 +144,11 @@ def test_an_unknown_method_supervisor_term_or_negative_exits_with_2(capsys, tmp_
 class TestPredictOneOwnFace:
     @pytest.fixture
     def folder(self, tmp_path, monkeypatch, finished):
-        """A folder with the demo's run, and a picture in which a face is found if it is white."""
+        """A folder with a run that is the package's too, and pictures in which a face is found if white."""
         monkeypatch.chdir(tmp_path)
         (tmp_path / "results/demo").mkdir(parents=True)
         (tmp_path / "results/demo/full").symlink_to(finished.full)
+        monkeypatch.setattr(aulib, "pretrained", lambda: Run("results/demo/full"))
         for name, grey in (("me", 200), ("wall", 0)):
             Image.new("RGB", (300, 300), (grey,) * 3).save(tmp_path / f"{name}.jpg")
 
@@ -154,7 +158,7 @@ class TestPredictOneOwnFace:
         monkeypatch.setattr(face_finding, "detect_landmarks", detect)
         return tmp_path
 
-    @pytest.mark.parametrize("run", [[], ["results/demo/full"]], ids=["the demo's run", "named run"])
+    @pytest.mark.parametrize("run", [[], ["results/demo/full"]], ids=["the package's", "named run"])
     def test_every_au_is_printed_as_the_table_of_its_folder_has_it(self, capsys, folder, run):
         status, out, err = call(capsys, "predict", *run, "me.jpg")
         assert status == 0 and err.startswith("note: results/demo/full did not learn the AUs of its target")
@@ -188,10 +192,46 @@ class TestPredictOneOwnFace:
         code, out, err = call(capsys, "predict", *words)
         assert (code, out) == (status, "") and said in err and err.count("\n") == 1
 
-    def test_without_the_demo_s_run_it_says_how_to_get_one(self, capsys, folder):
-        (folder / "results/demo/full").unlink()
-        status, _, err = call(capsys, "predict", "me.jpg")
-        assert status == 1 and "`aulib demo`" in err and "aulib predict RUN me.jpg" in err
+
+def test_the_package_s_detector_reads_photographs_and_withholds_what_does_not_work(capsys, tmp_path):
+    pytest.importorskip("dlib")
+    status, out, err = call(capsys, "predict", ROOT / "docs/london/images/107_smiling.jpg")
+    assert (status, err) == (0, "") and len(aulib.pretrained().withheld) > 0
+    assert re.search(r"^AU12 .* present$", out, re.M) and "AU17" not in out
+    neutral = call(capsys, "predict", ROOT / "docs/london/images/107_neutral.jpg", "--all-aus")[1]
+    assert re.search(r"^AU17 ", neutral, re.M) and not re.search(r"^AU(12|25) .* present$", neutral, re.M)
+
+
+def test_adapting_prints_how_often_each_au_is_called(capsys, finished, tmp_path, monkeypatch):
+    monkeypatch.setattr(adapt, "MIN_FACES", 10)
+    status, out, _ = call(
+        capsys,
+        "adapt",
+        finished.target,
+        "--run",
+        finished.full,
+        "--out",
+        tmp_path / "run",
+        "--rate",
+        "AU12=0.5",
+    )
+    assert (
+        status == 0
+        and re.search(r"^AU12 +0\.50 .* 0\.50$", out, re.M)
+        and (tmp_path / "run/config.json").is_file()
+    )
+    status, _, err = call(capsys, "adapt", finished.target, "--out", tmp_path / "b", "--rate", "AU12=often")
+    assert status == 2 and "'AU12=often', expected as in AU12=0.3" in err
+
+
+def test_contrasts_are_printed_and_written(capsys, tmp_path):
+    """The package's detector on six people: AU12 rises in their smiles."""
+    file = tmp_path / "scores.json"
+    status, out, _ = call(capsys, "contrast", aulib.pretrained().path, ROOT / "docs/london", "--json", file)
+    assert status == 0 and re.search(r"^happiness +AU12 +[01]\.\d\d ", out, re.M) and "mean AUC:" in out
+    rows = json.loads(file.read_text())["contrasts"]
+    (smile,) = [row for row in rows if row["au"] == "AU12" and row["group"] == "all"]
+    assert smile["pairs"] == 6 and smile["rises"] >= 5 / 6
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "utf-8"])

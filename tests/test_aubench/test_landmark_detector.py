@@ -1,10 +1,12 @@
 """The 68-point detector on a portrait that comes with scikit-image; skipped without the `landmarks` extra."""
 
+import importlib.util
+
 import numpy as np
 import pytest
 from PIL import Image
 
-from aubench.datasets.landmark_detector import detect_landmarks, require_detector
+from aubench.datasets.landmark_detector import detect_landmarks, landmarks_by, require_detector
 
 
 @pytest.fixture
@@ -44,3 +46,44 @@ def test_no_face_is_found_in_noise_and_bad_arrays_are_refused(portrait):
     with pytest.raises(ValueError, match=r"\(512, 512\) uint8"):
         detect_landmarks(portrait[..., 0])
     require_detector()
+
+
+class TestOwnPoints:
+    @pytest.fixture(autouse=True)
+    def own(self, monkeypatch):
+        monkeypatch.setenv("AULIB_LANDMARKS", "own")
+
+    def test_they_lie_where_dlibs_lie(self, portrait, monkeypatch):
+        own, num_faces = detect_landmarks(portrait)
+        monkeypatch.setenv("AULIB_LANDMARKS", "dlib")
+        if not importlib.util.find_spec("face_recognition_models"):
+            pytest.skip("the extra landmarks is not installed")
+        dlibs, _ = detect_landmarks(portrait)
+        between_eyes = np.linalg.norm(dlibs[45] - dlibs[36])
+        assert num_faces == 1 and own.shape == (68, 2) and own.dtype == np.float32
+        assert np.linalg.norm(own - dlibs, axis=1).mean() < 0.1 * between_eyes
+        assert not np.array_equal(own, dlibs)
+
+    def test_they_follow_the_face(self, portrait):
+        moved = np.roll(portrait, (20, 60), axis=(0, 1))
+        difference = detect_landmarks(moved)[0] - detect_landmarks(portrait)[0]
+        assert difference.mean(0) == pytest.approx((60, 20), abs=3)
+
+    def test_they_need_no_weights_of_others(self, monkeypatch):
+        there = importlib.util.find_spec
+        monkeypatch.setattr(
+            importlib.util, "find_spec", lambda name: None if "recogn" in name else there(name)
+        )
+        monkeypatch.delenv("AULIB_LANDMARKS")
+        assert landmarks_by() == "own"
+        require_detector()
+        monkeypatch.setenv("AULIB_LANDMARKS", "dlib")
+        with pytest.raises(
+            ModuleNotFoundError, match=r"face_recognition_models: pip install 'aulib\[landmarks"
+        ):
+            require_detector()
+
+    def test_another_choice_is_refused(self, monkeypatch):
+        monkeypatch.setenv("AULIB_LANDMARKS", "mediapipe")
+        with pytest.raises(ValueError, match="AULIB_LANDMARKS is 'mediapipe'; choose dlib or own"):
+            landmarks_by()

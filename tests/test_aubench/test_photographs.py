@@ -249,7 +249,7 @@ def test_landmarks_of_another_picture_size_are_noticed(photos, made, tmp_path):
 def test_without_the_extra_the_error_says_how_to_install_it(photos, made, tmp_path, monkeypatch):
     save(two_colours(), photos / "a.jpg")
     monkeypatch.setattr("aubench.datasets.landmark_detector.importlib.util.find_spec", lambda name: None)
-    with pytest.raises(ModuleNotFoundError, match=r"pip install 'aulib\[landmarks\]'.*--landmarks FILE"):
+    with pytest.raises(ModuleNotFoundError, match=r"pip install 'aulib\[faces\]'.*--landmarks FILE"):
         made()
     assert not (tmp_path / "out").exists()
 

@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from aubench.datasets import face_finding
 from aubench.inference import predict as prediction
+from aubench.inference.adapt import adapt
 from aubench.inference.predict import contrast, evaluate, predict, squares_read, to_picture
 from aubench.study.run_lock import RunIsHeld, run_lock
 from aulib.crops import crop_dataset, crop_matrix, crop_of
@@ -22,7 +23,7 @@ from aulib.evaluate import Predictions
 from aulib.files import write_json
 from aulib.landmarks import POINTS_49_IN_68, move_to_au_centres
 from aulib.run import WEIGHTS, Run
-from conftest import TINY_AUS, face_outline
+from conftest import TINY_AUS, face_outline, write_tiny_set
 
 LABELS = [f"{au}_c" for au in TINY_AUS]
 POINTS = [f"{axis}_{k}" for axis in "xy" for k in range(68)]
@@ -315,3 +316,74 @@ def test_a_run_that_never_learned_landmarks_gives_none(finished, tmp_path):
     assert np.isnan(evaluate(finished.source_only, finished.target)["landmarks.nme"])
     table = predict(finished.source_only, finished.target, tmp_path / "out.csv")
     assert table[["x_0", "y_67"]].isna().all(axis=None) and table["AU12_p"].notna().all()
+
+
+@pytest.fixture(scope="module")
+def sixty(tmp_path_factory):
+    """Faces of expressions, without AU labels."""
+    folder = write_tiny_set(tmp_path_factory.mktemp("adapt") / "faces", n=60, seed=3, labelled=False)
+    table = pd.read_csv(folder / "manifest.csv").copy()
+    table = table.assign(meta_expression=np.where(table.index % 2, "happy", "neutral"))
+    table.to_csv(folder / "manifest.csv", index=False)
+    return folder
+
+
+class TestAdapt:
+    def test_an_au_is_called_present_as_often_as_its_rate_says(self, finished, sixty, tmp_path):
+        found = adapt(finished.full, sixty, tmp_path / "run", {"AU12": 0.3, "AU06": 0.5}, steps=0)
+        after = found["rates"].set_index("au")["after"]
+        assert after["AU12"] == pytest.approx(0.3, abs=0.02) and after["AU06"] == pytest.approx(0.5, abs=0.02)
+        old, new = predict(finished.full, sixty), predict(tmp_path / "run", sixty)
+        assert old["AU12_p"].rank().corr(new["AU12_p"].rank()) > 0.99  # the order of the faces stays
+        assert set(found["contrasts"]) == {"before", "after"}
+        assert found["contrasts"]["before"]["auc"] == pytest.approx(
+            found["contrasts"]["after"]["auc"], abs=0.02
+        )
+
+    def test_training_goes_on_from_the_weights_of_the_run(self, finished, sixty, tmp_path):
+        adapt(finished.full, sixty, tmp_path / "run", steps=1, source=finished.source)
+        run, before = Run(tmp_path / "run"), Run(finished.full)
+        assert run.settings["target"] == str(sixty) and run.settings["steps"] == 1
+        mean = {
+            name: (value - before.model.state_dict()[name]).abs().mean().item()
+            for name, value in run.model.state_dict().items()
+            if name.startswith("encoder") and value.dtype.is_floating_point
+        }
+        assert 0 < np.mean(list(mean.values())) < 0.02  # one step away, and no fresh start
+
+    @pytest.mark.parametrize(
+        ("rates", "said"),
+        [({"AU12": 1.5}, "rate of AU12 1.5"), ({"AU99": 0.1}, "rates name AU99")],
+    )
+    def test_impossible_rates_are_refused(self, finished, sixty, tmp_path, rates, said):
+        with pytest.raises(ValueError, match=said):
+            adapt(finished.full, sixty, tmp_path / "run", rates)
+
+    def test_a_few_faces_and_a_run_that_is_there_are_refused(self, finished, tmp_path):
+        with pytest.raises(ValueError, match=r"too few to adapt to; expected 50"):
+            adapt(finished.full, finished.target, tmp_path / "run")
+        with pytest.raises(FileExistsError, match="is a run already"):
+            adapt(finished.full, finished.target, finished.source_only)
+
+
+class TestWithheld:
+    def test_aus_that_a_run_withholds_are_read_on_request_only(self, finished, tmp_path):
+        run = shutil.copytree(finished.full, tmp_path / "run")
+        saved = json.loads((run / "config.json").read_text())
+        saved["settings"]["withheld"] = ["AU12"]
+        (run / "config.json").write_text(json.dumps(saved))
+        assert "AU12_p" not in predict(run, finished.target) and "AU06_p" in predict(run, finished.target)
+        pd.testing.assert_frame_equal(
+            predict(run, finished.target, all_aus=True), predict(finished.full, finished.target)
+        )
+
+    def test_they_have_contrasts_and_are_neither_found_nor_false_alarms(self, finished, sixty, tmp_path):
+        run = shutil.copytree(finished.full, tmp_path / "run")
+        saved = json.loads((run / "config.json").read_text())
+        saved["settings"]["withheld"] = ["AU12"]
+        (run / "config.json").write_text(json.dumps(saved))
+        scores, whole = contrast(run, sixty), contrast(finished.full, sixty)
+        assert "AU12" not in set(scores.false_alarms["au"]) and "AU12" in set(whole.false_alarms["au"])
+        found = scores.contrasts.set_index("au")["found"]
+        assert np.isnan(found["AU12"]) and not np.isnan(found["AU06"])
+        assert scores.contrasts["auc"].tolist() == whole.contrasts["auc"].tolist()
