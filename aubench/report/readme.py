@@ -14,6 +14,7 @@ from aubench.report.results import recovered, score_text
 from aubench.report.run_values import MEAN
 from aubench.report.summaries import Summary, read_summary
 from aulib.files import read_json
+from aulib.methods import METHODS
 from aulib.metrics import REPORTED
 
 LADDER = ("landmarks-only", "source-only", "multitask", "adld", "full", "oracle")  # rows of README's table
@@ -42,6 +43,94 @@ def results_table(study: Summary) -> str:
         "below, differences with their 95 % interval."
     )
     return f"{tables.as_markdown(table)}\n\n{note}"
+
+
+REAL_METHODS = ("source-only", "landmarks-only", "multitask", "adld", "full")  # in README
+REAL_FACES = {  # set -> heading -> value of `results.real_faces_row`
+    "london": {
+        "AU12, AUC": "au12_auc", "rises": "au12_rises", "found": "au12_found",
+        "false alarms, worst AU": "false_alarm", "gap between groups": "gap",
+    },
+    "press": {"14 contrasts, AUC": "auc", "own part": "own"},
+}  # fmt: skip
+
+
+def real_faces_table(rows: list[dict]) -> str:
+    """Real photographs: a row per detector, London's faces to the left, press photographs to the right.
+
+    Mean x 100 over seeds, lowest to highest in brackets.
+
+    Args:
+        rows: of `results.real_faces_row`, for every seed and set.
+    """
+    table = pd.DataFrame(rows)
+    rendered = table["target"].str.startswith("synthetic:")
+    table["target"] = table["target"].where(~rendered, "rendered wild faces")
+    order = table[["method", "target"]].drop_duplicates()
+    order = order.sort_values("method", key=lambda names: names.map(list(METHODS).index), kind="stable")
+    found = []
+    for method, target in order.itertuples(index=False):
+        own = table[(table["method"] == method) & (table["target"] == target)]
+        row = {"method": method, "unlabelled target": "–" if method == "source-only" else target}
+        for name, columns in REAL_FACES.items():
+            for heading, key in columns.items():
+                values = own.loc[own["set"] == name, key]
+                row[f"{name}: {heading}"] = score_text(values.mean(), values.min(), values.max())
+        found.append(row)
+    seeds = own["seed"].nunique()
+    note = f"Mean of {seeds} seeds, x 100, lowest to highest in brackets."
+    return f"{tables.as_markdown(pd.DataFrame(found))}\n\n{note}"
+
+
+def own_landmarks_table(measured: dict) -> str:
+    """Our landmarks beside dlib's: error against points set by hand, AUC of AUs in smiles, time.
+
+    Args:
+        measured: "dlib", "own": {"nme", "found", "seconds", "auc.AU12" ...}; "faces", "points".
+    """
+    titles = {
+        "nme": "NME",
+        "found": "faces found",
+        "auc.AU06": "AU06",
+        "auc.AU12": "AU12",
+        "auc.AU25": "AU25",
+    }
+    rows = []
+    for name in ("dlib", "own"):
+        row = {"landmarks": name}
+        row |= {title: f"{100 * measured[name][key]:.1f}" for key, title in titles.items()}
+        rows.append(row | {"ms a picture": f"{1000 * measured[name]['seconds']:.0f}"})
+    note = f"x 100; NME of {measured['points']} points on {measured['faces']} faces, AUC of AUs in smiles."
+    return f"{tables.as_markdown(pd.DataFrame(rows))}\n\n{note}"
+
+
+def weights_table(press: dict, london: dict) -> str:
+    """The package's detector on real faces: a row per contrast, with the AU's false alarms on neutral faces.
+
+    Args:
+        press, london: `ContrastScores.as_json`.
+    """
+    table, alarms = pd.DataFrame(press["contrasts"]), {}
+    table = table[table["group"] == "all"]
+    for name, found in (("press", press), ("London", london)):
+        rates = pd.DataFrame(found["false_alarms"])
+        alarms[name] = rates[rates["group"] == "all"].set_index("au")["rate"]
+    of_london = [row for row in london["contrasts"] if row["group"] == "all"]
+    smiles = {(row["expression"], row["au"]): f"{100 * row['auc']:.1f}" for row in of_london}
+    rows = {
+        "expression": table["expression"],
+        "AU": table["au"],
+        "AUC": [score_text(*row) for row in table[["auc", "auc_low", "auc_high"]].to_numpy()],
+        "AUC, London": [smiles.get(pair, "–") for pair in zip(table["expression"], table["au"], strict=True)],
+        "own part": [score_text(*row) for row in table[["own", "own_low", "own_high"]].to_numpy()],
+        "found": (100 * table["found"]).map("{:.0f}".format).replace("nan", "–"),
+    }
+    for name, rates in alarms.items():
+        rows[f"false alarms, {name}"] = (
+            (100 * table["au"].map(rates)).map("{:.0f}".format).replace("nan", "–")
+        )
+    note = "x 100, in brackets 95 % over people; where nothing else is said, of the press photographs."
+    return f"{tables.as_markdown(pd.DataFrame(rows))}\n\n{note}"
 
 
 def factors_table(measured: dict) -> str:
@@ -209,9 +298,19 @@ def pages(root: Path) -> dict[Path, str]:
     inside = read_json(results / "attention.json")["inside"]
     latency = read_json(results / "playground_latency.json")
     conversion = read_json(results / "convert_memory.json")
+    real = read_json(results / "real_faces.json")["runs"]
+    of_weights = [read_json(results / f"weights_{name}.json") for name in ("press", "london")]
     blocks = [
         ("README.md", "results", results_table(study)),
         ("README.md", "study", study_list(study)),
+        ("README.md", "real-faces", real_faces_table([row for row in real if row["method"] in REAL_METHODS])),
+        ("docs/real-faces.md", "real-faces-all", real_faces_table(real)),
+        (
+            "docs/real-faces.md",
+            "own-landmarks",
+            own_landmarks_table(read_json(results / "own_landmarks.json")),
+        ),
+        ("aulib/weights/README.md", "measured", weights_table(*of_weights)),
         ("results/README.md", "insides", insides_block(inside, latency)),
         ("docs/method.md", "cycle", cycle_table(cycle)),
         ("docs/method.md", "separation", separation_table(read_json(results / "separation_designs.json"))),
