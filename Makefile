@@ -15,7 +15,7 @@ DEMO   := $(if $(TARGET),--target "$(TARGET)") $(if $(STEPS),--steps $(STEPS))
 help:  ## print this list
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "make %-10s %s\n", $$1, $$2}'
 
-demo: $(STAMP)$(if $(TARGET),-landmarks)  ## the main job, studio to wild; TARGET=folder/of/photographs adds those faces
+demo: $(STAMP)$(if $(TARGET),-faces)  ## the main job, studio to wild; TARGET=folder/of/photographs adds those faces
 	@$(BIN)/aulib demo $(DEMO)
 
 test: $(ALL)  ## the quick tests, some minutes
@@ -54,8 +54,8 @@ $(STAMP):
 	$(PIP) -q -c constraints.txt -e .
 	@rm -f $(VENV)/.installed-* && touch $@
 
-$(STAMP)-landmarks: EXTRAS := landmarks
+$(STAMP)-faces: EXTRAS := faces
 $(ALL): EXTRAS := landmarks,app,datasets,onnx,book,dev
-$(STAMP)-landmarks $(ALL): $(STAMP)
+$(STAMP)-faces $(ALL): $(STAMP)
 	$(PIP) -q -c constraints.txt -e '.[$(EXTRAS)]'
 	@touch $@

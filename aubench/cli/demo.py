@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tabulate import tabulate
 
+from aubench.datasets.photographs import prepare
 from aubench.report.results import score_text
 from aubench.study.grid import run_study
 from aubench.study.notebook_runner import (
@@ -26,7 +27,7 @@ from aubench.study.workers import connected
 from aulib.dataset import read_dataset
 from aulib.files import write_json
 from aulib.metrics import MEASURES, REPORTED
-from aulib.run import Run
+from aulib.run import CONFIG, Run
 
 SOURCE, TARGET, PRESET = "synthetic:studio", "synthetic:wild", "fast"
 
@@ -34,7 +35,6 @@ SOURCE, TARGET, PRESET = "synthetic:studio", "synthetic:wild", "fast"
 # experiments/supervisors.yml, so that a quarter of an hour is enough. In the second half of its steps
 # `adld` or `full` costs several times a step of `source-only`. The oracle learns from harder faces.
 STEPS = {"landmarks-only": 330, "source-only": 530, "adld": 400, "full": 400, "oracle": 1600}
-STEPS_ON_PHOTOGRAPHS = 400
 SLOWEST_FIRST = ("oracle", "full", "adld", "source-only", "landmarks-only")  # no core idles long at the end
 COLUMNS = {MEASURES[name].short: MEASURES[name].key for name in REPORTED}
 
@@ -50,7 +50,7 @@ def main(
     """Train and compare the five methods; write `out`/summary.json and print the table.
 
     Args:
-        target: a folder of photographs; adds a run of `full` that adapts to them and predicts on them.
+        target: a folder of photographs, which the package's detector is adapted to and reads.
         steps: in place of every entry of STEPS, for a quick look.
         source, wild: dataset folders or names in place of the synthetic sets.
 
@@ -75,7 +75,7 @@ def main(
     write_json(out / "summary.json", summary)
     print(f"\n{table(methods)}\n\nfigures: {out / 'report'}   scores: {out / 'summary.json'}", flush=True)
     if target is not None:
-        adapt_to_photographs(Path(target), out, steps or STEPS_ON_PHOTOGRAPHS, shared)
+        read_photographs(Path(target), out)
     print(f"{(time.monotonic() - began) / 60:.1f} minutes; what was finished before is not counted")
     return summary
 
@@ -122,28 +122,32 @@ def check_photographs(photographs: Path) -> None:
     require_detector()
 
 
-def adapt_to_photographs(photographs: Path, out: Path, steps: int, shared: dict) -> Path:
-    """Prepare the photographs, train `full` with them as unlabelled target, predict, draw the strongest.
+def read_photographs(photographs: Path, out: Path) -> Path:
+    """Adapt the package's detector to the photographs, predict on them, draw the strongest faces of each AU.
+
+    Too few faces to adapt to are read as they are.
 
     Returns:
         the contact sheet, `out`/photographs/strongest_faces.png.
     """
     from aubench import plots
-    from aubench.datasets import photographs as pictures
-    from aubench.inference import predict
+    from aubench.inference.adapt import MIN_FACES, adapt
+    from aubench.inference.predict import predict
     from aubench.inspection.heads import strongest_faces
+    from aulib import pretrained
 
-    faces, folder = out / "photographs" / "faces", out / "photographs"
+    folder, run = out / "photographs", out / "photographs" / "run"
     print(f"photographs: {photographs}", flush=True)
-    pictures.prepare(photographs, faces)
-    run = folder / "full"
-    print(f"full, adapted to them: {steps} steps", flush=True)
-    settings = shared | {"target": faces.as_posix(), "method": "full", "steps": steps}
-    train({run: settings})
-    predictions = predict.predict(run, faces, folder / "predictions.csv")
+    faces = prepare(photographs, folder / "faces")
+    if len(faces) < MIN_FACES:
+        run = pretrained().path
+    elif not (run / CONFIG).is_file():
+        adapt(pretrained().path, faces.root, run)
+    predictions = predict(run, faces.root, folder / "predictions.csv")
     sheet = folder / "strongest_faces.png"
     title = "strongest faces of each AU; the number is the model's probability"
-    plots.save_figure(plots.draw_face_rows(strongest_faces(predictions, faces), title), folder, sheet.stem)
+    figure = plots.draw_face_rows(strongest_faces(predictions, faces.root), title)
+    plots.save_figure(figure, folder, sheet.stem)
     print(f"predictions: {folder / 'predictions.csv'}   strongest faces of each AU: {sheet}")
     return sheet
 

@@ -19,7 +19,7 @@ def demo(
             metavar="FOLDER",
             exists=True,
             file_okay=False,
-            help="Photographs to adapt to and predict as well.",
+            help="Photographs for the package's detector to read as well.",
         ),
     ] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Steps of every method, for a quick look.")] = None,

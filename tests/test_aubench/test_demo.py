@@ -2,13 +2,17 @@
 
 import json
 from contextlib import nullcontext
+from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from aubench.cli import demo
 from aubench.study.notebook_runner import NotebookFailed
 from aubench.study.resume import is_done
 from aulib.files import write_json
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -90,3 +94,13 @@ def test_the_table_shows_a_dash_for_what_is_undefined():
     assert lines[0].split() == ["F1", "AUC", "skew-normalised", "F1", "NME", "seconds", "MB"]
     assert lines[1].split() == ["full", "50.0", "–", "–", "–", "61", "–"]
     assert lines[2].split() == ["oracle", *6 * "–"]
+
+
+def test_photographs_are_read_by_the_package_s_detector(tmp_path, capsys):
+    pytest.importorskip("dlib")
+    sheet = demo.read_photographs(ROOT / "docs/london/images", tmp_path)
+    table = pd.read_csv(tmp_path / "photographs/predictions.csv")
+    assert (table["status"] == "ok").all() and len(table) == 12 and sheet.is_file()
+    smiles = table["image"].str.contains("smiling")
+    assert table["AU12_p"][smiles].mean() > table["AU12_p"][~smiles].mean() + 0.3
+    assert str(sheet) in capsys.readouterr().out
