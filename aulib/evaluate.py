@@ -12,10 +12,14 @@ from aulib.model import AUModel, cells_to_pixels, expected_cells
 
 @dataclass(frozen=True)
 class Predictions:
-    """probability: (M, A) in [0, 1]; landmarks: (M, K, 2) pixels of the margin crop, x then y."""
+    """probability: (M, A) in [0, 1]; landmarks: (M, K, 2) pixels of the margin crop, x then y.
+
+    map_entropy: (M,) nats, mean entropy of a face's landmark maps; high where the crop shows no face (ours).
+    """
 
     probability: np.ndarray
     landmarks: np.ndarray
+    map_entropy: np.ndarray | None = None
 
 
 @torch.no_grad()
@@ -24,13 +28,14 @@ def predict_batches(model: AUModel, faces: Faces, read_from: str, batch_size: in
     config = model.config
     device = next(model.parameters()).device
     offset = (faces.images.shape[1] - config.image_size) // 2
-    probabilities, points = [], []
+    probabilities, points, entropies = [], [], []
     for image in centre_crops(faces, config.image_size, batch_size):
         outputs = model.read(image.to(device), read_from)
         probabilities.append(outputs["au_logits"].sigmoid().float().cpu())
         cells = expected_cells(outputs["shape"])
+        entropies.append(torch.special.entr(outputs["shape"].float().flatten(2)).sum(-1).mean(1).cpu())
         points.append(cells_to_pixels(cells, outputs["shape"].shape[-1], config.image_size).cpu() + offset)
-    return Predictions(torch.cat(probabilities).numpy(), torch.cat(points).numpy())
+    return Predictions(*(torch.cat(each).numpy() for each in (probabilities, points, entropies)))
 
 
 def score_predictions(

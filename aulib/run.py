@@ -167,6 +167,11 @@ class Run:
         return tuple(self.settings.get("withheld", ()))
 
     @property
+    def largest_entropy(self) -> float:
+        """Nats: `Predictions.map_entropy` above which a crop shows no face; inf if the run does not say."""
+        return float(self.settings.get("largest_entropy", np.inf))
+
+    @property
     def labelled_domain(self) -> str:
         """The domain whose AU labels it learned from and was validated on: the target for `oracle`."""
         method = METHODS.get(self.settings["method"])

@@ -23,6 +23,7 @@ from aulib.train_run import train_run
 SOURCE = "synthetic:varied?n=1500"
 RATES = RATES_BY_HAND  # of EmotioNet, pictures from the web labelled by hand
 RARE = 0.05  # of an AU whose base rate is not known
+OF_REAL_FACES = ("withheld", "largest_entropy")  # settings that an adapted run takes over
 NEVER = 0.05  # a probability below this is not called present, however rarely the AU is read
 MIN_FACES = 50  # fewer say little about how often an AU is called present
 
@@ -80,7 +81,8 @@ def adapt(
     else:
         save_model(out, opened.model, dict(opened.settings))
     wanted = {au: rates.get(au, RATES.get(au, RARE)) for au in opened.aus}
-    shift_to(out, predict(out, faces, all_aus=True), wanted, opened.withheld)
+    of_real_faces = {name: opened.settings[name] for name in OF_REAL_FACES if name in opened.settings}
+    shift_to(out, predict(out, faces, all_aus=True), wanted, of_real_faces)
     after = predict(out, faces, all_aus=True)
     table = pd.DataFrame({"au": opened.aus, "base_rate": wanted.values()})
     for name, predictions in (("before", before), ("after", after)):
@@ -92,22 +94,20 @@ def adapt(
     return result
 
 
-def shift_to(
-    run: Path, predictions: pd.DataFrame, rates: dict[str, float], withheld: tuple[str, ...]
-) -> None:
+def shift_to(run: Path, predictions: pd.DataFrame, rates: dict[str, float], more: dict) -> None:
     """Shift a run's logits so that each AU is called present on as many of the faces as its rate says.
 
     Args:
         run: its weights and settings are written anew.  predictions: of the run as it is, with all AUs.
-        rates: a share in (0, 1) for each AU of the run.  withheld: see `Run.withheld`.
+        rates: a share in (0, 1) for each AU of the run.  more: settings that are added.
     """
     opened = Run(run)
     read = predictions[predictions["status"] == OK]
-    odds = log_odds(read[[f"{au}_p" for au in opened.aus]].to_numpy())
+    odds = log_odds(read[[f"{au}_p" for au in opened.aus]].to_numpy(float))
     wanted = [rates[au] for au in opened.aus]
     shift = np.array([np.quantile(column, 1 - rate) for column, rate in zip(odds.T, wanted, strict=True)])
     shift = np.maximum(shift, log_odds(np.array(NEVER)))
     with torch.no_grad():
         opened.model.au_head.bias -= torch.from_numpy(shift).to(opened.model.au_head.bias)
-    fitted = {"faces": len(read), "rates": rates}
-    save_model(run, opened.model, dict(opened.settings) | {"fitted_to": fitted, "withheld": list(withheld)})
+    fitted = {"fitted_to": {"faces": len(read), "rates": rates}}
+    save_model(run, opened.model, dict(opened.settings) | fitted | more)

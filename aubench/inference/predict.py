@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import shutil
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -29,6 +30,7 @@ from aulib.model import AUModel
 from aulib.run import WEIGHTS, Run
 
 OURS = b"image,status,note,"  # begins every table of predictions
+NO_FACE = "no face is seen in the crop"
 SQUARE = ("face_x", "face_y", "face_size", "face_roll")
 AT_ONCE = 256  # rows that are read together and kept
 
@@ -141,14 +143,15 @@ def predict(
     Columns: `image` (relative to the folder); `status`, "ok" or why there is no prediction (no face found,
     unreadable, no picture, no landmarks; the other cells are then empty); `note`; the square that was read:
     its centre `face_x`, `face_y`, its side `face_size` (pixels) and its rotation `face_roll` (degrees,
-    clockwise); for each AU of the run `AU01_c` (0 or 1, probability at least 0.5) and `AU01_p` (0 to 1, not
-    an intensity); the model's landmarks x_0 ..., y_0 ..., 68 or 49 as the run was trained, empty if it was
-    trained without (as `source-only` is). All in pixels of the picture as shown.
+    clockwise); `map_entropy`, how spread the landmark maps are (nats): above the run's `largest_entropy` it
+    sees no face and gives no prediction; for each AU of the run `AU01_c` (0 or 1, probability at least 0.5)
+    and `AU01_p` (0 to 1, not an intensity); the model's landmarks x_0 ..., y_0 ..., 68 or 49 as the run was
+    trained, empty if it was trained without (as `source-only` is). All in pixels of the picture as shown.
 
     Args:
         photos_or_dataset: a dataset folder (all its splits; pictures that `aulib prepare` skipped keep a
-            row), `synthetic:...`, or a picture or any folder of pictures; the `landmarks` extra then finds
-            the faces.
+            row), `synthetic:...`, or a picture or any folder of pictures; the extra `faces` or
+            `landmarks` then finds the faces.
         out: the CSV, written in one step, over an earlier one but over no other file; None writes none.
             Until it is written, what was read is kept in the cache: the same call goes on there.
         workers: processes that look for faces; by default one for each core.
@@ -180,8 +183,11 @@ def _predict(
         count, find, about = _photographs(Path(photos_or_dataset), crop_of(opened.config), workers)
     kept = None if out is None else _kept(opened, read_from, about)
     table = _read(opened.model, read_from, count, find, kept)
+    read = [name for name in table if re.fullmatch(r"AU\d\d_[cp]|[xy]_\d+", name)]
+    unseen = table["map_entropy"] > opened.largest_entropy
+    table.loc[unseen, "status"], table.loc[unseen, read] = NO_FACE, pd.NA
     if not opened.finds_landmarks:
-        table.loc[:, [name for name in table if name[:2] in ("x_", "y_")]] = np.nan
+        table.loc[:, [name for name in read if name[:2] in ("x_", "y_")]] = np.nan
     if not all_aus:
         table = table.drop(columns=[f"{au}{end}" for au in opened.withheld for end in ("_c", "_p")])
     if out is not None:
@@ -300,19 +306,20 @@ def _table(model: AUModel, read_from: str, faces: list[FoundFace]) -> pd.DataFra
     read = np.array([face.crop is not None for face in faces])
     probability = np.full((len(faces), len(config.aus)), np.nan)
     points = np.full((len(faces), config.num_landmarks, 2), np.nan)
-    squares = np.full((len(faces), len(SQUARE)), np.nan)
+    squares, entropy = np.full((len(faces), len(SQUARE)), np.nan), np.full(len(faces), np.nan)
     if read.any():
         crops = np.stack([face.crop for face in faces if face.crop is not None])  # (N, S, S, 3)
         matrices = np.stack([face.matrix for face in faces if face.crop is not None])
         nowhere = np.full((len(crops), config.num_landmarks, 2), np.nan, dtype=np.float32)
         found = predict_batches(model, Faces(crops, np.arange(len(crops)), nowhere, None), read_from)
-        probability[read] = found.probability
+        probability[read], entropy[read] = found.probability, found.map_entropy
         points[read] = to_picture(found.landmarks, matrices, config.au_centres)
         squares[read] = squares_read(matrices, config.margin_size)
     columns = {
         name: [printable(getattr(face, name)) for face in faces] for name in ("image", "status", "note")
     }
     columns |= {name: squares[:, index].round(2) for index, name in enumerate(SQUARE)}
+    columns["map_entropy"] = entropy.round(3)
     for index, au in enumerate(config.aus):
         present = pd.array(np.where(read, probability[:, index] >= 0.5, 0), dtype="Int64")
         present[~read] = pd.NA

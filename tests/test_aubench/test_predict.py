@@ -12,10 +12,11 @@ import pytest
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
+import aulib
 from aubench.datasets import face_finding
 from aubench.inference import predict as prediction
 from aubench.inference.adapt import adapt
-from aubench.inference.predict import contrast, evaluate, predict, squares_read, to_picture
+from aubench.inference.predict import NO_FACE, contrast, evaluate, predict, squares_read, to_picture
 from aubench.study.run_lock import RunIsHeld, run_lock
 from aulib.crops import crop_dataset, crop_matrix, crop_of
 from aulib.dataset import read_dataset
@@ -387,3 +388,33 @@ class TestWithheld:
         found = scores.contrasts.set_index("au")["found"]
         assert np.isnan(found["AU12"]) and not np.isnan(found["AU06"])
         assert scores.contrasts["auc"].tolist() == whole.contrasts["auc"].tolist()
+
+
+class TestNoFace:
+    def test_a_crop_above_the_limit_keeps_its_row_and_no_reading(self, finished, tmp_path):
+        run = shutil.copytree(finished.full, tmp_path / "run")
+        whole = predict(run, finished.target)
+        saved = json.loads((run / "config.json").read_text())
+        saved["settings"]["largest_entropy"] = 0.0
+        (run / "config.json").write_text(json.dumps(saved))
+        table = predict(run, finished.target)
+        assert (table["status"] == NO_FACE).all() and (whole["status"] == "ok").all()
+        assert table[["AU12_p", "AU12_c", "x_0"]].isna().all(axis=None)
+        kept = ["image", "note", "face_x", "map_entropy"]
+        pd.testing.assert_frame_equal(table[kept], whole[kept])
+
+    @pytest.mark.parametrize(
+        "change",
+        [lambda picture: picture.rotate(180), lambda picture: picture.resize((1, 1)).resize(picture.size),
+         lambda picture: picture.effect_spread(400)],
+        ids=["upside down", "flat", "noise"],
+    )  # fmt: skip
+    def test_the_package_s_detector_reads_faces_and_nothing_else(self, tmp_path, change):
+        """Landmarks are given, so that the crops are those of a face."""
+        source = Path(__file__).parents[2] / "docs/london"
+        folder = shutil.copytree(source, tmp_path / "set", ignore=shutil.ignore_patterns(".crops"))
+        for path in (folder / "images").iterdir():
+            change(Image.open(path)).save(path)
+        read = predict(aulib.pretrained().path, folder)
+        assert (read["status"] == NO_FACE).all() and read["AU12_p"].isna().all()
+        assert (predict(aulib.pretrained().path, source)["status"] == "ok").all()
