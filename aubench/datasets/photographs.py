@@ -25,7 +25,7 @@ from aubench.datasets.face_finding import (
 from aubench.datasets.kept_outcomes import kept_outcomes, stamp
 from aubench.datasets.landmark_detector import landmarks_by, require_detector
 from aubench.datasets.landmark_tables import NAME_COLUMNS, Pictures, read_landmarks
-from aubench.datasets.picture_files import list_pictures, printable, stored_name, write_listed
+from aubench.datasets.picture_files import list_pictures, printable, shortened, stored_name, write_listed
 from aubench.study.run_lock import run_lock
 from aulib.dataset import DatasetFolder, read_dataset, refuse_edited, write_manifest
 from aulib.files import refuse_used
@@ -277,11 +277,11 @@ def _stored_names(sources: list[str]) -> dict[str, str]:
     names: dict[str, str] = {}
     taken = set()
     for source in sources:
-        name = f"images/{stored_name(source)}"
+        name = f"images/{shortened(stored_name(source))}"
         if PurePosixPath(name).suffix.lower() not in (".jpg", ".jpeg", ".png"):
             name += ".jpg"
-        while name.lower() in taken:
+        while (form := normal_form(name).casefold()) in taken:
             name = str(PurePosixPath(name).with_stem(PurePosixPath(name).stem + "-2"))
-        taken.add(name.lower())
+        taken.add(form)
         names[source] = name
     return names

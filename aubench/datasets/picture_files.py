@@ -1,5 +1,6 @@
 """Which files below a folder are pictures, and why others are left: the one walk over a user's folders."""
 
+import hashlib
 import os
 import re
 from collections import deque
@@ -12,6 +13,7 @@ from aulib.files import atomic_file
 from aulib.images import is_picture_name, open_picture
 
 UNREAD_SUFFIXES = {".heic", ".heif", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf"}
+LONGEST = 240  # bytes of a name; most file systems take 255, and `.jpg` may follow
 NO_PICTURE = "no picture that is read here"
 
 
@@ -92,6 +94,11 @@ def stored_name(source: str) -> str:
     return "/".join(parts)
 
 
+def shortened(path: str) -> str:
+    """The path with each part that is longer than LONGEST bytes cut: its beginning, a hash and its suffix."""
+    return "/".join(part if len(part.encode()) <= LONGEST else _cut(part) for part in path.split("/"))
+
+
 def printable(text: str) -> str:
     """The text with control characters and bytes that are not UTF-8 as escapes."""
     text = text.encode("utf-8", "backslashreplace").decode("utf-8")
@@ -108,6 +115,12 @@ def frame_number(stem: str) -> int | None:
     """The number that a file name ends with (2440, 0643, frame-12); None without one."""
     found = re.search(r"\d+$", stem)
     return int(found[0]) if found else None
+
+
+def _cut(name: str) -> str:
+    end = hashlib.blake2b(name.encode(), digest_size=4).hexdigest()
+    end += PurePosixPath(name).suffix if is_picture_name(name) else ""
+    return name.encode()[: LONGEST - len(end)].decode(errors="ignore") + end
 
 
 def _begins_as_picture(path: Path) -> bool:

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -177,6 +178,23 @@ def test_odd_file_names_are_stored_under_names_a_manifest_can_hold(photos, made,
     assert len(dataset) == 7
     assert dataset.table["image"].nunique() == 7
     assert "images/space .jpg" in dataset.table["image"].tolist()
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["jos\u00e9.jpg", "jose\u0301.jpg"],  # one name in two Unicode forms
+        ["A.jpg", "a.jpg", "a-2.jpg"],
+        ["x" * 250 + ".webp", "x" * 249 + "y.webp"],
+        [b"\xff" * 100 + b".jpg", b"\xff" * 101 + b".jpg"],
+    ],
+)
+def test_names_that_a_manifest_holds_as_one_or_a_disk_not_at_all_are_told_apart(names, photos, made, seen):
+    for name in map(os.fsdecode, names):
+        save(two_colours(), photos / "own.jpg").rename(photos / name)
+    dataset = made()
+    assert dataset.table["image"].nunique() == len(names)
+    assert {Path(image).suffix for image in dataset.table["image"]} == {".jpg"}
 
 
 def test_the_top_folder_is_the_subject_and_a_lone_folder_is_not():

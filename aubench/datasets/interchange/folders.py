@@ -17,7 +17,7 @@ from aubench.datasets.interchange.lists import read_jaanet, read_megraphau, writ
 from aubench.datasets.interchange.tables import read_openface, read_pyfeat, write_openface, write_pyfeat
 from aubench.datasets.landmark_tables import Pictures, read_faces
 from aubench.datasets.photographs import split_subjects, subjects_of
-from aubench.datasets.picture_files import list_pictures, stored_name, write_listed
+from aubench.datasets.picture_files import list_pictures, shortened, stored_name, write_listed
 from aulib.crops import CropSpec, crop_face, crop_matrix
 from aulib.dataset import DatasetFolder, read_dataset, write_manifest
 from aulib.files import new_folder, refuse_used, result_file
@@ -169,7 +169,7 @@ def _write_folder(
             write_listed(folder / file, table[["image"]].join(rows[column])[rows[column] != ""])
         keep_left_out(folder, kind, name, columns, table, used)
         manifest = table[used].reset_index(drop=True)
-        stored = manifest["image"].map(lambda image: f"images/{stored_name(image)}")
+        stored = manifest["image"].map(lambda image: f"images/{shortened(image)}")
         for image, name in zip(manifest["image"], stored, strict=True):
             link_picture(files[image], folder / name, keep)
         manifest["image"] = stored
