@@ -85,8 +85,9 @@ def prepare(
     from aubench.datasets import photographs
 
     faces = photographs.prepare(
-        photos, out, landmarks=landmarks, workers=workers, split=split, subject=subject, about=about
-    )
+        photos, out, landmarks=landmarks, workers=workers, split=split, subject=subject, about=about,
+        report=lambda text: typer.echo(text, err=True),
+    )  # fmt: skip
     typer.echo(f"dataset folder: {out}; pictures left out are listed in skipped.csv")
     typer.echo(photographs.subject_summary(faces))
 

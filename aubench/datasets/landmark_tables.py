@@ -29,13 +29,16 @@ NAME_COLUMNS = ("image", "filename", "file", "input", "name")
 VIDEOS = {".mp4", ".avi", ".mov", ".mkv", ".mpg", ".mpeg", ".m4v", ".wmv", ".webm", ".flv", ".3gp", ".mts"}
 
 
-def read_landmarks(path: str | Path, pictures: list[str]) -> dict[str, GivenFace]:
+def read_landmarks(
+    path: str | Path, pictures: list[str], report: Callable[[str], None] = lambda text: None
+) -> dict[str, GivenFace]:
     """The face of each picture, from tables with landmarks.
 
     Args:
         path: a CSV, or a folder of CSVs, with x_0..x_67, y_0..y_67 (or both to 48) and one row for each face;
             see `read_faces`.
         pictures: relative paths.
+        report: called with the names that fit no picture.
 
     Returns:
         picture -> its face, or why it has none; pictures that no row names are absent.
@@ -53,7 +56,18 @@ def read_landmarks(path: str | Path, pictures: list[str]) -> dict[str, GivenFace
             given[row.image] = GivenFace(points[row.Index], row.note, ids[row.Index], row.clip, row.face)
         else:
             given.setdefault(row.image, GivenFace(None, row.reason))
+    known = set(pictures)
+    if others := {image: face.note for image, face in given.items() if image not in known}:
+        report(unpaired(path, others))
     return {image: given[image] for image in pictures if image in given}
+
+
+def unpaired(table: str | Path, names: dict[str, str]) -> str:
+    """A sentence about names of a table that fit no picture, each with the reason; "" if there is none."""
+    if not names:
+        return ""
+    name, why = next(iter(names.items()))
+    return f"{table}: {len(names)} names fit no picture, such as {shown(name)}: {why}"
 
 
 def read_faces(

@@ -6,6 +6,7 @@ One picture that cannot be used never stops the others: it is listed in skipped.
 import hashlib
 import os
 import re
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path, PurePosixPath
 
@@ -24,7 +25,7 @@ from aubench.datasets.face_finding import (
 )
 from aubench.datasets.kept_outcomes import kept_outcomes, stamp
 from aubench.datasets.landmark_detector import landmarks_by, require_detector
-from aubench.datasets.landmark_tables import NAME_COLUMNS, Pictures, read_landmarks
+from aubench.datasets.landmark_tables import NAME_COLUMNS, Pictures, read_landmarks, unpaired
 from aubench.datasets.picture_files import list_pictures, printable, shortened, stored_name, write_listed
 from aubench.study.run_lock import run_lock
 from aulib.dataset import DatasetFolder, read_dataset, refuse_edited, write_manifest
@@ -48,6 +49,7 @@ def prepare(
     subject: str = "",
     about: str | Path | pd.DataFrame | None = None,
     only: str = "",
+    report: Callable[[str], None] = lambda text: None,
 ) -> DatasetFolder:
     """Turn a folder of pictures, nested or not, into a dataset folder.
 
@@ -63,6 +65,7 @@ def prepare(
         about: what is known of the pictures, a CSV or its content: see `read_about`. Pictures that it does
             not name have empty cells.
         only: a regular expression; pictures whose path does not match it are not looked at.
+        report: called with notes for the user: which rows of `landmarks` and `about` name no picture.
 
     Raises:
         FileNotFoundError: no such folder, or no pictures in it.
@@ -74,13 +77,15 @@ def prepare(
     if split not in ("auto", *SPLITS):
         raise ValueError(f"unknown split {split!r}; choose auto, {', '.join(SPLITS)}")
     photos, out = Path(photos), Path(out)
+    if subject and not (subject := printable(normal_form(subject))):
+        raise ValueError("subject is blank, expected a name")
     refuse_edited(out)
     if out.resolve() == photos.resolve():
         raise FileExistsError(f"{out} is the folder of photographs itself, expected another one")
     if not (out / PROGRESS).is_file():
         refuse_used(out)
     with run_lock(out, patience=0, work="written"):
-        return _prepare(photos, out, landmarks, workers, progress, split, subject, about, only)
+        return _prepare(photos, out, landmarks, workers, progress, split, subject, about, only, report)
 
 
 def _prepare(
@@ -93,17 +98,18 @@ def _prepare(
     subject: str,
     about,
     only,
+    report,
 ) -> DatasetFolder:
     sources, left = list_pictures(photos, out)
     sources = [source for source in sources if re.search(only, source)]
-    known = None if about is None else read_about(about, sources)
+    known = None if about is None else read_about(about, sources, report)
     faces: dict[str, GivenFace | None] = dict.fromkeys(sources)  # None asks the detector
     if landmarks is None:
         require_detector()
     else:
         named = {stored_name(source): source for source in sources}  # as tables can hold them
-        given = {named[name]: face for name, face in read_landmarks(landmarks, list(named)).items()}
-        faces = dict.fromkeys(sources, NOT_GIVEN) | given
+        given = read_landmarks(landmarks, list(named), report)
+        faces = dict.fromkeys(sources, NOT_GIVEN) | {named[name]: face for name, face in given.items()}
     out.mkdir(parents=True, exist_ok=True)
     stamps = {source: stamp(photos / source, faces[source]) for source in sources}
     finder = landmarks_by() if landmarks is None else "given"
@@ -128,34 +134,51 @@ def _prepare(
     return data
 
 
-def read_about(table: str | Path | pd.DataFrame, pictures: list[str]) -> pd.DataFrame:
+def read_about(
+    table: str | Path | pd.DataFrame, pictures: list[str], report: Callable[[str], None] = lambda text: None
+) -> pd.DataFrame:
     """What a table says of the pictures, text: `subject` and `meta_...`, indexed by picture.
 
     Args:
         table: a CSV with a column `image` (or another of NAME_COLUMNS), paired as in `landmark_tables`, and
             `subject`, `meta_...` or both; or the same as a DataFrame.
+        report: called with the rows that name no picture.
 
     Raises:
-        ValueError: other columns, a picture in two rows, or no row that names a picture.
+        ValueError: other columns, an empty name, a picture in two rows, or no row that names a picture.
     """
     where = "the table" if isinstance(table, pd.DataFrame) else str(table)
     if not isinstance(table, pd.DataFrame):
         table, faults = read_table(table, (), keep_text=True)
         refuse(faults, where)
     names = next((name for name in NAME_COLUMNS if name in table), None)
-    others = [name for name in table if name not in (names, "subject") and not name.startswith("meta_")]
+    others = [
+        name
+        for name in table
+        if name not in (names, "subject") and not re.fullmatch(r"(?!meta_source$)meta_\w+", name)
+    ]
     if names is None or others:
         found = f"column {others[0]}" if names else f"no column {', '.join(NAME_COLUMNS)}"
-        raise ValueError(f"{where} has {found}, expected image, subject and columns that begin with meta_")
-    found = Pictures(pictures).find(table[names].tolist(), where)
+        raise ValueError(f"{where} has {found}, expected image, subject and columns such as meta_expression")
+    if len(empty := table.index[table[names] == ""]):
+        raise ValueError(f"{where} line {empty[0] + 2}: {names} is empty, expected a picture's name")
+    folder = Pictures(pictures)
+    found = folder.find(table[names].tolist(), where)
+    missing = {name: folder.why_missing(name) for name in table[names] if name not in found}
     table = table.assign(**{names: table[names].map(found)}).dropna(subset=[names])
     if not len(table):
-        raise ValueError(f"{where} names none of the pictures, which are {pictures[0]!r} ...")
+        told = unpaired(where, missing) or f"{where} has no row"
+        raise ValueError(f"{told}; the pictures are {pictures[0]!r} ...")
+    if missing:
+        report(unpaired(where, missing))
     if (twice := table[names].duplicated()).any():
         raise ValueError(
             f"{where}: {table.loc[twice, names].iloc[0]!r} occurs twice, expected each picture once"
         )
-    return table.set_index(names).fillna("").astype(str)
+    table = table.set_index(names).fillna("").astype(str)
+    if "subject" in table:
+        table["subject"] = table["subject"].map(normal_form).map(printable)
+    return table
 
 
 def subjects_of(sources: list[str], clips: list[str] | None = None) -> list[str]:

@@ -368,6 +368,29 @@ class TestAbout:
         )
         assert made(about=about).table.groupby("subject")["split"].nunique().tolist() == [1, 1, 1]
 
+    def test_one_person_in_two_spellings_is_in_one_split(self, photos, made, seen):
+        for number in range(12):
+            save(two_colours(), photos / f"{number}.jpg")
+        spellings = ["jos\u00e9/1", "jose\u0301/1", "./jos\u00e9/1", " jos\u00e9\\1 "]
+        about = pd.DataFrame({"image": [f"{n}.jpg" for n in range(4)], "subject": spellings})
+        found = made(about=about).table
+        assert found.loc[found["image"].isin([f"images/{n}.jpg" for n in range(4)]), "split"].nunique() == 1
+        assert made("again", subject=spellings[2]).subjects.tolist() == ["jos\u00e9/1"] * 12
+        with pytest.raises(ValueError, match="subject is blank"):
+            made("third", subject=" ")
+
+    def test_names_that_fit_no_picture_are_told(self, made, seen, three, tmp_path):
+        told = []
+        about = pd.DataFrame({"image": ["a.jpg", "C.jpg", "z.jpg"], "meta_x": ["1", "2", "3"]})
+        made(about=about, report=told.append)
+        file = landmark_csv(tmp_path / "faces.csv", [("a.jpg", 60), ("z.jpg", 60)])
+        made("again", landmarks=file, report=told.append)
+        assert told == [
+            "the table: 2 names fit no picture, such as 'C.jpg': no such picture; 'c.jpg' is there, in other "
+            "capitals",
+            f"{file}: 1 names fit no picture, such as 'z.jpg': no such picture",
+        ]
+
     @pytest.mark.parametrize(
         ("content", "said"),
         [
@@ -376,7 +399,12 @@ class TestAbout:
                 "has column expression, expected image, subject and .* meta_",
             ),
             ("subject,meta_expression\nann,happy\n", "has no column image, filename"),
-            ("image,meta_age\nz.jpg,3\n", "names none of the pictures"),
+            ("image,meta_age\nz.jpg,3\n", "1 names fit no picture, such as 'z.jpg': no such picture"),
+            ("image,meta_age\nC.jpg,3\n", "no such picture; 'c.jpg' is there, in other capitals"),
+            ("image,meta_age\n", " has no row"),
+            ("image,meta_age\na.jpg,2\n,3\n", "line 3: image is empty"),
+            ("image,meta_source\na.jpg,web\n", "has column meta_source"),
+            ("image,meta_my-own\na.jpg,web\n", "has column meta_my-own"),
             ("image,meta_age\na.jpg,3\na.jpg,4\n", "'a.jpg' occurs twice"),
             ("image,meta_age\na.jpg,3,4\n", "line 2"),
         ],
