@@ -40,6 +40,8 @@ SYNONYMS = {
 }
 UNLABELLED = ("", "unknown", "uncertain", "no-face", "nf", "other")
 GROUPS = ("meta_age", "meta_gender", "meta_ethnicity")
+NO_AGE = ("na", "n/a", "nan", "none")
+OLDEST = 120
 AGES = (25, 35, 50)  # years at which an age group begins (ours)
 MIN_PEOPLE = 9  # a group of fewer is left out
 MIN_FACES = 30  # a contrast of fewer is shown, but not part of a mean (ours)
@@ -110,7 +112,11 @@ def expressions_of(cells: pd.Series) -> np.ndarray:
 
 
 def groups_of(table: pd.DataFrame) -> dict[str, np.ndarray]:
-    """Everyone, and each value of the columns GROUPS: name -> (N,) bool. Ages in years become groups."""
+    """Everyone, and each value of the columns GROUPS: name -> (N,) bool. Ages in years become groups.
+
+    Raises:
+        ValueError: ages of which some are years and others none, with the row (the header is row 1).
+    """
     groups = {"all": np.ones(len(table), dtype=bool)}
     for column in GROUPS:
         if column not in table:
@@ -118,6 +124,13 @@ def groups_of(table: pd.DataFrame) -> dict[str, np.ndarray]:
         cells = table[column].astype(object).fillna("").astype(str).str.strip().str.lower()
         values = sorted(set(cells) - {""})
         if column == "meta_age" and (years := pd.to_numeric(cells, errors="coerce")).notna().any():
+            odd = cells[~years.between(0, OLDEST) & ~cells.isin((*UNLABELLED, *NO_AGE))]
+            if len(odd):
+                row = cells.index.get_loc(odd.index[0]) + 2
+                raise ValueError(
+                    f"meta_age of row {row} is {odd.iloc[0]!r}, expected years from 0 to {OLDEST} as in "
+                    "other rows, or an empty cell"
+                )
             between = [f"{first} to {end - 1}" for first, end in pairwise(AGES)]
             values = [f"under {AGES[0]}", *between, f"{AGES[-1]} and over"]
             cells = pd.cut(years, [-np.inf, *AGES, np.inf], right=False, labels=values).astype(object)
@@ -143,7 +156,7 @@ def contrast_scores(
         groups: name -> (N,) bool; None is all faces.
 
     Raises:
-        ValueError: no face is neutral.
+        ValueError: no face is neutral, or there is nothing to contrast with it.
     """
     if not (expression == "neutral").any():
         raise ValueError("no face is labelled neutral, and a contrast is against neutral faces")
@@ -180,6 +193,9 @@ def contrast_scores(
             rate = float(rates[0, index])
             row = {"group": group, "au": au, "rate": rate, "rate_low": low, "rate_high": high}
             alarms.append(row | {"faces": len(neutral), "people": draws.shape[1]})
+    if not contrasts:
+        shown = ", ".join(sorted(set(expression) - {"", "neutral"})) or "no expression"
+        raise ValueError(f"nothing to contrast: no AU of {', '.join(aus)} belongs to {shown} (see CONTRASTS)")
     return ContrastScores(pd.DataFrame(contrasts), pd.DataFrame(alarms), tuple(left_out))
 
 

@@ -82,6 +82,12 @@ class TestScores:
         summary = scored(probability, expression, np.tile(np.arange(40), 2), groups=groups).summary()
         assert summary["gap"] == 0.5 and summary["false_alarm"] == 0.25 and summary["contrasts"] == 3
 
+    @pytest.mark.parametrize("other", ["neutral", "fear", ""])
+    def test_without_an_expression_there_is_no_contrast(self, other):
+        probability, expression, subjects = four_people()
+        with pytest.raises(ValueError, match=f"nothing to contrast.*{other.replace('neutral', 'no expr')}"):
+            scored(probability, np.where(expression == "neutral", "neutral", other), subjects)
+
     def test_without_neutral_faces_there_is_no_contrast(self):
         probability, expression, subjects = four_people()
         with pytest.raises(ValueError, match="no face is labelled neutral"):
@@ -156,3 +162,13 @@ def test_ages_become_groups_and_other_columns_keep_their_words():
         ("gender: female", [True, False, False, True]),
         ("gender: male", [False, True, False, False]),
     ]
+
+
+@pytest.mark.parametrize("cell", ["999", "-5", "inf", "old", "30-39"])
+def test_an_age_that_is_none_is_refused_and_a_missing_one_is_not(cell):
+    assert list(groups_of(pd.DataFrame({"meta_age": ["24", "NA", "unknown", ""]}))) == [
+        "all",
+        "age: under 25",
+    ]
+    with pytest.raises(ValueError, match=f"meta_age of row 3 is '{cell}', expected years from 0 to 120"):
+        groups_of(pd.DataFrame({"meta_age": ["24", cell]}))
