@@ -25,7 +25,7 @@ def convert_london(raw: str | Path, out: str | Path, workers: int | None = None)
 
     Raises:
         FileNotFoundError: `raw` holds no picture of the set, or no table of its people.
-        ValueError: the table lacks a column.
+        ValueError: the table lacks a column or a person, or has one twice.
         Others as of `prepare`.
     """
     pictures = [found for path in list_pictures(raw)[0] if (found := re.search(PICTURE, path))]
@@ -34,12 +34,14 @@ def convert_london(raw: str | Path, out: str | Path, workers: int | None = None)
             f"{raw} holds no picture of the London set, expected files such as 001_03.jpg or 001_neutral.jpg"
         )
     people = _people(Path(raw))
+    if missing := sorted({found["person"] for found in pictures} - people.keys()):
+        raise ValueError(f"{raw}: the table of the people has no {', '.join(missing[:5])}, who are pictured")
     rows = [
         {
             "image": found.string,
             "subject": found["person"],
             "meta_expression": EXPRESSION[found["view"]],
-            **people.get(found["person"], dict.fromkeys(ABOUT.values(), "")),
+            **people[found["person"]],
         }
         for found in pictures
     ]
@@ -60,4 +62,8 @@ def _people(raw: Path) -> dict[str, dict[str, str]]:
     if missing := {"face_id", *ABOUT} - set(table):
         raise ValueError(f"{tables[0]} has no column {', '.join(sorted(missing))}")
     number = table["face_id"].str.removeprefix("X").str.zfill(3)
+    if (twice := number.duplicated()).any():
+        raise ValueError(f"{tables[0]}: person {number[twice].iloc[0]} occurs twice, expected each once")
+    if wrong := [cell for cell in table["face_id"] if not re.fullmatch(r"X?\d{1,3}", cell)]:
+        raise ValueError(f"{tables[0]}: face_id is {wrong[0]!r}, expected a number such as 001 or X001")
     return table.set_index(number)[list(ABOUT)].rename(columns=ABOUT).to_dict("index")

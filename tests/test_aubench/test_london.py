@@ -56,3 +56,18 @@ def test_a_download_without_its_table_is_refused_and_one_without_a_column_too(tm
     (tmp_path / "raw/people.csv").write_text("face_id,face_age,face_gender\n001,24,female\n")
     with pytest.raises(ValueError, match=r"people.csv has no column face_eth"):
         convert_london(tmp_path / "raw", tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ("001,24,female,white\n001,25,female,white\n", "people.csv: person 001 occurs twice"),
+        ("1.0,24,female,white\n", "people.csv: face_id is '1.0', expected a number"),
+        ("002,24,female,white\n", "has no 001, who are pictured"),
+    ],
+)
+def test_people_that_are_not_known_once_are_refused(tmp_path, seen, table, said):  # noqa: F811
+    save(two_colours(), tmp_path / "raw/001_03.jpg")
+    (tmp_path / "raw/people.csv").write_text("face_id,face_age,face_gender,face_eth\n" + table)
+    with pytest.raises(ValueError, match=said):
+        convert_london(tmp_path / "raw", tmp_path / "out")
