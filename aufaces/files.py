@@ -90,7 +90,7 @@ def new_folder(path: Path) -> Iterator[Path]:
             the later one is told.
     """
     refuse_used(path)
-    with _beside(Path(path).resolve()) as temporary:  # a link to an empty folder stays one
+    with _beside(Path(os.path.realpath(path))) as temporary:  # a link to an empty folder stays one
         temporary.mkdir()
         yield temporary
         publish_folder(temporary, path)
@@ -98,7 +98,7 @@ def new_folder(path: Path) -> Iterator[Path]:
 
 def publish_folder(temporary: Path, path: Path) -> None:
     """Rename a finished folder; FileExistsError as for `new_folder`."""
-    target = Path(path).resolve()
+    target = Path(os.path.realpath(path))
     try:
         if target.is_dir():
             target.rmdir()  # fails unless it is empty
@@ -111,8 +111,9 @@ def publish_folder(temporary: Path, path: Path) -> None:
 def refuse_used(path: Path) -> None:
     """Raises FileExistsError unless `path` does not exist or is an empty folder."""
     path = Path(path)
-    if path.exists() and not path.is_dir():
-        raise FileExistsError(f"{path} is a file, expected a new folder")
+    if os.path.lexists(path) and not path.is_dir():
+        found = "a file" if path.exists() else "a link to nothing"
+        raise FileExistsError(f"{path} is {found}, expected a new folder")
     if path.is_dir() and any(path.iterdir()):
         raise FileExistsError(f"{path} is not empty, expected a new folder")
 

@@ -24,6 +24,7 @@ from aufaces.files import PART, atomic_file, cache_root, publish_folder, refuse_
 
 VERSION = 4  # raise whenever the same seed would give other bytes
 CHUNK = 25  # faces
+MAX_SIZE = 2048  # pixels
 IDLE_SECONDS = 10  # after which a worker without work ends
 DEFAULTS = {
     "studio": dict(n=3000, seed=0, size=128),
@@ -104,8 +105,9 @@ def generate_set(
     from aufaces.domains import domain_called  # starts the renderer's compiler, which takes a second
 
     domain_called(domain)
-    if n < 1 or size < 32 or seed < 0:
-        raise ValueError(f"need n >= 1, size >= 32 pixels, seed >= 0; found n={n}, size={size}, seed={seed}")
+    if n < 1 or not 32 <= size <= MAX_SIZE or seed < 0:
+        found = f"found n={n}, size={size}, seed={seed}"
+        raise ValueError(f"need n >= 1, size from 32 to {MAX_SIZE} pixels, seed >= 0; {found}")
     out = Path(out).expanduser().absolute()
     about = {"version": VERSION, "domain": domain, "n": n, "seed": seed, "size": size, "occurs_at": OCCURS_AT}
     out.parent.mkdir(parents=True, exist_ok=True)

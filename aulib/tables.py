@@ -32,6 +32,7 @@ SHOWN = 10  # faults in one message
 _NAN = r"nan|s?nan\([^)]*\)|1\.#(?:qnan|snan|ind)\d*"
 _MISSING = re.compile(rf"(?:[-+]?(?:{_NAN})|#?n/?a|null|none|<na>)?", re.IGNORECASE)
 _PLAIN_MISSING = ["", "nan", "NaN", "NA", "None", "-nan", "nan(ind)", "-nan(ind)", "1.#QNAN", "-1.#IND"]
+_POINT = re.compile(r"[xy]_\d+")
 _NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[-+]?[0-9]+)?|[-+]?inf(?:inity)?", re.IGNORECASE)
 
 
@@ -103,7 +104,7 @@ def read_table(
         table.columns = [str(name).strip() for name in table.columns]
     elif path.suffix.lower() == ".xlsx":
         with reading(path, "a workbook"):
-            table, faults = pd.read_excel(path, dtype=object), []
+            table, faults = pd.read_excel(path, dtype=object, keep_default_na=False), []
         table = table.where(table.notna(), "").astype("str")
         table.columns = [str(name).strip(" '\"") for name in table.columns]
     else:
@@ -112,6 +113,10 @@ def read_table(
         if number and (_text(table.iloc[:, number]) != "").any():
             faults.append(Fault(-1, f"column {number + 1} has no name"))
     table = table.loc[:, table.columns != ""]  # the first is the index that pandas writes
+    points = {name: f"{name[:2]}{int(name[2:6])}" for name in filter(_POINT.fullmatch, table.columns)}
+    odd = [name for name, expected in points.items() if name != expected]
+    faults += [Fault(-1, f"column `{name[:60]}` is no landmark, expected `{points[name]}`") for name in odd]
+    table = table.drop(columns=odd)
     doubled = sorted(set(table.columns[table.columns.duplicated()]))
     faults += [Fault(-1, f"column `{name}` occurs twice") for name in doubled]
     return _by_rules(table.loc[:, ~table.columns.duplicated()], faults, rules, dtype)

@@ -136,6 +136,15 @@ def test_parquet_has_the_same_rules(tmp_path):
     assert row == 1 and "AU01_c is 'yes'" in text
 
 
+@pytest.mark.parametrize("name", ["x_05", "x_\u0665"])
+def test_a_landmark_has_one_name(tmp_path, name):
+    file = tmp_path / "t.csv"
+    file.write_text(f"image,{name},x_6\na.jpg,1,2\n", encoding="utf-8")
+    table, ((row, text, _),) = read_table(file, RULES)
+    assert row == -1 and text == f"column `{name}` is no landmark, expected `x_5`"
+    assert list(table) == ["image", "x_6"]
+
+
 @pytest.mark.parametrize(
     "name, normal",
     [("Jose\u0301.jpg", "Jos\u00e9.jpg"), ("./a/b.jpg", "a/b.jpg"), ("a\\b.jpg", "a/b.jpg")]
