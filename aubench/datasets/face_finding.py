@@ -15,11 +15,12 @@ import numpy as np
 from PIL import Image
 
 from aubench.datasets.landmark_detector import detect_landmarks
-from aubench.datasets.picture_files import UNREAD_SUFFIXES
+from aubench.datasets.picture_files import why_unusable
 from aulib.crops import CropSpec, crop_face, crop_matrix
 from aulib.files import atomic_file
 from aulib.images import decode, open_picture, orientation, too_dark_or_bright, upright_size
 from aulib.landmarks import refuse_outside
+from aulib.manifest import MIN_FACE
 
 MAX_SIDE = 1600  # pixels; larger pictures are reduced
 CODE_VERSION = 2  # raise it when a picture's outcome would change; a half-made folder then starts over
@@ -57,8 +58,8 @@ def read_upright(path: Path, at_most: int | None) -> tuple[Image.Image, tuple[in
     Raises:
         UnusablePicture: the file cannot be read.
     """
-    if path.suffix.lower() in UNREAD_SUFFIXES:
-        raise UnusablePicture(f"{path.suffix} is not read, convert it to JPEG or PNG")
+    if why := why_unusable(path):
+        raise UnusablePicture(why)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of large pictures and odd metadata
@@ -97,6 +98,14 @@ def face_on(
     except ValueError as error:
         raise UnusablePicture(str(error)) from error
     return landmarks, "; ".join(filter(None, (note, odd)))
+
+
+def refuse_tiny(landmarks: np.ndarray) -> None:
+    """UnusablePicture if (K, 2) landmarks span fewer pixels than a manifest may hold."""
+    if (span := np.ptp(landmarks, axis=0).max()) < MIN_FACE:
+        raise UnusablePicture(
+            f"landmarks span {span:.3g} pixels, expected at least {MIN_FACE} (not shares of the width)"
+        )
 
 
 def _is_storable(header: Image.Image, suffix: str) -> bool:
@@ -174,6 +183,7 @@ def store_picture(task: tuple[StoredPicture, GivenFace | None], photos: Path, ou
     try:
         picture, full_size, storable = read_upright(path, MAX_SIDE)
         landmarks, note = face_on(picture, full_size, given)
+        refuse_tiny(landmarks)
     except UnusablePicture as error:
         return unused(stored, str(error))
     notes = [note] if note else []

@@ -129,6 +129,7 @@ def csv_files(path: str | Path) -> list[Path]:
     inside = (
         sorted(file for file in path.rglob("*") if file.suffix.lower() == ".csv") if path.is_dir() else []
     )
+    inside = [file for file in inside if file.is_file() or file.is_symlink()]  # no folders and pipes
     files = [file for file in inside if not any(part[0] == "." for part in file.relative_to(path).parts)]
     if not (files or path.is_file()):
         raise FileNotFoundError(

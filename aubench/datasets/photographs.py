@@ -80,7 +80,7 @@ def prepare(
     if subject and not (subject := printable(normal_form(subject))):
         raise ValueError("subject is blank, expected a name")
     refuse_edited(out)
-    if out.resolve() == photos.resolve():
+    if os.path.realpath(out) == os.path.realpath(photos):
         raise FileExistsError(f"{out} is the folder of photographs itself, expected another one")
     if not (out / PROGRESS).is_file():
         refuse_used(out)

@@ -28,7 +28,7 @@ def walk(
         again: enter a folder by every link to it, unless it lies around the link; else once, by its own path
             if that is below the root.
     """
-    unentered = Path(out).resolve() if out else None
+    unentered = os.path.realpath(out) if out else None
     seen: dict[str, str] = {}
     folders: deque[tuple[str, frozenset[str]]] = deque([("", frozenset())])
     links: deque[tuple[str, frozenset[str]]] = deque()
@@ -49,7 +49,7 @@ def walk(
         for entry in visible:
             if not _is_folder(entry):
                 files.append(entry.name)
-            elif unentered is None or Path(entry.path).resolve() != unentered:
+            elif unentered is None or os.path.realpath(entry.path) != unentered:
                 below = (f"{relative}{entry.name}/", around | {real})
                 (links if entry.is_symlink() else folders).append(below)
         yield relative, files
@@ -86,6 +86,14 @@ def list_pictures(photos: str | Path, out: str | Path | None = None) -> tuple[li
         some = ", ".join(printable(path) for path in sorted(left)[:3]) or "nothing"
         raise FileNotFoundError(f"{photos} holds no picture, found {some}")
     return sorted(found), left
+
+
+def why_unusable(path: Path) -> str:
+    """Why a file that `list_pictures` lists is no picture that a dataset folder can hold, "" if it may be; it
+    is not opened."""
+    if path.suffix.lower() in UNREAD_SUFFIXES:
+        return f"{path.suffix} is not read, convert it to JPEG or PNG"
+    return "" if path.is_file() else "no file: a link to nothing, or a pipe"
 
 
 def stored_name(source: str) -> str:

@@ -393,6 +393,27 @@ def test_lists_that_do_not_belong_together_are_refused(tmp_path, line, content, 
         read_jaanet(prefix)
 
 
+def test_an_au_that_is_named_twice_is_refused(tmp_path):
+    prefix, *_ = jaanet_lists(tmp_path / "list")
+    with pytest.raises(ValueError, match="AUoccur.txt: the AUs are AU01, AU01, .*each once"):
+        read_jaanet(prefix, ["AU01", "AU01", *BP4D_AUS[2:]])
+
+
+def test_pictures_that_are_none_are_listed_and_stop_no_import(tmp_path):
+    path = openface_csv(tmp_path / "tables/clip.csv")
+    pictures(frames := tmp_path / "frames", [f"{n}.png" for n in range(1, 6)])
+    (frames / "2.png").unlink()
+    os.symlink("nowhere", frames / "2.png")
+    (frames / "3.png").rename(frames / "3.heic")
+    os.mkfifo(frames / "6.csv")  # no table
+    assert len(import_table("openface", path, frames, tmp_path / "set")) == 3
+    skipped = pd.read_csv(tmp_path / "set/skipped.csv").set_index("image")["reason"]
+    assert "a link to nothing" in skipped["2.png"] and "convert it" in skipped["3.heic"]
+    os.mkfifo(tmp_path / "tables/pipe.csv")
+    (tmp_path / "tables/folder.csv").mkdir()
+    assert len(import_table("openface", tmp_path / "tables", frames, tmp_path / "again")) == 3
+
+
 def test_as_many_columns_as_no_set_has_need_names(tmp_path):
     prefix, *_ = jaanet_lists(tmp_path / "list", aus=5)
     with pytest.raises(ValueError, match="5 columns"):

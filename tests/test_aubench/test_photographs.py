@@ -256,6 +256,21 @@ def test_landmarks_from_a_csv_follow_the_reduced_picture(photos, made, tmp_path,
     assert dataset.landmarks[0] == pytest.approx(expected, abs=0.01)
 
 
+def test_a_face_too_small_for_a_manifest_stops_no_other(photos, made, tmp_path):
+    for name in ("a.jpg", "b.jpg"):
+        save(two_colours(), photos / name)
+    dataset = made(landmarks=landmark_csv(tmp_path / "f.csv", [("a.jpg", 60), ("b.jpg", 1)]))
+    assert len(dataset) == 1 and "span 0.56 pixels" in rows_of(dataset.root / "skipped.csv")["b.jpg"]
+
+
+@pytest.mark.parametrize("target", ["out", "nowhere"])  # a link to itself, and one to nothing
+def test_an_output_that_is_a_link_to_nothing_is_refused(target, photos, made, seen, tmp_path):
+    save(two_colours(), photos / "a.jpg")
+    os.symlink(target, tmp_path / "out")
+    with pytest.raises(FileExistsError, match="out is a link to nothing"):
+        made()
+
+
 def test_landmarks_of_another_picture_size_are_noticed(photos, made, tmp_path):
     save(two_colours(50, 50), photos / "a.jpg")
     save(two_colours(50, 50), photos / "b.jpg")

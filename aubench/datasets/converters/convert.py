@@ -64,7 +64,7 @@ def convert(
         raise ValueError(f"unknown keep {keep!r}; choose link or copy")
     raw, out = Path(raw), Path(out)
     refuse_edited(out)
-    if out.resolve().is_relative_to(raw.resolve()):
+    if Path(os.path.realpath(out)).is_relative_to(raw.resolve()):
         raise FileExistsError(f"{out} lies in the raw download, expected a folder outside of it")
     if not (out / MARK).is_dir():
         refuse_used(out)

@@ -25,6 +25,7 @@ from aubench.datasets.face_finding import (
     UnusablePicture,
     face_on,
     read_upright,
+    refuse_tiny,
     unused,
 )
 from aubench.datasets.kept_outcomes import kept_outcomes, stamp
@@ -176,11 +177,12 @@ def _with_face(
     """The frame with what is odd about its picture, and with landmarks if they are to be detected.
 
     Raises:
-        UnusablePicture: as `face_on`.
+        UnusablePicture: as `face_on` and `refuse_tiny`.
     """
     if task.landmarks == "none":
         return replace(frame, note=too_dark_or_bright(picture))
     landmarks, note = face_on(picture, full_size, given)
+    refuse_tiny(given.landmarks if given else landmarks)
     return replace(frame, note=note, landmarks=None if given else landmarks.tolist())
 
 

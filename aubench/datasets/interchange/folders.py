@@ -17,7 +17,7 @@ from aubench.datasets.interchange.lists import read_jaanet, read_megraphau, writ
 from aubench.datasets.interchange.tables import read_openface, read_pyfeat, write_openface, write_pyfeat
 from aubench.datasets.landmark_tables import Pictures, read_faces
 from aubench.datasets.photographs import split_subjects, subjects_of
-from aubench.datasets.picture_files import list_pictures, shortened, stored_name, write_listed
+from aubench.datasets.picture_files import list_pictures, shortened, stored_name, why_unusable, write_listed
 from aulib.crops import CropSpec, crop_face, crop_matrix
 from aulib.dataset import DatasetFolder, read_dataset, write_manifest
 from aulib.files import new_folder, refuse_used, result_file
@@ -161,6 +161,8 @@ def _write_folder(
     """
     out = Path(out) if Path(out).parts else Path.cwd()  # the folder "." is another one afterwards
     refuse_used(out)
+    unusable = {image: why_unusable(files[image]) for image in table["image"][rows["reason"] == ""]}
+    rows = rows.assign(reason=rows["reason"].mask(rows["reason"] == "", table["image"].map(unusable)))
     used = rows["reason"] == ""
     if not used.any():
         raise ValueError(f"none of {len(table)} rows can be used: {table['image'][0]}: {rows['reason'][0]}")

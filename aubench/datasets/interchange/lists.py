@@ -166,6 +166,8 @@ def _occurrence(path: Path, num_rows: int, aus: list[str] | None) -> dict[str, n
         raise ValueError(f"{path} has {codes.shape[1]} columns{known}")
     if strange := [au for au in aus if au not in AU_NAMES]:
         raise ValueError(f"{strange[0]!r} is no AU that aulib names, expected AU01, AU02 ...")
+    if len(set(aus)) < len(aus):
+        raise ValueError(f"{path}: the AUs are {', '.join(aus)}, expected each once")
     for row, column in np.argwhere(~np.isin(codes, (0, 1, *CODES)))[:1]:
         raise ValueError(
             f"{path} line {row + 1}: {aus[column]} is {codes[row, column]:g}, expected 0, 1, 9 or 999"
