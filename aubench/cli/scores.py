@@ -230,10 +230,16 @@ def print_reading(row, run: Path) -> None:
 
 @commands.command(short_help="Write a run's detector as an ONNX file.")
 def onnx(
-    run: Annotated[
-        Path, typer.Argument(metavar="RUN", exists=True, file_okay=False, help="A finished run's folder.")
-    ],
     out: Annotated[Path, typer.Option(metavar="FILE.onnx", dir_okay=False, help="File to write.")],
+    run: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[RUN]",
+            exists=True,
+            file_okay=False,
+            help="A finished run's folder; else the package's own detector.",
+        ),
+    ] = None,
     read_from: Annotated[
         str | None,
         typer.Option(help="features, reconstruction or both; the run's way with targets if not given."),
@@ -243,12 +249,13 @@ def onnx(
 
     Crops in, AU probabilities and landmarks out; needs the extra `onnx`.
 
-    Example: aulib onnx results/demo/full --out detector.onnx
+    Example: aulib onnx --out detector.onnx
     """
     one_of("--read-from", read_from, ("features", "reconstruction", "both", None))
     from aubench.inference.onnx_export import export_onnx
+    from aulib import pretrained
 
-    apart = export_onnx(run, out, read_from)
+    apart = export_onnx(run or pretrained().path, out, read_from)
     typer.echo(
         f"{out}: within {apart['probability']:.1g} of torch's probabilities and "
         f"{apart['landmarks']:.1g} pixels of its landmarks"
