@@ -7,7 +7,6 @@ precision. Expressions of the photographs decide which AUs are given: those of w
 """
 
 import argparse
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +19,7 @@ from aubench.inference.predict import contrasts_of, predict
 from aulib import pretrained
 from aulib.dataset import read_dataset
 from aulib.expressions import MIN_FACES
-from aulib.run import FILES, METRICS, WEIGHTS, Run
+from aulib.run import METRICS, WEIGHTS, Run
 
 # Press photographs show more smiles than EmotioNet's pictures (docs/real-faces.md).
 OWN_RATES = RATES | {"AU12": 0.40}
@@ -53,15 +52,13 @@ def main() -> None:
     best = max(runs, key=lambda run: run.metrics["validation_f1"])
     out = pretrained().path
     out.mkdir(exist_ok=True)
-    for name in FILES:
-        shutil.copy(best.path / name, out / name)
     rates = {au: OWN_RATES.get(au, RARE) for au in best.aus}
     read = predict(best.path, given.photographs, all_aus=True)
     table = contrasts_of(read, given.photographs).contrasts
     works = table[table["faces"] >= MIN_FACES].groupby("au")["auc_low"].min() > 0.5
     withheld = [au for au in best.aus if not works.get(au, False)]
     hard = float(predict(best.path, HARD)["map_entropy"].quantile(SEEN))
-    shift_to(out, read, rates, {"withheld": withheld, "largest_entropy": hard})
+    shift_to(out, best, read, rates, {"withheld": withheld, "largest_entropy": hard})
     np.savetxt(out / MEAN_FACE, mean_face_in_box(best.settings["source"]), "%.4f", delimiter=",")
     weights = {name: value.half() for name, value in load_file(out / WEIGHTS).items()}
     (out / WEIGHTS).write_bytes(save(weights))

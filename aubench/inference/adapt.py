@@ -5,6 +5,7 @@ domain 0.5 means little, but the order of the faces carries over. If asked, the 
 from the detector's weights, with rendered faces as labelled source and the photographs as unlabelled target.
 """
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from aubench.inference.predict import OK, contrasts_of, has_manifest, predict
 from aulib.dataset import read_dataset
 from aulib.expressions import log_odds
 from aulib.networks import AUHead
-from aulib.run import CONFIG, Run, save_model
+from aulib.run import CONFIG, HISTORY, METRICS, SAMPLES, Run, save_model
 from aulib.train_run import train_run
 
 SOURCE = "synthetic:varied?n=1500"
@@ -53,7 +54,7 @@ def adapt(
     Raises:
         ValueError: fewer than MIN_FACES faces, a rate outside (0, 1) or of an AU that the run does not know,
             or a run that reads AUs from landmark positions.
-        FileExistsError: `out` is another run.
+        FileExistsError: `out` is a run already.
     """
     opened, out = Run(run), Path(out)
     rates = rates or {}
@@ -72,17 +73,18 @@ def adapt(
     before = predict(run, faces, all_aus=True)
     if (found := (before["status"] == OK).sum()) < MIN_FACES:
         raise ValueError(f"{photographs} has {found} faces, too few to adapt to; expected {MIN_FACES}")
+    trained, read = opened, before
     if steps:
         names = ("method", "preset", "seed", "backbone", "weights", "batch_size", "precision")
         same = {name: opened.settings[name] for name in names}
         same |= {name: value for name, value in opened.settings["preset_values"].items() if value is not None}
         same |= {"steps": steps, "separation_starts": 0.0, "ramp": 0.0}  # both rounds from the first step on
-        train_run(source, str(faces), out_dir=str(out), insides=False, begins_with=run, **same)
-    else:
-        save_model(out, opened.model, dict(opened.settings))
+        trained = Run(out / "training")
+        train_run(source, str(faces), out_dir=str(trained.path), insides=False, begins_with=run, **same)
+        read = predict(trained.path, faces, all_aus=True)
     wanted = {au: rates.get(au, RATES.get(au, RARE)) for au in opened.aus}
     of_real_faces = {name: opened.settings[name] for name in OF_REAL_FACES if name in opened.settings}
-    shift_to(out, predict(out, faces, all_aus=True), wanted, of_real_faces)
+    shift_to(out, trained, read, wanted, of_real_faces)
     after = predict(out, faces, all_aus=True)
     table = pd.DataFrame({"au": opened.aus, "base_rate": wanted.values()})
     for name, predictions in (("before", before), ("after", after)):
@@ -94,20 +96,22 @@ def adapt(
     return result
 
 
-def shift_to(run: Path, predictions: pd.DataFrame, rates: dict[str, float], more: dict) -> None:
-    """Shift a run's logits so that each AU is called present on as many of the faces as its rate says.
+def shift_to(out: Path, run: Run, predictions: pd.DataFrame, rates: dict[str, float], more: dict) -> None:
+    """Write a run with its logits shifted: each AU is called present on as many faces as its rate says.
 
     Args:
-        run: its weights and settings are written anew.  predictions: of the run as it is, with all AUs.
+        out: the new run's folder.  predictions: of `run`, with all AUs.
         rates: a share in (0, 1) for each AU of the run.  more: settings that are added.
     """
-    opened = Run(run)
     read = predictions[predictions["status"] == OK]
-    odds = log_odds(read[[f"{au}_p" for au in opened.aus]].to_numpy(float))
-    wanted = [rates[au] for au in opened.aus]
+    odds = log_odds(read[[f"{au}_p" for au in run.aus]].to_numpy(float))
+    wanted = [rates[au] for au in run.aus]
     shift = np.array([np.quantile(column, 1 - rate) for column, rate in zip(odds.T, wanted, strict=True)])
     shift = np.maximum(shift, log_odds(np.array(NEVER)))
     with torch.no_grad():
-        opened.model.au_head.bias -= torch.from_numpy(shift).to(opened.model.au_head.bias)
+        run.model.au_head.bias -= torch.from_numpy(shift).to(run.model.au_head.bias)
+    out.mkdir(parents=True, exist_ok=True)
+    for name in (HISTORY, SAMPLES, METRICS):
+        shutil.copy(run.path / name, out / name)
     fitted = {"fitted_to": {"faces": len(read), "rates": rates}}
-    save_model(run, opened.model, dict(opened.settings) | fitted | more)
+    save_model(out, run.model, dict(run.settings) | fitted | more)

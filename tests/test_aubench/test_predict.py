@@ -336,6 +336,7 @@ class TestAdapt:
         assert after["AU12"] == pytest.approx(0.3, abs=0.02) and after["AU06"] == pytest.approx(0.5, abs=0.02)
         old, new = predict(finished.full, sixty), predict(tmp_path / "run", sixty)
         assert old["AU12_p"].rank().corr(new["AU12_p"].rank()) > 0.99  # the order of the faces stays
+        assert Run(tmp_path / "run").missing == []  # the app and the report open it, too
         assert set(found["contrasts"]) == {"before", "after"}
         assert found["contrasts"]["before"]["auc"] == pytest.approx(
             found["contrasts"]["after"]["auc"], abs=0.02
