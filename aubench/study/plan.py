@@ -56,7 +56,7 @@ def _found(notebook: str, info: ValidationInfo) -> Path:
         raise ValueError(str(error)) from None
 
 
-LONGEST_NAME = 150  # characters; it is part of a folder's name
+LONGEST_NAME = 150  # bytes; it is part of a folder's name
 VariantName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.+-]*$")]
 
 
@@ -84,8 +84,8 @@ class Study(BaseModel):
         if bool(self.variants) == bool(self.grid):
             raise ValueError("give either 'variants' or 'grid'")
         variants = _combinations(self.grid) if self.grid else self.variants
-        if long := next((name for name in variants if len(name) > LONGEST_NAME), ""):
-            raise ValueError(f"the name of a variant has more than {LONGEST_NAME} characters: {long[:60]}...")
+        if long := next((name for name in variants if len(name.encode()) > LONGEST_NAME), ""):
+            raise ValueError(f"the name of a variant has more than {LONGEST_NAME} bytes: {long[:60]}...")
         self.variants = {name: values or {} for name, values in variants.items()}
         self._file = info.context
         self._fold_names = folds_of(self.folds) if self.folds else [""]
@@ -220,6 +220,8 @@ def _combinations(grid: dict[str, list]) -> dict[str, dict]:
         combination = dict(zip(grid, values, strict=True))
         words = [str(v) if isinstance(v, str) and v else f"{key}{v}" for key, v in combination.items()]
         name = "-".join(re.sub(r"[^\w.+-]+", "_", word).strip("_.") for word in words)
+        if not name:
+            raise ValueError(f"grid: {combination} gives no name; write it as a variant")
         if name in variants:
             raise ValueError(f"grid: two combinations would both be named {name!r}")
         variants[name] = combination

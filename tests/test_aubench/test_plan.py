@@ -96,7 +96,8 @@ def test_an_id_follows_values_and_code_and_nothing_else(folder):
         ("seeds: [3, 1]", "seeds: [3, -1]", ["seeds: 1", "-1"]),
         ("n.ipynb", "''", ["notebook", "at least 1 character"]),
         ("{method: adld}", "{method: 'synthetic:nowhere'}", ["'plain'", "unknown domain 'nowhere'"]),
-        ("  long:", f"  {'x' * 151}:", ["more than 150 characters"]),
+        ("  long:", f"  {'x' * 151}:", ["more than 150 bytes"]),
+        ("  long:", '  "x' + 75 * "\\u00e9" + '":', ["more than 150 bytes"]),
         ("seeds: [3, 1]", "seeds: ['3']", ["seeds: 0", "'3'"]),
         ("seeds: [3, 1]", "seeds: [3, 1", ["YAML", "line 8"]),
         ("question: why?\n", "", ["'question'"]),
@@ -128,6 +129,12 @@ def test_an_error_in_the_file_is_reported_with_file_key_and_value(folder, old, n
         expand(read_study(written(folder, GOOD.replace(old, new, 1))))
     assert not [part for part in [str(folder / "why.yml"), *named] if part not in str(error.value)]
     assert error.value.exit_status == 2
+
+
+def test_a_combination_without_a_name_is_an_error(folder):
+    grid = GOOD[: GOOD.index("variants:")] + "grid: {method: [//, adld]}\nseeds: [3]\n"
+    with pytest.raises(StudyError, match="gives no name"):
+        read_study(written(folder, grid))
 
 
 def test_an_unknown_variant_is_an_error_that_lists_the_known_ones(folder):
