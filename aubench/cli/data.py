@@ -156,6 +156,8 @@ def check(
 
     Example: aulib check faces/bp4d --sheet worst.png
     """
+    if sheet and sheet.suffix.lower() != ".png":
+        raise typer.BadParameter(f"{sheet} does not end with .png", param_hint="--sheet")
     from aubench.datasets.converters import CONVERTERS
 
     one_of("--as", published, (*CONVERTERS, ""))

@@ -66,6 +66,8 @@ def run(
     for name, text in (item.split("=", 1) for item in parameter or []):
         if name not in declared:
             raise ParameterError(f"{path.name} declares no parameter {name!r}; it has {list(declared)}")
+        if name == "out_dir":
+            raise ParameterError("parameter 'out_dir' is what --out says")
         if name in values:
             raise ParameterError(f"parameter {name!r} is given twice")
         values[name] = value_from_text(declared[name], text)

@@ -65,6 +65,7 @@ def test_the_version_is_the_packages(capsys):
         ["demo", "--steps", "none"],
         ["predict"],
         ["predict", "a_run", "."],
+        ["check", ".", "--sheet", "worst"],
     ],
     ids=" ".join,
 )
@@ -77,7 +78,8 @@ def test_bad_arguments_exit_with_2(capsys, tmp_path, monkeypatch, arguments):
 
 @pytest.mark.parametrize(
     "words",
-    [["step", "3"], ["steps", "three"], ["steps", "1.5"], ["steps", "3", "-p", "steps", "4"]],
+    [["step", "3"], ["steps", "three"], ["steps", "1.5"], ["steps", "3", "-p", "steps", "4"]]
+    + [["out_dir", "elsewhere"]],
     ids=" ".join,
 )
 def test_a_parameter_that_does_not_fit_exits_with_2_and_is_named(capsys, notebook, tmp_path, words):
