@@ -421,6 +421,13 @@ def test_as_many_columns_as_no_set_has_need_names(tmp_path):
     assert len(read_jaanet(prefix, aus=list(BP4D_AUS[:5]))) == 6
 
 
+@pytest.mark.parametrize("unknown", [0, 1, -1])
+def test_a_label_is_no_code_for_unknown(unknown, tmp_path, tiny_set):
+    with pytest.raises(ValueError, match=f"code for unknown is {unknown}, expected 9 or 999"):
+        export(tiny_set, "jaanet", tmp_path / "out", unknown=unknown)
+    assert not (tmp_path / "out").exists()
+
+
 def test_what_a_format_cannot_hold_is_refused(tmp_path, tiny_set):
     table = read_dataset(tiny_set).table
     with pytest.raises(ValueError, match="unknown labels"):

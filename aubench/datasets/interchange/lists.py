@@ -58,8 +58,10 @@ def write_jaanet(
     that is never present has weight 0.
 
     Raises:
-        ValueError: a row without landmarks, paths with line breaks, or no landmark columns.
+        ValueError: a row or table without landmarks, paths with line breaks, or another code for unknown.
     """
+    if unknown not in CODES:
+        raise ValueError(f"the code for unknown is {unknown}, expected {' or '.join(map(str, CODES))}")
     aus, codes = _labels(table)
     points = _points(table) + first_pixel
     left, right = points[:, 19:25].mean(axis=1), points[:, 25:31].mean(axis=1)
