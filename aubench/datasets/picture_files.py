@@ -93,7 +93,10 @@ def why_unusable(path: Path) -> str:
     is not opened."""
     if path.suffix.lower() in UNREAD_SUFFIXES:
         return f"{path.suffix} is not read, convert it to JPEG or PNG"
-    return "" if path.is_file() else "no file: a link to nothing, or a pipe"
+    try:
+        return "" if path.is_file() else "no file: a link to nothing, or a pipe"
+    except OSError as error:  # in a folder that may be listed and not entered
+        return f"unreadable: {error.strerror}"
 
 
 def stored_name(source: str) -> str:
