@@ -1,5 +1,6 @@
 """Files of other code, read and written: nothing is lost, and what a format cannot hold is refused."""
 
+import json
 import os
 import re
 from concurrent.futures import ThreadPoolExecutor
@@ -426,6 +427,18 @@ def test_a_label_is_no_code_for_unknown(unknown, tmp_path, tiny_set):
     with pytest.raises(ValueError, match=f"code for unknown is {unknown}, expected 9 or 999"):
         export(tiny_set, "jaanet", tmp_path / "out", unknown=unknown)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"name": "../evil"}, {"name": 3}, {"columns": 4}, {"columns": [[]]}, {"rows": "x"}, {"rows": 27}],
+)
+def test_a_damaged_note_of_an_import_is_none_and_leads_nowhere(changes, tmp_path, tiny_set):
+    note = {"kind": "openface", "name": "clip", "columns": ["x_0"], "rows": 26} | changes
+    (tiny_set / "interchange.json").write_text(json.dumps(note))
+    (tiny_set / "left_out.csv").write_text("image,position\na.png,3\nb.png,3\n")
+    (file,) = export(tiny_set, "openface", tmp_path / "out/deep")
+    assert file.parent == tmp_path / "out/deep" and len(cells(file)) == 25
 
 
 def test_what_a_format_cannot_hold_is_refused(tmp_path, tiny_set):

@@ -28,11 +28,14 @@ def keep_left_out(
 
 
 def read_note(folder: Path, kind: str) -> dict:
-    """interchange.json; {} if the folder was not imported, or from a file of another kind."""
+    """interchange.json; {} if the folder was not imported, or from a file of another kind; or if the file is
+    damaged, as a name that leads out of a folder is."""
     try:
         note = read_json(folder / NOTE)
-        return note if note.get("kind") == kind else {}
-    except (OSError, ValueError):
+        name, columns = note["name"], note["columns"]
+        sound = Path(name).name == name and {type(one) for one in columns} <= {str}
+        return note if note["kind"] == kind and sound and isinstance(note["rows"], int) else {}
+    except (OSError, ValueError, KeyError, TypeError):
         return {}
 
 
@@ -47,8 +50,8 @@ def with_left_out(table: pd.DataFrame, data: DatasetFolder, note: dict) -> pd.Da
     file = data.root / ROWS
     if file.is_file() and "#" not in data.version:
         left, _ = read_table(file, (*RULES, POSITION), keep_text=True)
-        if len(table) + len(left) == note["rows"]:
-            places = sorted(set(range(note["rows"])) - set(left["position"]))
+        places = sorted(set(range(note["rows"])) - set(left.get("position", ())))
+        if len(places) == len(table) == note["rows"] - len(left):
             both = pd.concat([table.assign(position=places), left], ignore_index=True)
             table = both.sort_values("position", ignore_index=True).drop(columns="position")
     columns = [name for name in note["columns"] if name in table]
