@@ -6,7 +6,7 @@ import shutil
 import pytest
 from PIL import Image
 
-from aubench.datasets.picture_files import list_pictures, printable, stored_name, walk
+from aubench.datasets.picture_files import list_pictures, printable, stored_name, walk, why_unusable
 
 
 def tree(root, *files):
@@ -116,3 +116,7 @@ def test_any_name_becomes_text_that_a_manifest_can_hold(name):
         and stored == "/".join(p.strip() for p in stored.split("/"))
     )
     assert printable(os.fsdecode(name)).isprintable()
+
+
+def test_a_file_that_cannot_be_asked_for_is_unusable(tmp_path):
+    assert why_unusable(tmp_path / ("x" * 300 + ".jpg")) == "unreadable: File name too long"
