@@ -81,16 +81,23 @@ def test_the_study_is_a_line_without_the_four_and_one_without_any(tmp_path):
 
 
 def test_real_faces_are_a_row_per_method_and_target():
-    def row(name, method, seed, value, target="synthetic:wild"):
+    def row(name, method, seed, value, target="synthetic:wild", source="synthetic:studio"):
         keys = ("au12_auc", "au12_rises", "au12_found", "false_alarm", "gap", "auc", "own")
-        return {"set": name, "method": method, "seed": seed, "target": target} | dict.fromkeys(keys, value)
+        trained = {"method": method, "seed": seed, "target": target, "source": source}
+        return {"set": name} | trained | dict.fromkeys(keys, value)
 
-    rows = [row("london", "source-only", 0, 0.5), row("london", "source-only", 1, 0.7)]
-    rows += [row("press", "source-only", 0, 0.6), row("london", "full", 0, 0.9, "press")]
+    rows = [row("london", "full", 0, 0.9, "press"), row("london", "full", 1, 0.8, "press")]
+    rows += [row("london", "source-only", 0, 0.5), row("london", "source-only", 1, 0.7)]
+    rows += [row("press", "source-only", 0, 0.6)]
     lines = readme.real_faces_table(rows).splitlines()
     assert cells(lines[0])[:3] == ["method", "unlabelled target", "london: AU12, AUC"]
     assert cells(lines[2])[:3] == ["source-only", "–", "60.0 [50.0, 70.0]"]
-    assert cells(lines[2])[-1] == "60.0 [60.0, 60.0]" and cells(lines[3])[:2] == ["full", "press"]
+    assert cells(lines[2])[-1] == "60.0 [60.0, 60.0]"
+    assert cells(lines[3])[:3] == ["full", "press", "85.0 [80.0, 90.0]"] and "2 seeds" in lines[-1]
+    rows = [row("london", "full", seed, 0.5, source=f"synthetic:{name}") for seed in (0, 1) for name in "ab"]
+    lines = readme.real_faces_table(rows).splitlines()
+    assert cells(lines[0])[:2] == ["labelled source", "london: AU12, AUC"]
+    assert [cells(line)[0] for line in lines[2:4]] == ["rendered, a", "rendered, b"]
 
 
 def test_readme_has_at_most_thirty_generated_lines():

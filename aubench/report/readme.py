@@ -58,28 +58,31 @@ REAL_FACES = {  # set -> heading -> value of `results.real_faces_row`
 def real_faces_table(rows: list[dict]) -> str:
     """Real photographs: a row per detector, London's faces to the left, press photographs to the right.
 
-    Mean x 100 over seeds, lowest to highest in brackets.
+    Mean x 100 over seeds, lowest to highest in brackets. Of what the detectors learned from, what differs is
+    named.
 
     Args:
         rows: of `results.real_faces_row`, for every seed and set.
     """
     table = pd.DataFrame(rows)
-    rendered = table["target"].str.startswith("synthetic:")
-    table["target"] = table["target"].where(~rendered, "rendered wild faces")
-    order = table[["method", "target"]].drop_duplicates()
-    order = order.sort_values("method", key=lambda names: names.map(list(METHODS).index), kind="stable")
+    for name in ("source", "target"):
+        table[name] = table[name].str.replace("synthetic:", "rendered, ")
+    table.loc[table["method"] == "source-only", "target"] = "–"
+    table["order"] = table["method"].map(list(METHODS).index)
+    titles = {"method": "method", "source": "labelled source", "target": "unlabelled target"}
+    differing = [name for name in titles if table[name].nunique() > 1]
     found = []
-    for method, target in order.itertuples(index=False):
-        own = table[(table["method"] == method) & (table["target"] == target)]
-        row = {"method": method, "unlabelled target": "–" if method == "source-only" else target}
+    for key, own in table.groupby([*differing, "order"], sort=False):
+        row = dict(zip([titles[name] for name in differing] + ["order"], key, strict=True))
         for name, columns in REAL_FACES.items():
-            for heading, key in columns.items():
-                values = own.loc[own["set"] == name, key]
+            for heading, value in columns.items():
+                values = own.loc[own["set"] == name, value]
                 row[f"{name}: {heading}"] = score_text(values.mean(), values.min(), values.max())
         found.append(row)
-    seeds = own["seed"].nunique()
-    note = f"Mean of {seeds} seeds, x 100, lowest to highest in brackets."
-    return f"{tables.as_markdown(pd.DataFrame(found))}\n\n{note}"
+    shown = pd.DataFrame(found).sort_values("order", kind="stable").drop(columns="order")
+    seeds = table.groupby(differing)["seed"].nunique()
+    note = f"Mean of {seeds.min()} seeds, x 100, lowest to highest in brackets."
+    return f"{tables.as_markdown(shown)}\n\n{note}"
 
 
 def own_landmarks_table(measured: dict) -> str:
