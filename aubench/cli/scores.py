@@ -49,12 +49,16 @@ def evaluate(
 
 @commands.command(short_help="Score a run on faces whose expressions are labelled.")
 def contrast(
-    run: Annotated[
-        Path, typer.Argument(metavar="RUN", exists=True, file_okay=False, help="A finished run's folder.")
+    run_or_dataset: Annotated[
+        str,
+        typer.Argument(
+            metavar="[RUN]",
+            help="A finished run's folder; the package's own detector if only DATASET.",
+        ),
     ],
     dataset: Annotated[
         str, typer.Argument(metavar="DATASET", help="Dataset folder with a column meta_expression.")
-    ],
+    ] = "",
     json: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Write all scores here, of all groups.")
     ] = None,
@@ -65,14 +69,18 @@ def contrast(
     left after the expression's other AUs; in how many people it rises; false alarms on neutral faces.
     A contrast is no AU label: not every happy face has AU06.
 
-    Example: aulib contrast results/demo/full faces/london --json london.json
+    Example: aulib contrast faces/london --json london.json
+
+    Example: aulib contrast results/demo/full faces/london
     """
     from tabulate import tabulate
 
     from aubench.inference import predict
+    from aulib import pretrained
     from aulib.files import write_json
 
-    scores = predict.contrast(run, dataset)
+    run = run_or_dataset if dataset else pretrained().path
+    scores = predict.contrast(run, dataset or run_or_dataset)
     everyone = scores.contrasts[scores.contrasts["group"] == "all"].drop(columns="group")
     typer.echo(tabulate(everyone, "keys", "simple", floatfmt=".2f", showindex=False))
     for name, value in scores.summary().items():
@@ -162,8 +170,10 @@ def adapt(
 ):
     """Fit how often each AU is called present on your photographs, from a few seconds to some minutes.
 
-    No label is needed. An AU is then called present as often as its base rate says: that of pictures from the
-    web, labelled by hand (EmotioNet), or yours.
+    No label is needed, but at least 50 faces. An AU is then called present as often as its base rate says:
+    that of pictures from the web, labelled by hand (EmotioNet), or yours. Give yours where it differs: of
+    pictures with many smiles and of pictures with none the same share would be called AU12. The order of the
+    faces stays, and so does every AUC.
 
     Example: aulib adapt holiday_pictures --out results/holiday --rate AU12=0.6
     """
@@ -171,6 +181,7 @@ def adapt(
 
     from aubench.inference import adapt as fitting
     from aulib import pretrained
+    from aulib.run import Run
 
     rates = {}
     for text in rate or []:
@@ -181,7 +192,8 @@ def adapt(
             raise typer.BadParameter(f"{text!r}, expected as in AU12=0.3", param_hint="--rate") from None
     found = fitting.adapt(run or pretrained().path, photos, out, rates, steps)
     words = {"au": "AU", "base_rate": "base rate", "before": "called present before", "after": "after"}
-    shown = found["rates"].rename(columns=words)
+    given = [au for au in found["rates"]["au"] if au not in Run(out).withheld]
+    shown = found["rates"].set_index("au").loc[given].reset_index().rename(columns=words)
     typer.echo(tabulate(shown, "keys", "simple", floatfmt=".2f", showindex=False))
     if "contrasts" in found:
         rows = [

@@ -102,6 +102,7 @@ def _prepare(
 ) -> DatasetFolder:
     sources, left = list_pictures(photos, out)
     sources = [source for source in sources if re.search(only, source)]
+    left = {path: why for path, why in left.items() if re.search(only, path)}
     known = None if about is None else read_about(about, sources, report)
     faces: dict[str, GivenFace | None] = dict.fromkeys(sources)  # None asks the detector
     if landmarks is None:

@@ -14,6 +14,7 @@ import torch
 
 from aubench.datasets import photographs as pictures
 from aubench.datasets.converters.emotionet import RATES_BY_HAND
+from aubench.datasets.picture_files import list_pictures
 from aubench.inference.predict import OK, contrasts_of, has_manifest, predict
 from aulib.dataset import read_dataset
 from aulib.expressions import log_odds
@@ -26,7 +27,7 @@ RATES = RATES_BY_HAND  # of EmotioNet, pictures from the web labelled by hand
 RARE = 0.05  # of an AU whose base rate is not known
 OF_REAL_FACES = ("withheld", "largest_entropy")  # settings that an adapted run takes over
 NEVER = 0.05  # a probability below this is not called present, however rarely the AU is read
-MIN_FACES = 50  # fewer say little about how often an AU is called present
+MIN_FACES = 50  # of fewer a share of a few per cent is less than one or two faces
 
 
 def adapt(
@@ -61,18 +62,18 @@ def adapt(
     if unknown := sorted(set(rates) - set(opened.aus)):
         raise ValueError(f"rates name {', '.join(unknown)}; {run} reads {', '.join(opened.aus)}")
     if wrong := [f"{au} {rate:g}" for au, rate in rates.items() if not 0 < rate < 1]:
-        raise ValueError(f"rate of {wrong[0]}: expected a share of faces between 0 and 1")
+        raise ValueError(f"rate of {wrong[0]}: expected a share of faces between 0 and 1, as 0.5")
     if not isinstance(opened.model.au_head, AUHead):
         raise ValueError(f"{run} reads AUs from landmark positions, and its logits cannot be shifted")
     if (out / CONFIG).exists():
         raise FileExistsError(f"{out} is a run already; choose another folder")
     faces = Path(photographs)
     if not has_manifest(faces):
+        _refuse_few(photographs, len(list_pictures(photographs)[0]), "pictures")
         faces = out / "faces"
         pictures.prepare(photographs, faces)
     before = predict(run, faces, all_aus=True)
-    if (found := (before["status"] == OK).sum()) < MIN_FACES:
-        raise ValueError(f"{photographs} has {found} faces, too few to adapt to; expected {MIN_FACES}")
+    _refuse_few(photographs, int((before["status"] == OK).sum()), "faces")
     trained, read = opened, before
     if steps:
         names = ("method", "preset", "seed", "backbone", "weights", "batch_size", "precision")
@@ -92,8 +93,15 @@ def adapt(
     result: dict[str, pd.DataFrame | dict] = {"rates": table}
     if "meta_expression" in read_dataset(faces).table:
         read = {"before": before, "after": after}
-        result["contrasts"] = {name: contrasts_of(table, faces).summary() for name, table in read.items()}
+        result["contrasts"] = {
+            name: contrasts_of(table, faces, opened.withheld).summary() for name, table in read.items()
+        }
     return result
+
+
+def _refuse_few(photographs: str | Path, number: int, what: str) -> None:
+    if number < MIN_FACES:
+        raise ValueError(f"{photographs} has {number} {what}, too few to adapt to; expected {MIN_FACES}")
 
 
 def shift_to(out: Path, run: Run, predictions: pd.DataFrame, rates: dict[str, float], more: dict) -> None:

@@ -85,22 +85,20 @@ def evaluate(run: str | Path, dataset: str | Path, split: str = "test", read_fro
 
 
 def contrast(run: str | Path, dataset: str | Path) -> ContrastScores:
-    """A run's AUs scored by expressions, where no AU is labelled; see `contrasts_of`.
-
-    AUs that the run withholds have contrasts, but are never called present: neither found nor a false alarm.
-    """
+    """A run's AUs scored by expressions, where no AU is labelled; see `contrasts_of`."""
     _expressions(read_dataset(dataset))  # refused before anything is read
-    scores, withheld = contrasts_of(predict(run, dataset, all_aus=True), dataset), Run(run).withheld
-    found = scores.contrasts["found"].mask(scores.contrasts["au"].isin(withheld))
-    alarms = scores.false_alarms[~scores.false_alarms["au"].isin(withheld)]
-    return replace(scores, contrasts=scores.contrasts.assign(found=found), false_alarms=alarms)
+    return contrasts_of(predict(run, dataset, all_aus=True), dataset, Run(run).withheld)
 
 
-def contrasts_of(predictions: pd.DataFrame, dataset: str | Path) -> ContrastScores:
+def contrasts_of(
+    predictions: pd.DataFrame, dataset: str | Path, withheld: tuple[str, ...] = ()
+) -> ContrastScores:
     """Predictions scored by expressions; see `aulib.expressions`.
 
     Args:
-        predictions: the table that `predict` made of all of `dataset`.
+        predictions: the table that `predict` made of all of `dataset`, with all AUs.
+        withheld: `Run.withheld`. These have contrasts, but are never called present: neither found nor a
+            false alarm.
         dataset: dataset folder with a column `meta_expression`. Its columns `meta_age`, `meta_gender` and
             `meta_ethnicity` give groups.
 
@@ -112,7 +110,7 @@ def contrasts_of(predictions: pd.DataFrame, dataset: str | Path) -> ContrastScor
     read = predictions.iloc[: len(data)]  # pictures without a face follow
     ok = (read["status"] == OK).to_numpy()
     aus = [name.removesuffix("_p") for name in read if name.endswith("_p")]
-    return contrast_scores(
+    scores = contrast_scores(
         read.loc[ok, [f"{au}_p" for au in aus]].to_numpy(float),
         read.loc[ok, [f"{au}_c" for au in aus]].to_numpy(float) == 1,
         aus,
@@ -120,6 +118,9 @@ def contrasts_of(predictions: pd.DataFrame, dataset: str | Path) -> ContrastScor
         data.subjects[ok],
         {name: members[ok] for name, members in groups_of(data.table).items()},
     )
+    found = scores.contrasts["found"].mask(scores.contrasts["au"].isin(withheld))
+    alarms = scores.false_alarms[~scores.false_alarms["au"].isin(withheld)]
+    return replace(scores, contrasts=scores.contrasts.assign(found=found), false_alarms=alarms)
 
 
 def _expressions(data: DatasetFolder) -> np.ndarray:

@@ -119,14 +119,19 @@ def weights_table(press: dict, london: dict) -> str:
         rates = pd.DataFrame(found["false_alarms"])
         alarms[name] = rates[rates["group"] == "all"].set_index("au")["rate"]
     of_london = [row for row in london["contrasts"] if row["group"] == "all"]
-    smiles = {(row["expression"], row["au"]): f"{100 * row['auc']:.1f}" for row in of_london}
+    smiles = {
+        (row["expression"], row["au"]): (f"{100 * row['auc']:.1f}", f"{100 * row['found']:.0f}")
+        for row in of_london
+    }
+    pairs = list(zip(table["expression"], table["au"], strict=True))
     rows = {
         "expression": table["expression"],
         "AU": table["au"],
         "AUC": [score_text(*row) for row in table[["auc", "auc_low", "auc_high"]].to_numpy()],
-        "AUC, London": [smiles.get(pair, "–") for pair in zip(table["expression"], table["au"], strict=True)],
+        "AUC, London": [smiles.get(pair, ("–", "–"))[0] for pair in pairs],
         "own part": [score_text(*row) for row in table[["own", "own_low", "own_high"]].to_numpy()],
-        "found": (100 * table["found"]).map("{:.0f}".format).replace("nan", "–"),
+        "found": (100 * table["found"].astype(float)).map("{:.0f}".format).replace("nan", "–"),
+        "found, London": [smiles.get(pair, ("–", "–"))[1] for pair in pairs],
     }
     for name, rates in alarms.items():
         rows[f"false alarms, {name}"] = (
