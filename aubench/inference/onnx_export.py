@@ -43,8 +43,9 @@ def export_onnx(run: str | Path, file: str | Path, read_from: str | None = None)
     """Write a run's detector to `file` if ONNX Runtime and torch agree on faces that the run keeps.
 
     Its input is `image`, (batch, 3, H, H) float32 RGB in [0, 1] with any batch; its outputs are `probability`
-    and `landmarks` (`Detector.forward`). Metadata, each as JSON: `aus`, `image_size`, `num_landmarks`,
-    `read_from`, and `box_enlarge`, how much wider than the face box a crop is (`crops.CropSpec`).
+    and `landmarks` (`Detector.forward`). Metadata, each as JSON: `aus`, `withheld` (`Run.withheld`),
+    `image_size`, `num_landmarks`, `read_from`, and `box_enlarge`, how much wider than the face box a crop is
+    (`crops.CropSpec`).
 
     Args:
         run: a finished run.
@@ -74,7 +75,8 @@ def export_onnx(run: str | Path, file: str | Path, read_from: str | None = None)
     faces = torch.cat(faces)  # (B, 3, H, H)
     made = onnx_model(detector, config.image_size, list(TOLERANCE))
     metadata = {
-        "aus": list(config.aus), "image_size": config.image_size, "num_landmarks": config.num_landmarks,
+        "aus": list(config.aus), "withheld": list(Run(run).withheld),
+        "image_size": config.image_size, "num_landmarks": config.num_landmarks,
         "read_from": read_from, "box_enlarge": config.box_enlarge * config.image_size / config.margin_size,
     }  # fmt: skip
     onnx.helper.set_model_props(made, {name: json.dumps(value) for name, value in metadata.items()})

@@ -87,12 +87,13 @@ class PhotographReader(widgets.VBox):
 
     def __init__(self, run: str | Path):
         self.run, problem = opened(run)
+        self.aus = [au for au in self.run.aus if au not in self.run.withheld] if self.run else []
         self.newest = NewestWins(self._work, self._show, self._fail)
         self._read: ReadUpload | None = None
         self.upload = upload_button().add_class("photograph-upload")
         self.upload.disabled = self.run is None
         self.followed = widgets.Dropdown(
-            options=[STRONGEST, *(self.run.aus if self.run else ())],
+            options=[STRONGEST, *self.aus],
             description="evidence of", style={"description_width": "76px"}, layout={"width": f"{MAP_SIDE}px"},
         ).add_class("photograph-followed")  # fmt: skip
         self.state = widgets.HTML(problem or message("No photograph yet.", "It stays on this machine."))
@@ -134,9 +135,14 @@ class PhotographReader(widgets.VBox):
         if reading is None:
             return self._read, "", b""
         if au == STRONGEST:
-            au = self.run.aus[int(reading.probability.argmax())]
+            au = max(self.aus, key=self._probability(reading).get)
         strength = evidence_strength(self.run, reading, au)
         return self._read, au, drawing.jpeg(drawing.with_evidence(reading.crop, strength, MAP_SIDE))
+
+    def _probability(self, reading: Reading) -> dict[str, float]:
+        """Of the AUs that the run does not withhold."""
+        read = dict(zip(self.run.aus, map(float, reading.probability), strict=True))
+        return {au: read[au] for au in self.aus}
 
     def _reading_of(self, file: dict) -> ReadUpload:
         photograph, state = face_of_upload(file["name"], bytes(file["content"]), crop_of(self.run.config))
@@ -156,8 +162,7 @@ class PhotographReader(widgets.VBox):
         self.row.layout.display = "flex" if read.reading else "none"
         bars = text = ""
         if read.reading:
-            probability = dict(zip(self.run.aus, map(float, read.reading.probability), strict=True))
-            bars = drawing.bars(probability, names=True)
+            bars = drawing.bars(self._probability(read.reading), names=True)
             text = f"<b>the run's input</b><br>{about_evidence(self.run, au)}"
         self.bars.value = bars
         self.caption.value = f'<div style="line-height:1.3;font-size:12px">{text}</div>'

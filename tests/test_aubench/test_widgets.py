@@ -8,11 +8,13 @@ import shutil
 import tempfile
 import threading
 from datetime import datetime
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+import aulib
 from aubench.datasets.face_finding import OK, FoundFace
 from aubench.inspection.playground import Controls, evidence_strength, read_crop, render
 from aubench.inspection.side_by_side import finished_below
@@ -293,6 +295,15 @@ class TestPhotographReader:
         assert reader.newest.wait(WAIT_S)
         assert "cannot be used" in reader.state.value or "could not be read" in reader.state.value
         assert [path.name for path in tmp_path.rglob("*")] == ["temporary"]
+
+    def test_aus_that_do_not_work_on_photographs_are_not_shown(self):
+        pytest.importorskip("dlib", reason="the faces extra is not installed")
+        reader = PhotographReader(aulib.pretrained().path)
+        face = Path(__file__).parents[2] / "docs/london/images/107_smiling.jpg"
+        upload(reader.upload, face.name, face.read_bytes())
+        assert reader.newest.wait(WAIT_S)
+        assert "AU12" in reader.bars.value and "AU17" not in reader.bars.value
+        assert "AU17" not in reader.followed.options
 
     def test_without_a_face_no_bars_are_shown(self, finished):
         pytest.importorskip("dlib", reason="the landmarks extra is not installed")
