@@ -23,10 +23,8 @@ from aulib.run import METRICS, WEIGHTS, Run
 
 # Press photographs show more smiles than EmotioNet's pictures (docs/real-faces.md).
 OWN_RATES = RATES | {"AU12": 0.40}
-HARD, SEEN = (
-    "synthetic:wild?n=800&seed=0",
-    0.995,
-)  # a crop is read if its landmark maps are like so many of these
+HARD = "synthetic:wild?n=800&seed=0"
+SEEN = 0.995  # share of the faces of HARD whose landmark maps count as those of a face
 SHOWN_TO_BOX = 800  # rendered faces
 
 

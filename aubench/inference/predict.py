@@ -163,7 +163,7 @@ def predict(
         FileExistsError: `out` is another file.
         RunIsHeld: another process is writing `out`.
         ValueError: a dataset folder of which no row has landmarks.
-        ModuleNotFoundError: photographs are given and the `landmarks` extra is not installed.
+        ModuleNotFoundError: photographs are given and neither extra, `faces` or `landmarks`, is installed.
     """
     if out is None:
         return _predict(Run(run), photos_or_dataset, None, workers, all_aus)
