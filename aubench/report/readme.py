@@ -313,6 +313,7 @@ def pages(root: Path) -> dict[Path, str]:
         ("README.md", "study", study_list(study)),
         ("README.md", "real-faces", real_faces_table([row for row in real if row["method"] in REAL_METHODS])),
         ("docs/real-faces.md", "real-faces-all", real_faces_table(real)),
+        ("docs/real-faces.md", "sources", real_faces_table(read_json(results / "sources.json")["runs"])),
         (
             "docs/real-faces.md",
             "own-landmarks",
