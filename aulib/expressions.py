@@ -185,6 +185,8 @@ def contrast_scores(
                 row |= {"found": float(present[rows, aus.index(au)][shown].mean()), "faces": int(shown.sum())}
                 contrasts.append(row)
         neutral = np.flatnonzero(members & (expression == "neutral"))
+        if not len(neutral):
+            continue
         draws, owner = resampled_subjects(subjects[neutral], resamples)
         weights = draws[:, owner]
         rates = weights @ present[neutral] / weights.sum(1, keepdims=True)

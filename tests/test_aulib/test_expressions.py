@@ -69,6 +69,12 @@ class TestScores:
         assert found.left_out == ("gender: female (1 people)",)
         assert set(found.contrasts["group"]) == {"all"}
 
+    def test_a_group_without_neutral_faces_has_no_rates(self):
+        expression = np.array(["neutral"] * 10 + ["happiness"] * 10)
+        groups = {"all": np.ones(20, bool), "age: old": expression == "happiness"}
+        found = scored(np.full((20, 3), 0.6), expression, np.arange(20), groups=groups)
+        assert set(found.false_alarms["group"]) == set(found.contrasts["group"]) == {"all"}
+
     def test_the_gap_is_between_groups_of_one_kind(self):
         expression = np.array(["neutral"] * 40 + ["happiness"] * 40)
         probability = np.zeros((80, 3))
