@@ -27,6 +27,7 @@ from aulib.expressions import CONTRASTS, ContrastScores, contrast_scores, expres
 from aulib.files import atomic_file, cache_root, code_version, reading, refuse_other, result_file
 from aulib.landmarks import move_to_au_centres, point_columns, to_49
 from aulib.model import AUModel
+from aulib.protocols import split_name
 from aulib.run import WEIGHTS, Run
 
 OURS = b"image,status,note,"  # begins every table of predictions
@@ -182,8 +183,9 @@ def _predict(
     else:
         read_from = opened.settings["read_target_from"]
         count, find, about = _photographs(Path(photos_or_dataset), crop_of(opened.config), workers)
+    model = opened.model  # refuses damaged weights before anything is asked of them
     kept = None if out is None else _kept(opened, read_from, about)
-    table = _read(opened.model, read_from, count, find, kept)
+    table = _read(model, read_from, count, find, kept)
     read = [name for name in table if re.fullmatch(r"AU\d\d_[cp]|[xy]_\d+", name)]
     unseen = table["map_entropy"] > opened.largest_entropy
     table.loc[unseen, "status"], table.loc[unseen, read] = NO_FACE, pd.NA
@@ -218,9 +220,7 @@ def _dataset_faces(data: DatasetFolder, spec: CropSpec, workers: int | None) -> 
     if (skipped := data.root / "skipped.csv").is_file():
         with reading(skipped, "a table"):
             table = pd.read_csv(skipped, dtype=str, keep_default_na=False)
-        if (
-            "image" in table
-        ):  # pictures that `aulib prepare` or `import` could not use; `convert` lists frames
+        if {"image", "reason"} <= set(table):  # `convert` lists frames there, not pictures
             others = table[~("images/" + table["image"]).isin(listed)]  # not other faces of a picture
             left = [FoundFace(row.image, row.reason) for row in others.itertuples()]
 
@@ -359,6 +359,9 @@ def has_manifest(folder: str | Path) -> bool:
     if Path(folder).is_file():
         return False
     if not Path(folder).is_dir():
+        place, protocol = split_name(str(folder))
+        if protocol and has_manifest(place):
+            return True
         raise FileNotFoundError(
             f"there is no {folder}; expected a picture, a folder of pictures or a dataset folder"
         )

@@ -23,7 +23,7 @@ from aulib.dataset import read_dataset
 from aulib.evaluate import Predictions
 from aulib.files import write_json
 from aulib.landmarks import POINTS_49_IN_68, move_to_au_centres
-from aulib.run import WEIGHTS, Run
+from aulib.run import WEIGHTS, NoFinishedRun, Run
 from conftest import TINY_AUS, face_outline, write_tiny_set
 
 LABELS = [f"{au}_c" for au in TINY_AUS]
@@ -389,6 +389,26 @@ class TestWithheld:
         found = scores.contrasts.set_index("au")["found"]
         assert np.isnan(found["AU12"]) and not np.isnan(found["AU06"])
         assert scores.contrasts["auc"].tolist() == whole.contrasts["auc"].tolist()
+
+
+class TestOddInput:
+    def test_a_fold_of_a_set_is_read(self, finished, copied):
+        """All rows of the set, as the fold only says which split they are in."""
+        coded = {f"AU{n:02d}_c": 0 for n in (2, 4, 7, 10, 14, 15, 17, 23, 24)}
+        people = [f"F{n:03d}" for n in range(1, 13)] * 2
+        bp4d = copied(lambda table: table.copy().assign(subject=people, **coded))
+        assert len(predict(finished.full, f"{bp4d}#bp4d-3fold/part1")) == len(read_dataset(bp4d))
+
+    def test_a_list_of_skipped_pictures_without_reasons_adds_no_rows(self, finished, copied):
+        folder = copied(lambda table: table)
+        (folder / "skipped.csv").write_text("image\na.jpg\n")
+        assert len(predict(finished.full, folder)) == len(read_dataset(folder))
+
+    def test_missing_weights_are_said_before_a_prediction_is_kept(self, finished, tmp_path):
+        run = shutil.copytree(finished.full, tmp_path / "run")
+        (run / WEIGHTS).unlink()
+        with pytest.raises(NoFinishedRun, match="model.safetensors is missing"):
+            predict(run, finished.target, tmp_path / "out.csv")
 
 
 class TestNoFace:
