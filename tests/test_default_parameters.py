@@ -1,7 +1,7 @@
-"""Every notebook as it is committed, with its default parameters, in its time: some minutes each.
+"""Every notebook as it is committed, with its default parameters: some minutes each.
 
-They run as in Jupyter. Each module folder begins as a fresh clone, with an empty cache of rendered faces.
-benchmarks/notebook_times.py has the limits, which are those of two cores without other work.
+They run as in Jupyter. Each module folder begins as a fresh clone, with an empty cache of rendered faces. How
+long they take depends on what else runs, so benchmarks/notebook_times.py measures it, and no test.
 """
 
 import sys
@@ -21,8 +21,6 @@ from notebook_times import (  # noqa: E402
     seconds_of,
 )
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture(scope="module")
 def learner(tmp_path_factory) -> Path:
@@ -38,22 +36,28 @@ def reader(tmp_path_factory) -> Path:
     return folder
 
 
-def takes_its_time(notebook: Path, folder: Path) -> None:
-    took = seconds_of(notebook, folder)
+def runs_without_a_fault(notebook: Path, folder: Path) -> None:
+    seconds_of(notebook, folder)
     outputs = [
         one
         for cell in nbformat.read(executed(notebook, folder), as_version=4).cells
         for one in cell.get("outputs", [])
     ]
     assert outputs and not [one for one in outputs if one.get("name") == "stderr"]  # shown in pink
-    assert min(took) <= limit_of(notebook)
 
 
+@pytest.mark.parametrize("notebook", [*LESSONS, *NOTEBOOKS], ids=lambda path: path.stem)
+def test_a_notebook_says_how_long_it_takes(notebook):
+    assert 0 < limit_of(notebook) <= 360
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda path: path.stem)
-def test_a_lesson_takes_three_minutes_at_most(lesson, learner):
-    takes_its_time(lesson, learner)
+def test_a_lesson_runs_on_its_defaults(lesson, learner):
+    runs_without_a_fault(lesson, learner)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_notebook_takes_as_long_as_it_says(notebook, reader):
-    takes_its_time(notebook, reader)
+def test_a_notebook_runs_on_its_defaults(notebook, reader):
+    runs_without_a_fault(notebook, reader)
