@@ -38,6 +38,12 @@ def predict_batches(model: AUModel, faces: Faces, read_from: str, batch_size: in
     return Predictions(*(torch.cat(each).numpy() for each in (probabilities, points, entropies)))
 
 
+def predict_crops(model: AUModel, crops: np.ndarray, read_from: str) -> Predictions:
+    """Predictions of margin crops (N, S, S, 3) uint8 of which nothing is known."""
+    nowhere = np.full((len(crops), model.config.num_landmarks, 2), np.nan, dtype=np.float32)
+    return predict_batches(model, Faces(crops, np.arange(len(crops)), nowhere, None), read_from)
+
+
 def score_predictions(
     predictions: Predictions, faces: Faces, subjects: np.ndarray, aus, resamples: int = 500
 ) -> dict[str, float]:

@@ -94,6 +94,7 @@ def _dlibs(image: np.ndarray, box) -> np.ndarray:
 
 def _own(image: np.ndarray, box) -> np.ndarray:
     from aubench.inference.predict import to_picture
+    from aulib.evaluate import predict_crops
 
     model, mean_face = _own_detector()
     spec, picture = crop_of(model.config), Image.fromarray(image)
@@ -101,18 +102,9 @@ def _own(image: np.ndarray, box) -> np.ndarray:
     points = mean_face * width + np.array(centre) / 2
     for _ in range(PASSES):
         matrix = crop_matrix(points, spec)
-        found = read_landmarks(model, crop_face(picture, matrix, spec.size)[None])
-        points = to_picture(found, matrix[None], model.config.au_centres)[0]
+        found = predict_crops(model, crop_face(picture, matrix, spec.size)[None], "features")
+        points = to_picture(found.landmarks, matrix[None], model.config.au_centres)[0]
     return points
-
-
-def read_landmarks(model, crops: np.ndarray) -> np.ndarray:
-    """(N, 68, 2) landmarks in pixels of margin crops (N, S, S, 3) uint8."""
-    from aulib.batches import Faces
-    from aulib.evaluate import predict_batches
-
-    nowhere = np.full((len(crops), model.config.num_landmarks, 2), np.nan, dtype=np.float32)
-    return predict_batches(model, Faces(crops, np.arange(len(crops)), nowhere, None), "features").landmarks
 
 
 @lru_cache(maxsize=1)

@@ -19,10 +19,10 @@ from aubench.datasets.face_finding import CODE_VERSION, OK, FoundFace, find_face
 from aubench.datasets.landmark_detector import landmarks_by
 from aubench.datasets.picture_files import list_pictures, printable
 from aubench.study.run_lock import run_lock
-from aulib.batches import Faces, faces_of
+from aulib.batches import faces_of
 from aulib.crops import CropSpec, crop_dataset, crop_of
 from aulib.dataset import DatasetFolder, manifest_path, read_dataset
-from aulib.evaluate import Predictions, predict_batches, score_predictions
+from aulib.evaluate import Predictions, predict_batches, predict_crops, score_predictions
 from aulib.expressions import CONTRASTS, ContrastScores, contrast_scores, expressions_of, groups_of
 from aulib.files import atomic_file, cache_root, code_version, reading, refuse_other, result_file
 from aulib.landmarks import move_to_au_centres, point_columns, to_49
@@ -311,8 +311,7 @@ def _table(model: AUModel, read_from: str, faces: list[FoundFace]) -> pd.DataFra
     if read.any():
         crops = np.stack([face.crop for face in faces if face.crop is not None])  # (N, S, S, 3)
         matrices = np.stack([face.matrix for face in faces if face.crop is not None])
-        nowhere = np.full((len(crops), config.num_landmarks, 2), np.nan, dtype=np.float32)
-        found = predict_batches(model, Faces(crops, np.arange(len(crops)), nowhere, None), read_from)
+        found = predict_crops(model, crops, read_from)
         probability[read], entropy[read] = found.probability, found.map_entropy
         points[read] = to_picture(found.landmarks, matrices, config.au_centres)
         squares[read] = squares_read(matrices, config.margin_size)

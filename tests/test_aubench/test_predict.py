@@ -150,15 +150,15 @@ class TestPredictOnADataset:
     def test_goes_on_where_it_was_stopped_and_gives_the_same_bytes(self, finished, tmp_path, monkeypatch):
         monkeypatch.setattr(prediction, "AT_ONCE", 5)
         monkeypatch.setenv("AULIB_CACHE", str(tmp_path / "cache"))
-        read, calls = prediction.predict_batches, []
+        read, calls = prediction.predict_crops, []
 
-        def stopped(model, faces, read_from):
-            calls.append(len(faces.images))
+        def stopped(model, crops, read_from):
+            calls.append(len(crops))
             if len(calls) == 3:
                 raise stop
-            return read(model, faces, read_from)
+            return read(model, crops, read_from)
 
-        monkeypatch.setattr(prediction, "predict_batches", stopped)
+        monkeypatch.setattr(prediction, "predict_crops", stopped)
         for stop in (KeyboardInterrupt(), OSError(errno.ENOSPC, "No space left on device")):
             calls.clear()
             whole, resumed = tmp_path / "whole.csv", tmp_path / "resumed.csv"
@@ -186,7 +186,7 @@ class TestPredictOnADataset:
 
     def test_a_folder_that_cannot_be_written_is_named_before_the_work(self, finished, tmp_path, monkeypatch):
         (tmp_path / "file").touch()
-        monkeypatch.setattr(prediction, "predict_batches", None)
+        monkeypatch.setattr(prediction, "predict_crops", None)
         for out in (tmp_path / "file" / "out.csv", Path("/proc/out.csv")):
             with pytest.raises(OSError, match="out.csv cannot be written .*choose another folder"):
                 predict(finished.full, finished.target, out)
@@ -200,7 +200,7 @@ class TestPredictOnADataset:
         config = Run(finished.full).config
         crops = crop_dataset(data, crop_of(config), progress=False)
         exact = Predictions(np.full((len(data), len(config.aus)), 0.5), crops.landmarks)
-        monkeypatch.setattr("aubench.inference.predict.predict_batches", lambda *arguments: exact)
+        monkeypatch.setattr("aubench.inference.predict.predict_crops", lambda *arguments: exact)
         table = predict(finished.full, finished.target, tmp_path / "out.csv")
         found = table[POINTS].to_numpy().reshape(-1, 2, 68).transpose(0, 2, 1)
         np.testing.assert_allclose(found, data.landmarks, atol=0.02)
