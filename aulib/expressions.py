@@ -67,11 +67,15 @@ class ContrastScores:
     false_alarms: pd.DataFrame
     left_out: tuple[str, ...] = ()
 
+    @property
+    def everyone(self) -> pd.DataFrame:
+        """The rows of `contrasts` that are of all people, without the column `group`."""
+        return self.contrasts[self.contrasts["group"] == "all"].drop(columns="group")
+
     def summary(self) -> dict[str, float]:
         """`auc` and `own`, means over the contrasts of at least MIN_FACES faces; `contrasts`, their number;
         of the worst AU `false_alarm` on neutral faces, and `gap`, its largest difference between groups."""
-        table, rates = self.contrasts, self.false_alarms
-        everyone = table[(table["group"] == "all") & (table["faces"] >= MIN_FACES)]
+        everyone, rates = self.everyone[self.everyone["faces"] >= MIN_FACES], self.false_alarms
         kind = rates["group"].str.partition(": ")[0]
         spread = rates[kind != "all"].groupby([kind, "au"])["rate"].agg(np.ptp)
         return {

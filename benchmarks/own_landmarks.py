@@ -44,8 +44,7 @@ def measured(raw: Path, by_hand: pd.DataFrame, finder: str) -> dict[str, float]:
             errors.append(np.linalg.norm(points[list(BY_HAND)] - hand, axis=1).mean() / between)
     with tempfile.TemporaryDirectory() as folder:
         faces = convert_london(raw, Path(folder, "london"))
-        scores = contrast(pretrained().path, faces.root).contrasts
-    everyone = scores[scores["group"] == "all"].set_index("au")
+        everyone = contrast(pretrained().path, faces.root).everyone.set_index("au")
     return {
         "nme": float(np.mean(errors)),
         "found": found / len(by_hand),

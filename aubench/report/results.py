@@ -231,7 +231,7 @@ def real_faces_row(run: str | Path, dataset: str | Path, scores: ContrastScores)
     names = {"method": settings["method"], "seed": settings["seed"], "source": Path(settings["source"]).name}
     row = {"set": Path(dataset).name, **names, "target": Path(settings["target"]).name}
     row["saw_it"] = read_dataset(dataset).version == settings["data_versions"].get("target")
-    everyone = scores.contrasts[scores.contrasts["group"] == "all"]
+    everyone = scores.everyone
     of_smiles = everyone[(everyone["expression"] == "happiness") & (everyone["au"] == "AU12")]
     rates = scores.false_alarms
     alarms = rates[(rates["group"] == "all") & (rates["au"] == "AU12")]["rate"]
