@@ -76,13 +76,10 @@ def contrast(
     from tabulate import tabulate
 
     from aubench.inference import predict
-    from aulib import pretrained
     from aulib.files import write_json
 
-    run = run_or_dataset if dataset else pretrained().path
-    scores = predict.contrast(run, dataset or run_or_dataset)
-    everyone = scores.contrasts[scores.contrasts["group"] == "all"].drop(columns="group")
-    typer.echo(tabulate(everyone, "keys", "simple", floatfmt=".2f", showindex=False))
+    scores = predict.contrast(*run_and_input(run_or_dataset, dataset))
+    typer.echo(tabulate(scores.everyone, "keys", "simple", floatfmt=".2f", showindex=False))
     for name, value in scores.summary().items():
         typer.echo(f"{SUMMARY[name]}: {round(value, 2)}")
     if scores.left_out:
@@ -123,7 +120,7 @@ def predict(
     from aubench.inference import predict
     from aubench.report.results import not_learned
 
-    run, photos = run_and_photos(run_or_photos, photos)
+    run, photos = run_and_input(run_or_photos, photos)
     single = Path(photos).is_file()
     if out is None and not single and (Path(photos).is_dir() or photos.startswith("synthetic:")):
         raise typer.BadParameter(f"{photos} is no single picture: name a table to write", param_hint="--out")
@@ -204,21 +201,21 @@ def adapt(
     typer.echo(f"run folder: {out}; read with it: aulib predict {out} {photos} --out FILE.csv")
 
 
-def run_and_photos(first: str, second: str) -> tuple[Path, str]:
-    """The arguments of `predict`: without a run the detector reads that comes with the package.
+def run_and_input(first: str, second: str) -> tuple[Path, str]:
+    """The arguments of `predict` and `contrast`: without a run the package's own detector, and what it reads.
 
     Raises:
-        typer.BadParameter: two pictures, or a run and nothing that it shall read.
+        typer.BadParameter: two files, or a run and nothing that it shall read.
     """
     from aulib import pretrained
     from aulib.run import CONFIG
 
     if second:
         if Path(first).is_file():
-            raise typer.BadParameter(f"{first} is a file; give one picture, or a folder of them")
+            raise typer.BadParameter(f"{first} is a file and no run; give one picture, or a folder of them")
         return Path(first), second
     if (Path(first) / CONFIG).is_file():
-        raise typer.BadParameter(f"{first} is a run; name a picture or a folder after it")
+        raise typer.BadParameter(f"{first} is a run; name what it shall read after it")
     return pretrained().path, first
 
 
