@@ -41,20 +41,8 @@ LOCAL_CHANGES = [
 ]
 # AUs by which resting faces differ; not those of open mouths.
 RESTING_AUS = (
-    "AU01",
-    "AU02",
-    "AU04",
-    "AU05",
-    "AU06",
-    "AU07",
-    "AU09",
-    "AU10",
-    "AU12",
-    "AU15",
-    "AU17",
-    "AU20",
-    "AU24",
-)
+    "AU01", "AU02", "AU04", "AU05", "AU06", "AU07", "AU09", "AU10", "AU12", "AU15", "AU17", "AU20", "AU24",
+)  # fmt: skip
 HEAD_FORMS = ("head-oval", "head-round", "head-square", "head-rectangular", "head-diamond", "head-triangular")
 
 

@@ -39,9 +39,9 @@ def synth(
 
     Example: aulib synth --domain wild --n 500 --seed 1 --size 128 faces/wild
     """
-    one_of("--domain", domain, ("studio", "wild", "varied"))
-    from aufaces.sets import generate_set
+    from aufaces.sets import DEFAULTS, generate_set
 
+    one_of("--domain", domain, tuple(DEFAULTS))
     typer.echo(f"{n} faces in {generate_set(domain, n, seed, size, out)}")
 
 
