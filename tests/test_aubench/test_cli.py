@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -206,12 +207,16 @@ def test_the_package_s_detector_reads_photographs_and_withholds_what_does_not_wo
 
 def test_adapting_prints_how_often_each_au_is_called(capsys, finished, tmp_path, monkeypatch):
     monkeypatch.setattr(adapt, "MIN_FACES", 10)
+    given = shutil.copytree(finished.full, tmp_path / "given")
+    saved = json.loads((given / "config.json").read_text())
+    saved["settings"]["withheld"] = ["AU26"]
+    (given / "config.json").write_text(json.dumps(saved))
     status, out, _ = call(
         capsys,
         "adapt",
         finished.target,
         "--run",
-        finished.full,
+        given,
         "--out",
         tmp_path / "run",
         "--rate",
@@ -222,6 +227,7 @@ def test_adapting_prints_how_often_each_au_is_called(capsys, finished, tmp_path,
         and re.search(r"^AU12 +0\.50 .* 0\.50$", out, re.M)
         and (tmp_path / "run/config.json").is_file()
     )
+    assert re.search(r"^AU06 ", out, re.M) and "AU26" not in out
     status, _, err = call(capsys, "adapt", finished.target, "--out", tmp_path / "b", "--rate", "AU12=often")
     assert status == 2 and "'AU12=often', expected as in AU12=0.3" in err
 

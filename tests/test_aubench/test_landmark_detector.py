@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from aubench.datasets import landmark_detector
 from aubench.datasets.landmark_detector import detect_landmarks, landmarks_by, require_detector
 
 
@@ -63,6 +64,10 @@ class TestOwnPoints:
         assert num_faces == 1 and own.shape == (68, 2) and own.dtype == np.float32
         assert np.linalg.norm(own - dlibs, axis=1).mean() < 0.1 * between_eyes
         assert not np.array_equal(own, dlibs)
+        monkeypatch.setenv("AULIB_LANDMARKS", "own")
+        monkeypatch.setattr(landmark_detector, "PASSES", 1)
+        first, _ = detect_landmarks(portrait)  # cut by the mean face in the box
+        assert np.linalg.norm(own - dlibs, axis=1).mean() < np.linalg.norm(first - dlibs, axis=1).mean()
 
     def test_they_follow_the_face(self, portrait):
         moved = np.roll(portrait, (20, 60), axis=(0, 1))

@@ -1,5 +1,6 @@
 """The London set, as published and in the reduced copy, on drawn pictures."""
 
+import pandas as pd
 import pytest
 from test_photographs import seen  # noqa: F401
 
@@ -40,6 +41,7 @@ def test_both_layouts_give_the_same_people_and_expressions(tmp_path, seen, pictu
         ("001", "happiness"), ("001", "neutral"), ("002", "neutral"),
     ]  # fmt: skip
     assert set(found["split"]) == {"test"}
+    assert len(pd.read_csv(tmp_path / "out/skipped.csv")) == 0  # neither the table nor another view
     assert {"age: under 25", "gender: female", "ethnicity: east_asian/white"} <= set(groups_of(found))
 
 

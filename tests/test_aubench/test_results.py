@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from aubench.report import results
+from aulib.expressions import contrast_scores
 from aulib.networks import Projector
 
 
@@ -169,3 +170,17 @@ class TestChance:
 
     def test_an_l1_term_has_none(self):
         assert results.chance_of_supervisors(self.SETTINGS | {"alignment": "l1"}) == {}
+
+
+def test_a_run_is_said_to_have_seen_the_photographs_it_was_adapted_to_only(finished):
+    expression, subjects = np.array(["neutral", "happiness"] * 4), np.repeat(list("abcd"), 2)
+    smiling = (expression == "happiness")[:, None]
+    scores = contrast_scores(smiling * 0.6 + 0.2, smiling, ["AU12"], expression, subjects)
+    rows = {
+        name: results.real_faces_row(finished.full, getattr(finished, name), scores)
+        for name in ("source", "target")
+    }
+    assert rows["target"]["saw_it"] and not rows["source"]["saw_it"]
+    assert rows["target"]["set"] == "target" and rows["target"]["method"] == "full"
+    found = {key: rows["target"][f"au12_{key}"] for key in ("auc", "rises", "found", "alarms")}
+    assert found == {"auc": 1, "rises": 1, "found": 1, "alarms": 0}

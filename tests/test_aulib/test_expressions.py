@@ -75,6 +75,13 @@ class TestScores:
         found = scored(np.full((20, 3), 0.6), expression, np.arange(20), groups=groups)
         assert set(found.false_alarms["group"]) == set(found.contrasts["group"]) == {"all"}
 
+    def test_an_expression_of_few_faces_is_shown_and_counts_in_no_mean(self):
+        expression = np.array(["neutral"] * 40 + ["happiness"] * 40 + ["surprise"] * 5)
+        probability = np.where(expression == "surprise", 0.9, 0.5)[:, None].repeat(3, 1)
+        found = scored(probability, expression, np.arange(85))
+        assert found.everyone.set_index("expression").loc["surprise", "auc"] == 1
+        assert found.summary()["contrasts"] == 3 and found.summary()["auc"] == 0.5
+
     def test_the_gap_is_between_groups_of_one_kind(self):
         expression = np.array(["neutral"] * 40 + ["happiness"] * 40)
         probability = np.zeros((80, 3))
@@ -128,6 +135,12 @@ class TestOwnPart:
         assert not np.allclose(
             own_part(moved, companion, subjects)[~odd], own_part(score, companion, subjects)[~odd]
         )
+
+    def test_it_is_not_fitted_to_the_faces_that_are_scored(self):
+        """A line through half as many companions as faces, all chance, would take half the spread with it."""
+        rng = np.random.default_rng(0)
+        score, companions = rng.uniform(0.1, 0.9, 60), rng.uniform(0.1, 0.9, (60, 30))
+        assert own_part(score, companions, np.arange(60)).std() > log_odds(score).std()
 
     def test_without_companions_it_is_the_score(self):
         score = np.array([0.2, 0.8, 0.5])

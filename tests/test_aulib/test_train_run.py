@@ -187,6 +187,17 @@ class TestOptions:
         assert half["total"].dropna().tolist() == pytest.approx(single["total"].dropna().tolist(), rel=0.05)
         assert not same_weights(tmp_path / "bf16-mixed", tmp_path / "32-true")
 
+    def test_the_first_weights_of_another_network_are_refused(self, folders, finished, tmp_path):
+        with pytest.raises(ValueError, match="the first weights are of another network"):
+            run(
+                folders / "source",
+                folders / "target",
+                tmp_path,
+                method="multitask",
+                steps=1,
+                begins_with=finished.full,
+            )
+
     def test_a_timm_backbone_serves_as_encoder(self, folders, tmp_path):
         run(folders / "source", folders / "target", tmp_path, steps=2, backbone="mobilenetv3_small_050")
         assert Run(tmp_path).config.backbone == "mobilenetv3_small_050"
