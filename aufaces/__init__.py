@@ -2,6 +2,7 @@
 
 sets               a set written as a dataset folder and found again by name
 domains            studio and wild: how faces of a domain are sampled
+clips              people who move, with labels of every frame
 factors            single factors of the domain shift
 people             identities: age, build, ancestry, skin, hair
 actions            AUs as mixtures of facial actions, and prototypical expressions
