@@ -25,24 +25,41 @@ _FirstPixel = Annotated[
 ]
 
 
-@commands.command(short_help="Render faces with AU labels.")
+@commands.command(short_help="Render faces, or a clip, with AU labels.")
 def synth(
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to write; becomes a dataset folder.")],
+    out: Annotated[
+        Path,
+        typer.Argument(metavar="OUT", help="Folder to write; becomes a dataset folder. With --clip an MP4."),
+    ],
     domain: Annotated[
         str, typer.Option(help="studio, wild, or varied: wild, with resting faces as varied as people.")
     ] = "studio",
     n: Annotated[int, typer.Option("--n", min=1, help="How many faces.")] = 1000,
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same bytes (CPU).")] = 0,
-    size: Annotated[int, typer.Option(min=16, max=2048, help="Pixels of a side.")] = 112,
+    size: Annotated[
+        int | None, typer.Option(min=16, max=2048, help="Pixels of a side: 112, of a clip 640 wide.")
+    ] = None,
+    clip: Annotated[bool, typer.Option("--clip", help="A clip, and its labels in OUT.csv.")] = False,
+    seconds: Annotated[float, typer.Option(min=0.1, help="Length of the clip.")] = 8.0,
+    fps: Annotated[float, typer.Option(min=1, help="Frames a second of the clip.")] = 25.0,
+    people: Annotated[int, typer.Option(min=1, max=2, help="People in the clip; two cross.")] = 1,
 ):
-    """Render faces with AU labels and landmarks.
+    """Render faces with AU labels and landmarks, or a clip of one or two people.
 
     Example: aulib synth --domain wild --n 500 --seed 1 --size 128 faces/wild
+
+    Example: aulib synth --clip two_people.mp4 --people 2
     """
     from aufaces.sets import DEFAULTS, generate_set
 
     one_of("--domain", domain, tuple(DEFAULTS))
-    typer.echo(f"{n} faces in {generate_set(domain, n, seed, size, out)}")
+    if clip:
+        from aubench.datasets.videos import synthetic_clip
+
+        table = synthetic_clip(out, domain, seconds, fps, people, seed, size or 640)
+        typer.echo(f"clip: {out}; labels of its frames: {table}")
+    else:
+        typer.echo(f"{n} faces in {generate_set(domain, n, seed, size or 112, out)}")
 
 
 @commands.command(short_help="Make a dataset folder of pictures.")

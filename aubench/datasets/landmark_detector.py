@@ -70,53 +70,86 @@ def detect_landmarks(image: np.ndarray, max_upsample: int = MAX_UPSAMPLE) -> tup
         ModuleNotFoundError: neither the extra `faces` nor `landmarks` is installed.
         ValueError: not an RGB uint8 picture.
     """
+    boxes = find_boxes(image, max_upsample)
+    return (points_in(image, boxes[0]), len(boxes)) if boxes else (None, 0)
+
+
+def find_boxes(image: np.ndarray, max_upsample: int = MAX_UPSAMPLE) -> list[tuple[int, int, int, int]]:
+    """Left, top, right and bottom of all faces, the largest first; for the rest as `detect_landmarks`."""
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
         raise ValueError(f"image is {image.shape} {image.dtype}, expected (H, W, 3) uint8 RGB")
     find = box_finder()
     image = np.ascontiguousarray(image)
-    faces = []
     for upsample in range(max_upsample + 1):
         if upsample and max(image.shape[:2]) * 2**upsample > UPSAMPLED_SIDE:
             break
-        faces = list(find(image, upsample))
-        if faces:
-            break
-    if not faces:
-        return None, 0
-    largest = max(faces, key=lambda face: face.area())
-    points = _dlibs(image, largest) if landmarks_by() == "dlib" else _own(image, largest)
-    return points.astype(np.float32), len(faces)
+        if faces := find(image, upsample):
+            faces = sorted(faces, key=lambda face: -face.area())  # stable: of two alike the first
+            return [(face.left(), face.top(), face.right(), face.bottom()) for face in faces]
+    return []
 
 
-def _dlibs(image: np.ndarray, box) -> np.ndarray:
-    return np.array([(point.x, point.y) for point in _predictor()(image, box).parts()])
+def points_in(image: np.ndarray, box: tuple[int, int, int, int]) -> np.ndarray:
+    """(68, 2) landmarks of the face in a box of `find_boxes`."""
+    if landmarks_by() == "dlib":
+        return _dlibs(image, box)
+    left, top, right, bottom = box
+    points = _mean_face() * (right - left) + np.array([left + right, top + bottom]) / 2
+    return _own(image, points, PASSES)
 
 
-def _own(image: np.ndarray, box) -> np.ndarray:
+def follow_points(image: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """(68, 2) landmarks of the face that was at `points` in the picture before: what `points_in` finds,
+    without looking for a box."""
+    return _dlibs(image, box_around(points)) if landmarks_by() == "dlib" else _own(image, points, 1)
+
+
+def box_around(points: np.ndarray) -> tuple[int, int, int, int]:
+    """The box in which the detector would see a face of these landmarks (68, 2): where the mean face in a box
+    lies as they do."""
+    mean = _mean_face()
+    width = np.linalg.norm(points - points.mean(0)) / np.linalg.norm(mean - mean.mean(0))
+    centre = points.mean(0) - width * mean.mean(0)
+    left, top = (centre - width / 2).round().astype(int).tolist()
+    return left, top, left + round(float(width)), top + round(float(width))
+
+
+def _dlibs(image: np.ndarray, box: tuple[int, int, int, int]) -> np.ndarray:
+    import dlib
+
+    found = _predictor()(np.ascontiguousarray(image), dlib.rectangle(*box))
+    return np.array([(point.x, point.y) for point in found.parts()], np.float32)
+
+
+def _own(image: np.ndarray, points: np.ndarray, passes: int) -> np.ndarray:
     from aubench.inference.predict import to_picture
     from aulib.evaluate import predict_crops
 
-    model, mean_face = _own_detector()
+    model = _own_model()
     spec, picture = crop_of(model.config), Image.fromarray(image)
-    centre, width = (box.left() + box.right(), box.top() + box.bottom()), box.right() - box.left()
-    points = mean_face * width + np.array(centre) / 2
-    for _ in range(PASSES):
+    for _ in range(passes):
         matrix = crop_matrix(points, spec)
         found = predict_crops(model, crop_face(picture, matrix, spec.size)[None], "features")
         points = to_picture(found.landmarks, matrix[None], model.config.au_centres)[0]
-    return points
+    return points.astype(np.float32)
 
 
 @lru_cache(maxsize=1)
-def _own_detector():
+def _mean_face() -> np.ndarray:
+    from aulib import pretrained
+
+    return np.loadtxt(pretrained().path / MEAN_FACE, delimiter=",")
+
+
+@lru_cache(maxsize=1)
+def _own_model():
     import torch  # which a process that takes dlib's points does without
 
     from aulib import pretrained
 
     if multiprocessing.parent_process():  # one of several that look for faces
         torch.set_num_threads(1)
-    run = pretrained()
-    return run.model, np.loadtxt(run.path / MEAN_FACE, delimiter=",")
+    return pretrained().model
 
 
 @lru_cache(maxsize=1)

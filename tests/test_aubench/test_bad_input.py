@@ -22,12 +22,12 @@ from aubench.datasets.converters.convert import convert
 from aubench.datasets.converters.mat_files import read_points, read_tracks
 from aubench.datasets.converters.raw_session import Session
 from aubench.datasets.converters.raw_tree import Tree
-from aubench.datasets.converters.videos import read_frames
 from aubench.datasets.doctor.check import check
 from aubench.datasets.interchange.lists import read_jaanet, read_megraphau
 from aubench.datasets.interchange.tables import read_openface, read_pyfeat
 from aubench.datasets.landmark_tables import read_landmarks
 from aubench.datasets.photographs import prepare
+from aubench.datasets.videos import read_frames
 from aulib.dataset import read_dataset
 from conftest import write_tiny_set
 

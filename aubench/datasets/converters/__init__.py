@@ -6,7 +6,6 @@ raw_session   what a converter reads: sources, sessions, expected figures
 raw_tree      files of a download, frames by number
 label_tables  label files as tables of AUs; every error names file and line
 mat_files     landmarks from MATLAB files
-videos        frames of a video by index
 frames        one session -> pictures in place and manifest rows
 report        what was found against what a whole download holds
 bp4d          BP4D, BP4D+

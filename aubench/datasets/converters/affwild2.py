@@ -6,7 +6,7 @@ from aubench.datasets.converters.converter import VIDEOS, Converter
 from aubench.datasets.converters.label_tables import au_name, codes, label_columns, read_header
 from aubench.datasets.converters.raw_session import Expected, Session, Source
 from aubench.datasets.converters.raw_tree import index_frames
-from aubench.datasets.converters.videos import num_frames
+from aubench.datasets.videos import num_frames
 from aulib.tables import read_columns
 
 HEADERS = [

@@ -17,7 +17,6 @@ from PIL import Image
 
 from aubench.datasets.converters import CONVERTERS
 from aubench.datasets.converters.raw_session import Session, Source
-from aubench.datasets.converters.videos import read_frames
 from aubench.datasets.face_finding import (
     CODE_VERSION,
     GivenFace,
@@ -30,6 +29,7 @@ from aubench.datasets.face_finding import (
 )
 from aubench.datasets.kept_outcomes import kept_outcomes, stamp
 from aubench.datasets.picture_files import printable
+from aubench.datasets.videos import read_frames
 from aulib.files import atomic_file
 from aulib.images import too_dark_or_bright
 from aulib.landmarks import point_columns

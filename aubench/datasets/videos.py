@@ -1,0 +1,230 @@
+"""Frames of a video by their exact index or one after the other, and a video written; needs the extra `video`
+(PyAV, with wheels of LGPL FFmpeg).
+
+PyAV rather than OpenCV, which seeks to the nearest key frame without saying so, and rather than
+imageio-ffmpeg, which pipes raw frames through a GPL binary. Decoding is sequential: frame n is the n-th
+picture that comes out.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+from tqdm.auto import tqdm
+
+from aubench.datasets.picture_files import list_pictures
+from aufaces.actions import AUS, OCCURS_AT
+from aulib.files import refuse_other, result_file, what_it_is
+from aulib.images import read_picture
+from aulib.landmarks import point_columns
+
+TURNS = {  # where a display matrix takes the axes x and y, both to the right and down
+    (0, 1, -1, 0): Image.Transpose.ROTATE_270,  # by a quarter, clockwise
+    (-1, 0, 0, -1): Image.Transpose.ROTATE_180,
+    (0, -1, 1, 0): Image.Transpose.ROTATE_90,
+    (-1, 0, 0, 1): Image.Transpose.FLIP_LEFT_RIGHT,
+    (1, 0, 0, -1): Image.Transpose.FLIP_TOP_BOTTOM,
+    (0, 1, 1, 0): Image.Transpose.TRANSPOSE,
+    (0, -1, -1, 0): Image.Transpose.TRANSVERSE,
+}
+INSTALL = "pip install 'aulib[video]'"
+LABELS = b"frame,face_id,timestamp,hidden,AU01_r"  # begins the tables of their labels
+ENCODERS = ("libx264", "libopenh264", "mpeg4")  # the first that this FFmpeg has; browsers play the first two
+
+
+class Clip(NamedTuple):
+    """A video, or a folder whose pictures, in the order of their names, are frames.
+
+    every: take each n-th frame. fps: of a video, take at most so many a second; of a folder, how many there
+    are (25 if None).
+    """
+
+    path: Path
+    every: int = 1
+    fps: float | None = None
+
+
+class Frame(NamedTuple):
+    """number: place in the clip, from 0. time: seconds after the first frame. picture: RGB, upright."""
+
+    number: int
+    time: float
+    picture: Image.Image
+
+
+def num_frames(path: Path) -> int | None:
+    """Frames of a video by its header; None where that is silent or cannot be read."""
+    try:
+        with _open(path) as (_, stream):
+            return stream.frames or None
+    except (ModuleNotFoundError, ValueError):  # read_frames raises these, too
+        return None
+
+
+def read_frames(path: Path, wanted: Iterable[int]) -> Iterator[tuple[int, Image.Image]]:
+    """(index, RGB picture) of the wanted frames in ascending order, one in memory at a time; turned and
+    mirrored as players do, by the display matrix that phones write.
+
+    Indices past the end are not yielded.
+
+    Raises:
+        ModuleNotFoundError: PyAV is not installed.
+        ValueError: the file is no video, or breaks off in the middle.
+    """
+    left = set(wanted)
+    last = max(left, default=-1)
+    with _open(path) as (container, stream):
+        stream.thread_type = "AUTO"
+        for index, frame in enumerate(container.decode(stream)):
+            if index > last:
+                return
+            if index in left:
+                yield index, _upright(frame)
+
+
+def clip_frames(clip: Clip, note: Callable[[str], None] = lambda text: None) -> Iterator[Frame]:
+    """The frames of a clip, one in memory at a time, at their own time stamps and upright.
+
+    Args:
+        note: called if the video breaks off; its frames until there are taken.
+
+    Raises:
+        FileNotFoundError: a folder without pictures.
+        ModuleNotFoundError: PyAV is not installed.
+        ValueError: no video in the file, or not one frame of it can be read.
+        OSError: a picture of the folder cannot be read.
+    """
+    path, every, fps = clip
+    if path.is_dir():
+        for number, name in enumerate(list_pictures(path)[0]):
+            if number % every == 0:
+                yield Frame(number, number / (fps or 25), read_picture(path / name))
+        return
+    number, first, due = -1, None, 0
+    try:
+        with _open(path) as (container, stream):
+            stream.thread_type = "AUTO"
+            rate = float(stream.average_rate or 25)
+            for number, frame in enumerate(container.decode(stream)):
+                time = number / rate if frame.time is None else frame.time
+                first = time if first is None else first
+                time -= first
+                if number % every or (fps and time < due / fps - 1e-6):
+                    continue
+                due = int(time * (fps or 0) + 1e-6) + 1
+                yield Frame(number, time, _upright(frame))
+            expected = stream.frames or 0
+    except ValueError as error:
+        if number < 0:
+            raise
+        note(f"{path} breaks off after frame {number + 1}: {error}")
+        return
+    if number < 0:
+        raise ValueError(f"{path} has no frame that can be read; copy it again")
+    if number + 1 < expected:
+        note(f"{path} breaks off: {number + 1} of {expected} frames can be read")
+
+
+def length_of(clip: Path) -> int | None:
+    """About how many frames a clip has; None where its header does not say."""
+    return len(list_pictures(clip)[0]) if clip.is_dir() else num_frames(clip)
+
+
+def write_video(path: Path, frames: Iterable[tuple[float, np.ndarray]]) -> None:
+    """Encode (seconds, picture (H, W, 3) uint8) as MP4 at their time stamps; of odd sides a pixel goes.
+
+    Raises:
+        ModuleNotFoundError: PyAV is not installed.
+    """
+    try:
+        import av
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(f"writing {path.name} needs PyAV: {INSTALL}") from error
+    encoder = next(name for name in ENCODERS if name in av.codecs_available)
+    with av.open(str(path), "w", format="mp4") as container:
+        stream, last = None, -1
+        for time, picture in frames:
+            height, width = (side - side % 2 for side in picture.shape[:2])
+            if stream is None:
+                stream = container.add_stream(encoder, rate=25)
+                stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+                stream.bit_rate = 4_000_000
+                stream.codec_context.time_base = Fraction(1, 1000)
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture[:height, :width]), "rgb24")
+            frame.pts, frame.time_base = max(round(time * 1000), last + 1), Fraction(1, 1000)
+            last = frame.pts
+            container.mux(stream.encode(frame))
+        if stream:
+            container.mux(stream.encode(None))
+
+
+def synthetic_clip(
+    path: str | Path, domain: str, seconds: float, fps: float, people: int, seed: int, size: int
+) -> Path:
+    """Write a clip of `aufaces.clips` and, beside it, a CSV with its labels; returns the CSV.
+
+    Columns: frame (from 1), face_id, timestamp, hidden (share of landmarks behind somebody else), AU01_r (0
+    to 5), AU01_c (1 where the intensity is at least OCCURS_AT), x_0 ..., y_0 ....
+
+    Raises:
+        FileExistsError: one of the two is another file.
+        ValueError: as `render_clip`.
+    """
+    from aufaces.clips import render_clip
+
+    path, rows = Path(path), []
+    table = path.with_suffix(".csv")
+    refuse_other(path)
+    refuse_other(table, LABELS)
+
+    def frames() -> Iterator[tuple[float, np.ndarray]]:
+        drawn = render_clip(domain, seconds, fps, people, seed, size)
+        for number, (picture, shown) in enumerate(
+            tqdm(drawn, path.name, max(1, round(seconds * fps)), unit="frame")
+        ):
+            for face, one in enumerate(shown):
+                level = one.expression.intensity
+                labels = {f"{au}_r": round(float(value), 2) for au, value in zip(AUS, level, strict=True)}
+                labels |= {f"{au}_c": int(value >= OCCURS_AT) for au, value in zip(AUS, level, strict=True)}
+                about = {"frame": number + 1, "face_id": face, "timestamp": round(number / fps, 4)}
+                points = point_columns(one.landmarks[None].round(2))
+                points = {name: float(values[0]) for name, values in points.items()}
+                rows.append(about | {"hidden": round(one.hidden, 3)} | labels | points)
+            yield number / fps, picture
+
+    with result_file(path) as temporary:
+        write_video(temporary, frames())
+    with result_file(table, LABELS) as temporary:
+        pd.DataFrame(rows).to_csv(temporary, index=False)
+    return table
+
+
+def _upright(frame) -> Image.Image:
+    picture = frame.to_image()
+    for data in frame.side_data:
+        if data.type.name == "DISPLAYMATRIX":  # 3 x 3 in 16.16 fixed point
+            axes = np.frombuffer(data, dtype="=i4").reshape(3, 3)[:2, :2] / 65536
+            turn = TURNS.get(tuple(axes.round().astype(int).ravel().tolist()))
+            return picture if turn is None else picture.transpose(turn)
+    return picture
+
+
+@contextmanager
+def _open(path: Path) -> Iterator[tuple]:
+    """Container and video stream."""
+    try:
+        import av
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(f"reading {path.name} needs PyAV: {INSTALL}") from error
+    try:
+        with av.open(str(path)) as container:
+            if not container.streams.video:
+                raise ValueError(f"{path} has no video stream")
+            yield container, container.streams.video[0]
+    except (av.FFmpegError, OSError) as error:
+        raise ValueError(f"{path} cannot be decoded ({error.strerror}): {what_it_is(path)}") from error
