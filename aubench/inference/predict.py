@@ -184,7 +184,7 @@ def _predict(
         read_from = opened.settings["read_target_from"]
         count, find, about = _photographs(Path(photos_or_dataset), crop_of(opened.config), workers)
     model = opened.model  # refuses damaged weights before anything is asked of them
-    kept = None if out is None else _kept(opened, read_from, about)
+    kept = None if out is None else kept_parts(opened, read_from, about)
     table = _read(model, read_from, count, find, kept)
     read = [name for name in table if re.fullmatch(r"AU\d\d_[cp]|[xy]_\d+", name)]
     unseen = table["map_entropy"] > opened.largest_entropy
@@ -264,7 +264,7 @@ def _stat(path: Path) -> os.stat_result | None:
         return None
 
 
-def _kept(run: Run, read_from: str, about: str) -> Path | None:
+def kept_parts(run: Run, read_from: str, about: str) -> Path | None:
     """Where a prediction that is stopped keeps what it has read; None without a cache."""
     weights = hashlib.sha256((run.path / WEIGHTS).read_bytes()).hexdigest()
     text = f"{weights} {code_version()} {CODE_VERSION} {run.saved['model']} {read_from} {about}"

@@ -4,6 +4,7 @@ style            colours of domains and methods, names of AUs, rows of names, fa
 faces            contact sheets, rows of faces, a run's first screen, the same faces in several runs
 scores           base rates and co-occurrence, learning curves, scores per AU, methods and runs compared
 contrasts        AUs scored by expressions: contrasts, false alarms on neutral faces
+clips            AUs over a clip's time; the clip with faces, bars and time line
 study            a study: ladder with intervals, differences per AU, costs, losses, gradient shares
 reconstructions  both rounds, several runs, out-of-distribution inputs, texture by shape
 attention        maps over faces next to the true regions, deletion curves

@@ -1,0 +1,359 @@
+"""AUs of a clip: a row for each face of each frame, as OpenFace and py-feat write them.
+
+A clip of any length takes the same memory, but for its table of AUs: frames are read one after the other, and
+what was read is kept in parts, from which the same call goes on.
+"""
+
+import os
+import re
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from scipy.special import expit, logit
+from tqdm.auto import tqdm
+
+from aubench.datasets.landmark_detector import landmarks_by
+from aubench.datasets.landmark_tables import VIDEOS
+from aubench.datasets.picture_files import list_pictures, walk
+from aubench.datasets.videos import Clip, clip_frames, length_of
+from aubench.inference.predict import AT_ONCE, SQUARE, kept_parts, squares_read, to_picture
+from aubench.inference.tracking import CODE_VERSION, Tracker
+from aubench.study.run_lock import run_lock
+from aulib.crops import crop_of
+from aulib.evaluate import predict_crops
+from aulib.files import atomic_file, read_json, refuse_other, result_file, write_json
+from aulib.landmarks import point_columns
+from aulib.run import Run
+
+FORMATS = {  # name -> what the first kilobyte of such a file holds
+    "openface": b"success,face_x,face_y",  # OpenFace has no such columns
+    "pyfeat": b"frame,face_id,timestamp,FaceRectX",
+    "long": b"frame,face_id,timestamp,au,probability",
+    "parquet": b"",
+}
+ABOUT = ["frame", "face_id", "timestamp", "confidence", "success"]
+AT_REST = 0.05  # the probability of an AU on a person's neutral frames, at most, once they are given
+CALMEST = 0.1  # share of a person's frames that count as neutral if none are named
+NEUTRAL = b'"neutral": '
+
+
+def clips_in(place: str | Path) -> list[Path]:
+    """The video itself, all videos below a folder that holds no picture, or all that a pattern names
+    ("clips/*.mp4"); none if it is something else."""
+    path = Path(place)
+    if any(sign in str(place) for sign in "*?[") and not path.exists():
+        start = Path(path.anchor or ".")
+        return sorted(one for one in start.glob(str(path.relative_to(path.anchor))) if is_video(one))
+    if path.is_dir():
+        found = [path / folder / name for folder, names in walk(path, {}) for name in names]
+        found = [file for file in found if is_video(file)]
+        try:
+            return [] if not found or list_pictures(path)[0] else sorted(found)
+        except FileNotFoundError:
+            return sorted(found)
+    return [path] if path.is_file() and is_video(path) else []
+
+
+def tables_of(clips: list[Path], folder: Path, form: str) -> list[Path]:
+    """Where the tables of several clips go: below a folder as the clips lie below their common one.
+
+    Raises:
+        ValueError: two clips would get the same name.
+    """
+    suffix = ".parquet" if form == "parquet" else ".csv"
+    common = Path(os.path.commonpath([clip.parent for clip in clips]))
+    tables = [(folder / clip.relative_to(common)).with_suffix(suffix) for clip in clips]
+    if twice := [clip for clip, table in zip(clips, tables, strict=True) if tables.count(table) > 1]:
+        raise ValueError(f"{twice[0]} and {twice[1]} would be written to one table; rename one of them")
+    return tables
+
+
+def is_video(path: Path) -> bool:
+    """Whether a name has the suffix of a video."""
+    return path.suffix.lower() in VIDEOS
+
+
+def predict_clip(
+    run: str | Path,
+    clip: Clip,
+    out: str | Path | None = None,
+    form: str = "openface",
+    neutral: str = "",
+    save_neutral: str | Path | None = None,
+    smooth: float = 0.0,
+    all_aus: bool = False,
+    note: Callable[[str], None] = lambda text: None,
+) -> pd.DataFrame:
+    """AU probabilities of every face of a clip, and its landmarks in `out`.
+
+    Columns: `frame` (its place in the clip, from 1), `face_id` (from 0, who is who), `timestamp` (seconds
+    after the first frame), `confidence` (0 to 1, ours: see `confidence_of`; empty for a run without a limit),
+    `success` (1, or 0 where no face is seen: other cells are then empty; a frame without any face keeps a
+    row of face_id 0), the square that was read (SQUARE), `AU01_c` (0 or 1) and `AU01_p` (0 to 1, not an
+    intensity); in `out` also landmarks x_0 ..., y_0 ..., pixels of the upright frame.
+
+    Args:
+        out: table to write in one step, over an earlier one but over no other file. Until it is written,
+            what was read is kept in the cache: the same call goes on there.
+        form: "openface" (the columns above), "pyfeat" (FaceRectX ..., AU01 as probability, frames from
+            0), "long" (a row for each AU) or "parquet" (as openface).
+        neutral: frames of a neutral face, "1-30"; "auto", of each person the CALMEST share of frames; or a
+            file that `save_neutral` wrote, for the person with most frames. An AU that there reads above
+            AT_REST is lowered on all frames, in logits, until it does not; none is raised (ours).
+        save_neutral: JSON to write, of the person with most frames.
+        smooth: seconds of a moving average of probabilities, centred; 0 for none.
+        note: called with what is odd about the clip.
+
+    Raises:
+        FileExistsError: `out` is another file.
+        FileNotFoundError: no such clip or run.
+        RunIsHeld: another process is writing `out`.
+        ValueError: the file holds no video, or bad parameters.
+        ModuleNotFoundError: PyAV or dlib is not installed.
+    """
+    if form not in FORMATS:
+        raise ValueError(f"unknown format {form!r}; choose one of {', '.join(FORMATS)}")
+    if not clip.path.exists():
+        raise FileNotFoundError(f"there is no {clip.path}; expected a video or a folder of frames")
+    opened = Run(run)
+    with ExitStack() as stack:
+        if out is not None:
+            refuse_other(out, FORMATS[form])
+            stack.enter_context(run_lock(out, patience=0, work="written"))
+        if save_neutral is not None:
+            refuse_other(save_neutral, NEUTRAL)
+        kept = kept_parts(opened, _way(opened), _about(clip)) if out is not None else None
+        folder = kept or Path(stack.enter_context(TemporaryDirectory()))
+        parts = _read(opened, clip, folder, note)
+        aus = [au for au in opened.config.aus if all_aus or au not in opened.withheld]
+        columns = [*ABOUT, *SQUARE, *(f"{au}_p" for au in opened.config.aus)]
+        table = pd.concat([pd.read_parquet(part, columns=columns) for part in parts], ignore_index=True)
+        baselines = _baselines(table, opened.config.aus, neutral, clip)
+        if save_neutral is not None:
+            _save_neutral(table, opened.config.aus, baselines, clip, save_neutral)
+        _lower(table, opened.config.aus, baselines)
+        if smooth:
+            _smooth(table, opened.config.aus, smooth)
+        table = _called(table, aus)
+        if out is not None:
+            _write(table, parts, Path(out), form, clip)
+            for file in [*parts, *folder.glob("*.npz")]:
+                file.unlink()
+            folder.rmdir()
+    return table
+
+
+def confidence_of(entropy: np.ndarray, largest: float) -> np.ndarray:
+    """How sure the model is that a crop shows a face, 0 to 1 (ours).
+
+    1 - (n / most)^2, where n = exp(entropy) is over how many cells its landmark maps are spread, and `most`
+    that from which it sees no face; NaN without such a limit.
+    """
+    if not np.isfinite(largest):
+        return np.full(np.shape(entropy), np.nan)
+    return np.clip(1 - np.exp(2 * (np.asarray(entropy) - largest)), 0, 1)
+
+
+def _way(opened: Run) -> str:
+    return opened.settings["read_target_from"]
+
+
+def _about(clip: Clip) -> str:
+    files = [clip.path / name for name in list_pictures(clip.path)[0]] if clip.path.is_dir() else [clip.path]
+    stats = [(file.name, about.st_size, about.st_mtime_ns) for file in files for about in [file.stat()]]
+    return f"clip {CODE_VERSION} {clip.path.absolute()} {stats} {clip.every} {clip.fps} {landmarks_by()}"
+
+
+def _read(opened: Run, clip: Clip, folder: Path, note: Callable[[str], None]) -> list[Path]:
+    """Parts of the table, of AT_ONCE frames each; those in `folder` are not read again. Beside each lies the
+    tracker's state after it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    done = 0
+    while (folder / f"{done}.parquet").is_file() and (folder / f"{done}.npz").is_file():
+        done += 1
+    tracker = Tracker(crop_of(opened.config))
+    if done:
+        with np.load(folder / f"{done - 1}.npz") as state:
+            tracker.restore(state)
+    model = opened.model  # refuses damaged weights before the clip is opened
+    frames = clip_frames(clip, note)
+    length = length_of(clip.path)
+    with tqdm(frames, clip.path.name, length and -(-length // clip.every), unit="frame") as bar:
+        faces, count = [], 0
+        for count, frame in enumerate(bar, 1):
+            if count <= done * AT_ONCE:
+                continue
+            seen = tracker.update(frame.picture, frame.time)
+            faces += [(frame.number, frame.time, *face) for face in seen or [(0, None, None)]]
+            if count % AT_ONCE == 0:
+                _keep(opened, model, faces, tracker, folder, count // AT_ONCE - 1)
+                faces = []
+        if faces:
+            _keep(opened, model, faces, tracker, folder, count // AT_ONCE)
+    return [folder / f"{number}.parquet" for number in range(-(-count // AT_ONCE))]
+
+
+def _keep(opened: Run, model, faces: list[tuple], tracker: Tracker, folder: Path, number: int) -> None:
+    with atomic_file(folder / f"{number}.parquet") as temporary:
+        _table(opened, model, faces).to_parquet(temporary)
+    with atomic_file(folder / f"{number}.npz") as temporary:
+        np.savez(temporary, **tracker.state())  # adds its suffix unless the name has it
+
+
+def _table(opened: Run, model, faces: list[tuple]) -> pd.DataFrame:
+    """One row for each of (frame, time, face_id, crop or None, matrix)."""
+    config, count = opened.config, len(faces)
+    read = np.array([crop is not None for *_, crop, _ in faces])
+    probability = np.full((count, len(config.aus)), np.nan, np.float32)
+    points = np.full((count, config.num_landmarks, 2), np.nan, np.float32)
+    squares, entropy = np.full((count, len(SQUARE)), np.nan, np.float32), np.full(count, np.inf)
+    if read.any():
+        matrices = np.stack([matrix for *_, matrix in faces if matrix is not None])
+        found = predict_crops(
+            model, np.stack([crop for *_, crop, _ in faces if crop is not None]), _way(opened)
+        )
+        probability[read], entropy[read] = found.probability, found.map_entropy
+        points[read] = to_picture(found.landmarks, matrices, config.au_centres)
+        squares[read] = squares_read(matrices, config.margin_size)
+    seen = read & (entropy <= opened.largest_entropy)
+    probability[~seen], points[~seen] = np.nan, np.nan
+    if not opened.finds_landmarks:
+        points[:] = np.nan
+    confidence = np.where(read, confidence_of(entropy, opened.largest_entropy), 0.0)
+    columns = {
+        "frame": [number + 1 for number, *_ in faces],
+        "face_id": [face for _, _, face, *_ in faces],
+        "timestamp": np.round([time for _, time, *_ in faces], 4),
+        "confidence": confidence.astype(np.float32).round(3),
+        "success": seen.astype(np.int8),
+    }
+    columns |= {name: squares[:, index].round(2) for index, name in enumerate(SQUARE)}
+    columns |= {f"{au}_p": probability[:, index] for index, au in enumerate(config.aus)}
+    return pd.DataFrame(columns | point_columns(points.round(2)))
+
+
+def _baselines(table: pd.DataFrame, aus: tuple[str, ...], neutral: str, clip: Clip) -> dict[int, np.ndarray]:
+    """face_id -> (A,) logits on neutral frames."""
+    if not neutral:
+        return {}
+    if frames := re.fullmatch(r"(\d+)(?:-(\d+))?", neutral):
+        first, last = int(frames[1]), int(frames[2] or frames[1])
+        chosen = table["frame"].between(first, last)
+        if not (chosen & (table["success"] == 1)).any():
+            last = table["frame"].max()
+            raise ValueError(f"{clip.path} has no face in frames {neutral}; its frames are 1 to {last}")
+        return {face: _logits(rows, aus).median().to_numpy() for face, rows in _people(table[chosen])}
+    if neutral == "auto":
+        found = {}
+        for face, rows in _people(table):
+            logits = _logits(rows, aus)
+            calm = logits.mean(axis=1).nsmallest(max(1, round(CALMEST * len(rows)))).index
+            found[face] = logits.loc[calm].median().to_numpy()
+        return found
+    if not Path(neutral).is_file():
+        raise ValueError(
+            f"neutral is {neutral!r}; expected frames as in 1-30, auto, or a file of --save-neutral"
+        )
+    saved = read_json(neutral).get("neutral")
+    if not isinstance(saved, dict) or not set(aus) <= set(saved):
+        raise ValueError(f'{neutral}: expected the logit of each of {", ".join(aus)} under "neutral"')
+    people = _people(table)
+    return (
+        {max(people, key=lambda one: len(one[1]))[0]: np.array([float(saved[au]) for au in aus])}
+        if people
+        else {}
+    )
+
+
+def _people(table: pd.DataFrame) -> list[tuple[int, pd.DataFrame]]:
+    return list(table[table["success"] == 1].groupby("face_id"))
+
+
+def _logits(rows: pd.DataFrame, aus: tuple[str, ...]) -> pd.DataFrame:
+    return rows[[f"{au}_p" for au in aus]].astype(float).clip(1e-6, 1 - 1e-6).apply(logit)
+
+
+def _save_neutral(table, aus, baselines: dict[int, np.ndarray], clip: Clip, path: str | Path) -> None:
+    if not baselines:
+        raise ValueError(f"{path}: which frames of {clip.path} are neutral? Give them, or auto")
+    face = max(baselines, key=lambda face: ((table["face_id"] == face) & (table["success"] == 1)).sum())
+    values = dict(zip(aus, baselines[face].round(4).tolist(), strict=True))
+    write_json(path, {"neutral": values, "clip": str(clip.path), "face_id": int(face)}, NEUTRAL)
+
+
+def _lower(table: pd.DataFrame, aus: tuple[str, ...], baselines: dict[int, np.ndarray]) -> None:
+    names = [f"{au}_p" for au in aus]
+    for face, baseline in baselines.items():
+        rows = table["face_id"] == face
+        table.loc[rows, names] = expit(
+            _logits(table[rows], aus) - np.maximum(baseline - logit(AT_REST), 0)
+        ).astype(np.float32)
+
+
+def _smooth(table: pd.DataFrame, aus: tuple[str, ...], seconds: float) -> None:
+    names = [f"{au}_p" for au in aus]
+    for _, rows in _people(table):
+        timed = rows[names].set_axis(pd.to_timedelta(rows["timestamp"], unit="s"))
+        mean = timed.rolling(pd.Timedelta(seconds=seconds), center=True).mean()
+        table.loc[rows.index, names] = mean.to_numpy(np.float32)
+
+
+def _called(table: pd.DataFrame, aus: list[str]) -> pd.DataFrame:
+    """The table with AU01_c ... of the given AUs, in the order of the file."""
+    columns = {name: table[name] for name in [*ABOUT, *SQUARE]}
+    seen = table["success"] == 1
+    for au in aus:
+        present = (table[f"{au}_p"] >= 0.5).astype("Int8")
+        columns[f"{au}_c"] = present.mask(~seen)
+    columns |= {f"{au}_p": table[f"{au}_p"].round(4) for au in aus}
+    return pd.DataFrame(columns)
+
+
+def _write(table: pd.DataFrame, parts: list[Path], out: Path, form: str, clip: Clip) -> None:
+    start = 0
+    with result_file(out, FORMATS[form]) as temporary, ExitStack() as stack:
+        writer = None
+        for part in parts:
+            points = pd.read_parquet(part)
+            points = points[[name for name in points if re.fullmatch(r"[xy]_\d+", name)]]
+            rows = table.iloc[start : start + len(points)].reset_index(drop=True)
+            rows = LAYOUTS[form](rows, points, clip)
+            if form != "parquet":
+                rows.to_csv(temporary, mode="a", header=not start, index=False)
+            else:
+                arrow = pa.Table.from_pandas(rows, preserve_index=False)
+                writer = writer or stack.enter_context(pq.ParquetWriter(temporary, arrow.schema))
+                writer.write_table(arrow)
+            start += len(points)
+
+
+def _as_openface(table: pd.DataFrame, points: pd.DataFrame, clip: Clip) -> pd.DataFrame:
+    first = [*ABOUT, *SQUARE]
+    return pd.concat([table[first], points, table.drop(columns=first)], axis=1)
+
+
+def _as_pyfeat(table: pd.DataFrame, points: pd.DataFrame, clip: Clip) -> pd.DataFrame:
+    left, top = (points.filter(regex=rf"^{axis}_").min(axis=1) for axis in "xy")
+    right, bottom = (points.filter(regex=rf"^{axis}_").max(axis=1) for axis in "xy")
+    columns = {"frame": table["frame"] - 1, "face_id": table["face_id"], "timestamp": table["timestamp"]}
+    columns |= {"FaceRectX": left, "FaceRectY": top, "FaceRectWidth": right - left}
+    columns |= {"FaceRectHeight": bottom - top, "FaceScore": table["confidence"]}
+    aus = {name.removesuffix("_p"): table[name] for name in table if name.endswith("_p")}
+    return pd.DataFrame(columns | dict(points.items()) | aus | {"input": str(clip.path)})
+
+
+def _as_rows(table: pd.DataFrame, points: pd.DataFrame, clip: Clip) -> pd.DataFrame:
+    names = [name for name in table if name.endswith("_p")]
+    rows = table.melt(["frame", "face_id", "timestamp"], names, "au", "probability", ignore_index=False)
+    rows = rows.sort_index(kind="stable").assign(au=lambda these: these["au"].str.removesuffix("_p"))
+    present = (rows["probability"] >= 0.5).astype("Int8").mask(rows["probability"].isna())
+    return rows.assign(present=present)
+
+
+LAYOUTS = {"openface": _as_openface, "parquet": _as_openface, "pyfeat": _as_pyfeat, "long": _as_rows}

@@ -1,0 +1,187 @@
+"""Who is who in a clip: faces followed from frame to frame (ours).
+
+Every DETECT_EVERY frames all faces are looked for; in between the landmarks of each face are carried on.
+Boxes and faces are matched by overlap (scipy's assignment). A face that nobody's matches is somebody who was
+lost before, if it looks and lies like it, else a new person. Where two faces cover one another, the one that
+no longer looks like itself is hidden, and lost until it is seen again.
+"""
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+from PIL import Image
+from scipy.optimize import linear_sum_assignment
+
+from aubench.datasets.landmark_detector import box_around, find_boxes, follow_points, points_in
+from aulib.crops import CropSpec, crop_face, crop_matrix
+
+CODE_VERSION = 1  # raise it when the faces found in a clip would change
+DETECT_EVERY = 5  # frames
+OVERLAP = 0.3  # of two boxes, intersection over union, from which they are one face
+COVERED = 0.15  # from which one face may hide the other
+UNLIKE = 0.13  # mean difference of two looks, of 1, from which they are two people
+MISSES = 3  # looks in a row that find no face where one is followed, until it is lost
+SMALLEST, LARGEST = 0.7, 1.4  # of a face carried on, over its size in the frame before
+GAP = 5.0  # seconds after which who comes back is a new person
+LOOK = 12  # pixels of a side
+
+
+@dataclass
+class Person:
+    """points: (68, 2) pixels, where the face was seen last. speed: (2,) pixels a second of its middle. time:
+    seconds, of then. look: (12, 12, 3) the face in colours from 0 to 1. lost: it is not seen at present."""
+
+    face_id: int
+    points: np.ndarray
+    speed: np.ndarray
+    time: float
+    look: np.ndarray
+    misses: int = 0
+    lost: bool = False
+
+
+class Tracker:
+    """The people of a clip; `update` takes its frames one after the other.
+
+    Args:
+        spec: how faces are cut out.
+        upsample: how often a picture is doubled to find small faces.
+    """
+
+    def __init__(self, spec: CropSpec, upsample: int = 0):
+        self.spec, self.upsample = spec, upsample
+        self.people: list[Person] = []
+        self.frames = 0
+
+    def update(self, picture: Image.Image, time: float) -> list[tuple[int, np.ndarray, np.ndarray]]:
+        """face_id, crop (S, S, 3) uint8 and matrix (2, 3) from picture to crop, of all faces in a frame."""
+        image = np.asarray(picture)
+        crops = {}
+        for person in self.people:
+            if not person.lost:
+                crops[person.face_id] = self._carry_on(person, picture, image, time)
+        self._hide_covered(crops)
+        if self.frames % DETECT_EVERY == 0 or not any(not person.lost for person in self.people):
+            self._look_for_faces(picture, image, time, crops)
+        self.frames += 1
+        shown = [person for person in self.people if not person.lost]
+        return [(person.face_id, *crops[person.face_id]) for person in shown]
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Arrays from which `restore` goes on with the same result."""
+        columns = {field.name: [getattr(one, field.name) for one in self.people] for field in fields(Person)}
+        return {"frames": np.array(self.frames)} | {
+            name: np.array(values) for name, values in columns.items()
+        }
+
+    def restore(self, state: dict[str, np.ndarray]) -> None:
+        self.frames = int(state["frames"])
+        rows = zip(*(state[field.name] for field in fields(Person)), strict=True)
+        self.people = [
+            Person(int(number), points, speed, float(time), look, int(misses), bool(lost))
+            for number, points, speed, time, look, misses, lost in rows
+        ]
+
+    def _cut(self, picture: Image.Image, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        matrix = crop_matrix(points, self.spec)
+        return crop_face(picture, matrix, self.spec.size), matrix
+
+    def _carry_on(self, person: Person, picture: Image.Image, image: np.ndarray, time: float) -> tuple:
+        elapsed = max(time - person.time, 1e-3)
+        points = follow_points(image, person.points)
+        size = np.ptp(points, axis=0).max() / max(np.ptp(person.points, axis=0).max(), 1e-6)
+        if not SMALLEST < size < LARGEST or _outside(points, picture.size):
+            person.lost = True
+            return ()
+        moved = (points.mean(0) - person.points.mean(0)) / elapsed
+        person.speed = 0.8 * person.speed + 0.2 * moved
+        person.points, person.time = points, time
+        return self._cut(picture, points)
+
+    def _hide_covered(self, crops: dict[int, tuple]) -> None:
+        """Of two faces at one place, the one that looks less like itself is lost."""
+        shown = [person for person in self.people if not person.lost]
+        boxes = [box_around(person.points) for person in shown]
+        unlike = [np.abs(look_of(crops[one.face_id][0]) - one.look).mean() for one in shown]
+        free = [True] * len(shown)
+        for i in range(len(shown)):
+            for j in range(i):
+                covered = overlap(boxes[i], boxes[j])
+                if covered > COVERED:
+                    free[i] = free[j] = False
+                worse = i if unlike[i] > unlike[j] else j
+                if covered > OVERLAP or (covered > COVERED and unlike[worse] > UNLIKE):
+                    shown[worse].lost = True
+        for person, alone in zip(shown, free, strict=True):
+            if alone and not person.lost:  # nobody else's pixels are in it
+                person.look = 0.95 * person.look + 0.05 * look_of(crops[person.face_id][0])
+
+    def _look_for_faces(self, picture: Image.Image, image: np.ndarray, time: float, crops: dict) -> None:
+        boxes = find_boxes(image, self.upsample)
+        shown = [person for person in self.people if not person.lost]
+        common = np.array([[overlap(box_around(one.points), box) for box in boxes] for one in shown])
+        taken = set()
+        for person, box in _pairs(-common, -OVERLAP):
+            shown[person].misses, _ = 0, taken.add(box)
+        matched = {person for person, _ in _pairs(-common, -OVERLAP)}
+        for number, person in enumerate(shown):
+            if number not in matched:
+                person.misses += 1
+                person.lost = person.misses >= MISSES
+        new = []
+        for number, box in enumerate(boxes):
+            inside = number not in taken and not any(
+                overlap(box, box_around(one.points)) > COVERED for one in self.people if not one.lost
+            )
+            if inside and not _outside(points := points_in(image, box), picture.size):
+                new.append((points, *self._cut(picture, points)))
+        gone = [one for one in self.people if one.lost and time - one.time <= GAP]
+        apart = np.array(
+            [[_apart(one, points, look_of(crop), time) for points, crop, _ in new] for one in gone]
+        )
+        back = {face: gone[person] for person, face in _pairs(apart, 1.0)}
+        for number, (points, crop, matrix) in enumerate(new):
+            person = back.get(number)
+            if person is None:
+                person = Person(len(self.people), points, np.zeros(2), time, look_of(crop))
+                self.people.append(person)
+            person.points, person.time, person.lost, person.misses = points, time, False, 0
+            person.speed = np.zeros(2)
+            crops[person.face_id] = crop, matrix
+
+
+def look_of(crop: np.ndarray) -> np.ndarray:
+    """(12, 12, 3) the middle of a crop (S, S, 3) uint8, in colours from 0 to 1."""
+    edge = len(crop) // 4
+    middle = Image.fromarray(crop[edge:-edge, edge:-edge])
+    return np.asarray(middle.resize((LOOK, LOOK), Image.Resampling.BOX), np.float32) / 255
+
+
+def overlap(a: tuple, b: tuple) -> float:
+    """Intersection over union of two boxes: left, top, right, bottom."""
+    width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
+    common = max(width, 0) * max(height, 0)
+    return common / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - common)
+
+
+def _apart(person: Person, points: np.ndarray, look: np.ndarray, time: float) -> float:
+    """How little a face is like somebody who was lost: at most 1 if it may be the same person."""
+    elapsed = time - person.time
+    side = np.ptp(person.points, axis=0).max()
+    expected = person.points.mean(0) + person.speed * min(elapsed, 1.0)
+    distance = np.linalg.norm(points.mean(0) - expected) / side
+    unlike = np.abs(look - person.look).mean() / UNLIKE
+    return max(unlike, distance / (2 + 2 * elapsed))
+
+
+def _pairs(costs: np.ndarray, most: float) -> list[tuple[int, int]]:
+    """Row and column of the cheapest assignment, of those that cost at most `most`."""
+    if not costs.size:
+        return []
+    rows, columns = linear_sum_assignment(np.minimum(costs, most + 1e3))
+    return [(row, column) for row, column in zip(rows, columns, strict=True) if costs[row, column] <= most]
+
+
+def _outside(points: np.ndarray, size: tuple[int, int]) -> bool:
+    middle = points.mean(0)
+    return bool((middle < 0).any() or (middle > np.array(size)).any())

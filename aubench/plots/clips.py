@@ -1,0 +1,158 @@
+"""AUs of a clip to look at: a time line of each person, and the clip with faces, AU bars and time line."""
+
+from collections.abc import Iterator
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from PIL import Image, ImageDraw
+
+from aubench.datasets.videos import Clip, clip_frames
+from aubench.plots.style import MUTED, PAGE, au_label, in_house_style
+from aulib.labels import AU_NAMES
+
+MOST_PEOPLE = 4  # in one figure or preview: those with most frames
+TALLEST = 720  # pixels of a preview's frames
+BAR, ROW, STRIP = 190, 17, 8  # pixels: width of a person's bars, height of a bar and of a time line's row
+
+
+def people_of(table: pd.DataFrame) -> list[int]:
+    """face_ids of a table of `predict_clip`, at most MOST_PEOPLE: those with most frames, in their order."""
+    seen = table.loc[table["success"] == 1, "face_id"].value_counts()
+    return sorted(seen.index[:MOST_PEOPLE].tolist())
+
+
+def aus_of(table: pd.DataFrame) -> list[str]:
+    """AUs with probabilities, in the order of the columns."""
+    return [name.removesuffix("_p") for name in table if name.endswith("_p")]
+
+
+@in_house_style
+def draw_timeline(table: pd.DataFrame, truth: pd.DataFrame | None = None) -> Figure:
+    """Probability of each AU over a clip's time, a panel for each person; white where no face is seen.
+
+    Args:
+        table: of `clips.predict_clip`.
+        truth: labels of the same clip (face_id, timestamp, AU01_c ...); where an AU occurs it is outlined.
+    """
+    people, aus = people_of(table), aus_of(table)
+    heights = [0.16 * max(1, len(aus)) + 0.55] * max(1, len(people))
+    figure = Figure(figsize=(PAGE, sum(heights) + 0.4), layout="constrained")
+    panels = figure.subplots(max(1, len(people)), squeeze=False, sharex=True)[:, 0]
+    shades = mpl.colormaps["viridis"].with_extremes(bad="white")
+    image = None
+    for axis, face in zip(panels, people, strict=False):
+        rows = table[table["face_id"] == face].drop_duplicates("timestamp")
+        times = rows["timestamp"].to_numpy(float)
+        edges, values = _with_gaps(times, rows[[f"{au}_p" for au in aus]].to_numpy(float))
+        image = axis.pcolormesh(edges, np.arange(len(aus) + 1), values.T, vmin=0, vmax=1, cmap=shades)
+        axis.set_yticks(np.arange(len(aus)) + 0.5, [au_label(au) for au in aus], fontsize=7)
+        axis.invert_yaxis()
+        axis.grid(visible=False)
+        axis.set_title(f"face {face}")
+        if truth is not None:
+            _outline(axis, truth[truth["face_id"] == face], aus)
+    panels[-1].set_xlabel("seconds")
+    if image is not None:
+        figure.colorbar(image, ax=list(panels), label="probability", shrink=0.8, pad=0.01)
+    return figure
+
+
+def _with_gaps(times: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Edges (N+1,) and values (N, A) of cells in time, with an empty cell where frames are missing."""
+    step = float(np.median(np.diff(times))) if len(times) > 1 else 0.04
+    edges, cells = [times[0] - step / 2], []
+    for time, value in zip(times, values, strict=True):
+        if time - edges[-1] > 2 * step:
+            cells.append(np.full_like(value, np.nan))
+            edges.append(time - step / 2)
+        cells.append(value)
+        edges.append(time + step / 2)
+    return np.array(edges), np.ma.masked_invalid(cells)
+
+
+def _outline(axis, truth: pd.DataFrame, aus: list[str]) -> None:
+    times = truth["timestamp"].to_numpy(float)
+    for row, au in enumerate(aus):
+        if f"{au}_c" in truth:
+            on = np.flatnonzero(np.diff(np.concatenate([[0], truth[f"{au}_c"].to_numpy(), [0]])))
+            for start, stop in on.reshape(-1, 2):
+                stop = min(stop, len(times) - 1)
+                box = (times[start], row + 0.08), times[stop] - times[start], 0.84
+                axis.add_patch(mpl.patches.Rectangle(*box, fill=False, edgecolor="#D55E00", linewidth=1.0))
+
+
+def preview_frames(clip: Clip, table: pd.DataFrame) -> Iterator[tuple[float, np.ndarray]]:
+    """Seconds and picture (H, W, 3) uint8 of each frame: every face in its square, a bar for each of its AUs,
+    and below the time line of each person.
+
+    Args:
+        table: what `predict_clip` made of `clip`.
+    """
+    people, aus = people_of(table), aus_of(table)
+    times = table["timestamp"].to_numpy(float)
+    first, last = times.min(), max(times.max(), times.min() + 1e-6)
+    frames = dict(list(table.groupby("frame")))
+    strips = None
+    for frame in clip_frames(clip):
+        rows = frames.get(frame.number + 1)
+        if rows is None:
+            continue
+        picture = frame.picture
+        factor = min(1.0, TALLEST / picture.height)
+        size = (round(picture.width * factor), round(picture.height * factor))
+        room = 16 + max(ROW * (len(aus) + 1), 1)
+        columns = -(-len(people) // max(1, size[1] // room)) if people else 1
+        width, height = size[0] + columns * BAR, size[1] + 14 + len(people) * (STRIP * len(aus) + 6)
+        if strips is None:
+            strips = [_strip(table[table["face_id"] == face], aus, first, last, width) for face in people]
+        canvas = Image.new("RGB", (width, height), "white")
+        canvas.paste(picture.resize(size, Image.Resampling.BILINEAR) if factor < 1 else picture)
+        draw = ImageDraw.Draw(canvas)
+        for row in rows[rows["success"] == 1].itertuples():
+            if row.face_id in people:
+                place = people.index(row.face_id)
+                _square(draw, row, factor, MUTED[place])
+                per_column = max(1, size[1] // room)
+                corner = (size[0] + (place // per_column) * BAR + 8, (place % per_column) * room + 4)
+                _bars(draw, row, aus, corner, MUTED[place])
+        top = size[1] + 12
+        draw.text((4, size[1]), f"{frame.time:.2f} s", fill="black")
+        for strip in strips:
+            canvas.paste(strip, (0, top))
+            top += strip.height + 6
+        x = (frame.time - first) / (last - first) * (width - 1)
+        draw.line([x, size[1] + 12, x, top - 6], fill="#D55E00", width=2)
+        yield frame.time, np.asarray(canvas)
+
+
+def _square(draw: ImageDraw.ImageDraw, row, factor: float, colour: str) -> None:
+    half, roll = row.face_size / 2 * 0.72, np.radians(row.face_roll)
+    turn = np.array([[np.cos(roll), -np.sin(roll)], [np.sin(roll), np.cos(roll)]])
+    corners = np.array([[-half, -half], [half, -half], [half, half], [-half, half]]) @ turn.T
+    corners = (corners + (row.face_x, row.face_y)) * factor
+    draw.polygon([tuple(corner) for corner in corners.tolist()], outline=colour, width=3)
+    draw.text(tuple(corners[0] + 4), f"face {row.face_id}", fill="white", stroke_width=2, stroke_fill="black")
+
+
+def _bars(draw: ImageDraw.ImageDraw, row, aus: list[str], corner: tuple[int, int], colour: str) -> None:
+    x, y = corner
+    draw.text((x, y), f"face {row.face_id}", fill=colour)
+    for number, au in enumerate(aus, 1):
+        value, top = getattr(row, f"{au}_p"), y + number * ROW
+        draw.text((x, top + 1), f"{au} {AU_NAMES.get(au, '')}"[:22], fill="black")
+        draw.rectangle([x + 118, top + 2, x + 172, top + ROW - 4], fill="#EEEEEE")
+        if value == value and value * 54 >= 1:
+            draw.rectangle([x + 118, top + 2, x + 118 + 54 * value, top + ROW - 4], fill=colour)
+
+
+def _strip(rows: pd.DataFrame, aus: list[str], first: float, last: float, width: int) -> Image.Image:
+    """A person's AUs over the whole clip, `width` pixels for all its time; grey where no face is seen."""
+    columns = ((rows["timestamp"].to_numpy(float) - first) / (last - first) * (width - 1)).round().astype(int)
+    values = np.full((len(aus), width), np.nan)
+    values[:, columns] = rows[[f"{au}_p" for au in aus]].to_numpy(float).T
+    filled = pd.DataFrame(values.T).ffill(limit=max(1, 3 * width // max(1, len(rows)))).to_numpy().T
+    colours = mpl.colormaps["viridis"].with_extremes(bad="#DDDDDD")(np.ma.masked_invalid(filled))
+    picture = np.rint(colours[..., :3] * 255).astype(np.uint8)
+    return Image.fromarray(picture.repeat(STRIP, axis=0))

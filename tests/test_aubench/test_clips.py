@@ -1,0 +1,343 @@
+"""Clips: frames at their times, who is who, tables that other readers open, work that goes on."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+import raw_trees
+from aubench.cli.main import app
+from aubench.datasets.interchange.tables import read_openface, read_pyfeat
+from aubench.datasets.videos import Clip, clip_frames, synthetic_clip, write_video
+from aubench.inference import clips, tracking
+from aubench.inference.clips import ABOUT, clips_in, confidence_of, predict_clip, tables_of
+from aubench.plots.clips import draw_timeline, preview_frames
+from aulib import pretrained
+from aulib.run import Run
+
+pytest.importorskip("dlib")
+RUN = pretrained().path
+
+
+@pytest.fixture(scope="module")
+def filmed(tmp_path_factory) -> SimpleNamespace:
+    """One person smiling, 20 frames a second, and two who cross; with exact labels."""
+    folder = tmp_path_factory.mktemp("clips")
+    one = folder / "one.mp4"
+    two = folder / "two.mp4"
+    labels = {
+        one: synthetic_clip(one, "studio", 2.2, 20, people=1, seed=3, size=320),
+        two: synthetic_clip(two, "studio", 4, 10, people=2, seed=3, size=400),
+    }
+    read = {path: predict_clip(RUN, Clip(path)) for path in (one, two)}
+    return SimpleNamespace(
+        folder=folder,
+        one=one,
+        two=two,
+        labels={path: pd.read_csv(file) for path, file in labels.items()},
+        read=read,
+    )
+
+
+def grey(shade: int, size: tuple[int, int] = (48, 64)) -> np.ndarray:
+    return np.full((*size, 3), shade, np.uint8)
+
+
+def test_frames_come_at_their_own_times_and_every_or_fps_thins_them(tmp_path):
+    times = [0.0, 0.04, 0.2, 0.24, 0.5, 1.0]
+    write_video(tmp_path / "a.mp4", [(time, grey(40 * k)) for k, time in enumerate(times)])
+    frames = list(clip_frames(Clip(tmp_path / "a.mp4")))
+    assert [frame.number for frame in frames] == list(range(6))
+    assert [frame.time for frame in frames] == pytest.approx(times, abs=1e-3)
+    assert [np.asarray(frame.picture).mean() for frame in frames] == pytest.approx(
+        [40 * k for k in range(6)], abs=6
+    )
+    assert [frame.number for frame in clip_frames(Clip(tmp_path / "a.mp4", every=4))] == [0, 4]
+    assert [frame.number for frame in clip_frames(Clip(tmp_path / "a.mp4", fps=5))] == [0, 2, 4, 5]
+
+
+def test_a_folder_of_frames_is_a_clip_of_the_given_rate(tmp_path):
+    for name, shade in (("f-1.png", 10), ("f-2.png", 200)):
+        Image.fromarray(grey(shade)).save(tmp_path / name)
+    frames = list(clip_frames(Clip(tmp_path, fps=4)))
+    assert [(frame.number, frame.time) for frame in frames] == [(0, 0.0), (1, 0.25)]
+    assert np.asarray(frames[1].picture).mean() == 200
+
+
+def test_a_clip_that_breaks_off_is_read_until_there_and_says_so(tmp_path):
+    path = raw_trees.video(tmp_path / "clip.avi", 24, size=64)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    notes: list[str] = []
+    frames = list(clip_frames(Clip(path), notes.append))
+    assert 5 < len(frames) < 24 and len(notes) == 1 and path.name in notes[0]
+
+
+@pytest.mark.parametrize("content", [b"", b"no video", b"\0" * 5000])
+def test_what_is_no_video_is_named(content, tmp_path):
+    (tmp_path / "clip.mp4").write_bytes(content)
+    with pytest.raises(ValueError, match="clip.mp4"):
+        predict_clip(RUN, Clip(tmp_path / "clip.mp4"))
+
+
+def test_a_file_with_sound_alone_is_named(tmp_path):
+    av = pytest.importorskip("av")
+    with av.open(str(tmp_path / "song.mp4"), "w") as container:
+        stream = container.add_stream("aac", rate=44100)
+        sound = av.AudioFrame.from_ndarray(np.zeros((1, 2048), np.float32), format="fltp", layout="mono")
+        sound.rate = 44100
+        container.mux([*stream.encode(sound), *stream.encode(None)])
+    with pytest.raises(ValueError, match=r"song\.mp4 has no video stream"):
+        predict_clip(RUN, Clip(tmp_path / "song.mp4"))
+
+
+def test_the_smile_of_a_rendered_clip_is_read_when_it_happens(filmed):
+    truth, read = filmed.labels[filmed.one], filmed.read[filmed.one]
+    assert read["frame"].tolist() == truth["frame"].tolist()
+    assert read["timestamp"].to_numpy() == pytest.approx(truth["timestamp"].to_numpy(), abs=1e-3)
+    assert (read["success"] == 1).all() and (read["face_id"] == 0).all()
+    assert np.corrcoef(read["AU12_p"], truth["AU12_r"])[0, 1] >= 0.9
+    assert abs(read["AU12_c"].idxmax() - truth["AU12_c"].idxmax()) <= 2  # frames
+
+
+def owner(row, truth: pd.DataFrame) -> int:
+    """The person of `truth` whose face a row of a prediction lies on."""
+    there = truth[truth["frame"] == row.frame]
+    middle = there.filter(regex=r"^x_\d+$").mean(axis=1), there.filter(regex=r"^y_\d+$").mean(axis=1)
+    return int(there["face_id"].iloc[np.hypot(middle[0] - row.face_x, middle[1] - row.face_y).argmin()])
+
+
+def test_two_people_who_cross_keep_their_numbers(filmed):
+    read, truth = filmed.read[filmed.two], filmed.labels[filmed.two]
+    owners = [{owner(row, truth) for row in read[read["face_id"] == face].itertuples()} for face in (0, 1)]
+    assert set(read["face_id"]) == {0, 1}
+    assert all(len(one) == 1 for one in owners) and owners[0] != owners[1]
+    behind = truth[truth["hidden"] > 0.9]["frame"]
+    assert (read[read["frame"].isin(behind)].groupby("frame").size() == 1).all()
+    assert (read[read["frame"] == read["frame"].max()]["success"] == 1).sum() == 2  # back again
+
+
+def squares(places: list[int]) -> list[tuple[int, int, int, int]]:
+    return [(x, 20, x + 60, 80) for x in places]
+
+
+@pytest.fixture
+def faces(monkeypatch):
+    """A detector that finds what the test says; faces stay where they are until it says otherwise."""
+    there = SimpleNamespace(at=[])
+    mean = np.random.default_rng(0).uniform(-0.4, 0.4, (68, 2))
+
+    def points_in(image, box):
+        return (mean * 60 + ((box[0] + box[2]) / 2, (box[1] + box[3]) / 2)).astype(np.float32)
+
+    def follow(image, points):
+        near = min(there.at or [1e6], key=lambda x: abs(x + 30 - points[:, 0].mean()))
+        return points_in(image, squares([near])[0]) if abs(near + 30 - points[:, 0].mean()) < 40 else points
+
+    def box(points):
+        left, top = (points.mean(0) - mean.mean(0) * 60 - 30).round().astype(int)
+        return left, top, left + 60, top + 60
+
+    monkeypatch.setattr(tracking, "find_boxes", lambda image, upsample: squares(there.at))
+    monkeypatch.setattr(tracking, "points_in", points_in)
+    monkeypatch.setattr(tracking, "follow_points", follow)
+    monkeypatch.setattr(tracking, "box_around", box)
+    there.tracker = tracking.Tracker(clips.crop_of(Run(RUN).config))
+    there.picture = Image.fromarray(grey(90, (100, 600)))
+    return there
+
+
+def seen(faces, times) -> list[list[int]]:
+    return [[face for face, *_ in faces.tracker.update(faces.picture, time)] for time in times]
+
+
+def test_who_comes_back_soon_and_looks_alike_keeps_the_number_and_others_get_a_new_one(faces):
+    faces.at = [50]
+    assert seen(faces, np.arange(10) / 25) == [[0]] * 10
+    faces.at = []
+    assert seen(faces, 0.4 + np.arange(20) / 25)[-1] == []  # not found three times
+    faces.at = [70]
+    assert seen(faces, [2.0])[-1] == [0]
+    faces.at = []
+    seen(faces, 2.1 + np.arange(20) / 25)
+    faces.at = [70]
+    assert seen(faces, [60.0])[-1] == [1]  # after GAP seconds
+    faces.picture = Image.fromarray(grey(230, (100, 600)))
+    faces.at = [70, 300]
+    assert seen(faces, 60.1 + np.arange(6) / 25)[-1] == [1, 2]
+
+
+def test_the_tracker_goes_on_from_its_state(faces):
+    faces.at = [50, 300]
+    seen(faces, np.arange(7) / 25)
+    other = tracking.Tracker(faces.tracker.spec)
+    other.restore({name: value.copy() for name, value in faces.tracker.state().items()})
+    faces.at = [60, 310]
+    first = [faces.tracker.update(faces.picture, 0.3), faces.tracker.update(faces.picture, 0.34)]
+    second = [other.update(faces.picture, 0.3), other.update(faces.picture, 0.34)]
+    for a, b in zip(sum(first, []), sum(second, []), strict=True):
+        assert a[0] == b[0] and (a[1] == b[1]).all() and (a[2] == b[2]).all()
+
+
+def test_frames_without_a_face_keep_a_row_and_say_so(filmed, tmp_path):
+    pictures = [np.asarray(frame.picture) for frame in clip_frames(Clip(filmed.one))][:6]
+    write_video(
+        tmp_path / "a.mp4", [(k / 20, x) for k, x in enumerate([grey(90, (240, 320))] * 3 + pictures)]
+    )
+    table = predict_clip(RUN, Clip(tmp_path / "a.mp4"), tmp_path / "a.csv")
+    assert table["frame"].tolist() == list(range(1, 10))
+    assert table["success"].tolist() == [0] * 3 + [1] * 6
+    blank = read_openface(tmp_path / "a.csv").iloc[:3]
+    assert blank[["AU12_c", "x_0", "face_x"]].apply(pd.to_numeric, errors="coerce").isna().all(axis=None)
+    assert (blank["confidence"] == 0).all()
+
+
+def test_an_interrupted_clip_goes_on_with_the_same_bits(filmed, tmp_path, monkeypatch):
+    monkeypatch.setenv("AULIB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(clips, "AT_ONCE", 16)
+    predict_clip(RUN, Clip(filmed.one), tmp_path / "whole.csv")
+    update, frames = tracking.Tracker.update, []
+
+    def interrupted(self, picture, time):
+        frames.append(time)
+        if len(frames) == 40:
+            raise KeyboardInterrupt
+        return update(self, picture, time)
+
+    monkeypatch.setattr(tracking.Tracker, "update", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        predict_clip(RUN, Clip(filmed.one), tmp_path / "again.csv")
+    assert not (tmp_path / "again.csv").exists()
+    predict_clip(RUN, Clip(filmed.one), tmp_path / "again.csv")
+    assert (tmp_path / "again.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
+    assert len(frames) == 40 + 44 - 32  # two parts of 16 were kept
+    assert not list((tmp_path / "cache").rglob("*.parquet"))
+
+
+def test_each_format_opens_and_holds_the_same(filmed, tmp_path):
+    for form in clips.FORMATS:
+        predict_clip(RUN, Clip(filmed.two), tmp_path / form, form)
+    table = filmed.read[filmed.two]
+    openface, pyfeat = read_openface(tmp_path / "openface"), read_pyfeat(tmp_path / "pyfeat")
+    assert list(openface.columns[:5]) == ABOUT
+    parquet, long = pd.read_parquet(tmp_path / "parquet"), pd.read_csv(tmp_path / "long")
+    for found in (
+        openface["AU12_p"],
+        pyfeat["AU12_p"],
+        parquet["AU12_p"],
+        long[long["au"] == "AU12"]["probability"],
+    ):
+        assert pd.to_numeric(found).to_numpy() == pytest.approx(table["AU12_p"].to_numpy(), abs=1e-4)
+    assert (
+        pd.to_numeric(openface["AU12_c"]).tolist() == table["AU12_c"].tolist() == parquet["AU12_c"].tolist()
+    )
+    assert pyfeat["frame"].astype(int).tolist() == (table["frame"] - 1).tolist()
+    points = [f"x_{k}" for k in range(68)]
+    assert (
+        openface[points].min(axis=1)
+        == pyfeat["meta_pyfeat_FaceRectX" if "FaceRectX" not in pyfeat else "FaceRectX"].astype(float)
+    ).all()
+
+
+def made(probabilities: list[float], face: int = 0) -> pd.DataFrame:
+    """A table of one AU."""
+    count = len(probabilities)
+    about = {"frame": range(1, count + 1), "face_id": face, "timestamp": np.arange(count) / 10, "success": 1}
+    return pd.DataFrame(about | {"AU12_p": np.array(probabilities, np.float32)})
+
+
+def test_a_neutral_face_lowers_what_it_shows_and_raises_nothing():
+    table = pd.concat([made([0.3] * 5 + [0.9] * 5), made([0.001] * 5 + [0.4] * 5, face=1)], ignore_index=True)
+    before = table["AU12_p"].to_numpy()
+    baselines = clips._baselines(table, ("AU12",), "1-5", Clip(Path("a.mp4")))
+    clips._lower(table, ("AU12",), baselines)
+    after = table["AU12_p"].to_numpy()
+    assert after[:5] == pytest.approx(clips.AT_REST, abs=1e-4)
+    odds = 0.9 / 0.1 * (0.05 / 0.95) / (0.3 / 0.7)
+    assert after[5:10] == pytest.approx(odds / (1 + odds), abs=1e-4)
+    assert after[10:] == pytest.approx(before[10:], abs=1e-4)
+
+
+def test_auto_takes_the_calmest_frames_of_each_face():
+    table = made([0.9] * 18 + [0.2] * 2)
+    assert clips._baselines(table, ("AU12",), "auto", Clip(Path("a.mp4")))[0] == pytest.approx(
+        np.log(0.2 / 0.8), abs=1e-4
+    )
+
+
+def test_a_kept_neutral_face_is_used_again(filmed, tmp_path):
+    first = predict_clip(
+        RUN, Clip(filmed.one), tmp_path / "a.csv", neutral="1-8", save_neutral=tmp_path / "n.json"
+    )
+    again = predict_clip(RUN, Clip(filmed.one), neutral=str(tmp_path / "n.json"))
+    assert again["AU05_p"].to_numpy() == pytest.approx(first["AU05_p"].to_numpy(), abs=2e-4)
+    (tmp_path / "n.json").write_text('{"neutral": {"AU12": 1}}')
+    for neutral, match in (("900-910", "1 to 44"), ("n.csv", "1-30"), (str(tmp_path / "n.json"), "AU01")):
+        with pytest.raises(ValueError, match=match):
+            predict_clip(RUN, Clip(filmed.one), neutral=neutral)
+
+
+def test_smoothing_is_a_centred_mean_over_time_of_each_face():
+    table = pd.concat([made([0, 0, 1, 0, 0]), made([0.5] * 5, face=1)], ignore_index=True)
+    clips._smooth(table, ("AU12",), 0.3)
+    assert table["AU12_p"].to_numpy() == pytest.approx([0, 1 / 3, 1 / 3, 1 / 3, 0] + [0.5] * 5, abs=1e-6)
+
+
+def test_confidence_is_zero_where_no_face_is_seen_and_unknown_without_a_limit():
+    assert confidence_of(np.array([2.0, 3.0, -9.0]), 2.0) == pytest.approx([0, 0, 1])
+    assert np.isnan(confidence_of(np.array([1.0]), np.inf)).all()
+
+
+def test_clips_are_told_from_pictures(tmp_path):
+    for name in ("a/one.mp4", "a/b/two.MOV", "p/face.png", "p/one.avi"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"not opened")
+    names = lambda place: [path.name for path in clips_in(place)]  # noqa: E731
+    assert names(tmp_path / "a/one.mp4") == ["one.mp4"] and names(tmp_path / "p/face.png") == []
+    assert names(tmp_path / "a") == ["two.MOV", "one.mp4"] and names(tmp_path / "p") == []
+    assert names(str(tmp_path / "*" / "*.mp4")) == ["one.mp4"]
+    found = tables_of(clips_in(tmp_path / "a"), Path("out"), "openface")
+    assert found == [Path("out/b/two.csv"), Path("out/one.csv")]
+    with pytest.raises(ValueError, match=r"one\.avi"):
+        tables_of([Path("a/one.mp4"), Path("a/one.avi")], Path("out"), "long")
+
+
+def test_the_command_writes_table_time_line_and_preview(filmed, tmp_path):
+    run = CliRunner().invoke
+    out = {name: tmp_path / name for name in ("t.csv", "t.png", "p.mp4")}
+    made = ["--out", out["t.csv"], "--timeline", out["t.png"], "--preview", out["p.mp4"], "--every", "4"]
+    done = run(app, ["predict", str(filmed.one), *map(str, made)])
+    assert done.exit_code == 0, done.output
+    assert len(pd.read_csv(out["t.csv"])) == 11
+    with Image.open(out["t.png"]) as picture:
+        assert picture.width > 600
+    assert len(list(clip_frames(Clip(out["p.mp4"])))) == 11
+    again = run(app, ["predict", str(filmed.one), *map(str, made)])
+    assert again.exit_code == 1 and "p.mp4" in again.output  # a video is never replaced
+    assert run(app, ["predict", "docs/london", "--out", str(tmp_path / "x.csv"), "--fps", "3"]).exit_code == 2
+    assert run(app, ["predict", str(filmed.one)]).exit_code == 2
+
+
+def test_two_clips_with_the_same_seed_are_the_same_and_labels_lie_on_the_face(filmed, tmp_path):
+    again = pd.read_csv(synthetic_clip(tmp_path / "one.mp4", "studio", 2.2, 20, people=1, seed=3, size=320))
+    pd.testing.assert_frame_equal(again, filmed.labels[filmed.one])
+    middle = again.filter(regex=r"^x_\d+$").mean(axis=1), again.filter(regex=r"^y_\d+$").mean(axis=1)
+    read = filmed.read[filmed.one]
+    assert (
+        np.hypot(middle[0] - read["face_x"], middle[1] - read["face_y"]).max()
+        < 0.25 * read["face_size"].min()
+    )
+
+
+def test_a_time_line_and_a_preview_show_every_person(filmed):
+    table = filmed.read[filmed.two]
+    figure = draw_timeline(table, filmed.labels[filmed.two])
+    assert [axis.get_title(loc="left") for axis in figure.axes[:2]] == ["face 0", "face 1"]
+    cells = figure.axes[0].collections[0].get_array()
+    first = table[table["face_id"] == 0]
+    assert cells.compressed().max() == pytest.approx(first.filter(regex="_p$").max(axis=None), abs=1e-6)
+    time, picture = next(iter(preview_frames(Clip(filmed.two), table)))
+    assert time == 0 and picture.shape[0] > 300 and picture.shape[1] == 400 + 2 * 190
