@@ -14,6 +14,7 @@ SUMMARY = {
     "false_alarm": "false alarms on neutral faces, worst AU",
     "gap": "largest gap of false alarms between groups",
 }
+TIMELINE = b"aulib: AUs of a clip"  # is written in time lines
 
 commands = typer.Typer()
 
@@ -88,7 +89,11 @@ def contrast(
         write_json(json, scores.as_json(), ours=b'"summary": ')
 
 
-@commands.command(short_help="AU probabilities of a photograph, or a table of many.")
+def _of_clips(metavar: str, text: str, **more):
+    return typer.Option(metavar=metavar, help=text, rich_help_panel="Clips", **more)
+
+
+@commands.command(short_help="AU probabilities of a photograph, a clip, or a table of many.")
 def predict(
     run_or_photos: Annotated[
         str,
@@ -98,11 +103,16 @@ def predict(
         ),
     ],
     photos: Annotated[
-        str, typer.Argument(metavar="PHOTOS", help="A picture, a folder of pictures, or a dataset folder.")
+        str,
+        typer.Argument(
+            metavar="PHOTOS", help="A picture or a clip, a folder of them, a pattern, or a dataset folder."
+        ),
     ] = "",
     out: Annotated[
         Path | None,
-        typer.Option(metavar="FILE.csv", dir_okay=False, help="Table to write, for a folder."),
+        typer.Option(
+            metavar="FILE", help="Table to write, for a folder or a clip; of several clips a folder."
+        ),
     ] = None,
     all_aus: Annotated[
         bool,
@@ -110,31 +120,188 @@ def predict(
             "--all-aus", help="With AUs that did not work on real faces, where a run withholds some."
         ),
     ] = False,
+    every: Annotated[int, _of_clips("N", "Take each N-th frame.", min=1)] = 1,
+    fps: Annotated[float | None, _of_clips("F", "Take at most F frames a second.", min=0.001)] = None,
+    sequence: Annotated[
+        float | None, _of_clips("FPS", "PHOTOS is a folder of frames, so many a second.", min=0.001)
+    ] = None,
+    format: Annotated[str, _of_clips("NAME", "openface, pyfeat, long or parquet.")] = "openface",
+    neutral: Annotated[
+        str, _of_clips("FRAMES", "Frames of a neutral face (1-30), auto, or a file of --save-neutral.")
+    ] = "",
+    save_neutral: Annotated[
+        Path | None, _of_clips("FILE.json", "Keep the neutral face for other clips of this person.")
+    ] = None,
+    smooth: Annotated[float, _of_clips("SECONDS", "Moving average of the probabilities.", min=0)] = 0.0,
+    timeline: Annotated[Path | None, _of_clips("FILE.png", "Draw each person's AUs over time.")] = None,
+    preview: Annotated[
+        Path | None, _of_clips("FILE.mp4", "Write the clip with faces, AU bars and time line.")
+    ] = None,
 ):
-    """Print the AU probabilities of a picture, or write a folder's, with landmarks, in OpenFace's columns.
+    """Print the AU probabilities of a picture, or write those of a folder or a clip, with landmarks, in
+    OpenFace's columns.
 
     Example: aulib predict me.jpg
 
     Example: aulib predict results/demo/full holiday_pictures --out holiday.csv
+
+    Example: aulib predict me.mp4 --out me.csv --timeline me.png --preview me_aus.mp4
     """
-    from aubench.inference import predict
+    from aubench.datasets.videos import Clip
+    from aubench.inference import clips, predict
     from aubench.report.results import not_learned
 
     run, photos = run_and_input(run_or_photos, photos)
-    single = Path(photos).is_file()
-    if out is None and not single and (Path(photos).is_dir() or photos.startswith("synthetic:")):
-        raise typer.BadParameter(f"{photos} is no single picture: name a table to write", param_hint="--out")
     note = not_learned(run)
-    table = predict.predict(run, photos, out, all_aus=all_aus)
-    if single:
-        print_reading(table.iloc[0], run)
+    found = [Path(photos)] if sequence else clips.clips_in(photos)
+    options = {
+        "--every": every != 1, "--fps": fps, "--format": format != "openface", "--neutral": neutral,
+        "--save-neutral": save_neutral, "--smooth": smooth, "--timeline": timeline, "--preview": preview,
+    }  # fmt: skip
+    given = [name for name, value in options.items() if value]
+    if found:
+        if sequence and not Path(photos).is_dir():
+            raise typer.BadParameter(f"{photos} is no folder of frames", param_hint="--sequence")
+        one_of("--format", format, tuple(clips.FORMATS))
+        if out is None:
+            raise typer.BadParameter(f"{photos} is a clip: name a table to write", param_hint="--out")
+        several = len(found) > 1 or not (sequence or Path(photos).is_file())
+        if several and (
+            single := [name for name in given if name in ("--save-neutral", "--timeline", "--preview")]
+        ):
+            raise typer.BadParameter(f"{single[0]} is of one clip, found {len(found)}", param_hint=single[0])
+        for path, table in zip(found, clips.tables_of(found, out, format) if several else [out], strict=True):
+            clip = Clip(path, every, sequence or fps)
+            read_clip(run, clip, table, format, neutral, save_neutral, smooth, all_aus, timeline, preview)
+    elif given:
+        raise typer.BadParameter(f"{given[0]} is for clips; {photos} is none", param_hint=given[0])
     else:
-        left_out = [f"{count} {why}" for why, count in table["status"].value_counts().items() if why != "ok"]
-        typer.echo(", ".join([f"{(table['status'] == 'ok').sum()} faces read", *left_out]))
-    if out:
-        typer.echo(f"predictions: {out}")
+        single = Path(photos).is_file()
+        if out is None and not single and (Path(photos).is_dir() or photos.startswith("synthetic:")):
+            raise typer.BadParameter(
+                f"{photos} is no single picture: name a table to write", param_hint="--out"
+            )
+        if out and out.is_dir():
+            raise typer.BadParameter(f"{out} is a folder; name a table to write", param_hint="--out")
+        table = predict.predict(run, photos, out, all_aus=all_aus)
+        if single:
+            print_reading(table.iloc[0], run)
+        else:
+            left_out = [f"{n} {why}" for why, n in table["status"].value_counts().items() if why != "ok"]
+            typer.echo(", ".join([f"{(table['status'] == 'ok').sum()} faces read", *left_out]))
+        if out:
+            typer.echo(f"predictions: {out}")
     if note:
         typer.echo(f"note: {note}; do not rely on these probabilities", err=True)
+
+
+def read_clip(run, clip, out: Path, form, neutral, save_neutral, smooth, all_aus, timeline, preview) -> None:
+    """One clip: its table, time line and preview written, and what was seen printed."""
+    from aubench.datasets.videos import write_video
+    from aubench.inference.clips import predict_clip
+    from aulib.files import refuse_other, result_file
+
+    if timeline:
+        refuse_other(timeline, TIMELINE)
+    if preview:
+        refuse_other(preview)
+    notes: list[str] = []
+    table = predict_clip(run, clip, out, form, neutral, save_neutral, smooth, all_aus, notes.append)
+    seen = table[table["success"] == 1]
+    faces = ", ".join(
+        f"face {face} in {count}" for face, count in seen["face_id"].value_counts().sort_index().items()
+    )
+    without = table["frame"].nunique() - seen["frame"].nunique()
+    typer.echo(
+        f"{clip.path}: {table['frame'].nunique()} frames, {faces or 'no face'}; {without} without a face"
+    )
+    for text in notes:
+        typer.echo(f"note: {text}", err=True)
+    typer.echo(f"predictions: {out}")
+    if timeline or preview:
+        from aubench.plots.clips import draw_timeline, preview_frames
+    if timeline:
+        with result_file(timeline, TIMELINE) as partial:
+            draw_timeline(table).savefig(
+                partial, dpi=150, format="png", metadata={"Software": TIMELINE.decode()}
+            )
+        typer.echo(f"time line: {timeline}")
+    if preview:
+        with result_file(preview) as partial:
+            write_video(partial, preview_frames(clip, table))
+        typer.echo(f"preview: {preview}")
+
+
+@commands.command(short_help="Tables of several tools laid against each other.")
+def compare(
+    tables: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="TABLE...",
+            exists=True,
+            dir_okay=False,
+            help="Two or more tables of OpenFace, py-feat, LibreFace, pyfaceau or `aulib predict`.",
+        ),
+    ],
+    out: Annotated[Path, typer.Option(metavar="DIR", file_okay=False, help="New folder for the results.")],
+    labels: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="CSV",
+            exists=True,
+            dir_okay=False,
+            help="AU labels of these faces: of `aulib synth --clip`, or a manifest.csv.",
+        ),
+    ] = None,
+    faces: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True, help="The clip, or the folder of pictures, to show where they differ most."
+        ),
+    ] = None,
+):
+    """How far several tools agree about the same faces, and how right each is where labels exist.
+
+    Writes agreement.csv (kappa of 0/1, Pearson's r, ICC(3,1) where scales are the same), tools.csv (what each
+    wrote, on which scale) and, if asked, scores.csv and disagreements_... .
+
+    Example: aulib compare ours.csv openface.csv --faces me.mp4 --out compared
+    """
+    from itertools import combinations
+
+    from tabulate import tabulate
+
+    from aubench.report import agreement
+    from aulib.files import new_folder, refuse_used
+
+    refuse_used(out)
+    if len(tables) < (1 if labels else 2):
+        raise typer.BadParameter("name two tables or more, or one and --labels", param_hint="TABLE...")
+    readings = [agreement.read_tool(path) for path in tables]
+    if doubled := {one.name for one in readings if [other.name for other in readings].count(one.name) > 1}:
+        raise typer.BadParameter(f"two tables are called {min(doubled)}; rename one", param_hint="TABLE...")
+    written = {"tools": agreement.scales_of(readings)}
+    if len(readings) > 1:
+        written["agreement"] = agreement.agreement(readings)
+    if labels:
+        import pandas as pd
+
+        truth = agreement.read_tool(labels)
+        written["scores"] = pd.concat([agreement.scores(one, truth) for one in readings], ignore_index=True)
+    with new_folder(out) as partial:
+        if faces:
+            from aubench.plots.agreement import draw_disagreements
+            from aubench.plots.style import save_figure
+
+            for a, b in combinations(readings, 2):
+                worst = agreement.disagreements(a, b)
+                figure = draw_disagreements(worst, faces, (a.name, b.name))
+                save_figure(figure, partial, f"disagreements_{a.name}_{b.name}", worst)
+        for name, table in written.items():
+            table.to_csv(partial / f"{name}.csv", index=False)
+    for table in written.values():
+        typer.echo(tabulate(table, "keys", "simple", floatfmt=".2f", showindex=False) + "\n")
+    typer.echo(f"written: {out}")
 
 
 @commands.command(short_help="Adapt a detector to your own photographs, without labels.")

@@ -1,0 +1,68 @@
+"""Faces on which two tools differ most."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from PIL import Image
+
+from aubench.datasets.picture_files import list_pictures
+from aubench.datasets.videos import Clip, clip_frames
+from aubench.plots.style import face_grid, figure_title, in_house_style, show_face, write_on
+from aulib.images import BACKGROUND, read_picture
+
+COLUMNS, SIDE = 6, 112  # faces in a row, pixels of each
+
+
+@in_house_style
+def draw_disagreements(table: pd.DataFrame, faces: str | Path, names: tuple[str, str]) -> Figure:
+    """Faces with the AU and both values (0 to 1) written on them.
+
+    Args:
+        table: of `agreement.disagreements`.
+        faces: the clip, or a folder of pictures named as the table's keys.
+        names: of the two tools.
+
+    Raises:
+        ValueError: `faces` has none of the frames or pictures.
+    """
+    crops = _crops(table, Path(faces))
+    figure, axes = face_grid(-(-len(table) // COLUMNS), COLUMNS, 1.2, top=0.3)
+    for axis, row, crop in zip(axes.flat, table.itertuples(), crops, strict=False):
+        if crop is not None:
+            show_face(axis, crop)
+        write_on(axis, f"{row.au}: {row.a:.2f}, {row.b:.2f}")
+        write_on(axis, f"{row.key}", "top")
+    figure_title(figure, f"where {names[0]} (first) and {names[1]} (second) differ most")
+    return figure
+
+
+def _crops(table: pd.DataFrame, faces: Path) -> list[np.ndarray | None]:
+    keys, found = set(table["key"]), {}
+    if faces.is_dir() and not all(isinstance(key, int | np.integer) for key in keys):
+        for name in list_pictures(faces)[0]:
+            if Path(name).stem in keys:
+                found[Path(name).stem] = read_picture(faces / name)
+    else:
+        for frame in clip_frames(Clip(faces)):
+            if frame.number + 1 in keys:
+                found[frame.number + 1] = frame.picture
+            if len(found) == len(keys):
+                break
+    if not found:
+        raise ValueError(f"{faces} has none of the faces, as {table['key'].iloc[0]}")
+    return [_cut(found.get(row.key), row) for row in table.itertuples()]
+
+
+def _cut(picture: Image.Image | None, row) -> np.ndarray | None:
+    if picture is None:
+        return None
+    half = 0.85 * row.size if row.size == row.size else max(picture.size) / 2
+    x, y = (row.x, row.y) if row.x == row.x else np.array(picture.size) / 2
+    box = (x - half, y - half, x + half, y + half)
+    return np.asarray(
+        picture.transform(
+            (SIDE, SIDE), Image.Transform.EXTENT, box, Image.Resampling.BILINEAR, fillcolor=BACKGROUND
+        )
+    )

@@ -1,0 +1,341 @@
+"""Tables of several tools about the same faces: how far they agree, and how right each is where labels exist.
+
+Scales are named by the columns that a tool writes, never guessed from values: 0/1 occurrence, 0-1
+probability, 0-5 intensity.
+"""
+
+import re
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import pandas as pd
+from scipy.optimize import linear_sum_assignment
+from sklearn.metrics import cohen_kappa_score
+
+from aubench.datasets.interchange.tables import OPENFACE, PYFEAT, read_rows
+from aulib.metrics import au_scores
+from aulib.tables import FRAME, NAMES, Rule, normal_form
+
+SCALES = {"c": "0/1", "p": "0-1", "r": "0-5"}  # ending of a column -> scale
+PROBABILITY = Rule(r"AU\d\d_p", 0, 1, "a probability")
+LIBREFACE = (
+    FRAME,
+    Rule(r"frame_idx", 0, 1e9, "a frame number", whole=True),
+    Rule(r"au_\d+", 0, 1, "0 or 1", whole=True),
+    Rule(r"au_\d+_intensity", 0, 5, "an intensity, 0 to 5"),
+)
+ELSEWHERE = 0.75  # of a face's size, from which two faces of a frame are not the same
+BLOCK = 1.0  # seconds of a clip that the bootstrap draws together: frames next to each other are alike
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What one tool wrote.
+
+    Attributes:
+        name: of its file.
+        tool: OpenFace, py-feat, LibreFace or aulib, by its columns.
+        table: a row per face: `key` (frame from 1, or the picture's name), `face_id`, `time` (s), the face's
+            middle `x`, `y` and `size` (pixels), and AU01_c, AU01_p, AU01_r as far as the tool has them; NaN
+            where unknown. Rows without a face are left out.
+        unseen: how many those are.
+        by_name: whether `key` is a name.
+    """
+
+    name: str
+    tool: str
+    table: pd.DataFrame
+    unseen: int
+    by_name: bool
+
+    @property
+    def columns(self) -> list[str]:
+        """AU01_c ... that the tool wrote."""
+        return [name for name in self.table if re.fullmatch(r"AU\d\d_[cpr]", name)]
+
+
+def read_tool(path: str | Path) -> Reading:
+    """A table of OpenFace (and what writes its columns, as pyfaceau), py-feat, LibreFace or this package.
+
+    Frames are counted from 1, as OpenFace does; py-feat and LibreFace count from 0. Where a table has time
+    stamps these decide: its frame at 0 s is the first.
+
+    Raises:
+        ValueError: none of these, or a damaged table; names file and line.
+    """
+    path = Path(path)
+    table = read_rows(
+        path,
+        (*OPENFACE, *PYFEAT, PROBABILITY, *LIBREFACE),
+        r"AU\d\d(_[cpr])?|au_\d+(_intensity)?",
+        "AU01_c, AU01, au_1",
+    )
+    if any(re.fullmatch(r"au_\d+(_intensity)?", name) for name in table):
+        tool, first = "LibreFace", 0
+        table = table.rename(columns=_of_libreface).rename(columns={"frame_idx": "frame"})
+    elif any(re.fullmatch(r"AU\d\d", name) for name in table):
+        tool, first = "py-feat", 0
+        table = table.rename(columns=lambda name: f"{name}_p" if re.fullmatch(r"AU\d\d", name) else name)
+    else:
+        tool, first = ("aulib" if any(re.fullmatch(r"AU\d\d_p", name) for name in table) else "OpenFace"), 1
+    named = next((name for name in NAMES if name in table and table[name].nunique() > 1), None)
+    if not named and "frame" not in table:
+        raise ValueError(f"{path} has no column `frame` and no names of pictures ({', '.join(NAMES[:5])})")
+    time = _numbers(table, "timestamp", "approx_time", "frame_time_in_ms")
+    if "frame_time_in_ms" in table and "timestamp" not in table:
+        time = time / 1000
+    if named:
+        key = table[named].map(lambda name: PurePosixPath(normal_form(name)).stem)
+    else:
+        frame = table["frame"].astype(float)
+        key = (frame - _first_frame(frame, time, first) + 1).astype(int)
+    x, y, size = _places(table)
+    found = pd.DataFrame(
+        {
+            "key": key,
+            "face_id": _numbers(table, "face_id").fillna(0),
+            "time": time,
+            "x": x,
+            "y": y,
+            "size": size,
+        }
+    )
+    aus = table[[name for name in table if re.fullmatch(r"AU\d\d_[cpr]", name)]].astype(float)
+    seen = (_numbers(table, "success").fillna(1) == 1) & aus.notna().any(axis=1)
+    found = pd.concat([found, aus], axis=1)[seen].reset_index(drop=True)
+    if found.empty:
+        raise ValueError(f"{path} has no row with a face and an AU")
+    return Reading(path.stem, tool, found, int((~seen).sum()), named is not None)
+
+
+def _of_libreface(name: str) -> str:
+    found = re.fullmatch(r"au_(\d+)(_intensity)?", name)
+    return f"AU{int(found[1]):02d}_{'r' if found[2] else 'c'}" if found else name
+
+
+def _numbers(table: pd.DataFrame, *names: str) -> pd.Series:
+    name = next((name for name in names if name in table), None)
+    return pd.Series(np.nan, table.index) if name is None else pd.to_numeric(table[name], errors="coerce")
+
+
+def _first_frame(frame: pd.Series, time: pd.Series, usual: int) -> float:
+    """The number of the frame at 0 s."""
+    known = time.notna() & frame.notna()
+    frames, times = frame[known].to_numpy(float), time[known].to_numpy(float)
+    if len(np.unique(times)) < 2:
+        return usual
+    rate = (frames.max() - frames.min()) / (times.max() - times.min())
+    first = frames.min() - times.min() * rate
+    return round(first) if abs(first - round(first)) < 0.25 and round(first) in (0, 1) else usual
+
+
+def _places(table: pd.DataFrame) -> tuple[pd.Series, pd.Series, pd.Series]:
+    """Middle and size of each face: by its landmarks, else by its box."""
+    if {"x_0", "y_0"} <= set(table):
+        x, y = (table.filter(regex=rf"^{axis}_\d+$").astype(float) for axis in "xy")
+        return x.mean(axis=1), y.mean(axis=1), x.max(axis=1) - x.min(axis=1)
+    box = [_numbers(table, f"FaceRect{name}") for name in ("X", "Y", "Width", "Height")]
+    return box[0] + box[2] / 2, box[1] + box[3] / 2, box[2]
+
+
+def matched(a: Reading, b: Reading) -> pd.DataFrame:
+    """Rows of two readings that are the same face of the same frame or picture: columns `a` and `b`, places
+    in their tables.
+
+    Several faces of a frame are paired by where they lie.
+
+    Raises:
+        ValueError: one has frames and the other names, they share none, or faces cannot be told apart.
+    """
+    if a.by_name != b.by_name:
+        one, other = (a, b) if a.by_name else (b, a)
+        raise ValueError(f"{one.name} names its pictures, {other.name} counts frames; they cannot be paired")
+    groups = [{key: rows.index.to_numpy() for key, rows in one.table.groupby("key")} for one in (a, b)]
+    pairs = []
+    for key in groups[0].keys() & groups[1].keys():
+        rows = groups[0][key], groups[1][key]
+        places = [
+            one.table.loc[own, ["x", "y", "size"]].to_numpy() for one, own in zip((a, b), rows, strict=True)
+        ]
+        known = all(not np.isnan(place).any() for place in places)
+        if not known and max(map(len, rows)) > 1:
+            raise ValueError(
+                f"{a.name} and {b.name}: of {key} there are several faces, and no landmarks or boxes to tell "
+                "them apart by"
+            )
+        far = np.zeros((len(rows[0]), len(rows[1])))
+        if known:
+            far = np.linalg.norm(places[0][:, None, :2] - places[1][None, :, :2], axis=2)
+            far /= np.maximum(places[0][:, None, 2], 1e-6)
+        pairs += [
+            (rows[0][i], rows[1][j])
+            for i, j in zip(*linear_sum_assignment(far), strict=True)
+            if far[i, j] < ELSEWHERE
+        ]
+    if not pairs:
+        raise ValueError(
+            f"{a.name} and {b.name} have no face in common: the first is of {a.table['key'].iloc[0]} ..., "
+            f"the second of {b.table['key'].iloc[0]} ..."
+        )
+    return pd.DataFrame(sorted(pairs), columns=["a", "b"])
+
+
+def present(table: pd.DataFrame, au: str) -> pd.Series | None:
+    """0 or 1: the tool's own occurrence, else probability at least 0.5; an intensity alone gives none."""
+    if f"{au}_c" in table:
+        return table[f"{au}_c"]
+    return (
+        (table[f"{au}_p"] >= 0.5).astype(float).where(table[f"{au}_p"].notna())
+        if f"{au}_p" in table
+        else None
+    )
+
+
+def graded(table: pd.DataFrame, au: str) -> tuple[pd.Series, str] | None:
+    """The tool's finest value of an AU and its scale: intensity, else probability."""
+    ending = next((end for end in "rp" if f"{au}_{end}" in table), None)
+    return ending and (table[f"{au}_{ending}"], SCALES[ending])
+
+
+def icc(a: np.ndarray, b: np.ndarray) -> float:
+    """ICC(3,1) of two readings (N,) on one scale: consistency of single raters (Shrout & Fleiss 1979); as in
+    FERA's challenges. NaN if nothing varies. (Ours, since pingouin is under the GPL.)"""
+    values = np.column_stack([a, b]).astype(float)
+    faces, raters = values.shape
+    if faces < 2:
+        return float("nan")
+    between = raters * ((values.mean(1) - values.mean()) ** 2).sum() / (faces - 1)
+    rest = values - values.mean(1, keepdims=True) - values.mean(0) + values.mean()
+    within = (rest**2).sum() / ((faces - 1) * (raters - 1))
+    total = between + (raters - 1) * within
+    return float((between - within) / total) if total > 0 else float("nan")
+
+
+def agreement(readings: list[Reading]) -> pd.DataFrame:
+    """A row for each pair of tools and each AU that both have.
+
+    Columns: a, b, au, n (faces), kappa (Cohen's, of 0/1), r (Pearson's, of the finest values), icc (of two
+    intensities, or two probabilities), scales. NaN where a tool has no such values or nothing varies.
+    """
+    rows = []
+    for a, b in combinations(readings, 2):
+        pairs = matched(a, b)
+        left, right = (
+            one.table.loc[pairs[side]].reset_index(drop=True) for one, side in ((a, "a"), (b, "b"))
+        )
+        for au in sorted({name[:4] for name in a.columns} & {name[:4] for name in b.columns}):
+            row = {
+                "a": a.name,
+                "b": b.name,
+                "au": au,
+                "n": len(pairs),
+                "kappa": np.nan,
+                "r": np.nan,
+                "icc": np.nan,
+            }
+            calls = present(left, au), present(right, au)
+            if all(call is not None for call in calls):
+                both = calls[0].notna() & calls[1].notna()
+                row["n"] = int(both.sum())
+                if len({*calls[0][both], *calls[1][both]}) > 1:
+                    row["kappa"] = cohen_kappa_score(calls[0][both].astype(int), calls[1][both].astype(int))
+            values = graded(left, au), graded(right, au)
+            row["scales"] = " and ".join(value[1] if value else "0/1" for value in values)
+            if all(values):
+                (x, scale), (y, other) = values
+                both = x.notna() & y.notna()
+                x, y = x[both].to_numpy(float), y[both].to_numpy(float)
+                if len(x) > 1 and x.std() and y.std():
+                    row["r"] = float(np.corrcoef(x, y)[0, 1])
+                if scale == other:
+                    row["icc"] = icc(x, y)
+            rows.append(row)
+    if not rows:
+        raise ValueError(f"{', '.join(one.name for one in readings)} have no AU in common")
+    return pd.DataFrame(rows)
+
+
+def scales_of(readings: list[Reading]) -> pd.DataFrame:
+    """What each tool wrote: tool, faces, rows without a face, and of each scale its AUs and its range."""
+    rows = []
+    for one in readings:
+        for ending, scale in SCALES.items():
+            columns = [name for name in one.columns if name.endswith(f"_{ending}")]
+            if columns:
+                values = one.table[columns].to_numpy(float)
+                about = {"table": one.name, "tool": one.tool, "faces": len(one.table)}
+                about |= {"without a face": one.unseen, "scale": scale, "AUs": len(columns)}
+                rows.append(about | {"least": np.nanmin(values), "most": np.nanmax(values)})
+    return pd.DataFrame(rows)
+
+
+def scores(reading: Reading, labels: Reading, rows: np.ndarray | None = None) -> pd.DataFrame:
+    """A tool against labels (AU01_c) of the same faces: a row per AU, and `mean`.
+
+    Columns: au, n, present (faces with the AU), f1, auc, r (against AU01_r where the labels have it) and of
+    f1 and auc the 95 % interval, by bootstrap over seconds of a clip, or over pictures.
+
+    Args:
+        rows: bool, of `labels.table`; the faces to score, as those of one pose. None takes all.
+    """
+    pairs = matched(reading, labels)
+    if rows is not None:
+        pairs = pairs[rows[pairs["b"]]]
+    known = {name[:4] for name in labels.columns if name.endswith("_c")}
+    aus = [au for au in sorted(known) if present(reading.table, au) is not None]
+    if not aus or pairs.empty:
+        raise ValueError(f"{reading.name} and {labels.name} have no labelled AU of a common face")
+    own = reading.table.loc[pairs["a"]].reset_index(drop=True)
+    true = labels.table.loc[pairs["b"]].reset_index(drop=True)
+    truth = true[[f"{au}_c" for au in aus]].to_numpy(float)
+    calls = np.column_stack([present(own, au) for au in aus])
+    finest = np.column_stack([(graded(own, au) or (present(own, au),))[0] for au in aus])
+    read = ~np.isnan(calls) & ~np.isnan(finest)
+    truth = np.where(read, truth, np.nan)
+    blocks = (
+        true["time"].floordiv(BLOCK).fillna(true.index.to_series()).astype(str)
+        + " "
+        + true["face_id"].astype(str)
+    )
+    called = au_scores(np.nan_to_num(calls), truth, blocks.to_numpy(), aus)
+    ranked = au_scores(np.nan_to_num(finest), truth, blocks.to_numpy(), aus)
+    found = []
+    for index, au in enumerate([*aus, "mean"]):
+        place = "mean" if au == "mean" else f"per_au.{au}"
+        row = {"table": reading.name, "au": au, "n": len(pairs)}
+        if au != "mean":
+            row["present"] = called[f"{place}.support"]
+            level = true[f"{au}_r"].to_numpy(float) if f"{au}_r" in true else np.full(len(true), np.nan)
+            both = ~np.isnan(level) & read[:, index]
+            varies = both.sum() > 1 and level[both].std() > 0 and finest[both, index].std() > 0
+            row["r"] = float(np.corrcoef(level[both], finest[both, index])[0, 1]) if varies else np.nan
+        for measure, values in (("f1", called), ("auc", ranked)):
+            row |= {f"{measure}{end}": values[f"{place}.{measure}{end}"] for end in ("", "_low", "_high")}
+        found.append(row)
+    return pd.DataFrame(found)
+
+
+def disagreements(a: Reading, b: Reading, count: int = 18) -> pd.DataFrame:
+    """The faces on which two tools differ most, at most one a second and three of an AU: au, key, face_id,
+    time, x, y, size (of `a`), and both values on a scale of 0 to 1."""
+    pairs = matched(a, b)
+    rows = []
+    for au in sorted({name[:4] for name in a.columns} & {name[:4] for name in b.columns}):
+        values = [_share(one.table, au, pairs[side]) for one, side in ((a, "a"), (b, "b"))]
+        apart = np.abs(values[0] - values[1])
+        about = a.table.loc[pairs["a"], ["key", "face_id", "time", "x", "y", "size"]].reset_index(drop=True)
+        found = about.assign(au=au, a=values[0], b=values[1], apart=apart).dropna(subset=["apart"])
+        found = found.sort_values("apart", ascending=False, kind="stable")
+        second = found["time"].floordiv(1).fillna(found.index.to_series())
+        rows.append(found[~second.duplicated()].head(3))
+    table = pd.concat(rows, ignore_index=True)
+    return table.sort_values("apart", ascending=False, kind="stable").head(count).reset_index(drop=True)
+
+
+def _share(table: pd.DataFrame, au: str, rows: pd.Series) -> np.ndarray:
+    """The finest value of an AU as a share of its scale."""
+    fine = graded(table, au)
+    values, top = (fine[0], 5.0 if fine[1] == "0-5" else 1.0) if fine else (present(table, au), 1.0)
+    return values.loc[rows].to_numpy(float) / top
