@@ -19,16 +19,25 @@ REST, ONSET, APEX, OFFSET = 0.6, 0.4, 0.7, 0.5  # seconds of each part of an exp
 SWAY = {"studio": 3.0, "wild": 9.0, "varied": 9.0}  # degrees by which heads turn about their pose
 ZOOM = (0.62, 0.42)  # of one person and of two, over the zoom of a single face
 GREY = (0.42, 0.45, 0.48)
+LUMINANCE = (0.2126, 0.7152, 0.0722)  # of linear red, green and blue (ITU-R BT.709)
 
 
 @dataclass(frozen=True)
 class Shown:
-    """A person in a frame: expression, and landmarks (68, 2) in pixels of the frame; `hidden` is the share of
-    the landmarks that lie behind somebody else."""
+    """A person in a frame.
+
+    landmarks: (68, 2) pixels of the frame. hidden: share of them that lie behind somebody else. covered:
+    share of the face's pixels behind an occluder. yaw: degrees. light: degrees between the key light and the
+    camera. skin: its luminance, 0 to 1.
+    """
 
     expression: Expression
     landmarks: np.ndarray
     hidden: float
+    covered: float
+    yaw: float
+    light: float
+    skin: float
 
 
 @dataclass(frozen=True)
@@ -108,18 +117,26 @@ def _frame(
         face = _moved(actor, domain, time, progress, len(cast))
         rendering = renderer.render_one(face)
         rgba = clutter.patchy_shade(rng, rendering.rgba) if domain.hard else rendering.rgba
-        image = composite(rgba, picture)
+        bare = image = composite(rgba, picture)
         if domain.hard:
-            image = clutter.occlude(rng, image, rendering, face.person)
+            image = clutter.occlude(rng, bare, rendering, face.person)
         picture = image.astype(np.float32) / 255
-        renderings.insert(0, (face, rendering))
+        left, top = np.clip(rendering.landmarks.min(0), 0, size - 1).astype(int)
+        right, bottom = np.clip(rendering.landmarks.max(0), 0, size - 1).astype(int) + 1
+        changed = (image != bare).any(-1)[top:bottom, left:right]
+        renderings.insert(0, (face, rendering, float(changed.mean()) if changed.size else 0.0))
     image = clutter.degrade(rng, image) if domain.hard else clutter.sensor_noise(rng, image, 1.2, 95)
     shown, in_front = [], np.zeros((size, size), bool)
     cut = size // 8  # rows above and below
-    for face, rendering in renderings:
+    for face, rendering, covered in renderings:
         column, row = np.clip(rendering.landmarks.round().astype(int), 0, size - 1).T
         hidden = float(in_front[row, column].mean())
-        shown.append(Shown(face.expression, rendering.landmarks - np.float32([0, cut]), hidden))
+        points = rendering.landmarks - np.float32([0, cut])
+        towards = np.array(face.shot.key_direction) / np.linalg.norm(face.shot.key_direction)
+        light = float(np.degrees(np.arccos(np.clip(towards[2], -1, 1))))
+        skin = float(np.dot(LUMINANCE, face.person.skin))
+        yaw = float(np.degrees(face.shot.yaw))
+        shown.append(Shown(face.expression, points, hidden, covered, yaw, light, skin))
         in_front |= rendering.rgba[..., 3] > 0.5
     return image[cut : size - cut], shown
 

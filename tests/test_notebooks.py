@@ -49,6 +49,7 @@ TINY = {
     "06_attention": {"runs": ["{run}"], "faces": "{target}", "aus": ["AU01", "AU12"], "per_au": 2},
     "07_dataset_check": {"data": "{source}", "published": "bp4d"},
     "08_real_faces": {"runs": ["{run}"]},
+    "09_compare": {"clips": 2, "seconds": 1.0},
     "tiny": {"seconds": 0.0},
     # the course
     "1_action_units": {"source": "{source}", "target": "{target}"},
@@ -94,6 +95,7 @@ CLOSING = {
     "06_attention": r"^These faces have no true regions",
     "07_dataset_check": r"^\*\*Not fit for training\*\*: fix the \d+ errors|^Nothing ",
     "08_real_faces": r"^\*\*.+\*\* on .+ called present on neutral faces is AU\d\d",
+    "09_compare": r"^Over 2 clips the mean AUC is [01]\.\d\d for \*\*aulib\*\*",
 }
 
 ANSWER = re.compile(r"^answer_\d+ = \.\.\.", re.M)

@@ -18,7 +18,6 @@ from PIL import Image
 from tqdm.auto import tqdm
 
 from aubench.datasets.picture_files import list_pictures
-from aufaces.actions import AUS, OCCURS_AT
 from aulib.files import refuse_other, result_file, what_it_is
 from aulib.images import read_picture
 from aulib.landmarks import point_columns
@@ -33,7 +32,8 @@ TURNS = {  # where a display matrix takes the axes x and y, both to the right an
     (0, -1, -1, 0): Image.Transpose.TRANSVERSE,
 }
 INSTALL = "pip install 'aulib[video]'"
-LABELS = b"frame,face_id,timestamp,hidden,AU01_r"  # begins the tables of their labels
+CONDITIONS = ("hidden", "covered", "yaw", "light", "skin")
+LABELS = b"frame,face_id,timestamp,hidden,covered,yaw,"  # begins the tables of their labels
 ENCODERS = ("libx264", "libopenh264", "mpeg4")  # the first that this FFmpeg has; browsers play the first two
 
 
@@ -168,13 +168,14 @@ def synthetic_clip(
 ) -> Path:
     """Write a clip of `aufaces.clips` and, beside it, a CSV with its labels; returns the CSV.
 
-    Columns: frame (from 1), face_id, timestamp, hidden (share of landmarks behind somebody else), AU01_r (0
-    to 5), AU01_c (1 where the intensity is at least OCCURS_AT), x_0 ..., y_0 ....
+    Columns: frame (from 1), face_id, timestamp, CONDITIONS (see `aufaces.clips.Shown`), AU01_r (0 to 5),
+    AU01_c (1 where the intensity is at least OCCURS_AT), x_0 ..., y_0 ....
 
     Raises:
         FileExistsError: one of the two is another file.
         ValueError: as `render_clip`.
     """
+    from aufaces.actions import AUS, OCCURS_AT
     from aufaces.clips import render_clip
 
     path, rows = Path(path), []
@@ -194,7 +195,8 @@ def synthetic_clip(
                 about = {"frame": number + 1, "face_id": face, "timestamp": round(number / fps, 4)}
                 points = point_columns(one.landmarks[None].round(2))
                 points = {name: float(values[0]) for name, values in points.items()}
-                rows.append(about | {"hidden": round(one.hidden, 3)} | labels | points)
+                about |= {name: round(getattr(one, name), 3) for name in CONDITIONS}
+                rows.append(about | labels | points)
             yield number / fps, picture
 
     with result_file(path) as temporary:

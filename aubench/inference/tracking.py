@@ -1,8 +1,8 @@
 """Who is who in a clip: faces followed from frame to frame (ours).
 
 Every DETECT_EVERY frames all faces are looked for; in between the landmarks of each face are carried on.
-Boxes and faces are matched by overlap (scipy's assignment). A face that nobody's matches is somebody who was
-lost before, if it looks and lies like it, else a new person. Where two faces cover one another, the one that
+Faces are given to those who are followed, or were lost before, by place and look (scipy's assignment); a face
+that is nobody's is a new person's. Where two faces cover one another, the one that
 no longer looks like itself is hidden, and lost until it is seen again.
 """
 
@@ -17,11 +17,14 @@ from aulib.crops import CropSpec, crop_face, crop_matrix
 
 CODE_VERSION = 1  # raise it when the faces found in a clip would change
 DETECT_EVERY = 5  # frames
-OVERLAP = 0.3  # of two boxes, intersection over union, from which they are one face
+OVERLAP = 0.3  # of two boxes, intersection over union, from which two faces cannot both be seen
+NEAR = 0.75  # of its size, within which a face that is followed is found again
 COVERED = 0.15  # from which one face may hide the other
-UNLIKE = 0.13  # mean difference of two looks, of 1, from which they are two people
+UNLIKE = 0.15  # mean difference of two looks, of 1, from which they are two people
 MISSES = 3  # looks in a row that find no face where one is followed, until it is lost
 SMALLEST, LARGEST = 0.7, 1.4  # of a face carried on, over its size in the frame before
+FASTEST = 4.0  # faces move so many of their sizes a second; what jumps farther is somebody else's face
+SLACK = 0.1  # of a face's size, that landmarks may move in no time
 GAP = 5.0  # seconds after which who comes back is a new person
 LOOK = 12  # pixels of a side
 
@@ -89,65 +92,62 @@ class Tracker:
     def _carry_on(self, person: Person, picture: Image.Image, image: np.ndarray, time: float) -> tuple:
         elapsed = max(time - person.time, 1e-3)
         points = follow_points(image, person.points)
-        size = np.ptp(points, axis=0).max() / max(np.ptp(person.points, axis=0).max(), 1e-6)
-        if not SMALLEST < size < LARGEST or _outside(points, picture.size):
+        before = max(np.ptp(person.points, axis=0).max(), 1e-6)
+        size = np.ptp(points, axis=0).max() / before
+        jump = np.linalg.norm(points.mean(0) - person.points.mean(0)) / before
+        jumped = jump > SLACK + FASTEST * elapsed
+        if jumped or not SMALLEST < size < LARGEST or _outside(points, picture.size):
+            person.lost = True
+            return ()
+        cut = self._cut(picture, points)
+        if np.abs(look_of(cut[0]) - person.look).mean() > UNLIKE:  # the landmarks slipped onto somebody else
             person.lost = True
             return ()
         moved = (points.mean(0) - person.points.mean(0)) / elapsed
         person.speed = 0.8 * person.speed + 0.2 * moved
         person.points, person.time = points, time
-        return self._cut(picture, points)
+        return cut
 
     def _hide_covered(self, crops: dict[int, tuple]) -> None:
         """Of two faces at one place, the one that looks less like itself is lost."""
         shown = [person for person in self.people if not person.lost]
         boxes = [box_around(person.points) for person in shown]
         unlike = [np.abs(look_of(crops[one.face_id][0]) - one.look).mean() for one in shown]
-        free = [True] * len(shown)
         for i in range(len(shown)):
             for j in range(i):
-                covered = overlap(boxes[i], boxes[j])
-                if covered > COVERED:
-                    free[i] = free[j] = False
-                worse = i if unlike[i] > unlike[j] else j
+                covered, worse = overlap(boxes[i], boxes[j]), i if unlike[i] > unlike[j] else j
                 if covered > OVERLAP or (covered > COVERED and unlike[worse] > UNLIKE):
                     shown[worse].lost = True
-        for person, alone in zip(shown, free, strict=True):
-            if alone and not person.lost:  # nobody else's pixels are in it
-                person.look = 0.95 * person.look + 0.05 * look_of(crops[person.face_id][0])
 
     def _look_for_faces(self, picture: Image.Image, image: np.ndarray, time: float, crops: dict) -> None:
-        boxes = find_boxes(image, self.upsample)
-        shown = [person for person in self.people if not person.lost]
-        common = np.array([[overlap(box_around(one.points), box) for box in boxes] for one in shown])
-        taken = set()
-        for person, box in _pairs(-common, -OVERLAP):
-            shown[person].misses, _ = 0, taken.add(box)
-        matched = {person for person, _ in _pairs(-common, -OVERLAP)}
-        for number, person in enumerate(shown):
-            if number not in matched:
+        """Find all faces anew: of those who are followed, of those who come back, and of new people."""
+        found = [points_in(image, box) for box in find_boxes(image, self.upsample)]
+        faces = [
+            (points, *self._cut(picture, points)) for points in found if not _outside(points, picture.size)
+        ]
+        known = [one for one in self.people if not one.lost or time - one.time <= GAP]
+        apart = [[_apart(one, points, look_of(crop), time) for points, crop, _ in faces] for one in known]
+        whose = {face: known[person] for person, face in _pairs(np.array(apart))}
+        boxes = [box_around(points) for points, *_ in faces]
+        for person in known:
+            if not person.lost and person not in whose.values():
                 person.misses += 1
                 person.lost = person.misses >= MISSES
-        new = []
-        for number, box in enumerate(boxes):
-            inside = number not in taken and not any(
-                overlap(box, box_around(one.points)) > COVERED for one in self.people if not one.lost
-            )
-            if inside and not _outside(points := points_in(image, box), picture.size):
-                new.append((points, *self._cut(picture, points)))
-        gone = [one for one in self.people if one.lost and time - one.time <= GAP]
-        apart = np.array(
-            [[_apart(one, points, look_of(crop), time) for points, crop, _ in new] for one in gone]
-        )
-        back = {face: gone[person] for person, face in _pairs(apart, 1.0)}
-        for number, (points, crop, matrix) in enumerate(new):
-            person = back.get(number)
+        for number, (points, crop, matrix) in enumerate(faces):
+            person = whose.get(number)
             if person is None:
+                shown = [box_around(one.points) for one in self.people if not one.lost]
+                if any(overlap(boxes[number], box) > COVERED for box in shown):
+                    continue  # half a face behind another one
                 person = Person(len(self.people), points, np.zeros(2), time, look_of(crop))
                 self.people.append(person)
+            if person.lost:
+                person.speed = np.zeros(2)
             person.points, person.time, person.lost, person.misses = points, time, False, 0
-            person.speed = np.zeros(2)
             crops[person.face_id] = crop, matrix
+            others = [box for other, box in enumerate(boxes) if other != number]
+            if all(overlap(boxes[number], box) < COVERED for box in others):  # nobody else's pixels are in it
+                person.look = 0.8 * person.look + 0.2 * look_of(crop)
 
 
 def look_of(crop: np.ndarray) -> np.ndarray:
@@ -165,21 +165,25 @@ def overlap(a: tuple, b: tuple) -> float:
 
 
 def _apart(person: Person, points: np.ndarray, look: np.ndarray, time: float) -> float:
-    """How little a face is like somebody who was lost: at most 1 if it may be the same person."""
+    """How far a face is from being this person's, by place and look; infinite if it cannot be."""
     elapsed = time - person.time
     side = np.ptp(person.points, axis=0).max()
     expected = person.points.mean(0) + person.speed * min(elapsed, 1.0)
-    distance = np.linalg.norm(points.mean(0) - expected) / side
+    distance = np.linalg.norm(points.mean(0) - expected) / side / (NEAR + FASTEST / 2 * elapsed)
     unlike = np.abs(look - person.look).mean() / UNLIKE
-    return max(unlike, distance / (2 + 2 * elapsed))
+    if distance > 1 or (unlike > 1 and person.lost):
+        return np.inf
+    return distance + unlike
 
 
-def _pairs(costs: np.ndarray, most: float) -> list[tuple[int, int]]:
-    """Row and column of the cheapest assignment, of those that cost at most `most`."""
+def _pairs(costs: np.ndarray) -> list[tuple[int, int]]:
+    """Row and column of the cheapest assignment, without those of infinite cost."""
     if not costs.size:
         return []
-    rows, columns = linear_sum_assignment(np.minimum(costs, most + 1e3))
-    return [(row, column) for row, column in zip(rows, columns, strict=True) if costs[row, column] <= most]
+    rows, columns = linear_sum_assignment(np.minimum(costs, 1e3))
+    return [
+        (row, column) for row, column in zip(rows, columns, strict=True) if np.isfinite(costs[row, column])
+    ]
 
 
 def _outside(points: np.ndarray, size: tuple[int, int]) -> bool:

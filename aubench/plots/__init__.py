@@ -4,6 +4,7 @@ style            colours of domains and methods, names of AUs, rows of names, fa
 faces            contact sheets, rows of faces, a run's first screen, the same faces in several runs
 scores           base rates and co-occurrence, learning curves, scores per AU, methods and runs compared
 contrasts        AUs scored by expressions: contrasts, false alarms on neutral faces
+agreement        tools compared: where they differ most, scores by condition
 clips            AUs over a clip's time; the clip with faces, bars and time line
 study            a study: ladder with intervals, differences per AU, costs, losses, gradient shares
 reconstructions  both rounds, several runs, out-of-distribution inputs, texture by shape
@@ -11,6 +12,7 @@ attention        maps over faces next to the true regions, deletion curves
 """
 
 # ruff: noqa: F401
+from aubench.plots.agreement import draw_conditions, draw_disagreements
 from aubench.plots.attention import (
     draw_attention,
     draw_deletion_curves,
@@ -19,6 +21,7 @@ from aubench.plots.attention import (
     draw_mass_inside,
     draw_rollout,
 )
+from aubench.plots.clips import draw_timeline
 from aubench.plots.contrasts import draw_contrasts, draw_false_alarms
 from aubench.plots.faces import draw_face_rows, draw_faces, draw_first_screen, draw_same_faces
 from aubench.plots.reconstructions import (

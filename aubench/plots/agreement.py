@@ -1,5 +1,6 @@
-"""Faces on which two tools differ most."""
+"""Tools compared: the faces on which two differ most, scores by condition."""
 
+from itertools import cycle
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,18 @@ from PIL import Image
 
 from aubench.datasets.picture_files import list_pictures
 from aubench.datasets.videos import Clip, clip_frames
-from aubench.plots.style import face_grid, figure_title, in_house_style, show_face, write_on
+from aubench.plots.style import (
+    LINE_COLOURS,
+    face_grid,
+    figure_title,
+    in_house_style,
+    offsets,
+    row_panels,
+    show_face,
+    write_on,
+)
 from aulib.images import BACKGROUND, read_picture
+from aulib.metrics import MEASURES
 
 COLUMNS, SIDE = 6, 112  # faces in a row, pixels of each
 
@@ -35,6 +46,34 @@ def draw_disagreements(table: pd.DataFrame, faces: str | Path, names: tuple[str,
         write_on(axis, f"{row.au}: {row.a:.2f}, {row.b:.2f}")
         write_on(axis, f"{row.key}", "top")
     figure_title(figure, f"where {names[0]} (first) and {names[1]} (second) differ most")
+    return figure
+
+
+@in_house_style
+def draw_conditions(table: pd.DataFrame, measure: str = "auc") -> Figure:
+    """Mean score of each tool in each stratum, with its 95 % interval.
+
+    Args:
+        table: of `agreement.by_condition`.
+        measure: "auc" or "f1".
+    """
+    names = list(dict.fromkeys(table["table"]))
+    strata = table[["condition", "stratum"]].drop_duplicates()
+    faces = table.groupby(["condition", "stratum"])["faces"].first()
+    labels = [
+        f"{row.condition}: {row.stratum} ({faces[row.condition, row.stratum]})" for row in strata.itertuples()
+    ]
+    figure, (axis,) = row_panels(labels, row=0.14 + 0.1 * len(names))
+    for name, colour, offset in zip(names, cycle(LINE_COLOURS), offsets(len(names)), strict=False):
+        own = table[table["table"] == name].set_index(["condition", "stratum"])
+        for place, row in enumerate(strata.itertuples()):
+            values = own.loc[(row.condition, row.stratum), [measure, f"{measure}_low", f"{measure}_high"]]
+            value, low, high = values.astype(float)
+            spread = None if np.isnan(low) else [[max(0, value - low)], [max(0, high - value)]]
+            style = {"fmt": "o", "ms": 4, "color": colour, "elinewidth": 1.2}
+            axis.errorbar(value, place + offset, xerr=spread, label=name if not place else None, **style)
+    axis.set_xlabel(f"{MEASURES[measure].title}, mean over AUs")
+    figure.legend(loc="outside upper center", ncols=min(4, len(names)))
     return figure
 
 

@@ -14,7 +14,7 @@ from aulib.labels import AU_NAMES
 
 MOST_PEOPLE = 4  # in one figure or preview: those with most frames
 TALLEST = 720  # pixels of a preview's frames
-BAR, ROW, STRIP = 190, 17, 8  # pixels: width of a person's bars, height of a bar and of a time line's row
+BAR, ROW, STRIP = 190, 17, 11  # pixels: width of a person's bars, height of a bar and of a time line's row
 
 
 def people_of(table: pd.DataFrame) -> list[int]:
@@ -83,12 +83,15 @@ def _outline(axis, truth: pd.DataFrame, aus: list[str]) -> None:
                 axis.add_patch(mpl.patches.Rectangle(*box, fill=False, edgecolor="#D55E00", linewidth=1.0))
 
 
-def preview_frames(clip: Clip, table: pd.DataFrame) -> Iterator[tuple[float, np.ndarray]]:
+def preview_frames(
+    clip: Clip, table: pd.DataFrame, shown: set[int] | None = None
+) -> Iterator[tuple[float, np.ndarray]]:
     """Seconds and picture (H, W, 3) uint8 of each frame: every face in its square, a bar for each of its AUs,
     and below the time line of each person.
 
     Args:
         table: what `predict_clip` made of `clip`.
+        shown: frames to draw, all if None.
     """
     people, aus = people_of(table), aus_of(table)
     times = table["timestamp"].to_numpy(float)
@@ -97,7 +100,7 @@ def preview_frames(clip: Clip, table: pd.DataFrame) -> Iterator[tuple[float, np.
     strips = None
     for frame in clip_frames(clip):
         rows = frames.get(frame.number + 1)
-        if rows is None:
+        if rows is None or (shown is not None and frame.number + 1 not in shown):
             continue
         picture = frame.picture
         factor = min(1.0, TALLEST / picture.height)
@@ -155,4 +158,9 @@ def _strip(rows: pd.DataFrame, aus: list[str], first: float, last: float, width:
     filled = pd.DataFrame(values.T).ffill(limit=max(1, 3 * width // max(1, len(rows)))).to_numpy().T
     colours = mpl.colormaps["viridis"].with_extremes(bad="#DDDDDD")(np.ma.masked_invalid(filled))
     picture = np.rint(colours[..., :3] * 255).astype(np.uint8)
-    return Image.fromarray(picture.repeat(STRIP, axis=0))
+    strip = Image.fromarray(picture.repeat(STRIP, axis=0))
+    for row, au in enumerate(aus):
+        ImageDraw.Draw(strip).text(
+            (3, row * STRIP - 1), au, fill="white", stroke_width=1, stroke_fill="black"
+        )
+    return strip

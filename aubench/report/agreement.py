@@ -15,6 +15,7 @@ from scipy.optimize import linear_sum_assignment
 from sklearn.metrics import cohen_kappa_score
 
 from aubench.datasets.interchange.tables import OPENFACE, PYFEAT, read_rows
+from aubench.datasets.videos import CONDITIONS
 from aulib.metrics import au_scores
 from aulib.tables import FRAME, NAMES, Rule, normal_form
 
@@ -38,8 +39,8 @@ class Reading:
         name: of its file.
         tool: OpenFace, py-feat, LibreFace or aulib, by its columns.
         table: a row per face: `key` (frame from 1, or the picture's name), `face_id`, `time` (s), the face's
-            middle `x`, `y` and `size` (pixels), and AU01_c, AU01_p, AU01_r as far as the tool has them; NaN
-            where unknown. Rows without a face are left out.
+            middle `x`, `y` and `size` (pixels), AU01_c, AU01_p, AU01_r as far as the tool has them, and the
+            CONDITIONS of rendered clips; NaN where unknown. Rows without a face are left out.
         unseen: how many those are.
         by_name: whether `key` is a name.
     """
@@ -104,10 +105,22 @@ def read_tool(path: str | Path) -> Reading:
     )
     aus = table[[name for name in table if re.fullmatch(r"AU\d\d_[cpr]", name)]].astype(float)
     seen = (_numbers(table, "success").fillna(1) == 1) & aus.notna().any(axis=1)
-    found = pd.concat([found, aus], axis=1)[seen].reset_index(drop=True)
+    conditions = table[[name for name in CONDITIONS if name in table]].astype(float)
+    found = pd.concat([found, aus, conditions], axis=1)[seen].reset_index(drop=True)
     if found.empty:
         raise ValueError(f"{path} has no row with a face and an AU")
     return Reading(path.stem, tool, found, int((~seen).sum()), named is not None)
+
+
+def joined(name: str, readings: dict[str, Reading]) -> Reading:
+    """Readings of several clips or folders as one; frames and faces of each stay its own."""
+    tables = [
+        one.table.assign(key=f"{place} " + one.table["key"].astype(str), place=place)
+        for place, one in readings.items()
+    ]
+    first = next(iter(readings.values()))
+    unseen = sum(one.unseen for one in readings.values())
+    return Reading(name, first.tool, pd.concat(tables, ignore_index=True), unseen, first.by_name)
 
 
 def _of_libreface(name: str) -> str:
@@ -294,13 +307,11 @@ def scores(reading: Reading, labels: Reading, rows: np.ndarray | None = None) ->
     finest = np.column_stack([(graded(own, au) or (present(own, au),))[0] for au in aus])
     read = ~np.isnan(calls) & ~np.isnan(finest)
     truth = np.where(read, truth, np.nan)
-    blocks = (
-        true["time"].floordiv(BLOCK).fillna(true.index.to_series()).astype(str)
-        + " "
-        + true["face_id"].astype(str)
-    )
-    called = au_scores(np.nan_to_num(calls), truth, blocks.to_numpy(), aus)
-    ranked = au_scores(np.nan_to_num(finest), truth, blocks.to_numpy(), aus)
+    second = true["time"].floordiv(BLOCK).fillna(true.index.to_series())
+    place = true["place"] if "place" in true else ""
+    blocks = (second.astype(str) + " " + true["face_id"].astype(str) + " " + place).to_numpy()
+    called = au_scores(np.nan_to_num(calls), truth, blocks, aus)
+    ranked = au_scores(np.nan_to_num(finest), truth, blocks, aus)
     found = []
     for index, au in enumerate([*aus, "mean"]):
         place = "mean" if au == "mean" else f"per_au.{au}"
@@ -315,6 +326,48 @@ def scores(reading: Reading, labels: Reading, rows: np.ndarray | None = None) ->
             row |= {f"{measure}{end}": values[f"{place}.{measure}{end}"] for end in ("", "_low", "_high")}
         found.append(row)
     return pd.DataFrame(found)
+
+
+STRATA = {  # condition -> name of a stratum -> faces of a rendered clip
+    "pose": {
+        "up to 15° aside": lambda table: table["yaw"].abs() <= 15,
+        "15 to 30°": lambda table: table["yaw"].abs().between(15, 30, inclusive="right"),
+        "more than 30°": lambda table: table["yaw"].abs() > 30,
+    },
+    "light": {
+        "from the front": lambda table: table["light"] <= 45,
+        "from the side": lambda table: table["light"] > 45,
+    },
+    "cover": {
+        "nothing": lambda table: table["covered"] + table["hidden"] <= 0.02,
+        "glasses, a hand, people": lambda table: table["covered"] + table["hidden"] > 0.02,
+    },
+    "skin": {
+        "light": lambda table: table["skin"] > 0.4,
+        "medium": lambda table: table["skin"].between(0.2, 0.4),
+        "dark": lambda table: table["skin"] < 0.2,
+    },
+}
+
+
+def by_condition(readings: list[Reading], labels: Reading) -> pd.DataFrame:
+    """Mean scores of tools for the faces of each stratum of rendered clips: condition, stratum, faces, and
+    what `scores` gives for the mean. A stratum without a face is left out."""
+    rows = []
+    for condition, strata in STRATA.items():
+        for stratum, of in strata.items():
+            chosen = of(labels.table).to_numpy(bool)
+            if not chosen.any():
+                continue
+            for one in readings:
+                try:
+                    mean = scores(one, labels, chosen).iloc[-1]
+                except ValueError:  # the tool sees none of these faces
+                    mean = pd.Series({"table": one.name, "n": 0})
+                rows.append(
+                    {"condition": condition, "stratum": stratum, "faces": int(chosen.sum())} | dict(mean)
+                )
+    return pd.DataFrame(rows)
 
 
 def disagreements(a: Reading, b: Reading, count: int = 18) -> pd.DataFrame:

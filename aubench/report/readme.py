@@ -141,6 +141,28 @@ def weights_table(press: dict, london: dict) -> str:
     return f"{tables.as_markdown(pd.DataFrame(rows))}\n\n{note}"
 
 
+def clips_table(measured: dict) -> str:
+    """The package's detector on rendered clips: a row per domain.
+
+    Args:
+        measured: {"clips", "domains": {domain: what benchmarks/clips.py summarises}}.
+    """
+    rows = [
+        {
+            "domain": domain,
+            "AU12, r": f"{found['r']:.2f} (least {found['least_r']:.2f})",
+            "onsets within two frames": f"{found['within_two']:.0%} of {found['onsets']}",
+            "frames with a face": f"{found['seen']:.0%}",
+            "numbers kept": f"{found['kept']} of {found['crossings']}",
+            "frames a second": f"{found['frames_a_second']:.0f}",
+        }
+        for domain, found in measured["domains"].items()
+    ]
+    note = f"{measured['clips']} clips of one person and {measured['clips']} of two, of each domain; "
+    note += f"{measured['size']} pixels wide, {measured['fps']} frames a second; two CPU cores."
+    return f"{tables.as_markdown(pd.DataFrame(rows))}\n\n{note}"
+
+
 def factors_table(measured: dict) -> str:
     """What each difference between the domains costs by itself: a row per factor, a column per method.
 
@@ -321,6 +343,7 @@ def pages(root: Path) -> dict[Path, str]:
         ),
         ("aulib/weights/README.md", "measured", weights_table(*of_weights)),
         ("results/README.md", "insides", insides_block(inside, latency)),
+        ("docs/video.md", "clips", clips_table(read_json(results / "clips.json"))),
         ("docs/method.md", "cycle", cycle_table(cycle)),
         ("docs/method.md", "separation", separation_table(read_json(results / "separation_designs.json"))),
         ("docs/synthetic.md", "factors", factors_table(read_json(results / "shift_factors.json"))),

@@ -165,9 +165,11 @@ def test_who_comes_back_soon_and_looks_alike_keeps_the_number_and_others_get_a_n
     seen(faces, 2.1 + np.arange(20) / 25)
     faces.at = [70]
     assert seen(faces, [60.0])[-1] == [1]  # after GAP seconds
-    faces.picture = Image.fromarray(grey(230, (100, 600)))
+    faces.picture.paste((230, 230, 230), (240, 0, 420, 100))
     faces.at = [70, 300]
     assert seen(faces, 60.1 + np.arange(6) / 25)[-1] == [1, 2]
+    faces.picture.paste((230, 230, 230), (0, 0, 240, 100))
+    assert seen(faces, 60.4 + np.arange(6) / 25)[-1] == [2, 3]  # where 1 was is somebody else now
 
 
 def test_the_tracker_goes_on_from_its_state(faces):

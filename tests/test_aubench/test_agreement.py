@@ -1,0 +1,198 @@
+"""Tables of several tools: read on their own scales, paired face by face, compared and scored."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from sklearn.metrics import cohen_kappa_score
+from typer.testing import CliRunner
+
+from aubench.cli.main import app
+from aubench.plots.agreement import draw_conditions, draw_disagreements
+from aubench.report import agreement
+from aubench.report.agreement import icc, joined, matched, read_tool, scores
+
+FRAMES = 12
+
+
+def openface(folder, name="openface", faces=1, first=1, **columns):
+    """A table as OpenFace writes it: several faces next to each other, 25 frames a second."""
+    rows = []
+    for frame in range(FRAMES):
+        for face in range(faces):
+            about = {"frame": frame + first, "face_id": face, "timestamp": round(frame / 25, 3), "success": 1}
+            points = {f"x_{k}": 100 * face + k for k in range(3)} | {f"y_{k}": 50 + k for k in range(3)}
+            rows.append(about | points | {au: values[frame] for au, values in columns.items()})
+    path = folder / f"{name}.csv"
+    pd.DataFrame(rows).to_csv(path, index=False)
+    return path
+
+
+def pyfeat(folder, values, name="pyfeat"):
+    rows = {"frame": range(FRAMES), "FaceRectX": 0, "FaceRectY": 49, "FaceRectWidth": 3, "FaceRectHeight": 4}
+    pd.DataFrame(rows | {"AU12": values, "input": "clip.mp4"}).to_csv(folder / f"{name}.csv", index=False)
+    return folder / f"{name}.csv"
+
+
+def libreface(folder, values, calls):
+    rows = {"frame_idx": range(FRAMES), "frame_time_in_ms": np.arange(FRAMES) * 40.0}
+    table = pd.DataFrame(rows | {"au_12_intensity": values, "au_7": calls, "facial_expression": "Happiness"})
+    table.to_csv(folder / "libreface.csv", index=False)
+    return folder / "libreface.csv"
+
+
+SMILE = np.array([0, 0, 0, 1, 2, 3, 4, 4, 3, 2, 1, 0], float)
+
+
+def test_each_tool_is_known_by_its_columns_and_keeps_its_scale(tmp_path):
+    read = [
+        read_tool(openface(tmp_path, AU12_r=SMILE, AU12_c=(SMILE > 1).astype(int))),
+        read_tool(pyfeat(tmp_path, SMILE / 4)),
+        read_tool(libreface(tmp_path, SMILE, (SMILE > 2).astype(int))),
+    ]
+    assert [one.tool for one in read] == ["OpenFace", "py-feat", "LibreFace"]
+    assert [one.columns for one in read] == [["AU12_r", "AU12_c"], ["AU12_p"], ["AU12_r", "AU07_c"]]
+    assert all(one.table["key"].tolist() == list(range(1, FRAMES + 1)) for one in read)
+    assert read[2].table["time"].tolist() == pytest.approx((np.arange(FRAMES) / 25).tolist())
+    scales = agreement.scales_of(read)
+    assert scales[["table", "scale", "most"]].to_numpy().tolist() == [
+        ["openface", "0/1", 1], ["openface", "0-5", 4], ["pyfeat", "0-1", 1], ["libreface", "0/1", 1],
+        ["libreface", "0-5", 4],
+    ]  # fmt: skip
+
+
+def test_a_value_outside_of_its_scale_is_refused_with_its_line(tmp_path):
+    with pytest.raises(ValueError, match=r"pyfeat\.csv.*line 3.*AU12.*2\.5"):
+        read_tool(pyfeat(tmp_path, [0, 2.5, *[0] * 10]))
+    (tmp_path / "other.csv").write_text("frame,smile\n1,0\n")
+    with pytest.raises(ValueError, match=r"other\.csv"):
+        read_tool(tmp_path / "other.csv")
+
+
+def test_frames_that_a_port_counts_from_0_are_paired_by_their_time(tmp_path):
+    ours = read_tool(openface(tmp_path, AU12_r=SMILE))
+    port = read_tool(openface(tmp_path, "port", first=0, AU12_r=SMILE))
+    assert (matched(ours, port)["a"] == matched(ours, port)["b"]).all()
+    row = agreement.agreement([ours, port]).iloc[0]
+    assert (row["n"], row["r"], row["icc"]) == (FRAMES, pytest.approx(1), pytest.approx(1))
+
+
+def test_faces_of_a_frame_are_paired_by_where_they_lie(tmp_path):
+    both = read_tool(openface(tmp_path, "both", faces=2, AU12_r=SMILE))
+    swapped = both.table.assign(face_id=1 - both.table["face_id"]).sort_values(["key", "face_id"])
+    other = agreement.Reading("other", "OpenFace", swapped.reset_index(drop=True), 0, False)
+    pairs = matched(both, other)
+    assert len(pairs) == 2 * FRAMES
+    assert (both.table.loc[pairs["a"], "x"].to_numpy() == other.table.loc[pairs["b"], "x"].to_numpy()).all()
+    one = read_tool(openface(tmp_path, "one", AU12_r=SMILE))
+    assert (both.table.loc[matched(both, one)["a"], "face_id"] == 0).all()
+    blind = agreement.Reading("blind", "OpenFace", both.table.assign(x=np.nan), 0, False)
+    with pytest.raises(ValueError, match="blind.*several faces"):
+        matched(both, blind)
+
+
+def test_names_and_frames_and_tables_of_other_clips_are_not_paired(tmp_path):
+    named = pd.DataFrame({"image": [f"a/{k}.jpg" for k in range(4)], "AU12_p": [0.1, 0.2, 0.3, 0.9]})
+    named.to_csv(tmp_path / "named.csv", index=False)
+    moved = named.assign(image=[f"{k}.png" for k in range(4)])
+    moved.to_csv(tmp_path / "moved.csv", index=False)
+    by_name = read_tool(tmp_path / "named.csv")
+    assert len(matched(by_name, read_tool(tmp_path / "moved.csv"))) == 4
+    with pytest.raises(ValueError, match="named names its pictures, openface counts frames"):
+        matched(by_name, read_tool(openface(tmp_path, AU12_r=SMILE)))
+    named.assign(image=list("wxyz")).to_csv(tmp_path / "others.csv", index=False)
+    with pytest.raises(ValueError, match="no face in common"):
+        matched(by_name, read_tool(tmp_path / "others.csv"))
+
+
+def test_agreement_has_the_figures_of_the_field(tmp_path):
+    rng = np.random.default_rng(0)
+    noisy = np.clip(SMILE + rng.normal(0, 0.7, FRAMES), 0, 5).round(2)
+    calls, other = (SMILE > 1).astype(int), (noisy > 2).astype(int)
+    a = read_tool(openface(tmp_path, "a", AU12_r=SMILE, AU12_c=calls))
+    b = read_tool(openface(tmp_path, "b", AU12_r=noisy, AU12_c=other))
+    row = agreement.agreement([a, b]).iloc[0]
+    assert row["kappa"] == pytest.approx(cohen_kappa_score(calls, other))
+    assert row["r"] == pytest.approx(np.corrcoef(SMILE, noisy)[0, 1])
+    assert row["icc"] == pytest.approx(icc(SMILE, noisy))
+    c = read_tool(pyfeat(tmp_path, SMILE / 4))
+    mixed = agreement.agreement([a, c]).iloc[0]
+    assert np.isnan(mixed["icc"]) and mixed["r"] == pytest.approx(1) and mixed["scales"] == "0-5 and 0-1"
+    assert mixed["kappa"] == pytest.approx(cohen_kappa_score(calls, (SMILE / 4 >= 0.5).astype(int)))
+
+
+def test_icc_is_that_of_the_sums_of_squares():
+    """By sums of squares, of two of the four raters of Shrout & Fleiss 1979, table 2."""
+    one, two = np.array([9, 6, 8, 7, 10, 6.0]), np.array([2, 1, 4, 1, 5, 2.0])
+    rows, columns = np.column_stack([one, two]).mean(1), np.array([one.mean(), two.mean()])
+    grand = columns.mean()
+    between = 2 * ((rows - grand) ** 2).sum() / 5
+    total = ((np.column_stack([one, two]) - grand) ** 2).sum()
+    error = (total - 5 * between - 6 * ((columns - grand) ** 2).sum()) / 5
+    assert icc(one, two) == pytest.approx((between - error) / (between + error))
+    assert icc(one, one + 3) == pytest.approx(1)  # consistency, not absolute agreement
+    assert np.isnan(icc(np.ones(4), np.ones(4)))
+
+
+def test_scores_against_labels_use_each_tools_own_calls_and_its_finest_value(tmp_path):
+    truth = (SMILE >= 2).astype(int)
+    labels = read_tool(openface(tmp_path, "labels", AU12_c=truth, AU12_r=SMILE))
+    never = read_tool(openface(tmp_path, "never", AU12_c=np.zeros(FRAMES, int), AU12_r=SMILE))
+    table = scores(never, labels).set_index("au")
+    assert table.loc["AU12", "f1"] == 0 and table.loc["AU12", "auc"] == 1
+    assert table.loc["AU12", "r"] == pytest.approx(1) and table.loc["AU12", "present"] == truth.sum()
+    rows = labels.table["key"] <= 5
+    assert scores(never, labels, rows.to_numpy())["n"].tolist() == [5, 5]
+    only_intensity = read_tool(openface(tmp_path, "only", AU12_r=SMILE))
+    with pytest.raises(ValueError, match="only and labels"):
+        scores(only_intensity, labels)
+
+
+def test_clips_that_are_joined_keep_their_faces_and_conditions(tmp_path):
+    truth = (SMILE >= 2).astype(int)
+    rendered = dict(
+        hidden=[0] * 12, covered=[0] * 6 + [0.3] * 6, yaw=[40] * 12, light=[90] * 12, skin=[0.1] * 12
+    )
+    paths = [openface(tmp_path, name, AU12_c=truth, **rendered) for name in ("clip1", "clip2")]
+    labels = joined("labels", {path.stem: read_tool(path) for path in paths})
+    reading = joined("tool", {path.stem: read_tool(path) for path in paths})
+    assert len(matched(reading, labels)) == 2 * FRAMES
+    table = agreement.by_condition([reading], labels).set_index(["condition", "stratum"])
+    assert table.loc[("cover", "nothing"), "faces"] == 12
+    assert set(table.index.get_level_values("stratum")) == {
+        "more than 30°", "from the side", "nothing", "glasses, a hand, people", "dark",
+    }  # fmt: skip
+    assert draw_conditions(table.reset_index()).axes[0].get_xlabel().startswith("ROC AUC")
+
+
+def test_the_faces_that_differ_most_come_first_and_are_shown(tmp_path):
+    off = SMILE / 5
+    off[6] = 0
+    a = read_tool(openface(tmp_path, "a", AU12_r=SMILE))
+    b = read_tool(pyfeat(tmp_path, off, "b"))
+    worst = agreement.disagreements(a, b)
+    assert worst.iloc[0][["key", "a", "b"]].tolist() == [7, 0.8, 0]
+    (tmp_path / "frames").mkdir()
+    for frame in range(FRAMES):
+        Image.new("RGB", (64, 64), (20 * frame, 0, 0)).save(tmp_path / "frames" / f"{frame:02d}.png")
+    figure = draw_disagreements(worst, tmp_path / "frames", ("a", "b"))
+    shown = figure.axes[0].images[0].get_array()
+    assert shown[56, 56].tolist() == [120, 0, 0]
+
+
+def test_the_command_writes_its_tables_into_a_new_folder(tmp_path):
+    truth = (SMILE >= 2).astype(int)
+    a = openface(tmp_path, "a", AU12_r=SMILE, AU12_c=truth)
+    b = pyfeat(tmp_path, SMILE / 4, "b")
+    labels = openface(tmp_path, "labels", AU12_c=truth)
+    call = ["compare", str(a), str(b), "--labels", str(labels), "--out", str(tmp_path / "out")]
+    done = CliRunner().invoke(app, call)
+    assert done.exit_code == 0, done.output
+    assert {file.name for file in (tmp_path / "out").iterdir()} == {
+        "agreement.csv",
+        "tools.csv",
+        "scores.csv",
+    }
+    assert CliRunner().invoke(app, call).exit_code == 1  # the folder is used
+    assert CliRunner().invoke(app, ["compare", str(a), "--out", str(tmp_path / "x")]).exit_code == 2
+    assert CliRunner().invoke(app, ["compare", str(a), str(a), "--out", str(tmp_path / "x")]).exit_code == 2
