@@ -165,7 +165,8 @@ def _path_fault(image: str) -> str:
 def _on_disk(
     path: str, root: Path, key: Callable[[str], str], listings: dict[str, dict[str, os.DirEntry]]
 ) -> str:
-    """The path on the disk of the file below `root` that is called so or alike; "" if there is none.
+    """The path on the disk of the file below `root` that is called so or alike; "" if there is none. OSError
+    if a folder on the way cannot be read.
 
     Args:
         key: what alike names have in common.
@@ -189,7 +190,7 @@ def _list(folder: Path, key: Callable[[str], str]) -> dict[str, os.DirEntry]:
     try:
         with os.scandir(folder) as entries:
             there = sorted(entries, key=lambda entry: entry.name)
-    except OSError:  # no folder, or one that cannot be opened
+    except (FileNotFoundError, NotADirectoryError):
         return {}
     return {key(entry.name): entry for entry in there} | {entry.name: entry for entry in there}
 

@@ -146,6 +146,10 @@ class Run:
     def metrics(self) -> dict[str, float]:
         """`target.mean.f1`, `source.mean.f1`, `seconds`, ...; NaN where undefined."""
         metrics = read_json(self._file(METRICS))
+        if odd := [key for key, value in metrics.items() if isinstance(value, list | dict)]:
+            raise ValueError(
+                f"{self._file(METRICS)}: {odd[0]} is {metrics[odd[0]]!r:.60}, expected one value"
+            )
         return {key: np.nan if value is None else value for key, value in metrics.items()}
 
     @cached_property

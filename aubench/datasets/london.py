@@ -15,7 +15,7 @@ from aubench.datasets.picture_files import list_pictures
 from aulib.dataset import DatasetFolder
 from aulib.tables import read_table, refuse
 
-PICTURE = r"(?:^|/)X?(?P<person>\d{3})_(?P<view>neutral|smiling|03|08)\.(?:jpe?g|png|tiff?)$"
+PICTURE = r"(?:^|/)X?(?P<person>\d{3})_(?P<view>neutral|smiling|03|08)\.(?i:jpe?g|png|tiff?)$"
 EXPRESSION = {"neutral": "neutral", "03": "neutral", "smiling": "happiness", "08": "happiness"}
 ABOUT = {"face_age": "meta_age", "face_gender": "meta_gender", "face_eth": "meta_ethnicity"}
 

@@ -269,11 +269,13 @@ def kept_parts(run: Run, read_from: str, about: str) -> Path | None:
     weights = hashlib.sha256((run.path / WEIGHTS).read_bytes()).hexdigest()
     text = f"{weights} {code_version()} {CODE_VERSION} {run.saved['model']} {read_from} {about}"
     try:
-        return (
-            cache_root() / "predictions" / hashlib.sha256(text.encode(errors="backslashreplace")).hexdigest()
-        )
+        home = cache_root() / "predictions"
+        home.mkdir(exist_ok=True)
     except OSError:
         return None
+    if not os.access(home, os.W_OK):
+        return None
+    return home / hashlib.sha256(text.encode(errors="backslashreplace")).hexdigest()
 
 
 def _read(model: AUModel, read_from: str, count: int, find: Find, kept: Path | None) -> pd.DataFrame:

@@ -217,7 +217,7 @@ def test_every_refusal_names_the_file_that_was_given_and_leaves_nothing(fault, t
     elif fault == "no intensity":
         table["AU01_r"], place = [1, 1, 99, 1, 1], "clip.csv line 4: AU01_r is 99"
     else:
-        table.loc[2, [f"{axis}_{k}" for axis in "xy" for k in range(68)]], place = 0.5, "clip.csv line 4"
+        table.loc[2, "x_30"], place = 1e6, "clip.csv line 4: x_30 is 1e"
     damaged = write_openface(table, tmp_path / "damaged/clip.csv")
     with pytest.raises(ValueError, match=place) as caught:
         import_table("openface", damaged, tmp_path / "pictures", tmp_path / "set")
@@ -413,6 +413,17 @@ def test_pictures_that_are_none_are_listed_and_stop_no_import(tmp_path):
     os.mkfifo(tmp_path / "tables/pipe.csv")
     (tmp_path / "tables/folder.csv").mkdir()
     assert len(import_table("openface", tmp_path / "tables", frames, tmp_path / "again")) == 3
+
+
+def test_a_face_that_is_too_small_is_listed_and_stops_no_import(tmp_path):
+    prefix, names, _, points = jaanet_lists(tmp_path / "list")
+    points[2] /= 100
+    land = "\n".join("\t".join(f"{v:f}" for v in row) for row in points.reshape(len(names), 98))
+    (tmp_path / "list/BP4D_part1_land.txt").write_text(land)
+    pictures(tmp_path / "imgs", names)
+    assert len(import_jaanet({"train": prefix}, tmp_path / "imgs", tmp_path / "set")) == len(names) - 1
+    skipped = pd.read_csv(tmp_path / "set/skipped.csv")
+    assert skipped["image"].tolist() == [names[2]] and "span" in skipped["reason"][0]
 
 
 def test_as_many_columns_as_no_set_has_need_names(tmp_path):

@@ -26,7 +26,7 @@ REDUCED = PUBLISHED.replace("X", "")
             PUBLISHED,
         ),
         (
-            ("images/001_neutral.jpg", "images/001_smiling.jpg", "images/002_neutral.jpg"),
+            ("images/001_neutral.JPG", "images/001_smiling.jpg", "images/002_neutral.jpg"),
             "people.csv",
             REDUCED,
         ),

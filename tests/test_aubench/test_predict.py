@@ -175,8 +175,8 @@ class TestPredictOnADataset:
     def test_what_was_kept_is_not_taken_for_other_weights_or_pictures(self, finished, tmp_path, monkeypatch):
         monkeypatch.setenv("AULIB_CACHE", str(tmp_path / "cache"))
         keep = tmp_path / "kept"
-        kept, names = prediction._kept, []
-        monkeypatch.setattr(prediction, "_kept", lambda *about: names.append(kept(*about)) or names[-1])
+        kept, names = prediction.kept_parts, []
+        monkeypatch.setattr(prediction, "kept_parts", lambda *about: names.append(kept(*about)) or names[-1])
         other = shutil.copytree(finished.full, tmp_path / "other")
         weights = load_file(other / WEIGHTS)
         save_file({name: value * 2 for name, value in weights.items()}, other / WEIGHTS)
@@ -194,6 +194,13 @@ class TestPredictOnADataset:
     def test_a_home_that_cannot_be_written_stops_no_prediction(self, finished, tmp_path, monkeypatch):
         monkeypatch.setenv("AULIB_CACHE", "/dev/null/cache")
         assert len(predict(finished.full, finished.target, tmp_path / "out.csv"))
+
+    def test_a_cache_that_may_be_read_only_stops_no_prediction(self, finished, tmp_path, monkeypatch):
+        monkeypatch.setenv("AULIB_CACHE", str(tmp_path / "cache"))
+        allowed = os.access
+        monkeypatch.setattr(os, "access", lambda path, mode: "cache" not in str(path) and allowed(path, mode))
+        assert len(predict(finished.full, finished.target, tmp_path / "out.csv"))
+        assert not list((tmp_path / "cache").rglob("*.parquet"))
 
     def test_undoes_the_crop(self, finished, tmp_path, monkeypatch):
         data = read_dataset(finished.target)

@@ -1,5 +1,6 @@
 """Every fault of a manifest is refused with its row, column and value."""
 
+import os
 import unicodedata
 
 import numpy as np
@@ -139,3 +140,17 @@ def test_a_set_none_of_whose_pictures_is_found_is_refused_row_by_row_and_checked
     _, faults = inspect(tmp_path / "manifest.csv")
     assert [fault.row for fault in faults] == [0, 1, 2]
     assert all(f"row {row}: " in refused(tmp_path) for row in (2, 3, 4))
+
+
+def test_a_folder_that_cannot_be_read_is_named_and_not_said_to_be_empty(tmp_path, monkeypatch):
+    make_set(tmp_path)
+    scan = os.scandir
+
+    def forbidden(path):
+        if str(path).endswith("images"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", forbidden)
+    with pytest.raises(PermissionError, match="Permission denied.*images"):
+        read_dataset(tmp_path)

@@ -79,6 +79,13 @@ def test_null_metrics_are_nan(folder):
     assert np.isnan(metrics["target.mean.f1"]) and metrics["seconds"] == 1.5
 
 
+@pytest.mark.parametrize("value", ["[1, 2]", '{"a": 1}'])
+def test_a_metric_that_is_no_value_is_named_with_its_file(value, folder):
+    (folder / METRICS).write_text(f'{{"seconds": {value}}}')
+    with pytest.raises(ValueError, match=f"{METRICS}: seconds is .*1"):
+        Run(folder).metrics  # noqa: B018
+
+
 @pytest.mark.parametrize(
     "missing, member",
     [(CONFIG, "settings"), (WEIGHTS, "model"), (METRICS, "metrics"), ("history.csv", "history")],

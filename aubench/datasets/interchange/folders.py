@@ -11,6 +11,7 @@ from PIL import Image
 from tqdm.auto import tqdm
 
 from aubench.datasets.converters.frames import link_picture
+from aubench.datasets.face_finding import UnusablePicture, refuse_tiny
 from aubench.datasets.interchange import FORMATS
 from aubench.datasets.interchange.left_out import keep_left_out, read_note, with_left_out
 from aubench.datasets.interchange.lists import read_jaanet, read_megraphau, write_jaanet, write_megraphau
@@ -23,7 +24,7 @@ from aulib.dataset import DatasetFolder, read_dataset, write_manifest
 from aulib.files import new_folder, refuse_used, result_file
 from aulib.images import read_picture
 from aulib.labels import binarise
-from aulib.landmarks import point_columns
+from aulib.landmarks import count_points, point_columns, points_of
 from aulib.manifest import SPLITS, column_faults, row_faults
 from aulib.tables import SHOWN, Fault, refuse
 
@@ -163,6 +164,9 @@ def _write_folder(
     refuse_used(out)
     unusable = {image: why_unusable(files[image]) for image in table["image"][rows["reason"] == ""]}
     rows = rows.assign(reason=rows["reason"].mask(rows["reason"] == "", table["image"].map(unusable)))
+    if count_points(table.columns):
+        too_small = [_too_small(points) for points in points_of(table)]
+        rows = rows.assign(reason=rows["reason"].mask(rows["reason"] == "", too_small))
     used = rows["reason"] == ""
     if not used.any():
         raise ValueError(f"none of {len(table)} rows can be used: {table['image'][0]}: {rows['reason'][0]}")
@@ -182,6 +186,14 @@ def _write_folder(
         manifest = manifest[[*TEXT, *manifest.columns.drop(list(TEXT))]]
         write_manifest(folder, manifest)
     return DatasetFolder(out, manifest)
+
+
+def _too_small(points: np.ndarray) -> str:
+    try:
+        refuse_tiny(points)
+    except UnusablePicture as error:
+        return str(error)
+    return ""
 
 
 def export(
