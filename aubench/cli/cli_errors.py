@@ -53,10 +53,12 @@ def one_of(option: str, value: str | None, allowed: tuple) -> None:
 
 
 def print_scores(scores: dict, domain: str = "") -> None:
-    """Print the mean scores. domain: prefix of a run's keys, "target."; none for the keys of `evaluate`."""
-    for measure in ("mean.f1", "mean.auc", "mean.f1_norm", "landmarks.nme"):
-        name = domain + measure
-        if isinstance(scores.get(name), float):
-            low, high = scores.get(f"{name}_low"), scores.get(f"{name}_high")
+    """Print the mean scores of a domain, source or target; none for the keys of `evaluate`."""
+    from aulib.metrics import MEASURES, REPORTED
+
+    prefix = f"{domain}." if domain else ""
+    for measure in map(MEASURES.get, REPORTED):
+        value, low, high = (scores.get(f"{prefix}{measure.key}{end}") for end in ("", "_low", "_high"))
+        if isinstance(value, float):
             interval = f"  [{low:.3f}, {high:.3f}]" if low is not None and high is not None else ""
-            typer.echo(f"{name:{14 + len(domain)}s} {scores[name]:.3f}{interval}")
+            typer.echo(f"{f'{domain} {measure.title}'.strip():29s} {value:.3f}{interval}")

@@ -152,7 +152,6 @@ def predict(
     from aubench.report.results import not_learned
 
     run, photos = run_and_input(run_or_photos, photos)
-    note = not_learned(run)
     found = [Path(photos)] if sequence else clips.clips_in(photos)
     options = {
         "--every": every != 1, "--fps": fps, "--format": format != "openface", "--neutral": neutral,
@@ -191,7 +190,7 @@ def predict(
             typer.echo(", ".join([f"{(table['status'] == 'ok').sum()} faces read", *left_out]))
         if out:
             typer.echo(f"predictions: {out}")
-    if note:
+    if note := not_learned(run):
         typer.echo(f"note: {note}; do not rely on these probabilities", err=True)
 
 

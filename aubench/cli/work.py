@@ -72,7 +72,7 @@ def run(
             raise ParameterError(f"parameter {name!r} is given twice")
         values[name] = value_from_text(declared[name], text)
     metrics = run_notebook(path, out, values, reuse=not force, replace=force)
-    for domain in ("source.", "target."):
+    for domain in ("source", "target"):
         print_scores(metrics, domain)
     typer.echo(f"run folder: {out}")
 

@@ -118,6 +118,7 @@ def write_contents(source: Path, notebooks: list[Path]) -> None:
             "docs/method",
             "docs/synthetic",
             "docs/real-faces",
+            "docs/video",
             "docs/london/README",
             "docs/dataset-folder",
             "docs/limits",

@@ -101,7 +101,7 @@ def app(run, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def notebooks(run, tmp_path_factory):
-    """JupyterLab with 01 to 07 on that run, rendered faces of sixteen AUs, and the committed study."""
+    """JupyterLab with 01 to 09 on that run, rendered faces of sixteen AUs, and the committed study."""
     home = tmp_path_factory.mktemp("notebooks")
     summary = str(browsing.ROOT / "results" / "supervisors.json")
     (home / "notebooks").mkdir()
@@ -343,6 +343,16 @@ def test_a_notebook_fits_next_to_the_sidebar(notebooks, name):
     with browsing.page_of_browser() as page:
         assert browsing.run_all_cells(page, notebooks(f"{name}.ipynb")) == []
         fits_next_to_the_sidebar(page, name)
+        if name == "09_compare":
+            a_clip_is_scrubbed(page)
+
+
+def a_clip_is_scrubbed(page) -> None:
+    """The slider moves the picture, its time lines and the time together."""
+    page.wait_for_selector(".clip-time :text('0.00 s'), .clip-time:text('0.00 s')")
+    handle = ".clip-player .noUi-handle"
+    browsing.changed_by(page, ".clip-picture", lambda: browsing.press(page, handle, "ArrowRight", 3))
+    page.wait_for_selector(".clip-time :text('0.30 s'), .clip-time:text('0.30 s')")
 
 
 @pytest.mark.parametrize("lesson", [path.stem for path in COURSE])

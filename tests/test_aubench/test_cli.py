@@ -96,7 +96,10 @@ def test_parameters_reach_the_runner_with_their_declared_type(capsys, notebook, 
     monkeypatch.setattr(notebook_runner, "run_notebook", lambda *a, **k: seen.append(a[2]) or scores)
     for words in (["-p", "steps", "-3"], ["-p", "steps=4"], ["--parameter", "steps", "5"]):
         status, out, _ = call(capsys, "run", notebook, *words, "--out", "x")
-        assert status == 0 and "source.mean.f1        0.800\ntarget.mean.f1        0.500" in out
+        assert (
+            status == 0
+            and "source F1-frame               0.800\ntarget F1-frame               0.500\n" in out
+        )
     assert seen == [{"steps": -3}, {"steps": 4}, {"steps": 5}]
 
 
