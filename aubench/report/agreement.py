@@ -15,9 +15,10 @@ from scipy.optimize import linear_sum_assignment
 from sklearn.metrics import cohen_kappa_score
 
 from aubench.datasets.interchange.tables import OPENFACE, PYFEAT, read_rows
+from aubench.datasets.landmark_tables import NAME_COLUMNS, VIDEOS
 from aubench.datasets.videos import CONDITIONS
 from aulib.metrics import au_scores
-from aulib.tables import FRAME, NAMES, Rule, normal_form
+from aulib.tables import FRAME, Rule, normal_form
 
 SCALES = {"c": "0/1", "p": "0-1", "r": "0-5"}  # ending of a column -> scale
 PROBABILITY = Rule(r"AU\d\d_p", 0, 1, "a probability")
@@ -81,17 +82,23 @@ def read_tool(path: str | Path) -> Reading:
         table = table.rename(columns=lambda name: f"{name}_p" if re.fullmatch(r"AU\d\d", name) else name)
     else:
         tool, first = ("aulib" if any(re.fullmatch(r"AU\d\d_p", name) for name in table) else "OpenFace"), 1
-    named = next((name for name in NAMES if name in table and table[name].nunique() > 1), None)
-    if not named and "frame" not in table:
-        raise ValueError(f"{path} has no column `frame` and no names of pictures ({', '.join(NAMES[:5])})")
+    alone = "frame" not in table
+    named = next((one for one in NAME_COLUMNS if one in table and (alone or table[one].nunique() > 1)), None)
+    if not named and alone:
+        raise ValueError(f"{path} has no column `frame` and no names of pictures ({', '.join(NAME_COLUMNS)})")
     time = _numbers(table, "timestamp", "approx_time", "frame_time_in_ms")
     if "frame_time_in_ms" in table and "timestamp" not in table:
         time = time / 1000
-    if named:
-        key = table[named].map(lambda name: PurePosixPath(normal_form(name)).stem)
-    else:
+    if not alone:
         frame = table["frame"].astype(float)
-        key = (frame - _first_frame(frame, time, first) + 1).astype(int)
+        frame = (frame - _first_frame(frame, time, first) + 1).astype(int)
+    if named:
+        paths = table[named].map(lambda name: PurePosixPath(normal_form(name)))
+        key = paths.map(lambda path: path.stem)
+        if not alone and paths.map(lambda path: path.suffix.lower() in VIDEOS).all():  # several clips
+            key = key + " " + frame.astype(str)
+    else:
+        key = frame
     x, y, size = _places(table)
     found = pd.DataFrame(
         {

@@ -105,6 +105,18 @@ def test_names_and_frames_and_tables_of_other_clips_are_not_paired(tmp_path):
         matched(by_name, read_tool(tmp_path / "others.csv"))
 
 
+def test_frames_of_several_clips_in_one_table_are_told_apart(tmp_path):
+    path = openface(tmp_path, AU12_r=SMILE)
+    clip = pd.read_csv(path)
+    both = pd.concat([clip.assign(input="a/one.mp4"), clip.assign(input="a/two.mp4")])
+    both.to_csv(tmp_path / "both.csv", index=False)
+    read = read_tool(tmp_path / "both.csv")
+    assert read.by_name and read.table["key"].nunique() == 2 * FRAMES
+    assert read.table["key"][0] == "one 1" and len(matched(read, read)) == 2 * FRAMES
+    clip.iloc[:1].drop(columns="frame").assign(image="x/me.jpg").to_csv(tmp_path / "me.csv", index=False)
+    assert read_tool(tmp_path / "me.csv").table["key"].tolist() == ["me"]
+
+
 def test_agreement_has_the_figures_of_the_field(tmp_path):
     rng = np.random.default_rng(0)
     noisy = np.clip(SMILE + rng.normal(0, 0.7, FRAMES), 0, 5).round(2)
