@@ -12,8 +12,8 @@ from PIL import Image
 
 import raw_trees
 import sample_report
-from aubench.datasets import face_finding
-from aubench.datasets.converters import CONVERTERS, frames, videos
+from aubench.datasets import face_finding, videos
+from aubench.datasets.converters import CONVERTERS, frames
 from aubench.datasets.converters.bp4d import BP4D
 from aubench.datasets.converters.convert import convert
 from aubench.datasets.converters.disfa import DISFA
