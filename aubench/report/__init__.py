@@ -8,5 +8,6 @@ statistics   paired differences: interval, p-value, Holm's correction, verdict, 
 comparisons  which variants are compared, and what came out
 equal_time   equal steps or equal time: a plan for the other
 tables       scores as Markdown, LaTeX or CSV; an outcome as text
+agreement    tables of several tools laid against each other, and against labels
 readme       generated tables of README.md, results/ and docs/
 """
