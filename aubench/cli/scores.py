@@ -271,6 +271,7 @@ def compare(
     from tabulate import tabulate
 
     from aubench.report import agreement
+    from aubench.report.run_values import in_words
     from aulib.files import new_folder, refuse_used
 
     refuse_used(out)
@@ -298,8 +299,11 @@ def compare(
                 save_figure(figure, partial, f"disagreements_{a.name}_{b.name}", worst)
         for name, table in written.items():
             table.to_csv(partial / f"{name}.csv", index=False)
+    if labels:
+        written["scores"] = agreement.readable(written["scores"])
     for table in written.values():
-        typer.echo(tabulate(table, "keys", "simple", floatfmt=".2f", showindex=False) + "\n")
+        shown = in_words(table)
+        typer.echo(tabulate(shown, "keys", "simple", floatfmt=".2f", showindex=False, missingval="–") + "\n")
     typer.echo(f"written: {out}")
 
 

@@ -17,7 +17,8 @@ from sklearn.metrics import cohen_kappa_score
 from aubench.datasets.interchange.tables import OPENFACE, PYFEAT, read_rows
 from aubench.datasets.landmark_tables import NAME_COLUMNS, VIDEOS
 from aubench.datasets.videos import CONDITIONS
-from aulib.metrics import au_scores
+from aubench.report.results import score_text
+from aulib.metrics import MEASURES, au_scores
 from aulib.tables import FRAME, Rule, normal_form
 
 SCALES = {"c": "0/1", "p": "0-1", "r": "0-5"}  # ending of a column -> scale
@@ -333,6 +334,17 @@ def scores(reading: Reading, labels: Reading, rows: np.ndarray | None = None) ->
             row |= {f"{measure}{end}": values[f"{place}.{measure}{end}"] for end in ("", "_low", "_high")}
         found.append(row)
     return pd.DataFrame(found)
+
+
+def readable(scored: pd.DataFrame) -> pd.DataFrame:
+    """A table of `scores` for a reader: F1 and AUC x 100 with their intervals as text."""
+    table = scored[["table", "au", "n", "present"]].rename(
+        columns={"au": "AU", "n": "faces", "present": "faces that show it"}
+    )
+    for measure in ("f1", "auc"):
+        values = scored[[f"{measure}{end}" for end in ("", "_low", "_high")]].to_numpy(float)
+        table[MEASURES[measure].title] = [score_text(*row) for row in values]
+    return table.assign(r=scored["r"])
 
 
 STRATA = {  # condition -> name of a stratum -> faces of a rendered clip

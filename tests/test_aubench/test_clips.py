@@ -30,8 +30,8 @@ def filmed(tmp_path_factory) -> SimpleNamespace:
     one = folder / "one.mp4"
     two = folder / "two.mp4"
     labels = {
-        one: synthetic_clip(one, "studio", 2.2, 20, people=1, seed=3, size=320),
-        two: synthetic_clip(two, "studio", 4, 10, people=2, seed=3, size=400),
+        one: synthetic_clip(one, "studio", 2.2, 20, people=1, seed=3, size=240),
+        two: synthetic_clip(two, "studio", 4, 8, people=2, seed=3, size=320),
     }
     read = {path: predict_clip(RUN, Clip(path)) for path in (one, two)}
     return SimpleNamespace(
@@ -324,7 +324,7 @@ def test_the_command_writes_table_time_line_and_preview(filmed, tmp_path):
 
 
 def test_two_clips_with_the_same_seed_are_the_same_and_labels_lie_on_the_face(filmed, tmp_path):
-    again = pd.read_csv(synthetic_clip(tmp_path / "one.mp4", "studio", 2.2, 20, people=1, seed=3, size=320))
+    again = pd.read_csv(synthetic_clip(tmp_path / "one.mp4", "studio", 2.2, 20, people=1, seed=3, size=240))
     pd.testing.assert_frame_equal(again, filmed.labels[filmed.one])
     middle = again.filter(regex=r"^x_\d+$").mean(axis=1), again.filter(regex=r"^y_\d+$").mean(axis=1)
     read = filmed.read[filmed.one]
@@ -342,4 +342,4 @@ def test_a_time_line_and_a_preview_show_every_person(filmed):
     first = table[table["face_id"] == 0]
     assert cells.compressed().max() == pytest.approx(first.filter(regex="_p$").max(axis=None), abs=1e-6)
     time, picture = next(iter(preview_frames(Clip(filmed.two), table)))
-    assert time == 0 and picture.shape[0] > 300 and picture.shape[1] == 400 + 2 * 190
+    assert time == 0 and picture.shape[0] > 240 and picture.shape[1] == 320 + 2 * 190
