@@ -49,7 +49,7 @@ TINY = {
     "06_attention": {"runs": ["{run}"], "faces": "{target}", "aus": ["AU01", "AU12"], "per_au": 2},
     "07_dataset_check": {"data": "{source}", "published": "bp4d"},
     "08_real_faces": {"runs": ["{run}"]},
-    "09_compare": {"clips": 2, "seconds": 0.6},
+    "09_compare": {"clips": 2, "seconds": 0.9},
     "tiny": {"seconds": 0.0},
     # the course
     "1_action_units": {"source": "{source}", "target": "{target}"},
