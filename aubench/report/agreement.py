@@ -341,6 +341,7 @@ def readable(scored: pd.DataFrame) -> pd.DataFrame:
     table = scored[["table", "au", "n", "present"]].rename(
         columns={"au": "AU", "n": "faces", "present": "faces that show it"}
     )
+    table["faces that show it"] = table["faces that show it"].astype("Int64")
     for measure in ("f1", "auc"):
         values = scored[[f"{measure}{end}" for end in ("", "_low", "_high")]].to_numpy(float)
         table[MEASURES[measure].title] = [score_text(*row) for row in values]
