@@ -6,6 +6,7 @@ what was read is kept in parts, from which the same call goes on.
 
 import os
 import re
+import shutil
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -41,6 +42,7 @@ ABOUT = ["frame", "face_id", "timestamp", "confidence", "success"]
 AT_REST = 0.05  # the probability of an AU on a person's neutral frames, at most, once they are given
 CALMEST = 0.1  # share of a person's frames that count as neutral if none are named
 NEUTRAL = b'"neutral": '
+FRAMES = re.compile(r"(\d+)(?:-(\d+))?")  # 12, or 1-30
 
 
 def clips_in(place: str | Path) -> list[Path]:
@@ -121,6 +123,11 @@ def predict_clip(
         raise ValueError(f"unknown format {form!r}; choose one of {', '.join(FORMATS)}")
     if not clip.path.exists():
         raise FileNotFoundError(f"there is no {clip.path}; expected a video or a folder of frames")
+    if neutral and not (neutral == "auto" or FRAMES.fullmatch(neutral) or Path(neutral).is_file()):
+        expected = "frames as in 1-30, auto, or a file of --save-neutral"
+        raise ValueError(f"neutral is {neutral!r}; expected {expected}")
+    if save_neutral is not None and not neutral:
+        raise ValueError(f"{save_neutral}: which frames of {clip.path} are neutral? Give them, or auto")
     opened = Run(run)
     with ExitStack() as stack:
         if out is not None:
@@ -143,9 +150,7 @@ def predict_clip(
         table = _called(table, aus)
         if out is not None:
             _write(table, parts, Path(out), form, clip)
-            for file in [*parts, *folder.glob("*.npz")]:
-                file.unlink()
-            folder.rmdir()
+            shutil.rmtree(folder, ignore_errors=True)
     return table
 
 
@@ -183,7 +188,7 @@ def _read(opened: Run, clip: Clip, folder: Path, note: Callable[[str], None]) ->
             tracker.restore(state)
     model = opened.model  # refuses damaged weights before the clip is opened
     frames = clip_frames(clip, note)
-    length = length_of(clip.path)
+    length = None if clip.fps and not clip.path.is_dir() else length_of(clip.path)
     with tqdm(frames, clip.path.name, length and -(-length // clip.every), unit="frame") as bar:
         faces, count = [], 0
         for count, frame in enumerate(bar, 1):
@@ -242,7 +247,7 @@ def _baselines(table: pd.DataFrame, aus: tuple[str, ...], neutral: str, clip: Cl
     """face_id -> (A,) logits on neutral frames."""
     if not neutral:
         return {}
-    if frames := re.fullmatch(r"(\d+)(?:-(\d+))?", neutral):
+    if frames := FRAMES.fullmatch(neutral):
         first, last = int(frames[1]), int(frames[2] or frames[1])
         chosen = table["frame"].between(first, last)
         if not (chosen & (table["success"] == 1)).any():
@@ -256,19 +261,11 @@ def _baselines(table: pd.DataFrame, aus: tuple[str, ...], neutral: str, clip: Cl
             calm = logits.mean(axis=1).nsmallest(max(1, round(CALMEST * len(rows)))).index
             found[face] = logits.loc[calm].median().to_numpy()
         return found
-    if not Path(neutral).is_file():
-        raise ValueError(
-            f"neutral is {neutral!r}; expected frames as in 1-30, auto, or a file of --save-neutral"
-        )
     saved = read_json(neutral).get("neutral")
     if not isinstance(saved, dict) or not set(aus) <= set(saved):
         raise ValueError(f'{neutral}: expected the logit of each of {", ".join(aus)} under "neutral"')
-    people = _people(table)
-    return (
-        {max(people, key=lambda one: len(one[1]))[0]: np.array([float(saved[au]) for au in aus])}
-        if people
-        else {}
-    )
+    most = table.loc[table["success"] == 1, "face_id"].mode()
+    return {face: np.array([float(saved[au]) for au in aus]) for face in most[:1]}
 
 
 def _people(table: pd.DataFrame) -> list[tuple[int, pd.DataFrame]]:
@@ -281,7 +278,7 @@ def _logits(rows: pd.DataFrame, aus: tuple[str, ...]) -> pd.DataFrame:
 
 def _save_neutral(table, aus, baselines: dict[int, np.ndarray], clip: Clip, path: str | Path) -> None:
     if not baselines:
-        raise ValueError(f"{path}: which frames of {clip.path} are neutral? Give them, or auto")
+        raise ValueError(f"{path}: {clip.path} has no face")
     face = max(baselines, key=lambda face: ((table["face_id"] == face) & (table["success"] == 1)).sum())
     values = dict(zip(aus, baselines[face].round(4).tolist(), strict=True))
     write_json(path, {"neutral": values, "clip": str(clip.path), "face_id": int(face)}, NEUTRAL)

@@ -364,7 +364,7 @@ def has_manifest(folder: str | Path) -> bool:
         if protocol and has_manifest(place):
             return True
         raise FileNotFoundError(
-            f"there is no {folder}; expected a picture, a folder of pictures or a dataset folder"
+            f"there is no {folder}; expected a picture, a clip, a folder of them or a dataset folder"
         )
     try:
         return bool(manifest_path(Path(folder)))

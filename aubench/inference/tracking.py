@@ -2,8 +2,8 @@
 
 Every DETECT_EVERY frames all faces are looked for; in between the landmarks of each face are carried on.
 Faces are given to those who are followed, or were lost before, by place and look (scipy's assignment); a face
-that is nobody's is a new person's. Where two faces cover one another, the one that
-no longer looks like itself is hidden, and lost until it is seen again.
+that is nobody's is a new person's. Where two faces cover one another, the one that no longer looks like
+itself is hidden, and lost until it is seen again.
 """
 
 from dataclasses import dataclass, fields
@@ -17,6 +17,7 @@ from aulib.crops import CropSpec, crop_face, crop_matrix
 
 CODE_VERSION = 1  # raise it when the faces found in a clip would change
 DETECT_EVERY = 5  # frames
+LARGEST_SIDE = 1280  # pixels of a frame in which faces are looked for; the detector's time grows with its area
 OVERLAP = 0.3  # of two boxes, intersection over union, from which two faces cannot both be seen
 NEAR = 0.75  # of its size, within which a face that is followed is found again
 COVERED = 0.15  # from which one face may hide the other
@@ -29,7 +30,7 @@ GAP = 5.0  # seconds after which who comes back is a new person
 LOOK = 12  # pixels of a side
 
 
-@dataclass
+@dataclass(eq=False)
 class Person:
     """points: (68, 2) pixels, where the face was seen last. speed: (2,) pixels a second of its middle. time:
     seconds, of then. look: (12, 12, 3) the face in colours from 0 to 1. lost: it is not seen at present."""
@@ -48,11 +49,10 @@ class Tracker:
 
     Args:
         spec: how faces are cut out.
-        upsample: how often a picture is doubled to find small faces.
     """
 
-    def __init__(self, spec: CropSpec, upsample: int = 0):
-        self.spec, self.upsample = spec, upsample
+    def __init__(self, spec: CropSpec):
+        self.spec = spec
         self.people: list[Person] = []
         self.frames = 0
 
@@ -85,24 +85,29 @@ class Tracker:
             for number, points, speed, time, look, misses, lost in rows
         ]
 
-    def _cut(self, picture: Image.Image, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        matrix = crop_matrix(points, self.spec)
+    def _cut(self, picture: Image.Image, points: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+        """Crop and matrix; None if the landmarks are no face's, or lie outside of the picture."""
+        middle = points.mean(0)
+        if (middle < 0).any() or (middle > np.array(picture.size)).any():
+            return None
+        try:
+            matrix = crop_matrix(points, self.spec)
+        except ValueError:
+            return None
         return crop_face(picture, matrix, self.spec.size), matrix
 
-    def _carry_on(self, person: Person, picture: Image.Image, image: np.ndarray, time: float) -> tuple:
+    def _carry_on(self, person: Person, picture: Image.Image, image: np.ndarray, time: float) -> tuple | None:
+        """Crop and matrix of a face in the next frame; None if it is lost."""
         elapsed = max(time - person.time, 1e-3)
         points = follow_points(image, person.points)
         before = max(np.ptp(person.points, axis=0).max(), 1e-6)
         size = np.ptp(points, axis=0).max() / before
         jump = np.linalg.norm(points.mean(0) - person.points.mean(0)) / before
         jumped = jump > SLACK + FASTEST * elapsed
-        if jumped or not SMALLEST < size < LARGEST or _outside(points, picture.size):
+        cut = None if jumped or not SMALLEST < size < LARGEST else self._cut(picture, points)
+        if not cut or np.abs(look_of(cut[0]) - person.look).mean() > UNLIKE:  # or it is somebody else by now
             person.lost = True
-            return ()
-        cut = self._cut(picture, points)
-        if np.abs(look_of(cut[0]) - person.look).mean() > UNLIKE:  # the landmarks slipped onto somebody else
-            person.lost = True
-            return ()
+            return None
         moved = (points.mean(0) - person.points.mean(0)) / elapsed
         person.speed = 0.8 * person.speed + 0.2 * moved
         person.points, person.time = points, time
@@ -119,12 +124,19 @@ class Tracker:
                 if covered > OVERLAP or (covered > COVERED and unlike[worse] > UNLIKE):
                     shown[worse].lost = True
 
+    def _boxes(self, picture: Image.Image, image: np.ndarray) -> list[tuple[int, int, int, int]]:
+        """Of all faces, found on a picture of at most LARGEST_SIDE; a smaller one is enlarged now and then."""
+        factor = max(1.0, max(picture.size) / LARGEST_SIDE)
+        if factor == 1:
+            return find_boxes(image, int(self.frames % DETECT_EVERY == 0))
+        size = tuple(round(side / factor) for side in picture.size)
+        boxes = find_boxes(np.asarray(picture.resize(size, Image.Resampling.BILINEAR)), 0)
+        return [tuple(round(side * factor) for side in box) for box in boxes]
+
     def _look_for_faces(self, picture: Image.Image, image: np.ndarray, time: float, crops: dict) -> None:
         """Find all faces anew: of those who are followed, of those who come back, and of new people."""
-        found = [points_in(image, box) for box in find_boxes(image, self.upsample)]
-        faces = [
-            (points, *self._cut(picture, points)) for points in found if not _outside(points, picture.size)
-        ]
+        found = [points_in(image, box) for box in self._boxes(picture, image)]
+        faces = [(points, *cut) for points in found if (cut := self._cut(picture, points))]
         known = [one for one in self.people if not one.lost or time - one.time <= GAP]
         apart = [[_apart(one, points, look_of(crop), time) for points, crop, _ in faces] for one in known]
         whose = {face: known[person] for person, face in _pairs(np.array(apart))}
@@ -184,8 +196,3 @@ def _pairs(costs: np.ndarray) -> list[tuple[int, int]]:
     return [
         (row, column) for row, column in zip(rows, columns, strict=True) if np.isfinite(costs[row, column])
     ]
-
-
-def _outside(points: np.ndarray, size: tuple[int, int]) -> bool:
-    middle = points.mean(0)
-    return bool((middle < 0).any() or (middle > np.array(size)).any())
