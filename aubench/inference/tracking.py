@@ -125,7 +125,7 @@ class Tracker:
                     shown[worse].lost = True
 
     def _boxes(self, picture: Image.Image, image: np.ndarray) -> list[tuple[int, int, int, int]]:
-        """Of all faces, found on a picture of at most LARGEST_SIDE; a smaller one is enlarged now and then."""
+        """Of all faces, on a picture of at most LARGEST_SIDE; a small one is enlarged now and then."""
         factor = max(1.0, max(picture.size) / LARGEST_SIDE)
         if factor == 1:
             return find_boxes(image, int(self.frames % DETECT_EVERY == 0))
