@@ -17,7 +17,7 @@ from aulib.crops import CropSpec, crop_face, crop_matrix
 
 CODE_VERSION = 1  # raise it when the faces found in a clip would change
 DETECT_EVERY = 5  # frames
-LARGEST_SIDE = 1280  # pixels of a frame in which faces are looked for; the detector's time grows with its area
+LARGEST_SIDE = 1280  # pixels of a frame in which faces are looked for; the time grows with its area
 OVERLAP = 0.3  # of two boxes, intersection over union, from which two faces cannot both be seen
 NEAR = 0.75  # of its size, within which a face that is followed is found again
 COVERED = 0.15  # from which one face may hide the other
