@@ -1,9 +1,9 @@
-"""Five commands under faults, each repeated until it ends well: `python benchmarks/faults.py`.
+"""Six commands under faults, each repeated until it ends well: `python benchmarks/faults.py`.
 
-A training, a study with two workers, a prepare, an import and a prediction: a process of theirs is killed at
-a random moment (kill -9), their files may grow no further than to a point (as on a full disk), or two of them
-start at once. What they leave is compared with what an undisturbed one makes, byte by byte. Writes
-results/faults.json: one row a fault. Exit status 1 if a result differs, a message names no remedy, or a
+A training, a study with two workers, a prepare, an import, a prediction and one of a clip: a process of
+theirs is killed at a random moment (kill -9), their files may grow no further than to a point (as on a full
+disk), or two of them start at once. What they leave is compared with what an undisturbed one makes, byte by
+byte. Writes results/faults.json: one row a fault. Exit status 1 if a result differs, a message names no remedy, or a
 process survives.
 """
 
@@ -67,6 +67,7 @@ def jobs(data: Path, steps: int) -> dict[str, Job]:
             whole_folder,
         ),
         "prediction": Job(["predict", str(data / "run"), str(faces), "--out", "OUT"], lambda out: [out]),
+        "clip": Job(["predict", str(data / "clip.mp4"), "--out", "OUT"], lambda out: [out]),
     }
 
 
@@ -204,6 +205,7 @@ def make_data(data: Path, pictures: int) -> None:
     faces, run = str(data / "faces"), str(data / "run")
     for command in (
         ["synth", "--n", str(pictures), "--size", "112", faces],
+        ["synth", "--clip", str(data / "clip.mp4"), "--seconds", "24", "--size", "240"],
         ["export", faces, "--as", "openface", "--out", str(data / "tables")],
         ["run", "02_train", "-p", "steps", "2", "-p", "source", faces, "-p", "target", faces, "--out", run],
     ):
@@ -212,7 +214,9 @@ def make_data(data: Path, pictures: int) -> None:
 
 def main() -> None:
     parser = parser_of(__doc__)
-    parser.add_argument("jobs", nargs="*", help="training, study, prepare, import, prediction; all if none")
+    parser.add_argument(
+        "jobs", nargs="*", help="training, study, prepare, import, prediction, clip; else all"
+    )
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--points", type=int, default=5, help="of a disk that fills")
     parser.add_argument("--pictures", type=int, default=500)
