@@ -3,8 +3,8 @@
 A training, a study with two workers, a prepare, an import, a prediction and one of a clip: a process of
 theirs is killed at a random moment (kill -9), their files may grow no further than to a point (as on a full
 disk), or two of them start at once. What they leave is compared with what an undisturbed one makes, byte by
-byte. Writes results/faults.json: one row a fault. Exit status 1 if a result differs, a message names no remedy, or a
-process survives.
+byte. Writes results/faults.json: one row a fault. Exit status 1 if a result differs, a message names no
+remedy, or a process survives.
 """
 
 import argparse
