@@ -95,7 +95,7 @@ CLOSING = {
     "06_attention": r"^These faces have no true regions",
     "07_dataset_check": r"^\*\*Not fit for training\*\*: fix the \d+ errors|^Nothing ",
     "08_real_faces": r"^\*\*.+\*\* on .+ called present on neutral faces is AU\d\d",
-    "09_compare": r"^Over 2 clips the mean AUC is [01]\.\d\d for \*\*aulib\*\*",
+    "09_compare": r"^Over 2 clips the mean AUC of the common AUs is [01]\.\d\d for \*\*aulib\*\*",
 }
 
 ANSWER = re.compile(r"^answer_\d+ = \.\.\.", re.M)

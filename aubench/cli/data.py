@@ -53,6 +53,8 @@ def synth(
     from aufaces.sets import DEFAULTS, generate_set
 
     one_of("--domain", domain, tuple(DEFAULTS))
+    if not clip and (seconds, fps, people) != (8.0, 25.0, 1):
+        raise typer.BadParameter("--seconds, --fps and --people are of a clip", param_hint="--clip")
     if clip:
         from aubench.datasets.videos import synthetic_clip
 

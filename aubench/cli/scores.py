@@ -164,14 +164,29 @@ def predict(
         one_of("--format", format, tuple(clips.FORMATS))
         if out is None:
             raise typer.BadParameter(f"{photos} is a clip: name a table to write", param_hint="--out")
+        if sequence and fps:
+            raise typer.BadParameter("--sequence says how many frames a second there are", param_hint="--fps")
         several = len(found) > 1 or not (sequence or Path(photos).is_file())
-        if several and (
-            single := [name for name in given if name in ("--save-neutral", "--timeline", "--preview")]
-        ):
-            raise typer.BadParameter(f"{single[0]} is of one clip, found {len(found)}", param_hint=single[0])
-        for path, table in zip(found, clips.tables_of(found, out, format) if several else [out], strict=True):
+        of_one = [name for name in given if name in ("--save-neutral", "--timeline", "--preview")]
+        if several and of_one:
+            raise typer.BadParameter(f"{of_one[0]} is of one clip, found {len(found)}", param_hint=of_one[0])
+        if not several and out.is_dir():
+            raise typer.BadParameter(f"{out} is a folder; name a table to write", param_hint="--out")
+        failed = []
+        tables = clips.tables_of(found, out, format) if several else [out]
+        for path, table in zip(found, tables, strict=True):
             clip = Clip(path, every, sequence or fps)
-            read_clip(run, clip, table, format, neutral, save_neutral, smooth, all_aus, timeline, preview)
+            try:
+                read_clip(run, clip, table, format, neutral, save_neutral, smooth, all_aus, timeline, preview)
+            except ValueError as error:
+                if not several:
+                    raise
+                typer.echo(f"aulib: {error}", err=True)
+                failed.append(path)
+        for path in found:  # a repeated command finds what was read until all is done
+            clips.forget(run, Clip(path, every, sequence or fps))
+        if failed:
+            raise ValueError(f"{len(failed)} of {len(found)} clips cannot be read, such as {failed[0]}")
     elif given:
         raise typer.BadParameter(f"{given[0]} is for clips; {photos} is none", param_hint=given[0])
     else:
@@ -188,6 +203,8 @@ def predict(
         else:
             left_out = [f"{n} {why}" for why, n in table["status"].value_counts().items() if why != "ok"]
             typer.echo(", ".join([f"{(table['status'] == 'ok').sum()} faces read", *left_out]))
+            if count := sum(clips.is_video(Path(name)) for name in table["image"]):
+                typer.echo(f"note: {count} clips beside the pictures; read with '{photos}/*.mp4'", err=True)
         if out:
             typer.echo(f"predictions: {out}")
     if note := not_learned(run):
@@ -198,14 +215,14 @@ def read_clip(run, clip, out: Path, form, neutral, save_neutral, smooth, all_aus
     """One clip: its table, time line and preview written, and what was seen printed."""
     from aubench.datasets.videos import write_video
     from aubench.inference.clips import predict_clip
-    from aulib.files import refuse_other, result_file
+    from aulib.files import read_json, refuse_other, result_file
 
     if timeline:
         refuse_other(timeline, TIMELINE)
     if preview:
         refuse_other(preview)
     notes: list[str] = []
-    table = predict_clip(run, clip, out, form, neutral, save_neutral, smooth, all_aus, notes.append)
+    table = predict_clip(run, clip, out, form, neutral, save_neutral, smooth, all_aus, True, notes.append)
     seen = table[table["success"] == 1]
     faces = ", ".join(
         f"face {face} in {count}" for face, count in seen["face_id"].value_counts().sort_index().items()
@@ -217,7 +234,11 @@ def read_clip(run, clip, out: Path, form, neutral, save_neutral, smooth, all_aus
     for text in notes:
         typer.echo(f"note: {text}", err=True)
     typer.echo(f"predictions: {out}")
+    if save_neutral:
+        typer.echo(f"neutral face of {read_json(save_neutral)['face_id']}: {save_neutral}")
     if timeline or preview:
+        from tqdm.auto import tqdm
+
         from aubench.plots.clips import draw_timeline, preview_frames
     if timeline:
         with result_file(timeline, TIMELINE) as partial:
@@ -227,7 +248,8 @@ def read_clip(run, clip, out: Path, form, neutral, save_neutral, smooth, all_aus
         typer.echo(f"time line: {timeline}")
     if preview:
         with result_file(preview) as partial:
-            write_video(partial, preview_frames(clip, table))
+            frames = tqdm(preview_frames(clip, table), preview.name, table["frame"].nunique(), unit="frame")
+            write_video(partial, frames)
         typer.echo(f"preview: {preview}")
 
 
@@ -278,16 +300,14 @@ def compare(
     if len(tables) < (1 if labels else 2):
         raise typer.BadParameter("name two tables or more, or one and --labels", param_hint="TABLE...")
     readings = [agreement.read_tool(path) for path in tables]
+    truth = agreement.read_tool(labels) if labels else None
     if doubled := {one.name for one in readings if [other.name for other in readings].count(one.name) > 1}:
         raise typer.BadParameter(f"two tables are called {min(doubled)}; rename one", param_hint="TABLE...")
     written = {"tools": agreement.scales_of(readings)}
     if len(readings) > 1:
         written["agreement"] = agreement.agreement(readings)
     if labels:
-        import pandas as pd
-
-        truth = agreement.read_tool(labels)
-        written["scores"] = pd.concat([agreement.scores(one, truth) for one in readings], ignore_index=True)
+        written["scores"] = agreement.scores_of_all(readings, truth)
     with new_folder(out) as partial:
         if faces:
             from aubench.plots.agreement import draw_disagreements
@@ -302,7 +322,7 @@ def compare(
     if labels:
         written["scores"] = agreement.readable(written["scores"])
     for table in written.values():
-        shown = in_words(table)
+        shown = in_words(table).astype(object).where(table.notna().to_numpy(), None)
         typer.echo(tabulate(shown, "keys", "simple", floatfmt=".2f", showindex=False, missingval="–") + "\n")
     typer.echo(f"written: {out}")
 

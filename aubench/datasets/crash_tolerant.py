@@ -22,8 +22,9 @@ def crash_tolerant_map(
 ) -> Iterator[Result]:
     """Yield `work(task)` for each task, in the order they finish.
 
-    A task that kills its worker (a crash in a decoder, out of memory) yields `crashed(task)`. Workers are
-    spawned, so `work` and the tasks must be picklable. An exception raised by `work` is raised here.
+    A task that kills its worker twice (a crash in a decoder, out of memory) yields `crashed(task)`; once may
+    be somebody else's doing. Workers are spawned, so `work` and the tasks must be picklable. An exception
+    raised by `work` is raised here.
 
     Args:
         workers: number of processes; 1 works in this one; None takes one per core, or this one for few tasks.
@@ -41,17 +42,18 @@ def crash_tolerant_map(
     waiting = iter(tasks)
     with ProcessPool(min(workers, len(tasks)), initializer=_ignore_interrupts, context=context) as pool:
         try:
-            running = {pool.schedule(work, (task,)): task for task in islice(waiting, 2 * workers)}
+            running = {pool.schedule(work, (task,)): (task, False) for task in islice(waiting, 2 * workers)}
             while running:
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    task = running.pop(future)
-                    running |= {
-                        pool.schedule(work, (following,)): following for following in islice(waiting, 1)
-                    }
+                    task, died = running.pop(future)
+                    running |= {pool.schedule(work, (one,)): (one, False) for one in islice(waiting, 1)}
                     try:
                         yield future.result()
                     except ProcessExpired:
-                        yield crashed(task)
+                        if died:
+                            yield crashed(task)
+                        else:
+                            running[pool.schedule(work, (task,))] = task, True
         except BaseException:
             pool.stop()  # leaving the block would wait for the tasks that are still running
             raise

@@ -6,6 +6,7 @@ imageio-ffmpeg, which pipes raw frames through a GPL binary. Decoding is sequent
 picture that comes out.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -33,6 +34,7 @@ TURNS = {  # where a display matrix takes the axes x and y, both to the right an
 }
 INSTALL = "pip install 'aulib[video]'"
 CONDITIONS = ("hidden", "covered", "yaw", "light", "skin")
+MISSING = 1.5  # seconds that a file may say to be longer than its last frame
 LABELS = b"frame,face_id,timestamp,hidden,covered,yaw,"  # begins the tables of their labels
 ENCODERS = ("libx264", "libopenh264", "mpeg4")  # the first that this FFmpeg has; browsers play the first two
 
@@ -50,11 +52,12 @@ class Clip(NamedTuple):
 
 
 class Frame(NamedTuple):
-    """number: place in the clip, from 0. time: seconds after the first frame. picture: RGB, upright."""
+    """number: place in the clip, from 0. time: seconds after the first frame. picture: RGB, upright; None if
+    it cannot be read."""
 
     number: int
     time: float
-    picture: Image.Image
+    picture: Image.Image | None
 
 
 def num_frames(path: Path) -> int | None:
@@ -84,26 +87,30 @@ def read_frames(path: Path, wanted: Iterable[int]) -> Iterator[tuple[int, Image.
             if index > last:
                 return
             if index in left:
-                yield index, _upright(frame)
+                yield index, _upright(frame, stream)
 
 
 def clip_frames(clip: Clip, note: Callable[[str], None] = lambda text: None) -> Iterator[Frame]:
     """The frames of a clip, one in memory at a time, at their own time stamps and upright.
 
     Args:
-        note: called if the video breaks off; its frames until there are taken.
+        note: called if the video breaks off; its frames until there are taken. And of pictures that cannot be
+            read.
 
     Raises:
         FileNotFoundError: a folder without pictures.
         ModuleNotFoundError: PyAV is not installed.
         ValueError: no video in the file, or not one frame of it can be read.
-        OSError: a picture of the folder cannot be read.
     """
     path, every, fps = clip
     if path.is_dir():
-        for number, name in enumerate(list_pictures(path)[0]):
+        for number, name in enumerate(sorted(list_pictures(path)[0], key=_by_number)):
             if number % every == 0:
-                yield Frame(number, number / (fps or 25), read_picture(path / name))
+                try:
+                    picture = read_picture(path / name)
+                except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+                    picture = note(f"{path / name} cannot be read: {' '.join(str(error).split())}")
+                yield Frame(number, number / (fps or 25), picture)
         return
     number, first, due = -1, None, 0
     try:
@@ -117,8 +124,9 @@ def clip_frames(clip: Clip, note: Callable[[str], None] = lambda text: None) -> 
                 if number % every or (fps and time < due / fps - 1e-6):
                     continue
                 due = int(time * (fps or 0) + 1e-6) + 1
-                yield Frame(number, time, _upright(frame))
+                yield Frame(number, time, _upright(frame, stream))
             expected = stream.frames or 0
+            length = (container.duration or 0) / 1_000_000
     except ValueError as error:
         if number < 0:
             raise
@@ -128,6 +136,13 @@ def clip_frames(clip: Clip, note: Callable[[str], None] = lambda text: None) -> 
         raise ValueError(f"{path} has no frame that can be read; copy it again")
     if number + 1 < expected:
         note(f"{path} breaks off: {number + 1} of {expected} frames can be read")
+    elif number / rate + MISSING < length:
+        note(f"{path} breaks off: {number / rate:.1f} of {length:.1f} seconds can be read")
+
+
+def _by_number(name: str) -> list:
+    """Key to sort f2.jpg before f10.jpg."""
+    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
 
 
 def length_of(clip: Path) -> int | None:
@@ -179,6 +194,8 @@ def synthetic_clip(
     from aufaces.clips import render_clip
 
     path, rows = Path(path), []
+    if path.suffix.lower() != ".mp4":
+        raise ValueError(f"{path}: a clip is an MP4; call it {path.stem}.mp4")
     table = path.with_suffix(".csv")
     refuse_other(path)
     refuse_other(table, LABELS)
@@ -206,8 +223,11 @@ def synthetic_clip(
     return table
 
 
-def _upright(frame) -> Image.Image:
+def _upright(frame, stream) -> Image.Image:
+    """As players show it: square pixels, turned by the display matrix."""
     picture = frame.to_image()
+    if (aspect := stream.sample_aspect_ratio or 1) != 1:
+        picture = picture.resize((max(1, round(picture.width * aspect)), picture.height))
     for data in frame.side_data:
         if data.type.name == "DISPLAYMATRIX":  # 3 x 3 in 16.16 fixed point
             axes = np.frombuffer(data, dtype="=i4").reshape(3, 3)[:2, :2] / 65536

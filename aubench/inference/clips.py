@@ -90,6 +90,7 @@ def predict_clip(
     save_neutral: str | Path | None = None,
     smooth: float = 0.0,
     all_aus: bool = False,
+    keep: bool = False,
     note: Callable[[str], None] = lambda text: None,
 ) -> pd.DataFrame:
     """AU probabilities of every face of a clip, and its landmarks in `out`.
@@ -110,6 +111,7 @@ def predict_clip(
             AT_REST is lowered on all frames, in logits, until it does not; none is raised (ours).
         save_neutral: JSON to write, of the person with most frames.
         smooth: seconds of a moving average of probabilities, centred; 0 for none.
+        keep: leave what was read in the cache, until `forget` removes it.
         note: called with what is odd about the clip.
 
     Raises:
@@ -135,7 +137,7 @@ def predict_clip(
             stack.enter_context(run_lock(out, patience=0, work="written"))
         if save_neutral is not None:
             refuse_other(save_neutral, NEUTRAL)
-        kept = kept_parts(opened, _way(opened), _about(clip)) if out is not None else None
+        kept = kept_parts(opened, _way(opened), _about(clip)) if out is not None or keep else None
         folder = kept or Path(stack.enter_context(TemporaryDirectory()))
         parts = _read(opened, clip, folder, note)
         aus = [au for au in opened.config.aus if all_aus or au not in opened.withheld]
@@ -144,14 +146,26 @@ def predict_clip(
         baselines = _baselines(table, opened.config.aus, neutral, clip)
         if save_neutral is not None:
             _save_neutral(table, opened.config.aus, baselines, clip, save_neutral)
+        if neutral and (without := sorted({face for face, _ in _people(table)} - baselines.keys())):
+            note(
+                f"no neutral face of {', '.join(f'face {face}' for face in without)}, whose AUs stay as read"
+            )
         _lower(table, opened.config.aus, baselines)
         if smooth:
             _smooth(table, opened.config.aus, smooth)
         table = _called(table, aus)
         if out is not None:
             _write(table, parts, Path(out), form, clip)
+        if not keep:
             shutil.rmtree(folder, ignore_errors=True)
     return table
+
+
+def forget(run: str | Path, clip: Clip) -> None:
+    """Remove what `predict_clip` has kept of a clip."""
+    opened = Run(run)
+    if kept := kept_parts(opened, _way(opened), _about(clip)):
+        shutil.rmtree(kept, ignore_errors=True)
 
 
 def confidence_of(entropy: np.ndarray, largest: float) -> np.ndarray:
@@ -179,7 +193,12 @@ def _read(opened: Run, clip: Clip, folder: Path, note: Callable[[str], None]) ->
     """Parts of the table, of AT_ONCE frames each; those in `folder` are not read again. Beside each lies the
     tracker's state after it."""
     folder.mkdir(parents=True, exist_ok=True)
-    done = 0
+    if (whole := folder / "whole.json").is_file():
+        about = read_json(whole)
+        for text in about["notes"]:
+            note(text)
+        return [folder / f"{number}.parquet" for number in range(about["parts"])]
+    done, notes = 0, []
     while (folder / f"{done}.parquet").is_file() and (folder / f"{done}.npz").is_file():
         done += 1
     tracker = Tracker(crop_of(opened.config))
@@ -187,7 +206,7 @@ def _read(opened: Run, clip: Clip, folder: Path, note: Callable[[str], None]) ->
         with np.load(folder / f"{done - 1}.npz") as state:
             tracker.restore(state)
     model = opened.model  # refuses damaged weights before the clip is opened
-    frames = clip_frames(clip, note)
+    frames = clip_frames(clip, notes.append)
     length = None if clip.fps and not clip.path.is_dir() else length_of(clip.path)
     with tqdm(frames, clip.path.name, length and -(-length // clip.every), unit="frame") as bar:
         faces, count = [], 0
@@ -201,7 +220,11 @@ def _read(opened: Run, clip: Clip, folder: Path, note: Callable[[str], None]) ->
                 faces = []
         if faces:
             _keep(opened, model, faces, tracker, folder, count // AT_ONCE)
-    return [folder / f"{number}.parquet" for number in range(-(-count // AT_ONCE))]
+    number = -(-count // AT_ONCE)
+    write_json(whole, {"parts": number, "notes": notes})
+    for text in notes:
+        note(text)
+    return [folder / f"{part}.parquet" for part in range(number)]
 
 
 def _keep(opened: Run, model, faces: list[tuple], tracker: Tracker, folder: Path, number: int) -> None:

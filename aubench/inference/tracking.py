@@ -3,7 +3,7 @@
 Every DETECT_EVERY frames all faces are looked for; in between the landmarks of each face are carried on.
 Faces are given to those who are followed, or were lost before, by place and look (scipy's assignment); a face
 that is nobody's is a new person's. Where two faces cover one another, the one that no longer looks like
-itself is hidden, and lost until it is seen again.
+itself is hidden, and lost until it is seen again. Where a film is cut, all are lost.
 """
 
 from dataclasses import dataclass, fields
@@ -21,19 +21,23 @@ LARGEST_SIDE = 1280  # pixels of a frame in which faces are looked for; the time
 OVERLAP = 0.3  # of two boxes, intersection over union, from which two faces cannot both be seen
 NEAR = 0.75  # of its size, within which a face that is followed is found again
 COVERED = 0.15  # from which one face may hide the other
-UNLIKE = 0.15  # mean difference of two looks, of 1, from which they are two people
+UNLIKE = 0.15  # mean difference of two looks, of 1, from which a face is not that of the one who is followed
+STRANGE = 0.08  # and from which it is nobody's who comes back without a cut
+SCENE = 0.05  # mean difference of two frames, of 1, from which the film is cut between them
+SAME = 0.04  # mean difference of two looks, of 1, up to which it is the same person after a cut
 MISSES = 3  # looks in a row that find no face where one is followed, until it is lost
 SMALLEST, LARGEST = 0.7, 1.4  # of a face carried on, over its size in the frame before
 FASTEST = 4.0  # faces move so many of their sizes a second; what jumps farther is somebody else's face
 SLACK = 0.1  # of a face's size, that landmarks may move in no time
+SOON = 0.3  # seconds between frames up to which a cut is told from motion
 GAP = 5.0  # seconds after which who comes back is a new person
-LOOK = 12  # pixels of a side
+LOOK = 6  # pixels of a side
 
 
 @dataclass(eq=False)
 class Person:
     """points: (68, 2) pixels, where the face was seen last. speed: (2,) pixels a second of its middle. time:
-    seconds, of then. look: (12, 12, 3) the face in colours from 0 to 1. lost: it is not seen at present."""
+    seconds, of then. look: (6, 6, 3) the face in colours from 0 to 1. lost: it is not seen at present."""
 
     face_id: int
     points: np.ndarray
@@ -55,11 +59,20 @@ class Tracker:
         self.spec = spec
         self.people: list[Person] = []
         self.frames = 0
+        self.cut = self.time = -np.inf  # seconds: the film's last cut, its last frame
+        self.frame = np.zeros((12, 16, 3), np.float32)  # that frame
 
-    def update(self, picture: Image.Image, time: float) -> list[tuple[int, np.ndarray, np.ndarray]]:
+    def update(self, picture: Image.Image | None, time: float) -> list[tuple[int, np.ndarray, np.ndarray]]:
         """face_id, crop (S, S, 3) uint8 and matrix (2, 3) from picture to crop, of all faces in a frame."""
+        if picture is None:
+            return []
         image = np.asarray(picture)
-        crops = {}
+        frame = np.asarray(picture.resize((16, 12), Image.Resampling.BOX), np.float32) / 255
+        if time - self.time <= SOON and _unlike(frame, self.frame) > SCENE:
+            self.cut = time
+            for person in self.people:
+                person.lost = True
+        self.frame, self.time, crops = frame, time, {}
         for person in self.people:
             if not person.lost:
                 crops[person.face_id] = self._carry_on(person, picture, image, time)
@@ -73,12 +86,14 @@ class Tracker:
     def state(self) -> dict[str, np.ndarray]:
         """Arrays from which `restore` goes on with the same result."""
         columns = {field.name: [getattr(one, field.name) for one in self.people] for field in fields(Person)}
-        return {"frames": np.array(self.frames)} | {
+        own = {name: getattr(self, name) for name in ("frames", "cut", "time", "frame")}
+        return {f"tracker_{name}": np.array(value) for name, value in own.items()} | {
             name: np.array(values) for name, values in columns.items()
         }
 
     def restore(self, state: dict[str, np.ndarray]) -> None:
-        self.frames = int(state["frames"])
+        self.frames, self.frame = int(state["tracker_frames"]), state["tracker_frame"]
+        self.cut, self.time = float(state["tracker_cut"]), float(state["tracker_time"])
         rows = zip(*(state[field.name] for field in fields(Person)), strict=True)
         self.people = [
             Person(int(number), points, speed, float(time), look, int(misses), bool(lost))
@@ -105,7 +120,7 @@ class Tracker:
         jump = np.linalg.norm(points.mean(0) - person.points.mean(0)) / before
         jumped = jump > SLACK + FASTEST * elapsed
         cut = None if jumped or not SMALLEST < size < LARGEST else self._cut(picture, points)
-        if not cut or np.abs(look_of(cut[0]) - person.look).mean() > UNLIKE:  # or it is somebody else by now
+        if not cut or _unlike(look_of(cut[0]), person.look) > UNLIKE:  # or it is somebody else by now
             person.lost = True
             return None
         moved = (points.mean(0) - person.points.mean(0)) / elapsed
@@ -117,7 +132,7 @@ class Tracker:
         """Of two faces at one place, the one that looks less like itself is lost."""
         shown = [person for person in self.people if not person.lost]
         boxes = [box_around(person.points) for person in shown]
-        unlike = [np.abs(look_of(crops[one.face_id][0]) - one.look).mean() for one in shown]
+        unlike = [_unlike(look_of(crops[one.face_id][0]), one.look) for one in shown]
         for i in range(len(shown)):
             for j in range(i):
                 covered, worse = overlap(boxes[i], boxes[j]), i if unlike[i] > unlike[j] else j
@@ -138,7 +153,9 @@ class Tracker:
         found = [points_in(image, box) for box in self._boxes(picture, image)]
         faces = [(points, *cut) for points in found if (cut := self._cut(picture, points))]
         known = [one for one in self.people if not one.lost or time - one.time <= GAP]
-        apart = [[_apart(one, points, look_of(crop), time) for points, crop, _ in faces] for one in known]
+        apart = [
+            [_apart(one, points, look_of(crop), time, self.cut) for points, crop, _ in faces] for one in known
+        ]
         whose = {face: known[person] for person, face in _pairs(np.array(apart))}
         boxes = [box_around(points) for points, *_ in faces]
         for person in known:
@@ -149,8 +166,8 @@ class Tracker:
             person = whose.get(number)
             if person is None:
                 shown = [box_around(one.points) for one in self.people if not one.lost]
-                if any(overlap(boxes[number], box) > COVERED for box in shown):
-                    continue  # half a face behind another one
+                if any(overlap(boxes[number], box) > 0 for box in shown):
+                    continue  # part of a face behind another one
                 person = Person(len(self.people), points, np.zeros(2), time, look_of(crop))
                 self.people.append(person)
             if person.lost:
@@ -163,8 +180,8 @@ class Tracker:
 
 
 def look_of(crop: np.ndarray) -> np.ndarray:
-    """(12, 12, 3) the middle of a crop (S, S, 3) uint8, in colours from 0 to 1."""
-    edge = len(crop) // 4
+    """(6, 6, 3) a crop (S, S, 3) uint8 without its edge, with hair and collar, in colours from 0 to 1."""
+    edge = len(crop) // 8
     middle = Image.fromarray(crop[edge:-edge, edge:-edge])
     return np.asarray(middle.resize((LOOK, LOOK), Image.Resampling.BOX), np.float32) / 255
 
@@ -176,16 +193,23 @@ def overlap(a: tuple, b: tuple) -> float:
     return common / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - common)
 
 
-def _apart(person: Person, points: np.ndarray, look: np.ndarray, time: float) -> float:
-    """How far a face is from being this person's, by place and look; infinite if it cannot be."""
+def _apart(person: Person, points: np.ndarray, look: np.ndarray, time: float, since: float) -> float:
+    """How far a face is from being this person's, by place and look; infinite if it cannot be.
+
+    Args:
+        since: time of the last cut of the film.
+    """
     elapsed = time - person.time
     side = np.ptp(person.points, axis=0).max()
     expected = person.points.mean(0) + person.speed * min(elapsed, 1.0)
     distance = np.linalg.norm(points.mean(0) - expected) / side / (NEAR + FASTEST / 2 * elapsed)
-    unlike = np.abs(look - person.look).mean() / UNLIKE
-    if distance > 1 or (unlike > 1 and person.lost):
-        return np.inf
-    return distance + unlike
+    limit = UNLIKE if not person.lost else STRANGE if person.time >= since else SAME
+    unlike = _unlike(look, person.look) / limit
+    return distance + unlike if max(distance, unlike) <= 1 else np.inf
+
+
+def _unlike(one: np.ndarray, other: np.ndarray) -> float:
+    return float(np.abs(one - other).mean())
 
 
 def _pairs(costs: np.ndarray) -> list[tuple[int, int]]:

@@ -28,7 +28,7 @@ COLUMNS, SIDE = 6, 112  # faces in a row, pixels of each
 
 @in_house_style
 def draw_disagreements(table: pd.DataFrame, faces: str | Path, names: tuple[str, str]) -> Figure:
-    """Faces with the AU and both values (0 to 1) written on them.
+    """Faces with the AU and what each of two tools wrote.
 
     Args:
         table: of `agreement.disagreements`.
@@ -43,7 +43,7 @@ def draw_disagreements(table: pd.DataFrame, faces: str | Path, names: tuple[str,
     for axis, row, crop in zip(axes.flat, table.itertuples(), crops, strict=False):
         if crop is not None:
             show_face(axis, crop)
-        write_on(axis, f"{row.au}: {row.a:.2f}, {row.b:.2f}")
+        write_on(axis, f"{row.au}: {row.a} | {row.b}")
         write_on(axis, f"{row.key}", "top")
     figure_title(figure, f"where {names[0]} (first) and {names[1]} (second) differ most")
     return figure

@@ -29,12 +29,11 @@ def aus_of(table: pd.DataFrame) -> list[str]:
 
 
 @in_house_style
-def draw_timeline(table: pd.DataFrame, truth: pd.DataFrame | None = None) -> Figure:
+def draw_timeline(table: pd.DataFrame) -> Figure:
     """Probability of each AU over a clip's time, a panel for each person; white where no face is seen.
 
     Args:
         table: of `clips.predict_clip`.
-        truth: labels of the same clip (face_id, timestamp, AU01_c ...); where an AU occurs it is outlined.
     """
     people, aus = people_of(table), aus_of(table)
     heights = [0.16 * max(1, len(aus)) + 0.55] * max(1, len(people))
@@ -42,45 +41,24 @@ def draw_timeline(table: pd.DataFrame, truth: pd.DataFrame | None = None) -> Fig
     panels = figure.subplots(max(1, len(people)), squeeze=False, sharex=True)[:, 0]
     shades = mpl.colormaps["viridis"].with_extremes(bad="white")
     image = None
+    times = table["timestamp"].drop_duplicates().to_numpy(float)
+    step = float(np.median(np.diff(times))) if len(times) > 1 else 0.04
+    edges = np.append(times, times[-1] + step)
     for axis, face in zip(panels, people, strict=False):
-        rows = table[table["face_id"] == face].drop_duplicates("timestamp")
-        times = rows["timestamp"].to_numpy(float)
-        edges, values = _with_gaps(times, rows[[f"{au}_p" for au in aus]].to_numpy(float))
-        image = axis.pcolormesh(edges, np.arange(len(aus) + 1), values.T, vmin=0, vmax=1, cmap=shades)
+        rows = table[table["face_id"] == face].drop_duplicates("timestamp").set_index("timestamp")
+        values = rows.reindex(times)[[f"{au}_p" for au in aus]].to_numpy(float)
+        cells = np.ma.masked_invalid(values.T)
+        image = axis.pcolormesh(edges, np.arange(len(aus) + 1), cells, vmin=0, vmax=1, cmap=shades)
         axis.set_yticks(np.arange(len(aus)) + 0.5, [au_label(au) for au in aus], fontsize=7)
         axis.invert_yaxis()
         axis.grid(visible=False)
         axis.set_title(f"face {face}")
-        if truth is not None:
-            _outline(axis, truth[truth["face_id"] == face], aus)
+    if not people:
+        panels[0].set_title("no face is seen")
     panels[-1].set_xlabel("seconds")
     if image is not None:
         figure.colorbar(image, ax=list(panels), label="probability", shrink=0.8, pad=0.01)
     return figure
-
-
-def _with_gaps(times: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Edges (N+1,) and values (N, A) of cells in time, with an empty cell where frames are missing."""
-    step = float(np.median(np.diff(times))) if len(times) > 1 else 0.04
-    edges, cells = [times[0] - step / 2], []
-    for time, value in zip(times, values, strict=True):
-        if time - edges[-1] > 2 * step:
-            cells.append(np.full_like(value, np.nan))
-            edges.append(time - step / 2)
-        cells.append(value)
-        edges.append(time + step / 2)
-    return np.array(edges), np.ma.masked_invalid(cells)
-
-
-def _outline(axis, truth: pd.DataFrame, aus: list[str]) -> None:
-    times = truth["timestamp"].to_numpy(float)
-    for row, au in enumerate(aus):
-        if f"{au}_c" in truth:
-            on = np.flatnonzero(np.diff(np.concatenate([[0], truth[f"{au}_c"].to_numpy(), [0]])))
-            for start, stop in on.reshape(-1, 2):
-                stop = min(stop, len(times) - 1)
-                box = (times[start], row + 0.08), times[stop] - times[start], 0.84
-                axis.add_patch(mpl.patches.Rectangle(*box, fill=False, edgecolor="#D55E00", linewidth=1.0))
 
 
 def preview_frames(
@@ -100,7 +78,7 @@ def preview_frames(
     strips = None
     for frame in clip_frames(clip):
         rows = frames.get(frame.number + 1)
-        if rows is None or (shown is not None and frame.number + 1 not in shown):
+        if frame.picture is None or rows is None or (shown is not None and frame.number + 1 not in shown):
             continue
         picture = frame.picture
         factor = min(1.0, TALLEST / picture.height)
@@ -122,8 +100,9 @@ def preview_frames(
                 _bars(draw, row, aus, corner, MUTED[place])
         top = size[1] + 12
         draw.text((4, size[1]), f"{frame.time:.2f} s", fill="black")
-        for strip in strips:
+        for face, strip in zip(people, strips, strict=True):
             canvas.paste(strip, (0, top))
+            draw.text((width - 46, top), f"face {face}", fill="white", stroke_width=2, stroke_fill="black")
             top += strip.height + 6
         x = (frame.time - first) / (last - first) * (width - 1)
         draw.line([x, size[1] + 12, x, top - 6], fill="#D55E00", width=2)

@@ -149,7 +149,7 @@ def _first_frame(frame: pd.Series, time: pd.Series, usual: int) -> float:
         return usual
     rate = (frames.max() - frames.min()) / (times.max() - times.min())
     first = frames.min() - times.min() * rate
-    return round(first) if abs(first - round(first)) < 0.25 and round(first) in (0, 1) else usual
+    return round(first) if abs(first - round(first)) < 0.25 else usual
 
 
 def _places(table: pd.DataFrame) -> tuple[pd.Series, pd.Series, pd.Series]:
@@ -237,8 +237,9 @@ def icc(a: np.ndarray, b: np.ndarray) -> float:
 def agreement(readings: list[Reading]) -> pd.DataFrame:
     """A row for each pair of tools and each AU that both have.
 
-    Columns: a, b, au, n (faces), kappa (Cohen's, of 0/1), r (Pearson's, of the finest values), icc (of two
-    intensities, or two probabilities), scales. NaN where a tool has no such values or nothing varies.
+    Columns: a, b, au, n (faces that both have), of (faces of the one that has more), kappa (Cohen's, of 0/1),
+    r (Pearson's, of the finest values), icc (of two intensities, or two probabilities), scales. NaN where a
+    tool has no such values or nothing varies.
     """
     rows = []
     for a, b in combinations(readings, 2):
@@ -252,6 +253,7 @@ def agreement(readings: list[Reading]) -> pd.DataFrame:
                 "b": b.name,
                 "au": au,
                 "n": len(pairs),
+                "of": max(len(a.table), len(b.table)),
                 "kappa": np.nan,
                 "r": np.nan,
                 "icc": np.nan,
@@ -292,14 +294,24 @@ def scales_of(readings: list[Reading]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def scores(reading: Reading, labels: Reading, rows: np.ndarray | None = None) -> pd.DataFrame:
+def scores_of_all(readings: list[Reading], labels: Reading, rows: np.ndarray | None = None) -> pd.DataFrame:
+    """`scores` of several tools; their means are over the AUs that all have."""
+    common = set.intersection(*({name[:4] for name in one.columns} for one in readings))
+    return pd.concat([scores(one, labels, rows, common) for one in readings], ignore_index=True)
+
+
+def scores(
+    reading: Reading, labels: Reading, rows: np.ndarray | None = None, common: set[str] | None = None
+) -> pd.DataFrame:
     """A tool against labels (AU01_c) of the same faces: a row per AU, and `mean`.
 
-    Columns: au, n, present (faces with the AU), f1, auc, r (against AU01_r where the labels have it) and of
-    f1 and auc the 95 % interval, by bootstrap over seconds of a clip, or over pictures.
+    Columns: au, n, of (faces with labels; those that the tool lacks count in no score), present (faces with
+    the AU), f1, auc, r (against AU01_r where the labels have it) and of f1 and auc the 95 % interval, by
+    bootstrap over seconds of a clip, or over pictures.
 
     Args:
         rows: bool, of `labels.table`; the faces to score, as those of one pose. None takes all.
+        common: AUs of the mean; None takes all that can be scored.
     """
     pairs = matched(reading, labels)
     if rows is not None:
@@ -318,12 +330,17 @@ def scores(reading: Reading, labels: Reading, rows: np.ndarray | None = None) ->
     second = true["time"].floordiv(BLOCK).fillna(true.index.to_series())
     place = true["place"] if "place" in true else ""
     blocks = (second.astype(str) + " " + true["face_id"].astype(str) + " " + place).to_numpy()
-    called = au_scores(np.nan_to_num(calls), truth, blocks, aus)
-    ranked = au_scores(np.nan_to_num(finest), truth, blocks, aus)
+    called, ranked = (au_scores(np.nan_to_num(values), truth, blocks, aus) for values in (calls, finest))
+    if common is not None and set(aus) - common and (shared := [au in common for au in aus]) and any(shared):
+        for found, values in ((called, calls), (ranked, finest)):
+            own = [au for au in aus if au in common]
+            means = au_scores(np.nan_to_num(values[:, shared]), truth[:, shared], blocks, own)
+            found |= {name: value for name, value in means.items() if name.startswith("mean.")}
     found = []
     for index, au in enumerate([*aus, "mean"]):
         place = "mean" if au == "mean" else f"per_au.{au}"
-        row = {"table": reading.name, "au": au, "n": len(pairs)}
+        whole = len(labels.table) if rows is None else int(rows.sum())
+        row = {"table": reading.name, "au": au, "n": len(pairs), "of": whole}
         if au != "mean":
             row["present"] = called[f"{place}.support"]
             level = true[f"{au}_r"].to_numpy(float) if f"{au}_r" in true else np.full(len(true), np.nan)
@@ -338,8 +355,8 @@ def scores(reading: Reading, labels: Reading, rows: np.ndarray | None = None) ->
 
 def readable(scored: pd.DataFrame) -> pd.DataFrame:
     """A table of `scores` for a reader: F1 and AUC x 100 with their intervals as text."""
-    table = scored[["table", "au", "n", "present"]].rename(
-        columns={"au": "AU", "n": "faces", "present": "faces that show it"}
+    table = scored[["table", "au", "n", "of", "present"]].rename(
+        columns={"au": "AU", "n": "faces", "of": "of labelled", "present": "faces that show it"}
     )
     table["faces that show it"] = table["faces that show it"].astype("Int64")
     for measure in ("f1", "auc"):
@@ -373,6 +390,7 @@ STRATA = {  # condition -> name of a stratum -> faces of a rendered clip
 def by_condition(readings: list[Reading], labels: Reading) -> pd.DataFrame:
     """Mean scores of tools for the faces of each stratum of rendered clips: condition, stratum, faces, and
     what `scores` gives for the mean. A stratum without a face is left out."""
+    common = set.intersection(*({name[:4] for name in one.columns} for one in readings))
     rows = []
     for condition, strata in STRATA.items():
         for stratum, of in strata.items():
@@ -381,7 +399,7 @@ def by_condition(readings: list[Reading], labels: Reading) -> pd.DataFrame:
                 continue
             for one in readings:
                 try:
-                    mean = scores(one, labels, chosen).iloc[-1]
+                    mean = scores(one, labels, chosen, common).iloc[-1]
                 except ValueError:  # the tool sees none of these faces
                     mean = pd.Series({"table": one.name, "n": 0})
                 rows.append(
@@ -391,24 +409,37 @@ def by_condition(readings: list[Reading], labels: Reading) -> pd.DataFrame:
 
 
 def disagreements(a: Reading, b: Reading, count: int = 18) -> pd.DataFrame:
-    """The faces on which two tools differ most, at most one a second and three of an AU: au, key, face_id,
-    time, x, y, size (of `a`), and both values on a scale of 0 to 1."""
+    """The faces on which two tools differ most: first those on which one calls an AU present and the other
+    does not, then by the difference of their values. A face and a second occur once, an AU three times.
+
+    Columns: au, key, face_id, time, x, y, size (of `a`), a and b (what each wrote, with its scale as in
+    "2.15 of 5"), apart (difference of the values as shares of their scales), differ (0 or 1: of the calls).
+    """
     pairs = matched(a, b)
     rows = []
     for au in sorted({name[:4] for name in a.columns} & {name[:4] for name in b.columns}):
-        values = [_share(one.table, au, pairs[side]) for one, side in ((a, "a"), (b, "b"))]
-        apart = np.abs(values[0] - values[1])
+        sides = [
+            _values(one.table.loc[pairs[side]].reset_index(drop=True), au)
+            for one, side in ((a, "a"), (b, "b"))
+        ]
+        (x, text_a, call_a), (y, text_b, call_b) = sides
         about = a.table.loc[pairs["a"], ["key", "face_id", "time", "x", "y", "size"]].reset_index(drop=True)
-        found = about.assign(au=au, a=values[0], b=values[1], apart=apart).dropna(subset=["apart"])
-        found = found.sort_values("apart", ascending=False, kind="stable")
-        second = found["time"].floordiv(1).fillna(found.index.to_series())
-        rows.append(found[~second.duplicated()].head(3))
+        differ = (call_a != call_b) & ~np.isnan(call_a) & ~np.isnan(call_b)
+        found = about.assign(au=au, a=text_a, b=text_b, apart=np.abs(x - y), differ=differ.astype(int))
+        rows.append(found.dropna(subset=["apart"]))
     table = pd.concat(rows, ignore_index=True)
-    return table.sort_values("apart", ascending=False, kind="stable").head(count).reset_index(drop=True)
+    table = table.sort_values(["differ", "apart"], ascending=False, kind="stable").reset_index(drop=True)
+    second = table["time"].floordiv(1).fillna(table["key"].map(hash))
+    table = table[~pd.DataFrame({"second": second, "face": table["face_id"]}).duplicated()]
+    return table[table.groupby("au").cumcount() < 3].head(count).reset_index(drop=True)
 
 
-def _share(table: pd.DataFrame, au: str, rows: pd.Series) -> np.ndarray:
-    """The finest value of an AU as a share of its scale."""
-    fine = graded(table, au)
-    values, top = (fine[0], 5.0 if fine[1] == "0-5" else 1.0) if fine else (present(table, au), 1.0)
-    return values.loc[rows].to_numpy(float) / top
+def _values(table: pd.DataFrame, au: str) -> tuple[np.ndarray, list[str], np.ndarray]:
+    """The finest value of an AU as a share of its scale, as the tool wrote it, and whether it is present."""
+    fine, calls = graded(table, au), present(table, au)
+    values, top = (
+        (fine[0].to_numpy(float), 5.0 if fine[1] == "0-5" else 1.0) if fine else (calls.to_numpy(float), 1.0)
+    )
+    texts = [f"{value:.2f}" + (" of 5" if top == 5 else "") if fine else f"{value:.0f}" for value in values]
+    called = np.full(len(values), np.nan) if calls is None else calls.to_numpy(float)
+    return values / top, texts, called

@@ -183,13 +183,52 @@ def test_the_faces_that_differ_most_come_first_and_are_shown(tmp_path):
     a = read_tool(openface(tmp_path, "a", AU12_r=SMILE))
     b = read_tool(pyfeat(tmp_path, off, "b"))
     worst = agreement.disagreements(a, b)
-    assert worst.iloc[0][["key", "a", "b"]].tolist() == [7, 0.8, 0]
+    assert worst.iloc[0][["key", "a", "b"]].tolist() == [7, "4.00 of 5", "0.00"]
     (tmp_path / "frames").mkdir()
     for frame in range(FRAMES):
         Image.new("RGB", (64, 64), (20 * frame, 0, 0)).save(tmp_path / "frames" / f"{frame:02d}.png")
     figure = draw_disagreements(worst, tmp_path / "frames", ("a", "b"))
     shown = figure.axes[0].images[0].get_array()
     assert shown[56, 56].tolist() == [120, 0, 0]
+
+
+def test_faces_on_which_calls_differ_come_before_scales_that_do(tmp_path):
+    called = (SMILE >= 2).astype(int)
+    a = read_tool(openface(tmp_path, "a", AU12_r=SMILE / 2, AU12_c=called))  # low, and called all the same
+    off = SMILE / 4
+    off[4] = 0.1
+    b = read_tool(pyfeat(tmp_path, off, "b"))
+    worst = agreement.disagreements(a, b)
+    assert worst.iloc[0][["key", "differ", "a", "b"]].tolist() == [5, 1, "1.00 of 5", "0.10"]
+    assert (
+        not worst[["time", "face_id"]]
+        .assign(second=worst["time"] // 1)
+        .duplicated(["second", "face_id"])
+        .any()
+    )
+
+
+def test_frames_are_paired_by_their_time_wherever_a_tool_begins_to_count(tmp_path):
+    ours = read_tool(openface(tmp_path, AU12_r=SMILE))
+    assert read_tool(openface(tmp_path, "late", first=4, AU12_r=SMILE)).table["key"].tolist() == list(
+        range(1, 13)
+    )
+    half = pd.read_csv(openface(tmp_path, "half", AU12_r=SMILE)).iloc[6:]
+    half.to_csv(tmp_path / "half.csv", index=False)
+    row = agreement.agreement([ours, read_tool(tmp_path / "half.csv")]).iloc[0]
+    assert (row["n"], row["of"], row["r"]) == (6, FRAMES, pytest.approx(1))
+
+
+def test_means_of_several_tools_are_over_the_aus_that_all_have(tmp_path):
+    truth = (SMILE >= 2).astype(int)
+    labels = read_tool(openface(tmp_path, "labels", AU12_c=truth, AU25_c=1 - truth))
+    both = read_tool(openface(tmp_path, "both", AU12_c=truth, AU25_c=truth))
+    one = read_tool(openface(tmp_path, "one", AU12_c=truth))
+    table = agreement.scores_of_all([both, one], labels)
+    means = table[table["au"] == "mean"].set_index("table")["f1"]
+    assert means["both"] == means["one"] == 1
+    alone = scores(both, labels).set_index("au")["f1"]
+    assert alone["mean"] == pytest.approx((1 + alone["AU25"]) / 2)
 
 
 def test_the_command_writes_its_tables_into_a_new_folder(tmp_path):

@@ -1,5 +1,6 @@
 """Clips: frames at their times, who is who, tables that other readers open, work that goes on."""
 
+from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -61,11 +62,26 @@ def test_frames_come_at_their_own_times_and_every_or_fps_thins_them(tmp_path):
 
 
 def test_a_folder_of_frames_is_a_clip_of_the_given_rate(tmp_path):
-    for name, shade in (("f-1.png", 10), ("f-2.png", 200)):
-        Image.fromarray(grey(shade)).save(tmp_path / name)
-    frames = list(clip_frames(Clip(tmp_path, fps=4)))
-    assert [(frame.number, frame.time) for frame in frames] == [(0, 0.0), (1, 0.25)]
-    assert np.asarray(frames[1].picture).mean() == 200
+    for number, shade in ((2, 10), (10, 200), (11, 30)):
+        Image.fromarray(grey(shade)).save(tmp_path / f"f{number}.png")
+    (tmp_path / "f11.png").write_bytes(b"no picture")
+    notes: list[str] = []
+    frames = list(clip_frames(Clip(tmp_path, fps=4), notes.append))
+    assert [(frame.number, frame.time) for frame in frames] == [(0, 0.0), (1, 0.25), (2, 0.5)]
+    assert np.asarray(frames[0].picture).mean() == 10 and np.asarray(frames[1].picture).mean() == 200
+    assert frames[2].picture is None and len(notes) == 1 and "f11.png" in notes[0]
+
+
+def test_pixels_that_are_not_square_are_shown_as_players_do(tmp_path):
+    av = pytest.importorskip("av")
+    with av.open(str(tmp_path / "a.mp4"), "w") as container:
+        stream = container.add_stream("mpeg4", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 48, 48, "yuv420p"
+        stream.codec_context.sample_aspect_ratio = Fraction(4, 3)
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(grey(90, (48, 48)), "rgb24")))
+        container.mux(stream.encode(None))
+    (frame,) = clip_frames(Clip(tmp_path / "a.mp4"))
+    assert frame.picture.size == (64, 48)
 
 
 def test_a_clip_that_breaks_off_is_read_until_there_and_says_so(tmp_path):
@@ -170,6 +186,30 @@ def test_who_comes_back_soon_and_looks_alike_keeps_the_number_and_others_get_a_n
     assert seen(faces, 60.1 + np.arange(6) / 25)[-1] == [1, 2]
     faces.picture.paste((230, 230, 230), (0, 0, 240, 100))
     assert seen(faces, 60.4 + np.arange(6) / 25)[-1] == [2, 3]  # where 1 was is somebody else now
+
+
+def test_a_cut_to_somebody_else_begins_a_new_number_and_back_again_the_old_one(faces):
+    dark, bright = (Image.fromarray(grey(shade, (100, 600))) for shade in (90, 170))
+    faces.at = [50]
+    found = []
+    for start, picture in enumerate((dark, bright, dark)):
+        faces.picture = picture
+        found.append(seen(faces, start + 0.9 + np.arange(3) / 25)[-1])  # seconds pass between
+    assert found == [[0], [1], [0]]
+    faces.tracker = tracking.Tracker(faces.tracker.spec)
+    for frame in range(20):
+        faces.picture = (dark, bright)[frame // 10]
+        last = faces.tracker.update(faces.picture, frame / 25)
+        assert [face for face, *_ in last] == [frame // 10]
+
+
+def test_a_time_line_is_white_only_where_no_face_is_seen():
+    table = made([0.5] * 6).assign(timestamp=[0, 0.1, 0.2, 1.0, 1.1, 3.0])  # a variable frame rate
+    table.loc[4, ["success", "AU12_p"]] = 0, np.nan
+    cells = draw_timeline(table).axes[0].collections[0].get_array()
+    assert np.ma.getmaskarray(cells).ravel().tolist() == [False] * 4 + [True, False]
+    empty = table.assign(success=0, AU12_p=np.nan)
+    assert "no face" in draw_timeline(empty).axes[0].get_title(loc="left")
 
 
 def test_the_tracker_goes_on_from_its_state(faces):
@@ -307,6 +347,26 @@ def test_clips_are_told_from_pictures(tmp_path):
         tables_of([Path("a/one.mp4"), Path("a/one.avi")], Path("out"), "long")
 
 
+def test_of_several_clips_one_that_cannot_be_read_does_not_stop_the_others(filmed, tmp_path):
+    for name in ("a ä.mp4", "c.mp4"):
+        (tmp_path / "in" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "in" / name).write_bytes(filmed.one.read_bytes())
+    (tmp_path / "in/b.mp4").write_bytes(b"")
+    done = CliRunner().invoke(app, ["predict", str(tmp_path / "in"), "--out", str(tmp_path / "out")])
+    assert done.exit_code == 1 and "b.mp4" in done.output and "1 of 3" in done.output
+    assert sorted(path.name for path in (tmp_path / "out").glob("*.csv")) == ["a ä.csv", "c.csv"]
+
+
+def test_what_was_read_is_kept_until_it_is_forgotten(filmed, tmp_path, monkeypatch):
+    monkeypatch.setenv("AULIB_CACHE", str(tmp_path / "cache"))
+    first = predict_clip(RUN, Clip(filmed.one), tmp_path / "a.csv", keep=True)
+    monkeypatch.setattr(clips, "clip_frames", None)
+    again = predict_clip(RUN, Clip(filmed.one), tmp_path / "b.csv", "long", keep=True)
+    pd.testing.assert_frame_equal(first, again)
+    clips.forget(RUN, Clip(filmed.one))
+    assert not list((tmp_path / "cache").rglob("*.parquet"))
+
+
 def test_the_command_writes_table_time_line_and_preview(filmed, tmp_path):
     run = CliRunner().invoke
     out = {name: tmp_path / name for name in ("t.csv", "t.png", "p.mp4")}
@@ -336,7 +396,7 @@ def test_two_clips_with_the_same_seed_are_the_same_and_labels_lie_on_the_face(fi
 
 def test_a_time_line_and_a_preview_show_every_person(filmed):
     table = filmed.read[filmed.two]
-    figure = draw_timeline(table, filmed.labels[filmed.two])
+    figure = draw_timeline(table)
     assert [axis.get_title(loc="left") for axis in figure.axes[:2]] == ["face 0", "face 1"]
     cells = figure.axes[0].collections[0].get_array()
     first = table[table["face_id"] == 0]
