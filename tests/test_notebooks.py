@@ -4,6 +4,7 @@ They run as in Jupyter, without the runner: a kernel in the notebook's own folde
 in which nothing has run yet.
 """
 
+import ast
 import json
 import re
 import shutil
@@ -360,6 +361,19 @@ class TestEveryNotebook:
         text = prose(path)
         ends = [text.find(f"## {h}") for h in ("What we learned", "What this does not show", "Try it")]
         assert -1 not in ends and ends == sorted(ends)
+
+    def test_shows_every_figure_that_it_saves(self, path):
+        for cell in read(path).cells:
+            if cell.cell_type == "code" and "save_figure(" in cell.source:
+                tree = ast.parse(re.sub(r"^%.*$", "", cell.source, flags=re.M))
+                unseen = [ast.unparse(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)]
+                if isinstance(tree.body[-1], ast.Expr):
+                    unseen.remove(ast.unparse(tree.body[-1].value))
+                assert not [
+                    one
+                    for one in unseen
+                    if "save_figure(" in one and "display(" not in one and "keep" not in one
+                ]
 
     def test_says_what_this_run_showed_under_what_we_learned(self, path):
         ids = [cell.id for cell in read(path).cells]

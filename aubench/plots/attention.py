@@ -167,6 +167,7 @@ def draw_mass_inside(means: pd.DataFrame) -> Figure:
             axis.plot(inside, places + offset, marker, color=colour, markersize=3.5, label=run)
         axis.set_title(title)
         axis.set_xlabel("% of attention inside the AU's region")
+        axis.set_xlim(left=0)
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure
 

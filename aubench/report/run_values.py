@@ -67,6 +67,8 @@ COLUMN_NAMES = {name: measure.short for name, measure in MEASURES.items()} | {
     "nme_to_shape": "NME to who gave the shape", "nme_to_texture": "NME to who gave the texture",
     "rises": "people in whom it rises", "pairs": "people with both", "found": "called present",
     "saw_it": "adapted to them", "own": "own part, mean AUC", "false_alarm": "false alarms, worst AU",
+    "inside": "inside the AU's region", "others": "in other AUs' regions", "area": "the region's area",
+    "best": "best possible map",
     "gap": "their gap between groups", "au12_auc": "AU12: AUC", "au12_rises": "AU12 rises",
     "au12_found": "AU12 found", "au12_alarms": "AU12: false alarms",
     "au_of_shape": "AUs off who gave the shape", "au_of_texture": "AUs off who gave the texture",

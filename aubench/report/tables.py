@@ -94,7 +94,7 @@ def readable(outcome: pd.DataFrame) -> pd.DataFrame:
                 "comparison": row["comparison"],
                 "measure": SHORT_TITLES.get(row["measure"], row["measure"]) + au,
                 "difference": with_interval(row),
-                "p": "–" if np.isnan(p) else "< 0.001" if p < 0.001 else f"{p:.3f}",
+                "p": p_text(p),
                 "seeds": row["seeds"],
                 "verdict": row["verdict"],
                 "80 % found": "–" if np.isnan(effect) else f"{100 * effect:.{digits}f}",
@@ -115,6 +115,11 @@ def idleness(summary: Summary) -> pd.DataFrame:
     """`comparisons.idleness` as text, shares in %."""
     table = comparisons.idleness(summary)
     return table.assign(**{name: in_percent(table[name]) for name in ("lowest", "highest", "share")})
+
+
+def p_text(p: float) -> str:
+    """ "0.031", "< 0.001", or a dash if there is none."""
+    return "–" if np.isnan(p) else "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def with_interval(row: dict) -> str:

@@ -213,12 +213,19 @@ def _parameters(study: Study, variant: str, seed: int, fold: str) -> tuple[dict,
         raise StudyError(f"{study._file}: variant {variant!r}: {error}") from None
 
 
+def _word(key: str, value) -> str:
+    """A value in the name of a grid's variant."""
+    if isinstance(value, str) and value:
+        return value
+    return f"{key}-own" if value is None else f"{key}{value}" if value or value == 0 else f"{key}-none"
+
+
 def _combinations(grid: dict[str, list]) -> dict[str, dict]:
     """Every combination, named after its values: method "full" with 200 steps is "full-steps200"."""
     variants: dict[str, dict] = {}
     for values in product(*grid.values()):
         combination = dict(zip(grid, values, strict=True))
-        words = [str(v) if isinstance(v, str) and v else f"{key}{v}" for key, v in combination.items()]
+        words = [_word(key, value) for key, value in combination.items()]
         name = "-".join(re.sub(r"[^\w.+-]+", "_", word).strip("_.") for word in words)
         if not name:
             raise ValueError(f"grid: {combination} gives no name; write it as a variant")

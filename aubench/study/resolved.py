@@ -141,7 +141,7 @@ def _data(name: str) -> str:
     """Where a dataset or run is, and a hash of what it holds; "" for other texts.
 
     A rendered set counts by the name of its folder, which contains its version, so a key can be computed
-    before the set is rendered. Two names of one folder give the same text, `./data` and `data`.
+    before the set is rendered. Two names of one folder give the same text: `./data`, `data`, a link to it.
     """
     folder = _folder_of(name)
     if name.startswith("synthetic:"):
@@ -150,8 +150,8 @@ def _data(name: str) -> str:
     if not held:
         return ""
     fold = "" if os.path.isdir(name) else split_name(name)[1]
-    place = os.path.relpath(folder)
-    place = str(folder.absolute()) if place.startswith("..") else place
+    place = os.path.relpath(whole := os.path.realpath(folder), os.path.realpath("."))
+    place = whole if place.startswith("..") else place
     return f"{place}{fold and '#'}{fold}@{hashlib.sha256(held.encode()).hexdigest()[:12]}"
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from aubench.study import status
+from aubench.study import plan, status
 from aubench.study.notebook_runner import write_error
 from aubench.study.plan import StudyError, expand, read_study
 from aubench.study.resume import earlier_runs, metrics_of, states_of, why_failed
@@ -71,6 +71,11 @@ def test_a_grid_is_every_combination_named_after_its_values(folder):
     assert list(study.variants) == ["adld-steps2", "adld-steps7", "full-steps2", "full-steps7"]
     assert study.variants["full-steps2"] == {"method": "full", "steps": 2}
     assert len(expand(study)) == 8
+
+
+def test_none_and_empty_values_have_words_in_the_names_of_a_grid():
+    names = list(plan._combinations({"supervisors": [None, [], ["shape_source"]], "steps": [0]}))
+    assert names == ["supervisors-own-steps0", "supervisors-none-steps0", "supervisors_shape_source-steps0"]
 
 
 def test_an_id_follows_values_and_code_and_nothing_else(folder):
@@ -273,10 +278,13 @@ def study_of(folder: Path, one: str, other: str, cell: str = TRAINS) -> list:
         ("{steps: 800}", "{}"),
         ("{target: 'synthetic:wild?n=4500'}", "{}"),
         ("{target: data}", "{target: ./data/}"),
+        ("{target: data}", "{target: other/../link}"),
     ],
 )
 def test_two_variants_that_resolve_to_the_same_are_an_error_even_if_one_is_left_out(folder, one, other):
     write_tiny_set(folder / "data", n=4)
+    (folder / "other").mkdir()
+    (folder / "link").symlink_to("data")
     with pytest.raises(StudyError, match="'plain' and 'long' resolve to the same run .*schedule: .*take one"):
         study_of(folder, one, other)
     with pytest.raises(StudyError, match="resolve to the same run"):

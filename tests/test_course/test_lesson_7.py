@@ -220,10 +220,14 @@ EXERCISES = {
             Supervisor(*answer) if isinstance(answer, tuple) else answer
         ),
         [
-            Supervisor("self_t", "rich2_t", "rich", ("swapped_s", "swapped_t")),
-            Supervisor("rich_t", "self_t", "rich", ["swapped_s", "swapped_t"]),
-            Supervisor("rich_t", "texture_t", "rich", ("swapped_s",)),
-            Supervisor("self_s", "rich_s", "rich", ("swapped_t",)),
+            one
+            for one in (
+                Supervisor("self_t", "rich2_t", "rich", ("swapped_s", "swapped_t")),
+                Supervisor("rich_t", "self_t", "rich", ["swapped_s", "swapped_t"]),
+                Supervisor("rich_t", "texture_t", "rich", ("swapped_s",)),
+                Supervisor("self_s", "rich_s", "rich", ("swapped_t",)),
+            )
+            if one not in SUPERVISORS.values()  # a row of one's own may be one of these
         ],
         [
             ("rich_s", "rich_s", "rich", ("swapped_t",)),
