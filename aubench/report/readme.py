@@ -163,6 +163,21 @@ def clips_table(measured: dict) -> str:
     return f"{tables.as_markdown(pd.DataFrame(rows))}\n\n{note}"
 
 
+def faults_table(faults: list[dict]) -> str:
+    """Commands under faults: a row per command, and how many of its faults of each kind ended well.
+
+    Args:
+        faults: rows of benchmarks/faults.py: job, fault, sound.
+    """
+    table = pd.DataFrame(faults)
+    kinds = {"kill": "killed", "files": "disk full", "two": "two at once"}
+    table["kind"] = table["fault"].str.split().str[0].map(kinds)
+    counts = table.groupby(["job", "kind"], sort=False)["sound"].agg(["sum", "size"]).astype(int)
+    texts = counts["sum"].astype(str) + " of " + counts["size"].astype(str)
+    shown = texts.unstack("kind")[list(kinds.values())].fillna("–").rename_axis(index="command", columns=None)
+    return tables.as_markdown(shown.reset_index())
+
+
 def factors_table(measured: dict) -> str:
     """What each difference between the domains costs by itself: a row per factor, a column per method.
 
@@ -344,6 +359,7 @@ def pages(root: Path) -> dict[Path, str]:
         ("aulib/weights/README.md", "measured", weights_table(*of_weights)),
         ("results/README.md", "insides", insides_block(inside, latency)),
         ("docs/video.md", "clips", clips_table(read_json(results / "clips.json"))),
+        ("benchmarks/README.md", "faults", faults_table(read_json(results / "faults.json")["faults"])),
         ("docs/method.md", "cycle", cycle_table(cycle)),
         ("docs/method.md", "separation", separation_table(read_json(results / "separation_designs.json"))),
         ("docs/synthetic.md", "factors", factors_table(read_json(results / "shift_factors.json"))),
