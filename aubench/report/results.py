@@ -3,12 +3,14 @@
 Nothing here needs the data the runs were trained on.
 """
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from aubench.study.resolved import differences
+from aulib import pretrained
 from aulib.contrastive import chance_level
 from aulib.dataset import read_dataset
 from aulib.expressions import ContrastScores
@@ -35,6 +37,21 @@ def finished_runs(runs: list[str | Path]) -> tuple[list[str], list[str]]:
             "results/demo, `aulib run 02_train --out FOLDER` one in a folder that you then name in `runs`."
         )
     return done, [str(run) for run in runs if str(run) not in done]
+
+
+def runs_or_package(runs: list[str], out_dir: str | Path) -> list[str]:
+    """The runs that a notebook names; while `make demo` has left none, a copy of the package's detector.
+
+    Args:
+        out_dir: gets the copy, in which a decoder may be fitted.
+    """
+    named = [Path(run).parts[:2] == ("results", "demo") for run in runs]
+    if not all(named) or any((Path(run) / METRICS).is_file() for run in runs):
+        return runs
+    copy = Path(out_dir, "package")
+    if not (copy / METRICS).is_file():
+        shutil.copytree(pretrained().path, copy, dirs_exist_ok=True)
+    return [str(copy)]
 
 
 def run_to_show(runs: list[str | Path]) -> str:

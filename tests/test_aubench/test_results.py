@@ -9,6 +9,7 @@ import pytest
 from aubench.report import results
 from aulib.expressions import contrast_scores
 from aulib.networks import Projector
+from aulib.run import Run
 
 
 @pytest.fixture
@@ -184,3 +185,14 @@ def test_a_run_is_said_to_have_seen_the_photographs_it_was_adapted_to_only(finis
     assert rows["target"]["set"] == "target" and rows["target"]["method"] == "full"
     found = {key: rows["target"][f"au12_{key}"] for key in ("auc", "rises", "found", "alarms")}
     assert found == {"auc": 1, "rises": 1, "found": 1, "alarms": 0}
+
+
+def test_without_the_demos_runs_the_packages_detector_is_shown(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    usual = ["results/demo/full", "results/demo/source-only"]
+    (copy,) = results.runs_or_package(usual, tmp_path / "out")
+    assert Run(copy).model and Path(copy).is_relative_to(tmp_path)
+    assert results.runs_or_package(["elsewhere/full"], tmp_path / "out") == ["elsewhere/full"]
+    Path("results/demo/full").mkdir(parents=True)
+    Path("results/demo/full/metrics.json").write_text("{}")
+    assert results.runs_or_package(usual, tmp_path / "out") == usual
