@@ -23,11 +23,10 @@ from aubench.datasets.landmark_detector import landmarks_by
 from aubench.datasets.landmark_tables import VIDEOS
 from aubench.datasets.picture_files import list_pictures, walk
 from aubench.datasets.videos import Clip, clip_frames, length_of
-from aubench.inference.predict import AT_ONCE, SQUARE, kept_parts, squares_read, to_picture
+from aubench.inference.predict import AT_ONCE, SQUARE, kept_parts, read_faces
 from aubench.inference.tracking import CODE_VERSION, Tracker
 from aubench.study.run_lock import run_lock
 from aulib.crops import crop_of
-from aulib.evaluate import predict_crops
 from aulib.files import atomic_file, read_json, refuse_other, result_file, write_json
 from aulib.landmarks import point_columns
 from aulib.run import Run
@@ -236,19 +235,10 @@ def _keep(opened: Run, model, faces: list[tuple], tracker: Tracker, folder: Path
 
 def _table(opened: Run, model, faces: list[tuple]) -> pd.DataFrame:
     """One row for each of (frame, time, face_id, crop or None, matrix)."""
-    config, count = opened.config, len(faces)
-    read = np.array([crop is not None for *_, crop, _ in faces])
-    probability = np.full((count, len(config.aus)), np.nan, np.float32)
-    points = np.full((count, config.num_landmarks, 2), np.nan, np.float32)
-    squares, entropy = np.full((count, len(SQUARE)), np.nan, np.float32), np.full(count, np.inf)
-    if read.any():
-        matrices = np.stack([matrix for *_, matrix in faces if matrix is not None])
-        found = predict_crops(
-            model, np.stack([crop for *_, crop, _ in faces if crop is not None]), _way(opened)
-        )
-        probability[read], entropy[read] = found.probability, found.map_entropy
-        points[read] = to_picture(found.landmarks, matrices, config.au_centres)
-        squares[read] = squares_read(matrices, config.margin_size)
+    config = opened.config
+    crops, matrices = [crop for *_, crop, _ in faces], [matrix for *_, matrix in faces]
+    read, *values, entropy = read_faces(model, _way(opened), crops, matrices)
+    probability, points, squares = (value.astype(np.float32) for value in values)
     seen = read & (entropy <= opened.largest_entropy)
     probability[~seen], points[~seen] = np.nan, np.nan
     if not opened.finds_landmarks:

@@ -306,17 +306,9 @@ def _read(model: AUModel, read_from: str, count: int, find: Find, kept: Path | N
 def _table(model: AUModel, read_from: str, faces: list[FoundFace]) -> pd.DataFrame:
     """One row a face, which are read together; no landmarks go in."""
     config = model.config
-    read = np.array([face.crop is not None for face in faces])
-    probability = np.full((len(faces), len(config.aus)), np.nan)
-    points = np.full((len(faces), config.num_landmarks, 2), np.nan)
-    squares, entropy = np.full((len(faces), len(SQUARE)), np.nan), np.full(len(faces), np.nan)
-    if read.any():
-        crops = np.stack([face.crop for face in faces if face.crop is not None])  # (N, S, S, 3)
-        matrices = np.stack([face.matrix for face in faces if face.crop is not None])
-        found = predict_crops(model, crops, read_from)
-        probability[read], entropy[read] = found.probability, found.map_entropy
-        points[read] = to_picture(found.landmarks, matrices, config.au_centres)
-        squares[read] = squares_read(matrices, config.margin_size)
+    read, probability, points, squares, entropy = read_faces(
+        model, read_from, [face.crop for face in faces], [face.matrix for face in faces]
+    )
     columns = {
         name: [printable(getattr(face, name)) for face in faces] for name in ("image", "status", "note")
     }
@@ -327,6 +319,33 @@ def _table(model: AUModel, read_from: str, faces: list[FoundFace]) -> pd.DataFra
         present[~read] = pd.NA
         columns[f"{au}_c"], columns[f"{au}_p"] = present, probability[:, index].round(4)
     return pd.DataFrame(columns | point_columns(points.round(2)))
+
+
+def read_faces(
+    model: AUModel, read_from: str, crops: list[np.ndarray | None], matrices: list[np.ndarray | None]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Faces read together; a crop or matrix may be None where there is none.
+
+    Args:
+        crops: (S, S, 3) uint8 margin crops.  matrices: (2, 3) from picture to crop.
+
+    Returns:
+        whether there is a crop, (N,) bool; and, NaN where there is none: probability (N, A), landmarks
+        (N, K, 2) in pixels of the pictures, squares (N, 4) as SQUARE, map entropy (N,) in nats.
+    """
+    config, count = model.config, len(crops)
+    read = np.array([crop is not None for crop in crops])
+    probability, points = (
+        np.full((count, *shape), np.nan) for shape in ((len(config.aus),), (config.num_landmarks, 2))
+    )
+    squares, entropy = np.full((count, len(SQUARE)), np.nan), np.full(count, np.nan)
+    if read.any():
+        there = np.stack([matrix for matrix in matrices if matrix is not None])
+        found = predict_crops(model, np.stack([crop for crop in crops if crop is not None]), read_from)
+        probability[read], entropy[read] = found.probability, found.map_entropy
+        points[read] = to_picture(found.landmarks, there, config.au_centres)
+        squares[read] = squares_read(there, config.margin_size)
+    return read, probability, points, squares, entropy
 
 
 def to_picture(landmarks: np.ndarray, matrices: np.ndarray, au_centres: bool = False) -> np.ndarray:

@@ -203,6 +203,11 @@ def matched(a: Reading, b: Reading) -> pd.DataFrame:
     return pd.DataFrame(sorted(pairs), columns=["a", "b"])
 
 
+def common_aus(readings: list[Reading]) -> list[str]:
+    """AUs of which each has a column, in FACS order."""
+    return sorted(set.intersection(*({name[:4] for name in one.columns} for one in readings)))
+
+
 def present(table: pd.DataFrame, au: str) -> pd.Series | None:
     """0 or 1: the tool's own occurrence, else probability at least 0.5; an intensity alone gives none."""
     if f"{au}_c" in table:
@@ -247,7 +252,7 @@ def agreement(readings: list[Reading]) -> pd.DataFrame:
         left, right = (
             one.table.loc[pairs[side]].reset_index(drop=True) for one, side in ((a, "a"), (b, "b"))
         )
-        for au in sorted({name[:4] for name in a.columns} & {name[:4] for name in b.columns}):
+        for au in common_aus([a, b]):
             row = {
                 "a": a.name,
                 "b": b.name,
@@ -296,7 +301,7 @@ def scales_of(readings: list[Reading]) -> pd.DataFrame:
 
 def scores_of_all(readings: list[Reading], labels: Reading, rows: np.ndarray | None = None) -> pd.DataFrame:
     """`scores` of several tools; their means are over the AUs that all have."""
-    common = set.intersection(*({name[:4] for name in one.columns} for one in readings))
+    common = set(common_aus(readings))
     return pd.concat([scores(one, labels, rows, common) for one in readings], ignore_index=True)
 
 
@@ -390,7 +395,7 @@ STRATA = {  # condition -> name of a stratum -> faces of a rendered clip
 def by_condition(readings: list[Reading], labels: Reading) -> pd.DataFrame:
     """Mean scores of tools for the faces of each stratum of rendered clips: condition, stratum, faces, and
     what `scores` gives for the mean. A stratum without a face is left out."""
-    common = set.intersection(*({name[:4] for name in one.columns} for one in readings))
+    common = set(common_aus(readings))
     rows = []
     for condition, strata in STRATA.items():
         for stratum, of in strata.items():
@@ -417,7 +422,7 @@ def disagreements(a: Reading, b: Reading, count: int = 18) -> pd.DataFrame:
     """
     pairs = matched(a, b)
     rows = []
-    for au in sorted({name[:4] for name in a.columns} & {name[:4] for name in b.columns}):
+    for au in common_aus([a, b]):
         sides = [
             _values(one.table.loc[pairs[side]].reset_index(drop=True), au)
             for one, side in ((a, "a"), (b, "b"))
