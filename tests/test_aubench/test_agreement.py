@@ -86,6 +86,9 @@ def test_faces_of_a_frame_are_paired_by_where_they_lie(tmp_path):
     assert (both.table.loc[pairs["a"], "x"].to_numpy() == other.table.loc[pairs["b"], "x"].to_numpy()).all()
     one = read_tool(openface(tmp_path, "one", AU12_r=SMILE))
     assert (both.table.loc[matched(both, one)["a"], "face_id"] == 0).all()
+    away = agreement.Reading("away", "OpenFace", one.table.assign(x=one.table["x"] + 40), 0, False)
+    with pytest.raises(ValueError, match="no face in common"):
+        matched(one, away)
     blind = agreement.Reading("blind", "OpenFace", both.table.assign(x=np.nan), 0, False)
     with pytest.raises(ValueError, match="blind.*several faces"):
         matched(both, blind)

@@ -1,6 +1,7 @@
 """A parallel map that survives the death of a worker."""
 
 import os
+import signal
 
 import pytest
 
@@ -31,3 +32,17 @@ def test_one_worker_or_few_tasks_run_in_this_process():
 def test_an_error_of_the_work_itself_is_raised():
     with pytest.raises(ZeroDivisionError):
         list(crash_tolerant_map(lambda task: 1 / task, [1, 0], 1, crashed=None))
+
+
+def dies_once(task):
+    """Kill the worker the first time; `task` is a file that says so."""
+    if not task.exists():
+        task.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return task.name
+
+
+def test_a_worker_that_somebody_kills_is_not_the_task_s_fault(tmp_path):
+    tasks = [tmp_path / f"{n}" for n in range(3)]
+    found = crash_tolerant_map(dies_once, tasks, 2, lambda task: "crashed")
+    assert sorted(found) == ["0", "1", "2"]
