@@ -217,6 +217,7 @@ class AUModel(nn.Module):
         separate: bool,
         landmarks: bool = True,
         target_aus: bool = False,
+        swap_back: bool = True,
     ) -> dict[str, Tensor]:
         """One training pass over both domains as one batch.
 
@@ -226,6 +227,8 @@ class AUModel(nn.Module):
             separate: run the two rounds of separation and reconstruction.
             landmarks: compute them even without the two rounds, which always do.
             target_aus: read the target's AUs as well, which only a mean teacher's term does.
+            swap_back: with `separate`, the second round in full; else only the landmarks of F~ are read
+                and `shape2_*`, `texture2_*` and `rich2_*` are missing.
 
         Returns:
             named outputs, see the module's docstring for the names; `landmarks_*` are log S.
@@ -263,12 +266,18 @@ class AUModel(nn.Module):
         # second round, of (F~^s, F~^t): swapped back
         swapped = torch.cat([swapped_s, swapped_t])
         log_shape2 = log_attention(self.landmark_head(swapped))
-        shape2 = log_shape2.exp()
-        texture2 = self.erased(self.texture_encoder(swapped), shape2)
         landmarks_swapped_s, landmarks_swapped_t = log_shape2.split(n)
-        shape2_t, shape2_s = shape2.split(n)  # F~^s has the target's shape
-        texture2_s, texture2_t = texture2.split(n)
-        rich2_s, rich2_t = self.generator(self.draw(shape2).roll(n, 0), texture2).split(n)
+        if swap_back:
+            shape2 = log_shape2.exp()
+            texture2 = self.erased(self.texture_encoder(swapped), shape2)
+            shape2_t, shape2_s = shape2.split(n)  # F~^s has the target's shape
+            texture2_s, texture2_t = texture2.split(n)
+            rich2_s, rich2_t = self.generator(self.draw(shape2).roll(n, 0), texture2).split(n)
+            outputs |= {
+                "shape2_s": shape2_s, "shape2_t": shape2_t,
+                "texture2_s": texture2_s, "texture2_t": texture2_t,
+                "rich2_s": rich2_s, "rich2_t": rich2_t,
+            }  # fmt: skip
 
         au_logits, _ = self.au_head(torch.cat([swapped_t, self_s, au_inputs]))
         names = ("au_swapped_t", "au_self_s", "au_s", "au_t")
@@ -279,9 +288,6 @@ class AUModel(nn.Module):
             "self_s": self_s, "self_t": self_t,
             "swapped_s": swapped_s, "swapped_t": swapped_t,
             "landmarks_swapped_s": landmarks_swapped_s, "landmarks_swapped_t": landmarks_swapped_t,
-            "shape2_s": shape2_s, "shape2_t": shape2_t,
-            "texture2_s": texture2_s, "texture2_t": texture2_t,
-            "rich2_s": rich2_s, "rich2_t": rich2_t,
             "shape": shape, "unerased": unerased,
         }  # fmt: skip
 

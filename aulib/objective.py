@@ -135,13 +135,15 @@ PLAIN_TERMS: dict[str, Term] = {
     "landmarks_target": _landmarks_target,
     "domain": _domain,
 }
-ROUND_TERMS: dict[str, Term] = {
+FIRST_ROUND_TERMS: dict[str, Term] = {
     "au_swapped": _au("au_swapped_t"),  # F~^t carries the source's AUs
     "au_self": _au("au_self_s"),
     "landmarks_swapped": _landmarks_swapped,
     "texture_flatness": _flatness,
     "feature_adversary": _fooling,
     "self_reconstruction": _l1("rich", "self"),
+}
+ROUND_TERMS: dict[str, Term] = FIRST_ROUND_TERMS | {
     "cycle": _l1("rich", "rich2"),
     **{name: _aligned(name) for name in SUPERVISORS},
 }
@@ -169,6 +171,12 @@ def can_compute(term: str, method: Method) -> bool:
 def finds_landmarks(weights: dict[str, float]) -> bool:
     """Whether a run with these weights learns landmarks; if not, those of its head mean nothing."""
     return any(weights.get(name, 0) > 0 for name in ("landmarks_source", "landmarks_target"))
+
+
+def swaps_back(weights: dict[str, float]) -> bool:
+    """Whether a term reads more of the second round than its landmarks."""
+    second = ROUND_TERMS.keys() - FIRST_ROUND_TERMS.keys()
+    return any(weights.get(name, 0) > 0 for name in second)
 
 
 def loss_terms(

@@ -32,6 +32,7 @@ from aulib.objective import (
     finds_landmarks,
     gradient_shares,
     loss_terms,
+    swaps_back,
     weigh,
 )
 
@@ -233,7 +234,12 @@ def train_step(
     forward = state.networks if measure else state.model
     with state.fabric.autocast():
         outputs = forward(
-            images, len(source["image"]), separates, finds_landmarks(objective.weights), teaches
+            images,
+            len(source["image"]),
+            separates,
+            landmarks=finds_landmarks(objective.weights),
+            target_aus=teaches,
+            swap_back=swaps_back(objective.weights),
         )
         terms = loss_terms(model, objective, outputs, source, target, adapts)
     weighted = weigh(terms, objective.weights, ramp, step)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from aulib.methods import METHODS, PRESETS, Preset
-from aulib.objective import ROUND_TERMS, can_compute, check_weights
+from aulib.objective import ROUND_TERMS, can_compute, check_weights, swaps_back
 from aulib.run_config import RunConfig, chosen_method, what_counts
 from aulib.supervisors import ALL_SIX, RICH_TWO, SUPERVISORS
 
@@ -30,6 +30,11 @@ class TestEveryMethod:
     def test_separates_exactly_if_it_has_terms_of_the_two_rounds(self, name):
         method = METHODS[name]
         assert method.separates == bool(method.weights.keys() & ROUND_TERMS.keys())
+
+    def test_swaps_back_only_for_a_cycle_or_a_supervisor(self, name):
+        weights = METHODS[name].weights
+        assert swaps_back(weights) == bool(weights.keys() & {"cycle", *ALL_SIX})
+        assert not swaps_back(dict.fromkeys(weights, 0.0))
 
     def test_a_teacher_needs_target_faces_without_labels(self, name):
         method = METHODS[name]

@@ -105,6 +105,18 @@ class TestTwoRounds:
             changed = (outputs[name] != moved[name]).flatten(1).any(1)
             assert changed.tolist() == [False, True, False], name
 
+    def test_without_swapping_back_the_rest_stays_and_g_runs_once(self, wired):
+        calls = []
+        wired.generator = Part(lambda *inputs: calls.append(len(inputs[0])) or combine(*inputs))
+        wired.texture_encoder = Part(lambda rich: calls.append(len(rich)) or texture_of(rich))
+        both = torch.cat([pictures(), pictures(seed=1)])
+        outputs = wired(both, num_source=3, separate=True, swap_back=False)
+        assert calls == [6, 12]  # T of both domains; G with its own and the other's shapes
+        second = {name for name in EXPECTED if name.startswith(("shape2", "texture2", "rich2"))}
+        assert len(second) == 6 and not second & outputs.keys()
+        for name in EXPECTED.keys() - second:
+            torch.testing.assert_close(outputs[name], EXPECTED[name], rtol=1e-9, atol=1e-9)
+
     def test_unequal_halves_cannot_be_swapped(self):
         with pytest.raises(ValueError, match="2 source and 3 target faces"):
             tiny_model("full")(torch.rand(5, 3, SIZE, SIZE), num_source=2, separate=True)
