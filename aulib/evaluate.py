@@ -1,13 +1,17 @@
 """A model's predictions, batch by batch, and their scores."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from aulib.batches import Faces, centre_crops
+from aulib.expressions import log_odds
 from aulib.metrics import au_scores, landmark_scores
 from aulib.model import AUModel, cells_to_pixels, expected_cells
+
+LOG_ODDS = np.linspace(-6, 6, 25)  # of probabilities for which an intensity curve has values
 
 
 @dataclass(frozen=True)
@@ -57,3 +61,34 @@ def score_predictions(
         occurrence = faces.occurrence[faces.rows]
         scores |= au_scores(predictions.probability, occurrence, subjects, list(aus), resamples)
     return scores
+
+
+def intensity_curves(
+    probability: np.ndarray, intensity: np.ndarray, aus: Sequence[str]
+) -> dict[str, list[float]]:
+    """How intense an AU is, on average, on faces that get a probability: isotonic regression (ours).
+
+    An intensity from 0 to 5 then needs no head of its own: on rendered faces one that was trained beside the
+    occurrence, on the same features, was no closer (docs/limits.md).
+
+    Args:
+        probability: (M, A) in [0, 1].  intensity: (M, A) from 0 to 5, NaN where unknown.
+
+    Returns:
+        AU -> (25,) intensities at LOG_ODDS, never falling; without AUs whose intensity is unknown or
+        always the same.
+    """
+    from sklearn.isotonic import IsotonicRegression  # takes a second to import
+
+    curves = {}
+    for au, read, shown in zip(aus, log_odds(probability).T, intensity.T, strict=True):
+        known = ~np.isnan(shown)
+        if len(np.unique(shown[known])) > 1:
+            curve = IsotonicRegression(out_of_bounds="clip").fit(read[known], shown[known])
+            curves[au] = curve.predict(LOG_ODDS).round(3).tolist()
+    return curves
+
+
+def intensity_of(probability: np.ndarray, curve: Sequence[float]) -> np.ndarray:
+    """Intensity, 0 to 5, of an AU's probabilities (any shape) by its curve; NaN stays NaN."""
+    return np.interp(log_odds(np.asarray(probability)), LOG_ODDS, curve)

@@ -196,3 +196,17 @@ def landmark_scores(predicted: np.ndarray, landmarks: np.ndarray) -> dict[str, f
     if not len(nme):
         return {"landmarks.nme": float("nan"), "landmarks.failure_rate": float("nan")}
     return {"landmarks.nme": float(nme.mean()), "landmarks.failure_rate": float((nme > 0.10).mean())}
+
+
+def icc(a: np.ndarray, b: np.ndarray) -> float:
+    """ICC(3,1) of two readings (N,) on one scale: consistency of single raters (Shrout & Fleiss 1979); as in
+    FERA's challenges. NaN if nothing varies. (Ours, since pingouin is under the GPL.)"""
+    values = np.column_stack([a, b]).astype(float)
+    faces, raters = values.shape
+    if faces < 2:
+        return float("nan")
+    between = raters * ((values.mean(1) - values.mean()) ** 2).sum() / (faces - 1)
+    rest = values - values.mean(1, keepdims=True) - values.mean(0) + values.mean()
+    within = (rest**2).sum() / ((faces - 1) * (raters - 1))
+    total = between + (raters - 1) * within
+    return float((between - within) / total) if total > 0 else float("nan")

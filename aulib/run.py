@@ -15,6 +15,7 @@ import pandas as pd
 from pydantic import TypeAdapter, ValidationError
 from safetensors.torch import load_file, save
 
+from aulib.evaluate import LOG_ODDS
 from aulib.files import atomic_file, read_json, reading, write_json
 from aulib.labels import AU_NAMES
 from aulib.methods import METHODS
@@ -96,6 +97,10 @@ class Run:
             if settings.get(name, READ_FROM[0]) not in READ_FROM:
                 found = f"{CONFIG}: {name} is {settings[name]!r}, expected {' or '.join(READ_FROM)}"
                 raise self._outdated(found)
+        curves = settings.get("intensity_curves", {})
+        if not isinstance(curves, dict) or {np.shape(curve) for curve in curves.values()} - {LOG_ODDS.shape}:
+            found = f"{CONFIG}: intensity_curves, expected {len(LOG_ODDS)} numbers of each AU"
+            raise self._outdated(found)
         settings["data_versions"] = _Settings(self, settings["data_versions"])
         return settings
 
@@ -174,6 +179,11 @@ class Run:
     def largest_entropy(self) -> float:
         """Nats: `Predictions.map_entropy` above which a crop shows no face; inf if the run does not say."""
         return float(self.settings.get("largest_entropy", np.inf))
+
+    @property
+    def intensity_curves(self) -> dict[str, list[float]]:
+        """AU -> intensities at `evaluate.LOG_ODDS`; without AUs whose intensity the run could not learn."""
+        return self.settings.get("intensity_curves", {})
 
     @property
     def labelled_domain(self) -> str:

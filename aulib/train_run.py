@@ -19,7 +19,7 @@ import torch
 from aulib import distributed, warm_start
 from aulib.batches import Faces
 from aulib.dataset import DatasetFolder
-from aulib.evaluate import Predictions, predict_batches, score_predictions
+from aulib.evaluate import Predictions, intensity_curves, predict_batches, score_predictions
 from aulib.files import atomic_file, cache_root, code_version, write_json
 from aulib.labels import au_weights
 from aulib.landmarks import layout_of
@@ -249,6 +249,7 @@ def write_run(
         "precision": precision,
         "data_versions": {name: data.version for name, data in domains.sets.items()},
         "code": code_version(),
+        "intensity_curves": fitted_intensities(model, domains, method.read_target_from),
     }
     save_model(out, model, settings)
     with atomic_file(out / HISTORY) as partial:
@@ -271,6 +272,18 @@ def write_run(
         metrics |= probe_model(model, domains.faces, finds_landmarks(method.weights))
     write_json(out / METRICS, metrics)
     return metrics
+
+
+def fitted_intensities(model: AUModel, domains: Domains, read_from: str) -> dict[str, list[float]]:
+    """`evaluate.intensity_curves` of the labelled domain's validation faces; empty without intensities."""
+    data, faces = domains.sets[domains.labelled], domains.faces[domains.labelled, "val"]
+    aus = [au for au in model.config.aus if au in data.intensity_aus]
+    if not aus or not len(faces):
+        return {}
+    probability = predict_batches(model, faces, read_from).probability
+    read = probability[:, [model.config.aus.index(au) for au in aus]]
+    shown = data.intensity[np.ix_(faces.rows, [data.intensity_aus.index(au) for au in aus])]
+    return intensity_curves(read, shown, aus)
 
 
 def label_weights(faces: Faces, preset: Preset) -> tuple[torch.Tensor, torch.Tensor]:

@@ -44,6 +44,9 @@ def evaluate(
 
     scores = predict.evaluate(run, dataset, split, read_from=read_from)
     print_scores(scores)
+    if "mean.icc" in scores:
+        of_five = f"mean absolute error {scores['mean.intensity_error']:.2f} of 5"
+        typer.echo(f"{'intensity, ICC(3,1)':29s} {scores['mean.icc']:.3f}; {of_five}")
     if json:
         write_json(json, scores, ours=b'"mean.f1": ')
 
@@ -423,8 +426,12 @@ def print_reading(row, run: Path) -> None:
         raise ValueError(f"{row['image']}: {row['status']}")
     typer.echo(f"{row['image']}, read by {run}" + (f"; {row['note']}" if row["note"] else ""))
     aus = [name.removesuffix("_p") for name in row.index if name.endswith("_p")]
-    rows = [(au, AU_NAMES[au], row[f"{au}_p"], "present" if row[f"{au}_c"] else "") for au in aus]
-    typer.echo(tabulate(rows, ("AU", "", "probability", "0.5 or more"), "plain", floatfmt=".2f"))
+    rows = [
+        (au, AU_NAMES[au], row[f"{au}_p"], "present" if row[f"{au}_c"] else "", row.get(f"{au}_r"))
+        for au in aus
+    ]
+    heads = ("AU", "", "probability", "0.5 or more", "intensity, 0 to 5")
+    typer.echo(tabulate(rows, heads, "plain", floatfmt=("", "", ".2f", "", ".1f"), missingval="–"))
 
 
 @commands.command(short_help="Write a run's detector as an ONNX file.")

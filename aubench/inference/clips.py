@@ -23,7 +23,7 @@ from aubench.datasets.landmark_detector import landmarks_by
 from aubench.datasets.landmark_tables import VIDEOS
 from aubench.datasets.picture_files import list_pictures, walk
 from aubench.datasets.videos import Clip, clip_frames, length_of
-from aubench.inference.predict import AT_ONCE, SQUARE, kept_parts, read_faces
+from aubench.inference.predict import AT_ONCE, SQUARE, intensities, kept_parts, read_faces
 from aubench.inference.tracking import CODE_VERSION, Tracker
 from aubench.study.run_lock import run_lock
 from aulib.crops import crop_of
@@ -97,8 +97,8 @@ def predict_clip(
     Columns: `frame` (its place in the clip, from 1), `face_id` (from 0, who is who), `timestamp` (seconds
     after the first frame), `confidence` (0 to 1, ours: see `confidence_of`; empty for a run without a limit),
     `success` (1, or 0 where no face is seen: other cells are then empty; a frame without any face keeps a
-    row of face_id 0), the square that was read (SQUARE), `AU01_c` (0 or 1) and `AU01_p` (0 to 1, not an
-    intensity); in `out` also landmarks x_0 ..., y_0 ..., pixels of the upright frame.
+    row of face_id 0), the square that was read (SQUARE), `AU01_c` (0 or 1), `AU01_p` (0 to 1) and `AU01_r`
+    (intensity 0 to 5, see `predict`); in `out` also landmarks x_0 ..., y_0 ..., pixels of the upright frame.
 
     Args:
         out: table to write in one step, over an earlier one but over no other file. Until it is written,
@@ -153,6 +153,7 @@ def predict_clip(
         if smooth:
             _smooth(table, opened.config.aus, smooth)
         table = _called(table, aus)
+        table = table.assign(**intensities(table, opened))
         if out is not None:
             _write(table, parts, Path(out), form, clip)
         if not keep:
@@ -359,11 +360,13 @@ def _as_pyfeat(table: pd.DataFrame, points: pd.DataFrame, clip: Clip) -> pd.Data
 
 
 def _as_rows(table: pd.DataFrame, points: pd.DataFrame, clip: Clip) -> pd.DataFrame:
-    names = [name for name in table if name.endswith("_p")]
-    rows = table.melt(["frame", "face_id", "timestamp"], names, "au", "probability", ignore_index=False)
-    rows = rows.sort_index(kind="stable").assign(au=lambda these: these["au"].str.removesuffix("_p"))
-    present = (rows["probability"] >= 0.5).astype("Int8").mask(rows["probability"].isna())
-    return rows.assign(present=present)
+    first = table[["frame", "face_id", "timestamp"]]
+    aus = [name.removesuffix("_p") for name in table if name.endswith("_p")]
+    kinds = {"probability": "p", "present": "c", "intensity": "r"}
+    rows = [
+        first.assign(au=au, **{name: table.get(f"{au}_{end}") for name, end in kinds.items()}) for au in aus
+    ]
+    return pd.concat(rows).sort_index(kind="stable")
 
 
 LAYOUTS = {"openface": _as_openface, "parquet": _as_openface, "pyfeat": _as_pyfeat, "long": _as_rows}

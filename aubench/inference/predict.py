@@ -22,10 +22,11 @@ from aubench.study.run_lock import run_lock
 from aulib.batches import faces_of
 from aulib.crops import CropSpec, crop_dataset, crop_of
 from aulib.dataset import DatasetFolder, manifest_path, read_dataset
-from aulib.evaluate import Predictions, predict_batches, predict_crops, score_predictions
+from aulib.evaluate import Predictions, intensity_of, predict_batches, predict_crops, score_predictions
 from aulib.expressions import CONTRASTS, ContrastScores, contrast_scores, expressions_of, groups_of
 from aulib.files import atomic_file, cache_root, code_version, reading, refuse_other, result_file
 from aulib.landmarks import move_to_au_centres, point_columns, to_49
+from aulib.metrics import icc
 from aulib.model import AUModel
 from aulib.protocols import split_name
 from aulib.run import WEIGHTS, Run
@@ -48,9 +49,10 @@ def evaluate(run: str | Path, dataset: str | Path, split: str = "test", read_fro
             if `dataset` is what it was trained on, and else its way of reading a target.
 
     Returns:
-        `mean.f1`, `mean.auc`, `mean.f1_norm` (each with `_low`, `_high`), `per_au.AU01.f1`, ...,
-        `landmarks.nme`, `landmarks.failure_rate` (NaN for a run trained without landmarks), `n` (frames),
-        `read_from`.
+        `mean.f1`, `mean.auc`, `mean.f1_norm` (each with `_low`, `_high`), `per_au.AU01.f1`, ...; where set
+        and run have intensities `mean.icc` (ICC(3,1)), `mean.intensity_error` (mean absolute error, of 5)
+        and `per_au.AU01.icc`, ...; `landmarks.nme`, `landmarks.failure_rate` (NaN for a run trained without
+        landmarks), `n` (frames), `read_from`.
 
     Raises:
         ValueError: the split is empty, has no AU the run knows, or none of its frames is labelled.
@@ -80,9 +82,25 @@ def evaluate(run: str | Path, dataset: str | Path, split: str = "test", read_fro
     if points != config.num_landmarks:
         found = Predictions(found.probability, to_49(found.landmarks))
     scores = score_predictions(found, faces, data.subjects[rows], config.aus)
+    scores |= _intensity_scores(found.probability, data, rows, opened)
     if not opened.finds_landmarks:
         scores |= dict.fromkeys(("landmarks.nme", "landmarks.failure_rate"), float("nan"))
     return scores | {"read_from": read_from}
+
+
+def _intensity_scores(probability: np.ndarray, data: DatasetFolder, rows: np.ndarray, run: Run) -> dict:
+    scores, shown = {}, data.intensity[rows]
+    for au in [au for au in run.intensity_curves if au in data.intensity_aus]:
+        true = shown[:, data.intensity_aus.index(au)]
+        read = intensity_of(probability[:, run.aus.index(au)], run.intensity_curves[au])
+        known = ~np.isnan(true)
+        scores[f"per_au.{au}.icc"] = icc(read[known], true[known])
+        scores[f"per_au.{au}.intensity_error"] = float(np.abs(read - true)[known].mean())
+    names = ("icc", "intensity_error") if scores else ()
+    return scores | {
+        f"mean.{name}": float(np.nanmean([value for key, value in scores.items() if key.endswith(name)]))
+        for name in names
+    }
 
 
 def contrast(run: str | Path, dataset: str | Path) -> ContrastScores:
@@ -146,9 +164,11 @@ def predict(
     unreadable, no picture, no landmarks; the other cells are then empty); `note`; the square that was read:
     its centre `face_x`, `face_y`, its side `face_size` (pixels) and its rotation `face_roll` (degrees,
     clockwise); `map_entropy`, how spread the landmark maps are (nats): above the run's `largest_entropy` it
-    sees no face and gives no prediction; for each AU of the run `AU01_c` (0 or 1, probability at least 0.5)
-    and `AU01_p` (0 to 1, not an intensity); the model's landmarks x_0 ..., y_0 ..., 68 or 49 as the run was
-    trained, empty if it was trained without (as `source-only` is). All in pixels of the picture as shown.
+    sees no face and gives no prediction; for each AU of the run `AU01_c` (0 or 1, probability at least 0.5),
+    `AU01_p` (0 to 1) and `AU01_r` (0 to 5, where its source had intensities: how intense the AU is, on
+    average, on labelled faces of this probability); the model's landmarks x_0 ..., y_0 ..., 68 or 49 as the
+    run was trained, empty if it was trained without (as `source-only` is). All in pixels of the picture as
+    shown.
 
     Args:
         photos_or_dataset: a dataset folder (all its splits; pictures that `aulib prepare` skipped keep a
@@ -193,12 +213,23 @@ def _predict(
         table.loc[:, [name for name in read if name[:2] in ("x_", "y_")]] = np.nan
     if not all_aus:
         table = table.drop(columns=[f"{au}{end}" for au in opened.withheld for end in ("_c", "_p")])
+    for name, values in intensities(table, opened).items():
+        table.insert(table.columns.get_loc(f"{name[:4]}_p") + 1, name, values)
     if out is not None:
         with result_file(out, OURS) as partial:
             table.to_csv(partial, index=False)
         if kept:
             shutil.rmtree(kept, ignore_errors=True)
     return table
+
+
+def intensities(table: pd.DataFrame, run: Run) -> dict[str, np.ndarray]:
+    """Columns `AU01_r`, ... (0 to 5) of AUs whose probability is in the table and whose curve is known."""
+    return {
+        f"{au}_r": intensity_of(table[f"{au}_p"].to_numpy(float), curve).round(2)
+        for au, curve in run.intensity_curves.items()
+        if f"{au}_p" in table
+    }
 
 
 Find = Callable[[list[int]], Iterator[tuple[int, FoundFace]]]  # rows -> each with its face, in any order

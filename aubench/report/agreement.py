@@ -18,7 +18,7 @@ from aubench.datasets.interchange.tables import OPENFACE, PYFEAT, read_rows
 from aubench.datasets.landmark_tables import NAME_COLUMNS, VIDEOS
 from aubench.datasets.videos import CONDITIONS
 from aubench.report.results import score_text
-from aulib.metrics import MEASURES, au_scores
+from aulib.metrics import MEASURES, au_scores, icc
 from aulib.tables import FRAME, Rule, normal_form
 
 SCALES = {"c": "0/1", "p": "0-1", "r": "0-5"}  # ending of a column -> scale
@@ -223,20 +223,6 @@ def graded(table: pd.DataFrame, au: str) -> tuple[pd.Series, str] | None:
     """The tool's finest value of an AU and its scale: intensity, else probability."""
     ending = next((end for end in "rp" if f"{au}_{end}" in table), None)
     return ending and (table[f"{au}_{ending}"], SCALES[ending])
-
-
-def icc(a: np.ndarray, b: np.ndarray) -> float:
-    """ICC(3,1) of two readings (N,) on one scale: consistency of single raters (Shrout & Fleiss 1979); as in
-    FERA's challenges. NaN if nothing varies. (Ours, since pingouin is under the GPL.)"""
-    values = np.column_stack([a, b]).astype(float)
-    faces, raters = values.shape
-    if faces < 2:
-        return float("nan")
-    between = raters * ((values.mean(1) - values.mean()) ** 2).sum() / (faces - 1)
-    rest = values - values.mean(1, keepdims=True) - values.mean(0) + values.mean()
-    within = (rest**2).sum() / ((faces - 1) * (raters - 1))
-    total = between + (raters - 1) * within
-    return float((between - within) / total) if total > 0 else float("nan")
 
 
 def agreement(readings: list[Reading]) -> pd.DataFrame:

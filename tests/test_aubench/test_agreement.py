@@ -10,7 +10,8 @@ from typer.testing import CliRunner
 from aubench.cli.main import app
 from aubench.plots.agreement import draw_conditions, draw_disagreements
 from aubench.report import agreement
-from aubench.report.agreement import icc, joined, matched, read_tool, scores
+from aubench.report.agreement import joined, matched, read_tool, scores
+from aulib.metrics import icc
 
 FRAMES = 12
 
@@ -134,19 +135,6 @@ def test_agreement_has_the_figures_of_the_field(tmp_path):
     mixed = agreement.agreement([a, c]).iloc[0]
     assert np.isnan(mixed["icc"]) and mixed["r"] == pytest.approx(1) and mixed["scales"] == "0-5 and 0-1"
     assert mixed["kappa"] == pytest.approx(cohen_kappa_score(calls, (SMILE / 4 >= 0.5).astype(int)))
-
-
-def test_icc_is_that_of_the_sums_of_squares():
-    """By sums of squares, of two of the four raters of Shrout & Fleiss 1979, table 2."""
-    one, two = np.array([9, 6, 8, 7, 10, 6.0]), np.array([2, 1, 4, 1, 5, 2.0])
-    rows, columns = np.column_stack([one, two]).mean(1), np.array([one.mean(), two.mean()])
-    grand = columns.mean()
-    between = 2 * ((rows - grand) ** 2).sum() / 5
-    total = ((np.column_stack([one, two]) - grand) ** 2).sum()
-    error = (total - 5 * between - 6 * ((columns - grand) ** 2).sum()) / 5
-    assert icc(one, two) == pytest.approx((between - error) / (between + error))
-    assert icc(one, one + 3) == pytest.approx(1)  # consistency, not absolute agreement
-    assert np.isnan(icc(np.ones(4), np.ones(4)))
 
 
 def test_scores_against_labels_use_each_tools_own_calls_and_its_finest_value(tmp_path):

@@ -277,6 +277,10 @@ def test_each_format_opens_and_holds_the_same(filmed, tmp_path):
     assert (
         pd.to_numeric(openface["AU12_c"]).tolist() == table["AU12_c"].tolist() == parquet["AU12_c"].tolist()
     )
+    intensity = long[long["au"] == "AU12"]["intensity"]
+    for found in (openface["AU12_r"], parquet["AU12_r"], intensity):
+        assert pd.to_numeric(found).to_numpy() == pytest.approx(table["AU12_r"].to_numpy(), nan_ok=True)
+    assert table["AU12_r"].between(0, 5).any()
     assert pyfeat["frame"].astype(int).tolist() == (table["frame"] - 1).tolist()
     points = [f"x_{k}" for k in range(68)]
     assert (

@@ -23,6 +23,7 @@ from aulib.dataset import read_dataset
 from aulib.evaluate import Predictions
 from aulib.files import write_json
 from aulib.landmarks import POINTS_49_IN_68, move_to_au_centres
+from aulib.metrics import icc
 from aulib.run import WEIGHTS, NoFinishedRun, Run
 from conftest import TINY_AUS, face_outline, write_tiny_set
 
@@ -95,6 +96,27 @@ class TestEvaluate:
         assert not [key for key in scores if "AU43" in key]
         write_json(tmp_path / "scores.json", scores)
         assert json.loads((tmp_path / "scores.json").read_text())["per_au.AU01.f1"] is None
+
+    def test_intensities_are_those_of_the_curve_and_scored(self, finished, copied, tmp_path):
+        run = shutil.copytree(finished.full, tmp_path / "run")
+        saved = json.loads((run / "config.json").read_text())
+        saved["settings"]["intensity_curves"] = {"AU12": np.linspace(0, 5, 25).tolist()}
+        (run / "config.json").write_text(json.dumps(saved))
+        read = predict(run, finished.target)
+        odds = np.log(read["AU12_p"] / (1 - read["AU12_p"]))
+        np.testing.assert_allclose(read["AU12_r"], (odds + 6) * 5 / 12, atol=0.006)
+        assert list(read).index("AU12_r") == list(read).index("AU12_p") + 1 and "AU06_r" not in read
+        assert "AU12_r" not in predict(finished.full, finished.target)
+
+        levels = np.tile([0.0, 1.0, 4.0, np.nan], 6)
+        scores = evaluate(run, copied(lambda table: table.copy().assign(AU12_r=levels, AU06_r=3.0)))
+        tested = (pd.read_csv(finished.target / "manifest.csv")["split"] == "test").to_numpy()
+        known = tested & ~np.isnan(levels)
+        error = (read["AU12_r"] - levels)[known].abs().mean()
+        assert scores["per_au.AU12.intensity_error"] == pytest.approx(error, abs=0.01)
+        assert scores["mean.icc"] == scores["per_au.AU12.icc"]
+        assert scores["mean.icc"] == pytest.approx(icc(read["AU12_r"][known], levels[known]), abs=0.01)
+        assert "mean.icc" not in evaluate(run, finished.target)
 
     def test_a_set_of_49_landmarks_can_be_scored(self, finished, copied):
         def to_49(table):

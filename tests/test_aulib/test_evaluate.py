@@ -7,7 +7,14 @@ import pytest
 import torch
 
 from aulib.batches import centre_crop
-from aulib.evaluate import Predictions, predict_batches, score_predictions
+from aulib.evaluate import (
+    LOG_ODDS,
+    Predictions,
+    intensity_curves,
+    intensity_of,
+    predict_batches,
+    score_predictions,
+)
 from aulib.metrics import au_scores, landmark_scores
 from conftest import face_outline
 from tiny import AUS, MARGIN, SIZE, tiny_faces, tiny_model
@@ -72,3 +79,28 @@ class TestScoreFaces:
         faces = replace(tiny_faces(), rows=np.arange(4)).without_labels()
         scores = score_predictions(self.reading(), faces, np.arange(4), AUS)
         assert set(scores) == {"landmarks.nme", "landmarks.failure_rate"}
+
+
+class TestIntensity:
+    PROBABILITY = 1 / (1 + np.exp([6.0, 0.0, -6.0, 2.0]))[:, None]  # log odds -6, 0, 6 and -2
+
+    def curve(self, *intensity: float) -> dict:
+        return intensity_curves(self.PROBABILITY, np.array(intensity)[:, None], ["AU12"])
+
+    def test_curve_worked_by_hand(self):
+        curve = self.curve(0, 2, 5, np.nan)["AU12"]
+        at = dict(zip(LOG_ODDS, curve, strict=True))
+        assert (at[-6], at[-3], at[0], at[2], at[6]) == pytest.approx((0, 1, 2, 3, 5), abs=1e-3)
+
+    def test_faces_out_of_order_are_averaged(self):
+        curve = self.curve(0, 3, 1, 0)["AU12"]
+        assert curve[12:] == pytest.approx([2] * 13) and curve[0] == curve[8] == 0
+
+    @pytest.mark.parametrize("intensity", [[np.nan] * 4, [0, 0, 0, np.nan]])
+    def test_an_au_whose_intensity_is_unknown_or_never_varies_has_none(self, intensity):
+        assert self.curve(*intensity) == {}
+
+    def test_intensity_of_a_probability(self):
+        curve = np.linspace(0, 5, len(LOG_ODDS))
+        read = intensity_of(np.array([0.5, 0, 1, np.nan, 1 / (1 + np.exp(-3))]), curve)
+        assert read[[0, 1, 2, 4]] == pytest.approx([2.5, 0, 5, 3.75]) and np.isnan(read[3])

@@ -14,6 +14,7 @@ from aulib.metrics import (
     auc_weighted,
     f1_frame,
     f1_normalised,
+    icc,
     landmark_nme,
     landmark_scores,
 )
@@ -228,3 +229,16 @@ class TestLandmarks:
         scores = landmark_scores(moved, landmarks)
         assert scores["landmarks.nme"] == pytest.approx((0.09 + 0.11 + 0.1) / 3)
         assert scores["landmarks.failure_rate"] == pytest.approx(1 / 3)
+
+
+def test_icc_is_that_of_the_sums_of_squares():
+    """By sums of squares, of two of the four raters of Shrout & Fleiss 1979, table 2."""
+    one, two = np.array([9, 6, 8, 7, 10, 6.0]), np.array([2, 1, 4, 1, 5, 2.0])
+    rows, columns = np.column_stack([one, two]).mean(1), np.array([one.mean(), two.mean()])
+    grand = columns.mean()
+    between = 2 * ((rows - grand) ** 2).sum() / 5
+    total = ((np.column_stack([one, two]) - grand) ** 2).sum()
+    error = (total - 5 * between - 6 * ((columns - grand) ** 2).sum()) / 5
+    assert icc(one, two) == pytest.approx((between - error) / (between + error))
+    assert icc(one, one + 3) == pytest.approx(1)  # consistency, not absolute agreement
+    assert np.isnan(icc(np.ones(4), np.ones(4)))

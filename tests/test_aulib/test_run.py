@@ -193,6 +193,7 @@ def test_a_damaged_file_is_named_with_what_it_is(name, member, what, finished, t
     ("model", "image_size", 33), ("model", "margin_size", 8), ("model", "box_enlarge", 0.0),
     ("model", "image_size", -32),
     ("settings", "weights", None), ("settings", "method", 3), ("settings", "data_versions", []),
+    ("settings", "intensity_curves", {"AU12": [0, 5]}), ("settings", "intensity_curves", []),
     ("settings", "read_target_from", "mirror"), ("settings", "read_source_from", ["both"]),
 ])  # fmt: skip
 def test_a_value_of_another_type_is_named(where, name, value, folder):

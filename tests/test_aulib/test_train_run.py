@@ -1,6 +1,7 @@
 """From two dataset folders to a run folder; target labels must not change a run."""
 
 import json
+import shutil
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -248,6 +249,17 @@ class TestOptions:
             run(folders / "source", folders / "target", tmp_path, weights={"au_sorce": 1.0})
         with pytest.raises(TypeError, match="chan"):
             run(folders / "source", folders / "target", tmp_path, chan=3)
+
+    def test_a_source_with_intensities_gives_their_curves(self, folders, tmp_path):
+        source = shutil.copytree(folders / "source", tmp_path / "source")
+        levels = np.random.default_rng(0).uniform(0, 5, 24)
+        rewrite(source, lambda table: table.copy().assign(AU12_r=levels, AU43_r=1.0))
+        run(source, folders / "target", tmp_path / "run")
+        curves = Run(tmp_path / "run").intensity_curves
+        val = pd.read_csv(source / "manifest.csv").query("split == 'val'")["AU12_r"]
+        assert curves.keys() == {"AU12"} and (np.diff(curves["AU12"]) >= 0).all()
+        assert val.min() - 1e-3 <= curves["AU12"][0] < curves["AU12"][-1] <= val.max() + 1e-3
+        assert Run(folders / "run").intensity_curves == {}
 
     def test_a_source_without_labels_is_refused(self, folders, tmp_path):
         with pytest.raises(ValueError, match="removed has no AU labels"):
