@@ -29,6 +29,11 @@ LIBREFACE = (
     Rule(r"au_\d+", 0, 1, "0 or 1", whole=True),
     Rule(r"au_\d+_intensity", 0, 5, "an intensity, 0 to 5"),
 )
+LONG = {  # columns of this package's table with a row for each AU, by the ending they have elsewhere
+    "c": Rule("present", 0, 1, "0 or 1", whole=True),
+    "p": Rule("probability", 0, 1, "a probability"),
+    "r": Rule("intensity", 0, 5, "an intensity, 0 to 5"),
+}
 ELSEWHERE = 0.75  # of a face's size, from which two faces of a frame are not the same
 BLOCK = 1.0  # seconds of a clip that the bootstrap draws together: frames next to each other are alike
 
@@ -71,10 +76,12 @@ def read_tool(path: str | Path) -> Reading:
     path = Path(path)
     table = read_rows(
         path,
-        (*OPENFACE, *PYFEAT, PROBABILITY, *LIBREFACE),
-        r"AU\d\d(_[cpr])?|au_\d+(_intensity)?",
+        (*OPENFACE, *PYFEAT, PROBABILITY, *LIBREFACE, *LONG.values()),
+        r"AU\d\d(_[cpr])?|au_\d+(_intensity)?|au",
         "AU01_c, AU01, au_1",
     )
+    if "au" in table:
+        table = _from_long(table, path)
     if any(re.fullmatch(r"au_\d+(_intensity)?", name) for name in table):
         tool, first = "LibreFace", 0
         table = table.rename(columns=_of_libreface).rename(columns={"frame_idx": "frame"})
@@ -129,6 +136,20 @@ def joined(name: str, readings: dict[str, Reading]) -> Reading:
     first = next(iter(readings.values()))
     unseen = sum(one.unseen for one in readings.values())
     return Reading(name, first.tool, pd.concat(tables, ignore_index=True), unseen, first.by_name)
+
+
+def _from_long(table: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """A row for each AU -> a row for each face."""
+    place = ["frame", "face_id", "timestamp"]
+    if missing := sorted({*place, "probability"} - set(table)):
+        raise ValueError(f"{path} has a column `au` and no {missing[0]}, expected a table of --format long")
+    if (twice := table.duplicated([*place, "au"])).any():
+        frame, au = table.loc[twice.idxmax(), ["frame", "au"]]
+        raise ValueError(f"{path} line {twice.idxmax() + 2}: {au} of a face of frame {frame:g} twice")
+    ending = {rule.columns: ending for ending, rule in LONG.items() if rule.columns in table}
+    wide = table.pivot(index=place, columns="au", values=list(ending))
+    wide.columns = [f"{au}_{ending[value]}" for value, au in wide.columns]
+    return wide.reset_index()
 
 
 def _of_libreface(name: str) -> str:
@@ -219,9 +240,9 @@ def present(table: pd.DataFrame, au: str) -> pd.Series | None:
     )
 
 
-def graded(table: pd.DataFrame, au: str) -> tuple[pd.Series, str] | None:
-    """The tool's finest value of an AU and its scale: intensity, else probability."""
-    ending = next((end for end in "rp" if f"{au}_{end}" in table), None)
+def graded(table: pd.DataFrame, au: str, kinds: str = "rp") -> tuple[pd.Series, str] | None:
+    """The tool's finest value of an AU and its scale: intensity, else probability; or in another order."""
+    ending = next((end for end in kinds if f"{au}_{end}" in table), None)
     return ending and (table[f"{au}_{ending}"], SCALES[ending])
 
 
@@ -315,7 +336,8 @@ def scores(
     true = labels.table.loc[pairs["b"]].reset_index(drop=True)
     truth = true[[f"{au}_c" for au in aus]].to_numpy(float)
     calls = np.column_stack([present(own, au) for au in aus])
-    finest = np.column_stack([(graded(own, au) or (present(own, au),))[0] for au in aus])
+    # an intensity that follows the probability has ties; they would cost AUC
+    finest = np.column_stack([(graded(own, au, "pr") or (present(own, au),))[0] for au in aus])
     read = ~np.isnan(calls) & ~np.isnan(finest)
     truth = np.where(read, truth, np.nan)
     second = true["time"].floordiv(BLOCK).fillna(true.index.to_series())
@@ -336,8 +358,10 @@ def scores(
             row["present"] = called[f"{place}.support"]
             level = true[f"{au}_r"].to_numpy(float) if f"{au}_r" in true else np.full(len(true), np.nan)
             both = ~np.isnan(level) & read[:, index]
-            varies = both.sum() > 1 and level[both].std() > 0 and finest[both, index].std() > 0
-            row["r"] = float(np.corrcoef(level[both], finest[both, index])[0, 1]) if varies else np.nan
+            fine = graded(own, au)
+            fine = finest[:, index] if fine is None else fine[0].to_numpy(float)
+            varies = both.sum() > 1 and level[both].std() > 0 and fine[both].std() > 0
+            row["r"] = float(np.corrcoef(level[both], fine[both])[0, 1]) if varies else np.nan
         for measure, values in (("f1", called), ("auc", ranked)):
             row |= {f"{measure}{end}": values[f"{place}.{measure}{end}"] for end in ("", "_low", "_high")}
         found.append(row)

@@ -70,6 +70,52 @@ def test_a_value_outside_of_its_scale_is_refused_with_its_line(tmp_path):
         read_tool(tmp_path / "other.csv")
 
 
+def long(folder, values, **columns):
+    """Our table with a row for each AU, as `aulib predict clip.mp4 --format long` writes it."""
+    rows = {"frame": np.arange(FRAMES) + 1, "face_id": 0, "timestamp": np.arange(FRAMES) / 25}
+    both = [pd.DataFrame(rows | {"au": au, "probability": values} | columns) for au in ("AU06", "AU12")]
+    pd.concat(both).sort_values("frame", kind="stable").to_csv(folder / "long.csv", index=False)
+    return folder / "long.csv"
+
+
+def test_our_long_table_is_read_as_the_wide_one(tmp_path):
+    calls = np.where(SMILE > 1, 1.0, 0.0)
+    calls[3] = np.nan  # a frame without a face
+    values = np.where(np.isnan(calls), np.nan, SMILE / 4)
+    read = read_tool(long(tmp_path, values, present=calls, intensity=SMILE))
+    assert read.tool == "aulib" and set(read.columns) == {
+        f"AU{n}_{end}" for n in ("06", "12") for end in "cpr"
+    }
+    wide = read_tool(openface(tmp_path, AU12_c=calls, AU12_p=values, AU12_r=SMILE))
+    columns = ["key", "time", "AU12_c", "AU12_p", "AU12_r"]
+    seen = read.table["AU12_p"].notna()
+    assert seen.sum() == FRAMES - 1
+    pd.testing.assert_frame_equal(read.table.loc[seen, columns], wide.table.loc[seen, columns])
+    assert agreement.agreement([read, wide]).iloc[0]["kappa"] == 1
+
+
+@pytest.mark.parametrize("change, said", [
+    (lambda table: pd.concat([table, table.tail(1).assign(probability=1)]), "line 26: AU12.*frame 12 twice"),
+    (lambda table: table.drop(columns="timestamp"), "column `au` and no timestamp"),
+    (lambda table: table.assign(probability=table["probability"] + 1), "probability"),
+])  # fmt: skip
+def test_a_long_table_that_is_none_is_refused(change, said, tmp_path):
+    path = long(tmp_path, SMILE / 4)
+    change(pd.read_csv(path)).to_csv(path, index=False)
+    with pytest.raises(ValueError, match=rf"long\.csv.*{said}"):
+        read_tool(path)
+
+
+def test_ties_of_an_intensity_cost_no_auc(tmp_path):
+    """The intensity is flat where the probability still tells faces apart."""
+    truth = (SMILE > 1).astype(int)
+    labels = read_tool(openface(tmp_path, "labels", AU12_c=truth, AU12_r=SMILE))
+    probability = SMILE / 10
+    flat = read_tool(openface(tmp_path, "flat", AU12_p=probability, AU12_r=np.minimum(SMILE, 1)))
+    scored = scores(flat, labels).set_index("au").loc["AU12"]
+    assert scored["auc"] == 1 and scored["r"] == pytest.approx(np.corrcoef(SMILE, np.minimum(SMILE, 1))[0, 1])
+
+
 def test_frames_that_a_port_counts_from_0_are_paired_by_their_time(tmp_path):
     ours = read_tool(openface(tmp_path, AU12_r=SMILE))
     port = read_tool(openface(tmp_path, "port", first=0, AU12_r=SMILE))
