@@ -33,7 +33,7 @@ class Controls:
 
     intensity: (16,) of aufaces.actions.AUS, 0-5.  yaw, pitch, roll: degrees, signs as in renderer.Shot.
     light_side, light_height: direction of the main light, degrees; side > 0 is the picture's right, 0 and 0
-    the camera.  soft_light: all other light, as a share of the domain's.  domain: studio or wild; it decides
+    the camera.  soft_light: all other light, as a share of the domain's.  domain: of aufaces.domains; decides
     background, occluders, camera and colours.  seed: of the person and of the domain's random choices.
     """
 

@@ -19,6 +19,7 @@ from aubench.widgets.drawing import ROW
 from aubench.widgets.newest import NewestWins
 from aubench.widgets.states import caution, failure, opened
 from aufaces.actions import AUS
+from aufaces.domains import DOMAINS
 from aulib.files import atomic_file, write_json
 from aulib.labels import AU_NAMES
 from aulib.run import Run
@@ -101,7 +102,7 @@ class AUPlayground(widgets.VBox):
     def _scene_controls(self) -> dict[str, widgets.Widget]:
         """Controls of everything but the AUs, by their field of `Controls`."""
         start = Controls()
-        domain = widgets.Dropdown(options=["studio", "wild"], value=start.domain, description="domain")
+        domain = widgets.Dropdown(options=list(DOMAINS), value=start.domain, description="domain")
         seed = widgets.BoundedIntText(start.seed, min=1, max=9999, description="seed (who)")
         sliders = {
             name: widgets.FloatSlider(

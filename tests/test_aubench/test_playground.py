@@ -40,7 +40,7 @@ def margin_crop(size: int = 40, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (size, size, 3), dtype=np.uint8)
 
 
-@pytest.mark.parametrize("domain", ["studio", "wild"])
+@pytest.mark.parametrize("domain", DOMAINS)
 def test_the_same_controls_give_the_same_bytes_whatever_was_rendered_between(domain):
     controls = replace(doing(AU12=3), domain=domain, seed=5)
     first, landmarks = render(controls, SIZE)
