@@ -18,7 +18,7 @@ LOG_ODDS = np.linspace(-6, 6, 25)  # of probabilities for which an intensity cur
 class Predictions:
     """probability: (M, A) in [0, 1]; landmarks: (M, K, 2) pixels of the margin crop, x then y.
 
-    map_entropy: (M,) nats, mean entropy of a face's landmark maps; high where the crop shows no face (ours).
+    map_entropy: (M,) nats, see the function; high where the crop shows no face.
     """
 
     probability: np.ndarray
@@ -37,9 +37,14 @@ def predict_batches(model: AUModel, faces: Faces, read_from: str, batch_size: in
         outputs = model.read(image.to(device), read_from)
         probabilities.append(outputs["au_logits"].sigmoid().float().cpu())
         cells = expected_cells(outputs["shape"])
-        entropies.append(torch.special.entr(outputs["shape"].float().flatten(2)).sum(-1).mean(1).cpu())
+        entropies.append(map_entropy(outputs["shape"]).cpu())
         points.append(cells_to_pixels(cells, outputs["shape"].shape[-1], config.image_size).cpu() + offset)
     return Predictions(*(torch.cat(each).numpy() for each in (probabilities, points, entropies)))
+
+
+def map_entropy(shape: torch.Tensor) -> torch.Tensor:
+    """S (B, K, h, w) -> (B,) nats: how spread a face's landmark maps are, their mean entropy (ours)."""
+    return torch.special.entr(shape.float().flatten(2)).sum(-1).mean(1)
 
 
 def predict_crops(model: AUModel, crops: np.ndarray, read_from: str) -> Predictions:

@@ -13,11 +13,13 @@ import torch
 from torch import Tensor, nn
 
 from aulib.batches import centre_crop
+from aulib.evaluate import LOG_ODDS, map_entropy
 from aulib.files import result_file
 from aulib.model import AUModel, cells_to_pixels, expected_cells
 from aulib.run import Run
 
-TOLERANCE = {"probability": 1e-4, "landmarks": 0.01}  # largest difference from torch; the second in pixels
+# largest difference from torch; landmarks in pixels, entropy in nats
+TOLERANCE = {"probability": 1e-4, "landmarks": 0.01, "map_entropy": 1e-3}
 
 
 class Detector(nn.Module):
@@ -31,28 +33,31 @@ class Detector(nn.Module):
         super().__init__()
         self.model, self.read_from = model, read_from
 
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, 3, H, H) RGB in [0, 1] -> probability (B, A) in [0, 1], landmarks (B, K, 2) in its pixels."""
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(B, 3, H, H) RGB in [0, 1] -> probability (B, A) in [0, 1], landmarks (B, K, 2) in its pixels, and
+        how spread their maps are (B,), see `evaluate.map_entropy`.
+        """
         outputs = self.model.read(image, self.read_from)
         shape = outputs["shape"]
         points = cells_to_pixels(expected_cells(shape), shape.shape[-1], self.model.config.image_size)
-        return outputs["au_logits"].sigmoid(), points
+        return outputs["au_logits"].sigmoid(), points, map_entropy(shape)
 
 
 def export_onnx(run: str | Path, file: str | Path, read_from: str | None = None) -> dict[str, float]:
     """Write a run's detector to `file` if ONNX Runtime and torch agree on faces that the run keeps.
 
-    Its input is `image`, (batch, 3, H, H) float32 RGB in [0, 1] with any batch; its outputs are `probability`
-    and `landmarks` (`Detector.forward`). Metadata, each as JSON: `aus`, `withheld` (`Run.withheld`),
-    `image_size`, `num_landmarks`, `read_from`, and `box_enlarge`, how much wider than the face box a crop is
-    (`crops.CropSpec`).
+    Its input is `image`, (batch, 3, H, H) float32 RGB in [0, 1] with any batch; its outputs are
+    `probability`, `landmarks` and `map_entropy` (`Detector.forward`). Metadata, each as JSON: `aus`,
+    `withheld` (`Run.withheld`), `largest_entropy` (above it the crop shows no face; null if the run does not
+    say), `intensity_curves` and `log_odds` (`evaluate.intensity_of`), `image_size`, `num_landmarks`,
+    `read_from`, and `box_enlarge`, how much wider than the face box a crop is (`crops.CropSpec`).
 
     Args:
         run: a finished run.
         read_from: None takes the run's own way of reading targets.
 
     Returns:
-        the largest differences from torch, `probability` and `landmarks` (pixels).
+        the largest differences from torch, `probability`, `landmarks` (pixels) and `map_entropy` (nats).
 
     Raises:
         ImportError: the extra is not installed.  FileNotFoundError: no finished run.  ValueError: the run
@@ -75,7 +80,9 @@ def export_onnx(run: str | Path, file: str | Path, read_from: str | None = None)
     faces = torch.cat(faces)  # (B, 3, H, H)
     made = onnx_model(detector, config.image_size, list(TOLERANCE))
     metadata = {
-        "aus": list(config.aus), "withheld": list(Run(run).withheld),
+        "aus": list(config.aus), "withheld": list(opened.withheld),
+        "largest_entropy": opened.largest_entropy if np.isfinite(opened.largest_entropy) else None,
+        "intensity_curves": opened.intensity_curves, "log_odds": LOG_ODDS.tolist(),
         "image_size": config.image_size, "num_landmarks": config.num_landmarks,
         "read_from": read_from, "box_enlarge": config.box_enlarge * config.image_size / config.margin_size,
     }  # fmt: skip

@@ -7,7 +7,10 @@ import numpy as np
 import pytest
 import torch
 
+import aulib
 from aubench.inference import onnx_export
+from aulib.batches import centre_crop
+from aulib.evaluate import LOG_ODDS
 from aulib.run import Run
 
 
@@ -41,10 +44,30 @@ class TestExport:
         config = Run(finished.full).config
         metadata = {prop.key: json.loads(prop.value) for prop in onnx.load(file).metadata_props}
         assert metadata["aus"] == list(config.aus) and metadata["image_size"] == config.image_size
+        assert metadata["largest_entropy"] is None and metadata["intensity_curves"] == {}
         assert metadata["box_enlarge"] == config.box_enlarge * config.image_size / config.margin_size
 
+    def test_a_program_without_torch_knows_faces_and_intensities(self, tmp_path):
+        import onnx
+        import onnxruntime
+
+        run = Run(aulib.pretrained().path)
+        onnx_export.export_onnx(run.path, tmp_path / "detector.onnx")
+        session = onnxruntime.InferenceSession(tmp_path / "detector.onnx")
+        metadata = {p.key: json.loads(p.value) for p in onnx.load(tmp_path / "detector.onnx").metadata_props}
+        size = metadata["image_size"]
+        faces = centre_crop(run.samples("target").images, run.samples("target").landmarks, size)[0]
+        entropy = [
+            session.run(["map_entropy"], {"image": pictures.numpy()})[0]
+            for pictures in (faces, torch.rand_like(faces))
+        ]
+        assert (entropy[0] <= metadata["largest_entropy"]).all()
+        assert (entropy[1] > metadata["largest_entropy"]).all()
+        assert metadata["intensity_curves"] == run.intensity_curves != {}
+        assert metadata["log_odds"] == LOG_ODDS.tolist()
+
     def test_writes_nothing_where_the_answers_differ(self, finished, tmp_path, monkeypatch):
-        monkeypatch.setattr(onnx_export, "TOLERANCE", {"probability": -1.0, "landmarks": 0.01})
+        monkeypatch.setattr(onnx_export, "TOLERANCE", onnx_export.TOLERANCE | {"probability": -1.0})
         with pytest.raises(ArithmeticError, match="detector.onnx"):
             onnx_export.export_onnx(finished.full, tmp_path / "detector.onnx")
         assert not list(tmp_path.iterdir())
