@@ -100,12 +100,11 @@ def face_on(
     return landmarks, "; ".join(filter(None, (note, odd)))
 
 
-def refuse_tiny(landmarks: np.ndarray) -> None:
-    """UnusablePicture if (K, 2) landmarks span fewer pixels than a manifest may hold."""
+def why_tiny(landmarks: np.ndarray) -> str:
+    """Why (K, 2) landmarks span fewer pixels than a manifest may hold; "" if they do not, or are NaN."""
     if (span := np.ptp(landmarks, axis=0).max()) < MIN_FACE:
-        raise UnusablePicture(
-            f"landmarks span {span:.3g} pixels, expected at least {MIN_FACE} (not shares of the width)"
-        )
+        return f"landmarks span {span:.3g} pixels, expected at least {MIN_FACE} (not shares of the width)"
+    return ""
 
 
 def _is_storable(header: Image.Image, suffix: str) -> bool:
@@ -183,9 +182,10 @@ def store_picture(task: tuple[StoredPicture, GivenFace | None], photos: Path, ou
     try:
         picture, full_size, storable = read_upright(path, MAX_SIDE)
         landmarks, note = face_on(picture, full_size, given)
-        refuse_tiny(landmarks)
     except UnusablePicture as error:
         return unused(stored, str(error))
+    if why := why_tiny(landmarks):
+        return unused(stored, why)
     notes = [note] if note else []
     if picture.size != full_size:
         before, after = (f"{width} x {height}" for width, height in (full_size, picture.size))

@@ -24,8 +24,8 @@ from aubench.datasets.face_finding import (
     UnusablePicture,
     face_on,
     read_upright,
-    refuse_tiny,
     unused,
+    why_tiny,
 )
 from aubench.datasets.kept_outcomes import kept_outcomes, stamp
 from aubench.datasets.picture_files import printable
@@ -177,12 +177,13 @@ def _with_face(
     """The frame with what is odd about its picture, and with landmarks if they are to be detected.
 
     Raises:
-        UnusablePicture: as `face_on` and `refuse_tiny`.
+        UnusablePicture: as `face_on`, or a face that is tiny.
     """
     if task.landmarks == "none":
         return replace(frame, note=too_dark_or_bright(picture))
     landmarks, note = face_on(picture, full_size, given)
-    refuse_tiny(given.landmarks if given else landmarks)
+    if why := why_tiny(given.landmarks if given else landmarks):
+        raise UnusablePicture(why)
     return replace(frame, note=note, landmarks=None if given else landmarks.tolist())
 
 

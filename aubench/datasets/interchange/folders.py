@@ -11,7 +11,7 @@ from PIL import Image
 from tqdm.auto import tqdm
 
 from aubench.datasets.converters.frames import link_picture
-from aubench.datasets.face_finding import UnusablePicture, refuse_tiny
+from aubench.datasets.face_finding import why_tiny
 from aubench.datasets.interchange import FORMATS
 from aubench.datasets.interchange.left_out import keep_left_out, read_note, with_left_out
 from aubench.datasets.interchange.lists import read_jaanet, read_megraphau, write_jaanet, write_megraphau
@@ -165,8 +165,8 @@ def _write_folder(
     unusable = {image: why_unusable(files[image]) for image in table["image"][rows["reason"] == ""]}
     rows = rows.assign(reason=rows["reason"].mask(rows["reason"] == "", table["image"].map(unusable)))
     if count_points(table.columns):
-        too_small = [_too_small(points) for points in points_of(table)]
-        rows = rows.assign(reason=rows["reason"].mask(rows["reason"] == "", too_small))
+        tiny = [why_tiny(points) for points in points_of(table)]
+        rows = rows.assign(reason=rows["reason"].mask(rows["reason"] == "", tiny))
     used = rows["reason"] == ""
     if not used.any():
         raise ValueError(f"none of {len(table)} rows can be used: {table['image'][0]}: {rows['reason'][0]}")
@@ -186,14 +186,6 @@ def _write_folder(
         manifest = manifest[[*TEXT, *manifest.columns.drop(list(TEXT))]]
         write_manifest(folder, manifest)
     return DatasetFolder(out, manifest)
-
-
-def _too_small(points: np.ndarray) -> str:
-    try:
-        refuse_tiny(points)
-    except UnusablePicture as error:
-        return str(error)
-    return ""
 
 
 def export(
