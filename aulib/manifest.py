@@ -183,7 +183,9 @@ def _on_disk(
         if not entry:
             return ""
         found = f"{found}/{entry.name}" if found else entry.name
-    return found if entry and _is_file(entry) else ""
+    # A link to itself is no file to `os.path`, and an error to the entry.
+    there = entry and (entry.is_file(follow_symlinks=False) or os.path.isfile(entry.path))
+    return found if there else ""
 
 
 def _list(folder: Path, key: Callable[[str], str]) -> dict[str, os.DirEntry]:
@@ -193,10 +195,3 @@ def _list(folder: Path, key: Callable[[str], str]) -> dict[str, os.DirEntry]:
     except (FileNotFoundError, NotADirectoryError):
         return {}
     return {key(entry.name): entry for entry in there} | {entry.name: entry for entry in there}
-
-
-def _is_file(entry: os.DirEntry) -> bool:
-    try:
-        return entry.is_file()
-    except OSError:  # a link to itself
-        return False

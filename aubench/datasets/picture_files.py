@@ -47,7 +47,8 @@ def walk(
             continue
         files = []
         for entry in visible:
-            if not _is_folder(entry):
+            # A link to itself is no folder to `os.path`, and an error to the entry.
+            if not (os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir()):
                 files.append(entry.name)
             elif unentered is None or os.path.realpath(entry.path) != unentered:
                 below = (f"{relative}{entry.name}/", around | {real})
@@ -139,11 +140,4 @@ def _begins_as_picture(path: Path) -> bool:
         with open_picture(path):
             return True
     except Exception:  # what is no picture makes decoders raise anything
-        return False
-
-
-def _is_folder(entry: os.DirEntry) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # a link to itself
         return False
