@@ -14,6 +14,7 @@ SUMMARY = {
     "false_alarm": "false alarms on neutral faces, worst AU",
     "gap": "largest gap of false alarms between groups",
 }
+CALLS = {1: "present", 0: ""}
 TIMELINE = b"aulib: AUs of a clip"  # is written in time lines
 
 commands = typer.Typer()
@@ -47,6 +48,9 @@ def evaluate(
     if "mean.icc" in scores:
         of_five = f"mean absolute error {scores['mean.intensity_error']:.2f} of 5"
         typer.echo(f"{'intensity, ICC(3,1)':29s} {scores['mean.icc']:.3f}; {of_five}")
+    wrong, expected, surest = (scores[f"errors.{name}"] for name in ("all", "expected", "surest"))
+    about = f"{expected:.3f} expected; {surest:.3f} of the surest {predict.SUREST:.0%}"
+    typer.echo(f"{'wrong calls':29s} {wrong:.3f}; {about}")
     if json:
         write_json(json, scores, ours=b'"mean.f1": ')
 
@@ -123,6 +127,15 @@ def predict(
             "--all-aus", help="With AUs that did not work on real faces, where a run withholds some."
         ),
     ] = False,
+    max_error: Annotated[
+        float,
+        typer.Option(
+            metavar="E",
+            min=0.001,
+            max=0.5,
+            help="Leave AUxx_c empty where it is expected to be wrong with a higher probability.",
+        ),
+    ] = 0.5,
     every: Annotated[int, _of_clips("N", "Take each N-th frame.", min=1)] = 1,
     fps: Annotated[float | None, _of_clips("F", "Take at most F frames a second.", min=0.001)] = None,
     sequence: Annotated[
@@ -175,12 +188,16 @@ def predict(
             raise typer.BadParameter(f"{of_one[0]} is of one clip, found {len(found)}", param_hint=of_one[0])
         if not several and out.is_dir():
             raise typer.BadParameter(f"{out} is a folder; name a table to write", param_hint="--out")
+        how = {
+            "form": format, "neutral": neutral, "save_neutral": save_neutral, "smooth": smooth,
+            "all_aus": all_aus, "max_error": max_error,
+        }  # fmt: skip
         failed = []
         tables = clips.tables_of(found, out, format) if several else [out]
         for path, table in zip(found, tables, strict=True):
             clip = Clip(path, every, sequence or fps)
             try:
-                read_clip(run, clip, table, format, neutral, save_neutral, smooth, all_aus, timeline, preview)
+                read_clip(run, clip, table, timeline, preview, **how)
             except ValueError as error:
                 if not several:
                     raise
@@ -200,7 +217,7 @@ def predict(
             )
         if out and out.is_dir():
             raise typer.BadParameter(f"{out} is a folder; name a table to write", param_hint="--out")
-        table = predict.predict(run, photos, out, all_aus=all_aus)
+        table = predict.predict(run, photos, out, all_aus=all_aus, max_error=max_error)
         if single:
             print_reading(table.iloc[0], run)
         else:
@@ -214,8 +231,11 @@ def predict(
         typer.echo(f"note: {note}; do not rely on these probabilities", err=True)
 
 
-def read_clip(run, clip, out: Path, form, neutral, save_neutral, smooth, all_aus, timeline, preview) -> None:
-    """One clip: its table, time line and preview written, and what was seen printed."""
+def read_clip(run, clip, out: Path, timeline: Path | None, preview: Path | None, **how) -> None:
+    """One clip: its table, time line and preview written, and what was seen printed.
+
+    how: of `predict_clip`.
+    """
     from aubench.datasets.videos import write_video
     from aubench.inference.clips import predict_clip
     from aulib.files import read_json, refuse_other, result_file
@@ -225,7 +245,7 @@ def read_clip(run, clip, out: Path, form, neutral, save_neutral, smooth, all_aus
     if preview:
         refuse_other(preview)
     notes: list[str] = []
-    table = predict_clip(run, clip, out, form, neutral, save_neutral, smooth, all_aus, True, notes.append)
+    table = predict_clip(run, clip, out, keep=True, note=notes.append, **how)
     seen = table[table["success"] == 1]
     faces = ", ".join(
         f"face {face} in {count}" for face, count in seen["face_id"].value_counts().sort_index().items()
@@ -237,8 +257,8 @@ def read_clip(run, clip, out: Path, form, neutral, save_neutral, smooth, all_aus
     for text in notes:
         typer.echo(f"note: {text}", err=True)
     typer.echo(f"predictions: {out}")
-    if save_neutral:
-        typer.echo(f"neutral face of {read_json(save_neutral)['face_id']}: {save_neutral}")
+    if saved := how["save_neutral"]:
+        typer.echo(f"neutral face of {read_json(saved)['face_id']}: {saved}")
     if timeline or preview:
         from tqdm.auto import tqdm
 
@@ -427,11 +447,12 @@ def print_reading(row, run: Path) -> None:
     typer.echo(f"{row['image']}, read by {run}" + (f"; {row['note']}" if row["note"] else ""))
     aus = [name.removesuffix("_p") for name in row.index if name.endswith("_p")]
     rows = [
-        (au, AU_NAMES[au], row[f"{au}_p"], "present" if row[f"{au}_c"] else "", row.get(f"{au}_r"))
+        (au, AU_NAMES[au], row[f"{au}_p"], CALLS.get(row[f"{au}_c"], "unsure"), row.get(f"{au}_r"))
         for au in aus
     ]
     heads = ("AU", "", "probability", "0.5 or more", "intensity, 0 to 5")
     typer.echo(tabulate(rows, heads, "plain", floatfmt=("", "", ".2f", "", ".1f"), missingval="–"))
+    typer.echo(f"expected to be right: {row['trust']:.0%} of the calls")
 
 
 @commands.command(short_help="Write a run's detector as an ONNX file.")

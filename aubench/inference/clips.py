@@ -23,7 +23,7 @@ from aubench.datasets.landmark_detector import landmarks_by
 from aubench.datasets.landmark_tables import VIDEOS
 from aubench.datasets.picture_files import list_pictures, walk
 from aubench.datasets.videos import Clip, clip_frames, length_of
-from aubench.inference.predict import AT_ONCE, SQUARE, intensities, kept_parts, read_faces
+from aubench.inference.predict import AT_ONCE, SQUARE, abstain, intensities, kept_parts, read_faces, trust
 from aubench.inference.tracking import CODE_VERSION, Tracker
 from aubench.study.run_lock import run_lock
 from aulib.crops import crop_of
@@ -89,6 +89,7 @@ def predict_clip(
     save_neutral: str | Path | None = None,
     smooth: float = 0.0,
     all_aus: bool = False,
+    max_error: float = 0.5,
     keep: bool = False,
     note: Callable[[str], None] = lambda text: None,
 ) -> pd.DataFrame:
@@ -97,8 +98,9 @@ def predict_clip(
     Columns: `frame` (its place in the clip, from 1), `face_id` (from 0, who is who), `timestamp` (seconds
     after the first frame), `confidence` (0 to 1, ours: see `confidence_of`; empty for a run without a limit),
     `success` (1, or 0 where no face is seen: other cells are then empty; a frame without any face keeps a
-    row of face_id 0), the square that was read (SQUARE), `AU01_c` (0 or 1), `AU01_p` (0 to 1) and `AU01_r`
-    (intensity 0 to 5, see `predict`); in `out` also landmarks x_0 ..., y_0 ..., pixels of the upright frame.
+    row of face_id 0), the square that was read (SQUARE), `AU01_c` (0 or 1), `AU01_p` (0 to 1), `AU01_r`
+    (intensity 0 to 5) and `trust` (0.5 to 1), as in `predict`; in `out` also landmarks x_0 ..., y_0 ...,
+    pixels of the upright frame.
 
     Args:
         out: table to write in one step, over an earlier one but over no other file. Until it is written,
@@ -110,6 +112,7 @@ def predict_clip(
             AT_REST is lowered on all frames, in logits, until it does not; none is raised (ours).
         save_neutral: JSON to write, of the person with most frames.
         smooth: seconds of a moving average of probabilities, centred; 0 for none.
+        max_error: as in `predict`.
         keep: leave what was read in the cache, until `forget` removes it.
         note: called with what is odd about the clip.
 
@@ -153,7 +156,8 @@ def predict_clip(
         if smooth:
             _smooth(table, opened.config.aus, smooth)
         table = _called(table, aus)
-        table = table.assign(**intensities(table, opened))
+        abstain(table, max_error)
+        table = table.assign(**intensities(table, opened), trust=trust(table))
         if out is not None:
             _write(table, parts, Path(out), form, clip)
         if not keep:

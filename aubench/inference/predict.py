@@ -34,6 +34,7 @@ from aulib.run import WEIGHTS, Run
 OURS = b"image,status,note,"  # begins every table of predictions
 NO_FACE = "no face is seen in the crop"
 SQUARE = ("face_x", "face_y", "face_size", "face_roll")
+SUREST = 0.8  # share of the calls that `errors.surest` is of
 AT_ONCE = 256  # rows that are read together and kept
 
 
@@ -51,8 +52,11 @@ def evaluate(run: str | Path, dataset: str | Path, split: str = "test", read_fro
     Returns:
         `mean.f1`, `mean.auc`, `mean.f1_norm` (each with `_low`, `_high`), `per_au.AU01.f1`, ...; where set
         and run have intensities `mean.icc` (ICC(3,1)), `mean.intensity_error` (mean absolute error, of 5)
-        and `per_au.AU01.icc`, ...; `landmarks.nme`, `landmarks.failure_rate` (NaN for a run trained without
-        landmarks), `n` (frames), `read_from`.
+        and `per_au.AU01.icc`, ...; of the AUs that the run does not withhold `errors.all`, the share of wrong
+        calls, `errors.expected`, the mean of min(p, 1 - p), and the share of wrong calls where that is
+        smallest, `errors.surest` of SUREST of the calls, `errors.surest_faces` of SUREST of the faces by
+        their means; `landmarks.nme`, `landmarks.failure_rate` (NaN for a run trained without landmarks), `n`
+        (frames), `read_from`.
 
     Raises:
         ValueError: the split is empty, has no AU the run knows, or none of its frames is labelled.
@@ -83,9 +87,23 @@ def evaluate(run: str | Path, dataset: str | Path, split: str = "test", read_fro
         found = Predictions(found.probability, to_49(found.landmarks))
     scores = score_predictions(found, faces, data.subjects[rows], config.aus)
     scores |= _intensity_scores(found.probability, data, rows, opened)
+    given = [config.aus.index(au) for au in common if au not in opened.withheld]
+    scores |= _errors(found.probability[:, given], faces.occurrence[faces.rows][:, given])
     if not opened.finds_landmarks:
         scores |= dict.fromkeys(("landmarks.nme", "landmarks.failure_rate"), float("nan"))
     return scores | {"read_from": read_from}
+
+
+def _errors(probability: np.ndarray, occurrence: np.ndarray) -> dict[str, float]:
+    """Wrong calls, expected and real, of (N, A) probabilities; NaN labels do not count."""
+    known = ~np.isnan(occurrence)
+    wrong = np.where(known, (probability >= 0.5) != occurrence, np.nan)
+    expected = np.where(known, np.minimum(probability, 1 - probability), np.nan)
+    surest = expected <= np.nanquantile(expected, SUREST)
+    of_faces = np.nanmean(expected[known.any(1)], 1)
+    faces = wrong[known.any(1)][of_faces <= np.quantile(of_faces, SUREST)]
+    found = {"all": wrong, "expected": expected, "surest": wrong[surest], "surest_faces": faces}
+    return {f"errors.{name}": float(np.nanmean(values)) for name, values in found.items()}
 
 
 def _intensity_scores(probability: np.ndarray, data: DatasetFolder, rows: np.ndarray, run: Run) -> dict:
@@ -157,6 +175,7 @@ def predict(
     out: str | Path | None = None,
     workers: int | None = None,
     all_aus: bool = False,
+    max_error: float = 0.5,
 ) -> pd.DataFrame:
     """AU probabilities and landmarks of every picture, as a table and a CSV in OpenFace's column names.
 
@@ -164,11 +183,11 @@ def predict(
     unreadable, no picture, no landmarks; the other cells are then empty); `note`; the square that was read:
     its centre `face_x`, `face_y`, its side `face_size` (pixels) and its rotation `face_roll` (degrees,
     clockwise); `map_entropy`, how spread the landmark maps are (nats): above the run's `largest_entropy` it
-    sees no face and gives no prediction; for each AU of the run `AU01_c` (0 or 1, probability at least 0.5),
-    `AU01_p` (0 to 1) and `AU01_r` (0 to 5, where its source had intensities: how intense the AU is, on
-    average, on labelled faces of this probability); the model's landmarks x_0 ..., y_0 ..., 68 or 49 as the
-    run was trained, empty if it was trained without (as `source-only` is). All in pixels of the picture as
-    shown.
+    sees no face and gives no prediction; `trust`, the expected share of right calls, see the function; for
+    each AU of the run `AU01_c` (0 or 1, probability at least 0.5), `AU01_p` (0 to 1) and `AU01_r` (0 to 5,
+    where its source had intensities: how intense the AU is, on average, on labelled faces of this
+    probability); the model's landmarks x_0 ..., y_0 ..., 68 or 49 as the run was trained, empty if it was
+    trained without (as `source-only` is). All in pixels of the picture as shown.
 
     Args:
         photos_or_dataset: a dataset folder (all its splits; pictures that `aulib prepare` skipped keep a
@@ -178,6 +197,7 @@ def predict(
             Until it is written, what was read is kept in the cache: the same call goes on there.
         workers: processes that look for faces; by default one for each core.
         all_aus: with the AUs that the run withholds (`Run.withheld`), which did not work on real faces.
+        max_error: leave `AU01_c` empty where min(p, 1 - p), its expected error, is above this.
 
     Raises:
         FileNotFoundError: no such picture or folder, no picture in it, or no finished run.
@@ -187,14 +207,19 @@ def predict(
         ModuleNotFoundError: photographs are given and neither extra, `faces` or `landmarks`, is installed.
     """
     if out is None:
-        return _predict(Run(run), photos_or_dataset, None, workers, all_aus)
+        return _predict(Run(run), photos_or_dataset, None, workers, all_aus, max_error)
     refuse_other(out, OURS)
     with run_lock(out, patience=0, work="written"):
-        return _predict(Run(run), photos_or_dataset, out, workers, all_aus)
+        return _predict(Run(run), photos_or_dataset, out, workers, all_aus, max_error)
 
 
 def _predict(
-    opened: Run, photos_or_dataset: str | Path, out: str | Path | None, workers: int | None, all_aus: bool
+    opened: Run,
+    photos_or_dataset: str | Path,
+    out: str | Path | None,
+    workers: int | None,
+    all_aus: bool,
+    max_error: float,
 ) -> pd.DataFrame:
     if str(photos_or_dataset).startswith("synthetic:") or has_manifest(photos_or_dataset):
         data = read_dataset(photos_or_dataset)
@@ -213,6 +238,8 @@ def _predict(
         table.loc[:, [name for name in read if name[:2] in ("x_", "y_")]] = np.nan
     if not all_aus:
         table = table.drop(columns=[f"{au}{end}" for au in opened.withheld for end in ("_c", "_p")])
+    table.insert(table.columns.get_loc("map_entropy") + 1, "trust", trust(table))
+    abstain(table, max_error)
     for name, values in intensities(table, opened).items():
         table.insert(table.columns.get_loc(f"{name[:4]}_p") + 1, name, values)
     if out is not None:
@@ -221,6 +248,24 @@ def _predict(
         if kept:
             shutil.rmtree(kept, ignore_errors=True)
     return table
+
+
+def trust(table: pd.DataFrame) -> np.ndarray:
+    """(N,) 0.5 to 1: the expected share of right calls of a face, mean of max(p, 1 - p) over AUs (ours).
+
+    It is as true as the probabilities are; `evaluate` compares it with the errors on labelled faces.
+    """
+    probability = table.filter(regex=r"^AU\d\d_p$").to_numpy(float)
+    return np.maximum(probability, 1 - probability).mean(1).round(3)
+
+
+def abstain(table: pd.DataFrame, max_error: float) -> None:
+    """Empty `AU01_c`, ... in place where min(p, 1 - p) is above `max_error`."""
+    if not 0 < max_error <= 0.5:
+        raise ValueError(f"max_error is {max_error:g}, expected more than 0 and at most 0.5")
+    for name in table.filter(regex=r"^AU\d\d_p$"):
+        p = table[name].astype(float)
+        table[f"{name[:4]}_c"] = table[f"{name[:4]}_c"].mask(np.minimum(p, 1 - p) > max_error)
 
 
 def intensities(table: pd.DataFrame, run: Run) -> dict[str, np.ndarray]:

@@ -9,13 +9,15 @@ from pathlib import Path
 import jinja2
 import pandas as pd
 
+from aubench.inference.predict import SUREST
 from aubench.report import comparisons, statistics, tables
 from aubench.report.results import recovered, score_text
 from aubench.report.run_values import MEAN
 from aubench.report.summaries import Summary, read_summary
+from aulib import pretrained
 from aulib.files import read_json
 from aulib.methods import METHODS
-from aulib.metrics import REPORTED
+from aulib.metrics import MEASURES, REPORTED
 
 LADDER = ("landmarks-only", "source-only", "multitask", "adld", "full", "oracle")  # rows of README's table
 
@@ -138,6 +140,27 @@ def weights_table(press: dict, london: dict) -> str:
             (100 * table["au"].map(rates)).map("{:.0f}".format).replace("nan", "–")
         )
     note = "x 100, in brackets 95 % over people; where nothing else is said, of the press photographs."
+    return f"{tables.as_markdown(pd.DataFrame(rows))}\n\n{note}"
+
+
+def rendered_table(scores: dict[str, float], withheld: tuple[str, ...]) -> str:
+    """The package's detector on labelled rendered faces: a row per AU, and how well it knows its errors.
+
+    Args:
+        scores: of `predict.evaluate`.
+    """
+    aus = sorted({key.split(".")[1] for key in scores if key.startswith("per_au.")})
+    measures = {name: MEASURES[name].title for name in ("f1", "auc")} | {"icc": "intensity, ICC(3,1)"}
+    rows = [
+        {"AU": au, "given": "no" if au in withheld else "yes"}
+        | {title: f"{100 * scores[f'per_au.{au}.{name}']:.1f}" for name, title in measures.items()}
+        for au in aus
+    ]
+    share = {key.removeprefix("errors."): f"{value:.1%}" for key, value in scores.items() if "errors." in key}
+    note = f"x 100. Of the calls of the given AUs {share['all']} are wrong, {share['expected']} expected; "
+    note += (
+        f"of the surest {SUREST:.0%} of the calls {share['surest']}, of the faces {share['surest_faces']}."
+    )
     return f"{tables.as_markdown(pd.DataFrame(rows))}\n\n{note}"
 
 
@@ -357,6 +380,11 @@ def pages(root: Path) -> dict[Path, str]:
             own_landmarks_table(read_json(results / "own_landmarks.json")),
         ),
         ("aulib/weights/README.md", "measured", weights_table(*of_weights)),
+        (
+            "aulib/weights/README.md",
+            "rendered",
+            rendered_table(read_json(results / "weights_wild.json"), pretrained().withheld),
+        ),
         ("results/README.md", "insides", insides_block(inside, latency)),
         ("docs/video.md", "clips", clips_table(read_json(results / "clips.json"))),
         ("benchmarks/README.md", "faults", faults_table(read_json(results / "faults.json")["faults"])),

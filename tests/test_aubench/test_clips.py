@@ -260,6 +260,15 @@ def test_an_interrupted_clip_goes_on_with_the_same_bits(filmed, tmp_path, monkey
     assert not list((tmp_path / "cache").rglob("*.parquet"))
 
 
+def test_unsure_calls_are_left_empty_and_trust_is_told(filmed, tmp_path):
+    sure = predict_clip(RUN, Clip(filmed.one), tmp_path / "sure.csv", max_error=0.1)
+    p = sure["AU12_p"].astype(float)
+    unsure = np.minimum(p, 1 - p) > 0.1
+    assert 0 < unsure.sum() < len(p) and (sure["AU12_c"].isna() == unsure).all()
+    of_all = sure.filter(regex="_p$").astype(float).to_numpy()
+    np.testing.assert_allclose(sure["trust"], np.maximum(of_all, 1 - of_all).mean(1), atol=1e-3)
+
+
 def test_each_format_opens_and_holds_the_same(filmed, tmp_path):
     for form in clips.FORMATS:
         predict_clip(RUN, Clip(filmed.two), tmp_path / form, form)

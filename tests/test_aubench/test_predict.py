@@ -118,6 +118,16 @@ class TestEvaluate:
         assert scores["mean.icc"] == pytest.approx(icc(read["AU12_r"][known], levels[known]), abs=0.01)
         assert "mean.icc" not in evaluate(run, finished.target)
 
+    def test_expected_and_real_errors_by_hand(self):
+        """Two AUs of five faces; the surest 80 % leave out the two calls near 0.5, and the fourth face."""
+        p = np.array([[0.1, 0.9], [0.1, 0.1], [0.2, 0.8], [0.6, 0.45], [0.9, 0.2]])
+        labels = np.array([[0, 1], [1, 0], [0, np.nan], [1, 1], [1, 0.0]])
+        found = prediction._errors(p, labels)
+        assert found["errors.all"] == pytest.approx(2 / 9)
+        assert found["errors.expected"] == pytest.approx((5 * 0.1 + 2 * 0.2 + 0.4 + 0.45) / 9)
+        assert found["errors.surest"] == pytest.approx(1 / 7)
+        assert found["errors.surest_faces"] == pytest.approx(1 / 7)
+
     def test_a_set_of_49_landmarks_can_be_scored(self, finished, copied):
         def to_49(table):
             kept = table[["image", "subject", "split", *(f"{au}_c" for au in TINY_AUS)]].copy()
@@ -439,6 +449,28 @@ class TestOddInput:
         (run / WEIGHTS).unlink()
         with pytest.raises(NoFinishedRun, match="model.safetensors is missing"):
             predict(run, finished.target, tmp_path / "out.csv")
+
+
+class TestTrust:
+    def test_trust_is_the_expected_share_of_right_calls(self, finished):
+        table = predict(finished.full, finished.target)
+        p = table[[f"{au}_p" for au in TINY_AUS]].to_numpy(float)
+        np.testing.assert_allclose(table["trust"], np.maximum(p, 1 - p).mean(1), atol=6e-4)
+
+    def test_calls_that_are_too_unsure_are_left_empty(self, finished):
+        whole = predict(finished.full, finished.target)
+        p = whole["AU12_p"].to_numpy(float)
+        limit = float(np.median(np.minimum(p, 1 - p)))
+        table = predict(finished.full, finished.target, max_error=limit)
+        left_out = np.minimum(p, 1 - p) > limit
+        assert 0 < left_out.sum() < len(p) and (table["AU12_c"].isna() == left_out).all()
+        assert (table["AU12_c"] == whole["AU12_c"])[~left_out].all()
+        pd.testing.assert_series_equal(table["AU12_p"], whole["AU12_p"])
+
+    @pytest.mark.parametrize("limit", [0.0, 0.51, float("nan")])
+    def test_a_limit_that_is_no_error_is_refused(self, finished, limit):
+        with pytest.raises(ValueError, match="max_error is .*, expected more than 0 and at most 0.5"):
+            predict(finished.full, finished.target, max_error=limit)
 
 
 class TestNoFace:
