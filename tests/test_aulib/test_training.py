@@ -227,6 +227,13 @@ class TestStep:
         step_once(run)
         assert moved_parts(before, run.networks) == self.NETWORKS | {*ADVERSARIES, "decoder"}
 
+    @pytest.mark.parametrize("method, times", [("separation", 1), ("adld", 2), ("full", 2)])
+    def test_the_second_round_rebuilds_only_where_a_term_reads_it(self, method, times):
+        run, calls = make_run(method), []
+        run.networks.generator.register_forward_hook(lambda *about: calls.append(about))
+        step_once(run)
+        assert len(calls) == times
+
     def test_the_networks_update_does_not_move_the_adversaries(self):
         run = make_run(adversary_rate=0.0)
         before = copy_of(run.networks)
