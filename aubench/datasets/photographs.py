@@ -85,54 +85,39 @@ def prepare(
     if not (out / PROGRESS).is_file():
         refuse_used(out)
     with run_lock(out, patience=0, work="written"):
-        return _prepare(photos, out, landmarks, workers, progress, split, subject, about, only, report)
-
-
-def _prepare(
-    photos: Path,
-    out: Path,
-    landmarks,
-    workers: int | None,
-    progress: bool,
-    split: str,
-    subject: str,
-    about,
-    only,
-    report,
-) -> DatasetFolder:
-    sources, left = list_pictures(photos, out)
-    sources = [source for source in sources if re.search(only, source)]
-    left = {path: why for path, why in left.items() if re.search(only, path)}
-    known = None if about is None else read_about(about, sources, report)
-    faces: dict[str, GivenFace | None] = dict.fromkeys(sources)  # None asks the detector
-    if landmarks is None:
-        require_detector()
-    else:
-        named = {stored_name(source): source for source in sources}  # as tables can hold them
-        given = read_landmarks(landmarks, list(named), report)
-        faces = dict.fromkeys(sources, NOT_GIVEN) | {named[name]: face for name, face in given.items()}
-    out.mkdir(parents=True, exist_ok=True)
-    stamps = {source: stamp(photos / source, faces[source]) for source in sources}
-    finder = landmarks_by() if landmarks is None else "given"
-    settings = {"code_version": CODE_VERSION, "max_side": MAX_SIDE, "landmarks": finder}
-    names = _stored_names(sources)
-    work = partial(store_picture, photos=photos, out=out)
-    with kept_outcomes(out / PROGRESS, out, settings) as (before, keep):
-        done = {source: kept for source, kept in before.items() if stamps.get(source) == kept.stamp}
-        left_to_do = [source for source in sources if source not in done]
-        tasks = [(StoredPicture(name, stamps[name], names[name]), faces[name]) for name in left_to_do]
-        found = crash_tolerant_map(work, tasks, workers, lambda task: unused(task[0], CRASHED))
-        for outcome in tqdm(
-            found, "preparing", len(sources), initial=len(done), unit="picture", disable=not progress
-        ):
-            keep(outcome)
-            done[outcome.source] = outcome
-    outcomes = [done[source] for source in sources]
-    outcomes += [StoredPicture(path, "", reason=why) for path, why in sorted(left.items())]
-    data = _write_dataset(out, outcomes, split, subject, faces, known)
-    for image in {outcome.image for outcome in before.values()} - {"", *data.table["image"]}:
-        (out / image).unlink(missing_ok=True)  # of pictures that were removed
-    return data
+        sources, left = list_pictures(photos, out)
+        sources = [source for source in sources if re.search(only, source)]
+        left = {path: why for path, why in left.items() if re.search(only, path)}
+        known = None if about is None else read_about(about, sources, report)
+        faces: dict[str, GivenFace | None] = dict.fromkeys(sources)  # None asks the detector
+        if landmarks is None:
+            require_detector()
+        else:
+            named = {stored_name(source): source for source in sources}  # as tables can hold them
+            given = read_landmarks(landmarks, list(named), report)
+            faces = dict.fromkeys(sources, NOT_GIVEN) | {named[name]: face for name, face in given.items()}
+        out.mkdir(parents=True, exist_ok=True)
+        stamps = {source: stamp(photos / source, faces[source]) for source in sources}
+        finder = landmarks_by() if landmarks is None else "given"
+        settings = {"code_version": CODE_VERSION, "max_side": MAX_SIDE, "landmarks": finder}
+        names = _stored_names(sources)
+        work = partial(store_picture, photos=photos, out=out)
+        with kept_outcomes(out / PROGRESS, out, settings) as (before, keep):
+            done = {source: kept for source, kept in before.items() if stamps.get(source) == kept.stamp}
+            left_to_do = [source for source in sources if source not in done]
+            tasks = [(StoredPicture(name, stamps[name], names[name]), faces[name]) for name in left_to_do]
+            found = crash_tolerant_map(work, tasks, workers, lambda task: unused(task[0], CRASHED))
+            for outcome in tqdm(
+                found, "preparing", len(sources), initial=len(done), unit="picture", disable=not progress
+            ):
+                keep(outcome)
+                done[outcome.source] = outcome
+        outcomes = [done[source] for source in sources]
+        outcomes += [StoredPicture(path, "", reason=why) for path, why in sorted(left.items())]
+        data = _write_dataset(out, outcomes, split, subject, faces, known)
+        for image in {outcome.image for outcome in before.values()} - {"", *data.table["image"]}:
+            (out / image).unlink(missing_ok=True)  # of pictures that were removed
+        return data
 
 
 def read_about(
