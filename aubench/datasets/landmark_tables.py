@@ -13,7 +13,6 @@ import re
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -195,29 +194,23 @@ def _points(table: pd.DataFrame, path: str | Path) -> np.ndarray:
     return points_of(table)
 
 
-class Fit(NamedTuple):
-    """A path of `Pictures` in its normal form, and what it stands for."""
-
-    form: str
-    target: str
-
-
 class Pictures:
     """The pictures below a folder, and their folders, looked up by the names that other tools write."""
 
     def __init__(self, pictures: list[str]):
-        self.by_name, self.by_stem = defaultdict(list), defaultdict(list)  # last part of a path -> fits
+        # Last part of a path -> fits: pairs of a whole path in its normal form and what it stands for.
+        self.by_name, self.by_stem = defaultdict(list), defaultdict(list)
         self.by_case = defaultdict(list)  # the same, in lower case
         self.folders = defaultdict(list)  # the same of folders
         self.inside = defaultdict(list)  # folder, "" for the top -> pictures
         for picture in pictures:
             path = PurePosixPath(normal_form(picture))
-            self.by_name[path.name].append(Fit(str(path), picture))
-            self.by_case[path.name.casefold()].append(Fit(str(path).casefold(), picture))
-            self.by_stem[path.stem].append(Fit(str(path.with_suffix("")), picture))
+            self.by_name[path.name].append((str(path), picture))
+            self.by_case[path.name.casefold()].append((str(path).casefold(), picture))
+            self.by_stem[path.stem].append((str(path.with_suffix("")), picture))
             folder = picture.rpartition("/")[0]
             if folder and folder not in self.inside:
-                self.folders[path.parent.name].append(Fit(str(path.parent), folder))
+                self.folders[path.parent.name].append((str(path.parent), folder))
             self.inside[folder].append(picture)
 
     def find(self, names: list[str], path: str | Path) -> dict[str, str]:
@@ -241,11 +234,10 @@ class Pictures:
     def why_missing(self, name: str) -> str:
         """Why no picture is paired with a name."""
         alike = normal_form(name).casefold()
-        known = self.by_case[alike.rpartition("/")[2]]
-        other = next((fit for fit in known if _is_end(alike, fit.form)), None)
-        return (
-            f"no such picture; {other.target!r} is there, in other capitals" if other else "no such picture"
-        )
+        for form, picture in self.by_case[alike.rpartition("/")[2]]:
+            if _is_end(alike, form):
+                return f"no such picture; {picture!r} is there, in other capitals"
+        return "no such picture"
 
     def of_rows(self, table: pd.DataFrame, path: Path, own_name: str) -> tuple[list[str], list[str]]:
         """The picture of each row of the table read from `path`, the name looked for where there is none; and
@@ -325,18 +317,19 @@ class Pictures:
         return [numbered.get(frame + shift, f"{folder}/frame {frame}".lstrip("/")) for frame in frames]
 
 
-def _fitting(form: str, known: dict[str, list[Fit]], path: str | Path) -> str:
+def _fitting(form: str, known: dict[str, list[tuple[str, str]]], path: str | Path) -> str:
     """The target whose path is the end of `form` or the other way round, by as many parts as possible."""
-    fits = [fit for fit in known.get(form.rpartition("/")[2], ()) if _is_end(form, fit.form)]
-    if exact := [fit for fit in fits if fit.form == form]:
-        fits = exact
-    elif fits:
-        most = max(min(form.count("/"), fit.form.count("/")) for fit in fits)
-        fits = [fit for fit in fits if min(form.count("/"), fit.form.count("/")) == most]
-    if len(fits) > 1:
-        some = ", ".join(fit.target for fit in fits[:3])
+    by_parts = defaultdict(list)  # (the very path, how many parts are alike) -> targets
+    for other, target in known.get(form.rpartition("/")[2], ()):
+        if _is_end(form, other):
+            by_parts[other == form, min(form.count("/"), other.count("/"))].append(target)
+    if not by_parts:
+        return ""
+    targets = by_parts[max(by_parts)]
+    if len(targets) > 1:
+        some = ", ".join(targets[:3])
         raise ValueError(f"{path}: {form!r} fits several pictures ({some}), expected a path to one")
-    return fits[0].target if fits else ""
+    return targets[0]
 
 
 def _is_end(one: str, other: str) -> bool:
