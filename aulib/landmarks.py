@@ -109,9 +109,11 @@ def layout_of(num_landmarks: int) -> Layout:
 
 
 def to_49(landmarks):
-    """The 49-point layout from the 68-point one: (..., 68, 2) -> (..., 49, 2), a copy."""
+    """The 49-point layout: (..., 68, 2) -> (..., 49, 2), a copy; 49 points as they are."""
+    if landmarks.shape[-2] == 49:
+        return landmarks
     if landmarks.shape[-2] != 68:
-        raise ValueError(f"landmarks have shape {tuple(landmarks.shape)}, expected (..., 68, 2)")
+        raise ValueError(f"landmarks have shape {tuple(landmarks.shape)}, expected (..., 68 or 49, 2)")
     return landmarks[..., list(POINTS_49_IN_68), :]
 
 

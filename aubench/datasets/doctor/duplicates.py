@@ -21,10 +21,8 @@ CERTAIN = 0.99  # the same, from which faces need not agree: landmarks of one ro
 SAME_FACE = 0.95  # correlation of face crops, lower for two people before one wall
 NEIGHBOURS = 8  # compared with each picture
 CELLS, DIMENSIONS = 8, 16  # the fingerprint: means of 8 x 8 cells, its 16 main directions
-COARSE, COARSE_SAME = (
-    16,
-    0.97,
-)  # pixels of what is aligned first, and what it must reach: most pairs fall there
+COARSE = 16  # pixels of what is aligned first
+COARSE_SAME = 0.97  # what it must reach: most pairs fall there
 CHUNK = 2000  # pairs aligned together
 ROUNDS = 6  # of least squares; a crop of 5 in 128 pixels takes three
 MAX_MOVE = 0.15  # of the side; larger crops are not looked for
@@ -90,11 +88,12 @@ def find_duplicates(prints: Fingerprints, groups: np.ndarray) -> list[tuple[int,
     return sorted({(int(a), int(b)) for a, b, _ in pairs[same]})
 
 
-def normalised(pictures: np.ndarray) -> np.ndarray:
-    """(M, S, S) float32 with mean 0 and standard deviation 1 each: light and contrast taken out."""
+def normalised(pictures: np.ndarray, least: float = 1.0) -> np.ndarray:
+    """(M, S, S) float32 with mean 0 and standard deviation 1 each: light and contrast taken out. A standard
+    deviation below `least` counts as that."""
     pictures = pictures.astype(np.float32)
     pictures -= pictures.mean(axis=(1, 2), keepdims=True)
-    return pictures / np.maximum(pictures.std(axis=(1, 2), keepdims=True), 1.0)
+    return pictures / np.maximum(pictures.std(axis=(1, 2), keepdims=True), least)
 
 
 def _candidates(thumbs: np.ndarray, usable: np.ndarray, groups: np.ndarray) -> np.ndarray:

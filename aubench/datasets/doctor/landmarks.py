@@ -12,6 +12,7 @@ from scipy.stats import median_abs_deviation
 from skimage.feature import match_template
 
 from aubench.datasets.doctor.diagnosis import Finding
+from aubench.datasets.doctor.duplicates import normalised
 from aubench.datasets.doctor.pictures import Fingerprints
 from aulib.crops import CropSpec, crop_matrix
 from aulib.dataset import DatasetFolder
@@ -55,7 +56,7 @@ def check_landmarks(data: DatasetFolder) -> Iterator[Finding]:
         except ValueError as error:
             yield Finding("landmarks", "error", str(error), (row,))
             continue
-        shapes[row] = _in_49(landmarks[row]) @ matrix[:, :2].T + matrix[:, 2]
+        shapes[row] = to_49(landmarks[row]) @ matrix[:, :2].T + matrix[:, 2]
         if abs(np.degrees(np.arctan2(matrix[0, 1], matrix[0, 0]))) > MAX_TILT:
             tilted.append(row)
     if tilted:
@@ -94,10 +95,6 @@ def _odd_shapes(shapes: dict[int, np.ndarray]) -> Iterator[Finding]:
             yield Finding("landmarks", "error", text, (row,))
 
 
-def _in_49(points: np.ndarray) -> np.ndarray:
-    return points if len(points) == 49 else to_49(points)
-
-
 def _eye_distance(points: np.ndarray) -> float:
     """Between the eyes' centres of (49, 2) points."""
     return float(np.linalg.norm(points[RIGHT_EYE].mean(axis=0) - points[LEFT_EYE].mean(axis=0)))
@@ -109,7 +106,7 @@ def likeness_to_mean(prints: Fingerprints) -> np.ndarray:
     likeness = np.full(len(prints.rows), np.nan)
     if prints.has_face.sum() >= 3:
         faces = _in_local_contrast(prints.faces[prints.has_face])
-        mean = _standardised(faces.mean(axis=0, keepdims=True))
+        mean = normalised(faces.mean(axis=0, keepdims=True), 1e-3)
         likeness[prints.has_face] = (faces * mean).mean(axis=(1, 2))
     return likeness
 
@@ -119,13 +116,7 @@ def _in_local_contrast(faces: np.ndarray) -> np.ndarray:
     faces, around = faces.astype(np.float32), (1, 9, 9)
     faces -= uniform_filter(faces, around)
     faces /= np.sqrt(uniform_filter(faces**2, around)) + 4
-    return _standardised(faces)
-
-
-def _standardised(faces: np.ndarray) -> np.ndarray:
-    """Each with mean 0 and standard deviation 1."""
-    faces = faces - faces.mean(axis=(1, 2), keepdims=True)
-    return faces / np.maximum(faces.std(axis=(1, 2), keepdims=True), 1e-3)
+    return normalised(faces, 1e-3)
 
 
 def check_crops(prints: Fingerprints, likeness: np.ndarray, data: DatasetFolder) -> Iterator[Finding]:
@@ -208,5 +199,5 @@ def _detector_nme(path: Path, landmarks: np.ndarray) -> float | None:
         return None
     if found is None:
         return None
-    given = _in_49(landmarks)
+    given = to_49(landmarks)
     return float(np.linalg.norm(given - to_49(found), axis=1).mean() / max(_eye_distance(given), 1e-6))

@@ -203,7 +203,7 @@ def _points(table: pd.DataFrame) -> np.ndarray:
         raise ValueError(f"the table has {num} landmarks, these lists need 49 (or 68, of which 49 are taken)")
     if missing := int(np.isnan(points).any(axis=(1, 2)).sum()):
         raise ValueError(f"{missing} of {len(table)} rows have no landmarks, which these lists cannot hold")
-    return to_49(points) if num == 68 else points
+    return to_49(points)
 
 
 def _paths(table: pd.DataFrame) -> list[str]:
