@@ -45,27 +45,13 @@ def jobs(data: Path, steps: int) -> dict[str, Job]:
     faces, table = data / "faces", data / "tables"
     train = ["-p", "steps", str(steps), "-p", "source", str(faces), "-p", "target", str(faces)]
     openface = str(next(table.glob("*.csv")))
+    prepare = ["prepare", str(faces), "OUT", "--landmarks", openface, "--workers", "2"]
+    folders = ["--table", openface, "--pictures", str(faces), "--out", "OUT"]
     return {
         "training": Job(["run", "02_train", *train, "--out", "OUT"], results_of_run),
         "study": Job(["study", str(STUDY), "--workers", "2", "--out", "OUT"], numbers_of_study),
-        "prepare": Job(
-            ["prepare", str(faces), "OUT", "--landmarks", openface, "--workers", "2"], whole_folder
-        ),
-        "import": Job(
-            [
-                "import",
-                "openface",
-                "--table",
-                openface,
-                "--pictures",
-                str(faces),
-                "--out",
-                "OUT",
-                "--keep",
-                "copy",
-            ],
-            whole_folder,
-        ),
+        "prepare": Job(prepare, whole_folder),
+        "import": Job(["import", "openface", *folders, "--keep", "copy"], whole_folder),
         "prediction": Job(["predict", str(data / "run"), str(faces), "--out", "OUT"], lambda out: [out]),
         "clip": Job(["predict", str(data / "clip.mp4"), "--out", "OUT"], lambda out: [out]),
     }
