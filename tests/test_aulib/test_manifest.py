@@ -8,7 +8,6 @@ import pandas as pd
 import pytest
 
 from aulib.dataset import read_dataset
-from aulib.manifest import inspect
 from conftest import face_outline
 
 
@@ -130,16 +129,6 @@ def test_one_person_in_two_unicode_forms_is_in_two_splits(tmp_path):
 def test_a_picture_in_other_capitals_is_named(tmp_path):
     make_set(tmp_path, n=1, image=["IMAGES/0.JPG"])
     assert "'images/0.jpg' is there" in refused(tmp_path)
-
-
-@pytest.mark.parametrize(
-    "image", ["images\\0.jpg", "IMAGES/0.JPG", "/elsewhere/0.jpg", "C:\\0.jpg", "gone.jpg"]
-)
-def test_a_set_none_of_whose_pictures_is_found_is_refused_row_by_row_and_checked_alike(tmp_path, image):
-    make_set(tmp_path, n=3, image=[image, f"{image}.1.jpg", f"{image}.2.jpg"])
-    _, faults = inspect(tmp_path / "manifest.csv")
-    assert [fault.row for fault in faults] == [0, 1, 2]
-    assert all(f"row {row}: " in refused(tmp_path) for row in (2, 3, 4))
 
 
 def test_a_folder_that_cannot_be_read_is_named_and_not_said_to_be_empty(tmp_path, monkeypatch):
