@@ -49,6 +49,13 @@ def openface_csv(path, num=5, lost=()):
     return path
 
 
+@pytest.fixture
+def clip(tmp_path):
+    """A table of OpenFace; its frames are in `pictures`."""
+    pictures(tmp_path / "pictures", [f"clip/{n:05d}.png" for n in range(1, 6)])
+    return openface_csv(tmp_path / "clip.csv")
+
+
 def pyfeat_csv(path, names):
     rows = []
     for n, name in enumerate(names):
@@ -188,37 +195,29 @@ def test_frames_whose_names_are_no_utf8_are_imported_and_prepared(many, tmp_path
     assert len(prepare(tmp_path / "frames", tmp_path / "out", landmarks=path, progress=False)) == 5
 
 
-def test_the_index_that_pandas_writes_is_left_out(tmp_path):
-    path = openface_csv(tmp_path / "clip.csv")
-    pictures(tmp_path / "pictures", [f"clip/{n:05d}.png" for n in range(1, 6)])
-    pd.read_csv(path, skipinitialspace=True).to_csv(tmp_path / "clip.csv")
-    assert path.read_text().startswith(",")
-    data = import_table("openface", path, tmp_path / "pictures", tmp_path / "set")
+def test_the_index_that_pandas_writes_is_left_out(clip, tmp_path):
+    pd.read_csv(clip, skipinitialspace=True).to_csv(clip)
+    assert clip.read_text().startswith(",")
+    data = import_table("openface", clip, tmp_path / "pictures", tmp_path / "set")
     assert len(data) == 5 and not [name for name in data.table if "Unnamed" in name]
-    path.write_text(path.read_text().replace("AU12_c", "", 1))
+    clip.write_text(clip.read_text().replace("AU12_c", "", 1))
     with pytest.raises(ValueError, match=r"clip.csv line 1: column \d+ has no name"):
-        import_table("openface", path, tmp_path / "pictures", tmp_path / "again")
+        import_table("openface", clip, tmp_path / "pictures", tmp_path / "again")
 
 
-FAULTS = ["an unknown column", "half the landmarks", "half a layout", "a point far outside", "no intensity"]
+FAULTS = {  # a damaged table, and what the message says
+    "an unknown column": (lambda t: t.assign(happiness=1), "clip.csv"),
+    "half the landmarks": (lambda t: t.assign(y_40=t["y_40"].mask(t.index == 2)), "clip.csv line 4"),
+    "half a layout": (lambda t: t.drop(columns="y_40"), "clip.csv .*landmarks"),
+    "a point far outside": (lambda t: t.assign(x_30=[20, 20, 1e6, 20, 20]), "clip.csv line 4: x_30 is 1e"),
+    "no intensity": (lambda t: t.assign(AU01_r=[1, 1, 99, 1, 1]), "clip.csv line 4: AU01_r is 99"),
+}
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_every_refusal_names_the_file_that_was_given_and_leaves_nothing(fault, tmp_path):
-    path = openface_csv(tmp_path / "clip.csv")
-    pictures(tmp_path / "pictures", [f"clip/{n:05d}.png" for n in range(1, 6)])
-    table = read_openface(path)
-    if fault == "an unknown column":
-        table["happiness"], place = 1, "clip.csv"
-    elif fault == "half the landmarks":
-        table.loc[2, "y_40"], place = np.nan, "clip.csv line 4"
-    elif fault == "half a layout":
-        table, place = table.drop(columns="y_40"), "clip.csv .*landmarks"
-    elif fault == "no intensity":
-        table["AU01_r"], place = [1, 1, 99, 1, 1], "clip.csv line 4: AU01_r is 99"
-    else:
-        table.loc[2, "x_30"], place = 1e6, "clip.csv line 4: x_30 is 1e"
-    damaged = write_openface(table, tmp_path / "damaged/clip.csv")
+def test_every_refusal_names_the_file_that_was_given_and_leaves_nothing(fault, clip, tmp_path):
+    damage, place = FAULTS[fault]
+    damaged = write_openface(damage(read_openface(clip)), tmp_path / "damaged/clip.csv")
     with pytest.raises(ValueError, match=place) as caught:
         import_table("openface", damaged, tmp_path / "pictures", tmp_path / "set")
     assert "manifest.csv" not in str(caught.value) and ".part" not in str(caught.value)
@@ -263,13 +262,11 @@ def test_pictures_that_a_table_names_are_people_by_folder(tmp_path):
     assert {subject for subject, _ in people_of(tmp_path / "set").values()} == {"a", "b", "c"}
 
 
-def test_codes_that_are_read_as_unknown_and_columns_that_are_not_used_are_told(tmp_path):
-    path = openface_csv(tmp_path / "clip.csv")
-    pictures(tmp_path / "pictures", [f"clip/{n:05d}.png" for n in range(1, 6)])
-    table = read_openface(path).assign(AU01_c=[0, 9, 1, 9, 0], AU02_c=999, subject="someone", split="test")
+def test_codes_that_are_read_as_unknown_and_columns_that_are_not_used_are_told(clip, tmp_path):
+    table = read_openface(clip).assign(AU01_c=[0, 9, 1, 9, 0], AU02_c=999, subject="someone", split="test")
     write_openface(table, tmp_path / "own/clip.csv")
     told = []
-    import_table("openface", path, tmp_path / "pictures", tmp_path / "plain", report=told.append)
+    import_table("openface", clip, tmp_path / "pictures", tmp_path / "plain", report=told.append)
     assert told == []
     import_table(
         "openface", tmp_path / "own/clip.csv", tmp_path / "pictures", tmp_path / "set", "copy", told.append
@@ -279,16 +276,14 @@ def test_codes_that_are_read_as_unknown_and_columns_that_are_not_used_are_told(t
     assert "subject and split" in columns
 
 
-def test_an_import_touches_no_other_folder_and_of_two_the_later_is_told(tmp_path):
-    path = openface_csv(tmp_path / "clip.csv")
-    pictures(tmp_path / "pictures", [f"clip/{n:05d}.png" for n in range(1, 6)])
+def test_an_import_touches_no_other_folder_and_of_two_the_later_is_told(clip, tmp_path):
     for name in ("set.partial", ".set.part"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "notes.txt").write_text("mine")
 
     def import_it(_) -> str:
         try:
-            return str(len(import_table("openface", path, tmp_path / "pictures", tmp_path / "set")))
+            return str(len(import_table("openface", clip, tmp_path / "pictures", tmp_path / "set")))
         except FileExistsError as error:
             return str(error)
 
