@@ -19,7 +19,7 @@ import pandas as pd
 
 from aubench.datasets.face_finding import GivenFace, note_of_faces
 from aubench.datasets.interchange.tables import LANDMARKS, read_rows
-from aubench.datasets.picture_files import frame_number
+from aubench.datasets.picture_files import frame_number, walk
 from aulib.images import is_picture_name
 from aulib.landmarks import count_points, points_of
 from aulib.tables import normal_form, shown
@@ -119,22 +119,22 @@ def read_faces(
 
 
 def csv_files(path: str | Path) -> list[Path]:
-    """The CSV itself, or all CSVs below a folder but hidden ones (macOS adds `._x.csv`), sorted.
+    """The CSV itself, or all CSVs below a folder but hidden ones (macOS adds `._x.csv`), sorted; links to
+    folders are followed as by `walk`.
 
     Raises:
         FileNotFoundError: there is none.
     """
     path = Path(path)
-    inside = (
-        sorted(file for file in path.rglob("*") if file.suffix.lower() == ".csv") if path.is_dir() else []
+    if path.is_file():
+        return [path]
+    inside = (path / folder / name for folder, names in walk(path, {}) for name in names)
+    tables = (file for file in inside if file.suffix.lower() == ".csv")
+    if files := sorted(file for file in tables if file.is_file() or file.is_symlink()):  # no pipes
+        return files
+    raise FileNotFoundError(
+        f"{path} does not exist or holds no .csv file, expected a CSV or a folder of them"
     )
-    inside = [file for file in inside if file.is_file() or file.is_symlink()]  # no folders and pipes
-    files = [file for file in inside if not any(part[0] == "." for part in file.relative_to(path).parts)]
-    if not (files or path.is_file()):
-        raise FileNotFoundError(
-            f"{path} does not exist or holds no .csv file, expected a CSV or a folder of them"
-        )
-    return files or [path]
 
 
 def _choose(table: pd.DataFrame, rows: pd.DataFrame, missing: pd.Series) -> pd.DataFrame:

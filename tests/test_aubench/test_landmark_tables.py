@@ -108,6 +108,8 @@ def test_folders_of_csvs_mirror_folders_of_pictures_and_hidden_files_are_none(tm
         (tmp_path / "processed" / below).mkdir(parents=True)
         landmark_csv(tmp_path / f"processed/{below}/1.csv", [("", 50 if below == "a" else 60)], column=None)
         (tmp_path / f"processed/{below}/._1.csv").write_bytes(b"\x00\x05\x16\x07 Mac OS X \xb0")
+    (tmp_path / "processed/b").rename(tmp_path / "elsewhere")
+    (tmp_path / "processed/b").symlink_to("../elsewhere")
     (tmp_path / "processed/c.CSV").write_text("x_0,y_0\n")  # no face was found
     (tmp_path / "processed/.trash").mkdir()
     (tmp_path / "processed/.trash/b.csv").write_bytes(b"\xff")
