@@ -21,7 +21,7 @@ LISTED = {
         "part3": {"ME-GraphAU": 43_605, "FG-Net": 43_161, "JAA-Net": 42_627},
     },
 }
-WHOLE = {"BP4D": {}, "DISFA": {part: 9 * 4_845 for part in DISFA_PARTS}}  # as coded, where lists drop some
+WHOLE = {"BP4D": 0, "DISFA": 9 * 4_845}  # as coded in each part, where lists drop some
 
 
 def count_frames(name: str, table: pd.DataFrame) -> str:
@@ -47,8 +47,8 @@ def _listed(people: tuple[str, ...], found: int) -> str:
         for part, names in parts.items():
             if set(names) == set(people):
                 lists = LISTED[set_name][part]
-                counts = [*lists.values(), *([WHOLE[set_name][part]] if part in WHOLE[set_name] else [])]
-                odd = "" if min(counts) <= found <= max(counts) else "  <- none of them"
+                most = max(*lists.values(), WHOLE[set_name])
+                odd = "" if min(lists.values()) <= found <= most else "  <- none of them"
                 return f"; lists: {', '.join(f'{code} {number:,}' for code, number in lists.items())}{odd}"
     return ""
 
