@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -223,19 +224,14 @@ def _safe(text: str) -> str:
 
 def link_picture(picture: Path, path: Path, keep: str) -> None:
     """Link or copy a picture in one step; a file system without links gets a copy."""
-    if path.is_symlink() or path.exists():
-        if path.exists() and os.path.samefile(path, picture):
-            return
-        path.unlink()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if keep == "link":
-        try:
-            path.symlink_to(picture.resolve())
-            return
-        except OSError:
-            pass
+    if path.exists() and os.path.samefile(path, picture):
+        return
     with atomic_file(path) as partial:
-        shutil.copyfile(picture, partial)
+        if keep == "link":
+            with suppress(OSError):
+                partial.symlink_to(picture.resolve())
+        if not partial.is_symlink():
+            shutil.copyfile(picture, partial)
 
 
 def _one_line(error: Exception) -> str:
