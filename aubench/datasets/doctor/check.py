@@ -29,7 +29,6 @@ def check(
     folder: str | Path,
     published: str = "",
     pictures: int = PICTURES,
-    workers: int | None = None,
     progress: bool = True,
 ) -> Diagnosis:
     """Check a dataset folder: manifest, labels, splits, pictures, duplicates, landmarks.
@@ -65,7 +64,7 @@ def check(
         rates = {au: row["expected"] for au, row in compare_rates(data, expected).items()}
         diagnosis.published = {au: rate for au, rate in rates.items() if rate is not None}
     if pictures:
-        prints, found = look_at_pictures(data, pictures, workers, progress)
+        prints, found = look_at_pictures(data, pictures, progress)
         likeness = likeness_to_mean(prints)
         findings += found
         findings += check_duplicates(prints, data.table)

@@ -44,9 +44,7 @@ class Fingerprints:
         return self.faces.any(axis=(1, 2))
 
 
-def look_at_pictures(
-    data: DatasetFolder, at_most: int, workers: int | None = None, progress: bool = True
-) -> tuple[Fingerprints, list[Finding]]:
+def look_at_pictures(data: DatasetFolder, at_most: int, progress: bool) -> tuple[Fingerprints, list[Finding]]:
     """Open up to `at_most` pictures, evenly spread over the manifest."""
     num, landmarks, paths = len(data), data.landmarks, data.image_paths
     rows = np.unique(np.linspace(0, num - 1, min(num, at_most)).astype(int)).tolist()
@@ -54,7 +52,7 @@ def look_at_pictures(
     def look(row: int):
         return _look(paths[row], row, landmarks[row] if data.num_landmarks else None)
 
-    with warnings.catch_warnings(), ThreadPoolExecutor(workers or os.cpu_count()) as pool:
+    with warnings.catch_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
         warnings.simplefilter("ignore")  # Pillow warns of large pictures and odd metadata
         seen = list(tqdm(pool.map(look, rows), "looking", len(rows), unit="picture", disable=not progress))
     findings = [finding for found, _, _ in seen for finding in found]
