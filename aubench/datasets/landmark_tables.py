@@ -160,13 +160,11 @@ def _choose(table: pd.DataFrame, rows: pd.DataFrame, missing: pd.Series) -> pd.D
     num = faces.groupby("image")["size"].transform("size")
     unsized = faces.index[(num > 1) & faces["size"].isna()]
     rows.loc[unsized, "reason"] = "several faces, and no column tells which is the largest"
-    largest = faces.groupby("image")["size"].transform("max") if len(faces) else faces["size"]
-    used = faces.index[(num == 1) | (faces["size"] == largest)]
-    used = used[~faces.loc[used, "image"].duplicated()]
-    others = faces.index.difference(used).difference(unsized)
-    by_clip = tracked.reindex(others)
+    by_size = faces.drop(unsized).sort_values("size", ascending=False, kind="stable")
+    others = by_size.index[by_size["image"].duplicated()]
+    used = by_size.index.difference(others)
     rows.loc[others, "reason"] = np.where(
-        by_clip, "another face is larger in this recording", "another face is larger in this picture"
+        tracked[others], "another face is larger in this recording", "another face is larger in this picture"
     )
     rows["face"] = ("-face-" + faces["face_id"].astype(str)).where(tracked).reindex(rows.index).fillna("")
     rows["note"] = num.reindex(used).map(note_of_faces).reindex(rows.index, fill_value="")
