@@ -33,15 +33,6 @@ def test_of_several_rows_the_largest_face_is_taken_and_failures_are_none(tmp_pat
     assert found["b.jpg"].landmarks is None and "success is 0" in found["b.jpg"].note
 
 
-def test_a_folder_of_csvs_as_openface_writes_for_single_pictures(tmp_path):
-    (tmp_path / "processed").mkdir()
-    landmark_csv(tmp_path / "processed" / "a.csv", [("", 40)], column=None)
-    landmark_csv(tmp_path / "processed" / "b.csv", [("", 60)], column=None)
-    found = read_landmarks(tmp_path / "processed", ["x/a.jpg", "x/b.png", "x/c.png"])
-    assert set(found) == {"x/a.jpg", "x/b.png"}
-    assert found["x/b.png"].landmarks == pytest.approx(face_outline(60), abs=0.01)
-
-
 APART, WHOLE = (unicodedata.normalize(form, "Jos\u00e9") for form in ("NFD", "NFC"))
 PAIRS = {  # what the table says -> the picture, of those below
     "a/1.jpg": "a/1.jpg", "./a//1.jpg": "a/1.jpg", "a\\1.jpg": "a/1.jpg", "C:\\x\\a\\1.jpg": "a/1.jpg",
@@ -113,9 +104,9 @@ def test_folders_of_csvs_mirror_folders_of_pictures_and_hidden_files_are_none(tm
     (tmp_path / "processed/c.CSV").write_text("x_0,y_0\n")  # no face was found
     (tmp_path / "processed/.trash").mkdir()
     (tmp_path / "processed/.trash/b.csv").write_bytes(b"\xff")
-    found = read_landmarks(tmp_path / "processed", ["a/1.jpg", "b/1.jpg", "c.jpg"])
-    assert found["b/1.jpg"].landmarks == pytest.approx(face_outline(60), abs=0.01)
-    assert set(found) == {"a/1.jpg", "b/1.jpg"}
+    found = read_landmarks(tmp_path / "processed", ["x/a/1.jpg", "x/b/1.png", "x/c.jpg", "x/d.jpg"])
+    assert found["x/b/1.png"].landmarks == pytest.approx(face_outline(60), abs=0.01)
+    assert set(found) == {"x/a/1.jpg", "x/b/1.png"}
 
 
 def test_two_csvs_of_one_picture_are_refused(tmp_path):

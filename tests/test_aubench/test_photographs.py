@@ -246,13 +246,6 @@ def test_landmarks_from_a_csv_follow_the_reduced_picture(photos, made, tmp_path,
     assert dataset.landmarks[0] == pytest.approx(expected, abs=0.01)
 
 
-def test_a_face_too_small_for_a_manifest_stops_no_other(photos, made, tmp_path):
-    for name in ("a.jpg", "b.jpg"):
-        save(two_colours(), photos / name)
-    dataset = made(landmarks=landmark_csv(tmp_path / "f.csv", [("a.jpg", 60), ("b.jpg", 1)]))
-    assert len(dataset) == 1 and "span 0.56 pixels" in rows_of(dataset.root / "skipped.csv")["b.jpg"]
-
-
 @pytest.mark.parametrize("target", ["out", "nowhere"])  # a link to itself, and one to nothing
 def test_an_output_that_is_a_link_to_nothing_is_refused(target, photos, made, seen, tmp_path):
     save(two_colours(), photos / "a.jpg")
@@ -261,12 +254,14 @@ def test_an_output_that_is_a_link_to_nothing_is_refused(target, photos, made, se
         made()
 
 
-def test_landmarks_of_another_picture_size_are_noticed(photos, made, tmp_path):
-    save(two_colours(50, 50), photos / "a.jpg")
-    save(two_colours(50, 50), photos / "b.jpg")
-    file = landmark_csv(tmp_path / "openface.csv", [("a.jpg", 50), ("b.jpg", 500)])
+def test_landmarks_outside_their_picture_or_too_small_are_noticed(photos, made, tmp_path):
+    sizes = {"a.jpg": 50, "b.jpg": 500, "c.jpg": 1}
+    for name in sizes:
+        save(two_colours(50, 50), photos / name)
+    file = landmark_csv(tmp_path / "openface.csv", list(sizes.items()))
     skipped = rows_of(made(landmarks=file).root / "skipped.csv")
-    assert list(skipped) == ["b.jpg"] and "50 x 50" in skipped["b.jpg"]
+    assert list(skipped) == ["b.jpg", "c.jpg"]
+    assert "50 x 50" in skipped["b.jpg"] and "span 0.56 pixels" in skipped["c.jpg"]
 
 
 def test_without_the_extra_the_error_says_how_to_install_it(photos, made, tmp_path, monkeypatch):
