@@ -20,6 +20,7 @@ from aubench.plots.style import (
     show_face,
     write_on,
 )
+from aubench.report.agreement import picture_key
 from aulib.images import BACKGROUND, read_picture
 from aulib.metrics import MEASURES
 
@@ -81,8 +82,10 @@ def _crops(table: pd.DataFrame, faces: Path) -> list[np.ndarray | None]:
     keys, found = set(table["key"]), {}
     if faces.is_dir() and not all(isinstance(key, int | np.integer) for key in keys):
         for name in list_pictures(faces)[0]:
-            if Path(name).stem in keys:
-                found[Path(name).stem] = read_picture(faces / name)
+            own = f"/{picture_key(name)}"
+            for key in keys:
+                if own.endswith(f"/{key}") or f"/{key}".endswith(own):
+                    found[key] = read_picture(faces / name)
     else:
         for frame in clip_frames(Clip(faces)):
             if frame.number + 1 in keys:

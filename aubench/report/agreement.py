@@ -18,6 +18,7 @@ from aubench.datasets.interchange.tables import OPENFACE, PYFEAT, read_rows
 from aubench.datasets.landmark_tables import NAME_COLUMNS, VIDEOS
 from aubench.datasets.videos import CONDITIONS
 from aubench.report.results import score_text
+from aulib.images import is_picture_name
 from aulib.metrics import MEASURES, au_scores, icc
 from aulib.tables import FRAME, Rule, normal_form
 
@@ -45,7 +46,7 @@ class Reading:
     Attributes:
         name: of its file.
         tool: OpenFace, py-feat, LibreFace or aulib, by its columns.
-        table: a row per face: `key` (frame from 1, or the picture's name), `face_id`, `time` (s), the face's
+        table: a row per face: `key` (frame from 1, or `picture_key`), `face_id`, `time` (s), the face's
             middle `x`, `y` and `size` (pixels), AU01_c, AU01_p, AU01_r as far as the tool has them, and the
             CONDITIONS of rendered clips; NaN where unknown. Rows without a face are left out.
         unseen: how many those are.
@@ -67,8 +68,8 @@ class Reading:
 def read_tool(path: str | Path) -> Reading:
     """A table of OpenFace (and what writes its columns, as pyfaceau), py-feat, LibreFace or this package.
 
-    Frames are counted from 1, as OpenFace does; py-feat and LibreFace count from 0. Where a table has time
-    stamps these decide: its frame at 0 s is the first.
+    Frames are counted from 1, as OpenFace does; py-feat and LibreFace count from 0. Where a table has the
+    frame at 0 s, its number decides.
 
     Raises:
         ValueError: none of these, or a damaged table; names file and line.
@@ -101,10 +102,9 @@ def read_tool(path: str | Path) -> Reading:
         frame = table["frame"].astype(float)
         frame = (frame - _first_frame(frame, time, first) + 1).astype(int)
     if named:
-        paths = table[named].map(lambda name: PurePosixPath(normal_form(name)))
-        key = paths.map(lambda path: path.stem)
-        if not alone and paths.map(lambda path: path.suffix.lower() in VIDEOS).all():  # several clips
-            key = key + " " + frame.astype(str)
+        key = table[named].map(picture_key)
+        if not alone and table[named].map(lambda name: Path(name).suffix.lower() in VIDEOS).all():
+            key = key + " " + frame.astype(str)  # several clips
     else:
         key = frame
     x, y, size = _places(table)
@@ -163,14 +163,28 @@ def _numbers(table: pd.DataFrame, *names: str) -> pd.Series:
 
 
 def _first_frame(frame: pd.Series, time: pd.Series, usual: int) -> float:
-    """The number of the frame at 0 s."""
-    known = time.notna() & frame.notna()
-    frames, times = frame[known].to_numpy(float), time[known].to_numpy(float)
-    if len(np.unique(times)) < 2:
-        return usual
-    rate = (frames.max() - frames.min()) / (times.max() - times.min())
-    first = frames.min() - times.min() * rate
-    return round(first) if abs(first - round(first)) < 0.25 else usual
+    """The number of a clip's first frame: that of the frame at 0 s, if the table has it."""
+    starts = frame[time == 0].unique()
+    return starts[0] if len(starts) == 1 else usual
+
+
+def picture_key(name: str) -> str:
+    """Path of a picture or clip in its normal form, without the suffix that says so."""
+    path = PurePosixPath(normal_form(name))
+    return str(path.with_suffix("") if is_picture_name(path.name) or path.suffix.lower() in VIDEOS else path)
+
+
+def _common_keys(a: Reading, b: Reading) -> list[pd.Series]:
+    """Keys of two tables that name pictures, with as many folders as both have: one may name them from the
+    root of the disk and the other from their folder."""
+    keys = [one.table["key"] for one in (a, b)]
+    depth = min(int(own.str.count("/").max()) for own in keys) + 1
+    short = [own.str.split("/").str[-depth:].str.join("/") for own in keys]
+    for one, whole, own in zip((a, b), keys, short, strict=True):
+        if own.nunique() < whole.nunique():
+            name = own[own.duplicated()].iloc[0]
+            raise ValueError(f"{one.name} names {name} in several folders, and the other table fewer folders")
+    return short
 
 
 def _places(table: pd.DataFrame) -> tuple[pd.Series, pd.Series, pd.Series]:
@@ -194,7 +208,8 @@ def matched(a: Reading, b: Reading) -> pd.DataFrame:
     if a.by_name != b.by_name:
         one, other = (a, b) if a.by_name else (b, a)
         raise ValueError(f"{one.name} names its pictures, {other.name} counts frames; they cannot be paired")
-    groups = [{key: rows.index.to_numpy() for key, rows in one.table.groupby("key")} for one in (a, b)]
+    keys = _common_keys(a, b) if a.by_name else [one.table["key"] for one in (a, b)]
+    groups = [{key: rows.index.to_numpy() for key, rows in own.groupby(own)} for own in keys]
     pairs = []
     for key in groups[0].keys() & groups[1].keys():
         rows = groups[0][key], groups[1][key]
@@ -299,10 +314,10 @@ def scales_of(readings: list[Reading]) -> pd.DataFrame:
         for ending, scale in SCALES.items():
             columns = [name for name in one.columns if name.endswith(f"_{ending}")]
             if columns:
-                values = one.table[columns].to_numpy(float)
+                values = one.table[columns]
                 about = {"table": one.name, "tool": one.tool, "faces": len(one.table)}
                 about |= {"without a face": one.unseen, "scale": scale, "AUs": len(columns)}
-                rows.append(about | {"least": np.nanmin(values), "most": np.nanmax(values)})
+                rows.append(about | {"least": values.min().min(), "most": values.max().max()})
     return pd.DataFrame(rows)
 
 

@@ -116,6 +116,45 @@ def test_ties_of_an_intensity_cost_no_auc(tmp_path):
     assert scored["auc"] == 1 and scored["r"] == pytest.approx(np.corrcoef(SMILE, np.minimum(SMILE, 1))[0, 1])
 
 
+def named(folder, name, pictures):
+    """A table of pictures, each of which smiles more than the one before."""
+    points = {f"{axis}_{k}": 50.0 + k for axis in "xy" for k in range(3)}
+    rows = [{"image": one, "AU12_r": level} | points for level, one in enumerate(pictures)]
+    pd.DataFrame(rows).to_csv(folder / f"{name}.csv", index=False)
+    return read_tool(folder / f"{name}.csv")
+
+
+def test_pictures_of_one_name_in_two_folders_are_different_pictures(tmp_path):
+    a = named(tmp_path, "a", ["s0/0.jpg", "s1/0.jpg", "s1/clip.0001"])
+    b = named(tmp_path, "b", ["/data/faces/s1/clip.0001", "/data/faces/s1/0.png", "/data/faces/s0/0.jpg"])
+    assert matched(a, b).to_numpy().tolist() == [[0, 2], [1, 1], [2, 0]]
+    with pytest.raises(ValueError, match="no face in common"):
+        matched(named(tmp_path, "c", ["s0/0.jpg"]), named(tmp_path, "d", ["s1/0.jpg"]))
+    bare = named(tmp_path, "bare", ["0.jpg", "clip.0001.jpg"])
+    with pytest.raises(ValueError, match="a names 0 in several folders"):
+        matched(a, bare)
+    assert len(matched(named(tmp_path, "e", ["s1/0.jpg"]), bare)) == 1
+
+
+def test_an_excerpt_of_a_clip_keeps_its_frames(tmp_path):
+    """At a variable rate, from which the first frame cannot be reckoned back."""
+    times = np.cumsum([0, 1, 1, 1, 3, 3, 3, 1, 1, 1, 1, 1]) / 30
+    table = pd.read_csv(openface(tmp_path, "whole", AU12_r=SMILE)).assign(timestamp=times.round(3))
+    table.to_csv(tmp_path / "whole.csv", index=False)
+    table[4:].to_csv(tmp_path / "late.csv", index=False)
+    pairs = matched(read_tool(tmp_path / "whole.csv"), read_tool(tmp_path / "late.csv"))
+    assert pairs.to_numpy().tolist() == [[k + 4, k] for k in range(FRAMES - 4)]
+
+
+def test_two_tables_without_a_common_value_show_no_faces(tmp_path):
+    a = openface(tmp_path, "a", AU12_r=SMILE, AU06_c=[0, 1] * 6)
+    b = openface(tmp_path, "b", AU12_r=[np.nan] * FRAMES, AU01_c=[0, 1] * 6)
+    call = ["compare", str(a), str(b), "--faces", str(tmp_path), "--out", str(tmp_path / "out")]
+    done = CliRunner().invoke(app, call)
+    assert done.exit_code == 0 and "no values of one face" in done.output
+    assert (tmp_path / "out/agreement.csv").is_file()
+
+
 def test_frames_that_a_port_counts_from_0_are_paired_by_their_time(tmp_path):
     ours = read_tool(openface(tmp_path, AU12_r=SMILE))
     port = read_tool(openface(tmp_path, "port", first=0, AU12_r=SMILE))
@@ -162,9 +201,9 @@ def test_frames_of_several_clips_in_one_table_are_told_apart(tmp_path):
     both.to_csv(tmp_path / "both.csv", index=False)
     read = read_tool(tmp_path / "both.csv")
     assert read.by_name and read.table["key"].nunique() == 2 * FRAMES
-    assert read.table["key"][0] == "one 1" and len(matched(read, read)) == 2 * FRAMES
+    assert read.table["key"][0] == "a/one 1" and len(matched(read, read)) == 2 * FRAMES
     clip.iloc[:1].drop(columns="frame").assign(image="x/me.jpg").to_csv(tmp_path / "me.csv", index=False)
-    assert read_tool(tmp_path / "me.csv").table["key"].tolist() == ["me"]
+    assert read_tool(tmp_path / "me.csv").table["key"].tolist() == ["x/me"]
 
 
 def test_agreement_has_the_figures_of_the_field(tmp_path):
