@@ -9,10 +9,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 from safetensors.torch import load_file, save
 
 from aulib.evaluate import LOG_ODDS
@@ -27,6 +28,10 @@ HISTORY, SAMPLES, PREDICTIONS = "history.csv", "samples.npz", "predictions_{}_te
 FILES = (CONFIG, WEIGHTS, HISTORY, SAMPLES, METRICS)  # of every finished run, as they are written
 # Settings that every reader uses.
 NEEDED = {"method": str, "seed": int, "steps": int, "weights": dict, "data_versions": dict}
+Level = Annotated[float, Field(ge=0, le=5)]
+CURVES = TypeAdapter(
+    dict[str, Annotated[list[Level], Field(min_length=len(LOG_ODDS), max_length=len(LOG_ODDS))]]
+)
 
 
 class NoFinishedRun(FileNotFoundError):
@@ -98,9 +103,14 @@ class Run:
                 found = f"{CONFIG}: {name} is {settings[name]!r}, expected {' or '.join(READ_FROM)}"
                 raise self._outdated(found)
         curves = settings.get("intensity_curves", {})
-        if not isinstance(curves, dict) or {np.shape(curve) for curve in curves.values()} - {LOG_ODDS.shape}:
-            found = f"{CONFIG}: intensity_curves, expected {len(LOG_ODDS)} numbers of each AU"
-            raise self._outdated(found)
+        try:
+            CURVES.validate_python(curves)
+            falling = [au for au, values in curves.items() if (np.diff(values) < 0).any()]
+        except ValidationError as error:
+            falling = [".".join(map(str, error.errors()[0]["loc"])) or "the table"]
+        if falling:
+            expected = f"of each AU {len(LOG_ODDS)} numbers from 0 to 5 that never fall"
+            raise self._outdated(f"{CONFIG}: intensity_curves, {falling[0]}; expected {expected}")
         settings["data_versions"] = _Settings(self, settings["data_versions"])
         return settings
 

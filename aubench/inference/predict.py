@@ -108,7 +108,7 @@ def _errors(probability: np.ndarray, occurrence: np.ndarray) -> dict[str, float]
 
 def _intensity_scores(probability: np.ndarray, data: DatasetFolder, rows: np.ndarray, run: Run) -> dict:
     scores, shown = {}, data.intensity[rows]
-    for au in [au for au in run.intensity_curves if au in data.intensity_aus]:
+    for au in [au for au in run.aus if au in run.intensity_curves and au in data.intensity_aus]:
         true = shown[:, data.intensity_aus.index(au)]
         read = intensity_of(probability[:, run.aus.index(au)], run.intensity_curves[au])
         known = ~np.isnan(true)
@@ -238,6 +238,7 @@ def _predict(
         table.loc[:, [name for name in read if name[:2] in ("x_", "y_")]] = np.nan
     if not all_aus:
         table = table.drop(columns=[f"{au}{end}" for au in opened.withheld for end in ("_c", "_p")])
+    table = table.copy()  # in one piece
     table.insert(table.columns.get_loc("map_entropy") + 1, "trust", trust(table))
     abstain(table, max_error)
     for name, values in intensities(table, opened).items():

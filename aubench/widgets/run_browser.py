@@ -75,11 +75,11 @@ class RunBrowser(widgets.VBox):
         """List the runs; select those tested on the same target as the first, five at most."""
         try:
             runs = finished_below(readable(self.folder.value))
+            targets = {run: Run(run).settings["data_versions"]["target"] for run in runs}
         except ValueError as error:
             self.chosen.options = []
             self._clear(failure("No such runs.", error))
             return
-        targets = {run: Run(run).settings["data_versions"]["target"] for run in runs}
         self.chosen.options = [(name, run) for run, name in run_names(runs).items()]
         self.chosen.value = tuple(run for run in runs if targets[run] == targets[runs[0]])[:5]
         if not runs:

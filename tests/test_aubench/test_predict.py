@@ -118,6 +118,18 @@ class TestEvaluate:
         assert scores["mean.icc"] == pytest.approx(icc(read["AU12_r"][known], levels[known]), abs=0.01)
         assert "mean.icc" not in evaluate(run, finished.target)
 
+    def test_errors_are_those_of_aus_that_are_given(self, finished, tmp_path):
+        run = shutil.copytree(finished.full, tmp_path / "run")
+        saved = json.loads((run / "config.json").read_text())
+        saved["settings"]["withheld"] = [au for au in TINY_AUS if au != "AU12"]
+        (run / "config.json").write_text(json.dumps(saved))
+        data, read = read_dataset(finished.target), predict(run, finished.target)
+        rows = data.rows("test")
+        p, true = read["AU12_p"][rows], data.occurrence[rows, data.aus.index("AU12")]
+        scores = evaluate(run, finished.target)
+        assert scores["errors.expected"] == pytest.approx(np.minimum(p, 1 - p).mean(), abs=1e-3)
+        assert scores["errors.all"] == pytest.approx(((p >= 0.5) != true).mean())
+
     def test_expected_and_real_errors_by_hand(self):
         """Two AUs of five faces; the surest 80 % leave out the two calls near 0.5, and the fourth face."""
         p = np.array([[0.1, 0.9], [0.1, 0.1], [0.2, 0.8], [0.6, 0.45], [0.9, 0.2]])
@@ -466,6 +478,11 @@ class TestTrust:
         assert 0 < left_out.sum() < len(p) and (table["AU12_c"].isna() == left_out).all()
         assert (table["AU12_c"] == whole["AU12_c"])[~left_out].all()
         pd.testing.assert_series_equal(table["AU12_p"], whole["AU12_p"])
+
+    def test_sure_calls_of_both_kinds_stay(self):
+        table = pd.DataFrame({"AU12_p": [0.1, 0.45, 0.55, 0.9, np.nan], "AU12_c": [0, 0, 1, 1, pd.NA]})
+        prediction.abstain(table, 0.2)
+        assert table["AU12_c"].isna().tolist() == [False, True, True, False, True]
 
     @pytest.mark.parametrize("limit", [0.0, 0.51, float("nan")])
     def test_a_limit_that_is_no_error_is_refused(self, finished, limit):

@@ -422,6 +422,13 @@ class TestRunBrowser:
     def test_without_runs_a_command_is_shown(self, tmp_path):
         assert "aulib run 02_train" in RunBrowser(tmp_path).state.value
 
+    def test_a_run_that_cannot_be_read_is_said(self, finished, tmp_path):
+        run = shutil.copytree(finished.full, tmp_path / "runs/full")
+        saved = json.loads((run / "config.json").read_text())
+        saved["settings"]["intensity_curves"] = []
+        (run / "config.json").write_text(json.dumps(saved))
+        assert "earlier version" in RunBrowser(tmp_path / "runs").state.value
+
     def test_runs_are_compared_as_soon_as_they_are_found(self, browser, finished):
         assert list(browser.chosen.value) == finished_below(finished.full.parent)
         assert "source-only, seed 0" in browser.table.value
