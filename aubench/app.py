@@ -84,6 +84,8 @@ def voila_arguments(notebook: Path, port: int, token: str, open_browser: bool) -
         f"--Voila.token={token}",
         f"--Voila.open_browser={open_browser}",
         "--Voila.log_level=WARN",
+        "--VoilaConfiguration.allow_template_override=NO",  # of an address, which fails without an answer
+        "--VoilaConfiguration.allow_theme_override=NO",
         "--VoilaConfiguration.progressive_rendering=True",  # the page is there before the cells have run
     ]
 

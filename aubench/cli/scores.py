@@ -244,6 +244,12 @@ def read_clip(run, clip, out: Path, timeline: Path | None, preview: Path | None,
         refuse_other(timeline, TIMELINE)
     if preview:
         refuse_other(preview)
+    written = [Path(path).resolve() for path in (out, timeline, preview, how["save_neutral"]) if path]
+    if twice := [path for path in written if written.count(path) > 1]:
+        raise ValueError(f"{twice[0]} is named for two results")
+    for path, suffix in ((timeline, ".png"), (preview, ".mp4")):
+        if path and path.suffix.lower() != suffix:
+            raise ValueError(f"{path}: expected a name that ends in {suffix}")
     notes: list[str] = []
     table = predict_clip(run, clip, out, keep=True, note=notes.append, **how)
     seen = table[table["success"] == 1]
@@ -338,6 +344,9 @@ def compare(
 
             for a, b in combinations(readings, 2):
                 worst = agreement.disagreements(a, b)
+                if worst.empty:
+                    typer.echo(f"note: {a.name} and {b.name} have no values of one face to show", err=True)
+                    continue
                 figure = draw_disagreements(worst, faces, (a.name, b.name))
                 save_figure(figure, partial, f"disagreements_{a.name}_{b.name}", worst)
         for name, table in written.items():

@@ -34,6 +34,7 @@ TURNS = {  # where a display matrix takes the axes x and y, both to the right an
 }
 INSTALL = "pip install 'aulib[video]'"
 CONDITIONS = ("hidden", "covered", "yaw", "light", "skin")
+PLAYLISTS = {"concat", "hls", "dash"}  # formats that read other files
 MISSING = 1.5  # seconds that a file may say to be longer than its last frame
 LABELS = b"frame,face_id,timestamp,hidden,covered,yaw,"  # begins the tables of their labels
 ENCODERS = ("libx264", "libopenh264", "mpeg4")  # the first that this FFmpeg has; browsers play the first two
@@ -103,6 +104,8 @@ def clip_frames(clip: Clip, note: Callable[[str], None] = lambda text: None) -> 
         ValueError: no video in the file, or not one frame of it can be read.
     """
     path, every, fps = clip
+    if fps is not None and not 0 < fps < np.inf:
+        raise ValueError(f"{path}: {fps:g} frames a second, expected a finite number above 0")
     if path.is_dir():
         for number, name in enumerate(sorted(list_pictures(path)[0], key=_by_number)):
             if number % every == 0:
@@ -136,8 +139,8 @@ def clip_frames(clip: Clip, note: Callable[[str], None] = lambda text: None) -> 
         raise ValueError(f"{path} has no frame that can be read; copy it again")
     if number + 1 < expected:
         note(f"{path} breaks off: {number + 1} of {expected} frames can be read")
-    elif number / rate + MISSING < length:
-        note(f"{path} breaks off: {number / rate:.1f} of {length:.1f} seconds can be read")
+    elif number / rate + MISSING < length - first:
+        note(f"{path} breaks off: {number / rate:.1f} of {length - first:.1f} seconds can be read")
 
 
 def _by_number(name: str) -> list:
@@ -245,6 +248,8 @@ def _open(path: Path) -> Iterator[tuple]:
         raise ModuleNotFoundError(f"reading {path.name} needs PyAV: {INSTALL}") from error
     try:
         with av.open(str(path)) as container:
+            if PLAYLISTS & set(container.format.name.split(",")):
+                raise ValueError(f"{path} is a list of other files, no video")
             if not container.streams.video:
                 raise ValueError(f"{path} has no video stream")
             yield container, container.streams.video[0]

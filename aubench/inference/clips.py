@@ -39,6 +39,7 @@ FORMATS = {  # name -> what the first kilobyte of such a file holds
 }
 ABOUT = ["frame", "face_id", "timestamp", "confidence", "success"]
 AT_REST = 0.05  # the probability of an AU on a person's neutral frames, at most, once they are given
+LONGEST_MEAN = 3600.0  # seconds of a moving average
 CALMEST = 0.1  # share of a person's frames that count as neutral if none are named
 NEUTRAL = b'"neutral": '
 FRAMES = re.compile(r"(\d+)(?:-(\d+))?")  # 12, or 1-30
@@ -130,6 +131,8 @@ def predict_clip(
     if neutral and not (neutral == "auto" or FRAMES.fullmatch(neutral) or Path(neutral).is_file()):
         expected = "frames as in 1-30, auto, or a file of --save-neutral"
         raise ValueError(f"neutral is {neutral!r}; expected {expected}")
+    if not 0 <= smooth <= LONGEST_MEAN:
+        raise ValueError(f"smooth is {smooth:g} seconds, expected 0 to {LONGEST_MEAN:g}")
     if save_neutral is not None and not neutral:
         raise ValueError(f"{save_neutral}: which frames of {clip.path} are neutral? Give them, or auto")
     opened = Run(run)
@@ -282,6 +285,9 @@ def _baselines(table: pd.DataFrame, aus: tuple[str, ...], neutral: str, clip: Cl
     saved = read_json(neutral).get("neutral")
     if not isinstance(saved, dict) or not set(aus) <= set(saved):
         raise ValueError(f'{neutral}: expected the logit of each of {", ".join(aus)} under "neutral"')
+    for au in aus:
+        if type(saved[au]) not in (int, float) or not np.isfinite(saved[au]):
+            raise ValueError(f"{neutral}: {au} is {saved[au]!r}, expected a finite number")
     most = table.loc[table["success"] == 1, "face_id"].mode()
     return {face: np.array([float(saved[au]) for au in aus]) for face in most[:1]}
 

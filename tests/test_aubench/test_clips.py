@@ -1,5 +1,6 @@
 """Clips: frames at their times, who is who, tables that other readers open, work that goes on."""
 
+import json
 from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
@@ -97,6 +98,26 @@ def test_what_is_no_video_is_named(content, tmp_path):
     (tmp_path / "clip.mp4").write_bytes(content)
     with pytest.raises(ValueError, match="clip.mp4"):
         predict_clip(RUN, Clip(tmp_path / "clip.mp4"))
+
+
+def test_a_list_of_other_files_is_no_video(filmed, tmp_path):
+    (tmp_path / "list.mp4").write_text(f"ffconcat version 1.0\nfile {filmed.one.name}\n")
+    (tmp_path / filmed.one.name).write_bytes(filmed.one.read_bytes())
+    with pytest.raises(ValueError, match=r"list\.mp4 is a list of other files"):
+        list(clip_frames(Clip(tmp_path / "list.mp4")))
+
+
+def test_stamps_that_start_late_are_no_missing_part(tmp_path):
+    write_video(tmp_path / "late.mp4", [(100 + k / 5, grey(9 * k)) for k in range(10)])
+    notes: list[str] = []
+    assert [frame.time for frame in clip_frames(Clip(tmp_path / "late.mp4"), notes.append)][-1] < 2
+    assert notes == []
+
+
+@pytest.mark.parametrize("fps", [np.inf, np.nan, 0.0])
+def test_a_rate_that_is_none_is_refused(fps, filmed):
+    with pytest.raises(ValueError, match="frames a second, expected a finite number"):
+        list(clip_frames(Clip(filmed.one, fps=fps)))
 
 
 def test_a_file_with_sound_alone_is_named(tmp_path):
@@ -331,6 +352,12 @@ def test_a_kept_neutral_face_is_used_again(filmed, tmp_path):
     again = predict_clip(RUN, Clip(filmed.one), neutral=str(tmp_path / "n.json"))
     assert again["AU05_p"].to_numpy() == pytest.approx(first["AU05_p"].to_numpy(), abs=2e-4)
     (tmp_path / "n.json").write_text('{"neutral": {"AU12": 1}}')
+    whole = {au: 0.5 for au in Run(RUN).aus}
+    for wrong in ("NaN", "1e400", "null", '"x"', "true"):
+        text = json.dumps({"neutral": whole | {"AU12": None}}).replace("null", wrong)
+        (tmp_path / "wrong.json").write_text(text)
+        with pytest.raises(ValueError, match=r"wrong\.json: AU12 is .*, expected a finite number"):
+            predict_clip(RUN, Clip(filmed.one), neutral=str(tmp_path / "wrong.json"))
     for neutral, match in (("900-910", "1 to 44"), ("n.csv", "1-30"), (str(tmp_path / "n.json"), "AU01")):
         with pytest.raises(ValueError, match=match):
             predict_clip(RUN, Clip(filmed.one), neutral=neutral)
@@ -340,6 +367,12 @@ def test_smoothing_is_a_centred_mean_over_time_of_each_face():
     table = pd.concat([made([0, 0, 1, 0, 0]), made([0.5] * 5, face=1)], ignore_index=True)
     clips._smooth(table, ("AU12",), 0.3)
     assert table["AU12_p"].to_numpy() == pytest.approx([0, 1 / 3, 1 / 3, 1 / 3, 0] + [0.5] * 5, abs=1e-6)
+
+
+@pytest.mark.parametrize("seconds", [np.inf, np.nan, -1, 1e12])
+def test_smoothing_over_no_time_is_refused(seconds, filmed):
+    with pytest.raises(ValueError, match="smooth is .* seconds, expected 0 to 3600"):
+        predict_clip(RUN, Clip(filmed.one), smooth=seconds)
 
 
 def test_confidence_is_zero_where_no_face_is_seen_and_unknown_without_a_limit():
@@ -393,6 +426,12 @@ def test_the_command_writes_table_time_line_and_preview(filmed, tmp_path):
     assert len(list(clip_frames(Clip(out["p.mp4"])))) == 11
     again = run(app, ["predict", str(filmed.one), *map(str, made)])
     assert again.exit_code == 1 and "p.mp4" in again.output  # a video is never replaced
+    for wrong, said in ((("n.png", "n.png"), "two results"), (("t.jpg", "q.mp4"), "ends in .png")):
+        names = [str(tmp_path / name) for name in wrong]
+        given = ["--out", str(tmp_path / "n.csv"), "--timeline", names[0], "--preview", names[1]]
+        refused = run(app, ["predict", str(filmed.one), *given])
+        assert refused.exit_code == 1 and said in refused.output.replace("\n", " ")
+        assert not (tmp_path / "n.csv").exists()
     assert run(app, ["predict", "docs/london", "--out", str(tmp_path / "x.csv"), "--fps", "3"]).exit_code == 2
     assert run(app, ["predict", str(filmed.one)]).exit_code == 2
 

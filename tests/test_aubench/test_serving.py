@@ -26,6 +26,7 @@ from aubench.study.parameters import ParameterError
 def test_voila_listens_on_this_machine_with_a_token_and_one_port(tmp_path):
     told = app.voila_arguments(tmp_path / "n.ipynb", 8123, "secret", open_browser=False)
     assert "--Voila.ip=127.0.0.1" in told and "--Voila.token=secret" in told
+    assert {f"--VoilaConfiguration.allow_{what}_override=NO" for what in ("template", "theme")} <= set(told)
     assert "--Voila.port=8123" in told and "--Voila.port_retries=0" in told
 
 
