@@ -69,7 +69,8 @@ def _au(logits_key: str) -> Term:
 
 
 def _au_teacher(step: StepData) -> Tensor:
-    return step.objective.au_loss(step.outputs["au_t"], step.target["taught"])
+    """Without the weight of present labels: it would pull the student above the teacher, who follows."""
+    return au_occurrence_loss(step.outputs["au_t"], step.target["taught"], step.objective.au_weight)
 
 
 def _landmarks_source(step: StepData) -> Tensor:

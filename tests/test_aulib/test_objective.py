@@ -66,7 +66,7 @@ BY_HAND = {
     "au_source": lambda m, o, s, t: weighted_au(o["au_s"], s),
     "au_swapped": lambda m, o, s, t: weighted_au(o["au_swapped_t"], s),
     "au_self": lambda m, o, s, t: weighted_au(o["au_self_s"], s),
-    "au_teacher": lambda m, o, s, t: weighted_au(o["au_t"], {"occurrence": t["taught"]}),
+    "au_teacher": lambda m, o, s, t: au_occurrence_loss(o["au_t"], t["taught"], make_objective({}).au_weight),
     "landmarks_source": lambda m, o, s, t: landmark_loss(o["landmarks_s"], s["landmarks"], SIZE),
     "landmarks_target": lambda m, o, s, t: landmark_loss(o["landmarks_t"], t["landmarks"], SIZE),
     # F~^t has the source's shape, F~^s the target's
@@ -95,6 +95,16 @@ BY_HAND = {
 def weighted_au(logits, source):
     objective = make_objective({})
     return au_occurrence_loss(logits, source["occurrence"], objective.au_weight, objective.pos_weight)
+
+
+def test_a_student_that_agrees_with_its_teacher_has_nothing_to_learn(scene):
+    """A weight on present labels would lift the student above the teacher, and the teacher after it."""
+    model, outputs, source, target = scene
+    logits = torch.randn(3, len(AUS), requires_grad=True)
+    told = target | {"taught": logits.detach().sigmoid()}
+    objective = make_objective({"au_teacher": 1.0})
+    TERMS["au_teacher"](StepData(model, objective, {"au_t": logits}, source, told)).backward()
+    torch.testing.assert_close(logits.grad, torch.zeros_like(logits), rtol=0, atol=1e-7)
 
 
 def test_every_term_except_supervisors_has_a_hand_value():
