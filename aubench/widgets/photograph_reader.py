@@ -1,5 +1,6 @@
 """A photograph uploaded in the browser: its largest face is cropped and read by a run."""
 
+import re
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,7 +54,8 @@ def face_of_upload(name: str, content: bytes, spec: CropSpec) -> tuple[Photograp
         text = f"{name} has {len(content) / 2**20:.0f} MiB, expected at most {LARGEST / 2**20:.0f}."
         return None, message("This picture is too large.", text, kind="fault")
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "upload" + Path(name).suffix)
+        suffix = Path(name).suffix
+        path = Path(folder, "upload" + (suffix if re.fullmatch(r"\.[A-Za-z0-9]{1,8}", suffix) else ""))
         path.write_bytes(content)
         found = find_face(path.name, path.parent, spec)
         if found.status == "no face found":

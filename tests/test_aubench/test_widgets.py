@@ -285,7 +285,8 @@ class TestPhotographReader:
         assert "long.png has 2 MiB, expected at most 1" in reader.state.value
 
     @pytest.mark.parametrize(
-        "name", ["../../up.png", "/etc/up.png", "a\0b.png", "x." + "y" * 300, "", "a/.."]
+        "name",
+        ["../../up.png", "/etc/up.png", "a\0b.png", "x." + "y" * 300, "", "a/..", "a.p\0ng", "x.\ud800"],
     )
     def test_the_name_of_an_upload_is_no_path(self, name, finished, tmp_path, monkeypatch):
         (tmp_path / "temporary").mkdir()
@@ -293,7 +294,7 @@ class TestPhotographReader:
         reader = PhotographReader(finished.full)
         upload(reader.upload, name, b"not a picture")
         assert reader.newest.wait(WAIT_S)
-        assert "cannot be used" in reader.state.value or "could not be read" in reader.state.value
+        assert "cannot be used" in reader.state.value
         assert [path.name for path in tmp_path.rglob("*")] == ["temporary"]
 
     def test_aus_that_do_not_work_on_photographs_are_not_shown(self):
