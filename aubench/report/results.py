@@ -20,7 +20,7 @@ from aulib.run import METRICS, NoFinishedRun, Run
 from aulib.run_config import what_counts
 from aulib.supervisors import CONTRASTS, SUPERVISORS
 
-OF_A_SEED = ("seed", "code", "precision", "data_versions")
+OF_A_SEED = ("seed", "code", "precision", "data_versions", "intensity_curves")
 SCORES = {name: MEASURES[name].key for name in REPORTED}
 
 

@@ -117,6 +117,7 @@ def summarise_runs(
         own = in_any_fold(own) if fold else own
         data.setdefault(json.dumps(own.pop("data_versions"), sort_keys=True), run.path.name)
         del own["seed"]
+        own.pop("intensity_curves", None)  # which are fitted, not set
         codes.setdefault(variant, set()).add(own.pop("code", "unknown"))
         if settings.setdefault(variant, own) != own:
             differing = [key for key in own if settings[variant].get(key) != own[key]]

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from aubench.report import run_values, summaries
+from aubench.report.results import names_of_runs
 from aubench.report.run_values import MEAN
 from aulib.run import Run
 from fabricated import write_run, write_small_study
@@ -99,6 +100,15 @@ class TestSummary:
         (write_run(tmp_path, "full", 1, {"AU01": 0.1}) / "result.json").unlink()
         summary = summaries.summarise_runs(tmp_path)
         assert summary.missing == ["full-seed1"] and list(summary.seeds_of("f1").index) == [0]
+
+    def test_what_is_fitted_to_a_run_may_differ_between_its_seeds(self, tmp_path):
+        for seed in (0, 1):
+            curves = {"AU01": [0.1 * seed] * 25}
+            write_run(tmp_path, "full", seed, {"AU01": 0.9}, intensity_curves=curves)
+        summary = summaries.summarise_runs(tmp_path)
+        assert len(summary.seeds_of("f1")) == 2 and "intensity_curves" not in summary.settings["full"]
+        runs = sorted(tmp_path.glob("full-*"))
+        assert names_of_runs(runs) == ["full", "full"]
 
     @pytest.mark.parametrize(
         "other, found",
