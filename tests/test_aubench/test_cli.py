@@ -176,7 +176,9 @@ class TestPredictOneOwnFace:
         row = pd.read_csv("all.csv").set_index("image").loc["me.jpg"]
         for au in TINY_AUS:
             (line,) = [line for line in out.splitlines() if line.startswith(au)]
-            assert f" {row[f'{au}_p']:.2f}" in line and line.endswith("present") == (row[f"{au}_c"] == 1)
+            assert f" {row[f'{au}_p']:.2f}" in line and (" present " in line) == (row[f"{au}_c"] == 1)
+            assert line.endswith("–")  # its source had no intensities
+        assert out.endswith(f"expected to be right: {row['trust']:.0%} of the calls\n")
         assert not list(folder.glob("me*.csv"))
 
     def test_a_table_is_written_on_request(self, capsys, folder):
@@ -203,9 +205,9 @@ def test_the_package_s_detector_reads_photographs_and_withholds_what_does_not_wo
     pytest.importorskip("dlib")
     status, out, err = call(capsys, "predict", ROOT / "docs/london/images/107_smiling.jpg")
     assert (status, err) == (0, "") and len(aulib.pretrained().withheld) > 0
-    assert re.search(r"^AU12 .* present$", out, re.M) and "AU17" not in out
+    assert re.search(r"^AU12 .* present +[1-5]\.\d$", out, re.M) and "AU17" not in out
     neutral = call(capsys, "predict", ROOT / "docs/london/images/107_neutral.jpg", "--all-aus")[1]
-    assert re.search(r"^AU17 ", neutral, re.M) and not re.search(r"^AU(12|25) .* present$", neutral, re.M)
+    assert re.search(r"^AU17 ", neutral, re.M) and not re.search(r"^AU(12|25) .* present", neutral, re.M)
 
 
 def test_adapting_prints_how_often_each_au_is_called(capsys, finished, tmp_path, monkeypatch):
