@@ -19,8 +19,8 @@ def cells(line: str) -> list[str]:
 
 
 def test_results_have_mean_range_share_of_the_shift_and_differences(tmp_path):
-    means = {"landmarks-only": 0.5, "source-only": 0.5, "multitask": 0.6, "adld": 0.6, "full": 0.55}
-    means["oracle"] = 0.75
+    means = {"landmarks-only": 0.5, "source-only": 0.5, "multitask": 0.6, "dann": 0.65, "adld": 0.6}
+    means |= {"full": 0.55, "oracle": 0.75}
     for seed in (0, 1, 2):
         for method, mean in means.items():
             f1 = mean + 0.01 * seed * (1 if method == "full" else -1)
@@ -28,14 +28,25 @@ def test_results_have_mean_range_share_of_the_shift_and_differences(tmp_path):
                 write_run(tmp_path, method, seed, {"AU01": f1}, method, metrics={"target.mean.f1": f1})
     lines = readme.results_table(summarise_runs(tmp_path)).splitlines()
     assert cells(lines[0])[1] == "F1-frame"
-    rows = {cells(line)[0]: cells(line) for line in lines[2:10]}
+    rows = {cells(line)[0]: cells(line) for line in lines[2:12]}
     assert rows["full"][1] == "55.5 [55.0, 56.0]" and rows["adld"][1] == "59.5 [59.0, 60.0]"
     assert {name: rows[name][-1] for name in means} == {
-        "landmarks-only": "0%", "source-only": "0%", "multitask": "40%", "adld": "40%", "full": "24%",
-        "oracle": "100%",
+        "landmarks-only": "0%", "source-only": "0%", "multitask": "40%", "dann": "60%", "adld": "40%",
+        "full": "24%", "oracle": "100%",
     }  # fmt: skip
     assert rows["full minus adld"][1].startswith("-4.0 [") and "full minus multitask" in rows
     assert "mean of 2 seeds" in lines[-1]
+
+
+def test_the_package_s_detector_on_rendered_faces_is_a_row_per_au():
+    scores = {f"per_au.AU12.{name}": value for name, value in (("f1", 0.8), ("auc", 0.9), ("icc", 0.7))}
+    scores |= {key.replace("AU12", "AU04"): value / 2 for key, value in scores.items()}
+    scores |= {"errors.all": 0.1, "errors.expected": 0.2, "errors.surest": 0.05, "errors.surest_faces": 0.08}
+    lines = readme.rendered_table(scores, ("AU04",)).splitlines()
+    assert [cells(line) for line in lines[2:4]] == [
+        ["AU04", "no", "40.0", "45.0", "35.0"], ["AU12", "yes", "80.0", "90.0", "70.0"],
+    ]  # fmt: skip
+    assert "10.0% are wrong, 20.0% expected" in lines[-1] and "calls 5.0%, of the faces 8.0%" in lines[-1]
 
 
 def test_each_factor_of_the_shift_is_compared_with_the_studio_face():

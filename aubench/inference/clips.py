@@ -136,6 +136,8 @@ def predict_clip(
     if save_neutral is not None and not neutral:
         raise ValueError(f"{save_neutral}: which frames of {clip.path} are neutral? Give them, or auto")
     opened = Run(run)
+    if neutral and neutral != "auto" and not FRAMES.fullmatch(neutral):
+        _saved_neutral(neutral, opened.config.aus)  # refused before the clip is read
     with ExitStack() as stack:
         if out is not None:
             refuse_other(out, FORMATS[form])
@@ -282,14 +284,19 @@ def _baselines(table: pd.DataFrame, aus: tuple[str, ...], neutral: str, clip: Cl
             calm = logits.mean(axis=1).nsmallest(max(1, round(CALMEST * len(rows)))).index
             found[face] = logits.loc[calm].median().to_numpy()
         return found
-    saved = read_json(neutral).get("neutral")
+    most = table.loc[table["success"] == 1, "face_id"].mode()
+    return {face: _saved_neutral(neutral, aus) for face in most[:1]}
+
+
+def _saved_neutral(file: str | Path, aus: tuple[str, ...]) -> np.ndarray:
+    """(A,) logits that `save_neutral` wrote."""
+    saved = read_json(file).get("neutral")
     if not isinstance(saved, dict) or not set(aus) <= set(saved):
-        raise ValueError(f'{neutral}: expected the logit of each of {", ".join(aus)} under "neutral"')
+        raise ValueError(f'{file}: expected the logit of each of {", ".join(aus)} under "neutral"')
     for au in aus:
         if type(saved[au]) not in (int, float) or not np.isfinite(saved[au]):
-            raise ValueError(f"{neutral}: {au} is {saved[au]!r}, expected a finite number")
-    most = table.loc[table["success"] == 1, "face_id"].mode()
-    return {face: np.array([float(saved[au]) for au in aus]) for face in most[:1]}
+            raise ValueError(f"{file}: {au} is {saved[au]!r}, expected a finite number")
+    return np.array([float(saved[au]) for au in aus])
 
 
 def _people(table: pd.DataFrame) -> list[tuple[int, pd.DataFrame]]:
