@@ -209,14 +209,17 @@ def with_solutions(path: Path, solved: Path) -> int:
     return exercises
 
 
-TRAIN_MUCH = ("4_taking_apart", "7_does_it_help", "8_your_photographs")  # several runs each
+TAKE_LONG = (
+    "4_taking_apart", "5_putting_together", "7_does_it_help", "8_your_photographs",  # train several runs
+    "09_compare",  # renders clips
+)  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    "path",
-    [pytest.param(path, marks=[pytest.mark.slow] * (path.stem in TRAIN_MUCH)) for path in COURSE],
-    ids=lambda path: path.stem,
-)
+def quick_or_slow(paths: list[Path]) -> list:
+    return [pytest.param(path, marks=[pytest.mark.slow] * (path.stem in TAKE_LONG)) for path in paths]
+
+
+@pytest.mark.parametrize("path", quick_or_slow(COURSE), ids=lambda path: path.stem)
 class TestEveryLesson:
     def test_runs_on_tiny_parameters_and_its_solutions_are_right(self, path, clone, folders):
         copy = clone / "notebooks" / "course" / path.name
@@ -233,7 +236,7 @@ class TestEveryLesson:
         assert len(asked) >= 3 and prose(path).count("<summary>Hint</summary>") >= len(asked)
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", quick_or_slow(NOTEBOOKS), ids=lambda path: path.stem)
 def test_runs_on_tiny_parameters(path, folders, tiny_run, clone):
     if path.stem == TRAINING:
         executed = tiny_run
