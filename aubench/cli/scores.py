@@ -48,9 +48,10 @@ def evaluate(
     if "mean.icc" in scores:
         of_five = f"mean absolute error {scores['mean.intensity_error']:.2f} of 5"
         typer.echo(f"{'intensity, ICC(3,1)':29s} {scores['mean.icc']:.3f}; {of_five}")
-    wrong, expected, surest = (scores[f"errors.{name}"] for name in ("all", "expected", "surest"))
-    about = f"{expected:.3f} expected; {surest:.3f} of the surest {predict.SUREST:.0%}"
-    typer.echo(f"{'wrong calls':29s} {wrong:.3f}; {about}")
+    if "errors.all" in scores:
+        wrong, expected, surest = (scores[f"errors.{name}"] for name in ("all", "expected", "surest"))
+        about = f"{expected:.3f} expected; {surest:.3f} of the surest {predict.SUREST:.0%}"
+        typer.echo(f"{'wrong calls':29s} {wrong:.3f}; {about}")
     if json:
         write_json(json, scores, ours=b'"mean.f1": ')
 

@@ -95,8 +95,10 @@ def evaluate(run: str | Path, dataset: str | Path, split: str = "test", read_fro
 
 
 def _errors(probability: np.ndarray, occurrence: np.ndarray) -> dict[str, float]:
-    """Wrong calls, expected and real, of (N, A) probabilities; NaN labels do not count."""
+    """Wrong calls, expected and real, of (N, A) probabilities; NaN labels do not count; or nothing."""
     known = ~np.isnan(occurrence)
+    if not known.any():  # only AUs that the run withholds are labelled
+        return {}
     wrong = np.where(known, (probability >= 0.5) != occurrence, np.nan)
     expected = np.where(known, np.minimum(probability, 1 - probability), np.nan)
     surest = expected <= np.nanquantile(expected, SUREST)
@@ -112,6 +114,8 @@ def _intensity_scores(probability: np.ndarray, data: DatasetFolder, rows: np.nda
         true = shown[:, data.intensity_aus.index(au)]
         read = intensity_of(probability[:, run.aus.index(au)], run.intensity_curves[au])
         known = ~np.isnan(true)
+        if not known.any():
+            continue
         scores[f"per_au.{au}.icc"] = icc(read[known], true[known])
         scores[f"per_au.{au}.intensity_error"] = float(np.abs(read - true)[known].mean())
     names = ("icc", "intensity_error") if scores else ()

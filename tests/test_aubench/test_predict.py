@@ -130,6 +130,16 @@ class TestEvaluate:
         assert scores["errors.expected"] == pytest.approx(np.minimum(p, 1 - p).mean(), abs=1e-3)
         assert scores["errors.all"] == pytest.approx(((p >= 0.5) != true).mean())
 
+    def test_a_set_that_labels_only_withheld_aus_is_scored(self, finished, copied, tmp_path):
+        run = shutil.copytree(finished.full, tmp_path / "run")
+        saved = json.loads((run / "config.json").read_text())
+        saved["settings"] |= {"withheld": list(TINY_AUS), "intensity_curves": {"AU12": [1.0] * 25}}
+        (run / "config.json").write_text(json.dumps(saved))
+        scores = evaluate(run, copied(lambda table: table.copy().assign(AU12_r=np.nan)))
+        assert np.isfinite(scores["mean.auc"]) and not [
+            key for key in scores if "errors" in key or "icc" in key
+        ]
+
     def test_expected_and_real_errors_by_hand(self):
         """Two AUs of five faces; the surest 80 % leave out the two calls near 0.5, and the fourth face."""
         p = np.array([[0.1, 0.9], [0.1, 0.1], [0.2, 0.8], [0.6, 0.45], [0.9, 0.2]])
