@@ -36,6 +36,12 @@ def together(tmp_path_factory) -> Path:
     return out
 
 
+def test_a_start_prints_nothing_on_a_machine_that_trains_in_bf16():
+    start = "from aulib.distributed import start; start('bf16-mixed')"
+    done = subprocess.run([sys.executable, "-c", start], capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_losses_are_those_of_one_process(together, tmp_path, case):
