@@ -36,7 +36,7 @@ def start(precision: str) -> "Fabric":
     """Fabric on this process's device; processes started by torchrun are connected."""
     from lightning_fabric import Fabric  # takes seconds to import, and reading a run does not need it
 
-    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # else it prints the precision in notebooks
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # else it tells notebooks the precision
     here, everywhere = (int(os.environ.get(name, 1)) for name in ("LOCAL_WORLD_SIZE", "WORLD_SIZE"))
     if everywhere == 1:
         return Fabric(accelerator="auto", devices=1, precision=precision)
