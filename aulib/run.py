@@ -4,6 +4,7 @@ Weights are safetensors and settings JSON, so nothing is unpickled.
 """
 
 import json
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,11 +14,12 @@ from typing import Annotated
 
 import numpy as np
 import pandas as pd
+from huggingface_hub import ModelHubMixin, snapshot_download
 from pydantic import Field, TypeAdapter, ValidationError
 from safetensors.torch import load_file, save
 
 from aulib.evaluate import LOG_ODDS
-from aulib.files import atomic_file, read_json, reading, write_json
+from aulib.files import atomic_file, read_json, reading, refuse_used, write_json
 from aulib.labels import AU_NAMES
 from aulib.methods import METHODS
 from aulib.model import READ_FROM, AUModel, ModelConfig
@@ -25,6 +27,7 @@ from aulib.objective import finds_landmarks
 
 WEIGHTS, CONFIG, METRICS = "model.safetensors", "config.json", "metrics.json"
 HISTORY, SAMPLES, PREDICTIONS = "history.csv", "samples.npz", "predictions_{}_test.csv"
+CARD = "README.md"
 FILES = (CONFIG, WEIGHTS, HISTORY, SAMPLES, METRICS)  # of every finished run, as they are written
 # Settings that every reader uses.
 NEEDED = {"method": str, "seed": int, "steps": int, "weights": dict, "data_versions": dict}
@@ -74,8 +77,11 @@ class _Settings(dict):
         raise self._run._outdated(f"{CONFIG} has no setting {name}")
 
 
-class Run:
+class Run(ModelHubMixin, library_name="aulib", tags=["facial-action-units"]):
     """A finished run. Each file is read when it is first asked for, and kept. Every member can raise.
+
+    `save_pretrained(FOLDER)`, `push_to_hub(NAME)` and `Run.from_pretrained(FOLDER or NAME)` hand a detector
+    on (Hugging Face's mixin; folders need no network): its weights, settings, scores and card.
 
     Raises:
         NoFinishedRun: names the missing file and the command to run.
@@ -85,6 +91,29 @@ class Run:
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
+
+    def save_pretrained(self, save_directory: str | Path, **options) -> str | None:
+        """Write what reading faces needs to a new folder; options as in ModelHubMixin.
+
+        Raises:
+            FileExistsError: `save_directory` holds something.
+        """
+        refuse_used(save_directory)  # the mixin would remove a config.json that is there
+        return super().save_pretrained(save_directory, **options)
+
+    def _save_pretrained(self, save_directory: Path) -> None:
+        for name in (CONFIG, WEIGHTS):
+            shutil.copyfile(self._file(name), save_directory / name)
+        for name in (METRICS, CARD):
+            if (self.path / name).is_file():
+                shutil.copyfile(self.path / name, save_directory / name)
+
+    @classmethod
+    def _from_pretrained(cls, *, model_id: str, **options) -> "Run":
+        run = cls(model_id if Path(model_id).is_dir() else snapshot_download(model_id, **options))
+        for name in (CONFIG, WEIGHTS):
+            run._file(name)  # raises if it is no run
+        return run
 
     @property
     def missing(self) -> list[str]:

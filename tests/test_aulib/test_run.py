@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from aubench.inspection.playground import open_run
 from aulib.methods import METHODS
-from aulib.run import CONFIG, METRICS, WEIGHTS, Run, save_model
+from aulib.run import CONFIG, METRICS, WEIGHTS, NoFinishedRun, Run, save_model
 from tiny import SIZE, tiny_model
 
 SETTINGS = {
@@ -46,6 +46,36 @@ def test_the_model_gives_the_same_logits_after_saving(method, tmp_path):
     assert torch.equal(*logits)
     assert run.model.config == run.config == model.config and run.settings == SETTINGS
     assert not run.model.training
+
+
+class TestHandedOn:
+    def test_reads_the_same_from_another_folder(self, folder, tmp_path_factory):
+        there = tmp_path_factory.mktemp("hub") / "mine"
+        Run(folder).save_pretrained(there)
+        run = Run.from_pretrained(there)
+        weights = Run(folder).model.state_dict()
+        assert all(torch.equal(value, weights[name]) for name, value in run.model.state_dict().items())
+        assert run.settings == SETTINGS and run.metrics["seconds"] == 1.5
+        assert (there / CONFIG).read_bytes() == (folder / CONFIG).read_bytes()
+        assert "aulib" in (there / "README.md").read_text()
+
+    def test_takes_the_run_s_own_card_along(self, folder, tmp_path_factory):
+        (folder / "README.md").write_text("what it is not for")
+        there = tmp_path_factory.mktemp("hub") / "mine"
+        Run(folder).save_pretrained(there)
+        assert (there / "README.md").read_text() == "what it is not for"
+
+    def test_overwrites_nothing(self, folder, tmp_path_factory):
+        there = tmp_path_factory.mktemp("hub")
+        (there / CONFIG).write_text("mine")
+        for used in (there, folder):
+            with pytest.raises(FileExistsError, match="is not empty, expected a new folder"):
+                Run(folder).save_pretrained(used)
+        assert (there / CONFIG).read_text() == "mine" and Run(folder).settings == SETTINGS
+
+    def test_a_folder_that_is_no_run_is_refused(self, tmp_path):
+        with pytest.raises(NoFinishedRun, match=f"{CONFIG} is missing"):
+            Run.from_pretrained(tmp_path)
 
 
 def test_memory_layout_does_not_matter(tmp_path):
