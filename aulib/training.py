@@ -431,9 +431,10 @@ def refit_erasure(state: TrainState, source: Faces, target: Faces) -> None:
     for batch in range(REFIT_BATCHES):
         state.step = state.recipe.steps + batch
         seen = [next_batch(state, faces, salt) for salt, faces in enumerate((source, target))]
-        rich = model.encoder(model.standardise(torch.cat([faces["image"] for faces in seen])))
+        inputs = model.standardise(torch.cat([faces["image"] for faces in seen]))
+        rich, of_source = model.encoder(inputs), slice(len(seen[0]["image"]))
         shape = model.landmark_attention(model.landmark_head(rich))
-        au_logits, _ = model.au_head(rich[: len(seen[0]["image"])])
+        au_logits, _ = model.au_head(model.au_features(rich[of_source], inputs[of_source]))
         covariances.update(shape, model.texture_encoder(rich), known_labels(seen[0], au_logits))
     covariances.renew()
     state.step = step

@@ -91,7 +91,8 @@ def train(out_dir, method: str = "full", seed: int = 0, model_seed: int = 0, **o
         METHODS[method], preset, options.pop("objective", make_objective(method, **weights)),
         options.pop("steps", STEPS), 3, seed,
     )  # fmt: skip
-    model = tiny_model(method, model_seed, separation=separation)
+    shared = options.pop("share_extraction", True)
+    model = tiny_model(method, model_seed, separation=separation, share_extraction=shared)
     source = options.pop("source", faces)
     if separation == "erasure":
         model.erasure.fit_points(training_points([source, faces], SIZE))
@@ -392,6 +393,14 @@ class TestResume:
             unerased = model.texture_encoder(rich)
             before, after = (covariance(codes, one.flatten(1)).norm() for one in (unerased, texture))
         assert after < before / 2
+
+    def test_unknown_labels_are_filled_by_what_reads_aus(self, tmp_path, monkeypatch):
+        seen, known = [], training.known_labels
+        spy = lambda source, logits: seen.append((source["image"], logits)) or known(source, logits)  # noqa: E731
+        monkeypatch.setattr(training, "known_labels", spy)
+        model, *_ = train(tmp_path, separation="erasure", share_extraction=False)
+        image, filled = seen[-1]  # of the refit
+        torch.testing.assert_close(filled, model.read(image, "features")["au_logits"])
 
     def test_ctrl_c_within_a_step_saves_that_step(self, tmp_path, uninterrupted, monkeypatch):
         update, calls = training._update, []
