@@ -17,6 +17,7 @@ from aulib import distributed
 
 SHAPE_PARAMETERS = 24  # pose (4) and the largest modes of the landmarks
 MOMENTUM = 0.02  # of the running covariances: a window of some fifty batches, since E and T change
+RANK = 1e-5  # of the longest of several directions: what is shorter is rounding
 RIDGE = 0.02  # on the correlations of the shape parameters
 
 
@@ -34,7 +35,7 @@ class Erasure(nn.Module):
         self.register_buffer("axes", torch.zeros(2 * num_landmarks, SHAPE_PARAMETERS))
         self.register_buffer("shape_mean", torch.zeros(SHAPE_PARAMETERS))
         self.register_buffer("texture_of_shape", torch.zeros(SHAPE_PARAMETERS, *size))
-        self.register_buffer("au_directions", torch.zeros(num_aus, *size))  # orthonormal
+        self.register_buffer("au_directions", torch.zeros(num_aus, *size))  # orthonormal, or 0
         self.register_buffer("au_means", torch.zeros(num_aus))  # of the rest along the directions
 
     def fit_points(self, landmarks: Tensor) -> None:
@@ -124,11 +125,18 @@ class RunningCovariances:
         erasure, v = self.erasure, self.values
         texture_of_shape = ridge(v["shape_shape"], v["shape_texture"])
         rest = v["au_texture"] - v["au_shape"] @ texture_of_shape
-        directions = torch.linalg.qr(rest.T).Q.T  # (A, C * h * w)
+        directions = orthonormal(rest)  # (A, C * h * w)
         erasure.shape_mean.copy_(v["shape_mean"])
         erasure.texture_of_shape.copy_(texture_of_shape.view_as(erasure.texture_of_shape))
         erasure.au_directions.copy_(directions.view_as(erasure.au_directions))
         erasure.au_means.copy_(directions @ v["texture_mean"])
+
+
+def orthonormal(rows: Tensor) -> Tensor:
+    """(A, N) -> (A, N) orthonormal rows of the same span; as many are 0 as rows are 0 or depend on others."""
+    square, turned = torch.linalg.eigh(rows.double() @ rows.double().T)
+    kept = square > RANK**2 * square[-1].clamp(min=1e-30)
+    return (turned * torch.where(kept, square, 1.0).rsqrt() * kept).to(rows.dtype).T @ rows
 
 
 def covariance(first: Tensor, second: Tensor) -> Tensor:

@@ -3,7 +3,15 @@
 import pytest
 import torch
 
-from aulib.erasure import SHAPE_PARAMETERS, Erasure, RunningCovariances, covariance, expected_points, ridge
+from aulib.erasure import (
+    SHAPE_PARAMETERS,
+    Erasure,
+    RunningCovariances,
+    covariance,
+    expected_points,
+    orthonormal,
+    ridge,
+)
 from tiny import AUS
 
 K, A, C, SIDE, FACES = 68, len(AUS), 4, 6, 400
@@ -99,7 +107,28 @@ def test_an_au_or_a_landmark_that_never_varies_does_no_harm():
     running.update(shape, texture, torch.zeros(8, A))
     running.renew()
     assert erasure.erase(texture, shape).isfinite().all()
-    assert not erasure.texture_of_shape.any()
+    assert not erasure.texture_of_shape.any() and not erasure.au_directions.any()
+
+
+@pytest.mark.parametrize("second", ["never occurs", "equals the first", "is always there"])
+def test_an_au_that_tells_nothing_new_erases_nothing_more(learned, second):
+    erasure, shape, texture, aus = learned
+    others = {"never occurs": 0, "equals the first": aus[:, :1], "is always there": 1}[second]
+    running = RunningCovariances(erasure)
+    running.update(shape, texture, torch.cat([aus[:, :1], others + 0 * aus[:, 1:]], 1))
+    running.renew()
+    lengths = erasure.au_directions.flatten(1).norm(dim=1).sort().values
+    torch.testing.assert_close(lengths, torch.tensor([0.0] * (A - 1) + [1.0]), atol=1e-5, rtol=0)
+
+
+def test_orthonormal_rows_span_what_the_rows_span():
+    rows = torch.randn(4, 50, generator=torch.Generator().manual_seed(0))
+    rows = torch.cat([rows, rows[:1] - 3 * rows[2:3], torch.zeros(1, 50)])
+    found = orthonormal(rows)
+    kept = found[found.any(1)]
+    assert len(kept) == 4
+    torch.testing.assert_close(kept @ kept.T, torch.eye(4), atol=1e-5, rtol=0)
+    torch.testing.assert_close(rows @ kept.T @ kept, rows, atol=1e-4, rtol=0)
 
 
 def test_gradient_reaches_the_texture_and_not_the_shape(learned):
