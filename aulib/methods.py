@@ -72,7 +72,7 @@ SEPARATION = {
     "self_reconstruction": 3.0,
 }
 TEACHER = {"au_teacher": 1.0}  # target faces against a mean teacher's confident AUs
-CYCLE_WEIGHT = 10.0  # ADLD's is 40, for terms on its own scale [C; not tuned here]
+CYCLE_WEIGHT = 10.0  # ADLD's is 40, for terms on its own scale [C]; chosen with the adversary, docs/method.md
 CONTRASTIVE_WEIGHT = 0.2
 
 

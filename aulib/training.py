@@ -281,7 +281,7 @@ def teacher_labels(state: TrainState, target: dict, step: int) -> dict:
 
     The teacher is the running average of the weights (Tarvainen & Valpola 2017) and sees the batch as it is;
     the student sees it disturbed and learns the teacher's probabilities where it is confident, AU by AU.
-    (Labels of 0 and 1, as in FixMatch, Sohn et al. 2020, cost more F1 on source validation [C].)
+    (FixMatch, Sohn et al. 2020, teaches labels of 0 and 1 instead.)
 
     Returns:
         the batch with `image` disturbed and `taught` (B, A), the probabilities, NaN where they are between

@@ -111,6 +111,23 @@ def test_real_faces_are_a_row_per_method_and_target():
     assert [cells(line)[0] for line in lines[2:4]] == ["rendered, a", "rendered, b"]
 
 
+def test_differences_on_real_faces_are_paired_by_seed_and_leave_out_who_saw_photographs():
+    keys = ("au12_auc", "au12_rises", "au12_found", "false_alarm", "gap", "auc", "own")
+    rows = [
+        {"set": name, "method": method, "seed": seed, "target": target} | dict.fromkeys(keys, value)
+        for name in ("london", "press")
+        for method, target, *values in (
+            ("full", "synthetic:wild", 0.5, 0.7, 0.9),
+            ("multitask", "synthetic:wild", 0.4, 0.6, 0.8),
+            ("full", "press", 0.1, 0.1, 0.1),
+        )
+        for seed, value in enumerate(values)
+    ]
+    lines = readme.real_differences(rows).splitlines()
+    assert cells(lines[2])[:2] == ["`full` minus `multitask`", "+10.0 [+10.0, +10.0]"]
+    assert len(cells(lines[2])) == 8 and lines[3] == ""
+
+
 def test_readme_has_at_most_thirty_generated_lines():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     blocks = re.findall(r"<!-- ([\w-]+):begin -->\n(.*?)\n<!-- \1:end -->", text, re.S)

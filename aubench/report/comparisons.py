@@ -22,9 +22,12 @@ from aulib.run_config import what_counts
 from aulib.supervisors import ALL_SIX, RICH_TWO, SUPERVISORS
 
 GUESSING = 0.9  # of log N: a supervisor whose loss ends above it has learned nothing
-SOLVED = 0.1  # of log N: a supervisor whose loss ends below it has little left to teach
-RIVALS = ("separation", "adld", "multitask", "dann", "mean-teacher", "landmarks-only", "source-only")
-ROUNDS = [(name, "separation") for name in ("contrastive", "full", "adld")] + [("full", "adld")]
+SOLVED = 0.1  # of log N: a supervisor whose loss ends below it tells nearly all faces apart
+IDLE = 0.01  # of the gradient: supervisors with a smaller share of it move nothing
+RIVALS = ("separation", "adld", "adld-erasure", "multitask", "dann", "mean-teacher", "landmarks-only", "source-only")
+ROUNDS = [(name, "separation") for name in ("contrastive", "full", "adld", "adld-erasure")] + [
+    ("full", "adld"), ("full", "adld-erasure"), ("full-adversary", "adld"),
+]  # fmt: skip
 OUTCOME = (
     "question", "variant", "reference", "comparison", "terms", "measure", "au", "difference", "low", "high",
     "p_holm", "seeds", "verdict", "detectable",
@@ -168,7 +171,9 @@ def outcome(summary: Summary) -> pd.DataFrame:
     """
     known = set(summary.variants)
     four = the_four(summary)
-    rounds = four + [Contrast(*pair) for pair in ROUNDS if known.issuperset(pair)]
+    separations = {name: own.get("model", {}).get("separation") for name, own in summary.settings.items()}
+    pairs = [pair for pair in ROUNDS if known.issuperset(pair)]
+    rounds = four + [Contrast(*pair) for pair in pairs if len({separations[name] for name in pair}) == 1]
     rivals = [Contrast("full", name) for name in RIVALS if {"full", name} <= known]
     each = effects_of_supervisors(summary, ["f1", "auc"])
     tables = {
@@ -196,19 +201,20 @@ def idleness(summary: Summary) -> pd.DataFrame:
     """Whether the supervisors still pull at the end of training, a row per variant that has some.
 
     Returns:
-        variant; lowest, highest: final loss over log N among the supervisors; share: of the gradient in E and
-        G, in [0, 1], NaN if not logged; state: "guessing", "solved" or "at work".
+        variant; lowest, highest: final loss over log N among the supervisors, NaN for an alignment without
+        rivals; share: of the gradient in E and G, in [0, 1], NaN if not logged; state: "idle" (by its share),
+        else "guessing", "solved" (by the loss) or "at work". A task that is solved may still pull: the share
+        says how much.
     """
     values = summary.values[summary.values["au"] == MEAN]
     ends = values[values["measure"].str.startswith("saturation.")]
     means = ends.groupby(["variant", "measure"])["value"].mean().groupby("variant")
     shares = values[values["measure"].isin([f"share.{name}" for name in SUPERVISORS])]
     share = shares.groupby(["variant", "seed"])["value"].sum().groupby("variant").mean()
-    table = pd.DataFrame({"lowest": means.min(), "highest": means.max(), "share": share}).dropna(
-        subset="lowest"
-    )
-    table["state"] = "at work"
+    own = [name for name in summary.variants if summary.settings[name].get("supervisors")]
+    table = pd.DataFrame({"lowest": means.min(), "highest": means.max(), "share": share})
+    table = table.reindex(own).dropna(how="all").assign(state="at work")
     table.loc[table["highest"] < SOLVED, "state"] = "solved"
     table.loc[table["lowest"] > GUESSING, "state"] = "guessing"
-    order = [name for name in summary.variants if name in table.index]
-    return table.loc[order].reset_index(names="variant")
+    table.loc[table["share"] < IDLE, "state"] = "idle"
+    return table.reset_index(names="variant")

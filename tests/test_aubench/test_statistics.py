@@ -292,3 +292,13 @@ class TestIdleness:
             "full": "solved", "full-in-batch": "solved", "full-dense": "at work",
         }  # fmt: skip
         assert table.loc["full", "share"] == pytest.approx(0.1)
+
+    def test_a_supervisor_without_gradient_is_idle_also_where_there_is_no_log_n(self, tmp_path):
+        for variant, share in (("full-simsiam", 0.001), ("full-vicreg", 0.2)):
+            how = {"alignment": variant.removeprefix("full-"), "supervisors": list(RICH_TWO)}
+            shares = {"au_source": 1 - share, "rich_source": share}
+            write_run(tmp_path, variant, 0, {"AU01": 0.5}, shares=shares, **how)
+        write_run(tmp_path, "adld", 0, {"AU01": 0.5}, "adld")
+        table = comparisons.idleness(summarise_runs(tmp_path)).set_index("variant")
+        assert table["state"].to_dict() == {"full-simsiam": "idle", "full-vicreg": "at work"}
+        assert table["highest"].isna().all()
