@@ -19,6 +19,7 @@ class Method:
     teaches: has a mean teacher, see `training.teacher_labels`.
     uses_target: target faces are in the batch, never with AU labels.
     labels_from_target: the labelled domain is the target itself ("oracle" only).
+    separation: one of SEPARATIONS where it belongs to the method, "" for the preset's.
     """
 
     summary: str
@@ -30,6 +31,7 @@ class Method:
     adapts_by_domain: bool = False
     read_target_from: str = "features"
     read_source_from: str = "features"
+    separation: str = ""
 
     @property
     def teaches(self) -> bool:
@@ -76,8 +78,11 @@ CYCLE_WEIGHT = 10.0  # ADLD's is 40, for terms on its own scale [C]; chosen with
 CONTRASTIVE_WEIGHT = 0.2
 
 
-def _separating(summary: str, extra: dict[str, float], supervisors: tuple[str, ...] = ()) -> Method:
-    method = Method(summary, AU | LANDMARKS | SEPARATION | extra, separates=True, read_target_from="both")
+def _separating(
+    summary: str, extra: dict[str, float], supervisors: tuple[str, ...] = (), separation: str = ""
+) -> Method:
+    weights = AU | LANDMARKS | SEPARATION | extra
+    method = Method(summary, weights, separates=True, read_target_from="both", separation=separation)
     return method.with_supervisors(supervisors, CONTRASTIVE_WEIGHT)
 
 
@@ -99,7 +104,11 @@ METHODS = {
         AU | LANDMARKS | TEACHER,
     ),
     "separation": _separating("and separation and reconstruction, no cycle, no alignment", {}),
-    "adld": _separating("with ADLD's L1 cross-cycle term", {"cycle": CYCLE_WEIGHT}),
+    "adld": _separating(
+        "with ADLD's L1 cross-cycle term and its adversary",
+        {"cycle": CYCLE_WEIGHT},
+        separation="adversary",
+    ),
     "contrastive": _separating("with the two plain contrastive supervisors instead", {}, RICH_TWO),
     "full": _separating("and the four intermediate supervisors: the paper", {}, ALL_SIX),
     "full-mean-teacher": _separating("full, and the mean teacher", TEACHER, ALL_SIX),

@@ -21,7 +21,7 @@ class RunConfig:
     method, preset: keys of METHODS and PRESETS.  backbone: a timm model, "" for the own encoder.
     supervisors: None for the method's own, empty for none.
     weights: factors of terms instead of the method's own, 0 switches a term off; None for the method's own.
-    separation: one of SEPARATIONS, "" for the preset's.
+    separation: one of SEPARATIONS, "" for the method's own, else the preset's.
     steps, batch_size: 0 takes the preset's. batch_size is per domain.
     precision: "auto", "32-true" or "bf16-mixed". (float16 would need its gradients scaled.)
     changes: values of fields of `Preset`, instead of the preset's.
@@ -78,11 +78,11 @@ class RunConfig:
         if self.separation not in ("", *SEPARATIONS):
             raise ValueError(
                 f"unknown separation {self.separation!r}; choose {' or '.join(SEPARATIONS)}, or '' for the "
-                "preset's"
+                "method's or the preset's"
             )
         preset = replace(PRESETS[self.preset], **self.changes)
-        if self.separation:
-            preset = replace(preset, separation=self.separation)
+        if separation := self.separation or method.separation:
+            preset = replace(preset, separation=separation)
         if preset.separation == "erasure" and "texture_flatness" in method.weights:
             if "texture_flatness" in (self.weights or {}):
                 raise ValueError("texture_flatness needs separation 'adversary'; erasure has no A_lm to fool")
@@ -145,7 +145,8 @@ def what_counts(resolved: dict) -> dict:
 
 def _parts(method: Method) -> dict:
     """What a method is made of besides its weights."""
-    return {name: value for name, value in asdict(method).items() if name not in ("summary", "weights")}
+    named = ("summary", "weights", "separation")  # the last is among the preset's values
+    return {name: value for name, value in asdict(method).items() if name not in named}
 
 
 def chosen_method(name: str, supervisors: Sequence[str] | None, weights: dict[str, float] | None) -> Method:

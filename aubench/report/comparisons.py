@@ -24,7 +24,16 @@ from aulib.supervisors import ALL_SIX, RICH_TWO, SUPERVISORS
 GUESSING = 0.9  # of log N: a supervisor whose loss ends above it has learned nothing
 SOLVED = 0.1  # of log N: a supervisor whose loss ends below it tells nearly all faces apart
 IDLE = 0.01  # of the gradient: supervisors with a smaller share of it move nothing
-RIVALS = ("separation", "adld", "adld-erasure", "multitask", "dann", "mean-teacher", "landmarks-only", "source-only")
+RIVALS = (
+    "separation",
+    "adld",
+    "adld-erasure",
+    "multitask",
+    "dann",
+    "mean-teacher",
+    "landmarks-only",
+    "source-only",
+)
 ROUNDS = [(name, "separation") for name in ("contrastive", "full", "adld", "adld-erasure")] + [
     ("full", "adld"), ("full", "adld-erasure"), ("full-adversary", "adld"),
 ]  # fmt: skip

@@ -105,7 +105,9 @@ def real_differences(rows: list[dict]) -> str:
                 difference = {"measure": value, "difference": mean, "low": low, "high": high}
                 row[f"{name}: {heading}"] = tables.with_interval(difference)
         found.append(row)
-    return f"{tables.as_markdown(pd.DataFrame(found))}\n\nx 100, with a 95 % interval over seeds, uncorrected."
+    return (
+        f"{tables.as_markdown(pd.DataFrame(found))}\n\nx 100, with a 95 % interval over seeds, uncorrected."
+    )
 
 
 def own_landmarks_table(measured: dict) -> str:

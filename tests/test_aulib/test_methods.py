@@ -206,7 +206,15 @@ class TestResolved:
             ({"supervisors": None, "weights": None}, {"method": "full"}),
             ({"weights": {"cycle": 0.0}}, {}),
             ({"weights": {"shape_source": 0.2}}, {}),
-            ({"method": "separation", "weights": {"cycle": 10.0}}, {"method": "adld"}),
+            (
+                {"method": "separation", "weights": {"cycle": 10.0}, "separation": "adversary"},
+                {"method": "adld"},
+            ),
+            ({"method": "adld", "separation": "adversary"}, {"method": "adld"}),
+            (
+                {"method": "separation", "weights": {"cycle": 10.0}},
+                {"method": "adld", "separation": "erasure"},
+            ),
             ({"method": "adld", "alignment": "dense"}, {"method": "adld"}),
             ({"method": "dann", "negatives": "queue", "temperature": 1.0}, {"method": "dann"}),
             ({"alignment": "l1", "temperature": 1.0}, {"alignment": "l1"}),
