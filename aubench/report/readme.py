@@ -357,6 +357,8 @@ def supervisors_page(study: Summary) -> str:
     ]
     outcome = comparisons.outcome(study)
     rivals = outcome[outcome["question"] == "rivals"].drop_duplicates("comparison")
+    versions = pd.Series({name: ", ".join(one.get("code", [])) for name, one in study.settings.items()})
+    versions = versions.rename_axis("variants").reset_index(name="code").groupby("code", sort=False)
     return environment.get_template("supervisors.md.j2").render(
         study=study,
         statistics=statistics,
@@ -364,6 +366,7 @@ def supervisors_page(study: Summary) -> str:
         outcome=outcome[outcome["au"] == MEAN],
         aus=outcome[(outcome["au"] != MEAN) & (outcome["measure"] == "f1")],
         errors=errors.reset_index(names="variant"),
+        versions=versions["variants"].agg(", ".join).reset_index(),
         terms=rivals.groupby("terms")["comparison"].agg(", ".join).reset_index(),
         distances=tables.comparisons_by_measure(outcome[outcome["measure"].isin(statistics.DISTANCES)]),
         idleness=tables.idleness(study),
