@@ -105,7 +105,8 @@ def draw_cooccurrence(tables: dict[str, pd.DataFrame]) -> Figure:
 def draw_history(
     history: pd.DataFrame, chance: dict[str, float] | None = None, labelled: str = "source"
 ) -> Figure:
-    """Unweighted terms over the steps, by kind; supervisors against guessing; F1 on validation.
+    """Unweighted terms over the steps, by kind; supervisors against guessing; each kind's share of the
+    gradient in E and G where it was measured; F1 on validation.
 
     Args:
         history: `Run.history`.  labelled: `Run.labelled_domain`, whose validation people are scored.
@@ -117,6 +118,12 @@ def draw_history(
     panels["supervisors"] = [name for name in terms if name in SUPERVISORS]
     placed = sum(panels.values(), [])
     panels["rounds, adversaries, decoder"] = [name for name in terms if name not in placed]
+    shares = {
+        kind: history.filter([f"share.{name}" for name in names]).sum(axis=1, min_count=1)
+        for kind, names in zip(("AUs", "landmarks", "supervisors", "others"), panels.values(), strict=True)
+    }
+    history = history.join(pd.DataFrame(shares))
+    panels["share of the gradient"] = [kind for kind in shares if history[kind].any()]
     panels[f"F1-frame, {labelled} validation"] = ["validation_f1"] if "validation_f1" in history else []
     panels = {title: names for title, names in panels.items() if names}
     rows = 1 if len(panels) < 4 else 2
@@ -137,7 +144,9 @@ def draw_history(
             axis.set_ylim(bottom=0)
         axis.set_title(title, fontsize=8)
         axis.set_xlabel("step")
-        axis.set_ylabel("F1" if names == ["validation_f1"] else "unweighted term")
+        axis.set_ylabel(
+            "F1" if names == ["validation_f1"] else "share" if names[0] in shares else "unweighted term"
+        )
         if names != ["validation_f1"]:
             tight = {"handlelength": 1.2, "handletextpad": 0.4, "columnspacing": 0.8}
             tight["ncols"] = 2 if len(names) > 3 else 1

@@ -24,6 +24,7 @@ from aubench.report import results
 from aubench.report.run_values import TERM_NAMES
 from aulib.dataset import read_dataset
 from aulib.run import Run
+from aulib.supervisors import ALL_SIX
 from conftest import TINY_AUS
 
 NOTEBOOK = 830  # pixels that an output is wide in JupyterLab at 1280, its sidebar open
@@ -121,10 +122,19 @@ class TestScores:
         dashed = {round(line.get_ydata()[0], 6) for line in panel.lines if line.get_linestyle() == "--"}
         assert dashed == {round(level, 6) for level in chance.values()}
 
-    def test_every_logged_term_has_a_curve_and_gradient_shares_have_none(self, drawn, finished):
+    def test_shares_of_the_gradient_are_those_of_each_kind_of_term_and_sum_to_one(self, drawn, finished):
+        title = "share of the gradient"
+        panel = next(axis for axis in drawn["history"].axes if axis.get_title(loc="left") == title)
+        lines = {line.get_label(): np.array(line.get_ydata()) for line in panel.lines}
+        assert list(lines) == ["AUs", "landmarks", "supervisors", "others"]
+        measured = Run(finished.full).history.dropna(subset="share.au_source")
+        assert lines["supervisors"] == pytest.approx(measured[[f"share.{n}" for n in ALL_SIX]].sum(axis=1))
+        assert sum(lines.values()) == pytest.approx(np.ones(len(measured)), abs=1e-3)
+
+    def test_every_logged_term_has_a_curve_of_its_own(self, drawn, finished):
         curves = {line.get_label() for axis in drawn["history"].axes for line in axis.lines}
         columns = set(Run(finished.full).history.columns) - {"step", "seconds", "total"}
-        others = {name for name in columns if name.startswith(("share.", "insides."))}  # drawn elsewhere
+        others = {name for name in columns if name.startswith(("share.", "insides."))}  # drawn by kind
         assert others and not others & curves
         assert {TERM_NAMES[name] for name in columns - others} <= curves
 
