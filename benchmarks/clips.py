@@ -24,15 +24,21 @@ FPS, SECONDS, SIZE = 25, 8, 640
 
 
 def of_one(table: pd.DataFrame, truth: pd.DataFrame) -> dict:
-    """Correlation of AU12's probability with its rendered intensity, how many frames late its onsets are
-    found, and the share of frames with a face."""
+    """Correlation and mean absolute difference of AU12's intensity as read and as rendered, how many frames
+    late its onsets are found, and the share of frames with a face."""
     both = truth.merge(table, on="frame", suffixes=("_true", ""))
     seen = both[both["success"] == 1]
     starts = np.flatnonzero(np.diff(both["AU12_c_true"].to_numpy()) == 1) + 1
     found = np.flatnonzero(np.diff(both["AU12_c"].fillna(0).to_numpy(float)) == 1) + 1
     late = [int(found[np.abs(found - start).argmin()] - start) if len(found) else None for start in starts]
-    r = np.corrcoef(seen["AU12_r"], seen["AU12_p"])[0, 1] if len(seen) > 1 else np.nan
-    return {"r": float(r), "onsets": late, "seen": float((both["success"] == 1).mean())}
+    rendered, read = seen["AU12_r_true"], seen["AU12_r"]
+    r = np.corrcoef(rendered, read)[0, 1] if len(seen) > 1 else np.nan
+    return {
+        "r": float(r),
+        "error": float((rendered - read).abs().mean()),
+        "onsets": late,
+        "seen": float((both["success"] == 1).mean()),
+    }
 
 
 def of_two(read: Path, labels: Path) -> dict:
@@ -86,6 +92,7 @@ def summary(found: dict) -> dict:
     return {
         "r": float(np.nanmedian(r)),
         "least_r": float(np.nanmin(r)),
+        "error": float(np.nanmean([clip["error"] for clip in found["one"]])),
         "onsets": len(late),
         "within_two": sum(frames is not None and abs(frames) <= 2 for frames in late) / len(late),
         "crossings": len(crossings),

@@ -196,7 +196,8 @@ def clips_table(measured: dict) -> str:
     rows = [
         {
             "domain": domain,
-            "AU12, r": f"{found['r']:.2f} (least {found['least_r']:.2f})",
+            "AU12_r, r": f"{found['r']:.2f} (least {found['least_r']:.2f})",
+            "AU12_r, error": f"{found['error']:.2f}",
             "onsets within two frames": f"{found['within_two']:.0%} of {found['onsets']}",
             "frames with a face": f"{found['seen']:.0%}",
             "numbers kept": f"{found['kept']} of {found['crossings']}",
