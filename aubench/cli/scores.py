@@ -314,7 +314,7 @@ def compare(
     """How far several tools agree about the same faces, and how right each is where labels exist.
 
     Writes agreement.csv (kappa of 0/1, Pearson's r, ICC(3,1) where scales are the same), tools.csv (what each
-    wrote, on which scale) and, if asked, scores.csv and disagreements_... .
+    wrote, on which scale) and, if asked, scores.csv and a figure of disagreements.
 
     Example: aulib compare ours.csv openface.csv --faces me.mp4 --out compared
     """

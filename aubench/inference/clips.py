@@ -46,8 +46,8 @@ FRAMES = re.compile(r"(\d+)(?:-(\d+))?")  # 12, or 1-30
 
 
 def clips_in(place: str | Path) -> list[Path]:
-    """The video itself, all videos below a folder that holds no picture, or all that a pattern names
-    ("clips/*.mp4"); none if it is something else."""
+    """The video itself, all videos below a folder that holds no picture, or all that a pattern
+    names (`clips/*.mp4`); none if it is something else."""
     path = Path(place)
     if any(sign in str(place) for sign in "*?[") and not path.exists():
         start = Path(path.anchor or ".")
