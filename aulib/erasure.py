@@ -134,7 +134,8 @@ class RunningCovariances:
 
 def orthonormal(rows: Tensor) -> Tensor:
     """(A, N) -> (A, N) orthonormal rows of the same span; as many are 0 as rows are 0 or depend on others."""
-    square, turned = torch.linalg.eigh(rows.double() @ rows.double().T)
+    exact = rows.double()  # squares of small rows would drown in float32
+    square, turned = torch.linalg.eigh(exact @ exact.T)
     kept = square > RANK**2 * square[-1].clamp(min=1e-30)
     return (turned * torch.where(kept, square, 1.0).rsqrt() * kept).to(rows.dtype).T @ rows
 

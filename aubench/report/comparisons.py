@@ -25,15 +25,9 @@ GUESSING = 0.9  # of log N: a supervisor whose loss ends above it has learned no
 SOLVED = 0.1  # of log N: a supervisor whose loss ends below it tells nearly all faces apart
 IDLE = 0.01  # of the gradient: supervisors with a smaller share of it move nothing
 RIVALS = (
-    "separation",
-    "adld",
-    "adld-erasure",
-    "multitask",
-    "dann",
-    "mean-teacher",
-    "landmarks-only",
-    "source-only",
-)
+    "separation", "adld", "adld-erasure",
+    "multitask", "dann", "mean-teacher", "landmarks-only", "source-only",
+)  # fmt: skip
 ROUNDS = [(name, "separation") for name in ("contrastive", "full", "adld", "adld-erasure")] + [
     ("full", "adld"), ("full", "adld-erasure"), ("full-adversary", "adld"),
 ]  # fmt: skip
