@@ -1,5 +1,7 @@
 """Paired differences, intervals and corrections, worked by hand or against SciPy."""
 
+import json
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -267,6 +269,17 @@ class TestOutcome:
         assert second.loc["`full` minus `contrastive`", "verdict"] == "hurts"
         assert second.loc["`adld` minus `separation`", "difference"] == pytest.approx(-0.2)
         assert second.loc["`adld` minus `separation`", "verdict"] == "helps"
+
+    def test_rounds_of_another_separation_are_not_compared(self, tmp_path):
+        for variant, separation in (("full", "erasure"), ("adld-erasure", "erasure"), ("adld", "adversary")):
+            for seed in (0, 1):
+                metrics = {"insides.reconstruction.self": 0.5 + 0.1 * seed}
+                run = write_run(tmp_path, variant, seed, {"AU01": 0.5}, variant[:4], metrics=metrics)
+                config = json.loads((run / "config.json").read_text())
+                config["model"]["separation"] = separation
+                (run / "config.json").write_text(json.dumps(config))
+        table = comparisons.outcome(summarise_runs(tmp_path)).query("question == 'reconstruction'")
+        assert set(table["comparison"]) == {"`full` minus `adld-erasure`"}
 
     def test_a_study_without_such_variants_has_no_rows(self, tmp_path):
         write_run(tmp_path, "adld", 0, {"AU01": 0.5}, "adld")
