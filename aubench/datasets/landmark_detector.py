@@ -8,6 +8,9 @@
 
 "dlib" is taken where it is installed, unless the environment variable AULIB_LANDMARKS says "own". How the two
 compare is in docs/real-faces.md.
+
+Where dlib's detector of frontal faces finds none, its network looks as well, which knows turned heads and
+odd light (King 2015; weights in the public domain, also in face_recognition_models). It takes longer.
 """
 
 import importlib.util
@@ -27,6 +30,8 @@ INSTALL = "pip install 'aulib[faces]'"
 CHOICE = "AULIB_LANDMARKS"
 DLIB_POINTS = "face_recognition_models"
 PASSES = 3
+NETWORK_SIDE = 360  # longer side of a picture for dlib's network; it sees faces from about 80 pixels
+BOX_IN_NETWORKS = (0.03, 0.06, 1.13)  # the detector's box: shift of its middle, and size, in network's widths
 MEAN_FACE = "face_in_box.csv"  # of the package's detector: 68 points, 0 the box's centre and 1 its width
 
 
@@ -57,7 +62,8 @@ def detect_landmarks(image: np.ndarray, max_upsample: int = MAX_UPSAMPLE) -> tup
     """Landmarks of the largest face, and how many faces there are.
 
     Faces are looked for at the picture's own size first, then, while none is found, at twice and four times
-    the size as long as the longer side stays within UPSAMPLED_SIDE. Same picture, same answer.
+    the size as long as the longer side stays within UPSAMPLED_SIDE, then by the network. Same picture, same
+    answer.
 
     Args:
         image: (H, W, 3) uint8 RGB.
@@ -74,8 +80,13 @@ def detect_landmarks(image: np.ndarray, max_upsample: int = MAX_UPSAMPLE) -> tup
     return (points_in(image, boxes[0]), len(boxes)) if boxes else (None, 0)
 
 
-def find_boxes(image: np.ndarray, max_upsample: int = MAX_UPSAMPLE) -> list[tuple[int, int, int, int]]:
-    """Left, top, right and bottom of all faces, the largest first; for the rest as `detect_landmarks`."""
+def find_boxes(
+    image: np.ndarray, max_upsample: int = MAX_UPSAMPLE, by_network: bool = True
+) -> list[tuple[int, int, int, int]]:
+    """Left, top, right and bottom of all faces, the largest first; for the rest as `detect_landmarks`.
+
+    by_network: ask dlib's network where there is none.
+    """
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
         raise ValueError(f"image is {image.shape} {image.dtype}, expected (H, W, 3) uint8 RGB")
     find = box_finder()
@@ -86,7 +97,24 @@ def find_boxes(image: np.ndarray, max_upsample: int = MAX_UPSAMPLE) -> list[tupl
         if faces := find(image, upsample):
             faces = sorted(faces, key=lambda face: -face.area())  # stable: of two alike the first
             return [(face.left(), face.top(), face.right(), face.bottom()) for face in faces]
-    return []
+    return _boxes_by_network(image) if by_network else []
+
+
+def _boxes_by_network(image: np.ndarray) -> list[tuple[int, int, int, int]]:
+    """The boxes in which the detector would see the faces that dlib's network finds, the largest first."""
+    if not (weights := _weights("mmod_human_face_detector.dat")).is_file():
+        return []
+    factor = max(image.shape[:2]) / NETWORK_SIDE
+    size = [round(side / factor) for side in image.shape[1::-1]]
+    picture = np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR))
+    right, down, scale = BOX_IN_NETWORKS
+    boxes, faces = [], [found.rect for found in _network(weights)(picture, 0)]
+    for face in sorted(faces, key=lambda face: -face.area()):
+        middle, width = face.center(), face.width()
+        x, y = middle.x + right * width, middle.y + down * width
+        edges = (x - scale * width / 2, y - scale * width / 2, x + scale * width / 2, y + scale * width / 2)
+        boxes.append(tuple(round(edge * factor) for edge in edges))
+    return boxes
 
 
 def points_in(image: np.ndarray, box: tuple[int, int, int, int]) -> np.ndarray:
@@ -162,13 +190,28 @@ def box_finder():
 
 
 @lru_cache(maxsize=1)
+def _network(weights: Path):
+    require_detector()
+    import dlib
+
+    return dlib.cnn_face_detection_model_v1(str(weights))
+
+
+@lru_cache(maxsize=1)
 def _predictor():
     require_detector()
     import dlib
 
-    # Importing face_recognition_models needs pkg_resources, which new setuptools lack; its folder is enough.
-    package = importlib.util.find_spec(DLIB_POINTS)
-    weights = Path(package.origin).parent / "models" / "shape_predictor_68_face_landmarks.dat"
+    weights = _weights("shape_predictor_68_face_landmarks.dat")
     if not weights.is_file():
         raise ModuleNotFoundError(f"{weights.name} is not in {DLIB_POINTS}: pip install 'aulib[landmarks]'")
     return dlib.shape_predictor(str(weights))
+
+
+def _weights(name: str) -> Path:
+    """A file of face_recognition_models, which may be missing.
+
+    Importing that package needs pkg_resources, which new setuptools lack; its folder is enough.
+    """
+    package = importlib.util.find_spec(DLIB_POINTS)
+    return Path(package.origin if package else "").parent / "models" / name

@@ -1,6 +1,7 @@
 """Who is who in a clip: faces followed from frame to frame (ours).
 
 Every DETECT_EVERY frames all faces are looked for; in between the landmarks of each face are carried on.
+While nobody is seen, all frames are searched, and by dlib's network every NETWORK_EVERY.
 Faces are given to those who are followed, or were lost before, by place and look (scipy's assignment); a face
 that is nobody's is a new person's. Where two faces cover one another, the one that no longer looks like
 itself is hidden, and lost until it is seen again. Where a film is cut, all are lost.
@@ -15,8 +16,9 @@ from scipy.optimize import linear_sum_assignment
 from aubench.datasets.landmark_detector import box_around, find_boxes, follow_points, points_in
 from aulib.crops import CropSpec, crop_face, crop_matrix
 
-CODE_VERSION = 1  # raise it when the faces found in a clip would change
+CODE_VERSION = 2  # raise it when the faces found in a clip would change
 DETECT_EVERY = 5  # frames
+NETWORK_EVERY = 25  # frames; it takes longer than reading ten
 LARGEST_SIDE = 1280  # pixels of a frame in which faces are looked for; the time grows with its area
 OVERLAP = 0.3  # of two boxes, intersection over union, from which two faces cannot both be seen
 NEAR = 0.75  # of its size, within which a face that is followed is found again
@@ -142,10 +144,11 @@ class Tracker:
     def _boxes(self, picture: Image.Image, image: np.ndarray) -> list[tuple[int, int, int, int]]:
         """Of all faces, on a picture of at most LARGEST_SIDE; a small one is enlarged now and then."""
         factor = max(1.0, max(picture.size) / LARGEST_SIDE)
+        by_network = self.frames % NETWORK_EVERY == 0 and all(person.lost for person in self.people)
         if factor == 1:
-            return find_boxes(image, int(self.frames % DETECT_EVERY == 0))
+            return find_boxes(image, int(self.frames % DETECT_EVERY == 0), by_network)
         size = tuple(round(side / factor) for side in picture.size)
-        boxes = find_boxes(np.asarray(picture.resize(size, Image.Resampling.BILINEAR)), 0)
+        boxes = find_boxes(np.asarray(picture.resize(size, Image.Resampling.BILINEAR)), 0, by_network)
         return [tuple(round(side * factor) for side in box) for box in boxes]
 
     def _look_for_faces(self, picture: Image.Image, image: np.ndarray, time: float, crops: dict) -> None:

@@ -178,7 +178,7 @@ def faces(monkeypatch):
         left, top = (points.mean(0) - mean.mean(0) * 60 - 30).round().astype(int)
         return left, top, left + 60, top + 60
 
-    monkeypatch.setattr(tracking, "find_boxes", lambda image, upsample: squares(there.at))
+    monkeypatch.setattr(tracking, "find_boxes", lambda image, *how: squares(there.at))
     monkeypatch.setattr(tracking, "points_in", points_in)
     monkeypatch.setattr(tracking, "follow_points", follow)
     monkeypatch.setattr(tracking, "box_around", box)

@@ -41,6 +41,17 @@ def test_the_detector_finds_small_faces_and_takes_the_largest(portrait):
     assert landmarks[:, 0].min() > 210
 
 
+def test_the_network_finds_a_face_that_the_detector_does_not(portrait):
+    if not importlib.util.find_spec("face_recognition_models"):
+        pytest.skip("without the extra landmarks")
+    narrow = np.asarray(Image.fromarray(portrait[:260, 100:360]).resize((130, 260)))  # as of a turned head
+    assert landmark_detector.find_boxes(narrow, by_network=False) == []
+    landmarks, num_faces = detect_landmarks(narrow)
+    assert num_faces == 1
+    nose, chin = landmarks[30], landmarks[8]
+    assert 50 < nose[0] < 75 and 110 < nose[1] < 135 and chin[1] > nose[1] + 20
+
+
 def test_no_face_is_found_in_noise_and_bad_arrays_are_refused(portrait):
     noise = np.random.default_rng(0).integers(0, 256, (120, 120, 3), dtype=np.uint8)
     assert detect_landmarks(noise) == (None, 0)
