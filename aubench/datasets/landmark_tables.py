@@ -205,7 +205,8 @@ class Pictures:
             path = PurePosixPath(normal_form(picture))
             self.by_name[path.name].append((str(path), picture))
             self.by_case[path.name.casefold()].append((str(path).casefold(), picture))
-            self.by_stem[path.stem].append((str(path.with_suffix("")), picture))
+            if is_picture_name(path.name):
+                self.by_stem[path.stem].append((str(path.with_suffix("")), picture))
             folder = picture.rpartition("/")[0]
             if folder and folder not in self.inside:
                 self.folders[path.parent.name].append((str(path.parent), folder))

@@ -15,7 +15,7 @@ from scipy.optimize import linear_sum_assignment
 from sklearn.metrics import cohen_kappa_score
 
 from aubench.datasets.interchange.tables import OPENFACE, PYFEAT, read_rows
-from aubench.datasets.landmark_tables import NAME_COLUMNS, VIDEOS
+from aubench.datasets.landmark_tables import NAME_COLUMNS, VIDEOS, Pictures
 from aubench.datasets.videos import CONDITIONS
 from aubench.report.results import score_text
 from aulib.images import is_picture_name
@@ -175,16 +175,10 @@ def picture_key(name: str) -> str:
 
 
 def _common_keys(a: Reading, b: Reading) -> list[pd.Series]:
-    """Keys of two tables that name pictures, with as many folders as both have: one may name them from the
-    root of the disk and the other from their folder."""
-    keys = [one.table["key"] for one in (a, b)]
-    depth = min(int(own.str.count("/").max()) for own in keys) + 1
-    short = [own.str.split("/").str[-depth:].str.join("/") for own in keys]
-    for one, whole, own in zip((a, b), keys, short, strict=True):
-        if own.nunique() < whole.nunique():
-            name = own[own.duplicated()].iloc[0]
-            raise ValueError(f"{one.name} names {name} in several folders, and the other table fewer folders")
-    return short
+    """Keys of two tables that name pictures, those of the first as the second has them."""
+    first, second = (one.table["key"] for one in (a, b))
+    found = Pictures(second.unique().tolist()).find(first.unique().tolist(), f"{a.name} and {b.name}")
+    return [first.map(lambda key: found.get(key, key)), second]
 
 
 def _places(table: pd.DataFrame) -> tuple[pd.Series, pd.Series, pd.Series]:
