@@ -164,6 +164,7 @@ def predict(
 
     Example: aulib predict me.mp4 --out me.csv --timeline me.png --preview me_aus.mp4
     """
+    from aubench.datasets.picture_files import is_video
     from aubench.datasets.videos import Clip
     from aubench.inference import clips, predict
     from aubench.report.results import not_learned
@@ -224,7 +225,7 @@ def predict(
         else:
             left_out = [f"{n} {why}" for why, n in table["status"].value_counts().items() if why != "ok"]
             typer.echo(", ".join([f"{(table['status'] == 'ok').sum()} faces read", *left_out]))
-            if count := sum(clips.is_video(Path(name)) for name in table["image"]):
+            if count := sum(is_video(name) for name in table["image"]):
                 typer.echo(f"note: {count} clips beside the pictures; read with '{photos}/*.mp4'", err=True)
         if out:
             typer.echo(f"predictions: {out}")

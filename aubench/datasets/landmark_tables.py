@@ -19,13 +19,12 @@ import pandas as pd
 
 from aubench.datasets.face_finding import GivenFace, note_of_faces
 from aubench.datasets.interchange.tables import LANDMARKS, read_rows
-from aubench.datasets.picture_files import frame_number, walk
+from aubench.datasets.picture_files import frame_number, is_video, walk
 from aulib.images import is_picture_name
 from aulib.landmarks import count_points, points_of
 from aulib.tables import normal_form, shown
 
 NAME_COLUMNS = ("image", "filename", "file", "input", "name")
-VIDEOS = {".mp4", ".avi", ".mov", ".mkv", ".mpg", ".mpeg", ".m4v", ".wmv", ".webm", ".flv", ".3gp", ".mts"}
 
 
 def read_landmarks(
@@ -258,7 +257,7 @@ class Pictures:
         if len(empty := names.index[names == ""]):
             raise ValueError(f"{path} line {empty[0] + 2}: {column} is empty, expected a picture's name")
         forms = {name: normal_form(name) for name in names.unique()}
-        videos = {name for name, form in forms.items() if PurePosixPath(form).suffix.lower() in VIDEOS}
+        videos = {name for name, form in forms.items() if is_video(form)}
         found = self.find([name for name in forms if name not in videos], path)
         images, clips = names.map(forms | found), pd.Series("", table.index)
         if "frame" not in table:

@@ -5,7 +5,7 @@ import os
 import re
 from collections import deque
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 
 import pandas as pd
 
@@ -13,6 +13,7 @@ from aulib.files import atomic_file
 from aulib.images import is_picture_name, open_picture
 
 UNREAD_SUFFIXES = {".heic", ".heif", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf"}
+VIDEO_SUFFIXES = ("mp4", "avi", "mov", "mkv", "mpg", "mpeg", "m4v", "wmv", "webm", "flv", "3gp", "mts")
 LONGEST = 240  # bytes of a name; most file systems take 255, and `.jpg` may follow
 NO_PICTURE = "no picture that is read here"
 
@@ -121,6 +122,11 @@ def write_listed(file: Path, table: pd.DataFrame) -> None:
     """Write skipped.csv or notes.csv: what is left out or odd, and why."""
     with atomic_file(file) as partial:
         table.assign(**table.select_dtypes(exclude="number").map(printable)).to_csv(partial, index=False)
+
+
+def is_video(path: str | PurePath) -> bool:
+    """Whether a name has the suffix of a video."""
+    return PurePath(path).suffix.lower()[1:] in VIDEO_SUFFIXES
 
 
 def frame_number(stem: str) -> int | None:

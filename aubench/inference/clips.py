@@ -20,8 +20,7 @@ from scipy.special import expit, logit
 from tqdm.auto import tqdm
 
 from aubench.datasets.landmark_detector import landmarks_by
-from aubench.datasets.landmark_tables import VIDEOS
-from aubench.datasets.picture_files import list_pictures, walk
+from aubench.datasets.picture_files import is_video, list_pictures, walk
 from aubench.datasets.videos import Clip, clip_frames, length_of
 from aubench.inference.predict import AT_ONCE, SQUARE, abstain, intensities, kept_parts, read_faces, trust
 from aubench.inference.tracking import CODE_VERSION, Tracker
@@ -74,11 +73,6 @@ def tables_of(clips: list[Path], folder: Path, form: str) -> list[Path]:
     if twice := [clip for clip, table in zip(clips, tables, strict=True) if tables.count(table) > 1]:
         raise ValueError(f"{twice[0]} and {twice[1]} would be written to one table; rename one of them")
     return tables
-
-
-def is_video(path: Path) -> bool:
-    """Whether a name has the suffix of a video."""
-    return path.suffix.lower() in VIDEOS
 
 
 def predict_clip(

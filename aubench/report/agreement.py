@@ -15,7 +15,8 @@ from scipy.optimize import linear_sum_assignment
 from sklearn.metrics import cohen_kappa_score
 
 from aubench.datasets.interchange.tables import OPENFACE, PYFEAT, read_rows
-from aubench.datasets.landmark_tables import NAME_COLUMNS, VIDEOS, Pictures
+from aubench.datasets.landmark_tables import NAME_COLUMNS, Pictures
+from aubench.datasets.picture_files import is_video
 from aubench.datasets.videos import CONDITIONS
 from aubench.report.results import score_text
 from aulib.images import is_picture_name
@@ -103,7 +104,7 @@ def read_tool(path: str | Path) -> Reading:
         frame = (frame - _first_frame(frame, time, first) + 1).astype(int)
     if named:
         key = table[named].map(picture_key)
-        if not alone and table[named].map(lambda name: Path(name).suffix.lower() in VIDEOS).all():
+        if not alone and table[named].map(is_video).all():
             key = key + " " + frame.astype(str)  # several clips
     else:
         key = frame
@@ -171,7 +172,7 @@ def _first_frame(frame: pd.Series, time: pd.Series, usual: int) -> float:
 def picture_key(name: str) -> str:
     """Path of a picture or clip in its normal form, without the suffix that says so."""
     path = PurePosixPath(normal_form(name))
-    return str(path.with_suffix("") if is_picture_name(path.name) or path.suffix.lower() in VIDEOS else path)
+    return str(path.with_suffix("") if is_picture_name(path.name) or is_video(path) else path)
 
 
 def _common_keys(a: Reading, b: Reading) -> list[pd.Series]:

@@ -11,11 +11,11 @@ import pandas as pd
 from aubench.datasets.converters.label_tables import au_name
 from aubench.datasets.converters.raw_session import Expected, Session, Source
 from aubench.datasets.converters.raw_tree import Tree, match_pictures
-from aubench.datasets.picture_files import printable
+from aubench.datasets.picture_files import VIDEO_SUFFIXES, printable
 from aulib.files import read_text
 from aulib.images import is_picture_name
 
-VIDEOS = r"\.(?:avi|mp4|mov|mkv|mpg|mpeg|wmv|webm)"  # ends the pattern of a video
+VIDEOS = rf"\.(?:{'|'.join(VIDEO_SUFFIXES)})"  # ends the pattern of a video
 
 
 class Converter:
