@@ -25,7 +25,12 @@ BEGINS = {  # first bytes of a file -> what it is, and what to do
     b"/annex/objects/": "a pointer of git-annex; `git annex get` fetches the file",
     b"<!doctype html": "a web page; download the file again",
     b"<html": "a web page; download the file again",
+    b"\x1f\x8b": "a gzip archive; unpack it first",
+    b"par1": "a parquet table; call it .parquet",
+    b"arrow1": "a Feather table; write it as .csv or .parquet",
+    b"sep=": "a table whose first line is for Excel; leave that line out",
 }
+OF_TEXT = (".json", ".csv", ".txt", ".ipynb", ".yml", ".yaml")
 
 
 def decoded(data: bytes, path: str | Path) -> str:
@@ -82,10 +87,12 @@ def what_it_is(path: Path) -> str:
     with open(path, "rb") as opened:
         start = opened.read(200)
     known = (what for begin, what in BEGINS.items() if start.lstrip().lower().startswith(begin))
-    if what := next(known, ""):
+    if (what := next(known, "")) and path.suffix.lower() not in what.split():
         return f"{size} bytes that are {what}"
     if not any(start):
         return f"{size} bytes of zeros; copy it again" if size else "an empty file; copy it again"
+    if path.suffix.lower() not in OF_TEXT and start.isascii() and start.decode().isprintable():
+        return f"{size} bytes of text, which is no {path.suffix or 'such file'}"
     return f"{size} bytes that are damaged or cut off; copy it again"
 
 

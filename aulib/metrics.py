@@ -203,7 +203,7 @@ def icc(a: np.ndarray, b: np.ndarray) -> float:
     FERA's challenges. NaN if nothing varies. (Ours, since pingouin is under the GPL.)"""
     values = np.column_stack([a, b]).astype(float)
     faces, raters = values.shape
-    if faces < 2:
+    if faces < 2 or not np.ptp(values, axis=0).any():
         return float("nan")
     between = raters * ((values.mean(1) - values.mean()) ** 2).sum() / (faces - 1)
     rest = values - values.mean(1, keepdims=True) - values.mean(0) + values.mean()

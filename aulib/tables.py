@@ -23,7 +23,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from aulib.files import decoded, read_text, reading
+from aulib.files import BEGINS, decoded, read_text, reading, what_it_is
 
 NAMES = ("image", "subject", "split", "filename", "file", "input", "name", "meta_source")  # columns of text
 MAX_COORDINATE = 20_000  # pixels; more than any camera has, so the unit or the parsing is wrong
@@ -100,19 +100,21 @@ def read_table(
     path = Path(path)
     if path.suffix.lower() == ".parquet":
         with reading(path, "a parquet table"):
-            table, faults = pd.read_parquet(path).reset_index(drop=True), []
+            table, faults = pd.read_parquet(path), []
+        index = table.index  # may hold frames or names
+        unnamed = index.names == [None] and pd.api.types.is_integer_dtype(index)
+        table = table.reset_index(drop=unnamed, names=[name or "" for name in index.names])
         table.columns = [str(name).strip() for name in table.columns]
     elif path.suffix.lower() == ".xlsx":
-        with reading(path, "a workbook"):
-            table, faults = pd.read_excel(path, dtype=object, keep_default_na=False), []
-        table = table.where(table.notna(), "").astype("str")
-        table.columns = [str(name).strip(" '\"") for name in table.columns]
+        table, faults = _read_workbook(path), []
     else:
         table, faults = _read_csv(path, [rule.columns for rule in rules], dtype, keep_text)
     for number in np.flatnonzero(table.columns == ""):
-        if number and (_text(table.iloc[:, number]) != "").any():
-            faults.append(Fault(-1, f"column {number + 1} has no name"))
-    table = table.loc[:, table.columns != ""]  # the first is the index that pandas writes
+        cells = _text(table.iloc[:, number])
+        if (cells != "").any() and (number or not cells.str.fullmatch(r"\d+").all()):
+            some = shown(cells[cells != ""].iloc[0])
+            faults.append(Fault(-1, f"column {number + 1} has no name, and holds {some}; give it one"))
+    table = table.loc[:, table.columns != ""]  # the first may be the numbers that pandas writes
     points = {name: f"{name[:2]}{int(name[2:6])}" for name in filter(_POINT.fullmatch, table.columns)}
     odd = [name for name, expected in points.items() if name != expected]
     faults += [Fault(-1, f"column `{name[:60]}` is no landmark, expected `{points[name]}`") for name in odd]
@@ -201,6 +203,23 @@ def shown(text: str) -> str:
     return repr(text) if len(text) <= 80 else f"{text[:60]!r}..."
 
 
+def _read_workbook(path: Path) -> pd.DataFrame:
+    """All cells of a workbook's only sheet as text."""
+    with reading(path, "a workbook"):
+        sheets = pd.read_excel(path, sheet_name=None, header=None, dtype=object, keep_default_na=False)
+    sheets = {name: sheet for name, sheet in sheets.items() if len(sheet)}
+    if len(sheets) != 1:
+        found = f"{len(sheets)} sheets with cells" + (f", {', '.join(sheets)}" if sheets else "")
+        raise ValueError(f"{path} has {found}; expected one")
+    (cells,) = sheets.values()
+    cells = cells.where(cells.notna(), "").astype("str")
+    table = cells[1:].reset_index(drop=True)
+    table.columns = [name.strip(" '\"") for name in cells.iloc[0]]
+    if (table.columns == "").all():
+        raise ValueError(f"{path} row 1 is blank, expected a header")
+    return table
+
+
 def _read_csv(
     path: Path, numbers: list[str], dtype: type, keep_text: bool
 ) -> tuple[pd.DataFrame, list[Fault]]:
@@ -208,6 +227,8 @@ def _read_csv(
     import pyarrow as pa
 
     data = path.read_bytes()
+    if not data.strip() or data[:200].lstrip().lower().startswith(tuple(BEGINS)):
+        raise ValueError(f"{path}: expected a table, found {what_it_is(path)}")
     if b"\n" not in data:
         data = data.replace(b"\r", b"\n")  # line ends of old Macs
     text = decoded(data, path)

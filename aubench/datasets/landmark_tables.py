@@ -11,7 +11,7 @@ that person has the next one. What was chosen is in `reason` and `note` of `read
 
 import re
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -139,6 +139,8 @@ def csv_files(path: str | Path) -> list[Path]:
 def _choose(table: pd.DataFrame, rows: pd.DataFrame, missing: pd.Series) -> pd.DataFrame:
     """`rows` with `face`, `reason` and `note`; `missing`: why there is no such picture, or ""."""
     has = table.reindex(columns=["success", "face_id"]).assign(clip=rows["clip"], image=rows["image"])
+    numbers = has["face_id"].astype("string").str.removesuffix(".0")
+    has["face_id"] = numbers.mask(numbers == "")
     has["size"], empty = _sizes(table)
     faceless = has["success"].fillna(0).eq(0) if "success" in table else pd.Series(False, table.index)
     reasons = {
@@ -249,8 +251,8 @@ class Pictures:
             ValueError: see `find`; an empty name or frame; or frames that could be counted in two ways.
         """
         given = [name for name in table if table[name].dtype == "str" and (table[name] != "").any()]
-        column = next((name for name in NAME_COLUMNS if name in given), None)
-        unread = next((name for name in given if is_picture_name(table[name].iloc[0])), None)
+        column = next((name for known in NAME_COLUMNS for name in given if name.lower() == known), None)
+        unread = next((name for name in given if table[name].map(is_picture_name).any()), None)
         if unread and not column:
             raise ValueError(f"{path}: column {unread} holds names of pictures; call it {NAME_COLUMNS[0]}")
         names = table[column] if column else pd.Series(own_name, table.index)
@@ -266,6 +268,7 @@ class Pictures:
                     f"{path}: {column} is {min(videos)!r}, a video; expected a column `frame`, too"
                 )
             return images.tolist(), clips.tolist()
+        of_pyfeat = bool({"FaceScore", "FaceRectX"} & set(table))
         recorded: dict[str, str] = {}  # folder -> whose frames it holds
         for name, rows in table.groupby(names, sort=False):
             stem = str(PurePosixPath(forms[name]).with_suffix("")) if name in videos else forms[name]
@@ -276,23 +279,26 @@ class Pictures:
             if not column and not several and name in found and folder:
                 raise ValueError(f"{path} fits {found[name]} and the folder {folder}, expected one of them")
             if name in videos or (not column and several) or (name not in found and (folder or not column)):
-                if (first := recorded.setdefault(folder, stem)) != stem:
+                own = forms[name]
+                if (first := recorded.setdefault(folder, own)) != own:
                     where = folder or "no folder"
-                    raise ValueError(f"{path}: {first!r} and {stem!r} both fit the pictures in {where}")
-                images[rows.index] = self._by_frame(rows["frame"], folder, path)
+                    raise ValueError(f"{path}: {first!r} and {own!r} both fit the pictures in {where}")
+                images[rows.index] = self._by_frame(rows["frame"], folder, path, of_pyfeat)
                 clips[rows.index] = folder or own_name
-        if column and not {"FaceScore", "FaceRectX"} & set(table):  # py-feat numbers any pictures
+        if column and not of_pyfeat:  # which numbers any pictures
             for folder, rows in table.groupby(images.map(lambda image: image.rpartition("/")[0])):
                 frames = rows.groupby(images[rows.index])["frame"].first()
                 if len(frames) > 1 and frames.is_unique:
                     clips[rows.index] = folder or own_name
         return images.tolist(), clips.tolist()
 
-    def _by_frame(self, frames: pd.Series, folder: str, path: Path) -> list[str]:
+    def _by_frame(self, frames: pd.Series, folder: str, path: Path, from_zero: bool) -> list[str]:
         """Pictures of the folder by their number.
 
         Tools count frames from 0 or 1, and so do those that extract pictures. Where one counts from 0 and the
         other from 1, the numbers are shifted if each frame then has its picture and each picture its frame.
+
+        from_zero: the tool does, even if the frame 0 is missing.
         """
         if len(empty := frames.index[frames.isna()]):
             raise ValueError(f"{path} line {empty[0] + 2}: frame is empty, expected a frame number")
@@ -302,8 +308,10 @@ class Pictures:
             if number is not None and (other := numbered.setdefault(number, picture)) != picture:
                 raise ValueError(f"{other} and {picture} are both frame {number}")
         frames, there, shift = frames.astype(int), sorted(numbered), 0
-        if there and (frames.min() == 0) != (there[0] == 0):
-            first, shift = frames.min(), 1 if frames.min() == 0 else -1
+        from_zero = from_zero or frames.min() == 0
+        as_they_are = frames.min() > 0 and sorted(set(frames)) == there
+        if there and from_zero != (there[0] == 0) and not as_they_are:
+            first, shift = frames.min(), 1 if from_zero else -1
             if sorted(set(frames + shift)) != there:
                 either = " or ".join(
                     numbered[number] for number in (first, first + shift) if number in numbered
@@ -313,6 +321,28 @@ class Pictures:
                     f"{len(there)} pictures count from 0; expected pictures numbered as the frames"
                 )
         return [numbered.get(frame + shift, f"{folder}/frame {frame}".lstrip("/")) for frame in frames]
+
+
+def pair_names(names: Iterable[str], others: Iterable[str], where: str | Path) -> dict[str, str]:
+    """name -> the other name of the same picture or clip, as two tools write them; without names of none.
+
+    As `Pictures.find`; what is left is paired without suffixes, since tools store pictures anew.
+
+    Raises:
+        ValueError: as `Pictures.find`, with `where` they come from.
+    """
+    names, others = list(names), list(others)
+    found = Pictures(others).find(names, where)
+    left = {name: without_suffix(name) for name in names if name not in found}
+    rest = [(without_suffix(name), name) for name in set(others) - set(found.values())]
+    bare, whole = Pictures([short for short, _ in rest]).find(list(left.values()), where), dict(rest)
+    return found | {name: whole[bare[short]] for name, short in left.items() if short in bare}
+
+
+def without_suffix(name: str) -> str:
+    """A path in its normal form, without the suffix of a picture or clip."""
+    path = PurePosixPath(normal_form(name))
+    return str(path.with_suffix("") if is_picture_name(path.name) or is_video(path) else path)
 
 
 def _fitting(form: str, known: dict[str, list[tuple[str, str]]], path: str | Path) -> str:

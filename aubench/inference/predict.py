@@ -24,12 +24,13 @@ from aulib.crops import CropSpec, crop_dataset, crop_of
 from aulib.dataset import DatasetFolder, manifest_path, read_dataset
 from aulib.evaluate import Predictions, intensity_of, predict_batches, predict_crops, score_predictions
 from aulib.expressions import CONTRASTS, ContrastScores, contrast_scores, expressions_of, groups_of
-from aulib.files import atomic_file, cache_root, code_version, reading, refuse_other, result_file
+from aulib.files import atomic_file, cache_root, code_version, refuse_other, result_file
 from aulib.landmarks import move_to_au_centres, point_columns, to_49
 from aulib.metrics import icc
 from aulib.model import AUModel
 from aulib.protocols import split_name
 from aulib.run import WEIGHTS, Run
+from aulib.tables import read_table, refuse
 
 OURS = b"image,status,note,"  # begins every table of predictions
 NO_FACE = "no face is seen in the crop"
@@ -299,8 +300,8 @@ def _dataset_faces(data: DatasetFolder, spec: CropSpec, workers: int | None) -> 
     images, place = data.table["image"].tolist(), np.cumsum(has_landmarks) - 1
     left, listed = [], set(images)
     if (skipped := data.root / "skipped.csv").is_file():
-        with reading(skipped, "a table"):
-            table = pd.read_csv(skipped, dtype=str, keep_default_na=False)
+        table, faults = read_table(skipped, (), keep_text=True)
+        refuse(faults, skipped)
         if {"image", "reason"} <= set(table):  # `convert` lists frames there, not pictures
             others = table[~("images/" + table["image"]).isin(listed)]  # not other faces of a picture
             left = [FoundFace(row.image, row.reason) for row in others.itertuples()]

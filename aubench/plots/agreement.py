@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from PIL import Image
 
+from aubench.datasets.landmark_tables import pair_names
 from aubench.datasets.picture_files import list_pictures
 from aubench.datasets.videos import Clip, clip_frames
 from aubench.plots.style import (
@@ -20,7 +21,6 @@ from aubench.plots.style import (
     show_face,
     write_on,
 )
-from aubench.report.agreement import picture_key
 from aulib.images import BACKGROUND, read_picture
 from aulib.metrics import MEASURES
 
@@ -81,11 +81,8 @@ def draw_conditions(table: pd.DataFrame, measure: str = "auc") -> Figure:
 def _crops(table: pd.DataFrame, faces: Path) -> list[np.ndarray | None]:
     keys, found = set(table["key"]), {}
     if faces.is_dir() and not all(isinstance(key, int | np.integer) for key in keys):
-        for name in list_pictures(faces)[0]:
-            own = f"/{picture_key(name)}"
-            for key in keys:
-                if own.endswith(f"/{key}") or f"/{key}".endswith(own):
-                    found[key] = read_picture(faces / name)
+        for key, name in pair_names(keys, list_pictures(faces)[0], faces).items():
+            found[key] = read_picture(faces / name)
     else:
         for frame in clip_frames(Clip(faces)):
             if frame.number + 1 in keys:

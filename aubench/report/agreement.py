@@ -7,7 +7,7 @@ probability, 0-5 intensity.
 import re
 from dataclasses import dataclass
 from itertools import combinations
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -15,18 +15,19 @@ from scipy.optimize import linear_sum_assignment
 from sklearn.metrics import cohen_kappa_score
 
 from aubench.datasets.interchange.tables import OPENFACE, PYFEAT, read_rows
-from aubench.datasets.landmark_tables import NAME_COLUMNS, Pictures
+from aubench.datasets.landmark_tables import NAME_COLUMNS, pair_names, without_suffix
 from aubench.datasets.picture_files import is_video
 from aubench.datasets.videos import CONDITIONS
 from aubench.report.results import score_text
-from aulib.images import is_picture_name
 from aulib.metrics import MEASURES, au_scores, icc
-from aulib.tables import FRAME, Rule, normal_form
+from aulib.tables import Rule, normal_form
 
 SCALES = {"c": "0/1", "p": "0-1", "r": "0-5"}  # ending of a column -> scale
 PROBABILITY = Rule(r"AU\d\d_p", 0, 1, "a probability")
+TIME = Rule(r"timestamp|approx_time|frame_time_in_ms", -1e9, 1e9, "a time")
+PLACE = Rule(r"FaceRect(X|Y|Width|Height)", -1e9, 1e9, "pixels")
+CONDITION = Rule("|".join(CONDITIONS), -1e9, 1e9, "a number")
 LIBREFACE = (
-    FRAME,
     Rule(r"frame_idx", 0, 1e9, "a frame number", whole=True),
     Rule(r"au_\d+", 0, 1, "0 or 1", whole=True),
     Rule(r"au_\d+_intensity", 0, 5, "an intensity, 0 to 5"),
@@ -36,6 +37,8 @@ LONG = {  # columns of this package's table with a row for each AU, by the endin
     "p": Rule("probability", 0, 1, "a probability"),
     "r": Rule("intensity", 0, 5, "an intensity, 0 to 5"),
 }
+AU_COLUMN = re.compile(r"AU\d\d(_[cpr])?|au_\d+(_intensity)?")
+RULES = (*OPENFACE, *PYFEAT, PROBABILITY, TIME, PLACE, CONDITION, *LIBREFACE, *LONG.values())
 ELSEWHERE = 0.75  # of a face's size, from which two faces of a frame are not the same
 BLOCK = 1.0  # seconds of a clip that the bootstrap draws together: frames next to each other are alike
 
@@ -47,7 +50,7 @@ class Reading:
     Attributes:
         name: of its file.
         tool: OpenFace, py-feat, LibreFace or aulib, by its columns.
-        table: a row per face: `key` (frame from 1, or `picture_key`), `face_id`, `time` (s), the face's
+        table: a row per face: `key` (frame from 1, or the picture's name), `face_id`, `time` (s), the face's
             middle `x`, `y` and `size` (pixels), AU01_c, AU01_p, AU01_r as far as the tool has them, and the
             CONDITIONS of rendered clips; NaN where unknown. Rows without a face are left out.
         unseen: how many those are.
@@ -78,20 +81,27 @@ def read_tool(path: str | Path) -> Reading:
     path = Path(path)
     table = read_rows(
         path,
-        (*OPENFACE, *PYFEAT, PROBABILITY, *LIBREFACE, *LONG.values()),
+        tuple(dict.fromkeys(RULES)),
         r"AU\d\d(_[cpr])?|au_\d+(_intensity)?|au",
         "AU01_c, AU01, au_1",
     )
+    meant = (name for name in table if re.match(r"au[ _]?\d", name, re.IGNORECASE))
+    if odd := [name for name in meant if not AU_COLUMN.fullmatch(name)]:
+        raise ValueError(f"{path}: column {odd[0]!r} is not read, expected names as AU01_c, AU01_p or AU01_r")
     if "au" in table:
         table = _from_long(table, path)
     if any(re.fullmatch(r"au_\d+(_intensity)?", name) for name in table):
         tool, first = "LibreFace", 0
-        table = table.rename(columns=_of_libreface).rename(columns={"frame_idx": "frame"})
+        table = table.rename(columns=_of_libreface)
+        if "frame" not in table:
+            table = table.rename(columns={"frame_idx": "frame"})
     elif any(re.fullmatch(r"AU\d\d", name) for name in table):
         tool, first = "py-feat", 0
         table = table.rename(columns=lambda name: f"{name}_p" if re.fullmatch(r"AU\d\d", name) else name)
     else:
         tool, first = ("aulib" if any(re.fullmatch(r"AU\d\d_p", name) for name in table) else "OpenFace"), 1
+    if len(twice := table.columns[table.columns.duplicated()]):
+        raise ValueError(f"{path} has {twice[0]} in two spellings, such as AU01 and AU01_p; expected one")
     alone = "frame" not in table
     named = next((one for one in NAME_COLUMNS if one in table and (alone or table[one].nunique() > 1)), None)
     if not named and alone:
@@ -100,12 +110,14 @@ def read_tool(path: str | Path) -> Reading:
     if "frame_time_in_ms" in table and "timestamp" not in table:
         time = time / 1000
     if not alone:
+        if len(empty := table.index[table["frame"].isna()]):
+            raise ValueError(f"{path} line {empty[0] + 2}: frame is empty, expected a frame number")
         frame = table["frame"].astype(float)
         frame = (frame - _first_frame(frame, time, first) + 1).astype(int)
     if named:
-        key = table[named].map(picture_key)
+        key = table[named].map(normal_form)
         if not alone and table[named].map(is_video).all():
-            key = key + " " + frame.astype(str)  # several clips
+            key = key.map(without_suffix) + " " + frame.astype(str)  # several clips
     else:
         key = frame
     x, y, size = _places(table)
@@ -120,7 +132,8 @@ def read_tool(path: str | Path) -> Reading:
         }
     )
     aus = table[[name for name in table if re.fullmatch(r"AU\d\d_[cpr]", name)]].astype(float)
-    seen = (_numbers(table, "success").fillna(1) == 1) & aus.notna().any(axis=1)
+    success = table["success"] if "success" in table else pd.Series(1.0, table.index)
+    seen = (success == 1) & aus.notna().any(axis=1)
     conditions = table[[name for name in CONDITIONS if name in table]].astype(float)
     found = pd.concat([found, aus, conditions], axis=1)[seen].reset_index(drop=True)
     if found.empty:
@@ -166,20 +179,7 @@ def _numbers(table: pd.DataFrame, *names: str) -> pd.Series:
 def _first_frame(frame: pd.Series, time: pd.Series, usual: int) -> float:
     """The number of a clip's first frame: that of the frame at 0 s, if the table has it."""
     starts = frame[time == 0].unique()
-    return starts[0] if len(starts) == 1 else usual
-
-
-def picture_key(name: str) -> str:
-    """Path of a picture or clip in its normal form, without the suffix that says so."""
-    path = PurePosixPath(normal_form(name))
-    return str(path.with_suffix("") if is_picture_name(path.name) or is_video(path) else path)
-
-
-def _common_keys(a: Reading, b: Reading) -> list[pd.Series]:
-    """Keys of two tables that name pictures, those of the first as the second has them."""
-    first, second = (one.table["key"] for one in (a, b))
-    found = Pictures(second.unique().tolist()).find(first.unique().tolist(), f"{a.name} and {b.name}")
-    return [first.map(lambda key: found.get(key, key)), second]
+    return starts[0] if len(starts) == 1 else min(usual, frame.min())
 
 
 def _places(table: pd.DataFrame) -> tuple[pd.Series, pd.Series, pd.Series]:
@@ -203,7 +203,9 @@ def matched(a: Reading, b: Reading) -> pd.DataFrame:
     if a.by_name != b.by_name:
         one, other = (a, b) if a.by_name else (b, a)
         raise ValueError(f"{one.name} names its pictures, {other.name} counts frames; they cannot be paired")
-    keys = _common_keys(a, b) if a.by_name else [one.table["key"] for one in (a, b)]
+    keys = [one.table["key"] for one in (a, b)]
+    if a.by_name:
+        keys[0] = keys[0].replace(pair_names(keys[0].unique(), keys[1].unique(), f"{a.name} and {b.name}"))
     groups = [{key: rows.index.to_numpy() for key, rows in own.groupby(own)} for own in keys]
     pairs = []
     for key in groups[0].keys() & groups[1].keys():
@@ -292,7 +294,7 @@ def agreement(readings: list[Reading]) -> pd.DataFrame:
                 (x, scale), (y, other) = values
                 both = x.notna() & y.notna()
                 x, y = x[both].to_numpy(float), y[both].to_numpy(float)
-                if len(x) > 1 and x.std() and y.std():
+                if len(x) > 1 and np.ptp(x) and np.ptp(y):
                     row["r"] = float(np.corrcoef(x, y)[0, 1])
                 if scale == other:
                     row["icc"] = icc(x, y)
@@ -370,7 +372,7 @@ def scores(
             both = ~np.isnan(level) & read[:, index]
             fine = graded(own, au)
             fine = finest[:, index] if fine is None else fine[0].to_numpy(float)
-            varies = both.sum() > 1 and level[both].std() > 0 and fine[both].std() > 0
+            varies = both.sum() > 1 and np.ptp(level[both]) > 0 and np.ptp(fine[both]) > 0
             row["r"] = float(np.corrcoef(level[both], fine[both])[0, 1]) if varies else np.nan
         for measure, values in (("f1", called), ("auc", ranked)):
             row |= {f"{measure}{end}": values[f"{place}.{measure}{end}"] for end in ("", "_low", "_high")}

@@ -1,5 +1,7 @@
 """Tables of several tools: read on their own scales, paired face by face, compared and scored."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -131,9 +133,54 @@ def test_pictures_of_one_name_in_two_folders_are_different_pictures(tmp_path):
     with pytest.raises(ValueError, match="no face in common"):
         matched(named(tmp_path, "c", ["s0/0.jpg"]), named(tmp_path, "d", ["s1/0.jpg"]))
     bare = named(tmp_path, "bare", ["0.jpg", "clip.0001.jpg"])
-    with pytest.raises(ValueError, match="'s0/0' and 's1/0' both fit '0'"):
+    with pytest.raises(ValueError, match="'s0/0.jpg' and 's1/0.jpg' both fit '0.jpg'"):
         matched(a, bare)
     assert len(matched(named(tmp_path, "e", ["s1/0.jpg"]), bare)) == 1
+
+
+def test_two_pictures_whose_names_differ_by_their_suffix_are_two(tmp_path):
+    a, b = named(tmp_path, "a", ["0.jpg", "1.jpg"]), named(tmp_path, "b", ["0.png", "0.jpg", "1.jpg"])
+    assert matched(a, b).to_numpy().tolist() == [[0, 1], [1, 2]]
+    with pytest.raises(ValueError, match="'0' fits several pictures"):
+        matched(named(tmp_path, "c", ["0.bmp"]), b)
+
+
+def test_frames_from_0_are_seen_without_times(tmp_path):
+    times = {"timestamp": [""] * FRAMES}
+    a = openface(tmp_path, "a", AU12_r=SMILE)
+    b = openface(tmp_path, "b", first=0, AU12_r=SMILE)
+    for file in (a, b):
+        pd.read_csv(file).assign(**times).to_csv(file, index=False)
+    assert matched(read_tool(a), read_tool(b)).to_numpy().tolist() == [[k, k] for k in range(FRAMES)]
+
+
+def test_a_row_whose_success_is_missing_is_no_face(tmp_path):
+    file = openface(tmp_path, AU12_r=SMILE)
+    pd.read_csv(file).assign(success=["", "nan"] + ["1"] * (FRAMES - 2)).to_csv(file, index=False)
+    assert len(read_tool(file).table) == FRAMES - 2 and read_tool(file).unseen == 2
+
+
+@pytest.mark.parametrize(
+    "columns, said",
+    [
+        ({"frame": ["1", ""]}, "line 3: frame is empty, expected a frame number"),
+        ({"light": ["bright", "0"]}, "line 2: light is 'bright', expected a number"),
+        ({"timestamp": ["0,000", "0,040"]}, "line 2: timestamp is '0,000'"),
+        ({"au6_c": [0, 1]}, "column 'au6_c' is not read, expected names as AU01_c"),
+        ({"AU12": [0, 1]}, "AU12_p in two spellings"),
+    ],
+)
+def test_what_a_tool_would_not_write_is_refused(tmp_path, columns, said):
+    table = pd.DataFrame({"frame": [1, 2], "AU12_p": [0.1, 0.9]})
+    table.assign(**columns).to_csv(tmp_path / "odd.csv", index=False)
+    with pytest.raises(ValueError, match=re.escape(said)):
+        read_tool(tmp_path / "odd.csv")
+
+
+def test_what_does_not_vary_agrees_with_nothing(tmp_path):
+    same = [0.1] * FRAMES
+    a, b = (read_tool(openface(tmp_path, name, AU12_r=same)) for name in "ab")
+    assert agreement.agreement([a, b])[["r", "icc"]].isna().all(axis=None)
 
 
 def test_an_excerpt_of_a_clip_keeps_its_frames(tmp_path):
@@ -203,7 +250,7 @@ def test_frames_of_several_clips_in_one_table_are_told_apart(tmp_path):
     assert read.by_name and read.table["key"].nunique() == 2 * FRAMES
     assert read.table["key"][0] == "a/one 1" and len(matched(read, read)) == 2 * FRAMES
     clip.iloc[:1].drop(columns="frame").assign(image="x/me.jpg").to_csv(tmp_path / "me.csv", index=False)
-    assert read_tool(tmp_path / "me.csv").table["key"].tolist() == ["x/me"]
+    assert read_tool(tmp_path / "me.csv").table["key"].tolist() == ["x/me.jpg"]
 
 
 def test_agreement_has_the_figures_of_the_field(tmp_path):

@@ -239,13 +239,20 @@ def test_affwild2_counts_label_rows_against_frames_and_takes_either_header(tree)
     assert converter.read(sources["46"]).notes == []
     path.write_text(good + good.splitlines()[-1] + "\n")
     (note,) = converter.read(sources["46"]).notes
-    assert "6 label rows" in note and "5 frames" in note
+    assert "labels up to frame 6" in note and "5 frames" in note
     path = sources["video 3"].files["labels"]
     path.write_text("".join(good.splitlines(keepends=True)[:4]))
     (note,) = converter.read(sources["video 3"]).notes
-    assert "3 label rows" in note and "frame 5" in note
+    assert "labels up to frame 3" in note and "pictures up to frame 5" in note
+    path.write_text(good.replace("\n", "\n\n", 1))  # the first frame has no label, and the others keep theirs
+    labels = converter.read(sources["video 3"]).labels
+    assert labels.index.tolist() == [2, 3, 4, 5, 6]
     path.write_text("AU1,AU2,AU4,AU6,AU12,AU15,AU20,AU25\n" + "0,0,1,0,0,0,0,1\n" * 5)
     assert converter.read(sources["video 3"]).labels["AU20_c"].tolist() == [0] * 5
+    picture = next(sources["video 3"].files["pictures"].iterdir())
+    picture.rename(picture.with_name("00000.jpg"))
+    with pytest.raises(ValueError, match="video 3 has a picture 0, expected the first frame to be 1"):
+        converter.read(sources["video 3"])
 
 
 def test_names_that_are_no_utf8_are_converted(tree, again, detector, tmp_path):

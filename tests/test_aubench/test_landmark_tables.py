@@ -67,6 +67,14 @@ def test_a_column_of_names_is_never_ignored(tmp_path):
     file = landmark_csv(tmp_path / "faces.csv", [("a.jpg", 50), ("b.jpg", 60)], "picture", frame=[2, 1])
     with pytest.raises(ValueError, match="column picture holds names of pictures"):
         read_landmarks(file, ["1.jpg", "2.jpg"])
+    file = landmark_csv(tmp_path / "faces.csv", [("2", 50), ("1", 60)], "Filename", frame=[1, 2])
+    assert read_landmarks(file, ["1.jpg", "2.jpg"])["2.jpg"].landmarks == pytest.approx(
+        face_outline(50), abs=0.01
+    )
+    table = pd.read_csv(file).assign(Filename=["2.jpg", "1.jpg"])
+    table.set_index("Filename").rename_axis(None).to_csv(file)  # as pandas writes an index
+    with pytest.raises(ValueError, match="line 1: column 1 has no name, and holds '2.jpg'"):
+        read_landmarks(file, ["1.jpg", "2.jpg"])
 
 
 @pytest.mark.parametrize(
@@ -158,6 +166,14 @@ def test_a_frame_too_many_or_too_few_is_refused_where_one_counts_from_0(tmp_path
         clip_of(tmp_path, frames, pictures)
 
 
+def test_pyfeat_counts_from_0_even_where_frame_0_has_no_face(tmp_path):
+    named = [("clip.mp4", 40), ("clip.mp4", 50)]
+    file = landmark_csv(tmp_path / "clip.csv", named, "input", frame=[1, 2], FaceScore=0.9)
+    assert set(read_landmarks(file, ["clip/1.jpg", "clip/2.jpg"])) == {"clip/1.jpg", "clip/2.jpg"}
+    with pytest.raises(ValueError, match="frame 1 may be clip/1.jpg or clip/2.jpg"):
+        read_landmarks(file, ["clip/1.jpg", "clip/2.jpg", "clip/3.jpg"])
+
+
 @pytest.mark.parametrize("frame", ["", "nan", "-nan(ind)", "1.5", "one"])
 def test_a_frame_that_is_none_is_refused_with_its_line(tmp_path, frame):
     file = landmark_csv(tmp_path / "clip.csv", [("", 40), ("", 60)], column=None, frame=["1", frame])
@@ -168,8 +184,11 @@ def test_a_frame_that_is_none_is_refused_with_its_line(tmp_path, frame):
 def test_frames_of_two_videos_are_never_paired_with_the_same_pictures(tmp_path):
     named = [("a.mp4", 40), ("a.mp4", 40), ("b.mp4", 60), ("b.mp4", 60)]
     file = landmark_csv(tmp_path / "faces.csv", named, "input", frame=[1, 2, 1, 2])
-    with pytest.raises(ValueError, match="'a' and 'b' both fit"):
+    with pytest.raises(ValueError, match="'a.mp4' and 'b.mp4' both fit"):
         read_landmarks(file, ["1.jpg", "2.jpg"])
+    two = landmark_csv(tmp_path / "two.csv", [("a.mp4", 40), ("a.avi", 40)], "input", frame=[1, 1])
+    with pytest.raises(ValueError, match="'a.mp4' and 'a.avi' both fit the pictures in a"):
+        read_landmarks(two, ["a/1.jpg"])
     found = read_landmarks(file, ["a/1.jpg", "a/2.jpg", "b/1.jpg", "b/2.jpg"])
     assert {face.clip for face in found.values()} == {"a", "b"} and len(found) == 4
 
@@ -205,6 +224,13 @@ def test_in_a_recording_one_person_is_followed_by_the_size_over_all_frames(tmp_p
         ("1", "-face-1", "clip"), ("1", "-face-1", "clip"), ("0", "-face-0", "clip"),
     ]  # fmt: skip
     assert ["2 faces" in face.note for face in found.values()] == [True, True, False]
+
+
+def test_a_face_without_a_number_is_nobody_of_its_own(tmp_path):
+    named = [(f"clip/{frame}.jpg", 50) for frame in (1, 2, 3, 4)]
+    numbers = {"frame": [1, 2, 3, 4], "face_id": ["0", "", "0", "0.0"]}
+    found = read_landmarks(landmark_csv(tmp_path / "clip.csv", named, **numbers), [name for name, _ in named])
+    assert {(face.face, face.clip) for face in found.values()} == {("", "clip")}
 
 
 def test_numbers_of_faces_in_single_pictures_are_no_people(tmp_path):

@@ -116,6 +116,45 @@ def test_doubled_and_nameless_columns_and_no_header_are_refused(refused):
     assert "'a.jpg'" in refused("a.jpg\nb.jpg\n")
 
 
+def test_what_is_no_table_is_named(refused, tmp_path):
+    assert "found an empty file" in refused("")
+    assert "a pointer of Git LFS" in refused("version https://git-lfs.github.com/spec/v1\n")
+    assert "a web page" in refused("<!DOCTYPE html>\n<html>a,b</html>")
+    assert "first line is for Excel" in refused("sep=;\na;b\n1;2\n")
+    (tmp_path / "t.xlsx").write_text("image,AU01_c")
+    with pytest.raises(ValueError, match="12 bytes of text, which is no .xlsx"):
+        read_table(tmp_path / "t.xlsx", RULES)
+
+
+def test_a_workbook_has_one_sheet_with_names_that_differ(tmp_path):
+    sheets = {"first": pd.DataFrame({"image": ["a", "b"], "AU01_c": [0, 1]}), "second": pd.DataFrame()}
+    path = tmp_path / "t.xlsx"
+
+    def write() -> None:
+        with pd.ExcelWriter(path) as book:
+            for name, sheet in sheets.items():
+                sheet.to_excel(book, sheet_name=name, index=False)
+
+    write()
+    assert read_table(path, RULES)[0]["AU01_c"].tolist() == [0, 1]
+    sheets["first"].columns = ["AU01_c", "AU01_c"]
+    write()
+    assert "column `AU01_c` occurs twice" in [fault.text for fault in read_table(path, RULES)[1]]
+    sheets["second"] = sheets["first"]
+    write()
+    with pytest.raises(ValueError, match="2 sheets with cells, first, second; expected one"):
+        read_table(path, RULES)
+
+
+def test_an_index_of_a_parquet_table_is_a_column(tmp_path):
+    table = pd.DataFrame({"AU01_c": [0, 1]}, index=pd.Index(["a", "b"], name="image"))
+    table.to_parquet(tmp_path / "t.parquet")
+    assert read_table(tmp_path / "t.parquet", RULES)[0]["image"].tolist() == ["a", "b"]
+    table.rename_axis(None).to_parquet(tmp_path / "t.parquet")
+    ((row, text, _),) = read_table(tmp_path / "t.parquet", RULES)[1]
+    assert row == -1 and "column 1 has no name, and holds 'a'" in text
+
+
 def test_parquet_has_the_same_rules(tmp_path):
     cells = {
         "text": (["0", "1", "nan(ind)", "9"], [0, 1, np.nan, np.nan]),

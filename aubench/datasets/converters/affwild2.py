@@ -55,19 +55,21 @@ class AffWild2(Converter):
         if sorted(names) not in HEADERS:
             found, expected = ",".join(header)[:60], ",".join(HEADERS[0])
             raise ValueError(f"{path} line 1: the header is {found!r}, expected {expected}, each once")
-        table = read_columns(path, names, [codes(r"AU\d\d", 1, (-1,))], header="").reset_index(drop=True)
-        table.index += 1
+        table = read_columns(path, names, [codes(r"AU\d\d", 1, (-1,))], header="")
+        table.index += 1  # frame 1 is line 2; a blank line or a comment has no label, and moves none
         return label_columns(table, "_c")
 
     def add_extras(self, session: Session, source: Source, frames: list[int]) -> None:
         """A note where label rows and frames contradict each other: a row too many or too few moves all that
         follow. Pictures may lack frames where no face was found, even the last; they cannot have more."""
-        rows = f"{source.name} has {len(frames)} label rows"
+        rows = f"{source.name} has labels up to frame {max(frames)}"
         if session.video:
             in_video = num_frames(session.video)
-            if in_video and in_video != len(frames):
+            if in_video and in_video != max(frames):
                 session.notes.append(f"{rows}, its video {in_video} frames")
         elif "pictures" in source.files:
-            last = max(max(numbers, default=0) for numbers in index_frames(source.files["pictures"]))
-            if last > len(frames):
-                session.notes.append(f"{rows}, pictures up to frame {last}")
+            numbers = [number for folder in index_frames(source.files["pictures"]) for number in folder]
+            if 0 in numbers:
+                raise ValueError(f"{source.name} has a picture 0, expected the first frame to be 1")
+            if max(numbers, default=0) > max(frames):
+                session.notes.append(f"{rows}, pictures up to frame {max(numbers)}")
