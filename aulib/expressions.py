@@ -38,9 +38,8 @@ SYNONYMS = {
     "fear": ("af", "afraid", "fearful", "scared"),
     "contempt": ("contemptuous",),
 }
-UNLABELLED = ("", "unknown", "uncertain", "no-face", "nf", "other")
+UNLABELLED = ("", "na", "n/a", "nan", "none", "unknown", "uncertain", "no-face", "nf", "other")
 GROUPS = ("meta_age", "meta_gender", "meta_ethnicity")
-NO_AGE = ("na", "n/a", "nan", "none")
 OLDEST = 120
 AGES = (25, 35, 50)  # years at which an age group begins (ours)
 MIN_PEOPLE = 9  # a group of fewer is left out
@@ -128,7 +127,7 @@ def groups_of(table: pd.DataFrame) -> dict[str, np.ndarray]:
         cells = table[column].astype(object).fillna("").astype(str).str.strip().str.lower()
         values = sorted(set(cells) - {""})
         if column == "meta_age" and (years := pd.to_numeric(cells, errors="coerce")).notna().any():
-            odd = cells[~years.between(0, OLDEST) & ~cells.isin((*UNLABELLED, *NO_AGE))]
+            odd = cells[~years.between(0, OLDEST) & ~cells.isin(UNLABELLED)]
             if len(odd):
                 row = cells.index.get_loc(odd.index[0]) + 2
                 raise ValueError(

@@ -58,7 +58,9 @@ def landmarks_by() -> str:
     return chosen
 
 
-def detect_landmarks(image: np.ndarray, max_upsample: int = MAX_UPSAMPLE) -> tuple[np.ndarray | None, int]:
+def detect_landmarks(
+    image: np.ndarray, max_upsample: int = MAX_UPSAMPLE, by_network: bool = True
+) -> tuple[np.ndarray | None, int]:
     """Landmarks of the largest face, and how many faces there are.
 
     Faces are looked for at the picture's own size first, then, while none is found, at twice and four times
@@ -68,6 +70,7 @@ def detect_landmarks(image: np.ndarray, max_upsample: int = MAX_UPSAMPLE) -> tup
     Args:
         image: (H, W, 3) uint8 RGB.
         max_upsample: how often the picture is doubled at most.
+        by_network: ask dlib's network where there is none.
 
     Returns:
         (68, 2) float32 pixels, x then y, or None if no face is found; and the number of faces.
@@ -76,17 +79,14 @@ def detect_landmarks(image: np.ndarray, max_upsample: int = MAX_UPSAMPLE) -> tup
         ModuleNotFoundError: neither the extra `faces` nor `landmarks` is installed.
         ValueError: not an RGB uint8 picture.
     """
-    boxes = find_boxes(image, max_upsample)
+    boxes = find_boxes(image, max_upsample, by_network)
     return (points_in(image, boxes[0]), len(boxes)) if boxes else (None, 0)
 
 
 def find_boxes(
     image: np.ndarray, max_upsample: int = MAX_UPSAMPLE, by_network: bool = True
 ) -> list[tuple[int, int, int, int]]:
-    """Left, top, right and bottom of all faces, the largest first; for the rest as `detect_landmarks`.
-
-    by_network: ask dlib's network where there is none.
-    """
+    """Left, top, right and bottom of all faces, the largest first; for the rest as `detect_landmarks`."""
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
         raise ValueError(f"image is {image.shape} {image.dtype}, expected (H, W, 3) uint8 RGB")
     find = box_finder()

@@ -26,7 +26,14 @@ from aubench.datasets.face_finding import (
 from aubench.datasets.kept_outcomes import kept_outcomes, stamp
 from aubench.datasets.landmark_detector import landmarks_by, require_detector
 from aubench.datasets.landmark_tables import NAME_COLUMNS, Pictures, read_landmarks, unpaired
-from aubench.datasets.picture_files import list_pictures, printable, shortened, stored_name, write_listed
+from aubench.datasets.picture_files import (
+    by_stored_name,
+    list_pictures,
+    printable,
+    shortened,
+    stored_name,
+    write_listed,
+)
 from aubench.study.run_lock import run_lock
 from aulib.dataset import DatasetFolder, read_dataset, refuse_edited, write_manifest
 from aulib.files import refuse_used
@@ -93,7 +100,7 @@ def prepare(
         if landmarks is None:
             require_detector()
         else:
-            named = {stored_name(source): source for source in sources}  # as tables can hold them
+            named = by_stored_name(sources)
             given = read_landmarks(landmarks, list(named), report)
             faces = dict.fromkeys(sources, NOT_GIVEN) | {named[name]: face for name, face in given.items()}
         out.mkdir(parents=True, exist_ok=True)

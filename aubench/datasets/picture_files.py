@@ -107,6 +107,19 @@ def stored_name(source: str) -> str:
     return "/".join(parts)
 
 
+def by_stored_name(pictures: list[str]) -> dict[str, str]:
+    """The names that a table can hold (`stored_name`) -> pictures.
+
+    Raises:
+        ValueError: two pictures have the same.
+    """
+    found: dict[str, str] = {}
+    for picture in pictures:
+        if (other := found.setdefault(name := stored_name(picture), picture)) != picture:
+            raise ValueError(f"a table calls both {other!r} and {picture!r} {name!r}; rename one of them")
+    return found
+
+
 def shortened(path: str) -> str:
     """The path with each part that is longer than LONGEST bytes cut: its beginning, a hash and its suffix."""
     return "/".join(part if len(part.encode()) <= LONGEST else _cut(part) for part in path.split("/"))

@@ -139,8 +139,8 @@ def clip_frames(clip: Clip, note: Callable[[str], None] = lambda text: None) -> 
         raise ValueError(f"{path} has no frame that can be read; copy it again")
     if number + 1 < expected:
         note(f"{path} breaks off: {number + 1} of {expected} frames can be read")
-    elif number / rate + MISSING < length - first:
-        note(f"{path} breaks off: {number / rate:.1f} of {length - first:.1f} seconds can be read")
+    elif (seen := max(number / rate, time)) + MISSING < length - first:
+        note(f"{path} breaks off: {seen:.1f} of {length - first:.1f} seconds can be read")
 
 
 def _by_number(name: str) -> list:

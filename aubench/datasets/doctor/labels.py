@@ -11,6 +11,7 @@ from aubench.datasets.converters.raw_session import Expected
 from aubench.datasets.converters.report import compare_rates
 from aubench.datasets.doctor.diagnosis import Finding
 from aulib.dataset import DatasetFolder
+from aulib.expressions import expressions_of, groups_of
 
 FEW = 20  # rows; fewer say nothing of constancy
 SURE = 0.2  # base rate in train from which a split without the AU is odd; 1 - SURE for one with nothing else
@@ -24,6 +25,7 @@ def check_labels(data: DatasetFolder, expected: Expected | None) -> Iterator[Fin
     yield from _same_columns(data.aus, occurrence)
     yield from _against_intensity(data.table)
     yield from _between_rows(data.table)
+    yield from _for_contrasts(data.table)
     if unlabelled := int(np.isnan(occurrence).all(axis=1).sum()):
         text = f"{unlabelled} of {len(data)} rows have no AU label (fine for a target domain)"
         yield Finding("labels", "note", text)
@@ -32,6 +34,16 @@ def check_labels(data: DatasetFolder, expected: Expected | None) -> Iterator[Fin
             found, published = 100 * row["rate"], 100 * row["expected"]
             text = f"{au} is present in {found:.1f} % of the frames, published: {published:.1f} %"
             yield Finding("base rate", "warning", text)
+
+
+def _for_contrasts(table: pd.DataFrame) -> Iterator[Finding]:
+    """What `aulib contrast` would refuse."""
+    try:
+        if "meta_expression" in table:
+            expressions_of(table["meta_expression"])
+            groups_of(table)
+    except ValueError as error:
+        yield Finding("expressions", "warning", f"{error} (`aulib contrast` refuses it)")
 
 
 def _constant(aus: list[str], occurrence: np.ndarray) -> Iterator[Finding]:

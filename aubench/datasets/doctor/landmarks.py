@@ -194,7 +194,7 @@ def _detector_nme(path: Path, landmarks: np.ndarray) -> float | None:
     from aubench.datasets.landmark_detector import detect_landmarks
 
     try:
-        found, _ = detect_landmarks(np.asarray(read_picture(path)), max_upsample=1)
+        found, _ = detect_landmarks(np.asarray(read_picture(path)), max_upsample=1, by_network=False)
     except (OSError, ValueError, ModuleNotFoundError):
         return None
     if found is None:

@@ -11,18 +11,18 @@ from PIL import Image
 from tqdm.auto import tqdm
 
 from aubench.datasets.converters.frames import link_picture
-from aubench.datasets.face_finding import why_tiny
+from aubench.datasets.face_finding import MAX_SIDE, UnusablePicture, read_upright, why_tiny
 from aubench.datasets.interchange import FORMATS
 from aubench.datasets.interchange.left_out import keep_left_out, read_note, with_left_out
 from aubench.datasets.interchange.lists import read_jaanet, read_megraphau, write_jaanet, write_megraphau
 from aubench.datasets.interchange.tables import read_openface, read_pyfeat, write_openface, write_pyfeat
 from aubench.datasets.landmark_tables import Pictures, read_faces
 from aubench.datasets.photographs import split_subjects, subjects_of
-from aubench.datasets.picture_files import list_pictures, shortened, stored_name, why_unusable, write_listed
+from aubench.datasets.picture_files import by_stored_name, list_pictures, shortened, write_listed
 from aulib.crops import CropSpec, crop_face, crop_matrix
 from aulib.dataset import DatasetFolder, read_dataset, write_manifest
 from aulib.files import new_folder, refuse_used, result_file
-from aulib.images import read_picture
+from aulib.images import read_picture, too_dark_or_bright
 from aulib.labels import binarise
 from aulib.landmarks import count_points, point_columns, points_of
 from aulib.manifest import SPLITS, column_faults, row_faults
@@ -122,7 +122,16 @@ def import_table(
 
 def _files(pictures: str | Path) -> dict[str, Path]:
     """The pictures below a folder, by names that a table can hold."""
-    return {stored_name(name): Path(pictures, name) for name in reversed(list_pictures(pictures)[0])}
+    return {name: Path(pictures, path) for name, path in by_stored_name(list_pictures(pictures)[0]).items()}
+
+
+def _looked_at(path: Path) -> tuple[str, str]:
+    """Why a picture cannot be used, or a note about what it shows; "" for nothing."""
+    try:
+        picture, *_ = read_upright(path, MAX_SIDE)
+    except UnusablePicture as error:
+        return str(error), ""
+    return "", too_dark_or_bright(picture)
 
 
 def _import_lists(
@@ -162,8 +171,13 @@ def _write_folder(
     """
     out = Path(out) if Path(out).parts else Path.cwd()  # the folder "." is another one afterwards
     refuse_used(out)
-    unusable = {image: why_unusable(files[image]) for image in table["image"][rows["reason"] == ""]}
-    rows = rows.assign(reason=rows["reason"].mask(rows["reason"] == "", table["image"].map(unusable)))
+    wanted = table["image"][rows["reason"] == ""]
+    seen = tqdm(wanted, "reading", unit="picture", disable=len(wanted) < 1000)
+    looks = pd.DataFrame([_looked_at(files[image]) for image in seen], wanted.index, ["reason", "note"])
+    rows.loc[wanted.index, "reason"] = looks["reason"]
+    rows.loc[wanted.index, "note"] = [
+        "; ".join(filter(None, both)) for both in zip(rows["note"][wanted.index], looks["note"], strict=True)
+    ]
     if count_points(table.columns):
         tiny = [why_tiny(points) for points in points_of(table)]
         rows = rows.assign(reason=rows["reason"].mask(rows["reason"] == "", tiny))
@@ -228,8 +242,8 @@ def export(
     table = _with_aus(data.table, aus, data.root)
     if kind == "openface":
         table = with_left_out(table, data, note)
-        if "frame" not in table and not note:
-            table = table.assign(frame=np.arange(1, len(table) + 1), success=1)
+        if not note and "success" not in table:
+            table = table.assign(success=1)
         return [write_openface(table, out / f"{name}.csv")]
     if kind == "pyfeat":
         table = with_left_out(table, data, note).drop(columns=["subject", "split"], errors="ignore")
