@@ -280,6 +280,7 @@ def separation_table(designs: dict[str, dict[str, dict[str, float]]]) -> str:
         probe, reader = "insides.landmark_probe", "reader"
         rows.append({
             "design": name,
+            "seeds": str(len(seeds)),
             "F1, source validation": f"{100 * mean['validation_f1']:.1f}",
             "own reconstruction": f"{mean['insides.reconstruction.self']:.2f}",
             "second round": f"{mean['insides.reconstruction.second']:.2f}",
