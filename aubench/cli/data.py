@@ -193,8 +193,8 @@ def check(
         faces = doctor.worst_faces(diagnosis)
         title = "crops least like the set's mean crop, worst first"
         figure = plots.draw_faces(faces["images"], faces["landmarks"], faces["captions"], title=title)
-        with result_file(sheet, b"Matplotlib") as partial:
-            figure.savefig(partial)
+        with result_file(sheet, ours := b"aulib: crops of a set") as partial:
+            figure.savefig(partial, format="png", metadata={"Software": ours.decode()})
         typer.echo(f"contact sheet: {sheet}")
     if errors := diagnosis.count("error"):
         raise ended(f"{errors} errors in {folder}", 1)

@@ -53,7 +53,7 @@ def evaluate(
         about = f"{expected:.3f} expected; {surest:.3f} of the surest {predict.SUREST:.0%}"
         typer.echo(f"{'wrong calls':29s} {wrong:.3f}; {about}")
     if json:
-        write_json(json, scores, ours=b'"mean.f1": ')
+        write_json(json, scores, ours=b'"mean.f1_low": ')
 
 
 @commands.command(short_help="Score a run on faces whose expressions are labelled.")
@@ -94,7 +94,7 @@ def contrast(
     if scores.left_out:
         typer.echo(f"too few people: {', '.join(scores.left_out)}")
     if json:
-        write_json(json, scores.as_json(), ours=b'"summary": ')
+        write_json(json, scores.as_json(), ours=b'{\n "summary": {\n  "contrasts": ')
 
 
 def _of_clips(metavar: str, text: str, **more):
@@ -527,9 +527,10 @@ def table(
 
     summary = find_summary(study)
     text = summary_text(summary) if format == "json" else study_table(summary, format, per_au=per_au)
+    ours = '{\n "study": ' if format == "json" else text.partition("\n")[0]
     if out is None:
         typer.echo(text, nl=False)
     else:
-        with result_file(out, ours=text.partition("\n")[0].encode()) as partial:
+        with result_file(out, ours=ours.encode()) as partial:
             partial.write_text(text, encoding="utf-8")
         typer.echo(f"table: {out}")

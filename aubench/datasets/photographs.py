@@ -110,6 +110,10 @@ def prepare(
         names = _stored_names(sources)
         work = partial(store_picture, photos=photos, out=out)
         with kept_outcomes(out / PROGRESS, out, settings) as (before, keep):
+            if before and not before.keys() & set(sources):
+                raise FileExistsError(
+                    f"{out} was made of other pictures, as {next(iter(before))}; choose another folder"
+                )
             done = {source: kept for source, kept in before.items() if stamps.get(source) == kept.stamp}
             left_to_do = [source for source in sources if source not in done]
             tasks = [(StoredPicture(name, stamps[name], names[name]), faces[name]) for name in left_to_do]

@@ -18,6 +18,7 @@ from aubench.datasets.picture_files import list_pictures
 from aubench.inference.predict import OK, contrasts_of, has_manifest, predict
 from aulib.dataset import read_dataset
 from aulib.expressions import log_odds
+from aulib.files import refuse_used
 from aulib.networks import AUHead
 from aulib.run import CONFIG, HISTORY, METRICS, SAMPLES, Run, save_model
 from aulib.train_run import train_run
@@ -55,7 +56,7 @@ def adapt(
     Raises:
         ValueError: fewer than MIN_FACES faces, a rate outside (0, 1) or of an AU that the run does not know,
             or a run that reads AUs from landmark positions.
-        FileExistsError: `out` is a run already.
+        FileExistsError: `out` is a run already, or holds files that are of no adaptation.
     """
     opened, out = Run(run), Path(out)
     rates = rates or {}
@@ -67,6 +68,8 @@ def adapt(
         raise ValueError(f"{run} reads AUs from landmark positions, and its logits cannot be shifted")
     if (out / CONFIG).exists():
         raise FileExistsError(f"{out} is a run already; choose another folder")
+    if not any((out / part).is_dir() for part in ("faces", "training")):  # of an earlier call
+        refuse_used(out)
     faces = Path(photographs)
     if not has_manifest(faces):
         _refuse_few(photographs, len(list_pictures(photographs)[0]), "pictures")

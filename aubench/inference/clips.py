@@ -40,7 +40,7 @@ ABOUT = ["frame", "face_id", "timestamp", "confidence", "success"]
 AT_REST = 0.05  # the probability of an AU on a person's neutral frames, at most, once they are given
 LONGEST_MEAN = 3600.0  # seconds of a moving average
 CALMEST = 0.1  # share of a person's frames that count as neutral if none are named
-NEUTRAL = b'"neutral": '
+NEUTRAL = b'{\n "neutral": {\n  "AU'
 FRAMES = re.compile(r"(\d+)(?:-(\d+))?")  # 12, or 1-30
 
 

@@ -26,7 +26,7 @@ from aubench.study.parameters import (
 )
 from aubench.study.resolved import data_versions, resolve, run_key
 from aubench.study.run_lock import run_lock
-from aulib.files import read_json, write_json
+from aulib.files import read_json, refuse_used, write_json
 
 RECORDED_LIBRARIES = "torch torchvision timm lightning-fabric numpy pandas anny warp-lang papermill ipykernel"
 AS_FUNCTION = "AULIB_RUNS_NOTEBOOK"  # in the environment of the kernels of `run_notebook`
@@ -82,8 +82,8 @@ def run_notebook(
 
     Raises:
         ParameterError: unknown parameter or wrong type, before anything is written.
-        FileExistsError: `out_dir` holds a finished run with other settings and `replace` is off, or files of
-            the same names that are of no run.
+        FileExistsError: `out_dir` holds a finished run with other settings and `replace` is off, or files and
+            no run.
         NotebookFailed: a cell raised, or the kernel died or did not start.
         RunIsHeld: another process is busy with the folder.
     """
@@ -91,6 +91,7 @@ def run_notebook(
     values = effective_parameters(notebook, parameters or {}, out_dir)
     resolved = resolve(notebook, values)
     key = run_key(resolved)
+    _refuse_foreign(out_dir)
     with run_lock(out_dir) as lock:
         finished = _read(out_dir / "result.json").get("key")
         if finished == key and reuse:
@@ -118,9 +119,9 @@ def execute_run(
     """
     from aubench.study.kernels import cause_of, execute  # papermill, which planning does without
 
+    _refuse_foreign(out_dir)
     if (out_dir / "result.json").is_file() or _what_differs(out_dir, values):
         _set_aside(out_dir)
-    _refuse_foreign(out_dir)
     out_dir.mkdir(parents=True, exist_ok=True)
     for stale in ("notebook.ipynb", "error.txt", "metrics.json", "kernel.log"):
         (out_dir / stale).unlink(missing_ok=True)
@@ -235,9 +236,8 @@ def _what_differs(out_dir: Path, values: dict) -> str:
 
 def _refuse_foreign(out_dir: Path) -> None:
     """What a run would overwrite must be of a run, which has a params.json."""
-    for name in ("notebook.ipynb", "metrics.json"):
-        if (out_dir / name).exists() and not (out_dir / "params.json").is_file():
-            raise FileExistsError(f"{out_dir} holds {name} and is no run folder, choose another folder")
+    if not (out_dir / "params.json").is_file():
+        refuse_used(out_dir)
 
 
 def _set_aside(out_dir: Path) -> None:

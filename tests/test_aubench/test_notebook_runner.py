@@ -65,14 +65,16 @@ def no_kernel(monkeypatch) -> list[BaseException]:
     return errors
 
 
-@pytest.mark.parametrize("name", ["notebook.ipynb", "metrics.json"])
+@pytest.mark.parametrize("name", ["notebook.ipynb", "metrics.json", "result.json", "config.json"])
 def test_a_folder_that_is_no_run_loses_nothing(name, tmp_path, no_kernel):
     mine = tmp_path / "mine" / name
     mine.parent.mkdir()
     mine.write_text("years of work")
-    with pytest.raises(FileExistsError, match=f"mine holds {name} and is no run folder"):
+    with pytest.raises(FileExistsError, match="mine is not empty, expected a new folder"):
         run_notebook(notebook_of(tmp_path), mine.parent)
     assert mine.read_text() == "years of work" and os.listdir(mine.parent) == [name]
+    with pytest.raises(FileExistsError, match=f"{name} is a file, expected a new folder"):
+        run_notebook(notebook_of(tmp_path), mine)
 
 
 def test_a_run_returns_its_metrics_and_records_how_it_was_made(tmp_path):

@@ -94,4 +94,4 @@ class Diagnosis:
     def write(self, path: Path) -> None:
         """All findings as JSON."""
         found = [asdict(finding) for finding in self.findings]
-        write_json(path, {"root": self.root.name, "findings": found}, ours=b'"findings": ')
+        write_json(path, {"root": self.root.name, "findings": found}, ours=b',\n "findings": [')
