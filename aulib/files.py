@@ -87,6 +87,8 @@ def what_it_is(path: Path) -> str:
     with open(path, "rb") as opened:
         start = opened.read(200)
     known = (what for begin, what in BEGINS.items() if start.lstrip().lower().startswith(begin))
+    if start[4:8] == b"ftyp" and start[8:12] in (b"heic", b"heix", b"mif1", b"heif"):
+        return f"{size} bytes that are a HEIC picture; save it as JPEG or PNG"
     if (what := next(known, "")) and path.suffix.lower() not in what.split():
         return f"{size} bytes that are {what}"
     if not any(start):

@@ -4,6 +4,7 @@ Weights are safetensors and settings JSON, so nothing is unpickled.
 """
 
 import json
+import math
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -131,6 +132,11 @@ class Run(ModelHubMixin, library_name="aulib", tags=["facial-action-units"]):
             if settings.get(name, READ_FROM[0]) not in READ_FROM:
                 found = f"{CONFIG}: {name} is {settings[name]!r}, expected {' or '.join(READ_FROM)}"
                 raise self._outdated(found)
+        withheld, largest = settings.get("withheld", []), settings.get("largest_entropy", 0.0)
+        if not isinstance(withheld, list) or any(au not in AU_NAMES for au in withheld):
+            raise self._outdated(f"{CONFIG}: withheld is {withheld!r:.60}, expected AUs such as ['AU04']")
+        if not isinstance(largest, int | float) or math.isnan(largest):
+            raise self._outdated(f"{CONFIG}: largest_entropy is {largest!r:.60}, expected a number")
         curves = settings.get("intensity_curves", {})
         try:
             CURVES.validate_python(curves)
@@ -212,7 +218,7 @@ class Run(ModelHubMixin, library_name="aulib", tags=["facial-action-units"]):
     @property
     def withheld(self) -> tuple[str, ...]:
         """AUs that did not work on real faces; `aulib predict` leaves them out unless they are asked for."""
-        return tuple(self.settings.get("withheld", ()))
+        return tuple(au for au in self.aus if au in self.settings.get("withheld", ()))
 
     @property
     def largest_entropy(self) -> float:

@@ -249,7 +249,8 @@ def _read_csv(
         try:
             (cells,) = csv.reader([row], skipinitialspace=True, strict=True)
         except csv.Error as error:
-            faults.append(Fault(line, f"cannot be split into cells: {error}"))
+            text = f"cannot be split into cells, which may hold no line break: {error}"
+            faults.append(Fault(line, text))
             continue
         if len(cells) == len(columns):
             rows.append(cells)

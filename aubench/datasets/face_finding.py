@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from aubench.datasets.landmark_detector import detect_landmarks
 from aubench.datasets.picture_files import why_unusable
 from aulib.crops import CropSpec, crop_face, crop_matrix
-from aulib.files import atomic_file
+from aulib.files import atomic_file, what_it_is
 from aulib.images import decode, open_picture, orientation, too_dark_or_bright, upright_size
 from aulib.landmarks import refuse_outside
 from aulib.manifest import MIN_FACE
@@ -68,6 +68,8 @@ def read_upright(path: Path, at_most: int | None) -> tuple[Image.Image, tuple[in
                 return decode(opened, at_most), full_size, storable
     except Exception as error:  # a broken file makes decoders raise anything
         text = " ".join(str(error).split()) or type(error).__name__
+        if isinstance(error, UnidentifiedImageError):
+            text = what_it_is(path)
         text = textwrap.shorten(text.replace(str(path), path.name), 200, placeholder="...")
         raise UnusablePicture(f"unreadable: {text}") from error
 

@@ -355,7 +355,8 @@ def _fitting(form: str, known: dict[str, list[tuple[str, str]]], path: str | Pat
         return ""
     targets = by_parts[max(by_parts)]
     if len(targets) > 1:
-        some = ", ".join(targets[:3])
+        alike = len({normal_form(target) for target in targets}) < len(targets)
+        some = ", ".join(ascii(target) if alike else target for target in targets[:3])
         raise ValueError(f"{path}: {form!r} fits several pictures ({some}), expected a path to one")
     return targets[0]
 

@@ -6,6 +6,7 @@ imageio-ffmpeg, which pipes raw frames through a GPL binary. Decoding is sequent
 picture that comes out.
 """
 
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -145,7 +146,7 @@ def clip_frames(clip: Clip, note: Callable[[str], None] = lambda text: None) -> 
 
 def _by_number(name: str) -> list:
     """Key to sort f2.jpg before f10.jpg."""
-    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
+    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)]
 
 
 def length_of(clip: Path) -> int | None:
@@ -247,7 +248,7 @@ def _open(path: Path) -> Iterator[tuple]:
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(f"reading {path.name} needs PyAV: {INSTALL}") from error
     try:
-        with av.open(str(path)) as container:
+        with av.open(os.path.abspath(path)) as container:  # `c:l.mp4` is no address
             if PLAYLISTS & set(container.format.name.split(",")):
                 raise ValueError(f"{path} is a list of other files, no video")
             if not container.streams.video:

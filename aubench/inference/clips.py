@@ -223,6 +223,8 @@ def _read(opened: Run, clip: Clip, folder: Path, note: Callable[[str], None]) ->
                 faces = []
         if faces:
             _keep(opened, model, faces, tracker, folder, count // AT_ONCE)
+    if not count:
+        raise ValueError(f"{clip.path} has no frame that can be read, expected a video")
     number = -(-count // AT_ONCE)
     write_json(whole, {"parts": number, "notes": notes})
     for text in notes:
@@ -267,7 +269,7 @@ def _baselines(table: pd.DataFrame, aus: tuple[str, ...], neutral: str, clip: Cl
     if frames := FRAMES.fullmatch(neutral):
         first, last = int(frames[1]), int(frames[2] or frames[1])
         chosen = table["frame"].between(first, last)
-        if not (chosen & (table["success"] == 1)).any():
+        if not first or not (chosen & (table["success"] == 1)).any():
             last = table["frame"].max()
             raise ValueError(f"{clip.path} has no face in frames {neutral}; its frames are 1 to {last}")
         return {face: _logits(rows, aus).median().to_numpy() for face, rows in _people(table[chosen])}

@@ -216,8 +216,8 @@ def matched(a: Reading, b: Reading) -> pd.DataFrame:
         known = all(not np.isnan(place).any() for place in places)
         if not known and max(map(len, rows)) > 1:
             raise ValueError(
-                f"{a.name} and {b.name}: of {key} there are several faces, and no landmarks or boxes to tell "
-                "them apart by"
+                f"{a.name} and {b.name}: of {'picture' if a.by_name else 'frame'} {key} there are several "
+                "rows, and no landmarks or boxes to tell faces apart by"
             )
         far = np.zeros((len(rows[0]), len(rows[1])))
         if known:
@@ -343,7 +343,8 @@ def scores(
     known = {name[:4] for name in labels.columns if name.endswith("_c")}
     aus = [au for au in sorted(known) if present(reading.table, au) is not None]
     if not aus or pairs.empty:
-        raise ValueError(f"{reading.name} and {labels.name} have no labelled AU of a common face")
+        common = f"{reading.name} and {labels.name} have no labelled AU of a common face"
+        raise ValueError(f"{common}; expected columns AU01_c ... in the labels")
     own = reading.table.loc[pairs["a"]].reset_index(drop=True)
     true = labels.table.loc[pairs["b"]].reset_index(drop=True)
     truth = true[[f"{au}_c" for au in aus]].to_numpy(float)

@@ -223,7 +223,7 @@ def test_faces_of_a_frame_are_paired_by_where_they_lie(tmp_path):
     with pytest.raises(ValueError, match="no face in common"):
         matched(one, away)
     blind = agreement.Reading("blind", "OpenFace", both.table.assign(x=np.nan), 0, False)
-    with pytest.raises(ValueError, match="blind.*several faces"):
+    with pytest.raises(ValueError, match="blind.*frame 1 there are several rows"):
         matched(both, blind)
 
 

@@ -100,6 +100,12 @@ def test_what_is_no_video_is_named(content, tmp_path):
         predict_clip(RUN, Clip(tmp_path / "clip.mp4"))
 
 
+def test_a_name_is_no_address(filmed, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "c:l.mp4").write_bytes(filmed.one.read_bytes())
+    assert next(clip_frames(Clip(Path("c:l.mp4")))).number == 0
+
+
 def test_a_list_of_other_files_is_no_video(filmed, tmp_path):
     (tmp_path / "list.mp4").write_text(f"ffconcat version 1.0\nfile {filmed.one.name}\n")
     (tmp_path / filmed.one.name).write_bytes(filmed.one.read_bytes())

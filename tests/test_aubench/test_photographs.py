@@ -328,6 +328,23 @@ def test_loose_pictures_numbered_in_a_row_may_be_a_recording(names, expected, ph
     assert "warning" not in subject_summary(one)
 
 
+def test_pictures_of_another_set_stay(photos, made, seen, tmp_path):
+    save(two_colours(), photos / "a.jpg")
+    first = made()
+    (photos / "a.jpg").rename(photos / "b.jpg")
+    with pytest.raises(FileExistsError, match="was made of other pictures, as a.jpg; choose another folder"):
+        made()
+    assert first.image_paths[0].is_file()
+
+
+def test_files_that_a_table_calls_alike_are_refused(photos, made, seen, tmp_path):
+    for name in ("a.jpg", " a.jpg"):
+        save(two_colours(), photos / name)
+    (tmp_path / "points.csv").write_text("image,x_0,y_0\na.jpg,1,2\n")
+    with pytest.raises(ValueError, match="' a.jpg' and 'a.jpg' 'a.jpg'; rename one"):
+        made(landmarks=tmp_path / "points.csv")
+
+
 def test_a_manifest_that_was_edited_is_not_written_over(photos, made, seen, tmp_path):
     save(two_colours(), photos / "a.jpg")
     manifest = made().root / "manifest.csv"

@@ -226,6 +226,7 @@ def test_a_damaged_file_is_named_with_what_it_is(name, member, what, finished, t
     ("settings", "intensity_curves", {"AU12": [0, 5]}), ("settings", "intensity_curves", []),
     *(("settings", "intensity_curves", {"AU12": [*[0.0] * 23, *end]})
       for end in ([2, 1], [6, 6], [float("nan")] * 2, ["a", "b"], [[0], [1, 2]])),
+    ("settings", "withheld", ["AU4"]), ("settings", "withheld", None), ("settings", "largest_entropy", "2,6"),
     ("settings", "read_target_from", "mirror"), ("settings", "read_source_from", ["both"]),
 ])  # fmt: skip
 def test_a_value_of_another_type_is_named(where, name, value, folder):
