@@ -7,6 +7,7 @@ other people. p-values are two-sided and corrected within a family (Holm 1979).
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -158,7 +159,12 @@ def detectable(low: float, high: float, seeds: int, comparisons: int = 1) -> flo
     """
     if not high > low:
         return 0.0 if high == low else np.nan
-    freedom = seeds - 1
-    error = (high - low) / 2 / stats.t.ppf(0.5 + LEVEL / 2, freedom)
-    bound = stats.t.isf((1 - LEVEL) / 2 / comparisons, freedom)
-    return error * optimize.brentq(lambda effect: power(effect, seeds, comparisons) - POWER, 0.0, 20 * bound)
+    error = (high - low) / 2 / stats.t.ppf(0.5 + LEVEL / 2, seeds - 1)
+    return error * _detectable_errors(seeds, comparisons)
+
+
+@lru_cache
+def _detectable_errors(seeds: int, comparisons: int) -> float:
+    """`detectable` in standard errors of the mean."""
+    bound = stats.t.isf((1 - LEVEL) / 2 / comparisons, seeds - 1)
+    return optimize.brentq(lambda effect: power(effect, seeds, comparisons) - POWER, 0.0, 20 * bound)
