@@ -111,7 +111,7 @@ def test_real_faces_are_a_row_per_method_and_target():
     assert [cells(line)[0] for line in lines[2:4]] == ["rendered, a", "rendered, b"]
 
 
-def test_differences_on_real_faces_are_paired_by_seed_and_leave_out_who_saw_photographs():
+def test_differences_on_real_faces_are_paired_by_seed_and_by_what_they_adapted_to():
     keys = ("au12_auc", "au12_rises", "au12_found", "false_alarm", "gap", "auc", "own")
     rows = [
         {"set": name, "method": method, "seed": seed, "target": target} | dict.fromkeys(keys, value)
@@ -120,12 +120,32 @@ def test_differences_on_real_faces_are_paired_by_seed_and_leave_out_who_saw_phot
             ("full", "synthetic:wild", 0.5, 0.7, 0.9),
             ("multitask", "synthetic:wild", 0.4, 0.6, 0.8),
             ("full", "press", 0.1, 0.1, 0.1),
+            ("multitask", "press", 0.2, 0.2, 0.2),
         )
         for seed, value in enumerate(values)
     ]
     lines = readme.real_differences(rows).splitlines()
-    assert cells(lines[2])[:2] == ["`full` minus `multitask`", "+10.0 [+10.0, +10.0]"]
-    assert len(cells(lines[2])) == 8 and lines[3] == ""
+    wild, press = (["`full` minus `multitask`", target] for target in ("rendered, wild", "press"))
+    assert cells(lines[2])[:3] == [*wild, "+10.0 [+10.0, +10.0]"]
+    assert cells(lines[3])[:3] == [*press, "-10.0 [-10.0, -10.0]"] and lines[4] == ""
+
+
+def test_a_design_shows_the_mean_of_its_seeds():
+    measures = ["validation_f1", "insides.reconstruction.self", "insides.reconstruction.second"]
+    measures += ["insides.moves.shape", "insides.moves.texture"]
+    measures += [f"insides.au_probe.{name}.source" for name in ("rich", "texture")]
+    probes = (
+        "insides.landmark_probe.rich",
+        "insides.landmark_probe.texture",
+        "insides.landmark_probe.mean_face",
+    )
+    measures += [
+        f"{probe}.{d}" for probe in (*probes, "reader.rich", "reader.texture") for d in ("source", "target")
+    ]
+    low, high = dict.fromkeys(measures, 0.25), dict.fromkeys(measures, 0.75)
+    line = readme.separation_table({"one": {"100": low, "101": high}, "two": {"100": low}}).splitlines()
+    assert cells(line[2])[:4] == ["one", "2", "50.0", "0.50"]
+    assert cells(line[3])[-2:] == ["25.0 / 25.0 (25.0 / 25.0)", "0.25 (0.25)"]
 
 
 def test_readme_has_at_most_thirty_generated_lines():

@@ -88,16 +88,17 @@ def real_faces_table(rows: list[dict]) -> str:
 
 
 def real_differences(rows: list[dict]) -> str:
-    """Real photographs: `full` minus each other method whose unlabelled target is rendered, paired by seed.
+    """Real photographs: `full` minus each other method with the same unlabelled target, paired by seed.
 
     Args:
         rows: of `results.real_faces_row`, for every seed and set.
     """
-    table = pd.DataFrame(rows)
-    table = table[table["target"] == "synthetic:wild"]
-    found = []
-    for method in sorted(set(table["method"]) - {"full"}, key=list(METHODS).index):
-        row = {"comparison": f"`full` minus `{method}`"}
+    found, whole = [], pd.DataFrame(rows)
+    whole["target"] = whole["target"].str.replace("synthetic:", "rendered, ")
+    others = whole.loc[whole["method"] != "full", ["target", "method"]].drop_duplicates()
+    for target, method in sorted(others.itertuples(index=False), key=lambda row: list(METHODS).index(row[1])):
+        table = whole[whole["target"] == target]
+        row = {"comparison": f"`full` minus `{method}`", "unlabelled target": target}
         for name, columns in REAL_FACES.items():
             for heading, value in columns.items():
                 seeds = table[table["set"] == name].pivot(index="seed", columns="method", values=value)
