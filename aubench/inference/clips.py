@@ -22,7 +22,16 @@ from tqdm.auto import tqdm
 from aubench.datasets.landmark_detector import landmarks_by
 from aubench.datasets.picture_files import is_video, list_pictures, walk
 from aubench.datasets.videos import Clip, clip_frames, length_of
-from aubench.inference.predict import AT_ONCE, SQUARE, abstain, intensities, kept_parts, read_faces, trust
+from aubench.inference.predict import (
+    AT_ONCE,
+    SQUARE,
+    abstain,
+    intensities,
+    kept_parts,
+    read_faces,
+    refuse_suffix,
+    trust,
+)
 from aubench.inference.tracking import CODE_VERSION, Tracker
 from aubench.study.run_lock import run_lock
 from aulib.crops import crop_of
@@ -134,6 +143,7 @@ def predict_clip(
         _saved_neutral(neutral, opened.config.aus)  # refused before the clip is read
     with ExitStack() as stack:
         if out is not None:
+            refuse_suffix(out, ".parquet" if form == "parquet" else ".csv")
             refuse_other(out, FORMATS[form])
             stack.enter_context(run_lock(out, patience=0, work="written"))
         if save_neutral is not None:

@@ -213,9 +213,16 @@ def predict(
     """
     if out is None:
         return _predict(Run(run), photos_or_dataset, None, workers, all_aus, max_error)
+    refuse_suffix(out, ".csv")
     refuse_other(out, OURS)
     with run_lock(out, patience=0, work="written"):
         return _predict(Run(run), photos_or_dataset, out, workers, all_aus, max_error)
+
+
+def refuse_suffix(out: str | Path, written: str) -> None:
+    """Raises ValueError if a table's name ends as a table of another kind than is written."""
+    if (suffix := Path(out).suffix.lower()) in {".csv", ".parquet", ".xlsx"} - {written}:
+        raise ValueError(f"{out} ends in {suffix}, and {written} is written; call it so")
 
 
 def _predict(

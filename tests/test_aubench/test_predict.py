@@ -194,6 +194,8 @@ class TestPredictOnADataset:
         with pytest.raises(FileExistsError, match="labels.csv exists"):
             predict(finished.full, finished.target, labels)
         assert labels.read_text() == "image,AU12\na.jpg,1\n"
+        with pytest.raises(ValueError, match=r"out.xlsx ends in .xlsx, and .csv is written"):
+            predict(finished.full, finished.target, tmp_path / "out.xlsx")
 
     def test_of_two_that_write_one_table_the_later_is_told(self, finished, tmp_path):
         held = pytest.raises(RunIsHeld, match="out.csv is being written by process")
@@ -467,7 +469,7 @@ class TestOddInput:
 
     def test_a_list_of_skipped_pictures_without_reasons_adds_no_rows(self, finished, copied):
         folder = copied(lambda table: table)
-        (folder / "skipped.csv").write_text("image\na.jpg\n")
+        (folder / "skipped.csv").write_text("image,why\na.jpg,none\n")
         assert len(predict(finished.full, folder)) == len(read_dataset(folder))
 
     def test_missing_weights_are_said_before_a_prediction_is_kept(self, finished, tmp_path):
