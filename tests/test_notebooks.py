@@ -210,7 +210,8 @@ def with_solutions(path: Path, solved: Path) -> int:
 
 
 TAKE_LONG = (
-    "4_taking_apart", "5_putting_together", "7_does_it_help", "8_your_photographs",  # train several runs
+    "4_taking_apart", "5_putting_together", "6_pulling_together", "7_does_it_help",
+    "8_your_photographs",  # train several runs
     "09_compare",  # renders clips
 )  # fmt: skip
 
@@ -288,6 +289,7 @@ def test_of_runs_that_learned_nothing_no_conclusion_is_drawn(
     assert not any(re.search(one, text) for one in other for text in shown)
 
 
+@pytest.mark.slow
 def test_without_target_labels_05_judges_a_run_by_its_source(folders, tiny_run, clone, tmp_path):
     run = shutil.copytree(folders["run"], tmp_path / "run")
     scores = {key: None if key.startswith("target.") else value for key, value in read_metrics(run).items()}

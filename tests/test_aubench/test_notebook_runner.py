@@ -346,7 +346,7 @@ def said(cell: nbformat.NotebookNode) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("what", LONG_CELLS)
+@pytest.mark.parametrize("what", ["training", pytest.param("rendering", marks=pytest.mark.slow)])
 def test_an_interrupted_cell_says_so_in_one_line_and_keeps_its_work(what, tiny_set, tiny_target, tmp_path):
     cell, kept = LONG_CELLS[what]
     code = [

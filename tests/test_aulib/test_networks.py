@@ -189,7 +189,10 @@ def in_fresh_python(code: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("package", ["timm", "torchvision", "torchmetrics"])
+@pytest.mark.parametrize(
+    "package",
+    ["torchvision", *(pytest.param(name, marks=pytest.mark.slow) for name in ("timm", "torchmetrics"))],
+)
 def test_torchvision_packages_import_after_define_missing_operators(package):
     in_fresh_python(
         f"from aulib.networks import define_missing_operators as define\ndefine(); import {package}"
