@@ -235,8 +235,10 @@ def _what_differs(out_dir: Path, values: dict) -> str:
 
 
 def _refuse_foreign(out_dir: Path) -> None:
-    """What a run would overwrite must be of a run, which has a params.json."""
-    if not (out_dir / "params.json").is_file():
+    """What a run would overwrite must be of a run, which has a params.json, or of one that never began, which
+    has an error.txt alone."""
+    begun = (out_dir / "params.json").is_file()
+    if not begun and not (out_dir.is_dir() and os.listdir(out_dir) == ["error.txt"]):
         refuse_used(out_dir)
 
 
