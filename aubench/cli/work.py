@@ -185,6 +185,8 @@ def playground(
 
     Example: aulib app
     """
+    if Path(run).is_file():
+        raise typer.BadParameter(f"{run} is a file, expected the folder of a finished run", param_hint="RUN")
     from aubench.app import serve
 
     values = {"run": run, "runs_folder": str(Path(run).parent if run else "results"), "faces": faces}

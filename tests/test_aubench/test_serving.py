@@ -83,6 +83,9 @@ def test_the_command_passes_the_run_and_its_folder(monkeypatch):
     assert not end.value.code
     assert (called["run"], called["runs_folder"]) == ("study/full-seed1", "study")
     assert (called["port"], called["open_browser"]) == (8123, False)
+    with pytest.raises(SystemExit) as end:
+        main.main(["app", __file__, "--no-browser"])
+    assert end.value.code == 2
 
 
 def test_the_bar_names_what_each_cell_of_the_playground_loads():
