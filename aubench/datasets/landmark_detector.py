@@ -102,7 +102,8 @@ def find_boxes(
 
 def _boxes_by_network(image: np.ndarray) -> list[tuple[int, int, int, int]]:
     """The boxes in which the detector would see the faces that dlib's network finds, the largest first."""
-    if not (weights := _weights("mmod_human_face_detector.dat")).is_file():
+    weights = _weights("mmod_human_face_detector.dat")
+    if weights is None:
         return []
     factor = max(image.shape[:2]) / NETWORK_SIDE
     size = [round(side / factor) for side in image.shape[1::-1]]
@@ -202,16 +203,18 @@ def _predictor():
     require_detector()
     import dlib
 
-    weights = _weights("shape_predictor_68_face_landmarks.dat")
-    if not weights.is_file():
-        raise ModuleNotFoundError(f"{weights.name} is not in {DLIB_POINTS}: pip install 'aulib[landmarks]'")
+    name = "shape_predictor_68_face_landmarks.dat"
+    weights = _weights(name)
+    if weights is None:
+        raise ModuleNotFoundError(f"{name} is not in {DLIB_POINTS}: pip install 'aulib[landmarks]'")
     return dlib.shape_predictor(str(weights))
 
 
-def _weights(name: str) -> Path:
-    """A file of face_recognition_models, which may be missing.
+def _weights(name: str) -> Path | None:
+    """A file of face_recognition_models; None if it is not there.
 
     Importing that package needs pkg_resources, which new setuptools lack; its folder is enough.
     """
     package = importlib.util.find_spec(DLIB_POINTS)
-    return Path(package.origin if package else "").parent / "models" / name
+    path = package and Path(package.origin).parent / "models" / name
+    return path if path and path.is_file() else None

@@ -205,7 +205,8 @@ def matched(a: Reading, b: Reading) -> pd.DataFrame:
         raise ValueError(f"{one.name} names its pictures, {other.name} counts frames; they cannot be paired")
     keys = [one.table["key"] for one in (a, b)]
     if a.by_name:
-        keys[0] = keys[0].replace(pair_names(keys[0].unique(), keys[1].unique(), f"{a.name} and {b.name}"))
+        other = pair_names(keys[0].unique(), keys[1].unique(), f"{a.name} and {b.name}")
+        keys[0] = keys[0].map(lambda key: other.get(key, key))
     groups = [{key: rows.index.to_numpy() for key, rows in own.groupby(own)} for own in keys]
     pairs = []
     for key in groups[0].keys() & groups[1].keys():
