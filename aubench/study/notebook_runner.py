@@ -236,9 +236,10 @@ def _what_differs(out_dir: Path, values: dict) -> str:
 
 def _refuse_foreign(out_dir: Path) -> None:
     """What a run would overwrite must be of a run, which has a params.json, or of one that never began, which
-    has an error.txt alone."""
+    has an error.txt alone. Hidden files, as a kill leaves them, are in nobody's way."""
     begun = (out_dir / "params.json").is_file()
-    if not begun and not (out_dir.is_dir() and os.listdir(out_dir) == ["error.txt"]):
+    seen = [name for name in os.listdir(out_dir) if name[0] != "."] if out_dir.is_dir() else [""]
+    if not begun and seen not in ([], ["error.txt"]):
         refuse_used(out_dir)
 
 

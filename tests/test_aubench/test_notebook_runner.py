@@ -77,6 +77,12 @@ def test_a_folder_that_is_no_run_loses_nothing(name, tmp_path, no_kernel):
         run_notebook(notebook_of(tmp_path), mine)
 
 
+def test_what_a_kill_leaves_before_a_run_begins_is_in_nobody_s_way(tmp_path, no_kernel):
+    (tmp_path / "run/.params.json.part").mkdir(parents=True)
+    (tmp_path / "run/error.txt").write_text("the worker failed")
+    assert run_notebook(notebook_of(tmp_path), tmp_path / "run")["steps"]
+
+
 def test_a_run_returns_its_metrics_and_records_how_it_was_made(tmp_path):
     notebook = notebook_of(tmp_path, "print('hello')", METRICS)
     out = tmp_path / "run"
