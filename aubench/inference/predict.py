@@ -306,7 +306,8 @@ def _dataset_faces(data: DatasetFolder, spec: CropSpec, workers: int | None) -> 
     crops = crop_dataset(usable, spec, workers=workers)
     images, place = data.table["image"].tolist(), np.cumsum(has_landmarks) - 1
     left, listed = [], set(images)
-    if (skipped := data.root / "skipped.csv").is_file():
+    skipped = data.root / "skipped.csv"
+    if skipped.is_file() and b"reason" in skipped.read_bytes().partition(b"\n")[0]:  # else it is another list
         table, faults = read_table(skipped, (), keep_text=True)
         refuse(faults, skipped)
         if {"image", "reason"} <= set(table):  # `convert` lists frames there, not pictures

@@ -469,7 +469,7 @@ class TestOddInput:
 
     def test_a_list_of_skipped_pictures_without_reasons_adds_no_rows(self, finished, copied):
         folder = copied(lambda table: table)
-        (folder / "skipped.csv").write_text("image,why\na.jpg,none\n")
+        (folder / "skipped.csv").write_text("image\na.jpg\n")
         assert len(predict(finished.full, folder)) == len(read_dataset(folder))
 
     def test_missing_weights_are_said_before_a_prediction_is_kept(self, finished, tmp_path):
