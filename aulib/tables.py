@@ -227,7 +227,8 @@ def _read_csv(
     import pyarrow as pa
 
     data = path.read_bytes()
-    if not data.strip() or data[:200].lstrip().lower().startswith(tuple(BEGINS)):
+    start = data[:200].lstrip().lower()
+    if start.startswith(tuple(BEGINS)) or not (start or data.strip()):  # a strip copies all of it
         raise ValueError(f"{path}: expected a table, found {what_it_is(path)}")
     if b"\n" not in data:
         data = data.replace(b"\r", b"\n")  # line ends of old Macs
