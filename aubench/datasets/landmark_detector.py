@@ -102,14 +102,13 @@ def find_boxes(
 
 def _boxes_by_network(image: np.ndarray) -> list[tuple[int, int, int, int]]:
     """The boxes in which the detector would see the faces that dlib's network finds, the largest first."""
-    weights = _weights("mmod_human_face_detector.dat")
-    if weights is None:
+    if (network := _network()) is None:
         return []
     factor = max(image.shape[:2]) / NETWORK_SIDE
     size = [round(side / factor) for side in image.shape[1::-1]]
     picture = np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR))
     right, down, scale = BOX_IN_NETWORKS
-    boxes, faces = [], [found.rect for found in _network(weights)(picture, 0)]
+    boxes, faces = [], [found.rect for found in network(picture, 0)]
     for face in sorted(faces, key=lambda face: -face.area()):
         middle, width = face.center(), face.width()
         x, y = middle.x + right * width, middle.y + down * width
@@ -191,11 +190,12 @@ def box_finder():
 
 
 @lru_cache(maxsize=1)
-def _network(weights: Path):
-    require_detector()
+def _network():
+    """dlib's network, looked for once; None without its weights."""
     import dlib
 
-    return dlib.cnn_face_detection_model_v1(str(weights))
+    weights = _weights("mmod_human_face_detector.dat")
+    return weights and dlib.cnn_face_detection_model_v1(str(weights))
 
 
 @lru_cache(maxsize=1)
