@@ -38,7 +38,8 @@ LONG = {  # columns of this package's table with a row for each AU, by the endin
     "r": Rule("intensity", 0, 5, "an intensity, 0 to 5"),
 }
 AU_COLUMN = re.compile(r"AU\d\d(_[cpr])?|au_\d+(_intensity)?")
-RULES = (*OPENFACE, *PYFEAT, PROBABILITY, TIME, PLACE, CONDITION, *LIBREFACE, *LONG.values())
+ALL = (*OPENFACE, *PYFEAT, PROBABILITY, TIME, PLACE, CONDITION, *LIBREFACE, *LONG.values())
+RULES = tuple(dict.fromkeys(ALL))  # OpenFace and py-feat share some
 ELSEWHERE = 0.75  # of a face's size, from which two faces of a frame are not the same
 BLOCK = 1.0  # seconds of a clip that the bootstrap draws together: frames next to each other are alike
 
@@ -79,12 +80,7 @@ def read_tool(path: str | Path) -> Reading:
         ValueError: none of these, or a damaged table; names file and line.
     """
     path = Path(path)
-    table = read_rows(
-        path,
-        tuple(dict.fromkeys(RULES)),
-        r"AU\d\d(_[cpr])?|au_\d+(_intensity)?|au",
-        "AU01_c, AU01, au_1",
-    )
+    table = read_rows(path, RULES, f"{AU_COLUMN.pattern}|au", "AU01_c, AU01, au_1")
     meant = (name for name in table if re.match(r"au[ _]?\d", name, re.IGNORECASE))
     if odd := [name for name in meant if not AU_COLUMN.fullmatch(name)]:
         raise ValueError(f"{path}: column {odd[0]!r} is not read, expected names as AU01_c, AU01_p or AU01_r")

@@ -61,7 +61,11 @@ class AffWild2(Converter):
 
     def add_extras(self, session: Session, source: Source, frames: list[int]) -> None:
         """A note where label rows and frames contradict each other: a row too many or too few moves all that
-        follow. Pictures may lack frames where no face was found, even the last; they cannot have more."""
+        follow. Pictures may lack frames where no face was found, even the last; they cannot have more.
+
+        Raises:
+            ValueError: pictures that count from 0.
+        """
         rows = f"{source.name} has labels up to frame {max(frames)}"
         if session.video:
             in_video = num_frames(session.video)
