@@ -97,10 +97,10 @@ def find_boxes(
         if faces := find(image, upsample):
             faces = sorted(faces, key=lambda face: -face.area())  # stable: of two alike the first
             return [(face.left(), face.top(), face.right(), face.bottom()) for face in faces]
-    return _boxes_by_network(image) if by_network else []
+    return boxes_by_network(image) if by_network else []
 
 
-def _boxes_by_network(image: np.ndarray) -> list[tuple[int, int, int, int]]:
+def boxes_by_network(image: np.ndarray) -> list[tuple[int, int, int, int]]:
     """The boxes in which the detector would see the faces that dlib's network finds, the largest first."""
     if (network := _network()) is None:
         return []
