@@ -53,6 +53,31 @@ def predict_crops(model: AUModel, crops: np.ndarray, read_from: str) -> Predicti
     return predict_batches(model, Faces(crops, np.arange(len(crops)), nowhere, None), read_from)
 
 
+@torch.no_grad()
+def side_evidence(model: AUModel, crops: np.ndarray) -> np.ndarray:
+    """What a face's evidence maps have that its mirror image's have not (ours): half the difference of
+    D_au(F)'s maps, (N, A, h, w).
+
+    From it the side is read that shows more of an AU. A mirrored face has exactly the opposite values, so
+    nothing that the networks prefer of a side is left.
+
+    Args:
+        crops: (N, S, S, 3) uint8 margin crops.
+
+    Raises:
+        ValueError: a model that reads AUs from landmark positions has no map of evidence.
+    """
+    if model.config.au_from_landmarks:
+        raise ValueError("a run that reads AUs from landmark positions has no evidence of a side")
+    nowhere = np.full((len(crops), 1, 2), np.nan, dtype=np.float32)
+    faces = Faces(crops, np.arange(len(crops)), nowhere, None)
+    device, found = next(model.parameters()).device, []
+    for image in centre_crops(faces, model.config.image_size, 64):
+        own, mirrored = (model.read(x.to(device), "features")["evidence"] for x in (image, image.flip(-1)))
+        found.append((own - mirrored).float().cpu() / 2)
+    return torch.cat(found).numpy()
+
+
 def score_predictions(
     predictions: Predictions, faces: Faces, subjects: np.ndarray, aus, resamples: int = 500
 ) -> dict[str, float]:

@@ -16,7 +16,7 @@ from typing import Annotated
 import numpy as np
 import pandas as pd
 from huggingface_hub import ModelHubMixin, snapshot_download
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, Field, FiniteFloat, TypeAdapter, ValidationError
 from safetensors.torch import load_file, save
 
 from aulib.evaluate import LOG_ODDS
@@ -33,9 +33,26 @@ FILES = (CONFIG, WEIGHTS, HISTORY, SAMPLES, METRICS)  # of every finished run, a
 # Settings that every reader uses.
 NEEDED = {"method": str, "seed": int, "steps": int, "weights": dict, "data_versions": dict}
 Level = Annotated[float, Field(ge=0, le=5)]
-CURVES = TypeAdapter(
-    dict[str, Annotated[list[Level], Field(min_length=len(LOG_ODDS), max_length=len(LOG_ODDS))]]
-)
+
+
+def _never_falling(values: list[float]) -> list[float]:
+    if (np.diff(values) < 0).any():
+        raise ValueError("it falls")
+    return values
+
+
+Curve = Annotated[
+    list[Level],
+    Field(min_length=len(LOG_ODDS), max_length=len(LOG_ODDS)),
+    AfterValidator(_never_falling),
+]
+FITTED = {  # settings that are fitted to a finished run: their type, and in words
+    "intensity_curves": (
+        TypeAdapter(dict[str, Curve]),
+        f"of each AU {len(LOG_ODDS)} numbers from 0 to 5 that never fall",
+    ),
+    "side_weights": (TypeAdapter(dict[str, list[list[FiniteFloat]]]), "of each AU a table of numbers"),
+}
 
 
 class NoFinishedRun(FileNotFoundError):
@@ -137,15 +154,12 @@ class Run(ModelHubMixin, library_name="aulib", tags=["facial-action-units"]):
             raise self._outdated(f"{CONFIG}: withheld is {withheld!r:.60}, expected AUs such as ['AU04']")
         if not isinstance(largest, int | float) or math.isnan(largest):
             raise self._outdated(f"{CONFIG}: largest_entropy is {largest!r:.60}, expected a number")
-        curves = settings.get("intensity_curves", {})
-        try:
-            CURVES.validate_python(curves)
-            falling = [au for au, values in curves.items() if (np.diff(values) < 0).any()]
-        except ValidationError as error:
-            falling = [".".join(map(str, error.errors()[0]["loc"])) or "the table"]
-        if falling:
-            expected = f"of each AU {len(LOG_ODDS)} numbers from 0 to 5 that never fall"
-            raise self._outdated(f"{CONFIG}: intensity_curves, {falling[0]}; expected {expected}")
+        for name, (kind, expected) in FITTED.items():
+            try:
+                kind.validate_python(settings.get(name, {}))
+            except ValidationError as error:
+                where = ".".join(map(str, error.errors()[0]["loc"])) or "the table"
+                raise self._outdated(f"{CONFIG}: {name}, {where}; expected {expected}") from None
         settings["data_versions"] = _Settings(self, settings["data_versions"])
         return settings
 
@@ -229,6 +243,11 @@ class Run(ModelHubMixin, library_name="aulib", tags=["facial-action-units"]):
     def intensity_curves(self) -> dict[str, list[float]]:
         """AU -> intensities at `evaluate.LOG_ODDS`; without AUs whose intensity the run could not learn."""
         return self.settings.get("intensity_curves", {})
+
+    @property
+    def side_weights(self) -> dict[str, list[list[float]]]:
+        """AU -> (h, w) weights of `evaluate.side_evidence` that give left minus right intensity."""
+        return self.settings.get("side_weights", {})
 
     @property
     def labelled_domain(self) -> str:

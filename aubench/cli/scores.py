@@ -137,6 +137,9 @@ def predict(
             help="Leave AUxx_c empty where it is expected to be wrong with a higher probability.",
         ),
     ] = 0.5,
+    sides: Annotated[
+        bool, typer.Option("--sides", help="Say on which side of the face an AU is stronger, as AUxx_side.")
+    ] = False,
     every: Annotated[int, _of_clips("N", "Take each N-th frame.", min=1)] = 1,
     fps: Annotated[float | None, _of_clips("F", "Take at most F frames a second.", min=0.001)] = None,
     sequence: Annotated[
@@ -192,7 +195,7 @@ def predict(
             raise typer.BadParameter(f"{out} is a folder; name a table to write", param_hint="--out")
         how = {
             "form": format, "neutral": neutral, "save_neutral": save_neutral, "smooth": smooth,
-            "all_aus": all_aus, "max_error": max_error,
+            "all_aus": all_aus, "max_error": max_error, "sides": sides,
         }  # fmt: skip
         failed = []
         tables = clips.tables_of(found, out, format) if several else [out]
@@ -206,7 +209,7 @@ def predict(
                 typer.echo(f"aulib: {error}", err=True)
                 failed.append(path)
         for path in found:  # a repeated command finds what was read until all is done
-            clips.forget(run, Clip(path, every, sequence or fps))
+            clips.forget(run, Clip(path, every, sequence or fps), sides)
         if failed:
             raise ValueError(f"{len(failed)} of {len(found)} clips cannot be read, such as {failed[0]}")
     elif given:
@@ -219,7 +222,7 @@ def predict(
             )
         if out and out.is_dir():
             raise typer.BadParameter(f"{out} is a folder; name a table to write", param_hint="--out")
-        table = predict.predict(run, photos, out, all_aus=all_aus, max_error=max_error)
+        table = predict.predict(run, photos, out, all_aus=all_aus, max_error=max_error, sides=sides)
         if single:
             print_reading(table.iloc[0], run)
         else:
@@ -463,6 +466,10 @@ def print_reading(row, run: Path) -> None:
     ]
     heads = ("AU", "", "probability", "0.5 or more", "intensity, 0 to 5")
     typer.echo(tabulate(rows, heads, "plain", floatfmt=("", "", ".2f", "", ".1f"), missingval="–"))
+    for name, more in row.filter(regex="_side$").dropna().items():
+        typer.echo(
+            f"{name[:4]} is stronger on the person's {'left' if more > 0 else 'right'}, by {abs(more):.1f}"
+        )
     typer.echo(f"expected to be right: {row['trust']:.0%} of the calls")
 
 

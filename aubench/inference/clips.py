@@ -30,6 +30,8 @@ from aubench.inference.predict import (
     kept_parts,
     read_faces,
     refuse_suffix,
+    side_weights,
+    sides_of,
     trust,
 )
 from aubench.inference.tracking import CODE_VERSION, Tracker
@@ -94,6 +96,7 @@ def predict_clip(
     smooth: float = 0.0,
     all_aus: bool = False,
     max_error: float = 0.5,
+    sides: bool = False,
     keep: bool = False,
     note: Callable[[str], None] = lambda text: None,
 ) -> pd.DataFrame:
@@ -103,8 +106,8 @@ def predict_clip(
     after the first frame), `confidence` (0 to 1, ours: see `confidence_of`; empty for a run without a limit),
     `success` (1, or 0 where no face is seen: other cells are then empty; a frame without any face keeps a
     row of face_id 0), the square that was read (SQUARE), `AU01_c` (0 or 1), `AU01_p` (0 to 1), `AU01_r`
-    (intensity 0 to 5) and `trust` (0.5 to 1), as in `predict`; in `out` also landmarks x_0 ..., y_0 ...,
-    pixels of the upright frame.
+    (intensity 0 to 5), `AU01_side` (if asked) and `trust` (0.5 to 1), as in `predict`; in `out` also
+    landmarks x_0 ..., y_0 ..., pixels of the upright frame.
 
     Args:
         out: table to write in one step, over an earlier one but over no other file. Until it is written,
@@ -116,7 +119,7 @@ def predict_clip(
             AT_REST is lowered on all frames, in logits, until it does not; none is raised (ours).
         save_neutral: JSON to write, of the person with most frames.
         smooth: seconds of a moving average of probabilities, centred; 0 for none.
-        max_error: as in `predict`.
+        max_error, sides: as in `predict`; "pyfeat" has no columns for sides.
         keep: leave what was read in the cache, until `forget` removes it.
         note: called with what is odd about the clip.
 
@@ -148,11 +151,17 @@ def predict_clip(
             stack.enter_context(run_lock(out, patience=0, work="written"))
         if save_neutral is not None:
             refuse_other(save_neutral, NEUTRAL)
-        kept = kept_parts(opened, _way(opened), _about(clip)) if out is not None or keep else None
+        weights = side_weights(opened) if sides else {}
+        kept = kept_parts(opened, _way(opened), _about(clip, sides)) if out is not None or keep else None
         folder = kept or Path(stack.enter_context(TemporaryDirectory()))
-        parts = _read(opened, clip, folder, note)
+        parts = _read(opened, clip, folder, note, weights)
         aus = [au for au in opened.config.aus if all_aus or au not in opened.withheld]
-        columns = [*ABOUT, *SQUARE, *(f"{au}_p" for au in opened.config.aus)]
+        columns = [
+            *ABOUT,
+            *SQUARE,
+            *(f"{au}_p" for au in opened.config.aus),
+            *(f"{au}_side" for au in weights),
+        ]
         table = pd.concat([pd.read_parquet(part, columns=columns) for part in parts], ignore_index=True)
         baselines = _baselines(table, opened.config.aus, neutral, clip)
         if save_neutral is not None:
@@ -174,10 +183,10 @@ def predict_clip(
     return table
 
 
-def forget(run: str | Path, clip: Clip) -> None:
+def forget(run: str | Path, clip: Clip, sides: bool = False) -> None:
     """Remove what `predict_clip` has kept of a clip."""
     opened = Run(run)
-    if kept := kept_parts(opened, _way(opened), _about(clip)):
+    if kept := kept_parts(opened, _way(opened), _about(clip, sides)):
         shutil.rmtree(kept, ignore_errors=True)
 
 
@@ -196,13 +205,17 @@ def _way(opened: Run) -> str:
     return opened.settings["read_target_from"]
 
 
-def _about(clip: Clip) -> str:
+def _about(clip: Clip, sides: bool) -> str:
     files = [clip.path / name for name in list_pictures(clip.path)[0]] if clip.path.is_dir() else [clip.path]
     stats = [(file.name, about.st_size, about.st_mtime_ns) for file in files for about in [file.stat()]]
-    return f"clip {CODE_VERSION} {clip.path.absolute()} {stats} {clip.every} {clip.fps} {landmarks_by()}"
+    return (
+        f"clip {CODE_VERSION} {clip.path.absolute()} {stats} {clip.every} {clip.fps} {landmarks_by()} {sides}"
+    )
 
 
-def _read(opened: Run, clip: Clip, folder: Path, note: Callable[[str], None]) -> list[Path]:
+def _read(
+    opened: Run, clip: Clip, folder: Path, note: Callable[[str], None], weights: dict[str, np.ndarray]
+) -> list[Path]:
     """Parts of the table, of AT_ONCE frames each; those in `folder` are not read again. Beside each lies the
     tracker's state after it."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -229,10 +242,10 @@ def _read(opened: Run, clip: Clip, folder: Path, note: Callable[[str], None]) ->
             seen = tracker.update(frame.picture, frame.time)
             faces += [(frame.number, frame.time, *face) for face in seen or [(0, None, None)]]
             if count % AT_ONCE == 0:
-                _keep(opened, model, faces, tracker, folder, count // AT_ONCE - 1)
+                _keep(_table(opened, model, faces, weights), tracker, folder, count // AT_ONCE - 1)
                 faces = []
         if faces:
-            _keep(opened, model, faces, tracker, folder, count // AT_ONCE)
+            _keep(_table(opened, model, faces, weights), tracker, folder, count // AT_ONCE)
     if not count:
         raise ValueError(f"{clip.path} has no frame that can be read, expected a video")
     number = -(-count // AT_ONCE)
@@ -242,14 +255,14 @@ def _read(opened: Run, clip: Clip, folder: Path, note: Callable[[str], None]) ->
     return [folder / f"{part}.parquet" for part in range(number)]
 
 
-def _keep(opened: Run, model, faces: list[tuple], tracker: Tracker, folder: Path, number: int) -> None:
+def _keep(table: pd.DataFrame, tracker: Tracker, folder: Path, number: int) -> None:
     with atomic_file(folder / f"{number}.parquet") as temporary:
-        _table(opened, model, faces).to_parquet(temporary)
+        table.to_parquet(temporary)
     with atomic_file(folder / f"{number}.npz") as temporary:
         np.savez(temporary, **tracker.state())  # adds its suffix unless the name has it
 
 
-def _table(opened: Run, model, faces: list[tuple]) -> pd.DataFrame:
+def _table(opened: Run, model, faces: list[tuple], weights: dict[str, np.ndarray]) -> pd.DataFrame:
     """One row for each of (frame, time, face_id, crop or None, matrix)."""
     config = opened.config
     crops, matrices = [crop for *_, crop, _ in faces], [matrix for *_, matrix in faces]
@@ -269,6 +282,7 @@ def _table(opened: Run, model, faces: list[tuple]) -> pd.DataFrame:
     }
     columns |= {name: squares[:, index].round(2) for index, name in enumerate(SQUARE)}
     columns |= {f"{au}_p": probability[:, index] for index, au in enumerate(config.aus)}
+    columns |= sides_of(model, crops, weights)
     return pd.DataFrame(columns | point_columns(points.round(2)))
 
 
@@ -346,7 +360,7 @@ def _called(table: pd.DataFrame, aus: list[str]) -> pd.DataFrame:
         present = (table[f"{au}_p"] >= 0.5).astype("Int8")
         columns[f"{au}_c"] = present.mask(~seen)
     columns |= {f"{au}_p": table[f"{au}_p"].round(4) for au in aus}
-    return pd.DataFrame(columns)
+    return pd.DataFrame(columns | dict(table.filter(regex="_side$").items()))
 
 
 def _write(table: pd.DataFrame, parts: list[Path], out: Path, form: str, clip: Clip) -> None:
@@ -386,6 +400,8 @@ def _as_rows(table: pd.DataFrame, points: pd.DataFrame, clip: Clip) -> pd.DataFr
     first = table[["frame", "face_id", "timestamp"]]
     aus = [name.removesuffix("_p") for name in table if name.endswith("_p")]
     kinds = {"probability": "p", "present": "c", "intensity": "r"}
+    if any(name.endswith("_side") for name in table):
+        kinds |= {"side": "side"}
     rows = [
         first.assign(au=au, **{name: table.get(f"{au}_{end}") for name, end in kinds.items()}) for au in aus
     ]

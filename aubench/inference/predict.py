@@ -22,7 +22,14 @@ from aubench.study.run_lock import run_lock
 from aulib.batches import faces_of
 from aulib.crops import CropSpec, crop_dataset, crop_of
 from aulib.dataset import DatasetFolder, manifest_path, read_dataset
-from aulib.evaluate import Predictions, intensity_of, predict_batches, predict_crops, score_predictions
+from aulib.evaluate import (
+    Predictions,
+    intensity_of,
+    predict_batches,
+    predict_crops,
+    score_predictions,
+    side_evidence,
+)
 from aulib.expressions import CONTRASTS, ContrastScores, contrast_scores, expressions_of, groups_of
 from aulib.files import atomic_file, cache_root, code_version, refuse_other, result_file
 from aulib.landmarks import move_to_au_centres, point_columns, to_49
@@ -181,6 +188,7 @@ def predict(
     workers: int | None = None,
     all_aus: bool = False,
     max_error: float = 0.5,
+    sides: bool = False,
 ) -> pd.DataFrame:
     """AU probabilities and landmarks of every picture, as a table and a CSV in OpenFace's column names.
 
@@ -191,7 +199,8 @@ def predict(
     sees no face and gives no prediction; `trust`, the expected share of right calls, see the function; for
     each AU of the run `AU01_c` (0 or 1, probability at least 0.5), `AU01_p` (0 to 1) and `AU01_r` (0 to 5,
     where its source had intensities: how intense the AU is, on average, on labelled faces of this
-    probability); the model's landmarks x_0 ..., y_0 ..., 68 or 49 as the run was trained, empty if it was
+    probability); with `sides` `AU01_side` (-5 to 5, see `sides_of`; empty where AU01 is not called present);
+    the model's landmarks x_0 ..., y_0 ..., 68 or 49 as the run was trained, empty if it was
     trained without (as `source-only` is). All in pixels of the picture as shown.
 
     Args:
@@ -203,20 +212,21 @@ def predict(
         workers: processes that look for faces; by default one for each core.
         all_aus: with the AUs that the run withholds (`Run.withheld`), which did not work on real faces.
         max_error: leave `AU01_c` empty where min(p, 1 - p), its expected error, is above this.
+        sides: say on which side an AU is stronger, of the AUs in `Run.side_weights`; takes longer.
 
     Raises:
         FileNotFoundError: no such picture or folder, no picture in it, or no finished run.
         FileExistsError: `out` is another file.
         RunIsHeld: another process is writing `out`.
-        ValueError: a dataset folder of which no row has landmarks.
+        ValueError: a dataset folder of which no row has landmarks, or a run without weights of sides.
         ModuleNotFoundError: photographs are given and neither extra, `faces` or `landmarks`, is installed.
     """
     if out is None:
-        return _predict(Run(run), photos_or_dataset, None, workers, all_aus, max_error)
+        return _predict(Run(run), photos_or_dataset, None, workers, all_aus, max_error, sides)
     refuse_suffix(out, ".csv")
     refuse_other(out, OURS)
     with run_lock(out, patience=0, work="written"):
-        return _predict(Run(run), photos_or_dataset, out, workers, all_aus, max_error)
+        return _predict(Run(run), photos_or_dataset, out, workers, all_aus, max_error, sides)
 
 
 def refuse_suffix(out: str | Path, written: str) -> None:
@@ -232,7 +242,9 @@ def _predict(
     workers: int | None,
     all_aus: bool,
     max_error: float,
+    sides: bool,
 ) -> pd.DataFrame:
+    weights = side_weights(opened) if sides else {}
     if str(photos_or_dataset).startswith("synthetic:") or has_manifest(photos_or_dataset):
         data = read_dataset(photos_or_dataset)
         read_from = opened.way_of_reading(photos_or_dataset, data.version)
@@ -241,8 +253,8 @@ def _predict(
         read_from = opened.settings["read_target_from"]
         count, find, about = _photographs(Path(photos_or_dataset), crop_of(opened.config), workers)
     model = opened.model  # refuses damaged weights before anything is asked of them
-    kept = None if out is None else kept_parts(opened, read_from, about)
-    table = _read(model, read_from, count, find, kept)
+    kept = None if out is None else kept_parts(opened, read_from, f"{about} {sides}")
+    table = _read(model, read_from, count, find, kept, weights)
     read = [name for name in table if re.fullmatch(r"AU\d\d_[cp]|[xy]_\d+", name)]
     unseen = table["map_entropy"] > opened.largest_entropy
     table.loc[unseen, "status"], table.loc[unseen, read] = NO_FACE, pd.NA
@@ -273,12 +285,15 @@ def trust(table: pd.DataFrame) -> np.ndarray:
 
 
 def abstain(table: pd.DataFrame, max_error: float) -> None:
-    """Empty `AU01_c`, ... in place where min(p, 1 - p) is above `max_error`."""
+    """Empty `AU01_c`, ... in place where min(p, 1 - p) is above `max_error`, and `AU01_side`, ... where the
+    AU is not called present."""
     if not 0 < max_error <= 0.5:
         raise ValueError(f"max_error is {max_error:g}, expected more than 0 and at most 0.5")
     for name in table.filter(regex=r"^AU\d\d_p$"):
         p = table[name].astype(float)
         table[f"{name[:4]}_c"] = table[f"{name[:4]}_c"].mask(np.minimum(p, 1 - p) > max_error)
+    for name in table.filter(regex=r"^AU\d\d_side$"):
+        table[name] = table[name].where((table[f"{name[:4]}_c"] == 1).fillna(False))
 
 
 def intensities(table: pd.DataFrame, run: Run) -> dict[str, np.ndarray]:
@@ -288,6 +303,37 @@ def intensities(table: pd.DataFrame, run: Run) -> dict[str, np.ndarray]:
         for au, curve in run.intensity_curves.items()
         if f"{au}_p" in table
     }
+
+
+def side_weights(run: Run) -> dict[str, np.ndarray]:
+    """`Run.side_weights` of the AUs that it does not withhold.
+
+    Raises:
+        ValueError: it has none.
+    """
+    weights = {au: np.array(rows) for au, rows in run.side_weights.items() if au not in run.withheld}
+    if not weights:
+        raise ValueError(f"{run.path} does not tell left from right; the package's detector does")
+    return weights
+
+
+def sides_of(
+    model: AUModel, crops: list[np.ndarray | None], weights: dict[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """Columns `AU12_side`, ... of faces: how much more intense an AU is on the subject's left than on the
+    right, -5 to 5 (ours: a linear reading of `evaluate.side_evidence`); NaN without a crop.
+
+    Args:
+        crops: (S, S, 3) uint8 margin crops, or None.  weights: AU -> (h, w), see `side_weights`.
+    """
+    found = {f"{au}_side": np.full(len(crops), np.nan) for au in weights}
+    read = np.array([crop is not None for crop in crops])
+    if weights and read.any():
+        evidence = side_evidence(model, np.stack([crop for crop in crops if crop is not None]))
+        for au, table in weights.items():
+            more = (evidence[:, model.config.aus.index(au)] * table).sum((-2, -1))
+            found[f"{au}_side"][read] = more.clip(-5, 5).round(2)
+    return found
 
 
 Find = Callable[[list[int]], Iterator[tuple[int, FoundFace]]]  # rows -> each with its face, in any order
@@ -368,12 +414,15 @@ def kept_parts(run: Run, read_from: str, about: str) -> Path | None:
     return home / hashlib.sha256(text.encode(errors="backslashreplace")).hexdigest()
 
 
-def _read(model: AUModel, read_from: str, count: int, find: Find, kept: Path | None) -> pd.DataFrame:
+def _read(
+    model: AUModel, read_from: str, count: int, find: Find, kept: Path | None, weights: dict[str, np.ndarray]
+) -> pd.DataFrame:
     """One row for each of `count`, in parts of always the same rows: each gives the same bits however often
     the prediction was stopped.
 
     Args:
         kept: folder of parts that an earlier call has read, and for those of this one.
+        weights: for `sides_of`.
     """
     rows = [range(start, min(start + AT_ONCE, count)) for start in range(0, count, AT_ONCE)]
     files = {number: kept / f"{number}.parquet" for number in range(len(rows))} if kept else {}
@@ -385,7 +434,7 @@ def _read(model: AUModel, read_from: str, count: int, find: Find, kept: Path | N
         faces = waiting[number := row // AT_ONCE]
         faces[row] = face
         if len(faces) == len(rows[number]):
-            parts[number] = _table(model, read_from, [faces[row] for row in rows[number]])
+            parts[number] = _table(model, read_from, [faces[row] for row in rows[number]], weights)
             del waiting[number]
             if kept:
                 with atomic_file(files[number]) as partial:
@@ -393,12 +442,15 @@ def _read(model: AUModel, read_from: str, count: int, find: Find, kept: Path | N
     return pd.concat([parts[number] for number in sorted(parts)], ignore_index=True)
 
 
-def _table(model: AUModel, read_from: str, faces: list[FoundFace]) -> pd.DataFrame:
+def _table(
+    model: AUModel, read_from: str, faces: list[FoundFace], weights: dict[str, np.ndarray]
+) -> pd.DataFrame:
     """One row a face, which are read together; no landmarks go in."""
-    config = model.config
+    config, crops = model.config, [face.crop for face in faces]
     read, probability, points, squares, entropy = read_faces(
-        model, read_from, [face.crop for face in faces], [face.matrix for face in faces]
+        model, read_from, crops, [face.matrix for face in faces]
     )
+    sides = sides_of(model, crops, weights)
     columns = {
         name: [printable(getattr(face, name)) for face in faces] for name in ("image", "status", "note")
     }
@@ -408,6 +460,8 @@ def _table(model: AUModel, read_from: str, faces: list[FoundFace]) -> pd.DataFra
         present = pd.array(np.where(read, probability[:, index] >= 0.5, 0), dtype="Int64")
         present[~read] = pd.NA
         columns[f"{au}_c"], columns[f"{au}_p"] = present, probability[:, index].round(4)
+        if au in weights:
+            columns[f"{au}_side"] = sides[f"{au}_side"]
     return pd.DataFrame(columns | point_columns(points.round(2)))
 
 

@@ -37,7 +37,7 @@ LONG = {  # columns of this package's table with a row for each AU, by the endin
     "p": Rule("probability", 0, 1, "a probability"),
     "r": Rule("intensity", 0, 5, "an intensity, 0 to 5"),
 }
-AU_COLUMN = re.compile(r"AU\d\d(_[cpr])?|au_\d+(_intensity)?")
+AU_COLUMN = re.compile(r"AU\d\d(_[cpr]|_side)?|au_\d+(_intensity)?")
 ALL = (*OPENFACE, *PYFEAT, PROBABILITY, TIME, PLACE, CONDITION, *LIBREFACE, *LONG.values())
 RULES = tuple(dict.fromkeys(ALL))  # OpenFace and py-feat share some
 ELSEWHERE = 0.75  # of a face's size, from which two faces of a frame are not the same

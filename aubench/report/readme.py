@@ -211,6 +211,31 @@ def clips_table(measured: dict) -> str:
     return f"{tables.as_markdown(pd.DataFrame(rows))}\n\n{note}"
 
 
+def sides_table(measured: dict) -> str:
+    """Which side of a rendered face shows more of an AU, as the package's detector reads it: a row per AU and
+    domain.
+
+    Args:
+        measured: {"domains": {domain: {AU: `scores` of benchmarks/sides.py}}}.
+    """
+    rows = [
+        {
+            "AU": au,
+            "domain": domain,
+            "faces": found["faces"],
+            "r": f"{found['r']:.2f}",
+            "error": f"{found['error']:.2f} ({found['error_of_none']:.2f})",
+            "right side": f"{found['right_side']:.0%} of {found['clear']}",
+            "where both are alike": f"{found['where_alike']:.2f}",
+        }
+        for domain, aus in measured["domains"].items()
+        for au, found in aus.items()
+    ]
+    note = "Faces on which the AU is called present; *error* of left minus right, of 5, in brackets that of "
+    note += "saying 0; *right side* where one side has at least 2 more."
+    return f"{tables.as_markdown(pd.DataFrame(rows))}\n\n{note}"
+
+
 def faults_table(faults: list[dict]) -> str:
     """Commands under faults: a row per command, and how many of its faults of each kind ended well.
 
@@ -420,6 +445,7 @@ def pages(root: Path) -> dict[Path, str]:
             rendered_table(read_json(results / "weights_wild.json"), pretrained().withheld),
         ),
         ("results/README.md", "insides", insides_block(inside, latency)),
+        ("aulib/weights/README.md", "sides", sides_table(read_json(results / "sides.json"))),
         ("docs/video.md", "clips", clips_table(read_json(results / "clips.json"))),
         ("benchmarks/README.md", "faults", faults_table(read_json(results / "faults.json")["faults"])),
         ("docs/method.md", "cycle", cycle_table(cycle)),

@@ -18,6 +18,7 @@ from aubench.datasets.videos import Clip, clip_frames, synthetic_clip, write_vid
 from aubench.inference import clips, tracking
 from aubench.inference.clips import ABOUT, clips_in, confidence_of, predict_clip, tables_of
 from aubench.plots.clips import draw_timeline, preview_frames
+from aubench.report.agreement import read_tool
 from aulib import pretrained
 from aulib.run import Run
 
@@ -304,6 +305,19 @@ def test_unsure_calls_are_left_empty_and_trust_is_told(filmed, tmp_path):
     assert 0 < unsure.sum() < len(p) and (sure["AU12_c"].isna() == unsure).all()
     of_all = sure.filter(regex="_p$").astype(float).to_numpy()
     np.testing.assert_allclose(sure["trust"], np.maximum(of_all, 1 - of_all).mean(1), atol=1e-3)
+
+
+def test_sides_are_told_of_present_aus_and_other_tables_of_ours_are_still_read(filmed, tmp_path):
+    table = predict_clip(RUN, Clip(filmed.one), tmp_path / "a.csv", sides=True)
+    assert not any("_side" in name for name in filmed.read[filmed.one])
+    smiles = (table["AU12_c"] == 1).to_numpy(bool)
+    assert 0 < smiles.sum() < len(table) and (table["AU12_side"].notna() == smiles).all()
+    long = predict_clip(RUN, Clip(filmed.one), tmp_path / "long.csv", "long", sides=True)
+    long = pd.read_csv(tmp_path / "long.csv").set_index("au")["side"]
+    assert long["AU12"].notna().to_numpy().tolist() == smiles.tolist() and long["AU25"].isna().all()
+    assert "AU12_p" in read_tool(tmp_path / "a.csv").columns
+    plain = predict_clip(RUN, Clip(filmed.one))
+    pd.testing.assert_frame_equal(plain, filmed.read[filmed.one])
 
 
 def test_each_format_opens_and_holds_the_same(filmed, tmp_path):

@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,9 @@ from aubench.inference import predict as prediction
 from aubench.inference.adapt import adapt
 from aubench.inference.predict import NO_FACE, contrast, evaluate, predict, squares_read, to_picture
 from aubench.study.run_lock import RunIsHeld, run_lock
+from aufaces.actions import AUS
+from aufaces.domains import domain_called, picture, sample_face
+from aufaces.renderer import FaceRenderer
 from aulib.crops import crop_dataset, crop_matrix, crop_of
 from aulib.dataset import read_dataset
 from aulib.evaluate import Predictions
@@ -41,6 +45,30 @@ def copied(finished, tmp_path):
         return folder
 
     return copy
+
+
+class TestSides:
+    """Rendered on purpose: a smile of the person's left side alone, and its mirror image."""
+
+    def test_the_side_of_a_smile_is_told_and_of_aus_that_are_not_shown_nothing_is_said(self, tmp_path):
+        pytest.importorskip("dlib")
+        sample = sample_face(domain_called("studio"), 5, 0, 8)
+        levels = tuple(4.5 if au in ("AU12", "AU25") else 0.0 for au in AUS)
+        expression = replace(sample.face.expression, left=levels, right=(0.0,) * len(AUS), nuisance=())
+        face = replace(sample.face, expression=expression)
+        image, _ = picture(domain_called("studio"), replace(sample, face=face), FaceRenderer(320))
+        Image.fromarray(image).save(tmp_path / "left.png")
+        Image.fromarray(image[:, ::-1]).save(tmp_path / "right.png")
+        table = predict(aulib.pretrained().path, tmp_path, sides=True).set_index("image")
+        assert (table["AU12_c"] == 1).all()
+        left, right = table["AU12_side"]["left.png"], table["AU12_side"]["right.png"]
+        assert left > 1 and right < -1
+        silent = table["AU01_c"] != 1
+        assert silent.all() and table["AU01_side"].isna().all()
+
+    def test_a_run_that_cannot_tell_sides_refuses(self, finished):
+        with pytest.raises(ValueError, match="does not tell left from right"):
+            predict(finished.full, finished.target, sides=True)
 
 
 class TestContrasts:

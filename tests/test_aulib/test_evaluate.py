@@ -14,6 +14,7 @@ from aulib.evaluate import (
     intensity_of,
     predict_batches,
     score_predictions,
+    side_evidence,
 )
 from aulib.metrics import au_scores, landmark_scores
 from conftest import face_outline
@@ -104,3 +105,12 @@ class TestIntensity:
         curve = np.linspace(0, 5, len(LOG_ODDS))
         read = intensity_of(np.array([0.5, 0, 1, np.nan, 1 / (1 + np.exp(-3))]), curve)
         assert read[[0, 1, 2, 4]] == pytest.approx([2.5, 0, 5, 3.75]) and np.isnan(read[3])
+
+
+def test_a_mirrored_face_has_the_opposite_evidence_of_sides(model):
+    crops = tiny_faces().images[:5]
+    evidence = side_evidence(model, crops)
+    assert evidence.shape[:2] == (5, len(AUS)) and np.abs(evidence).max() > 1e-3
+    np.testing.assert_allclose(side_evidence(model, crops[:, :, ::-1].copy()), -evidence, atol=1e-5)
+    with pytest.raises(ValueError, match="no evidence of a side"):
+        side_evidence(tiny_model("landmarks-only").eval(), crops)
