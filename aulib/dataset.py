@@ -3,21 +3,18 @@
 docs/dataset-folder.md describes the format; `manifest.py` reads and checks it.
 """
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from aulib.files import atomic_file
+from aulib.files import atomic_file, digest_of, remembered_file
 from aulib.labels import AU_NAMES, binarise
 from aulib.landmarks import count_points, points_of
 from aulib.manifest import SPLITS, inspect
 from aulib.protocols import apply_protocol, split_name
 from aulib.tables import refuse
-
-WRITTEN = ".manifest_written"  # digests of the manifests that `write_manifest` wrote into a folder
 
 
 @dataclass(frozen=True)
@@ -118,7 +115,7 @@ def read_dataset(folder_or_name: str | Path, exact: bool = False) -> DatasetFold
     table, faults = inspect(manifest, np.float64 if exact else np.float32, keep_text=exact)
     refuse(faults, manifest, "row")
     table = table.reset_index(drop=True)
-    version = _digest(manifest)[:12]
+    version = digest_of(manifest)[:12]
     if protocol:
         table, version = apply_protocol(table, protocol), f"{version}#{protocol}"
     return DatasetFolder(root, table, version)
@@ -152,30 +149,12 @@ def write_manifest(folder: str | Path, table: pd.DataFrame, remember: bool = Fal
     """Write `folder`/manifest.csv atomically, and return its path.
 
     Args:
-        remember: keep its digest, by which `refuse_edited` knows it again.
+        remember: as a `remembered_file`, for a folder that may be written again.
     """
     import pyarrow as pa
     from pyarrow import csv as arrow_csv
 
-    file, known = Path(folder) / "manifest.csv", Path(folder) / WRITTEN
-    with atomic_file(file) as partial:
+    file = Path(folder) / "manifest.csv"
+    with remembered_file(file.parent, file.name) if remember else atomic_file(file) as partial:
         arrow_csv.write_csv(pa.Table.from_pandas(table, preserve_index=False), partial)
-        if remember:
-            with open(known, "a", encoding="utf-8") as written:
-                written.write(_digest(partial) + "\n")
     return file
-
-
-def refuse_edited(folder: str | Path) -> None:
-    """Raises FileExistsError if a manifest that `write_manifest` remembers was edited since, so that a second
-    call of what wrote it does not take the edits away."""
-    file, known = Path(folder) / "manifest.csv", Path(folder) / WRITTEN
-    if file.is_file() and known.is_file() and _digest(file) not in known.read_text(encoding="utf-8").split():
-        raise FileExistsError(
-            f"{file} was edited since it was written; move it elsewhere to have it written anew"
-        )
-
-
-def _digest(file: Path) -> str:
-    with open(file, "rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()

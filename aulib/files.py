@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,6 +32,7 @@ BEGINS = {  # first bytes of a file -> what it is, and what to do
     b"sep=": "a table whose first line is for Excel; leave that line out",
 }
 OF_TEXT = (".json", ".csv", ".txt", ".ipynb", ".yml", ".yaml")
+WRITTEN = ".manifest_written"  # digests of what a command wrote into a dataset folder that it may write again
 
 
 def decoded(data: bytes, path: str | Path) -> str:
@@ -120,6 +122,50 @@ def write_json(path: str | Path, value: Any, ours: bytes | None = None) -> None:
     """
     with atomic_file(Path(path)) if ours is None else result_file(path, ours) as temporary:
         temporary.write_text(json.dumps(_finite(value), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+
+
+@contextmanager
+def remembered_file(folder: Path, name: str) -> Iterator[Path]:
+    """As `atomic_file`, in a dataset folder that is written again: over nothing but what was written so.
+
+    Raises:
+        FileExistsError: as `refuse_edited`, after the block.
+    """
+    with atomic_file(folder / name) as temporary:
+        yield temporary
+        with open(folder / WRITTEN, "a", encoding="utf-8") as written:
+            written.write(f"\n{_mark(temporary)}")  # a line that was cut off is not continued
+        refuse_edited(folder, name)
+
+
+def refuse_edited(folder: Path, *names: str) -> None:
+    """Raises FileExistsError if one of these is there, and not as a `remembered_file` left it."""
+    for name in names:
+        if os.path.lexists(folder / name) and not is_unedited(folder, name):
+            raise FileExistsError(
+                f"{folder / name} was edited since it was written, or is another file; move it elsewhere to "
+                "have it written anew"
+            )
+
+
+def is_unedited(folder: Path, name: str) -> bool:
+    """Whether a file, or a link, is as a `remembered_file` left it."""
+    path, known = folder / name, folder / WRITTEN
+    there = path.is_symlink() or path.is_file()
+    return there and known.is_file() and _mark(path).encode() in known.read_bytes()
+
+
+def _mark(path: Path) -> str:
+    """A digest of the file, or of where a link leads."""
+    if path.is_symlink():
+        return hashlib.sha256(os.fsencode(os.readlink(path))).hexdigest()
+    return digest_of(path)
+
+
+def digest_of(path: Path) -> str:
+    """SHA-256 of a file's content."""
+    with open(path, "rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def code_version() -> str:

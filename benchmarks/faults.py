@@ -30,7 +30,10 @@ AULIB = [sys.executable, "-m", "aubench.cli.main"]
 MARK = "AULIB_FAULTS"  # in the environment of all that descends from a command
 LEFTOVERS_AFTER = 15.0  # seconds that what a killed process started has to be gone
 TRIES = 12  # repetitions until a command must have ended well
-VARIES = ("*.jsonl", "conversion.json", "params.json", "notebook.ipynb", ".crops/*", "fit/*", "history.csv")
+VARIES = (
+    *("*.jsonl", ".manifest_written", "conversion.json", "params.json", "notebook.ipynb", ".crops/*"),
+    *("fit/*", "history.csv"),
+)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from PIL import Image, UnidentifiedImageError
 from aubench.datasets.landmark_detector import detect_landmarks
 from aubench.datasets.picture_files import why_unusable
 from aulib.crops import CropSpec, crop_face, crop_matrix
-from aulib.files import atomic_file, what_it_is
+from aulib.files import remembered_file, what_it_is
 from aulib.images import decode, open_picture, orientation, too_dark_or_bright, upright_size
 from aulib.landmarks import refuse_outside
 from aulib.manifest import MIN_FACE
@@ -192,16 +192,16 @@ def store_picture(task: tuple[StoredPicture, GivenFace | None], photos: Path, ou
     if picture.size != full_size:
         before, after = (f"{width} x {height}" for width, height in (full_size, picture.size))
         notes.append(f"reduced from {before} to {after}")
-    _store(picture, path if storable else None, out / stored.image)
+    with remembered_file(out, stored.image) as partial:
+        _store(picture, path if storable else None, partial)
     return replace(stored, landmarks=np.round(landmarks, 2).tolist(), note="; ".join(notes))
 
 
 def _store(picture: Image.Image, copy_of: Path | None, path: Path) -> None:
-    """Write a picture atomically: a copy of its file, or encoded as its suffix says."""
-    with atomic_file(path) as partial:
-        if copy_of:
-            shutil.copyfile(copy_of, partial)
-        elif path.suffix.lower() == ".png":
-            picture.save(partial, format="PNG")
-        else:
-            picture.save(partial, format="JPEG", quality=95, subsampling=0)
+    """Write a picture: a copy of its file, or encoded as its suffix says."""
+    if copy_of:
+        shutil.copyfile(copy_of, path)
+    elif path.suffix.lower() == ".png":
+        picture.save(path, format="PNG")
+    else:
+        picture.save(path, format="JPEG", quality=95, subsampling=0)

@@ -35,8 +35,8 @@ from aubench.datasets.picture_files import (
     write_listed,
 )
 from aubench.study.run_lock import run_lock
-from aulib.dataset import DatasetFolder, read_dataset, refuse_edited, write_manifest
-from aulib.files import refuse_used
+from aulib.dataset import DatasetFolder, read_dataset, write_manifest
+from aulib.files import is_unedited, refuse_edited, refuse_used
 from aulib.landmarks import point_columns
 from aulib.manifest import SPLITS
 from aulib.tables import normal_form, read_table, refuse
@@ -76,7 +76,8 @@ def prepare(
 
     Raises:
         FileNotFoundError: no such folder, or no pictures in it.
-        FileExistsError: `out` holds files that this function did not write, or its manifest was edited.
+        FileExistsError: `out` holds files that this function did not write, or one that would be written was
+            edited.
         ModuleNotFoundError: no `landmarks` given and the `landmarks` extra is not installed.
         RunIsHeld: another process is writing `out`.
         ValueError: no picture could be used, or faults in `landmarks` or `about`.
@@ -86,11 +87,11 @@ def prepare(
     photos, out = Path(photos), Path(out)
     if subject and not (subject := printable(normal_form(subject))):
         raise ValueError("subject is blank, expected a name")
-    refuse_edited(out)
     if os.path.realpath(out) == os.path.realpath(photos):
         raise FileExistsError(f"{out} is the folder of photographs itself, expected another one")
     if not (out / PROGRESS).is_file():
         refuse_used(out)
+    refuse_edited(out, "manifest.csv", "skipped.csv", "notes.csv")
     with run_lock(out, patience=0, work="written"):
         sources, left = list_pictures(photos, out)
         sources = [source for source in sources if re.search(only, source)]
@@ -127,7 +128,8 @@ def prepare(
         outcomes += [StoredPicture(path, "", reason=why) for path, why in sorted(left.items())]
         data = _write_dataset(out, outcomes, split, subject, faces, known)
         for image in {outcome.image for outcome in before.values()} - {"", *data.table["image"]}:
-            (out / image).unlink(missing_ok=True)  # of pictures that were removed
+            if is_unedited(out, image):  # of pictures that were removed
+                (out / image).unlink()
         return data
 
 

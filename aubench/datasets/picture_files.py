@@ -9,7 +9,7 @@ from pathlib import Path, PurePath, PurePosixPath
 
 import pandas as pd
 
-from aulib.files import atomic_file
+from aulib.files import remembered_file
 from aulib.images import is_picture_name, open_picture
 
 UNREAD_SUFFIXES = {".heic", ".heif", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf"}
@@ -133,7 +133,7 @@ def printable(text: str) -> str:
 
 def write_listed(file: Path, table: pd.DataFrame) -> None:
     """Write skipped.csv or notes.csv: what is left out or odd, and why."""
-    with atomic_file(file) as partial:
+    with remembered_file(file.parent, file.name) as partial:
         table.assign(**table.select_dtypes(exclude="number").map(printable)).to_csv(partial, index=False)
 
 

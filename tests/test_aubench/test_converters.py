@@ -575,6 +575,25 @@ def test_a_deleted_image_is_made_again(name, image, converted, again, tmp_path):
     pd.testing.assert_frame_equal(once_more.table, data.table)
 
 
+@pytest.mark.parametrize(
+    "name, edited",
+    [
+        ("bp4d", "skipped.csv"),
+        ("bp4d", "conversion.json"),
+        ("bp4d", "images/F001/T1/643.jpg"),
+        ("disfa", "images/SN001/5.jpg"),
+    ],
+)
+def test_what_the_user_edited_is_not_written_over(name, edited, converted, again, tmp_path):
+    converted(name)
+    mine = tmp_path / "out" / edited
+    mine.unlink()
+    mine.write_text("mine")
+    with pytest.raises(FileExistsError, match=f"{edited} was edited"):
+        again(name, landmarks="none")  # links and takes every picture again
+    assert mine.read_text() == "mine"
+
+
 def test_a_raw_picture_that_is_gone_is_listed(converted, again, skipped, tmp_path):
     converted("bp4d")
     (tmp_path / "raw/2D+3D/F001/T1/0643.jpg").unlink()

@@ -345,19 +345,28 @@ def test_files_that_a_table_calls_alike_are_refused(photos, made, seen, tmp_path
         made(landmarks=tmp_path / "points.csv")
 
 
-def test_a_manifest_that_was_edited_is_not_written_over(photos, made, seen, tmp_path):
-    save(two_colours(), photos / "a.jpg")
-    manifest = made().root / "manifest.csv"
-    written = manifest.read_text()
-    made()
-    manifest.write_text(written.replace('"subject"', '"AU12_c","subject"').replace('.jpg",', '.jpg",1,', 1))
-    edited = manifest.read_text()
-    with pytest.raises(FileExistsError, match="manifest.csv was edited"):
+@pytest.mark.parametrize("name", ["manifest.csv", "skipped.csv", "notes.csv", "images/a.jpg", "images/c.jpg"])
+def test_what_the_user_edited_or_put_there_is_not_written_over(name, photos, made, seen, tmp_path):
+    for number, stem in enumerate("abc"):
+        save(two_colours(100 + number), photos / f"{stem}.jpg")
+    (photos / "c.jpg").rename(tmp_path / "c.jpg")
+    mine = made().root / name
+    mine.write_text("mine")
+    save(two_colours(60, 60), photos / "a.jpg")
+    (tmp_path / "c.jpg").rename(photos / "c.jpg")
+    seen.clear()
+    with pytest.raises(FileExistsError, match=f"out/{name} was edited .* or is another file; move it"):
         made()
-    assert manifest.read_text() == edited
-    manifest.rename(tmp_path / "mine.csv")
-    made()
-    assert manifest.read_text() == written
+    assert not seen or name.startswith("images")  # a table is looked at before the work
+    assert mine.read_text() == "mine"
+    mine.rename(tmp_path / "mine")
+    assert made().version == made("anew").version == made().version
+    mine.unlink()
+    (tmp_path / "mine").rename(mine)
+    if name.startswith("images"):
+        (photos / mine.name).unlink()
+        made()
+        assert mine.read_text() == "mine"
 
 
 class TestAbout:

@@ -16,8 +16,8 @@ from aubench.datasets.landmark_detector import require_detector
 from aubench.datasets.photographs import split_subjects
 from aubench.datasets.picture_files import printable, write_listed
 from aubench.study.run_lock import run_lock
-from aulib.dataset import DatasetFolder, read_dataset, refuse_edited, write_manifest
-from aulib.files import refuse_used
+from aulib.dataset import DatasetFolder, read_dataset, write_manifest
+from aulib.files import refuse_edited, refuse_used
 
 MIN_SPLIT = 3  # fewer training people give none to val
 
@@ -49,7 +49,8 @@ def convert(
         ValueError: unknown name or option, pictures of a session in two folders, or no usable frame (the
             commonest reasons are named).
         FileNotFoundError: `raw` is no folder, or holds no label file of this set.
-        FileExistsError: `out` holds something that was not made by this function, or its manifest was edited.
+        FileExistsError: `out` holds something that was not made by this function, or a file that would be
+            written was edited.
         RunIsHeld: another process is writing `out`.
         ModuleNotFoundError: the detector, or an extra that these files need, is not installed.
     """
@@ -63,11 +64,11 @@ def convert(
     if keep not in ("link", "copy"):
         raise ValueError(f"unknown keep {keep!r}; choose link or copy")
     raw, out = Path(raw), Path(out)
-    refuse_edited(out)
     if Path(os.path.realpath(out)).is_relative_to(raw.resolve()):
         raise FileExistsError(f"{out} lies in the raw download, expected a folder outside of it")
     if not (out / MARK).is_dir():
         refuse_used(out)
+    refuse_edited(out, "manifest.csv", "skipped.csv", "notes.csv", "conversion.json")
     with run_lock(out, patience=0, work="written"):
         tree = Tree(raw, progress)
         sources = converter.find(tree)

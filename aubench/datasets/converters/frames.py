@@ -31,7 +31,7 @@ from aubench.datasets.face_finding import (
 from aubench.datasets.kept_outcomes import kept_outcomes, stamp
 from aubench.datasets.picture_files import printable
 from aubench.datasets.videos import read_frames
-from aulib.files import atomic_file
+from aulib.files import remembered_file
 from aulib.images import too_dark_or_bright
 from aulib.landmarks import point_columns
 
@@ -143,7 +143,10 @@ def _take_picture(frame: StoredPicture, picture: Path, given: GivenFace | None, 
         frame = _with_face(frame, pixels, size, given, task)
     except UnusablePicture as error:
         return unused(frame, str(error))
-    link_picture(picture, task.out / frame.image, task.keep)
+    stored = task.out / frame.image
+    if not (stored.exists() and os.path.samefile(stored, picture)):
+        with remembered_file(task.out, frame.image) as partial:
+            link_picture(picture, partial, task.keep)
     return frame
 
 
@@ -156,7 +159,7 @@ def _take_video(
             row, frame, given = waiting.pop(index)
             try:
                 frame = _with_face(frame, picture, picture.size, given, task)
-                with atomic_file(task.out / frame.image) as partial:
+                with remembered_file(task.out, frame.image) as partial:
                     picture.save(partial, format="JPEG", quality=95, subsampling=0)
             except UnusablePicture as error:
                 frame = unused(frame, str(error))
@@ -223,15 +226,12 @@ def _safe(text: str) -> str:
 
 
 def link_picture(picture: Path, path: Path, keep: str) -> None:
-    """Link or copy a picture in one step; a file system without links gets a copy."""
-    if path.exists() and os.path.samefile(path, picture):
-        return
-    with atomic_file(path) as partial:
-        if keep == "link":
-            with suppress(OSError):
-                partial.symlink_to(picture.resolve())
-        if not partial.is_symlink():
-            shutil.copyfile(picture, partial)
+    """Link or copy a picture to a new path; a file system without links gets a copy."""
+    if keep == "link":
+        with suppress(OSError):
+            path.symlink_to(picture.resolve())
+    if not path.is_symlink():
+        shutil.copyfile(picture, path)
 
 
 def _one_line(error: Exception) -> str:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from aubench.datasets.converters.raw_session import Expected
 from aulib.dataset import DatasetFolder
-from aulib.files import write_json
+from aulib.files import remembered_file, write_json
 
 USABLE = 0.95  # of the coded frames; fewer are worth a warning
 SHOWN = 8  # rows of each kind in the summary; conversion.json has all
@@ -69,7 +69,8 @@ class Report:
         return "\n\n".join(f"{title}\n{content}" for title, content in parts.items() if content)
 
     def write(self, out: Path) -> None:
-        write_json(out / "conversion.json", asdict(self))
+        with remembered_file(out, "conversion.json") as partial:
+            write_json(partial, asdict(self))
 
 
 def _number(value: int | None) -> str:

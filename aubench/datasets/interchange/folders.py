@@ -191,6 +191,7 @@ def _write_folder(
         manifest = table[used].reset_index(drop=True)
         stored = manifest["image"].map(lambda image: f"images/{shortened(image)}")
         for image, name in zip(manifest["image"], stored, strict=True):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
             link_picture(files[image], folder / name, keep)
         manifest["image"] = stored
         places = rows["place"][used].tolist()
