@@ -380,6 +380,28 @@ def test_files_of_a_session_in_two_folders_are_refused(name, folder, elsewhere, 
     assert str(raw / folder) in str(raised.value) and str(raw / elsewhere) in str(raised.value)
 
 
+def test_affwild2_reads_names_in_any_capitals_and_refuses_two_that_differ_in_nothing_else(tree):
+    raw, converter = tree("affwild2"), CONVERTERS["affwild2"]
+    plain = converter.find(Tree(raw))
+    labels = raw / "annotations/AU_Detection_Challenge"
+    labels.rename(labels.with_name("au_detection_challenge"))
+    labels = labels.with_name("au_detection_challenge")
+    for path in (labels / "Train_Set", labels / "Validation_Set", raw / "cropped_aligned/video1"):
+        path.rename(path.with_name(path.name.swapcase()))
+    (raw / "batch1/46.mp4").rename(raw / "batch1/46.MP4")
+    found = converter.find(Tree(raw))
+    assert [(one.name, one.split, [*one.files]) for one in found] == [
+        (one.name, one.split, [*one.files]) for one in plain
+    ]
+    for path in ("cropped_aligned/VIDEO1", "au_detection_challenge/vALIDATION_sET", "batch1"):
+        path = next(raw.rglob(path))
+        twin = path.with_name(path.name.upper() if path.name.islower() else path.name.lower())
+        shutil.copytree(path, twin)
+        with pytest.raises(ValueError, match="has two .* and .*; move the one that does not count"):
+            converter.find(Tree(raw))
+        shutil.rmtree(twin)
+
+
 def test_disfa_uses_the_right_camera_where_there_is_no_left(tree):
     raw = tree("disfa")
     shutil.rmtree(raw / "Videos_LeftCamera")

@@ -126,7 +126,7 @@ class Converter:
             if kind == "pictures" and path.endswith("/") and path not in tree.with_pictures:
                 continue
             groups["subject"] = self.subject_name(groups["subject"])
-            key = groups["subject"], groups.get("session", "").lower(), groups.get("frame", "")
+            key = groups["subject"].lower(), groups.get("session", "").lower(), groups.get("frame", "")
             found.setdefault(key, []).append((path, groups))
         for paths in found.values():
             paths.sort(key=lambda one: self._rank(one[0]))
@@ -154,10 +154,11 @@ class Converter:
     def _second(self, tree: Tree, source: Source, kind: str, used: Path, other: str) -> None:
         """A second file or folder of one kind: an error, a note, or ignored."""
         used_path = used.relative_to(tree.root).as_posix()
-        if kind == "pictures" and not self.one_folder:
+        in_capitals = used_path.lower() == other.rstrip("/").lower()
+        if kind == "pictures" and not self.one_folder and not in_capitals:
             source.notes = [f"pictures in two folders: {used_path} is used, {other} is not"]
-        elif kind in ("labels", "pictures") and self._rank(used_path) == self._rank(other):
-            what = "label files" if kind == "labels" else "folders with pictures"
+        elif in_capitals or kind in ("labels", "pictures") and self._rank(used_path) == self._rank(other):
+            what = {"labels": "label files", "pictures": "folders with pictures"}.get(kind, "files")
             raise ValueError(
                 f"{source.name} has two {what}, {used} and {tree.root / other}; "
                 f"move the one that does not count out of the raw download"
