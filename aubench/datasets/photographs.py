@@ -68,7 +68,8 @@ def prepare(
         landmarks: a CSV (or folder of CSVs) with landmarks instead of the detector; see `read_landmarks`.
         workers: processes; by default one for each core.
         split: "auto" divides the subjects 80/10/10 by a hash of their names; train, val or test gets all.
-        subject: the person on all pictures, as on the frames of a recording; "" goes by `subjects_of`.
+        subject: the person on all pictures, as on the frames of a recording; "" goes by `about`, or by
+            `subjects_of`.
         about: what is known of the pictures, a CSV or its content: see `read_about`. Pictures that it does
             not name have empty cells.
         only: a regular expression; pictures whose path does not match it are not looked at.
@@ -80,7 +81,8 @@ def prepare(
             edited.
         ModuleNotFoundError: no `landmarks` given and the `landmarks` extra is not installed.
         RunIsHeld: another process is writing `out`.
-        ValueError: no picture could be used, or faults in `landmarks` or `about`.
+        ValueError: no picture could be used, faults in `landmarks` or `about`, or a `subject` beside those
+            of `about`.
     """
     if split not in ("auto", *SPLITS):
         raise ValueError(f"unknown split {split!r}; choose auto, {', '.join(SPLITS)}")
@@ -97,6 +99,11 @@ def prepare(
         sources = [source for source in sources if re.search(only, source)]
         left = {path: why for path, why in left.items() if re.search(only, path)}
         known = None if about is None else read_about(about, sources, report)
+        if subject and known is not None and "subject" in known and known["subject"].ne("").any():
+            where = "the table" if isinstance(about, pd.DataFrame) else about
+            raise ValueError(
+                f"--subject is {subject!r}, and {where} names people, too: leave one of them out"
+            )
         faces: dict[str, GivenFace | None] = dict.fromkeys(sources)  # None asks the detector
         if landmarks is None:
             require_detector()

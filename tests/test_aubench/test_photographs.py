@@ -386,6 +386,15 @@ class TestAbout:
             "a.jpg": "neutral", "ann/b.png": "happy", "c.jpg": "",
         }  # fmt: skip
 
+    def test_a_person_given_twice_is_refused(self, made, seen, three, tmp_path):
+        table = tmp_path / "about.csv"
+        table.write_text("image,subject,meta_x\na.jpg,,1\nc.jpg,Bea,2\n")
+        with pytest.raises(ValueError, match="--subject is 'ann', and .*about.csv names people, too"):
+            made(about=table, subject="ann")
+        assert not (tmp_path / "out").exists()
+        table.write_text("image,subject,meta_x\na.jpg,,1\nc.jpg,,2\n")
+        assert set(made(about=table, subject="ann").subjects) == {"ann"}
+
     def test_one_person_in_two_folders_and_spellings_is_in_one_split(self, photos, made, seen):
         for number in range(12):
             save(two_colours(), photos / f"{number}/x.jpg")
