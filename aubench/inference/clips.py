@@ -45,7 +45,7 @@ FORMATS = {  # name -> what the first kilobyte of such a file holds
     "openface": b"success,face_x,face_y",  # OpenFace has no such columns
     "pyfeat": b"frame,face_id,timestamp,FaceRectX",
     "long": b"frame,face_id,timestamp,au,probability",
-    "parquet": b"",
+    "parquet": b"PAR1",  # as all of them, so `_ours` looks further
 }
 ABOUT = ["frame", "face_id", "timestamp", "confidence", "success"]
 AT_REST = 0.05  # the probability of an AU on a person's neutral frames, at most, once they are given
@@ -147,7 +147,7 @@ def predict_clip(
     with ExitStack() as stack:
         if out is not None:
             refuse_suffix(out, ".parquet" if form == "parquet" else ".csv")
-            refuse_other(out, FORMATS[form])
+            refuse_other(out, _ours(Path(out), form))
             stack.enter_context(run_lock(out, patience=0, work="written"))
         if save_neutral is not None:
             refuse_other(save_neutral, NEUTRAL)
@@ -365,7 +365,7 @@ def _called(table: pd.DataFrame, aus: list[str]) -> pd.DataFrame:
 
 def _write(table: pd.DataFrame, parts: list[Path], out: Path, form: str, clip: Clip) -> None:
     start = 0
-    with result_file(out, FORMATS[form]) as temporary, ExitStack() as stack:
+    with result_file(out, _ours(out, form)) as temporary, ExitStack() as stack:
         writer = None
         for part in parts:
             points = pd.read_parquet(part)
@@ -379,6 +379,17 @@ def _write(table: pd.DataFrame, parts: list[Path], out: Path, form: str, clip: C
                 writer = writer or stack.enter_context(pq.ParquetWriter(temporary, arrow.schema))
                 writer.write_table(arrow)
             start += len(points)
+
+
+def _ours(out: Path, form: str) -> bytes:
+    """What the first kilobyte of an earlier table holds; of parquet the columns, at its end, must be ours."""
+    if form == "parquet" and out.is_file():
+        first = [*ABOUT, *SQUARE]
+        try:
+            return FORMATS[form] if pq.read_schema(out).names[: len(first)] == first else b""
+        except (pa.ArrowException, OSError):  # no parquet, or damaged
+            return b""
+    return FORMATS[form]
 
 
 def _as_openface(table: pd.DataFrame, points: pd.DataFrame, clip: Clip) -> pd.DataFrame:

@@ -349,6 +349,22 @@ def test_each_format_opens_and_holds_the_same(filmed, tmp_path):
     ).all()
 
 
+@pytest.mark.parametrize("form", clips.FORMATS)
+def test_an_earlier_table_of_the_format_is_replaced_and_no_other(form, filmed, tmp_path):
+    out = tmp_path / "table"
+    for every in (1, 2):
+        predict_clip(RUN, Clip(filmed.one, every), out, form)
+    read = pd.read_parquet if form == "parquet" else pd.read_csv
+    assert read(out)["frame"].nunique() == 22
+    others = [b"PAR1", b"frame,face_id,timestamp,smile\n1,0,0,1\n"]
+    pd.DataFrame({"frame": [1], "face_id": [0], "timestamp": [0.0], "smile": [1]}).to_parquet(out)
+    for content in (*others, out.read_bytes()):
+        out.write_bytes(content)
+        with pytest.raises(FileExistsError, match="table exists and is no earlier result"):
+            predict_clip(RUN, Clip(filmed.one), out, form)
+        assert out.read_bytes() == content
+
+
 def made(probabilities: list[float], face: int = 0) -> pd.DataFrame:
     """A table of one AU."""
     count = len(probabilities)
