@@ -47,7 +47,8 @@ def result_file(path: str | Path, ours: bytes = b"") -> Iterator[Path]:
     """As `atomic_file`, for a name that the user chose: never over a file of the user's.
 
     Args:
-        ours: what the first kilobyte of an earlier result of the same command holds; such a file is replaced.
+        ours: how an earlier result of the same command begins, a regular expression over at most the first
+            kilobyte; such a file is replaced.
 
     Raises:
         FileExistsError: `path` is another file, before the block or after it, unless its content is the same.
@@ -70,7 +71,7 @@ def refuse_other(path: str | Path, ours: bytes = b"") -> None:
     path = Path(path)
     with _beside(path):
         pass
-    if os.path.lexists(path) and not (path.is_file() and ours and ours in _start(path)):
+    if os.path.lexists(path) and not (path.is_file() and ours and re.match(ours, _start(path), re.DOTALL)):
         raise FileExistsError(
             f"{path} exists and is no earlier result of this; choose another name or remove it"
         )

@@ -118,7 +118,7 @@ def write_json(path: str | Path, value: Any, ours: bytes | None = None) -> None:
     """Write JSON atomically; NaN and infinity, which JSON lacks, become null.
 
     Args:
-        ours: for a name that the user chose: as in `result_file`, over no file without it.
+        ours: for a name that the user chose: as in `result_file`, over no file that begins otherwise.
     """
     with atomic_file(Path(path)) if ours is None else result_file(path, ours) as temporary:
         temporary.write_text(json.dumps(_finite(value), indent=1, allow_nan=False) + "\n", encoding="utf-8")

@@ -193,8 +193,9 @@ def check(
         faces = doctor.worst_faces(diagnosis)
         title = "crops least like the set's mean crop, worst first"
         figure = plots.draw_faces(faces["images"], faces["landmarks"], faces["captions"], title=title)
-        with result_file(sheet, ours := b"aulib: crops of a set") as partial:
-            figure.savefig(partial, format="png", metadata={"Software": ours.decode()})
+        mark = "aulib: crops of a set"
+        with result_file(sheet, rb"\x89PNG.*" + mark.encode()) as partial:
+            figure.savefig(partial, format="png", metadata={"Software": mark})
         typer.echo(f"contact sheet: {sheet}")
     if errors := diagnosis.count("error"):
         raise ended(f"{errors} errors in {folder}", 1)

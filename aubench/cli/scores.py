@@ -1,5 +1,6 @@
 """Commands that read finished runs: scores, predictions, tables."""
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -15,7 +16,8 @@ SUMMARY = {
     "gap": "largest gap of false alarms between groups",
 }
 CALLS = {1: "present", 0: ""}
-TIMELINE = b"aulib: AUs of a clip"  # is written in time lines
+MARK = "aulib: AUs of a clip"  # is written in time lines
+TIMELINE = rb"\x89PNG.*" + MARK.encode()
 
 commands = typer.Typer()
 
@@ -53,7 +55,7 @@ def evaluate(
         about = f"{expected:.3f} expected; {surest:.3f} of the surest {predict.SUREST:.0%}"
         typer.echo(f"{'wrong calls':29s} {wrong:.3f}; {about}")
     if json:
-        write_json(json, scores, ours=b'"mean.f1_low": ')
+        write_json(json, scores, ours=rb'\{\n [^{]*"mean\.f1_low": ')
 
 
 @commands.command(short_help="Score a run on faces whose expressions are labelled.")
@@ -94,7 +96,7 @@ def contrast(
     if scores.left_out:
         typer.echo(f"too few people: {', '.join(scores.left_out)}")
     if json:
-        write_json(json, scores.as_json(), ours=b'{\n "summary": {\n  "contrasts": ')
+        write_json(json, scores.as_json(), ours=rb'\{\n "summary": \{\n  "contrasts": ')
 
 
 def _of_clips(metavar: str, text: str, **more):
@@ -276,9 +278,7 @@ def read_clip(run, clip, out: Path, timeline: Path | None, preview: Path | None,
         from aubench.plots.clips import draw_timeline, preview_frames
     if timeline:
         with result_file(timeline, TIMELINE) as partial:
-            draw_timeline(table).savefig(
-                partial, dpi=150, format="png", metadata={"Software": TIMELINE.decode()}
-            )
+            draw_timeline(table).savefig(partial, dpi=150, format="png", metadata={"Software": MARK})
         typer.echo(f"time line: {timeline}")
     if preview:
         with result_file(preview) as partial:
@@ -534,10 +534,11 @@ def table(
 
     summary = find_summary(study)
     text = summary_text(summary) if format == "json" else study_table(summary, format, per_au=per_au)
-    ours = '{\n "study": ' if format == "json" else text.partition("\n")[0]
+    begins = '{\n "study": ' if format == "json" else text.partition("\n")[0]
     if out is None:
         typer.echo(text, nl=False)
     else:
-        with result_file(out, ours=ours.encode()) as partial:
+        ours = re.sub(r"(\\ )+", r" +", re.escape(begins)).encode()  # columns are as wide as what is in them
+        with result_file(out, ours) as partial:
             partial.write_text(text, encoding="utf-8")
         typer.echo(f"table: {out}")

@@ -41,8 +41,8 @@ from aulib.files import atomic_file, read_json, refuse_other, result_file, write
 from aulib.landmarks import point_columns
 from aulib.run import Run
 
-FORMATS = {  # name -> what the first kilobyte of such a file holds
-    "openface": b"success,face_x,face_y",  # OpenFace has no such columns
+FORMATS = {  # name -> how such a file begins
+    "openface": b"frame,face_id,timestamp,confidence,success,face_x,face_y",  # OpenFace has no such columns
     "pyfeat": b"frame,face_id,timestamp,FaceRectX",
     "long": b"frame,face_id,timestamp,au,probability",
     "parquet": b"PAR1",  # as all of them, so `_ours` looks further
@@ -51,7 +51,7 @@ ABOUT = ["frame", "face_id", "timestamp", "confidence", "success"]
 AT_REST = 0.05  # the probability of an AU on a person's neutral frames, at most, once they are given
 LONGEST_MEAN = 3600.0  # seconds of a moving average
 CALMEST = 0.1  # share of a person's frames that count as neutral if none are named
-NEUTRAL = b'{\n "neutral": {\n  "AU'
+NEUTRAL = rb'\{\n "neutral": \{\n  "AU'
 FRAMES = re.compile(r"(\d+)(?:-(\d+))?")  # 12, or 1-30
 
 
@@ -382,7 +382,7 @@ def _write(table: pd.DataFrame, parts: list[Path], out: Path, form: str, clip: C
 
 
 def _ours(out: Path, form: str) -> bytes:
-    """What the first kilobyte of an earlier table holds; of parquet the columns, at its end, must be ours."""
+    """How an earlier table begins; of parquet the columns, which its end names, must be ours."""
     if form == "parquet" and out.is_file():
         first = [*ABOUT, *SQUARE]
         try:

@@ -247,6 +247,47 @@ def test_contrasts_are_printed_and_written(capsys, tmp_path):
     assert smile["pairs"] == 6 and smile["rises"] >= 5 / 6
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        "evaluate {full} {target} --json",
+        "contrast {full} {faces} --json",
+        "check {target} --json",
+        "check {target} --sheet",
+        "table {study} --format md --out",
+        "table {study} --format latex --out",
+        "table {study} --format csv --out",
+        "table {study} --format json --out",
+    ],
+)
+def test_a_result_goes_over_an_earlier_one_and_over_nothing_that_holds_it(
+    command, capsys, finished, tmp_path
+):
+    faces = shutil.copytree(finished.target, tmp_path / "faces")
+    table = pd.read_csv(faces / "manifest.csv").copy()
+    words = np.where(np.arange(len(table)) < len(table) / 2, "neutral", "happy")
+    table.assign(meta_expression=words).to_csv(faces / "manifest.csv", index=False)
+    study = ROOT / "results/supervisors.json"
+    places = {"full": finished.full, "target": finished.target, "faces": faces, "study": study}
+    file = tmp_path / "result.png"
+    words = [*(word.format(**places) for word in command.split()), file]
+    assert "no earlier result" not in call(capsys, *words)[2]
+    result = file.read_bytes()
+    file.write_bytes(result.replace(b" " * 5, b" ") + b"\n")  # columns were narrower
+    assert "no earlier result" not in call(capsys, *words)[2]
+    assert file.read_bytes() == result
+    if command.endswith("--sheet"):
+        Image.open(file).convert("L").save(file)
+    elif "json" in command:
+        file.write_text(json.dumps({"mine": json.loads(result)}, indent=1))
+    else:
+        file.write_bytes(b"My notes\n\n" + result)
+    mine = file.read_bytes()
+    status, _, err = call(capsys, *words)
+    assert status == 1 and f"{file} exists and is no earlier result of this" in err
+    assert file.read_bytes() == mine
+
+
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "utf-8"])
 def test_a_terminal_that_cannot_show_a_character_stops_no_command(encoding, monkeypatch, tmp_path):
     """A dash in a table, and a name that is no UTF-8."""

@@ -356,9 +356,10 @@ def test_an_earlier_table_of_the_format_is_replaced_and_no_other(form, filmed, t
         predict_clip(RUN, Clip(filmed.one, every), out, form)
     read = pd.read_parquet if form == "parquet" else pd.read_csv
     assert read(out)["frame"].nunique() == 22
-    others = [b"PAR1", b"frame,face_id,timestamp,smile\n1,0,0,1\n"]
-    pd.DataFrame({"frame": [1], "face_id": [0], "timestamp": [0.0], "smile": [1]}).to_parquet(out)
-    for content in (*others, out.read_bytes()):
+    several = read(out).copy()
+    several.insert(0, "clip", "one")  # tables of several clips, put together by the user
+    several.to_parquet(out) if form == "parquet" else several.to_csv(out, index=False)
+    for content in (out.read_bytes(), b"PAR1", b"frame,face_id,timestamp,smile\n1,0,0,1\n"):
         out.write_bytes(content)
         with pytest.raises(FileExistsError, match="table exists and is no earlier result"):
             predict_clip(RUN, Clip(filmed.one), out, form)
@@ -407,6 +408,28 @@ def test_a_kept_neutral_face_is_used_again(filmed, tmp_path):
     for neutral, match in (("900-910", "1 to 44"), ("n.csv", "1-30"), (str(tmp_path / "n.json"), "AU01")):
         with pytest.raises(ValueError, match=match):
             predict_clip(RUN, Clip(filmed.one), neutral=neutral)
+
+
+def test_a_neutral_face_and_a_time_line_go_over_earlier_ones_and_over_no_other_file(filmed, tmp_path):
+    face, line = tmp_path / "face.json", tmp_path / "line.png"
+    call = ["predict", filmed.one, "--every", 8, "--out", tmp_path / "t.csv", "--neutral", "auto"]
+    call = [*map(str, call), "--save-neutral", str(face), "--timeline", str(line)]
+    for _ in range(2):
+        done = CliRunner().invoke(app, call)
+        assert done.exit_code == 0, done.output
+        results = {file: file.read_bytes() for file in (face, line)}
+        for file, content in results.items():
+            file.write_bytes(content + b"\n")
+    mine = {face: json.dumps({"anna": json.loads(results[face])}, indent=1).encode()}
+    with Image.open(line) as picture:
+        picture.convert("L").save(tmp_path / "mine.png")
+    mine[line] = (tmp_path / "mine.png").read_bytes()
+    for file, content in mine.items():
+        file.write_bytes(content)
+        done = CliRunner().invoke(app, call)
+        assert done.exit_code == 1 and f"{file.name} exists" in done.output.replace("\n", "")
+        assert file.read_bytes() == content
+        file.write_bytes(results[file])
 
 
 def test_smoothing_is_a_centred_mean_over_time_of_each_face():

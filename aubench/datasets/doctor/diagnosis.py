@@ -94,4 +94,5 @@ class Diagnosis:
     def write(self, path: Path) -> None:
         """All findings as JSON."""
         found = [asdict(finding) for finding in self.findings]
-        write_json(path, {"root": self.root.name, "findings": found}, ours=b',\n "findings": [')
+        ours = rb'\{\n "root": "[^\n]*",\n "findings": \['
+        write_json(path, {"root": self.root.name, "findings": found}, ours)
