@@ -410,6 +410,31 @@ def test_pictures_that_are_none_are_listed_and_stop_no_import(tmp_path):
     assert len(import_table("openface", tmp_path / "tables", frames, tmp_path / "again")) == 3
 
 
+def test_pictures_that_cannot_be_decoded_are_listed_and_dark_ones_noted(clip, tmp_path):
+    frames = tmp_path / "pictures/clip"
+    (frames / "00002.png").write_bytes(b"")
+    whole = (frames / "00003.png").read_bytes()
+    (frames / "00003.png").write_bytes(whole[: len(whole) // 2])
+    Image.new("RGB", (64, 64)).save(frames / "00004.png")
+    data = import_table("openface", clip, tmp_path / "pictures", tmp_path / "set")
+    assert [name[-5] for name in data.table["image"]] == ["1", "4", "5"]
+    skipped = pd.read_csv(tmp_path / "set/skipped.csv").set_index("image")["reason"]
+    assert list(skipped.index) == ["clip/00002.png", "clip/00003.png"]
+    assert "empty file" in skipped.iloc[0] and skipped.iloc[1].startswith("unreadable: ")
+    notes = pd.read_csv(tmp_path / "set/notes.csv").set_index("image")["note"]
+    assert notes.index.tolist() == ["clip/00004.png"] and "nearly black" in notes.iloc[0]
+
+
+def test_pictures_that_are_no_frames_go_to_openface_and_back_as_they_are(tiny_set, tmp_path):
+    (file,) = export(tiny_set, "openface", tmp_path / "out", name="faces")
+    written = read_openface(file)
+    assert not {"frame", "timestamp", "face_id"} & set(written) and set(written["success"]) == {1}
+    written["image"] = written["image"].str.removeprefix("images/")
+    write_openface(written.drop(columns=["subject", "split"]), tmp_path / "in/faces.csv")
+    data = import_table("openface", tmp_path / "in/faces.csv", tiny_set / "images", tmp_path / "set")
+    assert len(data) == 24 and len(set(data.subjects)) == 24  # not one recording of one person
+
+
 def test_a_face_that_is_too_small_is_listed_and_stops_no_import(tmp_path):
     prefix, names, _, points = jaanet_lists(tmp_path / "list")
     points[2] /= 100
