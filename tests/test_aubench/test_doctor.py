@@ -136,6 +136,19 @@ def test_aus_that_val_or_test_never_or_always_has(clinic):
     assert always.level == "error" and "AU06" in always.text and "25 rows" in always.text
 
 
+@pytest.mark.parametrize(
+    "column, cell, said", [("meta_expression", "grin", "'grin', expected one of"), ("meta_age", 300, "300")]
+)
+def test_expressions_and_groups_that_contrast_would_refuse(column, cell, said, clinic):
+    clinic.table = clinic.table.assign(meta_expression="happy", meta_age=30)
+    clinic.write()
+    assert findings(clinic.root, "expressions") == []
+    clinic.table.loc[3, column] = cell
+    clinic.write()
+    (found,) = findings(clinic.root, "expressions", "row 5")
+    assert found.level == "warning" and said in found.text and found.text.endswith("refuses it)")
+
+
 def test_a_folder_with_people_of_two_splits(clinic):
     clinic.set(clinic.row(29), subject="P29b", split="val")
     clinic.write()
