@@ -121,6 +121,24 @@ def test_stamps_that_start_late_are_no_missing_part(tmp_path):
     assert notes == []
 
 
+def test_a_clip_of_a_variable_rate_is_whole_and_nothing_else_is_said(tmp_path):
+    """By its usual rate of 25 it would last 2 of its 7 seconds."""
+    av = pytest.importorskip("av")
+    times = [*(k / 25 for k in range(50)), 3.0, 4.0, 5.0, 6.0, 7.0]
+    with av.open(str(tmp_path / "a.mkv"), "w") as container:
+        stream = container.add_stream("mpeg4", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        stream.codec_context.time_base = Fraction(1, 1000)
+        for time in times:
+            frame = av.VideoFrame.from_ndarray(grey(90), "rgb24")
+            frame.pts, frame.time_base = round(time * 1000), Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    notes: list[str] = []
+    frames = list(clip_frames(Clip(tmp_path / "a.mkv"), notes.append))
+    assert [frame.time for frame in frames] == pytest.approx(times, abs=1e-3) and notes == []
+
+
 @pytest.mark.parametrize("fps", [np.inf, np.nan, 0.0])
 def test_a_rate_that_is_none_is_refused(fps, filmed):
     with pytest.raises(ValueError, match="frames a second, expected a finite number"):
