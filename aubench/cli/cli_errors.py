@@ -46,10 +46,10 @@ def ended(line: str, status: int) -> typer.Exit:
     return typer.Exit(status)
 
 
-def one_of(option: str, value: str | None, allowed: tuple) -> None:
+def one_of(option: str, value: str, allowed: tuple) -> None:
+    """Check a choice from a list that is slow to import, which `Literal` cannot."""
     if value not in allowed:
-        names = ", ".join(name for name in allowed if name)
-        raise typer.BadParameter(f"unknown {value!r}; choose from {names}", param_hint=option)
+        raise typer.BadParameter(f"unknown {value!r}; choose from {', '.join(allowed)}", param_hint=option)
 
 
 def print_scores(scores: dict, domain: str = "") -> None:

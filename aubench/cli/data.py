@@ -1,7 +1,7 @@
 """Commands that make, check and exchange dataset folders."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from typer.core import TyperGroup
@@ -11,7 +11,7 @@ from aubench.cli.cli_errors import ended, one_of
 commands = typer.Typer()
 
 _Out = Annotated[Path, typer.Option(metavar="DIR", help="Dataset folder to write.")]
-_Keep = Annotated[str, typer.Option(help="link or copy the pictures.")]
+_Keep = Annotated[Literal["link", "copy"], typer.Option(help="What to do with the pictures.")]
 _Workers = Annotated[int | None, typer.Option(min=1, help="Processes; all cores if not given.")]
 _Pictures = Annotated[
     Path, typer.Option(metavar="DIR", exists=True, file_okay=False, help="The pictures that the files name.")
@@ -32,7 +32,8 @@ def synth(
         typer.Argument(metavar="OUT", help="Folder to write; becomes a dataset folder. With --clip an MP4."),
     ],
     domain: Annotated[
-        str, typer.Option(help="studio, wild, or varied: wild, with resting faces as varied as people.")
+        Literal["studio", "wild", "varied"],
+        typer.Option(help="varied is wild, with resting faces as varied as people."),
     ] = "studio",
     n: Annotated[int, typer.Option("--n", min=1, help="How many faces.")] = 1000,
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same bytes (CPU).")] = 0,
@@ -50,9 +51,8 @@ def synth(
 
     Example: aulib synth --clip two_people.mp4 --people 2
     """
-    from aufaces.sets import DEFAULTS, generate_set
+    from aufaces.sets import generate_set
 
-    one_of("--domain", domain, tuple(DEFAULTS))
     if not clip and (seconds, fps, people) != (8.0, 25.0, 1):
         raise typer.BadParameter("--seconds, --fps and --people are of a clip", param_hint="--clip")
     if clip:
@@ -79,7 +79,8 @@ def prepare(
         ),
     ] = None,
     split: Annotated[
-        str, typer.Option(help="auto (people divided 80/10/10), or train, val, test for every picture.")
+        Literal["auto", "train", "val", "test"],
+        typer.Option(help="For every picture; auto divides the people 80/10/10."),
     ] = "auto",
     subject: Annotated[
         str, typer.Option(metavar="NAME", help="The one person on all pictures, as on a clip's frames.")
@@ -100,7 +101,6 @@ def prepare(
 
     Example: aulib prepare holiday_pictures faces/holiday
     """
-    one_of("--split", split, ("auto", "train", "val", "test"))
     from aubench.datasets import photographs
 
     faces = photographs.prepare(
@@ -122,8 +122,9 @@ def convert(
     out: _Out,
     keep: _Keep = "link",
     landmarks: Annotated[
-        str, typer.Option(help="set, detect or none; the set's own where it has some, else detect.")
-    ] = "",
+        Literal["set", "detect", "none"] | None,
+        typer.Option(help="If not given the set's own where it has some, else detect."),
+    ] = None,
     workers: _Workers = None,
 ):
     """Make a dataset folder of the raw download of BP4D, DISFA and others, and report what is missing. Frames
@@ -134,8 +135,6 @@ def convert(
     from aubench.datasets.converters import CONVERTERS
 
     one_of("NAME", name, (*CONVERTERS, "london"))
-    one_of("--keep", keep, ("link", "copy"))
-    one_of("--landmarks", landmarks, ("set", "detect", "none", ""))
     if name == "london":  # expressions and no AU labels
         from aubench.datasets.london import convert_london
 
@@ -144,7 +143,7 @@ def convert(
         return
     from aubench.datasets.converters.convert import convert as convert_raw
 
-    _, report = convert_raw(name, raw, out, keep=keep, landmarks=landmarks, workers=workers)
+    _, report = convert_raw(name, raw, out, keep=keep, landmarks=landmarks or "", workers=workers)
     typer.echo(report.text())
     typer.echo(f"dataset folder: {out}")
 
@@ -179,7 +178,8 @@ def check(
         raise typer.BadParameter(f"{sheet} does not end with .png", param_hint="--sheet")
     from aubench.datasets.converters import CONVERTERS
 
-    one_of("--as", published, (*CONVERTERS, ""))
+    if published:
+        one_of("--as", published, tuple(CONVERTERS))
     from aubench.datasets.doctor import check as doctor
 
     diagnosis = doctor.check(folder, published, pictures)
@@ -233,7 +233,6 @@ def openface(table: _Table, pictures: _Pictures, out: _Out, keep: _Keep = "link"
 
     Example: aulib import openface --table clip.csv --pictures frames --out faces/clip
     """
-    one_of("--keep", keep, ("link", "copy"))
     from aubench.datasets.interchange import folders
 
     _print_imported(folders.import_table("openface", table, pictures, out, keep, _on_stderr))
@@ -245,7 +244,6 @@ def pyfeat(table: _Table, pictures: _Pictures, out: _Out, keep: _Keep = "link"):
 
     Example: aulib import pyfeat --table faces.csv --pictures pictures --out faces/pictures
     """
-    one_of("--keep", keep, ("link", "copy"))
     from aubench.datasets.interchange import folders
 
     _print_imported(folders.import_table("pyfeat", table, pictures, out, keep, _on_stderr))
@@ -270,7 +268,6 @@ def jaanet(
     prefixes = {split: prefix for split, prefix in (("train", train), ("val", val), ("test", test)) if prefix}
     if not prefixes:
         raise typer.BadParameter("jaanet needs --train, --val or --test", param_hint="--train")
-    one_of("--keep", keep, ("link", "copy"))
     from aubench.datasets.interchange import folders
 
     _print_imported(folders.import_jaanet(prefixes, pictures, out, _named_aus(aus), first_pixel, keep))
@@ -292,7 +289,6 @@ def megraphau(
 
     Example: aulib import megraphau --lists data/BP4D/list --fold 2 --pictures data/BP4D/img --out faces/bp4d
     """
-    one_of("--keep", keep, ("link", "copy"))
     from aubench.datasets.interchange import folders
 
     _print_imported(folders.import_megraphau(lists, dataset, fold, pictures, out, _named_aus(aus), keep))
@@ -312,12 +308,15 @@ def _print_imported(data) -> None:
 @commands.command(short_help="Write a dataset folder as other code's files.")
 def export(
     dataset: Annotated[str, typer.Argument(metavar="DATASET", help="Dataset folder.")],
-    kind: Annotated[str, typer.Option("--as", metavar="KIND", help="openface, pyfeat, jaanet or megraphau.")],
+    kind: Annotated[
+        Literal["openface", "pyfeat", "jaanet", "megraphau"], typer.Option("--as", help="The other code.")
+    ],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where to write.")],
     unknown: Annotated[int, typer.Option(help="jaanet: code of unknown labels, 9 there, 999 in ADLD.")] = 9,
     crop: Annotated[
-        str, typer.Option(help="jaanet: adld or jaanet also cuts 200-pixel faces as that code does.")
-    ] = "",
+        Literal["adld", "jaanet"] | None,
+        typer.Option(help="jaanet: also cut 200-pixel faces, as this code does."),
+    ] = None,
     name: Annotated[str, typer.Option(help="What the files' names start with; else the folder's name.")] = "",
     fold: Annotated[int, typer.Option(min=1, help="megraphau: number of the fold, in the files' names.")] = 1,
     aus: Annotated[str, typer.Option(help="AUs to write, as in 1,2,4; else all.")] = "",
@@ -327,10 +326,6 @@ def export(
 
     Example: aulib export faces/bp4d#bp4d-3fold/part3 --as jaanet --crop jaanet --out jaanet/data
     """
-    from aubench.datasets.interchange import FORMATS
-
-    one_of("--as", kind, FORMATS)
-    one_of("--crop", crop, ("adld", "jaanet", ""))
     if crop and kind != "jaanet":
         raise typer.BadParameter("only jaanet has crops", param_hint="--crop")
     from aubench.datasets.interchange import folders

@@ -2,11 +2,11 @@
 
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from aubench.cli.cli_errors import one_of, print_scores
+from aubench.cli.cli_errors import print_scores
 
 SUMMARY = {
     "contrasts": "contrasts in the means",
@@ -21,6 +21,11 @@ TIMELINE = rb"\x89PNG.*" + MARK.encode()
 
 commands = typer.Typer()
 
+_ReadFrom = Annotated[
+    Literal["features", "reconstruction", "both"] | None,
+    typer.Option(help="What the AU head sees; the run's own way if not given."),
+]
+
 
 @commands.command(short_help="Score a run on a labelled data set.")
 def evaluate(
@@ -28,20 +33,16 @@ def evaluate(
         Path, typer.Argument(metavar="RUN", exists=True, file_okay=False, help="A finished run's folder.")
     ],
     dataset: Annotated[str, typer.Argument(metavar="DATASET", help="Dataset folder or synthetic:...")],
-    split: Annotated[str, typer.Option(help="train, val or test.")] = "test",
+    split: Annotated[Literal["train", "val", "test"], typer.Option(help="Which rows.")] = "test",
     json: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Write all scores here.")
     ] = None,
-    read_from: Annotated[
-        str | None, typer.Option(help="features, reconstruction or both; the run's own if not given.")
-    ] = None,
+    read_from: _ReadFrom = None,
 ):
     """Score a run on a labelled data set, with 95 % intervals over subjects.
 
     Example: aulib evaluate results/demo/full synthetic:wild --split test --json scores.json
     """
-    one_of("--split", split, ("train", "val", "test"))
-    one_of("--read-from", read_from, ("features", "reconstruction", "both", None))
     from aubench.inference import predict
     from aulib.files import write_json
 
@@ -99,7 +100,7 @@ def contrast(
         write_json(json, scores.as_json(), ours=rb'\{\n "summary": \{\n  "contrasts": ')
 
 
-def _of_clips(metavar: str, text: str, **more):
+def _of_clips(metavar: str | None, text: str, **more):
     return typer.Option(metavar=metavar, help=text, rich_help_panel="Clips", **more)
 
 
@@ -147,7 +148,9 @@ def predict(
     sequence: Annotated[
         float | None, _of_clips("FPS", "PHOTOS is a folder of frames, so many a second.", min=0.001)
     ] = None,
-    format: Annotated[str, _of_clips("NAME", "openface, pyfeat, long or parquet.")] = "openface",
+    format: Annotated[
+        Literal["openface", "pyfeat", "long", "parquet"], _of_clips(None, "Of the table.")
+    ] = "openface",
     neutral: Annotated[
         str, _of_clips("FRAMES", "Frames of a neutral face (1-30), auto, or a file of --save-neutral.")
     ] = "",
@@ -184,7 +187,6 @@ def predict(
     if found:
         if sequence and not Path(photos).is_dir():
             raise typer.BadParameter(f"{photos} is no folder of frames", param_hint="--sequence")
-        one_of("--format", format, tuple(clips.FORMATS))
         if out is None:
             raise typer.BadParameter(f"{photos} is a clip: name a table to write", param_hint="--out")
         if sequence and fps:
@@ -485,10 +487,7 @@ def onnx(
             help="A finished run's folder; else the package's own detector.",
         ),
     ] = None,
-    read_from: Annotated[
-        str | None,
-        typer.Option(help="features, reconstruction or both; the run's way with targets if not given."),
-    ] = None,
+    read_from: _ReadFrom = None,
 ):
     """Write a run's detector as one ONNX file, checked against torch on the faces that the run keeps.
 
@@ -496,7 +495,6 @@ def onnx(
 
     Example: aulib onnx --out detector.onnx
     """
-    one_of("--read-from", read_from, ("features", "reconstruction", "both", None))
     from aubench.inference.onnx_export import export_onnx
     from aulib import pretrained
 
@@ -512,7 +510,9 @@ def table(
     study: Annotated[
         str, typer.Argument(metavar="STUDY", help="A study's name, YAML, folder of runs, or summary.json.")
     ],
-    format: Annotated[str, typer.Option(help="md, latex (needs booktabs), csv, or json: all of it.")] = "md",
+    format: Annotated[
+        Literal["md", "latex", "csv", "json"], typer.Option(help="latex needs booktabs; json is all of it.")
+    ] = "md",
     per_au: Annotated[
         str, typer.Option(metavar="MEASURE", help="One column per AU: f1, auc or f1_norm (md, latex).")
     ] = "",
@@ -527,7 +527,6 @@ def table(
 
     Example: aulib table supervisors --format latex --out table.tex
     """
-    one_of("--format", format, ("md", "latex", "csv", "json"))
     from aubench.report.summaries import find_summary, summary_text
     from aubench.report.tables import study_table
     from aulib.files import result_file
