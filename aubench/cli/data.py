@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from typer.core import TyperGroup
 
 from aubench.cli.cli_errors import ended, one_of
 
@@ -105,7 +104,7 @@ def prepare(
 
     faces = photographs.prepare(
         photos, out, landmarks=landmarks, workers=workers, split=split, subject=subject, about=about,
-        report=lambda text: typer.echo(text, err=True),
+        report=_on_stderr,
     )  # fmt: skip
     typer.echo(f"dataset folder: {out}; pictures left out are listed in skipped.csv")
     typer.echo(photographs.subject_summary(faces))
@@ -201,22 +200,7 @@ def check(
         raise ended(f"{errors} errors in {folder}", 1)
 
 
-class _KindAnywhere(TyperGroup):
-    """Takes the format after options too: `aulib import --out DIR openface ...`."""
-
-    def parse_args(self, ctx, args):
-        kind = next((word for word in args if word in self.commands), None)
-        if kind and args[0].startswith("-"):
-            args.remove(kind)
-            args.insert(0, kind)
-        return super().parse_args(ctx, args)
-
-    def resolve_command(self, ctx, args):
-        one_of("KIND", args[0], tuple(self.commands))
-        return super().resolve_command(ctx, args)
-
-
-imports = typer.Typer(cls=_KindAnywhere, no_args_is_help=True)
+imports = typer.Typer(no_args_is_help=True)
 commands.add_typer(
     imports,
     name="import",
