@@ -129,8 +129,8 @@ class Clinic:
         for value in ("AU15 is never", "AU17 is present in every", "AU20 is unknown", "AU25 and AU26"):
             fault("labels", value)
         # pictures
-        self.picture(fault("pictures", "0 bytes", 6)).write_bytes(b"")
-        path = self.picture(fault("pictures", "1.png cannot be read", 6, 1))
+        self.picture(fault("pictures", "an empty file", 6)).write_bytes(b"")
+        path = self.picture(fault("pictures", "1.png: unreadable", 6, 1))
         path.write_bytes(path.read_bytes()[:900])
         flat = self.picture(fault("pictures", "2.png is one flat colour", 6, 2))
         Image.new("RGB", (SIDE, SIDE), (90, 90, 90)).save(flat)

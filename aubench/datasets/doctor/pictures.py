@@ -4,18 +4,18 @@ picture and face."""
 import os
 import warnings
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from tqdm.auto import tqdm
+from tqdm.contrib.concurrent import thread_map
 
 from aubench.datasets.doctor.diagnosis import Finding
+from aubench.datasets.face_finding import UnusablePicture, read_upright
 from aulib.crops import CropSpec, crop_face, crop_matrix
 from aulib.dataset import DatasetFolder
-from aulib.images import decode, open_picture, too_dark_or_bright, upright_size
+from aulib.images import too_dark_or_bright
 from aulib.landmarks import layout_of, refuse_outside
 
 SMALL = 480  # pixels; pictures are looked at this small
@@ -52,9 +52,9 @@ def look_at_pictures(data: DatasetFolder, at_most: int, progress: bool) -> tuple
     def look(row: int):
         return _look(paths[row], row, landmarks[row] if data.num_landmarks else None)
 
-    with warnings.catch_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
-        warnings.simplefilter("ignore")  # Pillow warns of large pictures and odd metadata
-        seen = list(tqdm(pool.map(look, rows), "looking", len(rows), unit="picture", disable=not progress))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # as `read_upright` does, which is not meant for threads
+        seen = thread_map(look, rows, desc="looking", unit="picture", disable=not progress)
     findings = [finding for found, _, _ in seen for finding in found]
     if len(rows) < num:
         findings.append(Finding("pictures", "note", f"{len(rows)} of {num} pictures were looked at"))
@@ -69,17 +69,12 @@ def look_at_pictures(data: DatasetFolder, at_most: int, progress: bool) -> tuple
 def _look(path: Path, row: int, landmarks: np.ndarray | None):
     """Findings about one picture, its thumbnail (None if it cannot be read) and its face."""
     face = np.zeros((FACE, FACE), np.uint8)
+    if not os.path.exists(path):  # `inspect` reports it
+        return [], None, face
     try:
-        if path.stat().st_size == 0:
-            raise ValueError("it is empty (0 bytes)")
-        with open_picture(path) as opened:
-            size = upright_size(opened)
-            picture = decode(opened, at_most=SMALL)
-    except FileNotFoundError:
-        return [], None, face  # `inspect` reports it
-    except Exception as error:  # a broken file makes decoders raise anything
-        text = f"{path.name} cannot be read: {' '.join(str(error).split())[:120]}"
-        return [Finding("pictures", "error", text, (row,))], None, face
+        picture, size, _ = read_upright(path, SMALL)
+    except UnusablePicture as error:
+        return [Finding("pictures", "error", f"{path.name}: {error}", (row,))], None, face
     findings, grey = [], picture.convert("L")
     if np.asarray(grey).std() < FLAT:
         findings.append(Finding("pictures", "warning", f"{path.name} is one flat colour", (row,)))
