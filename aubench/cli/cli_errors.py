@@ -1,4 +1,4 @@
-"""What all commands share: one line for each error, checks of choices, printed scores."""
+"""What all commands share: how arguments are declared, one line for each error, printed scores."""
 
 import traceback
 
@@ -7,7 +7,17 @@ from typer.core import TyperGroup
 
 from aulib.files import NO_ROOM, no_room
 
+FOLDER = {"exists": True, "file_okay": False}  # of an argument
+FILE = {"exists": True, "dir_okay": False}
 BAD_INPUT = (ValueError, OSError, ImportError)  # as our errors with an `exit_status`, they need no class name
+
+
+def argument(metavar: str, text: str, **more):
+    return typer.Argument(metavar=metavar, help=text, **more)
+
+
+def option(metavar: str, text: str, *names: str, **more):
+    return typer.Option(*names, metavar=metavar, help=text, **more)
 
 
 class OneLineErrors(TyperGroup):

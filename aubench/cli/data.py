@@ -5,19 +5,15 @@ from typing import Annotated, Literal
 
 import typer
 
-from aubench.cli.cli_errors import ended, one_of
+from aubench.cli.cli_errors import FILE, FOLDER, argument, ended, one_of, option
 
 commands = typer.Typer()
 
-_Out = Annotated[Path, typer.Option(metavar="DIR", help="Dataset folder to write.")]
+_Out = Annotated[Path, option("DIR", "Dataset folder to write.")]
 _Keep = Annotated[Literal["link", "copy"], typer.Option(help="What to do with the pictures.")]
 _Workers = Annotated[int | None, typer.Option(min=1, help="Processes; all cores if not given.")]
-_Pictures = Annotated[
-    Path, typer.Option(metavar="DIR", exists=True, file_okay=False, help="The pictures that the files name.")
-]
-_Table = Annotated[
-    Path, typer.Option(metavar="CSV", exists=True, help="A CSV, or a folder of one CSV per picture or video.")
-]
+_Pictures = Annotated[Path, option("DIR", "The pictures that the files name.", **FOLDER)]
+_Table = Annotated[Path, option("CSV", "A CSV, or a folder of one CSV per picture or video.", exists=True)]
 _Aus = Annotated[str, typer.Option(help="AUs of the label columns, as in 1,2,4; else their number decides.")]
 _FirstPixel = Annotated[
     int, typer.Option(min=0, max=1, help="jaanet: 1 for landmarks of raw pictures, 0 of aligned ones.")
@@ -26,10 +22,7 @@ _FirstPixel = Annotated[
 
 @commands.command(short_help="Render faces, or a clip, with AU labels.")
 def synth(
-    out: Annotated[
-        Path,
-        typer.Argument(metavar="OUT", help="Folder to write; becomes a dataset folder. With --clip an MP4."),
-    ],
+    out: Annotated[Path, argument("OUT", "Folder to write; becomes a dataset folder. With --clip an MP4.")],
     domain: Annotated[
         Literal["studio", "wild", "varied"],
         typer.Option(help="varied is wild, with resting faces as varied as people."),
@@ -65,32 +58,23 @@ def synth(
 
 @commands.command(short_help="Make a dataset folder of pictures.")
 def prepare(
-    photos: Annotated[
-        Path, typer.Argument(metavar="PHOTOS", exists=True, file_okay=False, help="Any folder of pictures.")
-    ],
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="Dataset folder to write.")],
+    photos: Annotated[Path, argument("PHOTOS", "Any folder of pictures.", **FOLDER)],
+    out: Annotated[Path, argument("OUT", "Dataset folder to write.")],
     landmarks: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FILE",
-            exists=True,
-            help="Landmarks of an OpenFace CSV (or a folder of them), no detector.",
-        ),
+        option("FILE", "Landmarks of an OpenFace CSV (or a folder of them), no detector.", exists=True),
     ] = None,
     split: Annotated[
         Literal["auto", "train", "val", "test"],
         typer.Option(help="For every picture; auto divides the people 80/10/10."),
     ] = "auto",
-    subject: Annotated[
-        str, typer.Option(metavar="NAME", help="The one person on all pictures, as on a clip's frames.")
-    ] = "",
+    subject: Annotated[str, option("NAME", "The one person on all pictures, as on a clip's frames.")] = "",
     about: Annotated[
         Path | None,
-        typer.Option(
-            metavar="CSV",
-            exists=True,
-            dir_okay=False,
-            help="What is known of the pictures: image, subject, meta_expression and other meta_ columns.",
+        option(
+            "CSV",
+            "What is known of the pictures: image, subject, meta_expression and other meta_ columns.",
+            **FILE,
         ),
     ] = None,
     workers: _Workers = None,
@@ -112,12 +96,8 @@ def prepare(
 
 @commands.command(short_help="Make a dataset folder of a licensed set's raw download.")
 def convert(
-    name: Annotated[
-        str, typer.Argument(metavar="NAME", help="bp4d, bp4dplus, disfa, ...; see docs/datasets.")
-    ],
-    raw: Annotated[
-        Path, typer.Option(metavar="DIR", exists=True, file_okay=False, help="The unpacked download.")
-    ],
+    name: Annotated[str, argument("NAME", "bp4d, bp4dplus, disfa, ...; see docs/datasets.")],
+    raw: Annotated[Path, option("DIR", "The unpacked download.", **FOLDER)],
     out: _Out,
     keep: _Keep = "link",
     landmarks: Annotated[
@@ -149,23 +129,15 @@ def convert(
 
 @commands.command(short_help="Find what is wrong with a dataset folder.")
 def check(
-    folder: Annotated[
-        Path, typer.Argument(metavar="DIR", exists=True, file_okay=False, help="A dataset folder.")
-    ],
+    folder: Annotated[Path, argument("DIR", "A dataset folder.", **FOLDER)],
     published: Annotated[
-        str,
-        typer.Option(
-            "--as", metavar="NAME", help="Compare base rates with those published of bp4d, disfa, ..."
-        ),
+        str, option("NAME", "Compare base rates with those published of bp4d, disfa, ...", "--as")
     ] = "",
     pictures: Annotated[int, typer.Option(min=0, help="How many to open at most; 0 opens none.")] = 20_000,
     sheet: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE.png", dir_okay=False, help="Draw the crops least like the others."),
+        Path | None, option("FILE.png", "Draw the crops least like the others.", dir_okay=False)
     ] = None,
-    json: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", dir_okay=False, help="Write all findings here.")
-    ] = None,
+    json: Annotated[Path | None, option("FILE", "Write all findings here.", "--json", dir_okay=False)] = None,
     everything: Annotated[bool, typer.Option("--all", help="Show every finding, however many.")] = False,
 ):
     """Find what is wrong with a dataset folder: cells, labels, splits, pictures, duplicates, landmarks. Ends
@@ -237,9 +209,9 @@ def pyfeat(table: _Table, pictures: _Pictures, out: _Out, keep: _Keep = "link"):
 def jaanet(
     pictures: _Pictures,
     out: _Out,
-    train: Annotated[str, typer.Option(metavar="PREFIX", help="Lists of train, without _path.txt.")] = "",
-    val: Annotated[str, typer.Option(metavar="PREFIX", help="Lists of val.")] = "",
-    test: Annotated[str, typer.Option(metavar="PREFIX", help="Lists of test.")] = "",
+    train: Annotated[str, option("PREFIX", "Lists of train, without _path.txt.")] = "",
+    val: Annotated[str, option("PREFIX", "Lists of val.")] = "",
+    test: Annotated[str, option("PREFIX", "Lists of test.")] = "",
     aus: _Aus = "",
     first_pixel: _FirstPixel = 0,
     keep: _Keep = "link",
@@ -259,9 +231,7 @@ def jaanet(
 
 @imports.command(short_help="Lists of ME-GraphAU.")
 def megraphau(
-    lists: Annotated[
-        Path, typer.Option(metavar="DIR", exists=True, file_okay=False, help="Folder of the lists.")
-    ],
+    lists: Annotated[Path, option("DIR", "Folder of the lists.", **FOLDER)],
     pictures: _Pictures,
     out: _Out,
     dataset: Annotated[str, typer.Option(help="Start of the lists' names.")] = "BP4D",
@@ -291,11 +261,11 @@ def _print_imported(data) -> None:
 
 @commands.command(short_help="Write a dataset folder as other code's files.")
 def export(
-    dataset: Annotated[str, typer.Argument(metavar="DATASET", help="Dataset folder.")],
+    dataset: Annotated[str, argument("DATASET", "Dataset folder.")],
     kind: Annotated[
         Literal["openface", "pyfeat", "jaanet", "megraphau"], typer.Option("--as", help="The other code.")
     ],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where to write.")],
+    out: Annotated[Path, option("DIR", "Where to write.")],
     unknown: Annotated[int, typer.Option(help="jaanet: code of unknown labels, 9 there, 999 in ADLD.")] = 9,
     crop: Annotated[
         Literal["adld", "jaanet"] | None,
@@ -340,17 +310,9 @@ def _named_aus(text: str) -> list[str] | None:
 
 @commands.command(short_help="List the field's protocols.")
 def protocols(
-    name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="Show the people of each fold of this one.")
-    ] = None,
-    run: Annotated[
-        list[Path] | None,
-        typer.Option("--run", metavar="RUN", exists=True, file_okay=False, help="A fold's run; repeatable."),
-    ] = None,
-    data: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", exists=True, file_okay=False, help="Count each fold's test frames here."),
-    ] = None,
+    name: Annotated[str | None, argument("[NAME]", "Show the people of each fold of this one.")] = None,
+    run: Annotated[list[Path] | None, option("RUN", "A fold's run; repeatable.", "--run", **FOLDER)] = None,
+    data: Annotated[Path | None, option("DIR", "Count each fold's test frames here.", **FOLDER)] = None,
 ):
     """List the field's protocols, the folds of one, what a dataset folder has of them, or the mean over the
     runs of its folds.

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from aubench.cli.cli_errors import print_scores
+from aubench.cli.cli_errors import FILE, FOLDER, argument, option, print_scores
 
 SUMMARY = {
     "contrasts": "contrasts in the means",
@@ -29,14 +29,10 @@ _ReadFrom = Annotated[
 
 @commands.command(short_help="Score a run on a labelled data set.")
 def evaluate(
-    run: Annotated[
-        Path, typer.Argument(metavar="RUN", exists=True, file_okay=False, help="A finished run's folder.")
-    ],
-    dataset: Annotated[str, typer.Argument(metavar="DATASET", help="Dataset folder or synthetic:...")],
+    run: Annotated[Path, argument("RUN", "A finished run's folder.", **FOLDER)],
+    dataset: Annotated[str, argument("DATASET", "Dataset folder or synthetic:...")],
     split: Annotated[Literal["train", "val", "test"], typer.Option(help="Which rows.")] = "test",
-    json: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Write all scores here.")
-    ] = None,
+    json: Annotated[Path | None, option("FILE", "Write all scores here.", "--json")] = None,
     read_from: _ReadFrom = None,
 ):
     """Score a run on a labelled data set, with 95 % intervals over subjects.
@@ -62,18 +58,10 @@ def evaluate(
 @commands.command(short_help="Score a run on faces whose expressions are labelled.")
 def contrast(
     run_or_dataset: Annotated[
-        str,
-        typer.Argument(
-            metavar="[RUN]",
-            help="A finished run's folder; the package's own detector if only DATASET.",
-        ),
+        str, argument("[RUN]", "A finished run's folder; the package's own detector if only DATASET.")
     ],
-    dataset: Annotated[
-        str, typer.Argument(metavar="DATASET", help="Dataset folder with a column meta_expression.")
-    ] = "",
-    json: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Write all scores here, of all groups.")
-    ] = None,
+    dataset: Annotated[str, argument("DATASET", "Dataset folder with a column meta_expression.")] = "",
+    json: Annotated[Path | None, option("FILE", "Write all scores here, of all groups.", "--json")] = None,
 ):
     """Score a run without AU labels: is an AU more probable on faces of its expression than on neutral?
 
@@ -100,30 +88,16 @@ def contrast(
         write_json(json, scores.as_json(), ours=rb'\{\n "summary": \{\n  "contrasts": ')
 
 
-def _of_clips(metavar: str | None, text: str, **more):
-    return typer.Option(metavar=metavar, help=text, rich_help_panel="Clips", **more)
-
-
 @commands.command(short_help="AU probabilities of a photograph, a clip, or a table of many.")
 def predict(
     run_or_photos: Annotated[
-        str,
-        typer.Argument(
-            metavar="[RUN]",
-            help="A finished run's folder; the package's own detector if only PHOTOS is given.",
-        ),
+        str, argument("[RUN]", "A finished run's folder; the package's own detector if only PHOTOS is given.")
     ],
     photos: Annotated[
-        str,
-        typer.Argument(
-            metavar="PHOTOS", help="A picture or a clip, a folder of them, a pattern, or a dataset folder."
-        ),
+        str, argument("PHOTOS", "A picture or a clip, a folder of them, a pattern, or a dataset folder.")
     ] = "",
     out: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE", help="Table to write, for a folder or a clip; of several clips a folder."
-        ),
+        Path | None, option("FILE", "Table to write, for a folder or a clip; of several clips a folder.")
     ] = None,
     all_aus: Annotated[
         bool,
@@ -133,34 +107,34 @@ def predict(
     ] = False,
     max_error: Annotated[
         float,
-        typer.Option(
-            metavar="E",
+        option(
+            "E",
+            "Leave AUxx_c empty where it is expected to be wrong with a higher probability.",
             min=0.001,
             max=0.5,
-            help="Leave AUxx_c empty where it is expected to be wrong with a higher probability.",
         ),
     ] = 0.5,
     sides: Annotated[
         bool, typer.Option("--sides", help="Say on which side of the face an AU is stronger, as AUxx_side.")
     ] = False,
-    every: Annotated[int, _of_clips("N", "Take each N-th frame.", min=1)] = 1,
-    fps: Annotated[float | None, _of_clips("F", "Take at most F frames a second.", min=0.001)] = None,
+    every: Annotated[int, option("N", "Take each N-th frame.", min=1)] = 1,
+    fps: Annotated[float | None, option("F", "Take at most F frames a second.", min=0.001)] = None,
     sequence: Annotated[
-        float | None, _of_clips("FPS", "PHOTOS is a folder of frames, so many a second.", min=0.001)
+        float | None, option("FPS", "PHOTOS is a folder of frames, so many a second.", min=0.001)
     ] = None,
     format: Annotated[
-        Literal["openface", "pyfeat", "long", "parquet"], _of_clips(None, "Of the table.")
+        Literal["openface", "pyfeat", "long", "parquet"], typer.Option(help="Of the table.")
     ] = "openface",
     neutral: Annotated[
-        str, _of_clips("FRAMES", "Frames of a neutral face (1-30), auto, or a file of --save-neutral.")
+        str, option("FRAMES", "Frames of a neutral face (1-30), auto, or a file of --save-neutral.")
     ] = "",
     save_neutral: Annotated[
-        Path | None, _of_clips("FILE.json", "Keep the neutral face for other clips of this person.")
+        Path | None, option("FILE.json", "Keep the neutral face for other clips of this person.")
     ] = None,
-    smooth: Annotated[float, _of_clips("SECONDS", "Moving average of the probabilities.", min=0)] = 0.0,
-    timeline: Annotated[Path | None, _of_clips("FILE.png", "Draw each person's AUs over time.")] = None,
+    smooth: Annotated[float, option("SECONDS", "Moving average of the probabilities.", min=0)] = 0.0,
+    timeline: Annotated[Path | None, option("FILE.png", "Draw each person's AUs over time.")] = None,
     preview: Annotated[
-        Path | None, _of_clips("FILE.mp4", "Write the clip with faces, AU bars and time line.")
+        Path | None, option("FILE.mp4", "Write the clip with faces, AU bars and time line.")
     ] = None,
 ):
     """Print the AU probabilities of a picture, or write those of a folder or a clip, with landmarks, in
@@ -293,22 +267,16 @@ def read_clip(run, clip, out: Path, timeline: Path | None, preview: Path | None,
 def compare(
     tables: Annotated[
         list[Path],
-        typer.Argument(
-            metavar="TABLE...",
-            exists=True,
-            dir_okay=False,
-            help="Two or more tables of OpenFace, py-feat, LibreFace, pyfaceau or `aulib predict`.",
+        argument(
+            "TABLE...",
+            "Two or more tables of OpenFace, py-feat, LibreFace, pyfaceau or `aulib predict`.",
+            **FILE,
         ),
     ],
-    out: Annotated[Path, typer.Option(metavar="DIR", file_okay=False, help="New folder for the results.")],
+    out: Annotated[Path, option("DIR", "New folder for the results.", file_okay=False)],
     labels: Annotated[
         Path | None,
-        typer.Option(
-            metavar="CSV",
-            exists=True,
-            dir_okay=False,
-            help="AU labels of these faces: of `aulib synth --clip`, or a manifest.csv.",
-        ),
+        option("CSV", "AU labels of these faces: of `aulib synth --clip`, or a manifest.csv.", **FILE),
     ] = None,
     faces: Annotated[
         Path | None,
@@ -368,30 +336,15 @@ def compare(
 
 @commands.command(short_help="Adapt a detector to your own photographs, without labels.")
 def adapt(
-    photos: Annotated[
-        Path,
-        typer.Argument(
-            metavar="PHOTOS",
-            exists=True,
-            file_okay=False,
-            help="Any folder of pictures, or a dataset folder.",
-        ),
-    ],
-    out: Annotated[Path, typer.Option(metavar="RUN", file_okay=False, help="Folder of the new run.")],
-    run: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="RUN", exists=True, file_okay=False, help="Fit this one, not the package's own."
-        ),
-    ] = None,
+    photos: Annotated[Path, argument("PHOTOS", "Any folder of pictures, or a dataset folder.", **FOLDER)],
+    out: Annotated[Path, option("RUN", "Folder of the new run.", file_okay=False)],
+    run: Annotated[Path | None, option("RUN", "Fit this one, not the package's own.", **FOLDER)] = None,
     steps: Annotated[
         int, typer.Option(min=0, help="Train on with the photographs as unlabelled target, before that.")
     ] = 0,
     rate: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="AU=SHARE", help="Share of the faces that show an AU, where you know better; repeatable."
-        ),
+        option("AU=SHARE", "Share of the faces that show an AU, where you know better; repeatable."),
     ] = None,
 ):
     """Fit how often each AU is called present on your photographs, from a few seconds to some minutes.
@@ -477,15 +430,9 @@ def print_reading(row, run: Path) -> None:
 
 @commands.command(short_help="Write a run's detector as an ONNX file.")
 def onnx(
-    out: Annotated[Path, typer.Option(metavar="FILE.onnx", dir_okay=False, help="File to write.")],
+    out: Annotated[Path, option("FILE.onnx", "File to write.", dir_okay=False)],
     run: Annotated[
-        Path | None,
-        typer.Argument(
-            metavar="[RUN]",
-            exists=True,
-            file_okay=False,
-            help="A finished run's folder; else the package's own detector.",
-        ),
+        Path | None, argument("[RUN]", "A finished run's folder; else the package's own detector.", **FOLDER)
     ] = None,
     read_from: _ReadFrom = None,
 ):
@@ -507,18 +454,12 @@ def onnx(
 
 @commands.command(short_help="A study's scores as a table.")
 def table(
-    study: Annotated[
-        str, typer.Argument(metavar="STUDY", help="A study's name, YAML, folder of runs, or summary.json.")
-    ],
+    study: Annotated[str, argument("STUDY", "A study's name, YAML, folder of runs, or summary.json.")],
     format: Annotated[
         Literal["md", "latex", "csv", "json"], typer.Option(help="latex needs booktabs; json is all of it.")
     ] = "md",
-    per_au: Annotated[
-        str, typer.Option(metavar="MEASURE", help="One column per AU: f1, auc or f1_norm (md, latex).")
-    ] = "",
-    out: Annotated[
-        Path | None, typer.Option(metavar="FILE", dir_okay=False, help="Write it here, not to the terminal.")
-    ] = None,
+    per_au: Annotated[str, option("MEASURE", "One column per AU: f1, auc or f1_norm (md, latex).")] = "",
+    out: Annotated[Path | None, option("FILE", "Write it here, not to the terminal.", dir_okay=False)] = None,
 ):
     """A study's scores as the table of a paper: means over seeds, best bold, second underlined.
 
