@@ -158,19 +158,22 @@ def predict(
         "--save-neutral": save_neutral, "--smooth": smooth, "--timeline": timeline, "--preview": preview,
     }  # fmt: skip
     given = [name for name, value in options.items() if value]
+    of_one = [name for name in given if name in ("--save-neutral", "--timeline", "--preview")]
+    single, folder = Path(photos).is_file(), Path(photos).is_dir()
+    several = len(found) > 1 or bool(found) and not (sequence or single)
+    if given and not found:
+        raise typer.BadParameter(f"{given[0]} is for clips; {photos} is none", param_hint=given[0])
+    if sequence and not folder:
+        raise typer.BadParameter(f"{photos} is no folder of frames", param_hint="--sequence")
+    if sequence and fps:
+        raise typer.BadParameter("--sequence says how many frames a second there are", param_hint="--fps")
+    if several and of_one:
+        raise typer.BadParameter(f"{of_one[0]} is of one clip, found {len(found)}", param_hint=of_one[0])
+    if out is None and (found or folder or photos.startswith("synthetic:")):
+        raise typer.BadParameter(f"{photos} is no single picture: name a table to write", param_hint="--out")
+    if out and out.is_dir() and not several:
+        raise typer.BadParameter(f"{out} is a folder; name a table to write", param_hint="--out")
     if found:
-        if sequence and not Path(photos).is_dir():
-            raise typer.BadParameter(f"{photos} is no folder of frames", param_hint="--sequence")
-        if out is None:
-            raise typer.BadParameter(f"{photos} is a clip: name a table to write", param_hint="--out")
-        if sequence and fps:
-            raise typer.BadParameter("--sequence says how many frames a second there are", param_hint="--fps")
-        several = len(found) > 1 or not (sequence or Path(photos).is_file())
-        of_one = [name for name in given if name in ("--save-neutral", "--timeline", "--preview")]
-        if several and of_one:
-            raise typer.BadParameter(f"{of_one[0]} is of one clip, found {len(found)}", param_hint=of_one[0])
-        if not several and out.is_dir():
-            raise typer.BadParameter(f"{out} is a folder; name a table to write", param_hint="--out")
         how = {
             "form": format, "neutral": neutral, "save_neutral": save_neutral, "smooth": smooth,
             "all_aus": all_aus, "max_error": max_error, "sides": sides,
@@ -190,16 +193,7 @@ def predict(
             clips.forget(run, Clip(path, every, sequence or fps), sides)
         if failed:
             raise ValueError(f"{len(failed)} of {len(found)} clips cannot be read, such as {failed[0]}")
-    elif given:
-        raise typer.BadParameter(f"{given[0]} is for clips; {photos} is none", param_hint=given[0])
     else:
-        single = Path(photos).is_file()
-        if out is None and not single and (Path(photos).is_dir() or photos.startswith("synthetic:")):
-            raise typer.BadParameter(
-                f"{photos} is no single picture: name a table to write", param_hint="--out"
-            )
-        if out and out.is_dir():
-            raise typer.BadParameter(f"{out} is a folder; name a table to write", param_hint="--out")
         table = predict.predict(run, photos, out, all_aus=all_aus, max_error=max_error, sides=sides)
         if single:
             print_reading(table.iloc[0], run)
