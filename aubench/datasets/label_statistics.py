@@ -61,7 +61,7 @@ def some_faces(data: DatasetFolder, n: int, seed: int = 0, among: np.ndarray | N
 
     Returns:
         images (n, S, S, 3) uint8, landmarks (n, K, 2) pixels of them, captions (the AUs present: "6 12 25"),
-        names (as in the manifest).
+        table (one row per face: image, aus).
 
     Raises:
         ValueError: no row has landmarks.
@@ -76,8 +76,8 @@ def some_faces(data: DatasetFolder, n: int, seed: int = 0, among: np.ndarray | N
     captions = [
         " ".join(str(int(au[2:])) for au, on in zip(data.aus, row, strict=True) if on) for row in present
     ]
-    names = data.table["image"].iloc[rows].tolist()
-    return {"images": images, "landmarks": landmarks, "captions": captions, "names": names}
+    table = pd.DataFrame({"image": data.table["image"].iloc[rows].tolist(), "aus": captions})
+    return {"images": images, "landmarks": landmarks, "captions": captions, "table": table}
 
 
 def crop_rows(data: DatasetFolder, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -89,8 +89,3 @@ def crop_rows(data: DatasetFolder, rows: np.ndarray) -> tuple[np.ndarray, np.nda
         images.append(crop_face(read_picture(paths[row]), matrix, spec.size))
         points.append(landmarks[row] @ matrix[:, :2].T + matrix[:, 2])
     return np.stack(images), np.stack(points)
-
-
-def faces_table(faces: dict) -> pd.DataFrame:
-    """What `some_faces` drew, as a table: image, aus present."""
-    return pd.DataFrame({"image": faces["names"], "aus": faces["captions"]})
