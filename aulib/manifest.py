@@ -136,7 +136,7 @@ def _image_faults(table: pd.DataFrame, root: Path) -> list[Fault]:
     for row, image in table["image"].items():
         if (earlier := first_row.setdefault(normal_form(image), row)) != row and image:
             text = f"image {shown(image)} is also in row {earlier + 2}, expected each image once"
-        elif text := _path_fault(image):
+        elif text := path_fault(image):
             pass
         elif found := _on_disk(image, root, normal_form, by_form):
             on_disk |= {row: found} if found != image else {}
@@ -153,7 +153,7 @@ def _image_faults(table: pd.DataFrame, root: Path) -> list[Fault]:
     return faults
 
 
-def _path_fault(image: str) -> str:
+def path_fault(image: str) -> str:
     """What is wrong with the text of a path; "" if nothing is."""
     if not image:
         return "image is empty, expected a path relative to the dataset folder"

@@ -11,23 +11,23 @@ import numpy as np
 import pandas as pd
 
 from aubench.datasets.doctor.diagnosis import Finding
-from aulib.manifest import MIN_FACE, SPLITS
+from aulib.images import is_picture_name
+from aulib.manifest import MIN_FACE, SPLITS, path_fault
 from aulib.tables import MAX_COORDINATE, PIXELS
 
 MIN_PEOPLE = 3  # in a split
-OUTSIDE = r"^/|^[A-Za-z]:|(?:^|[/\\])\.\.(?:[/\\]|$)"  # paths that leave the folder
 
 
 def usable_part(table: pd.DataFrame) -> pd.DataFrame:
     """The table without what `inspect` found: labels that are none and landmarks that cannot be pixels become
-    unknown, and a path that leaves the folder becomes a missing picture."""
+    unknown, and a path that is none inside the folder becomes a missing picture."""
     table = table.copy()
     for column in table.columns:
         if re.fullmatch(r"AU\d\d_c", column):
             table[column] = table[column].where(table[column].isin((0, 1)))
         elif re.fullmatch(r"AU\d\d_r", column):
             table[column] = table[column].where(table[column].between(0, 5))
-    table["image"] = table["image"].mask(table["image"].str.contains(OUTSIDE), ".outside")
+    table["image"] = table["image"].mask(table["image"].map(path_fault) != "", ".outside")
     if columns := [name for name in table.columns if re.fullmatch(PIXELS.columns, name)]:
         points = table[columns].to_numpy(np.float64)
         with np.errstate(invalid="ignore"):
@@ -39,11 +39,11 @@ def usable_part(table: pd.DataFrame) -> pd.DataFrame:
 def check_listed(table: pd.DataFrame, root: Path) -> Iterator[Finding]:
     """Pictures in the folders of the set that the manifest does not list."""
     listed, extra = set(table["image"]), []
-    inside = table["image"][(table["image"] != "") & ~table["image"].str.contains(OUTSIDE)]
+    inside = table["image"][table["image"].map(path_fault) == ""]
     for folder in {image.rpartition("/")[0] for image in inside}:
         for path in (root / folder).iterdir() if (root / folder).is_dir() else ():
             name = path.relative_to(root).as_posix()
-            if path.suffix.lower() in (".jpg", ".jpeg", ".png", ".bmp") and name not in listed:
+            if is_picture_name(name) and name not in listed:
                 extra.append(name)
     if extra:
         text = f"{len(extra)} pictures are not in the manifest, {min(extra)} for one"
