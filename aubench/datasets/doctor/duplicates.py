@@ -14,6 +14,7 @@ from scipy.spatial import cKDTree
 
 from aubench.datasets.doctor.diagnosis import Finding
 from aubench.datasets.doctor.pictures import FLAT, Fingerprints
+from aulib.manifest import REQUIRED
 
 SAME = 0.975  # correlation of two aligned thumbnails; two people before one wall can reach it
 NEAR = 0.7  # the same before alignment; below it nothing is tried
@@ -34,20 +35,15 @@ def check_duplicates(prints: Fingerprints, table: pd.DataFrame) -> Iterator[Find
     in_splits = find_duplicates(prints, rows["split"].to_numpy(str))
     of_subjects = sorted(set(_identical(prints, rows["subject"].to_numpy(str))) - set(in_splits))
     for level, pairs in (("error", in_splits), ("warning", of_subjects)):
-        both = [tuple(prints.rows[list(pair)].tolist()) for pair in pairs]
-        # One image in two rows is a fault that `inspect` finds.
-        both = [pair for pair in both if table["image"].iloc[list(pair)].nunique() > 1]
-        for pair in both:
-            yield Finding("duplicates", level, _describe(table.iloc[list(pair)], level), pair)
+        for pair in map(list, pairs):
+            both = rows.iloc[pair]
+            if both["image"].nunique() > 1:  # else `inspect` finds it
+                yield Finding("duplicates", level, _describe(both), tuple(prints.rows[pair].tolist()))
 
 
-def _describe(pair: pd.DataFrame, level: str) -> str:
-    text = "the same picture under two subjects"
-    if level == "error":
-        text = f"the same picture in {' and '.join(sorted(pair['split']))}"
-    text += f": {' and '.join(pair['image'])}"
-    if level == "error" and pair["subject"].nunique() > 1:
-        text += f", of subjects {' and '.join(pair['subject'])}"
+def _describe(pair: pd.DataFrame) -> str:
+    places = [f"{image} of {subject} in {split}" for image, subject, split in pair[list(REQUIRED)].values]
+    text = f"the same picture twice: {' and '.join(places)}"
     labels = pair[[column for column in pair if column[:2] == "AU" and column.endswith("_c")]]
     differing = labels.columns[labels.nunique() > 1]
     return text + (f", with other labels in {', '.join(differing[:4])}" if len(differing) else "")
