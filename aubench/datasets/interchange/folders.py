@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -29,7 +29,7 @@ from aulib.manifest import SPLITS, column_faults, row_faults
 from aulib.tables import SHOWN, Fault, refuse
 
 AT_LEAST = 2  # intensity that counts as present where a format holds occurrence only
-PEOPLE = re.compile(r"[FM]\d{3}|SN\d{3}|S\d{3}", re.IGNORECASE)  # folders of BP4D, DISFA, CK+
+PEOPLE = r"(?i)(?:^|/)([FM]\d{3}|SN\d{3}|S\d{3})/"  # folders of BP4D, DISFA, CK+
 TEXT = ("image", "subject", "split")
 
 
@@ -146,12 +146,9 @@ def _import_lists(
     reasons = table["image"].map(lambda name: missing.get(name, ""))
     reasons = reasons.mask((reasons == "") & images.duplicated(), "an earlier row has this picture")
     rows = pd.DataFrame({"place": places, "reason": reasons, "note": ""})
-    folders = [
-        next((p for p in PurePosixPath(name).parts[:-1] if PEOPLE.fullmatch(p)), "") for name in images
-    ]
-    others = subjects_of(images.tolist())
-    subjects = [folder.upper() or other for folder, other in zip(folders, others, strict=True)]
-    table = table.assign(image=images, subject=subjects)
+    by_folder = pd.Series(subjects_of(images.tolist()))
+    people = images.str.extract(PEOPLE, expand=False).str.upper().fillna(by_folder)
+    table = table.assign(image=images, subject=people)
     return _write_folder(table, rows, files, out, keep, kind, name, list(table.columns))
 
 
