@@ -90,8 +90,7 @@ def prepare(
         photos, out, landmarks=landmarks, workers=workers, split=split, subject=subject, about=about,
         report=_on_stderr,
     )  # fmt: skip
-    typer.echo(f"dataset folder: {out}; pictures left out are listed in skipped.csv")
-    typer.echo(photographs.subject_summary(faces))
+    _print_folder(faces)
 
 
 @commands.command(short_help="Make a dataset folder of a licensed set's raw download.")
@@ -117,8 +116,7 @@ def convert(
     if name == "london":  # expressions and no AU labels
         from aubench.datasets.london import convert_london
 
-        faces = convert_london(raw, out, workers)
-        typer.echo(f"dataset folder: {out}; {len(faces)} faces of {len(set(faces.subjects))} people")
+        _print_folder(convert_london(raw, out, workers))
         return
     from aubench.datasets.converters.convert import convert as convert_raw
 
@@ -191,7 +189,7 @@ def openface(table: _Table, pictures: _Pictures, out: _Out, keep: _Keep = "link"
     """
     from aubench.datasets.interchange import folders
 
-    _print_imported(folders.import_table("openface", table, pictures, out, keep, _on_stderr))
+    _print_folder(folders.import_table("openface", table, pictures, out, keep, _on_stderr))
 
 
 @imports.command(short_help="A CSV of py-feat.")
@@ -202,7 +200,7 @@ def pyfeat(table: _Table, pictures: _Pictures, out: _Out, keep: _Keep = "link"):
     """
     from aubench.datasets.interchange import folders
 
-    _print_imported(folders.import_table("pyfeat", table, pictures, out, keep, _on_stderr))
+    _print_folder(folders.import_table("pyfeat", table, pictures, out, keep, _on_stderr))
 
 
 @imports.command(short_help="Lists of JAA-Net or ADLD.")
@@ -226,7 +224,7 @@ def jaanet(
         raise typer.BadParameter("jaanet needs --train, --val or --test", param_hint="--train")
     from aubench.datasets.interchange import folders
 
-    _print_imported(folders.import_jaanet(prefixes, pictures, out, _named_aus(aus), first_pixel, keep))
+    _print_folder(folders.import_jaanet(prefixes, pictures, out, _named_aus(aus), first_pixel, keep))
 
 
 @imports.command(short_help="Lists of ME-GraphAU.")
@@ -245,17 +243,17 @@ def megraphau(
     """
     from aubench.datasets.interchange import folders
 
-    _print_imported(folders.import_megraphau(lists, dataset, fold, pictures, out, _named_aus(aus), keep))
+    _print_folder(folders.import_megraphau(lists, dataset, fold, pictures, out, _named_aus(aus), keep))
 
 
 def _on_stderr(text: str) -> None:
     typer.echo(text, err=True)
 
 
-def _print_imported(data) -> None:
+def _print_folder(data) -> None:
     from aubench.datasets.photographs import subject_summary
 
-    typer.echo(f"dataset folder: {data.root}; rows left out are listed in skipped.csv")
+    typer.echo(f"dataset folder: {data.root}; what is left out is listed in skipped.csv")
     typer.echo(subject_summary(data))
 
 
