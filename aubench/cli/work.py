@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from aubench.cli.cli_errors import print_scores
+from aubench.cli.cli_errors import FILE, FOLDER, argument, option, print_scores
 
 commands = typer.Typer()
 
@@ -14,19 +14,11 @@ commands = typer.Typer()
 @commands.command(short_help="The main job, studio to wild.")
 def demo(
     target: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FOLDER",
-            exists=True,
-            file_okay=False,
-            help="Photographs for the package's detector to read as well.",
-        ),
+        Path | None, option("FOLDER", "Photographs for the package's detector to read as well.", **FOLDER)
     ] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Steps of every method, for a quick look.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of every run.")] = 0,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where runs, figures and summary.json go.")] = Path(
-        "results/demo"
-    ),
+    out: Annotated[Path, option("DIR", "Where runs, figures and summary.json go.")] = Path("results/demo"),
 ):
     """The main job: labelled studio faces to unlabelled wild ones, five methods, one table.
 
@@ -39,11 +31,10 @@ def demo(
 
 @commands.command(short_help="Execute a notebook strictly.")
 def run(
-    notebook: Annotated[str, typer.Argument(metavar="NOTEBOOK", help="A file, or a name such as 02_train.")],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Run folder.")],
+    notebook: Annotated[str, argument("NOTEBOOK", "A file, or a name such as 02_train.")],
+    out: Annotated[Path, option("DIR", "Run folder.")],
     parameter: Annotated[
-        list[str] | None,
-        typer.Option("-p", "--parameter", metavar="NAME VALUE", help="Override one parameter; repeatable."),
+        list[str] | None, option("NAME VALUE", "Override one parameter; repeatable.", "-p", "--parameter")
     ] = None,
     force: Annotated[
         bool, typer.Option("--force", help="Run anew; a finished run in DIR is set aside.")
@@ -79,28 +70,18 @@ def run(
 
 @commands.command(short_help="Do the runs of a study that are missing.")
 def study(
-    file: Annotated[
-        Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, help="YAML, see experiments/.")
-    ],
+    file: Annotated[Path, argument("FILE", "YAML, see experiments/.", **FILE)],
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what each variant resolves to and its runs, and end.")
     ] = False,
-    only: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Runs of this variant; repeatable.")
-    ] = None,
+    only: Annotated[list[str] | None, option("NAME", "Runs of this variant; repeatable.")] = None,
     status: Annotated[
         bool, typer.Option("--status", help="Watch until all have ended or nothing ran for ten minutes.")
     ] = False,
     workers: Annotated[int | None, typer.Option(min=1, help="One for each core or GPU if not given.")] = None,
-    scheduler: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="A standing dask cluster, tcp://host:8786.")
-    ] = None,
-    slurm: Annotated[
-        Path | None, typer.Option(metavar="FILE", exists=True, help="YAML for a SLURM cluster.")
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Folder of the runs; results/<study> if not given.")
-    ] = None,
+    scheduler: Annotated[str | None, option("ADDRESS", "A standing dask cluster, tcp://host:8786.")] = None,
+    slurm: Annotated[Path | None, option("FILE", "YAML for a SLURM cluster.", exists=True)] = None,
+    out: Annotated[Path | None, option("DIR", "Folder of the runs; results/<study> if not given.")] = None,
 ):
     """Do the runs of a study that are missing; the same command goes on where it stopped.
 
@@ -138,13 +119,9 @@ def study(
 
 @commands.command("run-one", short_help="Do one run of a study here, for job arrays.")
 def run_one(
-    file: Annotated[
-        Path, typer.Argument(metavar="STUDY", exists=True, dir_okay=False, help="YAML, see experiments/.")
-    ],
+    file: Annotated[Path, argument("STUDY", "YAML, see experiments/.", **FILE)],
     index: Annotated[int, typer.Option(min=0, help="Which run, counted from 0 as --dry-run lists them.")],
-    out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Folder of the runs; results/<study> if not given.")
-    ] = None,
+    out: Annotated[Path | None, option("DIR", "Folder of the runs; results/<study> if not given.")] = None,
 ):
     """Do one run of a study in this process: what a job of an array does.
 
@@ -168,16 +145,9 @@ def run_one(
 
 @commands.command("app", short_help="The playground in a browser.")
 def playground(
-    run: Annotated[
-        str,
-        typer.Argument(metavar="[RUN]", help="A finished run's folder; else the package's own detector."),
-    ] = "",
-    faces: Annotated[
-        str, typer.Option(metavar="FOLDER", help="Dataset folder offered to the swap explorer.")
-    ] = "",
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where faces go that are kept.")] = Path(
-        "results/playground"
-    ),
+    run: Annotated[str, argument("[RUN]", "A finished run's folder; else the package's own detector.")] = "",
+    faces: Annotated[str, option("FOLDER", "Dataset folder offered to the swap explorer.")] = "",
+    out: Annotated[Path, option("DIR", "Where faces go that are kept.")] = Path("results/playground"),
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 0,
     browser: Annotated[bool, typer.Option(help="Open it.")] = True,
 ):
