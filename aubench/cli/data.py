@@ -293,17 +293,13 @@ def export(
 
 def _named_aus(text: str) -> list[str] | None:
     """["AU01", "AU12"] of "1,12" or "AU01,AU12"; None of ""."""
+    from aubench.datasets.converters.label_tables import au_name
     from aulib.labels import AU_NAMES
 
-    if not text:
-        return None
-    names = []
-    for word in text.split(","):
-        number = word.strip().upper().removeprefix("AU")
-        names.append(f"AU{int(number):02d}" if number.isascii() and number.isdigit() else number)
-        if names[-1] not in AU_NAMES:
-            raise typer.BadParameter(f"{number!r} is no AU; use numbers, as in 1,2,4", param_hint="--aus")
-    return names
+    words = text.split(",") if text else []
+    if wrong := [word.strip() for word in words if au_name(word) not in AU_NAMES]:
+        raise typer.BadParameter(f"{wrong[0]!r} is no AU; use numbers, as in 1,2,4", param_hint="--aus")
+    return list(map(au_name, words)) or None
 
 
 @commands.command(short_help="List the field's protocols.")

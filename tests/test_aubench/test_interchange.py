@@ -353,7 +353,7 @@ def test_intensities_alone_become_occurrence_from_2_up_and_the_user_is_told(tmp_
     assert np.array_equal(found, [0, 0, 1, 1, np.nan, 0], equal_nan=True)
 
 
-@pytest.mark.parametrize("aus, wrong", [("x,y", "X"), ("1,99", "99"), ("1,,2", "")])
+@pytest.mark.parametrize("aus, wrong", [("x,y", "x"), ("1,99", "99"), ("1,,2", "")])
 def test_aus_that_are_none_are_refused_by_name(aus, wrong):
     import typer
 
