@@ -143,13 +143,8 @@ def _choose(table: pd.DataFrame, rows: pd.DataFrame, missing: pd.Series) -> pd.D
     has["face_id"] = numbers.mask(numbers == "")
     has["size"], empty = _sizes(table)
     faceless = has["success"].fillna(0).eq(0) if "success" in table else pd.Series(False, table.index)
-    reasons = {
-        "success is 0: no face was tracked": faceless & has["success"].notna(),
-        "success is missing: no face": faceless,
-        "no face in it": empty == 1,
-    }
-    rows["reason"] = np.select(list(reasons.values()), list(reasons), default="")
-    rows["reason"] = missing.where(missing != "", rows["reason"])
+    why = ["success is 0 or missing: no face was tracked", "no face in it"]
+    rows["reason"] = missing.where(missing != "", np.select([faceless, empty == 1], why, default=""))
     if len(partial := rows.index[(rows["reason"] == "") & (empty > 0)]):
         share = f"{empty[partial[0]]:.0%} of the landmark cells are empty, expected all or none"
         raise ValueError(f"{rows['place'][partial[0]]}: {share}")
