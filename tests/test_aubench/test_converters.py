@@ -274,7 +274,7 @@ def test_rafau_counts_either_side_and_prefers_originals(converted, skipped, dete
     }
     assert present["0001"] == {"AU01", "AU04", "AU25"} and present["0002"] == {"AU10", "AU12"}
     assert present["0004"] == {"AU12"} and "0003" not in present
-    assert skipped() == {"rows-0000/0003": "not coded", "rows-0000/0013": NO_PICTURE}
+    assert skipped() == {"RAFAU_label/0003": "not coded", "RAFAU_label/0013": NO_PICTURE}
     assert data.image_paths[row_of(data, "0001.jpg")].resolve().parent.name == "original"
     assert data.image_paths[row_of(data, "0002.jpg")].resolve().parent.name == "aligned"
 

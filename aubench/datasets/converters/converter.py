@@ -15,6 +15,7 @@ from aubench.datasets.picture_files import VIDEO_SUFFIXES, printable
 from aulib.files import read_text
 from aulib.images import is_picture_name
 
+ROWS = 500  # of a list of pictures, at most, that one process takes at a time
 VIDEOS = rf"\.(?:{'|'.join(VIDEO_SUFFIXES)})"  # ends the pattern of a video
 
 
@@ -168,8 +169,6 @@ class Converter:
 class PictureList(Converter):
     """Reader of a set of single pictures that a table lists with their AUs, each its own subject."""
 
-    rows_per_source = 2000
-
     def find(self, tree: Tree) -> list[Source]:
         """Some table rows per source; the tables are read here.
 
@@ -185,10 +184,10 @@ class PictureList(Converter):
         sources = []
         for path in tables:
             table = self.read_table(path)
-            for first in range(0, len(table), self.rows_per_source):
-                rows = table.iloc[first : first + self.rows_per_source]
+            for first in range(0, len(table), ROWS):
+                rows = table.iloc[first : first + ROWS]
                 session = _session_of(rows, [pictures.get(name.lower()) for name in rows["image"]], splits)
-                name = self.source_name(path, first, len(rows) == len(table))
+                name = path.stem if len(table) <= ROWS else f"{path.stem}-{first // ROWS:04d}"
                 sources.append(Source(name, "", {"labels": path}, notes=notes, session=session))
                 notes = []
         return sources
@@ -201,10 +200,6 @@ class PictureList(Converter):
     def read_splits(self, tree: Tree) -> dict[str, str]:
         """Name of a picture without suffix -> train, val or test, where the set has such lists."""
         return {}
-
-    def source_name(self, path: Path, first: int, whole: bool) -> str:
-        """Name of the source that begins at row `first` (from 0) of a table, or holds the `whole` table."""
-        return path.stem if whole else f"{path.stem}-{first // self.rows_per_source:04d}"
 
     def _index_pictures(self, tree: Tree) -> tuple[dict[str, Path], list[str]]:
         """Lower-case file name, without `_aligned`, -> picture; and a note if two have one name."""

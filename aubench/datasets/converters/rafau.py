@@ -29,10 +29,6 @@ class RAFAU(PictureList):
     files = {"labels": r"RAF-?AU_label\.txt"}
     example = "RAFAU_label.txt"
     second_choice = "aligned"
-    rows_per_source = 500
-
-    def source_name(self, path: Path, first: int, whole: bool) -> str:
-        return f"rows-{first:04d}"
 
     def read_table(self, path: Path) -> pd.DataFrame:
         """Raises ValueError for a line that is not a picture and AUs, and for a picture named twice."""
