@@ -71,6 +71,7 @@ def test_another_separator_is_named_and_so_is_a_decimal_comma(refused, mark, dec
 @pytest.mark.parametrize("row", ["a.jpg,41,85,42,5,0", 'a.jpg,"41,85","42,5",0'])
 def test_decimal_commas_are_named(refused, row):
     message = refused(f"image,x_0,x_1,AU01_c\n{row}\n")
+    message = message.partition("t.csv")[2]  # the folder is named as this test
     assert "line 2" in message and ("decimal point" in message or "comma" in message)
 
 
