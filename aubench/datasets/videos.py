@@ -19,9 +19,9 @@ import pandas as pd
 from PIL import Image
 from tqdm.auto import tqdm
 
+from aubench.datasets.face_finding import UnusablePicture, read_upright
 from aubench.datasets.picture_files import list_pictures
 from aulib.files import refuse_other, result_file, what_it_is
-from aulib.images import read_picture
 from aulib.landmarks import point_columns
 
 TURNS = {  # where a display matrix takes the axes x and y, both to the right and down
@@ -111,9 +111,9 @@ def clip_frames(clip: Clip, note: Callable[[str], None] = lambda text: None) -> 
         for number, name in enumerate(sorted(list_pictures(path)[0], key=_by_number)):
             if number % every == 0:
                 try:
-                    picture = read_picture(path / name)
-                except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-                    picture = note(f"{path / name} cannot be read: {' '.join(str(error).split())}")
+                    picture, *_ = read_upright(path / name, at_most=None)
+                except UnusablePicture as error:
+                    picture = note(f"{path / name}: {error}")
                 yield Frame(number, number / (fps or 25), picture)
         return
     number, first, due = -1, None, 0
