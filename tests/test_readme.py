@@ -49,6 +49,25 @@ def test_the_package_s_detector_on_rendered_faces_is_a_row_per_au():
     assert "10.0% are wrong, 20.0% expected" in lines[-1] and "calls 5.0%, of the faces 8.0%" in lines[-1]
 
 
+def test_sides_are_a_row_per_au_and_domain():
+    found = {"faces": 9, "r": 0.944, "error": 0.5, "error_of_none": 1.2, "clear": 4, "right_side": 0.75}
+    lines = readme.sides_table({"domains": {"wild": {"AU12": found | {"where_alike": 0.3}}}}).splitlines()
+    assert [cells(line) for line in lines[2:-2]] == [
+        ["AU12", "wild", "9", "0.94", "0.50 (1.20)", "75% of 4", "0.30"],
+    ]
+
+
+def test_landmark_errors_are_a_row_per_variant(tmp_path):
+    for seed, nme in ((0, 0.04), (1, 0.03)):
+        for name, steps in (("full", 10), ("longer", 20)):
+            error = {"target.landmarks.nme": nme * 10 / steps}
+            write_run(tmp_path, name, seed, {"AU12": 0.5 + 0.1 * seed}, metrics=error, steps=steps)
+    lines = readme.landmark_error_table(summarise_runs(tmp_path)).splitlines()
+    assert [cells(line) for line in lines[2:4]] == [
+        ["full", "10", "3.5", "4.0, 3.0", "55.0"], ["longer", "20", "1.8", "2.0, 1.5", "55.0"],
+    ]  # fmt: skip
+
+
 def test_each_factor_of_the_shift_is_compared_with_the_studio_face():
     f1 = {"full": {"none": [0.8, 0.6], "pose": [0.5, 0.7], "all": [0.25, 0.25]}}
     lines = readme.factors_table({"f1": f1, "factors": {"pose": "head turned"}, "faces": 9}).splitlines()

@@ -290,6 +290,19 @@ def cycle_table(study: Summary) -> str:
     return tables.as_markdown(pd.DataFrame(rows))
 
 
+def landmark_error_table(study: Summary) -> str:
+    """What makes landmarks less exact: a row per variant of experiments/landmark_error.yml."""
+    nme, f1 = study.seeds_of("nme"), study.seeds_of("f1")
+    rows = {
+        "run": nme.columns,
+        "steps": [str(study.settings[name]["steps"]) for name in nme],
+        "landmark NME": tables.in_percent(nme.mean()),
+        "each seed": [", ".join(tables.in_percent(nme[name].dropna())) for name in nme],
+        "F1-frame": tables.in_percent(f1.mean()),
+    }
+    return f"{tables.as_markdown(pd.DataFrame(rows))}\n\nWild test faces, x 100."
+
+
 def separation_table(designs: dict[str, dict[str, dict[str, float]]]) -> str:
     """What Z holds and how well G rebuilds, by design: benchmarks/separation_designs.py.
 
@@ -420,7 +433,9 @@ def with_block(text: str, name: str, block: str) -> str:
 def pages(root: Path) -> dict[Path, str]:
     """Every generated page below a checkout's root, and the text that it should have."""
     results = root / "results"
-    study, cycle = (read_summary(results / f"{name}.json") for name in ("supervisors", "cycle_weight"))
+    study, cycle, landmarks = (
+        read_summary(results / f"{name}.json") for name in ("supervisors", "cycle_weight", "landmark_error")
+    )
     inside = read_json(results / "attention.json")["inside"]
     latency = read_json(results / "playground_latency.json")
     conversion = read_json(results / "convert_memory.json")
@@ -450,6 +465,7 @@ def pages(root: Path) -> dict[Path, str]:
         ("benchmarks/README.md", "faults", faults_table(read_json(results / "faults.json")["faults"])),
         ("docs/method.md", "cycle", cycle_table(cycle)),
         ("docs/method.md", "separation", separation_table(read_json(results / "separation_designs.json"))),
+        ("docs/method.md", "landmark-error", landmark_error_table(landmarks)),
         ("docs/synthetic.md", "factors", factors_table(read_json(results / "shift_factors.json"))),
         ("docs/synthetic.md", "steps", steps_table(read_json(results / "more_steps.json")["f1"])),
         ("docs/datasets/README.md", "conversion", conversion_table(conversion)),
