@@ -4,7 +4,7 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -134,32 +134,36 @@ def remembered_file(folder: Path, name: str) -> Iterator[Path]:
     with atomic_file(folder / name) as temporary:
         yield temporary
         with open(folder / WRITTEN, "a", encoding="utf-8") as written:
-            written.write(f"\n{_mark(temporary)}")  # a line that was cut off is not continued
+            written.write(f"\n{_mark(temporary)} {name}\n")  # a line that was cut off is not continued
         refuse_edited(folder, name)
 
 
 def refuse_edited(folder: Path, *names: str) -> None:
     """Raises FileExistsError if one of these is there, and not as a `remembered_file` left it."""
-    for name in names:
-        if os.path.lexists(folder / name) and not is_unedited(folder, name):
+    if found := edited(folder, names):
+        written = folder / WRITTEN
+        if not written.is_file() or b" " not in written.read_bytes():
             raise FileExistsError(
-                f"{folder / name} was edited since it was written, or is another file; move it elsewhere to "
-                "have it written anew"
+                f"{folder} was made by an earlier version, which kept no note of its files; take a new folder"
             )
+        raise FileExistsError(
+            f"{folder / found[0]} was edited since it was written, or is another file; move it elsewhere to "
+            "have it written anew"
+        )
 
 
-def is_unedited(folder: Path, name: str) -> bool:
-    """Whether a file, or a link, is as a `remembered_file` left it."""
-    path, known = folder / name, folder / WRITTEN
-    there = path.is_symlink() or path.is_file()
-    return there and known.is_file() and _mark(path).encode() in known.read_bytes()
+def edited(folder: Path, names: Iterable[str]) -> list[str]:
+    """Those files, or links, that are there and not as a `remembered_file` left them."""
+    there, known = [name for name in names if os.path.lexists(folder / name)], folder / WRITTEN
+    lines = set(known.read_text(encoding="utf-8").splitlines()) if there and known.is_file() else set()
+    return [name for name in there if f"{_mark(folder / name)} {name}" not in lines]
 
 
 def _mark(path: Path) -> str:
-    """A digest of the file, or of where a link leads."""
+    """A digest of the file, or of where a link leads; "" of what is neither."""
     if path.is_symlink():
         return hashlib.sha256(os.fsencode(os.readlink(path))).hexdigest()
-    return digest_of(path)
+    return digest_of(path) if path.is_file() else ""
 
 
 def digest_of(path: Path) -> str:

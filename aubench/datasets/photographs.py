@@ -36,7 +36,7 @@ from aubench.datasets.picture_files import (
 )
 from aubench.study.run_lock import run_lock
 from aulib.dataset import DatasetFolder, read_dataset, write_manifest
-from aulib.files import is_unedited, refuse_edited, refuse_used
+from aulib.files import edited, refuse_edited, refuse_used
 from aulib.landmarks import point_columns
 from aulib.manifest import SPLITS
 from aulib.tables import normal_form, read_table, refuse
@@ -123,6 +123,7 @@ def prepare(
                     f"{out} was made of other pictures, as {next(iter(before))}; choose another folder"
                 )
             done = {source: kept for source, kept in before.items() if stamps.get(source) == kept.stamp}
+            refuse_edited(out, *(kept.image for kept in done.values() if kept.image))
             left_to_do = [source for source in sources if source not in done]
             tasks = [(StoredPicture(name, stamps[name], names[name]), faces[name]) for name in left_to_do]
             found = crash_tolerant_map(work, tasks, workers, lambda task: unused(task[0], CRASHED))
@@ -134,9 +135,11 @@ def prepare(
         outcomes = [done[source] for source in sources]
         outcomes += [StoredPicture(path, "", reason=why) for path, why in sorted(left.items())]
         data = _write_dataset(out, outcomes, split, subject, faces, known)
-        for image in {outcome.image for outcome in before.values()} - {"", *data.table["image"]}:
-            if is_unedited(out, image):  # of pictures that were removed
-                (out / image).unlink()
+        gone = {outcome.image for outcome in before.values()} - {"", *data.table["image"]}
+        for image in (stays := edited(out, sorted(gone))):
+            report(f"{out / image} was edited and stays; the picture that it was made of is gone")
+        for image in gone - set(stays):
+            (out / image).unlink(missing_ok=True)
         return data
 
 

@@ -369,6 +369,34 @@ def test_what_the_user_edited_or_put_there_is_not_written_over(name, photos, mad
         assert mine.read_text() == "mine"
 
 
+def test_a_stored_picture_that_was_replaced_does_not_keep_the_landmarks_of_the_old_one(photos, made, seen):
+    for number, stem in enumerate("ab"):
+        save(two_colours(100 + number), photos / f"{stem}.jpg")
+    images = made().root / "images"
+    (images / "a.jpg").write_bytes((images / "b.jpg").read_bytes())  # content that prepare wrote, elsewhere
+    with pytest.raises(FileExistsError, match="images/a.jpg was edited"):
+        made()
+
+
+def test_an_edited_picture_without_its_source_is_named_and_stays(photos, made, seen):
+    for number, stem in enumerate("ab"):
+        save(two_colours(100 + number), photos / f"{stem}.jpg")
+    mine = made().root / "images" / "b.jpg"
+    mine.write_text("mine")
+    (photos / "b.jpg").unlink()
+    notes = []
+    assert len(made(report=notes.append)) == 1 and mine.read_text() == "mine"
+    assert [note for note in notes if "b.jpg was edited and stays" in note]
+
+
+def test_a_folder_of_an_earlier_version_is_said_to_be_one(photos, made, seen):
+    save(two_colours(), photos / "a.jpg")
+    root = made().root
+    (root / ".manifest_written").write_text("0" * 64 + "\n")  # as it was: digests of manifests alone
+    with pytest.raises(FileExistsError, match="made by an earlier version, which kept no note"):
+        made()
+
+
 class TestAbout:
     """What a table says of the pictures."""
 
