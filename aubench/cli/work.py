@@ -145,7 +145,9 @@ def run_one(
 
 @commands.command("app", short_help="The playground in a browser.")
 def playground(
-    run: Annotated[str, argument("[RUN]", "A finished run's folder; else the package's own detector.")] = "",
+    run: Annotated[
+        Path | None, argument("[RUN]", "A finished run's folder; else the package's own detector.", **FOLDER)
+    ] = None,
     faces: Annotated[str, option("FOLDER", "Dataset folder offered to the swap explorer.")] = "",
     out: Annotated[Path, option("DIR", "Where faces go that are kept.")] = Path("results/playground"),
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 0,
@@ -155,11 +157,9 @@ def playground(
 
     Example: aulib app
     """
-    if Path(run).is_file():
-        raise typer.BadParameter(f"{run} is a file, expected the folder of a finished run", param_hint="RUN")
     from aubench.app import serve
 
-    values = {"run": run, "runs_folder": str(Path(run).parent if run else "results"), "faces": faces}
+    values = {"run": str(run or ""), "runs_folder": str(run.parent if run else "results"), "faces": faces}
     serve(values, out, port=port, open_browser=browser)
 
 

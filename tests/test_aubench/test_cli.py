@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 import numpy as np
 import pandas as pd
@@ -14,10 +15,12 @@ import pytest
 import typer
 from PIL import Image
 
+import aufaces.sets
 import aulib
-from aubench.cli import main
+from aubench.cli import data, main, scores
 from aubench.datasets import face_finding
-from aubench.inference import adapt
+from aubench.datasets.interchange import FORMATS
+from aubench.inference import adapt, clips
 from aubench.study import notebook_runner
 from aulib.run import Run
 from conftest import TINY_AUS, face_outline, write_notebook, write_tiny_set
@@ -31,6 +34,15 @@ def call(capsys, *arguments) -> tuple[int, str, str]:
         main.main([str(argument) for argument in arguments])
     printed = capsys.readouterr()
     return end.value.code or 0, printed.out, printed.err
+
+
+@pytest.mark.parametrize("command, argument, names", [
+    (data.synth, "domain", aufaces.sets.DEFAULTS), (scores.predict, "format", clips.FORMATS),
+    (data.export, "kind", FORMATS),
+])  # fmt: skip
+def test_a_choice_offers_what_the_library_has(command, argument, names):
+    choice = get_args(get_type_hints(command, include_extras=True)[argument])[0]
+    assert set(get_args(choice)) == set(names)
 
 
 @pytest.fixture
