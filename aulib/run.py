@@ -16,7 +16,7 @@ from typing import Annotated
 import numpy as np
 import pandas as pd
 from huggingface_hub import ModelHubMixin, snapshot_download
-from pydantic import AfterValidator, Field, FiniteFloat, TypeAdapter, ValidationError
+from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 from safetensors.torch import load_file, save
 
 from aulib.evaluate import LOG_ODDS
@@ -33,6 +33,7 @@ FILES = (CONFIG, WEIGHTS, HISTORY, SAMPLES, METRICS)  # of every finished run, a
 # Settings that every reader uses.
 NEEDED = {"method": str, "seed": int, "steps": int, "weights": dict, "data_versions": dict}
 Level = Annotated[float, Field(ge=0, le=5)]
+Weight = Annotated[float, Field(ge=-100, le=100)]
 
 
 def _never_falling(values: list[float]) -> list[float]:
@@ -51,7 +52,10 @@ FITTED = {  # settings that are fitted to a finished run: their type, and in wor
         TypeAdapter(dict[str, Curve]),
         f"of each AU {len(LOG_ODDS)} numbers from 0 to 5 that never fall",
     ),
-    "side_weights": (TypeAdapter(dict[str, list[list[FiniteFloat]]]), "of each AU a table of numbers"),
+    "side_weights": (
+        TypeAdapter(dict[str, list[list[Weight]]]),
+        "of each AU rows of numbers from -100 to 100",
+    ),
 }
 
 

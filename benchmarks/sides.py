@@ -33,10 +33,8 @@ FITTED, SCORED = 501, 502  # seeds that nothing else uses
 PAIRED = ("AU01", "AU02", "AU05", "AU06", "AU07", "AU12")  # of those the detector gives; not lips and jaw
 LEAST_R = 0.6
 RIDGE = Ridge(alpha=10.0, fit_intercept=False)  # a face in its mirror has the opposite sides
-CLEAR, EQUAL = (
-    2.0,
-    0.5,
-)  # differences of intensity, of 5: a side that shows clearly more, sides that are alike
+CLEAR = 2.0  # difference of intensity, of 5, from which a side shows clearly more
+EQUAL = 0.5  # and up to which both are alike
 ONE_SIDE = 0.25  # how often an AU is left out on the left, and on the right
 PICTURE = 224  # pixels
 

@@ -16,6 +16,9 @@ SUMMARY = {
     "gap": "largest gap of false alarms between groups",
 }
 CALLS = {1: "present", 0: ""}
+A_SIDE = (
+    1.0  # of 5; less is read where rendered faces show an AU alike on both sides (aulib/weights/README.md)
+)
 MARK = "aulib: AUs of a clip"  # is written in time lines
 TIMELINE = rb"\x89PNG.*" + MARK.encode()
 
@@ -115,7 +118,10 @@ def predict(
         ),
     ] = 0.5,
     sides: Annotated[
-        bool, typer.Option("--sides", help="Say on which side of the face an AU is stronger, as AUxx_side.")
+        bool,
+        typer.Option(
+            "--sides", help="AUxx_side: how much stronger an AU is on the person's left than on the right."
+        ),
     ] = False,
     every: Annotated[int, option("N", "Take each N-th frame.", min=1)] = 1,
     fps: Annotated[float | None, option("F", "Take at most F frames a second.", min=0.001)] = None,
@@ -415,10 +421,12 @@ def print_reading(row, run: Path) -> None:
     ]
     heads = ("AU", "", "probability", "0.5 or more", "intensity, 0 to 5")
     typer.echo(tabulate(rows, heads, "plain", floatfmt=("", "", ".2f", "", ".1f"), missingval="–"))
-    for name, more in row.filter(regex="_side$").dropna().items():
-        typer.echo(
-            f"{name[:4]} is stronger on the person's {'left' if more > 0 else 'right'}, by {abs(more):.1f}"
-        )
+    sides = row.filter(regex="_side$")
+    for name, more in sides.dropna().items():
+        side = f"is stronger on the person's {'left' if more > 0 else 'right'}, by {abs(more):.1f} of 5"
+        typer.echo(f"{name[:4]} {side if abs(more) >= A_SIDE else 'is about as strong on both sides'}")
+    if len(sides) and sides.isna().all():
+        typer.echo(f"no AU is present of those with a side, {', '.join(name[:4] for name in sides.index)}")
     typer.echo(f"expected to be right: {row['trust']:.0%} of the calls")
 
 

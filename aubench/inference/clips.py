@@ -119,7 +119,8 @@ def predict_clip(
             AT_REST is lowered on all frames, in logits, until it does not; none is raised (ours).
         save_neutral: JSON to write, of the person with most frames.
         smooth: seconds of a moving average of probabilities, centred; 0 for none.
-        max_error, sides: as in `predict`; "pyfeat" has no columns for sides.
+        max_error, sides: as in `predict`; "pyfeat" has no columns for sides. These are as read, whatever
+            `neutral` and `smooth` say.
         keep: leave what was read in the cache, until `forget` removes it.
         note: called with what is odd about the clip.
 
@@ -139,6 +140,8 @@ def predict_clip(
         raise ValueError(f"neutral is {neutral!r}; expected {expected}")
     if not 0 <= smooth <= LONGEST_MEAN:
         raise ValueError(f"smooth is {smooth:g} seconds, expected 0 to {LONGEST_MEAN:g}")
+    if sides and form == "pyfeat":
+        raise ValueError("py-feat's tables have no columns for sides; choose another format")
     if save_neutral is not None and not neutral:
         raise ValueError(f"{save_neutral}: which frames of {clip.path} are neutral? Give them, or auto")
     opened = Run(run)

@@ -36,7 +36,7 @@ from aulib.landmarks import move_to_au_centres, point_columns, to_49
 from aulib.metrics import icc
 from aulib.model import AUModel
 from aulib.protocols import split_name
-from aulib.run import WEIGHTS, Run
+from aulib.run import CONFIG, WEIGHTS, Run
 from aulib.tables import read_table, refuse
 
 OURS = b"image,status,note,"  # begins every table of predictions
@@ -306,15 +306,20 @@ def intensities(table: pd.DataFrame, run: Run) -> dict[str, np.ndarray]:
 
 
 def side_weights(run: Run) -> dict[str, np.ndarray]:
-    """`Run.side_weights` of the AUs that it does not withhold.
+    """`Run.side_weights` of the AUs that it does not withhold, (h, w) each.
 
     Raises:
-        ValueError: it has none.
+        ValueError: it has none, or some that fit no map of evidence of its AUs.
     """
-    weights = {au: np.array(rows) for au, rows in run.side_weights.items() if au not in run.withheld}
+    weights = {au: rows for au, rows in run.side_weights.items() if au not in run.withheld}
     if not weights:
         raise ValueError(f"{run.path} does not tell left from right; the package's detector does")
-    return weights
+    height, width = run.model.au_head.weight.shape[-2:]
+    for au, rows in weights.items():
+        if au not in run.aus or [len(row) for row in rows] != [width] * height:
+            expected = f"{height} rows of {width} numbers, of an AU that the run knows"
+            raise ValueError(f"{run.path / CONFIG} is damaged: side_weights of {au}, expected {expected}")
+    return {au: np.array(rows) for au, rows in weights.items()}
 
 
 def sides_of(

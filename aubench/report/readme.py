@@ -225,14 +225,14 @@ def sides_table(measured: dict) -> str:
             "faces": found["faces"],
             "r": f"{found['r']:.2f}",
             "error": f"{found['error']:.2f} ({found['error_of_none']:.2f})",
-            "right side": f"{found['right_side']:.0%} of {found['clear']}",
+            "side told rightly": f"{found['right_side']:.0%} of {found['clear']}",
             "where both are alike": f"{found['where_alike']:.2f}",
         }
         for domain, aus in measured["domains"].items()
         for au, found in aus.items()
     ]
     note = "Faces on which the AU is called present; *error* of left minus right, of 5, in brackets that of "
-    note += "saying 0; *right side* where one side has at least 2 more."
+    note += "saying 0; *side told rightly* where one side has at least 2 more."
     return f"{tables.as_markdown(pd.DataFrame(rows))}\n\n{note}"
 
 

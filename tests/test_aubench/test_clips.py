@@ -334,6 +334,8 @@ def test_sides_are_told_of_present_aus_and_other_tables_of_ours_are_still_read(f
     long = pd.read_csv(tmp_path / "long.csv").set_index("au")["side"]
     assert long["AU12"].notna().to_numpy().tolist() == smiles.tolist() and long["AU25"].isna().all()
     assert "AU12_p" in read_tool(tmp_path / "a.csv").columns
+    with pytest.raises(ValueError, match="py-feat's tables have no columns for sides"):
+        predict_clip(RUN, Clip(filmed.one), tmp_path / "b.csv", "pyfeat", sides=True)
     plain = predict_clip(RUN, Clip(filmed.one))
     pd.testing.assert_frame_equal(plain, filmed.read[filmed.one])
 

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -12,8 +13,10 @@ import pandas as pd
 import pytest
 from PIL import Image
 from safetensors.torch import load_file, save_file
+from typer.testing import CliRunner
 
 import aulib
+from aubench.cli.main import app
 from aubench.datasets import face_finding
 from aubench.inference import predict as prediction
 from aubench.inference.adapt import adapt
@@ -28,7 +31,7 @@ from aulib.evaluate import Predictions
 from aulib.files import write_json
 from aulib.landmarks import POINTS_49_IN_68, move_to_au_centres
 from aulib.metrics import icc
-from aulib.run import WEIGHTS, NoFinishedRun, Run
+from aulib.run import CONFIG, WEIGHTS, NoFinishedRun, Run
 from conftest import TINY_AUS, face_outline, write_tiny_set
 
 LABELS = [f"{au}_c" for au in TINY_AUS]
@@ -66,9 +69,32 @@ class TestSides:
         silent = table["AU01_c"] != 1
         assert silent.all() and table["AU01_side"].isna().all()
 
-    def test_a_run_that_cannot_tell_sides_refuses(self, finished):
-        with pytest.raises(ValueError, match="does not tell left from right"):
-            predict(finished.full, finished.target, sides=True)
+        told = CliRunner().invoke(app, ["predict", str(tmp_path / "left.png"), "--sides"]).output
+        assert re.search(r"AU12 is stronger on the person's left, by \d\.\d of 5", told)
+
+    def test_of_a_face_that_shows_nothing_no_side_is_told(self, tmp_path):
+        pytest.importorskip("dlib")
+        sample = sample_face(domain_called("studio"), 5, 0, 8)
+        calm = (0.0,) * len(AUS)
+        face = replace(sample.face, expression=replace(sample.face.expression, left=calm, right=calm))
+        image, _ = picture(domain_called("studio"), replace(sample, face=face), FaceRenderer(320))
+        Image.fromarray(image).save(tmp_path / "calm.png")
+        told = CliRunner().invoke(app, ["predict", str(tmp_path / "calm.png"), "--sides"]).output
+        assert "no AU is present of those with a side, AU01, AU02, AU12" in told and "stronger" not in told
+
+    @pytest.mark.parametrize("weights, said", [
+        ({}, "does not tell left from right"),
+        ({"AU12": [[1.0]]}, "config.json is damaged: side_weights of AU12, expected 7 rows of 7 numbers"),
+        ({"AU12": [[1.0] * 7] * 6 + [[1.0]]}, "is damaged: side_weights of AU12"),
+        ({"AU43": [[1.0] * 7] * 7}, "is damaged: side_weights of AU43"),
+    ])  # fmt: skip
+    def test_a_run_that_cannot_tell_sides_refuses(self, weights, said, finished, tmp_path):
+        run = shutil.copytree(aulib.pretrained().path, tmp_path / "run")
+        saved = json.loads((run / CONFIG).read_text())
+        saved["settings"]["side_weights"] = weights
+        (run / CONFIG).write_text(json.dumps(saved))
+        with pytest.raises(ValueError, match=said):
+            predict(run, finished.target, sides=True)
 
 
 class TestContrasts:

@@ -225,6 +225,7 @@ def test_a_damaged_file_is_named_with_what_it_is(name, member, what, finished, t
     ("settings", "weights", None), ("settings", "method", 3), ("settings", "data_versions", []),
     ("settings", "intensity_curves", {"AU12": [0, 5]}), ("settings", "intensity_curves", []),
     ("settings", "side_weights", {"AU12": [[0.5, None]]}), ("settings", "side_weights", {"AU12": 1.0}),
+    ("settings", "side_weights", {"AU12": [[1e300]]}),
     *(("settings", "intensity_curves", {"AU12": [*[0.0] * 23, *end]})
       for end in ([2, 1], [6, 6], [float("nan")] * 2, ["a", "b"], [[0], [1, 2]])),
     ("settings", "withheld", ["AU4"]), ("settings", "withheld", None), ("settings", "largest_entropy", "2,6"),
