@@ -73,7 +73,9 @@ def test_every_call_has_its_own_token_and_prints_the_address(tmp_path, monkeypat
     assert [line.split("token=")[1] for line in printed] == tokens
 
 
-def test_the_command_passes_the_run_and_its_folder(monkeypatch):
+def test_the_command_passes_the_run_and_its_folder(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "study" / "full-seed1").mkdir(parents=True)
     called = {}
     monkeypatch.setattr(
         app, "serve", lambda values, out, **options: called.update(values, out=out, **options)
@@ -83,9 +85,10 @@ def test_the_command_passes_the_run_and_its_folder(monkeypatch):
     assert not end.value.code
     assert (called["run"], called["runs_folder"]) == ("study/full-seed1", "study")
     assert (called["port"], called["open_browser"]) == (8123, False)
-    with pytest.raises(SystemExit) as end:
-        main.main(["app", __file__, "--no-browser"])
-    assert end.value.code == 2
+    for wrong in (__file__, "study/full-seed2"):
+        with pytest.raises(SystemExit) as end:
+            main.main(["app", wrong, "--no-browser"])
+        assert end.value.code == 2
 
 
 def test_the_bar_names_what_each_cell_of_the_playground_loads():
