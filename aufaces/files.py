@@ -72,9 +72,8 @@ def refuse_other(path: str | Path, ours: bytes = b"") -> None:
     with _beside(path):
         pass
     if os.path.lexists(path) and not (path.is_file() and ours and re.match(ours, _start(path), re.DOTALL)):
-        raise FileExistsError(
-            f"{path} exists and is no earlier result of this; choose another name or remove it"
-        )
+        why = "is no earlier result of this" if ours else "is not written over"
+        raise FileExistsError(f"{path} exists and {why}; choose another name or remove it")
 
 
 def _start(path: Path) -> bytes:

@@ -169,6 +169,8 @@ def test_a_result_replaces_an_earlier_one_and_no_other_file(tmp_path):
             write(name, "image,status")
         with pytest.raises(FileExistsError, match=f"{name} exists and is no earlier result"):
             refuse_other(tmp_path / name, b"image,status")
+        with pytest.raises(FileExistsError, match=f"{name} exists and is not written over"):
+            refuse_other(tmp_path / name)  # a kind of result that is not known again
     assert everything(tmp_path) == before
     write("mine.csv", "my,table\n")  # the same content
     (tmp_path / "link.csv").symlink_to("elsewhere.csv")  # not there now, as on a disk that is not mounted
