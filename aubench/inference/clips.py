@@ -47,6 +47,7 @@ FORMATS = {  # name -> how such a file begins
     "long": b"frame,face_id,timestamp,au,probability",
     "parquet": b"PAR1",  # as all of them, so `_ours` looks further
 }
+NO_TABLE = b"(?!)"  # begins nothing
 ABOUT = ["frame", "face_id", "timestamp", "confidence", "success"]
 AT_REST = 0.05  # the probability of an AU on a person's neutral frames, at most, once they are given
 LONGEST_MEAN = 3600.0  # seconds of a moving average
@@ -389,9 +390,9 @@ def _ours(out: Path, form: str) -> bytes:
     if form == "parquet" and out.is_file():
         first = [*ABOUT, *SQUARE]
         try:
-            return FORMATS[form] if pq.read_schema(out).names[: len(first)] == first else b""
+            return FORMATS[form] if pq.read_schema(out).names[: len(first)] == first else NO_TABLE
         except (pa.ArrowException, OSError):  # no parquet, or damaged
-            return b""
+            return NO_TABLE
     return FORMATS[form]
 
 
