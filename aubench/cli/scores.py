@@ -16,9 +16,8 @@ SUMMARY = {
     "gap": "largest gap of false alarms between groups",
 }
 CALLS = {1: "present", 0: ""}
-A_SIDE = (
-    1.0  # of 5; less is read where rendered faces show an AU alike on both sides (aulib/weights/README.md)
-)
+# Of 5; less is read of rendered faces that show an AU alike on both sides (aulib/weights/README.md).
+A_SIDE = 1.0
 MARK = "aulib: AUs of a clip"  # is written in time lines
 TIMELINE = rb"\x89PNG.*" + MARK.encode()
 

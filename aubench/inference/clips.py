@@ -160,12 +160,8 @@ def predict_clip(
         folder = kept or Path(stack.enter_context(TemporaryDirectory()))
         parts = _read(opened, clip, folder, note, weights)
         aus = [au for au in opened.config.aus if all_aus or au not in opened.withheld]
-        columns = [
-            *ABOUT,
-            *SQUARE,
-            *(f"{au}_p" for au in opened.config.aus),
-            *(f"{au}_side" for au in weights),
-        ]
+        read = [f"{au}_p" for au in opened.config.aus] + [f"{au}_side" for au in weights]
+        columns = [*ABOUT, *SQUARE, *read]
         table = pd.concat([pd.read_parquet(part, columns=columns) for part in parts], ignore_index=True)
         baselines = _baselines(table, opened.config.aus, neutral, clip)
         if save_neutral is not None:
