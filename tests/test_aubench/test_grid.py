@@ -194,6 +194,7 @@ def test_a_run_believed_lost_keeps_no_error_while_it_runs_or_when_it_is_done(fol
     assert fail_lost_run(run, "the worker failed") and not (run.folder / "error.txt").exists()
 
 
+@pytest.mark.slow
 def test_a_lost_scheduler_is_named_and_nothing_done_is_lost(folder, client):
     """A standing scheduler waits for a worker and is killed during a run; another cluster resumes."""
     runs, file, notes = planned(folder, "schedulers", [1, 2], seconds=1.0), folder / "schedulers.json", []
