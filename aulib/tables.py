@@ -296,7 +296,7 @@ def _by_arrow(data: bytes, columns: list[str], types: dict) -> pd.DataFrame:
 def _wrong_length(cells: list[str], row: str, expected: int) -> str:
     text = f"{len(cells)} cells, the header has {expected}"
     halves = sum(cell.strip().lstrip("-").isdigit() for cell in cells)
-    if len(cells) > expected and not re.search(r"\d\.\d", row) and halves > len(cells) / 2:
+    if 0 < 2 * (len(cells) - expected) <= halves and not re.search(r"\d\.\d", row):
         return f"{text}: have decimals a comma? A point is expected"
     mark = next((mark for mark in ";\t|" if row.count(mark) + 1 == expected), "")
     return f"{text}: cells are separated by {mark!r}, expected ','" if mark else text

@@ -68,9 +68,16 @@ def test_another_separator_is_named_and_so_is_a_decimal_comma(refused, mark, dec
     assert "decimals" not in refused(f"image{mark}AU01_c\na.jpg{mark}1\n")
 
 
-@pytest.mark.parametrize("row", ["a.jpg,41,85,42,5,0", 'a.jpg,"41,85","42,5",0'])
-def test_decimal_commas_are_named(refused, row):
-    message = refused(f"image,x_0,x_1,AU01_c\n{row}\n")
+@pytest.mark.parametrize(
+    "header, row",
+    [
+        ("image,x_0,x_1,AU01_c", "a.jpg,41,85,42,5,0"),
+        ("image,x_0,x_1,AU01_c", 'a.jpg,"41,85","42,5",0'),
+        ("image,subject,split,AU01_r", "a.jpg,ann,train,0,5"),
+    ],
+)
+def test_decimal_commas_are_named(refused, header, row):
+    message = refused(f"{header}\n{row}\n")
     message = message.partition("t.csv")[2]  # the folder is named as this test
     assert "line 2" in message and ("decimal point" in message or "comma" in message)
 
