@@ -32,7 +32,7 @@ BEGINS = {  # first bytes of a file -> what it is, and what to do
     b"sep=": "a table whose first line is for Excel; leave that line out",
 }
 OF_TEXT = (".json", ".csv", ".txt", ".ipynb", ".yml", ".yaml")
-WRITTEN = ".manifest_written"  # digests of what a command wrote into a dataset folder that it may write again
+WRITTEN = ".written"  # digests of what a command wrote into a dataset folder that it may write again
 
 
 def decoded(data: bytes, path: str | Path) -> str:
@@ -141,8 +141,7 @@ def remembered_file(folder: Path, name: str) -> Iterator[Path]:
 def refuse_edited(folder: Path, *names: str) -> None:
     """Raises FileExistsError if one of these is there, and not as a `remembered_file` left it."""
     if found := edited(folder, names):
-        written = folder / WRITTEN
-        if not written.is_file() or b" " not in written.read_bytes():
+        if not (folder / WRITTEN).is_file():
             raise FileExistsError(
                 f"{folder} was made by an earlier version, which kept no note of its files; take a new folder"
             )
@@ -154,9 +153,11 @@ def refuse_edited(folder: Path, *names: str) -> None:
 
 def edited(folder: Path, names: Iterable[str]) -> list[str]:
     """Those files, or links, that are there and not as a `remembered_file` left them."""
-    there, known = [name for name in names if os.path.lexists(folder / name)], folder / WRITTEN
-    lines = set(known.read_text(encoding="utf-8").splitlines()) if there and known.is_file() else set()
-    return [name for name in there if f"{_mark(folder / name)} {name}" not in lines]
+    there, known = [name for name in names if os.path.lexists(folder / name)], b""
+    if there and (folder / WRITTEN).is_file():
+        known = (folder / WRITTEN).read_bytes()
+    lines = known if len(there) == 1 else set(known.splitlines())  # to search is faster than to split, once
+    return [name for name in there if f"{_mark(folder / name)} {name}".encode() not in lines]
 
 
 def _mark(path: Path) -> str:

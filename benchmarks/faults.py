@@ -31,7 +31,7 @@ MARK = "AULIB_FAULTS"  # in the environment of all that descends from a command
 LEFTOVERS_AFTER = 15.0  # seconds that what a killed process started has to be gone
 TRIES = 12  # repetitions until a command must have ended well
 VARIES = (
-    *("*.jsonl", ".manifest_written", "conversion.json", "params.json", "notebook.ipynb", ".crops/*"),
+    *("*.jsonl", ".written", "conversion.json", "params.json", "notebook.ipynb", ".crops/*"),
     *("fit/*", "history.csv"),
 )
 
