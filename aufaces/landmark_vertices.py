@@ -35,16 +35,21 @@ LANDMARKS: tuple[int | dict[int, float], ...] = (
     {433: 0.5, 446: 0.5}, 472, 474, 7228, {7193: 0.5, 7206: 0.5}, 7264, 523, 517,
 )  # fmt: skip
 
+# People mark the inner corners of the eyes where the folds of both lids meet, further in than the eyeball can
+# be seen. Rendered sets keep LANDMARKS, which all runs learned; experiments/ship_weights.py measures how far
+# the two lie apart, for photographs.
+ON_PHOTOGRAPHS = tuple({39: 66, 42: 6850}.get(k, point) for k, point in enumerate(LANDMARKS))
 
-def landmark_table(head: Head) -> tuple[np.ndarray, np.ndarray]:
+
+def landmark_table(head: Head, points: tuple = LANDMARKS) -> tuple[np.ndarray, np.ndarray]:
     """(68, 3) rows of head.vertices and (68, 3) weights that sum to 1.
 
     Raises:
-        ValueError: the head lacks a vertex of LANDMARKS because the asset or the crop of the mesh changed.
+        ValueError: the head lacks a vertex of `points` because the asset or the crop of the mesh changed.
     """
     row_of = {int(base): row for row, base in enumerate(head.base_index)}
     rows, weights = np.zeros((68, 3), int), np.zeros((68, 3))
-    for k, point in enumerate(LANDMARKS):
+    for k, point in enumerate(points):
         vertices = point if isinstance(point, dict) else {point: 1.0}
         for j, (base, weight) in enumerate(vertices.items()):
             if base not in row_of:

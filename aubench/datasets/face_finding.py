@@ -23,7 +23,7 @@ from aulib.landmarks import refuse_outside
 from aulib.manifest import MIN_FACE
 
 MAX_SIDE = 1600  # pixels; larger pictures are reduced
-CODE_VERSION = 3  # raise it when a picture's outcome would change; a half-made folder then starts over
+CODE_VERSION = 4  # raise it when a picture's outcome would change; a half-made folder then starts over
 OK = "ok"
 
 

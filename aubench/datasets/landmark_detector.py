@@ -33,6 +33,7 @@ PASSES = 3
 NETWORK_SIDE = 360  # longer side of a picture for dlib's network; it sees faces from about 80 pixels
 BOX_IN_NETWORKS = (0.03, 0.06, 1.13)  # the detector's box: shift of its middle, and size, in network's widths
 MEAN_FACE = "face_in_box.csv"  # of the package's detector: 68 points, 0 the box's centre and 1 its width
+OFFSETS = "photograph_offsets.csv"  # from its 68 points to where people mark them; 1 is a crop's side
 
 
 def require_detector() -> None:
@@ -157,9 +158,10 @@ def _own(image: np.ndarray, points: np.ndarray, passes: int) -> np.ndarray:
     spec, picture = crop_of(model.config), Image.fromarray(image)
     for _ in range(passes):
         matrix = crop_matrix(points, spec)
-        found = predict_crops(model, crop_face(picture, matrix, spec.size)[None], "features")
-        points = to_picture(found.landmarks, matrix[None], model.config.au_centres)[0]
-    return points.astype(np.float32)
+        found = predict_crops(model, crop_face(picture, matrix, spec.size)[None], "features").landmarks
+        points = to_picture(found, matrix[None], model.config.au_centres)[0]
+    marked = to_picture(found + spec.size * _offsets(), matrix[None], model.config.au_centres)[0]
+    return marked.astype(np.float32)
 
 
 @lru_cache(maxsize=1)
@@ -167,6 +169,13 @@ def _mean_face() -> np.ndarray:
     from aulib import pretrained
 
     return np.loadtxt(pretrained().path / MEAN_FACE, delimiter=",")
+
+
+@lru_cache(maxsize=1)
+def _offsets() -> np.ndarray:
+    from aulib import pretrained
+
+    return np.loadtxt(pretrained().path / OFFSETS, delimiter=",")
 
 
 @lru_cache(maxsize=1)

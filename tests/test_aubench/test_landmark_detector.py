@@ -80,6 +80,14 @@ class TestOwnPoints:
         first, _ = detect_landmarks(portrait)  # cut by the mean face in the box
         assert np.linalg.norm(own - dlibs, axis=1).mean() < np.linalg.norm(first - dlibs, axis=1).mean()
 
+    def test_inner_eye_corners_lie_where_people_mark_them(self, portrait, monkeypatch):
+        marked, _ = detect_landmarks(portrait)
+        monkeypatch.setattr(landmark_detector, "_offsets", lambda: np.zeros((68, 2)))
+        as_rendered, _ = detect_landmarks(portrait)
+        moved = (marked - as_rendered) / np.linalg.norm(marked[45] - marked[36])
+        assert np.flatnonzero(np.abs(moved).max(1) > 1e-3).tolist() == [39, 42]
+        assert 0.02 < moved[39, 0] < 0.06 and -0.06 < moved[42, 0] < -0.02, "both towards the nose"
+
     def test_they_follow_the_face(self, portrait):
         moved = np.roll(portrait, (20, 60), axis=(0, 1))
         difference = detect_landmarks(moved)[0] - detect_landmarks(portrait)[0]

