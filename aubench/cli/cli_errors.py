@@ -34,7 +34,7 @@ class OneLineErrors(TyperGroup):
             raise
         except Exception as error:
             if hasattr(error, "exit_code"):  # typer's, for wrong arguments
-                cause = error.format_message()
+                cause = error.format_message().replace("Value error, ", "")  # of pydantic, for a choice
                 if "\n" in cause:  # the help of a group without a command
                     raise
                 path = error.ctx.command_path if error.ctx else "aulib"

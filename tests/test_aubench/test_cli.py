@@ -85,7 +85,7 @@ def test_the_version_is_the_packages(capsys):
 def test_bad_arguments_exit_with_2(capsys, tmp_path, monkeypatch, arguments):
     monkeypatch.chdir(tmp_path)
     status, _, err = call(capsys, *arguments)
-    assert status == 2 and err.count("\n") == 1
+    assert status == 2 and err.count("\n") == 1 and "Value error" not in err
     assert list(tmp_path.iterdir()) == []
 
 
