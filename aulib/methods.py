@@ -148,6 +148,7 @@ class Sizes:
 class Rates:
     """How the optimisers go: Adam with one rate and two betas for each group of players.
 
+    backbone_rate: factor of task_rate for a timm backbone; 0.1 if its first weights were learned elsewhere.
     schedule: "linear" [A] or "one-cycle" [C].  average: decay of the averaged weights, 0 for none.
     """
 
@@ -161,6 +162,7 @@ class Rates:
     schedule: str
     gradient_clip: float
     average: float
+    backbone_rate: float = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)

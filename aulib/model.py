@@ -72,7 +72,6 @@ class ModelConfig(FaceConfig):
 
     channels: int = 32
     backbone: str = ""
-    pretrained: bool = False
     separates: bool = True
     separation: str = "erasure"
     adapts_by_domain: bool = False
@@ -101,7 +100,7 @@ class AUModel(nn.Module):
 
         def encoder() -> nn.Module:
             if config.backbone:
-                return TimmEncoder(config.backbone, inputs, channels, config.pretrained, config.image_size)
+                return TimmEncoder(config.backbone, inputs, channels, config.image_size)
             return FaceEncoder(inputs, channels)
 
         self.encoder = encoder()

@@ -7,6 +7,7 @@ domain has that domain's alone [C; ADLD normalises within a face].
 
 import importlib.util
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -77,9 +78,7 @@ class TimmEncoder(nn.Module):
 
     stride = 4
 
-    def __init__(
-        self, name: str, inputs: int, channels: int, pretrained: bool = False, image_size: int | None = None
-    ):
+    def __init__(self, name: str, inputs: int, channels: int, image_size: int | None = None):
         super().__init__()
         define_missing_operators()
         import timm
@@ -87,27 +86,48 @@ class TimmEncoder(nn.Module):
         about = timm.get_pretrained_cfg(name)
         fixed = image_size is not None and about is not None and about.fixed_input_size
         size = {"img_size": image_size} if fixed else {}
+        how = {"features_only": True, "feature_cls": "getter", "in_chans": inputs}
+        self._create = partial(timm.create_model, name, **how, **size)
         try:
-            self.backbone = timm.create_model(
-                name, features_only=True, in_chans=inputs, pretrained=pretrained, **size
-            )
+            reductions = self._create().feature_info.reduction()
         except RuntimeError as error:
             raise ValueError(f"backbone {name!r} cannot serve as E: {error}") from error
-        info = self.backbone.feature_info
-        self.used = [i for i, reduction in enumerate(info.reduction()) if 4 <= reduction <= 16]
-        if not self.used:
-            raise ValueError(f"backbone {name!r} has reductions {info.reduction()}, none between 4 and 16")
-        self.project = nn.ModuleList(nn.Conv2d(info.channels()[i], channels, 1) for i in self.used)
+        used = [i for i, reduction in enumerate(reductions) if 4 <= reduction <= 16]
+        if not used:
+            raise ValueError(f"backbone {name!r} has reductions {reductions}, none between 4 and 16")
+        self._create = partial(self._create, out_indices=used)  # leaves out the stages behind them
+        self.backbone = self._create()
+        maps = self.backbone.feature_info.channels()
+        self.project = nn.ModuleList(nn.Conv2d(number, channels, 1) for number in maps)
         self.out = ConvBlock(channels, channels, affine=False)
+
+    def load_backbone(self, weights: str) -> None:
+        """Give the backbone weights learned elsewhere; timm sums the kernels of three colours up for one.
+
+        Args:
+            weights: "timm", those that timm downloads for it, or a file of them under timm's names.
+
+        Raises:
+            ValueError: they cannot be had, or are of another network.
+        """
+        where = f"backbone_weights {weights!r} for {self._create.args[0]}"
+        overlay = None if weights == "timm" else {"file": weights}
+        try:
+            loaded, again = (
+                self._create(pretrained=True, pretrained_cfg_overlay=overlay).state_dict() for _ in range(2)
+            )
+        except Exception as error:  # of the hub, of the file's format, of shapes
+            reason = " ".join(str(error).split())[:300] or type(error).__name__
+            raise ValueError(f"{where}: {reason}") from error
+        # timm passes over what a file lacks; it is then random, and another one each time
+        if left := [name for name, value in loaded.items() if not value.equal(again[name])]:
+            raise ValueError(f"{where} are of another network: no {left[0].removeprefix('model.')} in them")
+        self.backbone.load_state_dict(loaded)
 
     def forward(self, image: Tensor) -> Tensor:
         size = (image.shape[-2] // self.stride, image.shape[-1] // self.stride)
-        maps = self.backbone(image)
         merged = 0
-        for index, project in zip(self.used, self.project, strict=True):
-            map_ = maps[index]
-            if map_.shape[1] != project.in_channels:  # transformers of timm give (B, h, w, C)
-                map_ = map_.permute(0, 3, 1, 2)
+        for map_, project in zip(self.backbone(image), self.project, strict=True):
             merged = merged + F.interpolate(project(map_), size=size, mode="bilinear", align_corners=False)
         return self.out(merged)
 

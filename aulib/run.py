@@ -170,7 +170,7 @@ class Run(ModelHubMixin, library_name="aulib", tags=["facial-action-units"]):
     @cached_property
     def config(self) -> ModelConfig:
         try:
-            values = self.saved["model"] | {"pretrained": False}
+            values = {name: value for name, value in self.saved["model"].items() if name != "pretrained"}
             config = ModelConfig.from_dict(values)
             TypeAdapter(ModelConfig).validate_json(json.dumps(values), strict=True)
             if unknown := sorted(set(config.aus) - AU_NAMES.keys()):

@@ -19,6 +19,8 @@ class RunConfig:
     source, target: dataset folders or `synthetic:...`. The target's AU labels are read by `oracle` only, and
         to score the finished run on its test split.
     method, preset: keys of METHODS and PRESETS.  backbone: a timm model, "" for the own encoder.
+    backbone_weights: its first weights: "timm", those that timm downloads, a file of them, or "" for random
+        ones. Such a backbone learns at a tenth of the rate, unless `backbone_rate` says otherwise [C].
     supervisors: None for the method's own, empty for none.
     weights: factors of terms instead of the method's own, 0 switches a term off; None for the method's own.
     separation: one of SEPARATIONS, "" for the method's own, else the preset's.
@@ -39,6 +41,7 @@ class RunConfig:
     method: str = "full"
     preset: str = "fast"
     backbone: str = ""
+    backbone_weights: str = ""
     supervisors: Sequence[str] | None = None
     steps: int = 0
     batch_size: int = 0
@@ -80,7 +83,10 @@ class RunConfig:
                 f"unknown separation {self.separation!r}; choose {' or '.join(SEPARATIONS)}, or '' for the "
                 "method's or the preset's"
             )
-        preset = replace(PRESETS[self.preset], **self.changes)
+        if self.backbone_weights and not self.backbone:
+            raise ValueError("backbone_weights need a backbone, such as backbone='tf_efficientnet_lite0'")
+        learned = {"backbone_rate": 0.1} if self.backbone_weights else {}
+        preset = replace(PRESETS[self.preset], **learned | self.changes)
         if separation := self.separation or method.separation:
             preset = replace(preset, separation=separation)
         if preset.separation == "erasure" and "texture_flatness" in method.weights:
@@ -116,6 +122,7 @@ class RunConfig:
             "alignment": self.alignment, "negatives": self.negatives, "temperature": self.temperature,
             "steps": steps, "batch_size": batch_size, "seed": self.seed, "preset": self.preset,
             "source": str(self.source), "target": str(self.target), "backbone": self.backbone,
+            "backbone_weights": self.backbone_weights,
             "precision": self.precision, "share_extraction": self.share_extraction,
         }  # fmt: skip
         if not method.supervisors:
@@ -124,6 +131,8 @@ class RunConfig:
             values |= dict.fromkeys(("negatives", "temperature"))
         if method.au_from_landmarks or method.weights.keys() == {"au_source"}:
             values["share_extraction"] = None  # only one of the two would be trained
+        if not self.backbone:
+            preset["backbone_rate"] = None
         if not method.separates:
             preset |= dict.fromkeys(OF_THE_ROUNDS)
         if not method.adapts:

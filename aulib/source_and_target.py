@@ -75,7 +75,7 @@ def model_config(config: RunConfig, aus: list[str], sets: dict[str, DatasetFolde
         aus=tuple(aus), num_landmarks=min(available, preset.num_landmarks),
         image_size=preset.image_size, margin_size=preset.margin_size, box_enlarge=crop.box_enlarge,
         smooth_crops=crop.smooth, channels=preset.channels, colour=preset.colour, backbone=config.backbone,
-        pretrained=False, separates=method.separates, separation=preset.separation,
+        separates=method.separates, separation=preset.separation,
         adapts_by_domain=method.adapts_by_domain, au_from_landmarks=method.au_from_landmarks,
         share_extraction=resolved["share_extraction"] is not False,
         au_centres=preset.au_centres, alignment=resolved["alignment"] or "global",

@@ -111,7 +111,7 @@ def train(
         first: its weights are those before the first step.
 
     Raises:
-        ValueError: `first` has other parts or sizes.
+        ValueError: `first` has other parts or sizes, or there are no such `backbone_weights`.
     """
     preset, method = config.resolved_preset, config.resolved_method
     source = domains.faces[domains.labelled, "train"]
@@ -119,6 +119,9 @@ def train(
     validation = domains.faces[domains.labelled, "val"]
     torch.manual_seed(config.seed)
     model = AUModel(domains.config).to(memory_format=torch.channels_last)
+    if config.backbone_weights:
+        for encoder in filter(None, (model.encoder, model.au_encoder)):
+            encoder.load_backbone(config.backbone_weights)
     if model.erasure is not None:
         model.erasure.fit_points(training_points([source, target], domains.config.image_size))
     if first is not None:

@@ -107,14 +107,14 @@ class Recipe:
 def make_optimizers(model: AUModel, preset: Preset) -> dict[str, torch.optim.Optimizer]:
     """Adam for the networks (task and generating rates), for the adversaries, and for the image decoder."""
     parts = dict(model.named_children())
-    task = [
-        p
-        for name, part in parts.items()
-        if name not in (*ADVERSARIES, *GENERATING, "decoder")
-        for p in part.parameters()
-    ]
+    others = (*ADVERSARIES, *GENERATING, "decoder")
+    named = [(name, p) for name, p in model.named_parameters() if name.partition(".")[0] not in others]
+    task = [p for name, p in named if ".backbone." not in name]
+    backbone = [p for name, p in named if ".backbone." in name]
     generating = [p for name in GENERATING if name in parts for p in parts[name].parameters()]
     groups = [{"params": task, "lr": preset.task_rate, "betas": preset.task_betas}]
+    if backbone:
+        groups.append(groups[0] | {"params": backbone, "lr": preset.task_rate * preset.backbone_rate})
     if generating:
         groups.append({"params": generating, "lr": preset.generator_rate, "betas": preset.generator_betas})
     optimizers = {

@@ -4,10 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 import torch
+from safetensors.torch import save_file
 
 from aulib.batches import Faces
 from aulib.methods import METHODS, PRESETS, Method, Preset
 from aulib.model import AUModel, ModelConfig
+from aulib.networks import define_missing_operators
 from conftest import face_outline
 
 AUS = ("AU01", "AU04", "AU06", "AU12", "AU26")
@@ -56,3 +58,13 @@ def lively_model(method: str | Method = "full", gain: float = 2.5, **changes) ->
         if isinstance(part, torch.nn.Conv2d):
             part.weight.data *= gain
     return model
+
+
+def published_weights(backbone: str, file) -> dict[str, torch.Tensor]:
+    """Random weights of a whole network of timm, written as learned ones are published."""
+    define_missing_operators()
+    import timm
+
+    weights = timm.create_model(backbone).state_dict()
+    save_file(weights, file)
+    return weights

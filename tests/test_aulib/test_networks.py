@@ -21,7 +21,7 @@ from aulib.networks import (
     TimmEncoder,
     log_attention,
 )
-from tiny import AUS
+from tiny import AUS, published_weights
 
 B, C, K, A = 3, 8, 68, len(AUS)
 SMALL_BACKBONES = ("mobilenetv3_small_050", "resnet10t")
@@ -107,6 +107,27 @@ def test_backbone_of_timm_gives_what_the_own_encoder_gives(backbone):
     assert encoder(image).shape == FaceEncoder(1, C)(image).shape == (2, C, 16, 16)
     encoder(image).square().sum().backward()
     assert all(project.weight.grad.any() for project in encoder.project)
+
+
+def test_a_backbone_begins_with_the_weights_of_a_file_kernels_of_colours_added_up(tmp_path):
+    encoder = TimmEncoder("resnet10t", inputs=1, channels=C)
+    weights = published_weights("resnet10t", tmp_path / "learned.safetensors")
+    encoder.load_backbone(str(tmp_path / "learned.safetensors"))
+    own = encoder.backbone.state_dict()
+    first = weights["conv1.0.weight"].sum(1, keepdim=True)
+    torch.testing.assert_close(own["model.conv1.0.weight"], first)
+    inner = "layer2.0.conv1.weight"
+    assert torch.equal(own[f"model.{inner}"], weights[inner])
+    assert not any("layer4" in name or "fc" in name for name in own), "stages behind stride 16 are left out"
+
+
+def test_weights_of_another_backbone_or_of_none_are_refused(tmp_path):
+    encoder = TimmEncoder("resnet10t", inputs=1, channels=C)
+    published_weights("vit_tiny_patch16_224", tmp_path / "other.safetensors")
+    with pytest.raises(ValueError, match="for resnet10t are of another network: no conv1"):
+        encoder.load_backbone(str(tmp_path / "other.safetensors"))
+    with pytest.raises(ValueError, match="'none.pth' for resnet10t: "):
+        encoder.load_backbone("none.pth")
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from aulib.run import Run
 from aulib.run_config import RunConfig
 from aulib.train_run import label_weights, train_run
 from conftest import TINY_AUS, write_tiny_set
-from tiny import TINY_VALUES
+from tiny import TINY_VALUES, published_weights
 
 SMALL = TINY_VALUES | {"separation_starts": 0.3, "average": 0.9}
 
@@ -209,6 +209,28 @@ class TestOptions:
         run(folders / "source", folders / "target", tmp_path, steps=2, backbone="mobilenetv3_small_050")
         assert Run(tmp_path).config.backbone == "mobilenetv3_small_050"
         assert any(name.startswith("encoder.backbone.") for name in weights_of(tmp_path))
+
+    def test_both_encoders_begin_with_the_weights_of_their_backbone(self, folders, tmp_path):
+        weights = published_weights("mobilenetv3_small_050", tmp_path / "learned.safetensors")
+        how = {"backbone": "mobilenetv3_small_050", "backbone_weights": str(tmp_path / "learned.safetensors")}
+        how |= {"method": "multitask", "share_extraction": False, "backbone_rate": 0.0, "steps": 2}
+        run(folders / "source", folders / "target", tmp_path / "run", **how)
+        same = set()
+        for name, value in weights_of(tmp_path / "run").items():
+            encoder, _, inner = name.partition(".backbone.model.")
+            if inner.endswith("conv_pw.weight") and torch.equal(value, weights[inner]):
+                same.add(encoder)
+        assert same == {"encoder", "au_encoder"}
+
+    def test_a_backbone_with_weights_learns_at_a_tenth_of_the_rate_unless_told(self):
+        def rate(**given) -> float | None:
+            return RunConfig.of("a", "b", **given).resolved["preset_values"]["backbone_rate"]
+
+        learned = {"backbone": "resnet18", "backbone_weights": "timm"}
+        assert rate() is None and rate(backbone="resnet18") == 1.0
+        assert rate(**learned) == 0.1 and rate(**learned, backbone_rate=0.5) == 0.5
+        with pytest.raises(ValueError, match="backbone_weights need a backbone"):
+            RunConfig.of("a", "b", backbone_weights="timm")
 
     def test_share_extraction_false_trains_a_second_encoder(self, folders, tmp_path):
         run(folders / "source", folders / "target", tmp_path, steps=2, share_extraction=False)

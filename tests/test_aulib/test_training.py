@@ -202,6 +202,15 @@ class TestOptimizers:
         ]
         assert len(owned) == len(set(owned)) and set(owned) == {id(value) for value in model.parameters()}
 
+    def test_a_backbone_has_its_own_rate_and_what_reads_it_has_not(self):
+        model = tiny_model("multitask", backbone="resnet10t")
+        groups = make_optimizers(model, tiny_preset(task_rate=1.0, backbone_rate=0.1))[
+            "networks"
+        ].param_groups
+        rate = {id(value): group["peak_rate"] for group in groups for value in group["params"]}
+        assert {rate[id(value)] for value in model.encoder.backbone.parameters()} == {0.1}
+        assert {rate[id(value)] for value in model.encoder.project.parameters()} == {1.0}
+
     def test_players_have_the_rates_of_their_parts(self):
         model = tiny_model("full")
         preset = tiny_preset(task_rate=1.0, generator_rate=2.0, adversary_rate=3.0)
