@@ -210,7 +210,8 @@ def with_solutions(path: Path, solved: Path) -> int:
 
 
 TAKE_LONG = (
-    "2_in_the_wild", "3_where_is_the_face", "05_reconstructions",
+    "2_in_the_wild", "3_where_is_the_face",
+    "01_faces", "03_report", "05_reconstructions", "06_attention", "07_dataset_check",
     "4_taking_apart", "5_putting_together", "6_pulling_together", "7_does_it_help",
     "8_your_photographs",  # train several runs
     "09_compare",  # renders clips

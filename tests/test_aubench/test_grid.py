@@ -86,6 +86,7 @@ def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.slow
 def test_a_failing_run_keeps_its_error_and_does_not_stop_the_others(folder, client):
     runs, seen = planned(folder, "failing", [1, -1, 2]), []
     states = run_study(runs, client, lambda states, note: seen.append(states))
@@ -98,6 +99,7 @@ def test_a_failing_run_keeps_its_error_and_does_not_stop_the_others(folder, clie
     assert [times_begun(run) for run in runs] == [1, 2, 1]
 
 
+@pytest.mark.slow
 def test_runs_go_seed_by_seed_and_each_holds_one_gpu(folder, client):
     runs = planned(folder, "gpus", [1, 2], seeds=(6, 5, 4), seconds=0.3)
     assert set(run_study(runs, client).values()) == {"done"}
