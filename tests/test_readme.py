@@ -128,6 +128,9 @@ def test_real_faces_are_a_row_per_method_and_target():
     lines = readme.real_faces_table(rows).splitlines()
     assert cells(lines[0])[:2] == ["labelled source", "london: AU12, AUC"]
     assert [cells(line)[0] for line in lines[2:4]] == ["rendered, a", "rendered, b"]
+    rows = [row("press", "full", seed, 0.5) | {"encoder": name} for seed in (0, 1) for name in ("own", "net")]
+    lines = readme.real_faces_table(rows).splitlines()
+    assert [cells(line)[0] for line in (lines[0], *lines[2:4])] == ["encoder", "own", "net"]
 
 
 def test_differences_on_real_faces_are_paired_by_seed_and_by_what_they_adapted_to():

@@ -70,8 +70,11 @@ def real_faces_table(rows: list[dict]) -> str:
     for name in ("source", "target"):
         table[name] = table[name].str.replace("synthetic:", "rendered, ")
     table.loc[table["method"] == "source-only", "target"] = "–"
+    if "encoder" not in table:  # as in results of earlier versions
+        table["encoder"] = "own"
     table["order"] = table["method"].map(list(METHODS).index)
-    titles = {"method": "method", "source": "labelled source", "target": "unlabelled target"}
+    titles = {"method": "method", "encoder": "encoder", "source": "labelled source"}
+    titles["target"] = "unlabelled target"
     differing = [name for name in titles if table[name].nunique() > 1]
     found = []
     for key, own in table.groupby([*differing, "order"], sort=False):
@@ -448,6 +451,7 @@ def pages(root: Path) -> dict[Path, str]:
         ("docs/real-faces.md", "real-faces-all", real_faces_table(real)),
         ("docs/real-faces.md", "real-faces-differences", real_differences(real)),
         ("docs/real-faces.md", "sources", real_faces_table(read_json(results / "sources.json")["runs"])),
+        ("docs/real-faces.md", "imagenet", real_faces_table(read_json(results / "imagenet.json")["runs"])),
         (
             "docs/real-faces.md",
             "own-landmarks",

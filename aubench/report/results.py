@@ -247,6 +247,7 @@ def real_faces_row(run: str | Path, dataset: str | Path, scores: ContrastScores)
     settings = Run(run).settings
     names = {"method": settings["method"], "seed": settings["seed"], "source": Path(settings["source"]).name}
     row = {"set": Path(dataset).name, **names, "target": Path(settings["target"]).name}
+    row["encoder"] = settings["backbone"] or "own"
     row["saw_it"] = read_dataset(dataset).version == settings["data_versions"].get("target")
     everyone = scores.everyone
     of_smiles = everyone[(everyone["expression"] == "happiness") & (everyone["au"] == "AU12")]
