@@ -115,6 +115,7 @@ def test_runs_go_seed_by_seed_and_each_holds_one_gpu(folder, client):
     assert max(first) < min(last)
 
 
+@pytest.mark.slow
 def test_two_drivers_share_a_study_and_run_nothing_twice(folder, client):
     runs = planned(folder, "shared", [1, 2, -3, 4], seconds=0.2)
     states: list[dict] = []
@@ -151,6 +152,7 @@ def test_a_killed_worker_is_replaced_and_its_run_begun_again(folder, client):
     assert times_begun(runs[0]) == 2
 
 
+@pytest.mark.slow
 def test_stopping_leaves_the_rest_missing(folder, client):
     runs, stop = planned(folder, "stopped", [1, 2, 3, 4, 5, 6], seconds=0.5), Event()
     states = run_study(runs, client, lambda states, note: "done" in states.values() and stop.set(), stop)

@@ -103,6 +103,7 @@ def test_a_run_returns_its_metrics_and_records_how_it_was_made(tmp_path):
     assert (tmp_path / "run.before-1" / "tries").is_file()
 
 
+@pytest.mark.slow
 def test_a_raising_cell_is_the_cause_and_the_next_try_resumes_in_the_folder(tmp_path):
     cells = METRICS, "raise ValueError('no faces\\nin ' + repr(faces))", "print('unreached')"
     notebook = notebook_of(tmp_path, *cells)
@@ -352,7 +353,8 @@ def said(cell: nbformat.NotebookNode) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("what", ["training", pytest.param("rendering", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("what", ["training", "rendering"])
 def test_an_interrupted_cell_says_so_in_one_line_and_keeps_its_work(what, tiny_set, tiny_target, tmp_path):
     cell, kept = LONG_CELLS[what]
     code = [

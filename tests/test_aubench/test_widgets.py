@@ -393,6 +393,7 @@ class TestSwapExplorer:
         explorer = SwapExplorer(finished.source_only)
         assert "source-only" in explorer.state.value and explorer.swap is None
 
+    @pytest.mark.slow
     def test_a_fitted_decoder_replaces_the_run_s_own(self, finished, tmp_path):
         run = shutil.copytree(finished.full, tmp_path / "run")
         explorer = SwapExplorer(run)
