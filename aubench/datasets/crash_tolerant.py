@@ -38,7 +38,7 @@ def crash_tolerant_map(
     while waiting or suspects:
         left, processes, ahead = (suspects, 1, 1) if suspects else (waiting, workers, 2 * workers)
         under_way = {}
-        pool = ProcessPoolExecutor(processes, initializer=_ignore_interrupts)
+        pool = ProcessPoolExecutor(min(processes, len(left)), initializer=_ignore_interrupts)
         try:
             while left or under_way:
                 while left and len(under_way) < ahead:
