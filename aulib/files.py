@@ -143,7 +143,7 @@ def refuse_edited(folder: Path, *names: str) -> None:
     if found := edited(folder, names):
         if not (folder / WRITTEN).is_file():
             raise FileExistsError(
-                f"{folder} was made by an earlier version, which kept no note of its files; take a new folder"
+                f"{folder} was made by an earlier version, which kept another list; take a new folder"
             )
         raise FileExistsError(
             f"{folder / found[0]} was edited since it was written, or is another file; move it elsewhere to "
@@ -156,8 +156,9 @@ def edited(folder: Path, names: Iterable[str]) -> list[str]:
     there, known = [name for name in names if os.path.lexists(folder / name)], b""
     if there and (folder / WRITTEN).is_file():
         known = (folder / WRITTEN).read_bytes()
-    lines = known if len(there) == 1 else set(known.splitlines())  # to search is faster than to split, once
-    return [name for name in there if f"{_mark(folder / name)} {name}".encode() not in lines]
+    if len(there) > 1:  # to search for one line is faster than to split
+        known = {b"\n%s\n" % line for line in known.splitlines()}
+    return [name for name in there if f"\n{_mark(folder / name)} {name}\n".encode() not in known]
 
 
 def _mark(path: Path) -> str:

@@ -393,7 +393,7 @@ def test_a_folder_of_an_earlier_version_is_said_to_be_one(photos, made, seen):
     save(two_colours(), photos / "a.jpg")
     root = made().root
     (root / ".written").rename(root / ".manifest_written")
-    with pytest.raises(FileExistsError, match="made by an earlier version, which kept no note"):
+    with pytest.raises(FileExistsError, match="made by an earlier version, which kept another list"):
         made()
 
 

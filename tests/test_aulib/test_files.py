@@ -3,13 +3,14 @@
 import io
 import json
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from safetensors.numpy import load_file, save
 
-from aulib.files import decoded, read_json, read_text, reading
+from aulib.files import decoded, read_json, read_text, reading, refuse_edited, remembered_file
 
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"
 WHAT_IT_IS = {
@@ -86,3 +87,14 @@ def test_json_is_one_object_or_refused_by_name(content, tmp_path):
         read_json(path)
     path.write_text('\ufeff{"a": null}', encoding="utf-8")
     assert read_json(path) == {"a": None}
+
+
+def test_a_folder_or_another_file_in_place_of_a_written_one_is_named(tmp_path):
+    with remembered_file(tmp_path, "manifest.csv.bak") as partial:
+        partial.write_text("a")
+    for put in (Path.mkdir, lambda path: path.write_text("a")):  # the second has what the other file has
+        put(tmp_path / "manifest.csv")
+        with pytest.raises(FileExistsError, match="manifest.csv was edited since"):
+            refuse_edited(tmp_path, "manifest.csv")
+        if (tmp_path / "manifest.csv").is_dir():
+            (tmp_path / "manifest.csv").rmdir()
