@@ -8,7 +8,7 @@ from concurrent.futures import FIRST_COMPLETED, wait
 from typing import TypeVar
 
 from loky import ProcessPoolExecutor
-from loky.process_executor import BrokenProcessPool
+from loky.process_executor import TerminatedWorkerError
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -28,6 +28,9 @@ def crash_tolerant_map(
 
     Args:
         workers: number of processes; 1 works in this one; None takes one per core, or this one for few tasks.
+
+    Raises:
+        BrokenProcessPool: a task, `work` or what it returns or raises cannot be unpickled.
     """
     if workers is None:
         workers = 1 if len(tasks) < FEW else os.cpu_count() or 1
@@ -48,11 +51,14 @@ def crash_tolerant_map(
                     found = future.result()
                     del under_way[future]
                     yield found
-        except BrokenProcessPool:
+        except TerminatedWorkerError:
+            finished = [future for future in under_way if future.done() and not future.exception()]
+            yield from (future.result() for future in finished)
+            died = [task for future, task in under_way.items() if future not in finished]
             if left is suspects:
-                yield from map(crashed, under_way.values())
+                yield from map(crashed, died)
             else:
-                suspects.extend(under_way.values())
+                suspects.extend(died)
         finally:
             pool.shutdown(kill_workers=True)  # after an error, too: waiting for them could take minutes
 

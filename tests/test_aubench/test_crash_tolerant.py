@@ -2,8 +2,10 @@
 
 import os
 import signal
+import time
 
 import pytest
+from loky.process_executor import BrokenProcessPool
 
 from aubench.datasets.crash_tolerant import crash_tolerant_map
 
@@ -29,9 +31,47 @@ def test_one_worker_or_few_tasks_run_in_this_process():
     assert list(crash_tolerant_map(times_ten_or_die, [], 4, crashed=None)) == []
 
 
-def test_an_error_of_the_work_itself_is_raised():
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_error_of_the_work_itself_is_raised(workers):
     with pytest.raises(ZeroDivisionError):
-        list(crash_tolerant_map(lambda task: 1 / task, [1, 0], 1, crashed=None))
+        list(crash_tolerant_map(lambda task: 1 / task, [1, 0], workers, crashed=None))
+
+
+class CannotReturn(Exception):
+    def __init__(self, one, two):
+        super().__init__(one)
+
+
+def raise_what_cannot_return(task):
+    raise CannotReturn(task, task)
+
+
+def test_what_cannot_be_sent_back_is_no_crash():
+    with pytest.raises(BrokenProcessPool, match="un-serialize"):
+        list(crash_tolerant_map(raise_what_cannot_return, [1, 2], 2, crashed=lambda task: "crashed"))
+
+
+def count_and_die(task):
+    """Note the task in its file; the last one waits for the others and kills its worker."""
+    folder, number = task
+    (folder / f"{number} {os.getpid()}").touch()
+    if number == 3:
+        while len({file.name[0] for file in folder.iterdir()}) < 4:
+            time.sleep(0.05)
+        time.sleep(0.5)
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+@pytest.mark.slow
+def test_what_was_finished_when_a_worker_died_is_not_done_again(tmp_path):
+    found = crash_tolerant_map(
+        count_and_die, [(tmp_path, n) for n in (3, 0, 1, 2)], 2, lambda task: "crashed"
+    )
+    first = next(found)
+    time.sleep(2)  # the others finish, and the worker dies
+    assert sorted(map(str, [first, *found])) == ["0", "1", "2", "crashed"]
+    assert sorted(file.name[0] for file in tmp_path.iterdir()) == ["0", "1", "2", "3", "3"]
 
 
 def dies_once(task):
