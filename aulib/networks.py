@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from aulib.files import reading
+
 EMBEDDING = 128  # D
 GRID = 7  # maps are pooled to GRID x GRID cells before they are projected or probed
 DRAWING_SCALE = 4.0  # a landmark covers about four cells: brings the drawing to the range of Z [C]
@@ -108,21 +110,29 @@ class TimmEncoder(nn.Module):
             weights: "timm", those that timm downloads for it, or a file of them under timm's names.
 
         Raises:
-            ValueError: they cannot be had, or are of another network.
+            FileNotFoundError: no such file.
+            ValueError: the file holds no weights or those of another network, or timm has none.
         """
-        where = f"backbone_weights {weights!r} for {self._create.args[0]}"
-        overlay = None if weights == "timm" else {"file": weights}
+        import timm
+
+        name, overlay = self._create.args[0], None
+        if weights != "timm":
+            expected = f"weights of {name} under timm's names, .safetensors or .pth"
+            with reading(weights, expected):
+                there = set(timm.models.load_state_dict(weights))
+            read = {key.removeprefix("model.") for key in self.backbone.state_dict()}
+            lacks = [key for key in sorted(read - there) if not key.endswith("num_batches_tracked")]
+            more = sorted(there - set(timm.create_model(name).state_dict()))
+            if lacks or more:
+                odd = f"no {lacks[0]}" if lacks else f"{more[0]} as well"
+                raise ValueError(f"backbone_weights {weights}: expected {expected}, found {odd}")
+            overlay = {"file": weights}
         try:
-            loaded, again = (
-                self._create(pretrained=True, pretrained_cfg_overlay=overlay).state_dict() for _ in range(2)
-            )
-        except Exception as error:  # of the hub, of the file's format, of shapes
-            reason = " ".join(str(error).split())[:300] or type(error).__name__
-            raise ValueError(f"{where}: {reason}") from error
-        # timm passes over what a file lacks; it is then random, and another one each time
-        if left := [name for name, value in loaded.items() if not value.equal(again[name])]:
-            raise ValueError(f"{where} are of another network: no {left[0].removeprefix('model.')} in them")
-        self.backbone.load_state_dict(loaded)
+            loaded = self._create(pretrained=True, pretrained_cfg_overlay=overlay)
+        except Exception as error:  # of the hub, or of shapes
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise ValueError(f"backbone_weights {weights} for {name}: {reason}") from error
+        self.backbone.load_state_dict(loaded.state_dict())
 
     def forward(self, image: Tensor) -> Tensor:
         size = (image.shape[-2] // self.stride, image.shape[-1] // self.stride)

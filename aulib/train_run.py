@@ -80,6 +80,7 @@ def train_run(
     Raises:
         ValueError: what `RunConfig` refuses, an empty split, domains that do not fit together, a batch that
             the processes cannot share evenly, or `begins_with` is another network.
+        FileNotFoundError: no such file of `backbone_weights`.
     """
     out = Path(out_dir)
     out.mkdir(parents=True, exist_ok=True)
@@ -87,6 +88,12 @@ def train_run(
     precision = default_precision() if config.precision == "auto" else config.precision
     device = distributed.start(precision).device.type
     distributed.share_of(config.schedule[1])
+    learned = config.backbone_weights
+    if learned not in ("", "timm") and not Path(learned).is_file():
+        raise FileNotFoundError(
+            f"backbone_weights: no file {learned}, expected one of weights under timm's names (.safetensors, "
+            ".pth), or timm to download them"
+        )
     domains = load_domains(config)
     first = Run(begins_with).model if begins_with else None
     model, log, measured = train(config, domains, precision, device, out, progress, on_log, first)

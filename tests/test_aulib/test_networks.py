@@ -5,6 +5,7 @@ import sys
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from aulib.networks import (
     AUHead,
@@ -121,13 +122,32 @@ def test_a_backbone_begins_with_the_weights_of_a_file_kernels_of_colours_added_u
     assert not any("layer4" in name or "fc" in name for name in own), "stages behind stride 16 are left out"
 
 
-def test_weights_of_another_backbone_or_of_none_are_refused(tmp_path):
-    encoder = TimmEncoder("resnet10t", inputs=1, channels=C)
-    published_weights("vit_tiny_patch16_224", tmp_path / "other.safetensors")
-    with pytest.raises(ValueError, match="for resnet10t are of another network: no conv1"):
-        encoder.load_backbone(str(tmp_path / "other.safetensors"))
-    with pytest.raises(ValueError, match="'none.pth' for resnet10t: "):
-        encoder.load_backbone("none.pth")
+def test_weights_of_other_names_or_shapes_are_refused(tmp_path):
+    encoder, file = TimmEncoder("resnet10t", inputs=1, channels=C), tmp_path / "weights.safetensors"
+    before = {name: value.clone() for name, value in encoder.state_dict().items()}
+
+    def refused(weights: dict) -> str:
+        save_file(weights, file)
+        with pytest.raises(
+            ValueError, match="weights of resnet10t under timm's names, .safetensors or"
+        ) as found:
+            encoder.load_backbone(str(file))
+        return str(found.value).partition("found ")[2]
+
+    weights = published_weights("resnet10t", file)
+    assert (
+        refused({name: value for name, value in weights.items() if name != "bn1.weight"}) == "no bn1.weight"
+    )
+    assert refused(weights | {"layer5.0.bias": torch.ones(2)}) == "layer5.0.bias as well", (
+        "of a deeper network"
+    )
+    file.write_text("weights")
+    with pytest.raises(ValueError, match=f"{file}: expected weights of resnet10t .*found 7 bytes of text"):
+        encoder.load_backbone(str(file))
+    save_file(weights | {"bn1.weight": torch.ones(3)}, file)
+    with pytest.raises(ValueError, match="for resnet10t: .*size mismatch for bn1.weight"):
+        encoder.load_backbone(str(file))
+    assert all(torch.equal(value, before[name]) for name, value in encoder.state_dict().items())
 
 
 @pytest.mark.parametrize(

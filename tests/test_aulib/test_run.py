@@ -85,10 +85,14 @@ def test_memory_layout_does_not_matter(tmp_path):
     assert all(torch.equal(value, loaded[name]) for name, value in model.state_dict().items())
 
 
-def test_a_timm_backbone_of_an_earlier_version_needs_no_download(tmp_path):
+def test_a_timm_backbone_needs_no_download(tmp_path):
     save_model(tmp_path, tiny_model("source-only", backbone="resnet10t"), SETTINGS)
-    change_config(tmp_path, lambda saved: saved["model"].update(pretrained=True))
     assert Run(tmp_path).model.config.backbone == "resnet10t"
+
+
+def test_a_config_of_an_earlier_version_is_read(folder):
+    change_config(folder, lambda saved: saved["model"].update(pretrained=False))
+    assert Run(folder).model.config.backbone == ""
 
 
 def test_a_process_killed_while_saving_leaves_the_files_as_they_were(folder, monkeypatch):

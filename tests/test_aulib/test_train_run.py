@@ -222,6 +222,13 @@ class TestOptions:
                 same.add(encoder)
         assert same == {"encoder", "au_encoder"}
 
+    def test_a_missing_file_of_weights_is_named_before_any_face_is_read(self, tmp_path):
+        how = {"backbone": "resnet10t", "backbone_weights": str(tmp_path / "none.pth")}
+        with pytest.raises(
+            FileNotFoundError, match="no file .*none.pth, expected one of weights under timm's"
+        ):
+            run(tmp_path / "no source", tmp_path / "no target", tmp_path / "run", **how)
+
     def test_a_backbone_with_weights_learns_at_a_tenth_of_the_rate_unless_told(self):
         def rate(**given) -> float | None:
             return RunConfig.of("a", "b", **given).resolved["preset_values"]["backbone_rate"]
