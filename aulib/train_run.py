@@ -118,7 +118,7 @@ def train(
         first: its weights are those before the first step.
 
     Raises:
-        ValueError: `first` has other parts or sizes, or there are no such `backbone_weights`.
+        ValueError: `first` has other parts or sizes, or `backbone_weights` are of another network.
     """
     preset, method = config.resolved_preset, config.resolved_method
     source = domains.faces[domains.labelled, "train"]

@@ -73,8 +73,9 @@ def real_faces_table(rows: list[dict]) -> str:
     if "encoder" not in table:  # as in results of earlier versions
         table["encoder"] = "own"
     table["order"] = table["method"].map(list(METHODS).index)
-    titles = {"method": "method", "encoder": "encoder", "source": "labelled source"}
-    titles["target"] = "unlabelled target"
+    titles = {
+        "method": "method", "encoder": "encoder", "source": "labelled source", "target": "unlabelled target",
+    }  # fmt: skip
     differing = [name for name in titles if table[name].nunique() > 1]
     found = []
     for key, own in table.groupby([*differing, "order"], sort=False):

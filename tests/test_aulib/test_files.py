@@ -3,7 +3,6 @@
 import io
 import json
 import zipfile
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -92,9 +91,11 @@ def test_json_is_one_object_or_refused_by_name(content, tmp_path):
 def test_a_folder_or_another_file_in_place_of_a_written_one_is_named(tmp_path):
     with remembered_file(tmp_path, "manifest.csv.bak") as partial:
         partial.write_text("a")
-    for put in (Path.mkdir, lambda path: path.write_text("a")):  # the second has what the other file has
-        put(tmp_path / "manifest.csv")
-        with pytest.raises(FileExistsError, match="manifest.csv was edited since"):
-            refuse_edited(tmp_path, "manifest.csv")
-        if (tmp_path / "manifest.csv").is_dir():
-            (tmp_path / "manifest.csv").rmdir()
+    manifest = tmp_path / "manifest.csv"
+    manifest.mkdir()
+    with pytest.raises(FileExistsError, match="manifest.csv was edited since"):
+        refuse_edited(tmp_path, "manifest.csv")
+    manifest.rmdir()
+    manifest.write_text("a")  # as the other file has
+    with pytest.raises(FileExistsError, match="manifest.csv was edited since"):
+        refuse_edited(tmp_path, "manifest.csv")

@@ -128,19 +128,16 @@ def test_weights_of_other_names_or_shapes_are_refused(tmp_path):
 
     def refused(weights: dict) -> str:
         save_file(weights, file)
-        with pytest.raises(
-            ValueError, match="weights of resnet10t under timm's names, .safetensors or"
-        ) as found:
+        expected = "weights of resnet10t under timm's names, .safetensors or"
+        with pytest.raises(ValueError, match=expected) as found:
             encoder.load_backbone(str(file))
         return str(found.value).partition("found ")[2]
 
     weights = published_weights("resnet10t", file)
-    assert (
-        refused({name: value for name, value in weights.items() if name != "bn1.weight"}) == "no bn1.weight"
-    )
-    assert refused(weights | {"layer5.0.bias": torch.ones(2)}) == "layer5.0.bias as well", (
-        "of a deeper network"
-    )
+    fewer = {name: value for name, value in weights.items() if name != "bn1.weight"}
+    assert refused(fewer) == "no bn1.weight"
+    deeper = weights | {"layer5.0.bias": torch.ones(2)}
+    assert refused(deeper) == "layer5.0.bias as well"
     file.write_text("weights")
     with pytest.raises(ValueError, match=f"{file}: expected weights of resnet10t .*found 7 bytes of text"):
         encoder.load_backbone(str(file))

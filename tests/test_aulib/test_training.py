@@ -204,10 +204,8 @@ class TestOptimizers:
 
     def test_a_backbone_has_its_own_rate_and_what_reads_it_has_not(self):
         model = tiny_model("multitask", backbone="resnet10t")
-        groups = make_optimizers(model, tiny_preset(task_rate=1.0, backbone_rate=0.1))[
-            "networks"
-        ].param_groups
-        rate = {id(value): group["peak_rate"] for group in groups for value in group["params"]}
+        networks = make_optimizers(model, tiny_preset(task_rate=1.0, backbone_rate=0.1))["networks"]
+        rate = {id(value): one["peak_rate"] for one in networks.param_groups for value in one["params"]}
         assert {rate[id(value)] for value in model.encoder.backbone.parameters()} == {0.1}
         assert {rate[id(value)] for value in model.encoder.project.parameters()} == {1.0}
 
