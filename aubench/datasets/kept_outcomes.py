@@ -45,7 +45,7 @@ def kept_outcomes(
         yield before, keep
 
 
-def stamp(path: Path, face: GivenFace | None) -> str:
+def stamp(path: Path, face: GivenFace | None = None) -> str:
     """Size and time of a file and a hash of its given face, to notice a change."""
     try:
         found = path.stat()

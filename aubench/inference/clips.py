@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from scipy.special import expit, logit
 from tqdm.auto import tqdm
 
+from aubench.datasets.kept_outcomes import stamp
 from aubench.datasets.landmark_detector import landmarks_by
 from aubench.datasets.picture_files import is_video, list_pictures, walk
 from aubench.datasets.videos import Clip, clip_frames, length_of
@@ -49,6 +50,7 @@ FORMATS = {  # name -> how such a file begins
 }
 NO_TABLE = b"(?!)"  # begins nothing
 ABOUT = ["frame", "face_id", "timestamp", "confidence", "success"]
+FIRST = [*ABOUT, *SQUARE]
 AT_REST = 0.05  # the probability of an AU on a person's neutral frames, at most, once they are given
 LONGEST_MEAN = 3600.0  # seconds of a moving average
 CALMEST = 0.1  # share of a person's frames that count as neutral if none are named
@@ -156,12 +158,11 @@ def predict_clip(
         if save_neutral is not None:
             refuse_other(save_neutral, NEUTRAL)
         weights = side_weights(opened) if sides else {}
-        kept = kept_parts(opened, _way(opened), _about(clip, sides)) if out is not None or keep else None
+        kept = _kept(opened, clip, sides) if out is not None or keep else None
         folder = kept or Path(stack.enter_context(TemporaryDirectory()))
         parts = _read(opened, clip, folder, note, weights)
         aus = [au for au in opened.config.aus if all_aus or au not in opened.withheld]
-        read = [f"{au}_p" for au in opened.config.aus] + [f"{au}_side" for au in weights]
-        columns = [*ABOUT, *SQUARE, *read]
+        columns = [*FIRST, *(f"{au}_p" for au in opened.config.aus), *(f"{au}_side" for au in weights)]
         table = pd.concat([pd.read_parquet(part, columns=columns) for part in parts], ignore_index=True)
         baselines = _baselines(table, opened.config.aus, neutral, clip)
         if save_neutral is not None:
@@ -185,8 +186,7 @@ def predict_clip(
 
 def forget(run: str | Path, clip: Clip, sides: bool = False) -> None:
     """Remove what `predict_clip` has kept of a clip."""
-    opened = Run(run)
-    if kept := kept_parts(opened, _way(opened), _about(clip, sides)):
+    if kept := _kept(Run(run), clip, sides):
         shutil.rmtree(kept, ignore_errors=True)
 
 
@@ -201,16 +201,12 @@ def confidence_of(entropy: np.ndarray, largest: float) -> np.ndarray:
     return np.clip(1 - np.exp(2 * (np.asarray(entropy) - largest)), 0, 1)
 
 
-def _way(opened: Run) -> str:
-    return opened.settings["read_target_from"]
-
-
-def _about(clip: Clip, sides: bool) -> str:
+def _kept(opened: Run, clip: Clip, sides: bool) -> Path | None:
     files = [clip.path / name for name in list_pictures(clip.path)[0]] if clip.path.is_dir() else [clip.path]
-    stats = [(file.name, about.st_size, about.st_mtime_ns) for file in files for about in [file.stat()]]
-    return (
-        f"clip {CODE_VERSION} {clip.path.absolute()} {stats} {clip.every} {clip.fps} {landmarks_by()} {sides}"
-    )
+    stamps = [(file.name, stamp(file)) for file in files]
+    way = f"{clip.every} {clip.fps} {landmarks_by()} {sides}"
+    about = f"clip {CODE_VERSION} {clip.path.absolute()} {stamps} {way}"
+    return kept_parts(opened, opened.settings["read_target_from"], about)
 
 
 def _read(
@@ -266,7 +262,7 @@ def _table(opened: Run, model, faces: list[tuple], weights: dict[str, np.ndarray
     """One row for each of (frame, time, face_id, crop or None, matrix)."""
     config = opened.config
     crops, matrices = [crop for *_, crop, _ in faces], [matrix for *_, matrix in faces]
-    read, *values, entropy = read_faces(model, _way(opened), crops, matrices)
+    read, *values, entropy = read_faces(model, opened.settings["read_target_from"], crops, matrices)
     probability, points, squares = (value.astype(np.float32) for value in values)
     seen = read & (entropy <= opened.largest_entropy)
     probability[~seen], points[~seen] = np.nan, np.nan
@@ -354,7 +350,7 @@ def _smooth(table: pd.DataFrame, aus: tuple[str, ...], seconds: float) -> None:
 
 def _called(table: pd.DataFrame, aus: list[str]) -> pd.DataFrame:
     """The table with AU01_c ... of the given AUs, in the order of the file."""
-    columns = {name: table[name] for name in [*ABOUT, *SQUARE]}
+    columns = {name: table[name] for name in FIRST}
     seen = table["success"] == 1
     for au in aus:
         present = (table[f"{au}_p"] >= 0.5).astype("Int8")
@@ -384,17 +380,15 @@ def _write(table: pd.DataFrame, parts: list[Path], out: Path, form: str, clip: C
 def _ours(out: Path, form: str) -> bytes:
     """How an earlier table begins; of parquet the columns, which its end names, must be ours."""
     if form == "parquet" and out.is_file():
-        first = [*ABOUT, *SQUARE]
         try:
-            return FORMATS[form] if pq.read_schema(out).names[: len(first)] == first else NO_TABLE
+            return FORMATS[form] if pq.read_schema(out).names[: len(FIRST)] == FIRST else NO_TABLE
         except (pa.ArrowException, OSError):  # no parquet, or damaged
             return NO_TABLE
     return FORMATS[form]
 
 
 def _as_openface(table: pd.DataFrame, points: pd.DataFrame, clip: Clip) -> pd.DataFrame:
-    first = [*ABOUT, *SQUARE]
-    return pd.concat([table[first], points, table.drop(columns=first)], axis=1)
+    return pd.concat([table[FIRST], points, table.drop(columns=FIRST)], axis=1)
 
 
 def _as_pyfeat(table: pd.DataFrame, points: pd.DataFrame, clip: Clip) -> pd.DataFrame:

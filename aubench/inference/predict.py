@@ -16,6 +16,7 @@ from tqdm.auto import tqdm
 
 from aubench.datasets.crash_tolerant import CRASHED, crash_tolerant_map
 from aubench.datasets.face_finding import CODE_VERSION, OK, FoundFace, find_face
+from aubench.datasets.kept_outcomes import stamp
 from aubench.datasets.landmark_detector import landmarks_by
 from aubench.datasets.picture_files import list_pictures, printable
 from aubench.study.run_lock import run_lock
@@ -394,15 +395,8 @@ def _photographs(photos: Path, spec: CropSpec, workers: int | None) -> tuple[int
         for name in left.keys() & row_of.keys():
             yield row_of[name], FoundFace(name, left[name])
 
-    stats = [(name, about.st_size, about.st_mtime_ns) for name in images if (about := _stat(folder / name))]
-    return len(names), find, f"{folder.absolute()} {landmarks_by()} {stats} {left}"
-
-
-def _stat(path: Path) -> os.stat_result | None:
-    try:
-        return path.stat()
-    except OSError:  # a dangling link; reading it gives the reason
-        return None
+    stamps = [(name, stamp(folder / name)) for name in images]
+    return len(names), find, f"{folder.absolute()} {landmarks_by()} {stamps} {left}"
 
 
 def kept_parts(run: Run, read_from: str, about: str) -> Path | None:
