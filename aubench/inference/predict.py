@@ -6,6 +6,7 @@ import re
 import shutil
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -222,58 +223,47 @@ def predict(
         ValueError: a dataset folder of which no row has landmarks, or a run without weights of sides.
         ModuleNotFoundError: photographs are given and neither extra, `faces` or `landmarks`, is installed.
     """
-    if out is None:
-        return _predict(Run(run), photos_or_dataset, None, workers, all_aus, max_error, sides)
-    refuse_suffix(out, ".csv")
-    refuse_other(out, OURS)
-    with run_lock(out, patience=0, work="written"):
-        return _predict(Run(run), photos_or_dataset, out, workers, all_aus, max_error, sides)
+    with ExitStack() as stack:
+        if out is not None:
+            refuse_suffix(out, ".csv")
+            refuse_other(out, OURS)
+            stack.enter_context(run_lock(out, patience=0, work="written"))
+        opened = Run(run)
+        weights = side_weights(opened) if sides else {}
+        if str(photos_or_dataset).startswith("synthetic:") or has_manifest(photos_or_dataset):
+            data = read_dataset(photos_or_dataset)
+            read_from = opened.way_of_reading(photos_or_dataset, data.version)
+            count, find, about = _dataset_faces(data, crop_of(opened.config), workers)
+        else:
+            read_from = opened.settings["read_target_from"]
+            count, find, about = _photographs(Path(photos_or_dataset), crop_of(opened.config), workers)
+        model = opened.model  # refuses damaged weights before anything is asked of them
+        kept = None if out is None else kept_parts(opened, read_from, f"{about} {sides}")
+        table = _read(model, read_from, count, find, kept, weights)
+        read = [name for name in table if re.fullmatch(r"AU\d\d_[cp]|[xy]_\d+", name)]
+        unseen = table["map_entropy"] > opened.largest_entropy
+        table.loc[unseen, "status"], table.loc[unseen, read] = NO_FACE, pd.NA
+        if not opened.finds_landmarks:
+            table.loc[:, [name for name in read if name[:2] in ("x_", "y_")]] = np.nan
+        if not all_aus:
+            table = table.drop(columns=[f"{au}{end}" for au in opened.withheld for end in ("_c", "_p")])
+        table = table.copy()  # in one piece
+        table.insert(table.columns.get_loc("map_entropy") + 1, "trust", trust(table))
+        abstain(table, max_error)
+        for name, values in intensities(table, opened).items():
+            table.insert(table.columns.get_loc(f"{name[:4]}_p") + 1, name, values)
+        if out is not None:
+            with result_file(out, OURS) as partial:
+                table.to_csv(partial, index=False)
+            if kept:
+                shutil.rmtree(kept, ignore_errors=True)
+    return table
 
 
 def refuse_suffix(out: str | Path, written: str) -> None:
     """Raises ValueError if a table's name ends as a table of another kind than is written."""
     if (suffix := Path(out).suffix.lower()) in {".csv", ".parquet", ".xlsx"} - {written}:
         raise ValueError(f"{out} ends in {suffix}, and {written} is written; call it so")
-
-
-def _predict(
-    opened: Run,
-    photos_or_dataset: str | Path,
-    out: str | Path | None,
-    workers: int | None,
-    all_aus: bool,
-    max_error: float,
-    sides: bool,
-) -> pd.DataFrame:
-    weights = side_weights(opened) if sides else {}
-    if str(photos_or_dataset).startswith("synthetic:") or has_manifest(photos_or_dataset):
-        data = read_dataset(photos_or_dataset)
-        read_from = opened.way_of_reading(photos_or_dataset, data.version)
-        count, find, about = _dataset_faces(data, crop_of(opened.config), workers)
-    else:
-        read_from = opened.settings["read_target_from"]
-        count, find, about = _photographs(Path(photos_or_dataset), crop_of(opened.config), workers)
-    model = opened.model  # refuses damaged weights before anything is asked of them
-    kept = None if out is None else kept_parts(opened, read_from, f"{about} {sides}")
-    table = _read(model, read_from, count, find, kept, weights)
-    read = [name for name in table if re.fullmatch(r"AU\d\d_[cp]|[xy]_\d+", name)]
-    unseen = table["map_entropy"] > opened.largest_entropy
-    table.loc[unseen, "status"], table.loc[unseen, read] = NO_FACE, pd.NA
-    if not opened.finds_landmarks:
-        table.loc[:, [name for name in read if name[:2] in ("x_", "y_")]] = np.nan
-    if not all_aus:
-        table = table.drop(columns=[f"{au}{end}" for au in opened.withheld for end in ("_c", "_p")])
-    table = table.copy()  # in one piece
-    table.insert(table.columns.get_loc("map_entropy") + 1, "trust", trust(table))
-    abstain(table, max_error)
-    for name, values in intensities(table, opened).items():
-        table.insert(table.columns.get_loc(f"{name[:4]}_p") + 1, name, values)
-    if out is not None:
-        with result_file(out, OURS) as partial:
-            table.to_csv(partial, index=False)
-        if kept:
-            shutil.rmtree(kept, ignore_errors=True)
-    return table
 
 
 def trust(table: pd.DataFrame) -> np.ndarray:
@@ -456,9 +446,8 @@ def _table(
     columns |= {name: squares[:, index].round(2) for index, name in enumerate(SQUARE)}
     columns["map_entropy"] = entropy.round(3)
     for index, au in enumerate(config.aus):
-        present = pd.array(np.where(read, probability[:, index] >= 0.5, 0), dtype="Int64")
-        present[~read] = pd.NA
-        columns[f"{au}_c"], columns[f"{au}_p"] = present, probability[:, index].round(4)
+        present = pd.Series(probability[:, index] >= 0.5, dtype="Int64")
+        columns[f"{au}_c"], columns[f"{au}_p"] = present.mask(~read), probability[:, index].round(4)
         if au in weights:
             columns[f"{au}_side"] = sides[f"{au}_side"]
     return pd.DataFrame(columns | point_columns(points.round(2)))
