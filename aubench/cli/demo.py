@@ -10,14 +10,12 @@ from pathlib import Path
 
 from tabulate import tabulate
 
+from aubench.datasets.landmark_detector import require_detector
 from aubench.datasets.photographs import prepare
+from aubench.datasets.picture_files import list_pictures
 from aubench.report.results import score_text
 from aubench.study.grid import run_study
-from aubench.study.notebook_runner import (
-    NotebookFailed,
-    notebook_path,
-    run_notebook,
-)
+from aubench.study.notebook_runner import NotebookFailed, notebook_path, run_notebook
 from aubench.study.parameters import effective_parameters, with_library_defaults
 from aubench.study.plan import PlannedRun
 from aubench.study.resolved import resolve, run_key
@@ -57,10 +55,14 @@ def main(
     Returns:
         what summary.json holds: {"methods": {method: {evaluate's keys, seconds, peak_memory_mb}},
         "settings": {...}}.
+
+    Raises:
+        FileNotFoundError: `target` holds no picture.  ImportError: the detector is missing.
     """
     out, began = Path(out), time.monotonic()
-    if target is not None:
-        check_photographs(Path(target))  # before anything is trained
+    if target is not None:  # before anything is trained
+        list_pictures(target)
+        require_detector()
     for name in (source, wild):
         print(f"faces: {name}", flush=True)
         read_dataset(name)  # renders a synthetic set on first use, where its progress can be seen
@@ -111,15 +113,6 @@ def on_target(metrics: dict) -> dict:
     """A run's scores on the target's test faces, under the keys of `evaluate`, and its cost."""
     scores = {key: value for key, value in metrics.items() if not key.startswith("source.")}
     return {key.removeprefix("target."): value for key, value in scores.items()}
-
-
-def check_photographs(photographs: Path) -> None:
-    """Raises FileNotFoundError for a folder without pictures, ImportError where the detector is missing."""
-    from aubench.datasets.landmark_detector import require_detector
-    from aubench.datasets.picture_files import list_pictures
-
-    list_pictures(photographs)
-    require_detector()
 
 
 def read_photographs(photographs: Path, out: Path) -> Path:
