@@ -123,7 +123,7 @@ def points_in(image: np.ndarray, box: tuple[int, int, int, int]) -> np.ndarray:
     if landmarks_by() == "dlib":
         return _dlibs(image, box)
     left, top, right, bottom = box
-    points = _mean_face() * (right - left) + np.array([left + right, top + bottom]) / 2
+    points = _of_detector(MEAN_FACE) * (right - left) + np.array([left + right, top + bottom]) / 2
     return _own(image, points, PASSES)
 
 
@@ -136,7 +136,7 @@ def follow_points(image: np.ndarray, points: np.ndarray) -> np.ndarray:
 def box_around(points: np.ndarray) -> tuple[int, int, int, int]:
     """The box in which the detector would see a face of these landmarks (68, 2): where the mean face in a box
     lies as they do."""
-    mean = _mean_face()
+    mean = _of_detector(MEAN_FACE)
     width = np.linalg.norm(points - points.mean(0)) / np.linalg.norm(mean - mean.mean(0))
     centre = points.mean(0) - width * mean.mean(0)
     left, top = (centre - width / 2).round().astype(int).tolist()
@@ -160,22 +160,16 @@ def _own(image: np.ndarray, points: np.ndarray, passes: int) -> np.ndarray:
         matrix = crop_matrix(points, spec)
         found = predict_crops(model, crop_face(picture, matrix, spec.size)[None], "features").landmarks
         points = to_picture(found, matrix[None], model.config.au_centres)[0]
-    marked = to_picture(found + spec.size * _offsets(), matrix[None], model.config.au_centres)[0]
+    marked = to_picture(found + spec.size * _of_detector(OFFSETS), matrix[None], model.config.au_centres)[0]
     return marked.astype(np.float32)
 
 
-@lru_cache(maxsize=1)
-def _mean_face() -> np.ndarray:
+@lru_cache
+def _of_detector(table: str) -> np.ndarray:
+    """(68, 2) of a table beside the weights of the package's detector, MEAN_FACE or OFFSETS."""
     from aulib import pretrained
 
-    return np.loadtxt(pretrained().path / MEAN_FACE, delimiter=",")
-
-
-@lru_cache(maxsize=1)
-def _offsets() -> np.ndarray:
-    from aulib import pretrained
-
-    return np.loadtxt(pretrained().path / OFFSETS, delimiter=",")
+    return np.loadtxt(pretrained().path / table, delimiter=",")
 
 
 @lru_cache(maxsize=1)
