@@ -1,5 +1,6 @@
 """The whole check of a dataset folder. It continues where reading the set would stop."""
 
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -110,10 +111,6 @@ def _expected(root: Path, published: str) -> Expected | None:
         raise ValueError(f"no published figures of {published!r}; choose {', '.join(CONVERTERS)}")
     note = root / "conversion.json"
     if not published and note.is_file():
-        try:
+        with suppress(ValueError):
             published = read_json(note).get("dataset", "")
-        except ValueError:
-            return None
-    if published not in CONVERTERS:
-        return None
-    return CONVERTERS[published].expected
+    return CONVERTERS[published].expected if published in CONVERTERS else None
