@@ -281,13 +281,12 @@ def export(
     if crop and kind != "jaanet":
         raise typer.BadParameter("only jaanet has crops", param_hint="--crop")
     from aubench.datasets.interchange import folders
-    from aulib.crops import ADLD_CROP, JAANET_CROP
+    from aulib.crops import CROPS
 
-    written = folders.export(
-        dataset, kind, out, unknown, name, {"adld": ADLD_CROP, "jaanet": JAANET_CROP}.get(crop), first_pixel,
-        fold, _named_aus(aus), _on_stderr,
-    )  # fmt: skip
-    for path in written:
+    spec = crop and CROPS[crop]
+    for path in folders.export(
+        dataset, kind, out, unknown, name, spec, first_pixel, fold, _named_aus(aus), _on_stderr
+    ):
         typer.echo(str(path))
 
 
