@@ -78,9 +78,8 @@ def list_pictures(photos: str | Path, out: str | Path | None = None) -> tuple[li
     found = []
     for folder, names in walk(photos, left, out):
         for name in names:
-            if is_picture_name(name) or Path(name).suffix.lower() in UNREAD_SUFFIXES:
-                found.append(folder + name)
-            elif _begins_as_picture(photos / folder / name):
+            known = is_picture_name(name) or Path(name).suffix.lower() in UNREAD_SUFFIXES
+            if known or _begins_as_picture(photos / folder / name):
                 found.append(folder + name)
             else:
                 left[folder + name] = NO_PICTURE
