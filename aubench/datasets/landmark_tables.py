@@ -192,20 +192,18 @@ class Pictures:
     """The pictures below a folder, and their folders, looked up by the names that other tools write."""
 
     def __init__(self, pictures: list[str]):
-        # Last part of a path -> fits: pairs of a whole path in its normal form and what it stands for.
+        # Last part of a path, in lower case -> pairs: a whole path in its normal form, what it stands for.
         self.by_name, self.by_stem = defaultdict(list), defaultdict(list)
-        self.by_case = defaultdict(list)  # the same, in lower case
         self.folders = defaultdict(list)  # the same of folders
         self.inside = defaultdict(list)  # folder, "" for the top -> pictures
         for picture in pictures:
             path = PurePosixPath(normal_form(picture))
-            self.by_name[path.name].append((str(path), picture))
-            self.by_case[path.name.casefold()].append((str(path).casefold(), picture))
+            self.by_name[path.name.casefold()].append((str(path), picture))
             if is_picture_name(path.name):
-                self.by_stem[path.stem].append((str(path.with_suffix("")), picture))
+                self.by_stem[path.stem.casefold()].append((str(path.with_suffix("")), picture))
             folder = picture.rpartition("/")[0]
             if folder and folder not in self.inside:
-                self.folders[path.parent.name].append((str(path.parent), folder))
+                self.folders[path.parent.name.casefold()].append((str(path.parent), folder))
             self.inside[folder].append(picture)
 
     def find(self, names: list[str], path: str | Path) -> dict[str, str]:
@@ -229,8 +227,8 @@ class Pictures:
     def why_missing(self, name: str) -> str:
         """Why no picture is paired with a name."""
         alike = normal_form(name).casefold()
-        for form, picture in self.by_case[alike.rpartition("/")[2]]:
-            if _is_end(alike, form):
+        for form, picture in self.by_name[alike.rpartition("/")[2]]:
+            if _is_end(alike, form.casefold()):
                 return f"no such picture; {picture!r} is there, in other capitals"
         return "no such picture"
 
@@ -343,7 +341,7 @@ def without_suffix(name: str) -> str:
 def _fitting(form: str, known: dict[str, list[tuple[str, str]]], path: str | Path) -> str:
     """The target whose path is the end of `form` or the other way round, by as many parts as possible."""
     by_parts = defaultdict(list)  # (the very path, how many parts are alike) -> targets
-    for other, target in known.get(form.rpartition("/")[2], ()):
+    for other, target in known.get(form.rpartition("/")[2].casefold(), ()):
         if _is_end(form, other):
             by_parts[other == form, min(form.count("/"), other.count("/"))].append(target)
     if not by_parts:
