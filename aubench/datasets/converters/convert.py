@@ -145,8 +145,7 @@ def _splits(used: pd.DataFrame) -> list[str]:
     """The set's own splits; without any, people in shares of 80/10/10; without a val, a tenth of train's
     people."""
     given = used[used["split"] != ""].groupby("subject")["split"].first().to_dict()
-    if not given:
-        given = split_subjects(used["subject"].tolist())
+    given = given or split_subjects(used["subject"].tolist())
     of_subject = {subject: given.get(subject, "train") for subject in used["subject"]}
     train = [subject for subject, split in of_subject.items() if split == "train"]
     if "val" not in of_subject.values() and len(train) >= MIN_SPLIT:
