@@ -41,7 +41,8 @@ def crash_tolerant_map(
     while waiting or suspects:
         left, processes, ahead = (suspects, 1, 1) if suspects else (waiting, workers, 2 * workers)
         under_way = {}
-        pool = ProcessPoolExecutor(min(processes, len(left)), initializer=_ignore_interrupts)
+        ignored = signal.SIGINT, signal.SIG_IGN  # Ctrl-C is for the parent, which then stops its workers
+        pool = ProcessPoolExecutor(min(processes, len(left)), initializer=signal.signal, initargs=ignored)
         try:
             while left or under_way:
                 while left and len(under_way) < ahead:
@@ -61,7 +62,3 @@ def crash_tolerant_map(
                 suspects.extend(died)
         finally:
             pool.shutdown(kill_workers=True)  # after an error, too: waiting for them could take minutes
-
-
-def _ignore_interrupts() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then stops its workers
