@@ -337,10 +337,8 @@ Find = Callable[[list[int]], Iterator[tuple[int, FoundFace]]]  # rows -> each wi
 
 def _dataset_faces(data: DatasetFolder, spec: CropSpec, workers: int | None) -> tuple[int, Find, str]:
     """How many rows there are, how to get their faces, and what they depend on."""
-    has_landmarks = np.zeros(len(data), dtype=bool)
-    if data.num_landmarks:
-        has_landmarks = ~np.isnan(data.landmarks).any(axis=(1, 2))
-    if not has_landmarks.any():
+    has_landmarks = ~np.isnan(data.landmarks).any(axis=(1, 2))
+    if not data.num_landmarks or not has_landmarks.any():
         raise ValueError(
             f"{data.root} has no landmarks to cut faces by; `aulib prepare` on its pictures finds them"
         )

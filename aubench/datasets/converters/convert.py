@@ -157,8 +157,7 @@ def _refuse_doubled_names(sources: list[Source]) -> None:
     seen: dict[str, Path] = {}
     for source in sources:
         first = next(iter(source.files.values()))
-        if other := seen.get(source.name):
+        if (other := seen.setdefault(source.name, first)) is not first:
             raise ValueError(
                 f"two label files are {source.name}: {other} and {first}; keep the one that counts"
             )
-        seen[source.name] = first

@@ -108,7 +108,7 @@ def make_report(
         name,
         subjects=len(set(data.subjects)),
         frames=len(data),
-        without_landmarks=int(np.isnan(data.landmarks).any(axis=(1, 2)).sum()) if data.num_landmarks else 0,
+        without_landmarks=int(np.isnan(data.landmarks).any(axis=(1, 2)).sum()),
         aus=compare_rates(data, expected),
         skipped=skipped.loc[~of_sessions, "reason"].value_counts().to_dict(),
         skipped_sources=skipped_sources,
