@@ -89,17 +89,14 @@ def adapt(
     wanted = {au: rates.get(au, RATES.get(au, RARE)) for au in opened.aus}
     of_real_faces = {name: opened.settings[name] for name in OF_REAL_FACES if name in opened.settings}
     shift_to(out, trained, read, wanted, of_real_faces)
-    after = predict(out, faces, all_aus=True)
-    table = pd.DataFrame({"au": opened.aus, "base_rate": wanted.values()})
-    for name, predictions in (("before", before), ("after", after)):
-        table[name] = [float(predictions[f"{au}_c"].mean()) for au in opened.aus]
-    result: dict[str, pd.DataFrame | dict] = {"rates": table}
-    if "meta_expression" in read_dataset(faces).table:
-        read = {"before": before, "after": after}
-        result["contrasts"] = {
-            name: contrasts_of(table, faces, opened.withheld).summary() for name, table in read.items()
-        }
-    return result
+    read = {"before": before, "after": predict(out, faces, all_aus=True)}
+    shares = pd.DataFrame({"au": opened.aus, "base_rate": wanted.values()})
+    for name, table in read.items():
+        shares[name] = [float(table[f"{au}_c"].mean()) for au in opened.aus]
+    if "meta_expression" not in read_dataset(faces).table:
+        return {"rates": shares}
+    contrasts = {name: contrasts_of(table, faces, opened.withheld).summary() for name, table in read.items()}
+    return {"rates": shares, "contrasts": contrasts}
 
 
 def _refuse_few(photographs: str | Path, number: int, what: str) -> None:
