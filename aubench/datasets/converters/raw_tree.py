@@ -89,34 +89,31 @@ def match_pictures(
         the picture of each frame, None where there is none; row -> why its picture is unclear; and notes.
     """
     by_number, ambiguous = index_frames(folder)
-    offset, note = usual_offset, ""
+    offset, notes = usual_offset, []
     if not fixed:
-        offset, note = choose_frame_offset(frames, [*by_number, *ambiguous], usual_offset)
+        offset, notes = choose_frame_offset(frames, {*by_number, *ambiguous}, usual_offset)
     wanted = [frame + offset for frame in frames]
     faults = {
         row: f"two pictures of it: {ambiguous[number]}"
         for row, number in enumerate(wanted)
         if number in ambiguous
     }
-    return [by_number.get(number) for number in wanted], faults, [note] if note else []
+    return [by_number.get(number) for number in wanted], faults, notes
 
 
-def choose_frame_offset(coded: list[int], pictures: list[int], usual: int) -> tuple[int, str]:
+def choose_frame_offset(coded: list[int], pictures: set[int], usual: int) -> tuple[int, list[str]]:
     """What to add to a label's frame number to get its picture's: `usual`, unless the files contradict it.
 
     Code bases disagree whether frames count from 0 or from 1. If `usual` leaves one or two frames at the ends
     without a picture, and exactly one of -1, 0, +1 leaves none, that one is taken.
 
     Returns:
-        the offset, and a note ("" if it is `usual`).
+        the offset, and a note if it is not `usual`.
     """
-    there = set(pictures)
-    missing = {
-        offset: [frame + offset for frame in coded if frame + offset not in there]
-        for offset in (usual, 0, -1, 1)
-    }
+    missing = {offset: {frame + offset for frame in coded} - pictures for offset in (usual, 0, -1, 1)}
     complete = [offset for offset, numbers in missing.items() if not numbers]
-    gap = any(min(there) < number < max(there) for number in missing[usual]) if there else True
-    if usual in complete or len(complete) != 1 or len(missing[usual]) > 2 or gap:
-        return usual, ""
-    return complete[0], f"picture number = label frame {complete[0]:+d} here, usually {usual:+d}"
+    if usual in complete or len(complete) != 1 or len(missing[usual]) > 2:
+        return usual, []
+    if any(min(pictures) < number < max(pictures) for number in missing[usual]):
+        return usual, []
+    return complete[0], [f"picture number = label frame {complete[0]:+d} here, usually {usual:+d}"]
