@@ -55,12 +55,10 @@ def import_jaanet(
         FileNotFoundError: a list is missing.  FileExistsError: `out` is not empty.
         ValueError: damaged lists, or none of the pictures is there.
     """
-    parts = [read_jaanet(prefix, aus, first_pixel).assign(split=split) for split, prefix in prefixes.items()]
-    places = [
-        f"{prefix}_path.txt line {row + 1}"
-        for part, prefix in zip(parts, prefixes.values(), strict=True)
-        for row in part.index
-    ]
+    parts, places = [], []
+    for split, prefix in prefixes.items():
+        parts.append(read_jaanet(prefix, aus, first_pixel).assign(split=split))
+        places += [f"{prefix}_path.txt line {row + 1}" for row in parts[-1].index]
     return _import_lists(parts, places, pictures, out, keep, "jaanet", "")
 
 
