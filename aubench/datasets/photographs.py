@@ -161,11 +161,7 @@ def read_about(
         table, faults = read_table(table, (), keep_text=True)
         refuse(faults, where)
     names = next((name for name in NAME_COLUMNS if name in table), None)
-    others = [
-        name
-        for name in table
-        if name not in (names, "subject") and not re.fullmatch(r"(?!meta_source$)meta_\w+", name)
-    ]
+    others = [name for name in table if not re.fullmatch(rf"{names}|subject|(?!meta_source$)meta_\w+", name)]
     if names is None or others:
         found = f"column {others[0]}" if names else f"no column {', '.join(NAME_COLUMNS)}"
         raise ValueError(f"{where} has {found}, expected image, subject and columns such as meta_expression")
