@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from aubench.datasets.converters.converter import VIDEOS, Converter
-from aubench.datasets.converters.label_tables import coded_table, frame_values, label_columns
+from aubench.datasets.converters.label_tables import coded_table, intensities
 from aubench.datasets.converters.mat_files import read_tracks
 from aubench.datasets.converters.raw_session import Expected, Session, Source
 
@@ -55,12 +55,8 @@ class BP4D(Converter):
 
     def read_labels(self, source: Source) -> pd.DataFrame:
         occurrence = coded_table(source.files["labels"], NOT_CODED)
-        strengths = {
-            au: frame_values(path, header="[A-Za-z]", unknown=NOT_CODED).reindex(occurrence.index)
-            for au, path in source.of_kind("intensity").items()
-        }
-        intensity = label_columns(pd.DataFrame(strengths, occurrence.index), "_r")
-        return pd.concat([occurrence, intensity], axis=1)
+        intensity = intensities(source.of_kind("intensity"), header="[A-Za-z]", unknown=NOT_CODED)
+        return pd.concat([occurrence, intensity.reindex(occurrence.index)], axis=1)
 
     def add_extras(self, session: Session, source: Source, frames: list[int]) -> None:
         """Landmarks; tracked frames are numbered as coded ones. MATLAB's pixels start at (1, 1) [JAA-Net]."""

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from aubench.datasets.converters.converter import VIDEOS, Converter
-from aubench.datasets.converters.label_tables import SPACES, frame_values, label_columns
+from aubench.datasets.converters.label_tables import SPACES, intensities
 from aubench.datasets.converters.mat_files import read_points
 from aubench.datasets.converters.raw_session import Expected, Session, Source
 
@@ -41,12 +41,12 @@ class DISFA(Converter):
 
     def read_labels(self, source: Source) -> pd.DataFrame:
         files = source.of_kind("labels")
-        codes = pd.DataFrame({au: frame_values(path) for au, path in files.items()})
-        lacking = codes.isna()
-        if lacking.any(axis=None):
-            frame, au = lacking.stack().idxmax()
-            raise ValueError(f"{files[au]} has no frame {frame}, files of other AUs of {source.name} have")
-        return label_columns(codes, "_r")
+        labels = intensities(files)
+        if (lacking := labels.isna()).any(axis=None):
+            frame, column = lacking.stack().idxmax()
+            path = files[column.removesuffix("_r")]
+            raise ValueError(f"{path} has no frame {frame}, files of other AUs of {source.name} have")
+        return labels
 
     def add_extras(self, session: Session, source: Source, frames: list[int]) -> None:
         """Landmarks, NaN where a frame's file is missing or unreadable. MATLAB's pixels start at (1, 1)."""
@@ -87,6 +87,4 @@ class DISFAPlus(Converter):
     frame_name = "{:03d}"
 
     def read_labels(self, source: Source) -> pd.DataFrame:
-        files = source.of_kind("labels")
-        codes = pd.DataFrame({au: frame_values(path, SPACES) for au, path in files.items()})
-        return label_columns(codes, "_r")
+        return intensities(source.of_kind("labels"), SPACES)

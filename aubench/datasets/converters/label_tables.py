@@ -44,17 +44,20 @@ def coded_table(path: Path, unknown: tuple[int, ...]) -> pd.DataFrame:
     return label_columns(by_frame(table, path), "_c")
 
 
-def frame_values(
-    path: Path, separator: str = ",", header: str | None = None, unknown: tuple[int, ...] = ()
-) -> pd.Series:
-    """Intensities of a file of lines `frame<separator>intensity`, indexed by frame (`012.jpg` is 12).
+def intensities(
+    files: dict[str, Path], separator: str = ",", header: str | None = None, unknown: tuple[int, ...] = ()
+) -> pd.DataFrame:
+    """AU01_r ... of a file for each AU, of lines `frame<separator>intensity`, indexed by frame (`012.jpg` is
+    12); NaN where the file of an AU leaves a frame out.
 
     Args:
         header: as in `read_columns`.
     """
-    rules = [FRAME, codes("intensity", 5, unknown)]
-    table = read_columns(path, ["frame", "intensity"], rules, rf"(?:\.jpg|\.png)?{separator}", header)
-    return by_frame(table, path)["intensity"]
+    rules, found = [FRAME, codes("intensity", 5, unknown)], {}
+    for au, path in files.items():
+        table = read_columns(path, ["frame", "intensity"], rules, rf"(?:\.jpg|\.png)?{separator}", header)
+        found[au] = by_frame(table, path)["intensity"]
+    return label_columns(pd.DataFrame(found), "_r")
 
 
 def by_frame(table: pd.DataFrame, path: Path) -> pd.DataFrame:
