@@ -89,7 +89,11 @@ def _load_hdf5(path: Path) -> dict:
     def value_of(data):
         """MATLAB's arrays are transposed; empty ones hold their shape and carry an attribute."""
         if isinstance(data, h5py.Group):
-            return _elements({name: value_of(field) for name, field in data.items()})
+            fields = {name: value_of(field) for name, field in data.items()}
+            if not all(isinstance(values, list) for values in fields.values()):
+                return fields
+            # A struct array has lists of one value per element.
+            return [dict(zip(fields, values, strict=True)) for values in zip(*fields.values(), strict=True)]
         if data.attrs.get("MATLAB_empty", 0):
             return np.empty(0)
         if data.dtype == h5py.ref_dtype:
@@ -98,10 +102,3 @@ def _load_hdf5(path: Path) -> dict:
 
     with h5py.File(path, "r") as file:
         return {name: value_of(data) for name, data in file.items() if not name.startswith("#")}
-
-
-def _elements(fields: dict) -> dict | list[dict]:
-    """A struct stores its values themselves, a struct array lists of one value per element."""
-    if not all(isinstance(values, list) for values in fields.values()):
-        return fields
-    return [dict(zip(fields, values, strict=True)) for values in zip(*fields.values(), strict=True)]
