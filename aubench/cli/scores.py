@@ -183,19 +183,18 @@ def predict(
             "form": format, "neutral": neutral, "save_neutral": save_neutral, "smooth": smooth,
             "all_aus": all_aus, "max_error": max_error, "sides": sides,
         }  # fmt: skip
-        failed = []
+        failed, asked = [], [Clip(path, every, sequence or fps) for path in found]
         tables = clips.tables_of(found, out, format) if several else [out]
-        for path, table in zip(found, tables, strict=True):
-            clip = Clip(path, every, sequence or fps)
+        for clip, table in zip(asked, tables, strict=True):
             try:
                 read_clip(run, clip, table, timeline, preview, **how)
             except ValueError as error:
                 if not several:
                     raise
                 typer.echo(f"aulib: {error}", err=True)
-                failed.append(path)
-        for path in found:  # a repeated command finds what was read until all is done
-            clips.forget(run, Clip(path, every, sequence or fps), sides)
+                failed.append(clip.path)
+        for clip in asked:  # a repeated command finds what was read until all is done
+            clips.forget(run, clip, sides)
         if failed:
             raise ValueError(f"{len(failed)} of {len(found)} clips cannot be read, such as {failed[0]}")
     else:
