@@ -67,9 +67,8 @@ class Diagnosis:
     def table(self) -> pd.DataFrame:
         """level, check, rows (as in a spreadsheet), text: one row per finding, errors first."""
         ordered = sorted(self.findings, key=lambda f: (LEVELS.index(f.level), f.check, f.rows[:1]))
-        rows = [", ".join(str(row + 2) for row in finding.rows[:5]) for finding in ordered]
-        table = pd.DataFrame(ordered, columns=["check", "level", "text", "rows"])
-        return table.assign(rows=rows)[["level", "check", "rows", "text"]]
+        rows = [(f.level, f.check, ", ".join(str(row + 2) for row in f.rows[:5]), f.text) for f in ordered]
+        return pd.DataFrame(rows, columns=["level", "check", "rows", "text"])
 
     def text(self, everything: bool = False) -> str:
         """The report for a terminal; of each check at most SHOWN findings, or `everything`."""
