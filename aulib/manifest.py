@@ -24,7 +24,7 @@ MIN_FACE = 8  # pixels; the longer side of the landmarks' bounding box
 # Columns of OpenFace, py-feat and `aulib predict` that may be in a manifest and are not read.
 _TOLERATED = re.compile(
     r"frame|face_id|face|timestamp|confidence|success|note|input|pose_\w+|gaze_\w+|eye_lmk_\w+|p_\w+|[XYZ]_\d+"
-    r"|AU\d\d_p|FaceRect\w+|FaceScore|meta_\w+"
+    r"|AU\d\d_(p|side)|FaceRect\w+|FaceScore|face_(x|y|size|roll)|map_entropy|trust|status|meta_\w+"
 )
 
 

@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 import aulib
 from aubench.cli.main import app
 from aubench.datasets import face_finding
+from aubench.datasets.interchange.folders import import_table
 from aubench.inference import predict as prediction
 from aubench.inference.adapt import adapt
 from aubench.inference.predict import NO_FACE, contrast, evaluate, predict, squares_read, to_picture
@@ -239,6 +240,12 @@ class TestPredictOnADataset:
         assert {"x_0", "x_67", "y_0", "y_67"} <= set(saved.columns) and "x_68" not in saved
         assert saved["image"].tolist() == pd.read_csv(finished.target / "manifest.csv")["image"].tolist()
         assert (saved["status"] == "ok").all()
+
+    def test_is_read_back_as_labels_with_its_own_columns(self, finished, tmp_path):
+        table = predict(finished.full, finished.target, tmp_path / "out.csv")
+        again = import_table("openface", tmp_path / "out.csv", finished.target, tmp_path / "set")
+        assert again.occurrence.tolist() == table[[f"{au}_c" for au in again.aus]].to_numpy().tolist()
+        assert np.allclose(again.landmarks[:, :, 0], table[[f"x_{k}" for k in range(68)]], atol=0.01)
 
     def test_is_written_over_an_earlier_table_and_over_no_other_file(self, finished, tmp_path):
         for _ in range(2):
