@@ -46,12 +46,13 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def page_of_browser(width: int = 1280, height: int = 900):
-    """A page of a new browser, closed at the end."""
+def page_of_browser(width: int = 1280, height: int = 900, flags: tuple[str, ...] = ()):
+    """A page of a new browser, closed at the end. flags: beside FLAGS, as for a camera."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium(), headless=True, args=FLAGS)
+        arguments = [*FLAGS, *flags]
+        browser = playwright.chromium.launch(executable_path=chromium(), headless=True, args=arguments)
         try:
             page = browser.new_page(viewport={"width": width, "height": height})
             page.set_default_timeout(RUN_MS)

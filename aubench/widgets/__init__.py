@@ -1,7 +1,8 @@
 """Instruments for notebooks and the app: one class each, displayed by naming it in a cell.
 
 au_playground      sliders move a rendered face; a run's predictions follow
-photograph_reader  predictions on an uploaded photograph
+photograph_reader  predictions on a photograph, uploaded or of the camera
+camera             the browser's camera
 swap_explorer      two faces exchange shape and texture, in both rounds
 face_picker        a face of a run, a dataset folder or an upload
 clip_player        a clip with its AUs, scrubbed

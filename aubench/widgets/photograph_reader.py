@@ -1,4 +1,4 @@
-"""A photograph uploaded in the browser: its largest face is cropped and read by a run."""
+"""A photograph, uploaded or of the browser's camera: its largest face is cropped and read by a run."""
 
 import re
 import tempfile
@@ -7,11 +7,13 @@ from pathlib import Path
 
 import ipywidgets as widgets
 import numpy as np
+import traitlets
 
 from aubench.datasets.face_finding import OK, FoundFace, find_face, reduction
 from aubench.inspection.playground import Reading, evidence_strength, in_picture, read_crop
 from aubench.widgets import drawing
 from aubench.widgets.au_playground import about_evidence
+from aubench.widgets.camera import Camera
 from aubench.widgets.newest import NewestWins
 from aubench.widgets.states import caution, failure, message, opened
 from aulib.crops import CropSpec, crop_of
@@ -79,7 +81,8 @@ def upload_button(**layout: str) -> widgets.FileUpload:
 
 
 class PhotographReader(widgets.VBox):
-    """Upload a picture: its largest face gets landmarks, AU probabilities and a map of each AU's evidence.
+    """Upload a picture, or start the camera: the largest face gets landmarks, AU probabilities and a map of
+    each AU's evidence.
 
     Nothing is stored.
 
@@ -91,9 +94,13 @@ class PhotographReader(widgets.VBox):
         self.run, problem = opened(run)
         self.aus = [au for au in self.run.aus if au not in self.run.withheld] if self.run else []
         self.newest = NewestWins(self._work, self._show, self._fail)
+        self._file: dict | None = None  # the last upload or picture of the camera
         self._read: ReadUpload | None = None
         self.upload = upload_button().add_class("photograph-upload")
         self.upload.disabled = self.run is None
+        self.live = widgets.ToggleButton(description="camera", icon="video-camera", disabled=self.run is None)
+        self.camera = Camera(self._filmed)
+        traitlets.link((self.live, "value"), (self.camera, "on"))
         self.followed = widgets.Dropdown(
             options=[STRONGEST, *self.aus],
             description="evidence of", style={"description_width": "76px"}, layout={"width": f"{MAP_SIDE}px"},
@@ -114,22 +121,41 @@ class PhotographReader(widgets.VBox):
         self.row = widgets.Box(
             [pictures, self.bars.add_class("photograph-bars")], layout={**wrap, "display": "none"}
         )
-        super().__init__([self.upload, self.state.add_class("photograph-state"), self.row])
+        first = widgets.HBox([self.upload, self.live.add_class("photograph-live"), self.camera])
+        super().__init__([first, self.state.add_class("photograph-state"), self.row])
         self.add_class("photograph-reader")
         self.upload.observe(self._uploaded, "value")
         self.followed.observe(lambda change: self._ask(), "value")
+        self.live.observe(self._switched, "value")
+        self.camera.observe(self._refused, "fault")
 
     def _uploaded(self, change) -> None:
         for file in change["new"]:
+            self.live.value = False
             self.state.value = message("Looking for a face", f"in {file['name']} ...")
+            self._file = file
         self._ask()
 
+    def _switched(self, change) -> None:
+        if change["new"]:
+            self.camera.fault = ""
+            self.state.value = message("Waiting for the camera.", "Pictures go to this kernel alone.")
+
+    def _filmed(self, picture: bytes) -> None:
+        if self.live.value:
+            self._file = {"name": "the camera's picture", "content": picture}
+            self._ask()
+
+    def _refused(self, change) -> None:
+        if change["new"]:
+            self.state.value = message("The camera gives no picture.", change["new"], kind="fault")
+
     def _ask(self) -> None:
-        for file in self.upload.value:
-            self.newest.ask((file, self.followed.value))
+        if self._file:
+            self.newest.ask((self._file, self.followed.value))
 
     def _work(self, request: tuple[dict, str]) -> tuple[ReadUpload, str, bytes]:
-        """The reading of the uploaded file, made once; the AU whose evidence is shown, and its map."""
+        """The reading of a file, made once; the AU whose evidence is shown, and its map."""
         file, au = request
         if self._read is None or self._read.file is not file:
             self._read = self._reading_of(file)
@@ -168,6 +194,8 @@ class PhotographReader(widgets.VBox):
             text = f"<b>the run's input</b><br>{about_evidence(self.run, au)}"
         self.bars.value = bars
         self.caption.value = f'<div style="line-height:1.3;font-size:12px">{text}</div>'
+        if self.live.value:
+            self.camera.next()
 
     def _fail(self, error: Exception) -> None:
         self._show((ReadUpload({}, failure("This picture could not be read.", error)), "", b""))

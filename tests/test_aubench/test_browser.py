@@ -179,6 +179,44 @@ def a_photograph_gets_landmarks(page, photograph: Path) -> None:
         page.wait_for_selector(f".photograph-caption :text('evidence for {au}')")
 
 
+@pytest.fixture(scope="module")
+def camera(tmp_path_factory) -> tuple[str, ...]:
+    """Flags of a browser whose camera films a face that moves to the right."""
+    from aubench.inspection.playground import Controls, render
+
+    face, film = (
+        Image.fromarray(render(Controls(seed=3), 240)[0]),
+        tmp_path_factory.mktemp("film") / "a.mjpeg",
+    )
+    with open(film, "wb") as opened:
+        for moved in range(0, 80, 2):
+            picture = Image.new("RGB", (320, 240), "grey")
+            picture.paste(face, (moved, 0))
+            picture.save(opened, "JPEG")
+    of_stream = "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"
+    return *of_stream, f"--use-file-for-fake-video-capture={film}"
+
+
+def test_the_camera_is_read_while_it_is_on(lab, camera):
+    pytest.importorskip("dlib", reason="the landmarks extra is not installed")
+    with browsing.page_of_browser(flags=camera) as page:
+        assert browsing.run_all_cells(page, lab("playground.ipynb")) == []
+        page.locator(".photograph-live").click()
+        page.wait_for_selector(".photograph-bars [data-au=AU12]")
+        for _ in range(3):  # one picture after the other
+            browsing.changed_by(page, ".photograph-picture", lambda: None)
+        page.locator(".photograph-live").click()
+        page.wait_for_timeout(2000)
+        last = browsing.source_of(page, ".photograph-picture")
+        page.wait_for_timeout(2000)
+        assert browsing.source_of(page, ".photograph-picture") == last
+    with browsing.page_of_browser(flags=("--deny-permission-prompts",)) as page:
+        assert browsing.run_all_cells(page, lab("playground.ipynb")) == []
+        page.locator(".photograph-live").click()
+        page.wait_for_selector(".photograph-state :text('The camera gives no picture')")
+        assert "mod-active" not in page.locator(".photograph-live").get_attribute("class")
+
+
 def nothing_is_cut_off(page, names=INSTRUMENTS) -> list[str]:
     """Widgets whose text or box extends beyond their instrument."""
     return page.evaluate(

@@ -297,6 +297,25 @@ class TestPhotographReader:
         assert "cannot be used" in reader.state.value
         assert [path.name for path in tmp_path.rglob("*")] == ["temporary"]
 
+    def test_pictures_of_the_camera_are_read_one_by_one_while_it_is_on(self, finished, monkeypatch):
+        face = FoundFace("me.png", OK, "", *crop_of_rendered_face(finished.full))
+        monkeypatch.setattr(photograph_reader, "find_face", lambda *picture: face)
+        reader, asked = PhotographReader(finished.full), []
+        monkeypatch.setattr(reader.camera, "send", asked.append)
+        picture = memoryview(png_bytes(render(Controls(), 256)[0]))
+        for on, answers in ((True, 1), (True, 2), (False, 2)):
+            reader.live.value = on
+            reader.camera._handle_custom_msg({}, [picture])
+            assert reader.newest.wait(WAIT_S) and len(asked) == answers
+        assert probability_shown(reader.bars.value, "AU12") >= 0
+        reader.live.value = True
+        reader.camera.set_state({"on": False, "fault": "Permission denied"})
+        assert not reader.live.value and "Permission denied" in reader.state.value
+        reader.live.value = True
+        assert "Permission" not in reader.state.value
+        upload(reader.upload, "me.png", bytes(picture))  # in place of the camera
+        assert reader.newest.wait(WAIT_S) and not reader.live.value and len(asked) == 2
+
     def test_aus_that_do_not_work_on_photographs_are_not_shown(self):
         pytest.importorskip("dlib", reason="the faces extra is not installed")
         reader = PhotographReader(aulib.pretrained().path)

@@ -1,0 +1,69 @@
+"""The browser's camera: one picture after the other, the next when the last one has been looked at."""
+
+from collections.abc import Callable
+
+import anywidget
+import traitlets
+
+
+class Camera(anywidget.AnyWidget):
+    """Pictures of the camera while `on`, as JPEG. They go to the kernel, and nowhere else.
+
+    Browsers give the camera to pages of this machine and of https alone. `fault` says why there is none.
+
+    Args:
+        seen: called with each picture; `next` asks for another one.
+    """
+
+    _esm = """
+    const WIDTH = 640;
+
+    function initialize({ model }) {
+        const video = document.createElement("video"), canvas = document.createElement("canvas");
+        video.muted = true;
+
+        function stop() {
+            video.srcObject?.getTracks().forEach(track => track.stop());
+            video.srcObject = null;
+        }
+        async function send() {
+            if (!video.srcObject || !video.videoWidth) return;
+            canvas.width = Math.min(WIDTH, video.videoWidth);
+            canvas.height = Math.round(canvas.width * video.videoHeight / video.videoWidth);
+            canvas.getContext("2d").drawImage(video, 0, 0, canvas.width, canvas.height);
+            const file = await new Promise(done => canvas.toBlob(done, "image/jpeg", 0.92));
+            if (video.srcObject) model.send({}, undefined, [await file.arrayBuffer()]);
+        }
+        async function follow() {
+            stop();
+            if (!model.get("on")) return;
+            try {
+                if (!navigator.mediaDevices) throw Error("this page is neither of this machine nor https");
+                const stream = await navigator.mediaDevices.getUserMedia({ video: { width: WIDTH } });
+                video.srcObject = stream;
+                if (!model.get("on")) return stop();
+                await video.play();
+                await send();
+            } catch (error) {
+                stop();
+                model.set({ on: false, fault: error.message });
+                model.save_changes();
+            }
+        }
+        model.on("change:on", follow);
+        model.on("msg:custom", send);
+        return stop;
+    }
+
+    export default { initialize };
+    """
+    on = traitlets.Bool(False).tag(sync=True)
+    fault = traitlets.Unicode("").tag(sync=True)
+
+    def __init__(self, seen: Callable[[bytes], None]):
+        super().__init__()
+        self.on_msg(lambda camera, content, pictures: seen(bytes(pictures[0])))
+
+    def next(self) -> None:
+        """Ask for a picture; without effect while the camera is off."""
+        self.send({})
