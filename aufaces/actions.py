@@ -69,6 +69,30 @@ PROTOTYPES: dict[str, tuple[str, ...]] = {
     "sadness": ("AU01", "AU04", "AU15"),
     "fear": ("AU01", "AU02", "AU04", "AU05", "AU20", "AU25"),
 }
+# The same as the FACS Investigator's Guide lists them (Ekman, Friesen and Hager 2002, table 10-1), each with
+# several lists, as of an open or a closed mouth, of the AUs that are rendered. `varied` shows them.
+VARIANTS: dict[str, tuple[tuple[str, ...], ...]] = {
+    "happiness": (("AU06", "AU12"), ("AU06", "AU12", "AU25"), ("AU12",), ("AU12", "AU25")),
+    "surprise": (
+        ("AU01", "AU02", "AU05", "AU26"), ("AU01", "AU02", "AU05"), ("AU01", "AU02", "AU26"),
+        ("AU05", "AU26"),
+    ),
+    "anger": (
+        ("AU04", "AU05", "AU07", "AU10", "AU25"), ("AU04", "AU05", "AU07", "AU10", "AU25", "AU26"),
+        ("AU04", "AU05", "AU07", "AU25", "AU26"), ("AU04", "AU07", "AU10", "AU25"),
+        ("AU04", "AU05", "AU07", "AU17", "AU24"), ("AU04", "AU05", "AU07", "AU24"), ("AU04", "AU07", "AU24"),
+    ),
+    "disgust": (
+        ("AU09",), ("AU09", "AU17"), ("AU10",), ("AU10", "AU25"), ("AU10", "AU17"), ("AU09", "AU15", "AU26"),
+    ),
+    "sadness": (
+        ("AU01", "AU04", "AU15"), ("AU01", "AU04", "AU15", "AU17"), ("AU06", "AU15"), ("AU01", "AU04"),
+    ),
+    "fear": (
+        ("AU01", "AU02", "AU04", "AU05", "AU20", "AU25"), ("AU01", "AU02", "AU04", "AU05", "AU25"),
+        ("AU01", "AU02", "AU04", "AU05", "AU20", "AU25", "AU26"), ("AU05", "AU20", "AU25"),
+    ),
+}  # fmt: skip
 # AUs that pull the same tissue in opposite directions. Real faces can show both; here the weaker of a pair is
 # dropped, so that every label is visible. "anger" has such a pair (AU05, AU07), so it is never complete.
 OPPOSED = (
@@ -171,7 +195,11 @@ def _field(head: Head, name: str, side: int) -> np.ndarray:
 
 
 def sample_intensities(
-    rng: np.random.Generator, mix: dict[str, float], strong: tuple[float, float], prototypes: dict[str, float]
+    rng: np.random.Generator,
+    mix: dict[str, float],
+    strong: tuple[float, float],
+    prototypes: dict[str, float],
+    variants: bool = False,
 ) -> np.ndarray:
     """(16,) intensities of one expression.
 
@@ -179,12 +207,15 @@ def sample_intensities(
         mix: shares of "neutral", "prototype", "single" and "free" expressions.
         strong: uniform range of the intensity of an active AU; inactive ones stay below 0.5.
         prototypes: weight of each of PROTOTYPES.
+        variants: one of VARIANTS in place of the prototype; AU05 and AU07, which anger has, may be together.
     """
     level = np.zeros(len(AUS))
     kind = rng.choice(list(mix), p=np.array(list(mix.values())) / sum(mix.values()))
     if kind == "prototype":
         chances = np.array([prototypes[name] for name in PROTOTYPES])
-        for au in PROTOTYPES[str(rng.choice(list(PROTOTYPES), p=chances / chances.sum()))]:
+        name = str(rng.choice(list(PROTOTYPES), p=chances / chances.sum()))
+        lists = VARIANTS[name] if variants else (PROTOTYPES[name],)
+        for au in lists[rng.integers(len(lists))]:
             if rng.random() < 0.85:
                 level[AUS.index(au)] = rng.uniform(*strong)
         if rng.random() < 0.3:
@@ -195,14 +226,17 @@ def sample_intensities(
     elif kind == "free":
         for place in rng.choice(len(AUS), rng.integers(2, 6), replace=False):
             level[place] = rng.uniform(*strong)
-    _settle(rng, level, strong)
+    _settle(rng, level, strong, {("AU05", "AU07")} if variants else set())
     quiet = level == 0
     level[quiet] = rng.uniform(0, 0.5, quiet.sum()) * (rng.random(quiet.sum()) < 0.4)
     return level
 
 
-def _settle(rng: np.random.Generator, level: np.ndarray, strong: tuple[float, float]) -> None:
-    """Make a mixture possible, in place: add AU25 where lips part, drop the weaker AU of opposed pairs."""
+def _settle(
+    rng: np.random.Generator, level: np.ndarray, strong: tuple[float, float], together: set[tuple[str, str]]
+) -> None:
+    """Make a mixture possible, in place: add AU25 where lips part, drop the weaker AU of opposed pairs but of
+    those that may be together."""
     au = {name: k for k, name in enumerate(AUS)}
     if level[au["AU26"]] and not level[au["AU25"]] and rng.random() < 0.92:
         level[au["AU25"]] = rng.uniform(*strong)
@@ -211,5 +245,5 @@ def _settle(rng: np.random.Generator, level: np.ndarray, strong: tuple[float, fl
     if level[au["AU10"]] and not level[au["AU25"]] and rng.random() < 0.35:
         level[au["AU25"]] = rng.uniform(*strong)
     for a, b in OPPOSED:
-        if level[au[a]] and level[au[b]]:
+        if level[au[a]] and level[au[b]] and (a, b) not in together:
             level[au[a] if level[au[a]] < level[au[b]] else au[b]] = 0.0

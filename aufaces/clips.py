@@ -88,7 +88,8 @@ def _actor(domain: Domain, seed: int, number: int, people: int, seconds: float) 
     count = int(np.ceil(seconds / (REST + ONSET + APEX + OFFSET)))
     weights = dict(zip(actions.PROTOTYPES, domain.prototypes, strict=True))
     mix = {"prototype": 0.6, "single": 0.4}
-    levels = np.stack([actions.sample_intensities(rng, mix, domain.strong, weights) for _ in range(count)])
+    how = mix, domain.strong, weights, domain.variants
+    levels = np.stack([actions.sample_intensities(rng, *how) for _ in range(count)])
     smile = Expression.of(AU06=rng.uniform(*domain.strong), AU12=rng.uniform(*domain.strong))
     levels[0] = smile.intensity
     levels[levels < 1] = 0  # what is quiet stays at rest, so that every onset is one of `levels`

@@ -23,7 +23,8 @@ class Domain:
     young adult, 1 old). mix: shares of the kinds of expression. prototypes: their weights, in the order of
     actions.PROTOTYPES. strong: intensity range of active AUs. asymmetry: standard deviation of the relative
     left-right difference. hard: with pose, light, clutter and degradations of the wild. resting: how far
-    people's faces at rest are from neutral, see `people.with_resting_face`.
+    people's faces at rest are from neutral, see `people.with_resting_face`. variants: shows
+    actions.VARIANTS in place of the prototypes.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Domain:
     asymmetry: float
     hard: bool
     resting: float = 0.0
+    variants: bool = False
 
 
 STUDIO = Domain(
@@ -48,7 +50,11 @@ WILD = Domain(
     {"neutral": 0.16, "prototype": 0.38, "single": 0.16, "free": 0.30},
     (3, 1.2, 1, 1, 1, 0.7), (2.3, 4.4), 0.10, True,
 )  # fmt: skip
-VARIED = replace(WILD, name="varied", code=3, subjects=1200, strong=(2.3, 5.0), resting=0.8)
+VARIED = replace(
+    WILD, name="varied", code=3, subjects=1200, strong=(2.3, 5.0), resting=0.8, variants=True,
+    mix={"neutral": 0.22, "prototype": 0.56, "single": 0.08, "free": 0.14},
+    prototypes=(3, 1.2, 1.2, 1, 1.2, 0.7),
+)  # fmt: skip
 DOMAINS = {domain.name: domain for domain in (STUDIO, WILD, VARIED)}
 
 
@@ -94,7 +100,7 @@ def sample_face(domain: Domain, seed: int, index: int, n: int) -> Sample:
 
 def _expression(domain: Domain, rng: np.random.Generator) -> Expression:
     weights = dict(zip(actions.PROTOTYPES, domain.prototypes, strict=True))
-    level = actions.sample_intensities(rng, domain.mix, domain.strong, weights)
+    level = actions.sample_intensities(rng, domain.mix, domain.strong, weights, domain.variants)
     tilt = rng.normal(0, domain.asymmetry, len(AUS)).clip(-0.3, 0.3)
     left, right = np.clip(level * (1 + tilt), 0, 5), np.clip(level * (1 - tilt), 0, 5)
     nuisance = []

@@ -18,7 +18,7 @@ from aufaces.actions import AUS, Expression
 from aufaces.domains import domain_called, sample_face
 from aufaces.heads import SKIN
 from aufaces.renderer import Face, FaceRenderer, rotation
-from aufaces.sets import VERSION
+from aufaces.sets import VERSIONS
 
 SHARE_OF_PEAK = 0.25  # a region holds all pixels that change at least this share of the largest change
 FOLD_REACH = 7  # pixels of the chart: folds are dilated so that none falls between triangles
@@ -141,8 +141,8 @@ def rendered_faces(root: Path, images: list[str]) -> list[Face]:
     if not about_file.is_file():
         raise ValueError(f"{root} is not a rendered set: set.json is missing")
     about = json.loads(about_file.read_text())
-    if about.get("version") != VERSION:
-        raise ValueError(f"{root} was rendered by version {about.get('version')}; expected {VERSION}")
     domain = domain_called(about["domain"])
+    if about.get("version") != (version := VERSIONS[domain.name]):
+        raise ValueError(f"{root} was rendered by version {about.get('version')}; expected {version}")
     indices = [int(name.removeprefix("images/").removesuffix(".jpg")) for name in images]
     return [sample_face(domain, about["seed"], index, about["n"]).face for index in indices]

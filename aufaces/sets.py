@@ -22,7 +22,7 @@ from tqdm.auto import tqdm
 from aufaces.actions import AUS, OCCURS_AT
 from aufaces.files import PART, atomic_file, cache_root, publish_folder, refuse_used
 
-VERSION = 4  # raise whenever the same seed would give other bytes
+VERSIONS = {"studio": 4, "wild": 4, "varied": 5}  # raise where the same seed would give other bytes
 CHUNK = 25  # faces
 MAX_SIZE = 2048  # pixels
 IDLE_SECONDS = 10  # after which a worker without work ends
@@ -55,7 +55,7 @@ def resolve(name: str) -> Path:
 def folder_of(name: str) -> Path:
     """Where `resolve` keeps a named set, rendered or not; the folder's name holds the version."""
     domain, chosen = _parsed(name)
-    folder = f"synthetic-v{VERSION}-{domain}-n{chosen['n']}-seed{chosen['seed']}-{chosen['size']}px"
+    folder = f"synthetic-v{VERSIONS[domain]}-{domain}-n{chosen['n']}-seed{chosen['seed']}-{chosen['size']}px"
     return cache_root() / folder
 
 
@@ -109,7 +109,8 @@ def generate_set(
         found = f"found n={n}, size={size}, seed={seed}"
         raise ValueError(f"need n >= 1, size from 32 to {MAX_SIZE} pixels, seed >= 0; {found}")
     out = Path(out).expanduser().absolute()
-    about = {"version": VERSION, "domain": domain, "n": n, "seed": seed, "size": size, "occurs_at": OCCURS_AT}
+    about = {"version": VERSIONS[domain], "domain": domain, "n": n, "seed": seed, "size": size}
+    about["occurs_at"] = OCCURS_AT
     out.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(out.with_name(f".{out.name}.lock")):  # a second process waits and then finds the set
         if out.exists() and _read_about(out) == about:

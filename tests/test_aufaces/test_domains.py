@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from aufaces import clutter
+from aufaces.actions import AUS, PROTOTYPES, VARIANTS
 from aufaces.domains import (
     STUDIO,
     VARIED,
@@ -45,6 +46,20 @@ def test_varied_people_rest_differently_and_their_labels_do_not_tell():
     lift = [lifts[sample.subject] for sample in samples]
     assert abs(np.corrcoef(raised, lift)[0, 1]) < 0.12
     assert not sample_face(WILD, 0, 0, 50).face.person.lines
+
+
+def test_varied_expressions_are_those_of_the_variants():
+    """Mouths of angry faces are open or shut, and AU05 is there beside AU07, which `wild` never shows."""
+    present = {}
+    for domain in (WILD, VARIED):
+        level = np.array([sample_face(domain, 0, k, 4500).face.expression.intensity for k in range(1500)])
+        present[domain.name] = dict(zip(AUS, (level >= 2).T, strict=True))
+    together = {name: (aus["AU05"] & aus["AU07"]).mean() for name, aus in present.items()}
+    assert together["wild"] == 0 and together["varied"] > 0.02
+    angry = present["varied"]["AU04"] & present["varied"]["AU07"]
+    assert 0.3 < present["varied"]["AU25"][angry].mean() < 0.8
+    assert {au for lists in VARIANTS.values() for aus in lists for au in aus} <= set(AUS)
+    assert list(VARIANTS) == list(PROTOTYPES)
 
 
 def test_a_face_depends_on_seed_and_index_alone():

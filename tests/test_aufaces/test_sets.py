@@ -115,6 +115,6 @@ def test_the_folder_of_a_named_set_has_version_seed_and_size(tmp_path, monkeypat
         sets, "generate_set", lambda domain, **chosen: asked.update(domain=domain, **chosen) or chosen["out"]
     )
     folder = sets.resolve("synthetic:wild?n=64&seed=3&size=112")
-    assert folder == tmp_path / f"synthetic-v{sets.VERSION}-wild-n64-seed3-112px"
+    assert folder == tmp_path / f"synthetic-v{sets.VERSIONS['wild']}-wild-n64-seed3-112px"
     assert asked == {"domain": "wild", "n": 64, "seed": 3, "size": 112, "out": folder}
     assert sets.folder_of("synthetic:wild?n=64&seed=3&size=112") == folder
