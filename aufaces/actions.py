@@ -17,7 +17,6 @@ AUS = (
     "AU01", "AU02", "AU04", "AU05", "AU06", "AU07", "AU09", "AU10",
     "AU12", "AU14", "AU15", "AU17", "AU20", "AU24", "AU25", "AU26",
 )  # fmt: skip
-UPPER = 6  # of AUS, the first ones, are of brows and lids
 
 # Shape strengths at intensity 5. "L/R" stands for the two shapes Left and Right (or left and right).
 AU_SHAPES: dict[str, dict[str, float]] = {
@@ -106,15 +105,13 @@ OCCURS_AT = 2.0
 
 @dataclass(frozen=True)
 class Expression:
-    """Left and right intensities of AUS (0-5), gaze (left, up) in radians, facial actions without an AU as
-    (shape, strength) pairs, and how far each AU moves this face, of its usual way: people differ in it, and
-    labels do not tell."""
+    """Left and right intensities of AUS (0-5), gaze (left, up) in radians, and facial actions
+    without an AU as (shape, strength) pairs."""
 
     left: tuple[float, ...] = (0.0,) * len(AUS)
     right: tuple[float, ...] = (0.0,) * len(AUS)
     gaze: tuple[float, float] = (0.0, 0.0)
     nuisance: tuple[tuple[str, float], ...] = ()
-    reach: tuple[float, ...] = (1.0,) * len(AUS)
 
     @staticmethod
     def of(**intensities: float) -> "Expression":
@@ -129,12 +126,6 @@ class Expression:
     def intensity(self) -> np.ndarray:
         """(16,) labelled intensity, the mean of both sides."""
         return (np.asarray(self.left) + np.asarray(self.right)) / 2
-
-    def moved(self) -> tuple[np.ndarray, np.ndarray]:
-        """(16,) float32 of the left and of the right side: each AU's movement, 1 at intensity 5 if of full
-        reach."""
-        reach = np.float32(self.reach)
-        return np.float32(self.left) / 5 * reach, np.float32(self.right) / 5 * reach
 
     def gaze_vectors(self) -> tuple[np.ndarray, np.ndarray]:
         """Unit gaze of the left and right eye in the head frame; the eyes converge slightly."""
@@ -172,7 +163,7 @@ class ActionShapes:
     def displacement(self, expression: Expression) -> np.ndarray:
         """(V, 3) decimetres to add to the neutral face."""
         shape = self.left.shape
-        left, right = expression.moved()
+        left, right = (np.float32(side) / 5 for side in (expression.left, expression.right))
         moved = left @ self.left.reshape(shape[0], -1) + right @ self.right.reshape(shape[0], -1)
         moved = moved.reshape(shape[1:])
         jaw = AUS.index("AU26")

@@ -64,7 +64,7 @@ class AppearanceModel:
 
     def relief(self, appearance: Appearance, expression: Expression) -> wp.array:
         """Relief (ROWS, COLUMNS) of vectors with the folds of this expression."""
-        depth = np.concatenate(expression.moved()) * appearance.folds
+        depth = np.concatenate([expression.left, expression.right]).astype(np.float32) / 5 * appearance.folds
         relief = self.add_folds(appearance.relief.copy(), np.where(depth > 0.02, depth, 0))
         return wp.array(relief, dtype=wp.vec3, device=self.device, copy=self.device != "cpu")
 

@@ -24,8 +24,7 @@ class Domain:
     actions.PROTOTYPES. strong: intensity range of active AUs. asymmetry: standard deviation of the relative
     left-right difference. hard: with pose, light, clutter and degradations of the wild. resting: how far
     people's faces at rest are from neutral, see `people.with_resting_face`. variants: shows
-    actions.VARIANTS in place of the prototypes. reach: least part of its usual way that an AU of brows and
-    lids moves a face.
+    actions.VARIANTS in place of the prototypes.
     """
 
     name: str
@@ -39,7 +38,6 @@ class Domain:
     hard: bool
     resting: float = 0.0
     variants: bool = False
-    reach: float = 1.0
 
 
 STUDIO = Domain(
@@ -54,7 +52,7 @@ WILD = Domain(
 )  # fmt: skip
 VARIED = replace(
     WILD, name="varied", code=3, subjects=1200, strong=(2.3, 5.0), resting=0.8, variants=True,
-    reach=0.35, mix={"neutral": 0.22, "prototype": 0.56, "single": 0.08, "free": 0.14},
+    mix={"neutral": 0.22, "prototype": 0.56, "single": 0.08, "free": 0.14},
     prototypes=(3, 1.2, 1.2, 1, 1.2, 0.7),
 )  # fmt: skip
 DOMAINS = {domain.name: domain for domain in (STUDIO, WILD, VARIED)}
@@ -119,11 +117,7 @@ def _expression(domain: Domain, rng: np.random.Generator) -> Expression:
             nuisance.append((str(rng.choice(names)), float(rng.uniform(0.05, most))))
     spread = 0.16 if domain.hard else 0.06
     gaze = (_clipped(rng, spread, 0.4), _clipped(rng, spread * 0.6, 0.25))
-    reach = np.ones(len(AUS))
-    if domain.reach < 1:
-        reach[: actions.UPPER] = rng.uniform(domain.reach, 1, actions.UPPER)
-    left, right, reach = (tuple(map(float, values)) for values in (left, right, reach))
-    return Expression(left, right, gaze, tuple(nuisance), reach)
+    return Expression(tuple(map(float, left)), tuple(map(float, right)), gaze, tuple(nuisance))
 
 
 def _clipped(rng: np.random.Generator, deviation: float, most: float) -> float:

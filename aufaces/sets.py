@@ -22,7 +22,7 @@ from tqdm.auto import tqdm
 from aufaces.actions import AUS, OCCURS_AT
 from aufaces.files import PART, atomic_file, cache_root, publish_folder, refuse_used
 
-VERSIONS = {"studio": 4, "wild": 4, "varied": 5}  # raise where the same seed would give other bytes
+VERSIONS = {"studio": 4, "wild": 4, "varied": 6}  # raise where the same seed would give other bytes
 CHUNK = 25  # faces
 MAX_SIZE = 2048  # pixels
 IDLE_SECONDS = 10  # after which a worker without work ends
