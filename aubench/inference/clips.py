@@ -356,7 +356,7 @@ def _called(table: pd.DataFrame, aus: list[str]) -> pd.DataFrame:
         present = (table[f"{au}_p"] >= 0.5).astype("Int8")
         columns[f"{au}_c"] = present.mask(~seen)
     columns |= {f"{au}_p": table[f"{au}_p"].round(4) for au in aus}
-    return pd.DataFrame(columns | dict(table.filter(regex="_side$").items()))
+    return pd.DataFrame(columns | {f"{au}_side": table[f"{au}_side"] for au in aus if f"{au}_side" in table})
 
 
 def _write(table: pd.DataFrame, parts: list[Path], out: Path, form: str, clip: Clip) -> None:

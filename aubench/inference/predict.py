@@ -246,7 +246,7 @@ def predict(
         if not opened.finds_landmarks:
             table.loc[:, [name for name in read if name[:2] in ("x_", "y_")]] = np.nan
         if not all_aus:
-            table = table.drop(columns=[f"{au}{end}" for au in opened.withheld for end in ("_c", "_p")])
+            table = table[[name for name in table if name.partition("_")[0] not in opened.withheld]]
         table = table.copy()  # in one piece
         table.insert(table.columns.get_loc("map_entropy") + 1, "trust", trust(table))
         abstain(table, max_error)
@@ -297,12 +297,12 @@ def intensities(table: pd.DataFrame, run: Run) -> dict[str, np.ndarray]:
 
 
 def side_weights(run: Run) -> dict[str, np.ndarray]:
-    """`Run.side_weights` of the AUs that it does not withhold, (h, w) each.
+    """`Run.side_weights`, (h, w) each.
 
     Raises:
         ValueError: it has none, or some that fit no map of evidence of its AUs.
     """
-    weights = {au: rows for au, rows in run.side_weights.items() if au not in run.withheld}
+    weights = run.side_weights
     if not weights:
         raise ValueError(f"{run.path} does not tell left from right; the package's detector does")
     height, width = run.model.au_head.weight.shape[-2:]

@@ -63,12 +63,15 @@ class TestSides:
         image, _ = picture(domain_called("studio"), replace(sample, face=face), FaceRenderer(320))
         Image.fromarray(image).save(tmp_path / "left.png")
         Image.fromarray(image[:, ::-1]).save(tmp_path / "right.png")
-        table = predict(aulib.pretrained().path, tmp_path, sides=True).set_index("image")
+        run = aulib.pretrained()
+        table = predict(run.path, tmp_path, sides=True, all_aus=True).set_index("image")
         assert (table["AU12_c"] == 1).all()
         left, right = table["AU12_side"]["left.png"], table["AU12_side"]["right.png"]
         assert left > 1 and right < -1
         silent = table["AU01_c"] != 1
         assert silent.all() and table["AU01_side"].isna().all()
+        given = predict(run.path, tmp_path, sides=True).filter(like="_side")
+        assert {name[:4] for name in given} == set(run.side_weights) - set(run.withheld)
 
         told = CliRunner().invoke(app, ["predict", str(tmp_path / "left.png"), "--sides"]).output
         assert re.search(r"AU12 is stronger on the person's left, by \d\.\d of 5", told)
