@@ -68,7 +68,8 @@ def adapt(
         raise ValueError(f"{run} reads AUs from landmark positions, and its logits cannot be shifted")
     if (out / CONFIG).exists():
         raise FileExistsError(f"{out} is a run already; choose another folder")
-    if not any((out / part).is_dir() for part in ("faces", "training")):  # of an earlier call
+    there = {path.name for path in out.iterdir() if path.name[0] != "."} if out.is_dir() else {""}
+    if not there or there - {"faces", "training"}:  # which an earlier call leaves
         refuse_used(out)
     faces = Path(photographs)
     if not has_manifest(faces):

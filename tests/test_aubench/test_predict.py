@@ -494,7 +494,7 @@ class TestAdapt:
             adapt(finished.full, finished.target, tmp_path / "run")
         with pytest.raises(FileExistsError, match="is a run already"):
             adapt(finished.full, finished.target, finished.source_only)
-        (tmp_path / "mine").mkdir()
+        (tmp_path / "mine/faces").mkdir(parents=True)  # as an adaptation that was stopped has, too
         (tmp_path / "mine/metrics.json").write_text("mine")
         with pytest.raises(FileExistsError, match="mine is not empty"):
             adapt(finished.full, finished.target, tmp_path / "mine")
