@@ -2,13 +2,15 @@
 
 import errno
 import filecmp
+import hashlib
 import os
 import re
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+RESULTS = "results.txt"  # in the cache: a digest of each file written by `result_file`
 PART = ".part"  # ends the hidden temporary folders
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # What NumPy, torch and safetensors say instead.
@@ -43,42 +45,51 @@ def atomic_file(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def result_file(path: str | Path, ours: bytes = b"") -> Iterator[Path]:
-    """As `atomic_file`, for a name that the user chose: never over a file of the user's.
-
-    Args:
-        ours: how an earlier result of the same command begins, a regular expression over at most the first
-            kilobyte; such a file is replaced.
+def result_file(path: str | Path) -> Iterator[Path]:
+    """As `atomic_file`, for a name that the user chose: over nothing but a result that was written so and is
+    unchanged.
 
     Raises:
-        FileExistsError: `path` is another file, before the block or after it, unless its content is the same.
+        FileExistsError: as `refuse_other`, before the block or after it, unless the content is the same.
     """
-    path = Path(path)
+    path = Path(os.path.realpath(path)) if Path(path).exists() else Path(path)  # a link stays one
     with _beside(path) as temporary:
         yield temporary
         if not (path.is_file() and filecmp.cmp(temporary, path, shallow=False)):
-            refuse_other(path, ours)
+            refuse_other(path)
+        with suppress(OSError), open(cache_root() / RESULTS, "a", encoding="ascii") as written:
+            written.write(f"{digest_of(temporary)}\n")
         os.replace(temporary, path)
 
 
-def refuse_other(path: str | Path, ours: bytes = b"") -> None:
+def refuse_other(path: str | Path) -> None:
     """To ask before long work whether `result_file` would write.
 
     Raises:
-        FileExistsError: `path` is a file that it would not replace.
+        FileExistsError: `path` is no result that this user's commands wrote, or was edited since.
         OSError: its folder cannot be written.
     """
     path = Path(path)
     with _beside(path):
         pass
-    if os.path.lexists(path) and not (path.is_file() and ours and re.match(ours, _start(path), re.DOTALL)):
-        why = "is no earlier result of this" if ours else "is not written over"
-        raise FileExistsError(f"{path} exists and {why}; choose another name or remove it")
+    if os.path.lexists(path) and not _is_result(path):
+        raise FileExistsError(
+            f"{path} exists and is no earlier result, or was edited since; choose another name or remove it"
+        )
 
 
-def _start(path: Path) -> bytes:
+def _is_result(path: Path) -> bool:
+    """Whether `result_file` wrote the file as it is now, as far as the cache remembers."""
+    try:
+        return path.is_file() and digest_of(path) in (cache_root() / RESULTS).read_text(encoding="ascii")
+    except OSError:
+        return False
+
+
+def digest_of(path: str | Path) -> str:
+    """SHA-256 of a file's content."""
     with open(path, "rb") as opened:
-        return opened.read(1024)
+        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from aufaces.files import (  # noqa: F401 (handed on)
     PART,
     atomic_file,
     cache_root,
+    digest_of,
     new_folder,
     no_room,
     refuse_other,
@@ -114,13 +115,9 @@ def read_json(path: str | Path) -> dict:
     return value
 
 
-def write_json(path: str | Path, value: Any, ours: bytes | None = None) -> None:
-    """Write JSON atomically; NaN and infinity, which JSON lacks, become null.
-
-    Args:
-        ours: for a name that the user chose: as in `result_file`, over no file that begins otherwise.
-    """
-    with atomic_file(Path(path)) if ours is None else result_file(path, ours) as temporary:
+def write_json(path: str | Path, value: Any) -> None:
+    """Write JSON atomically; NaN and infinity, which JSON lacks, become null."""
+    with atomic_file(Path(path)) as temporary:
         temporary.write_text(json.dumps(_finite(value), indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
@@ -166,12 +163,6 @@ def _mark(path: Path) -> str:
     if path.is_symlink():
         return hashlib.sha256(os.fsencode(os.readlink(path))).hexdigest()
     return digest_of(path) if path.is_file() else ""
-
-
-def digest_of(path: Path) -> str:
-    """SHA-256 of a file's content."""
-    with open(path, "rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def code_version() -> str:

@@ -150,21 +150,22 @@ def check(
     if published:
         one_of("--as", published, tuple(CONVERTERS))
     from aubench.datasets.doctor import check as doctor
+    from aulib.files import refuse_other, result_file
 
+    for path in filter(None, (sheet, json)):
+        refuse_other(path)
     diagnosis = doctor.check(folder, published, pictures)
     typer.echo(diagnosis.text(everything))
     if json:
         diagnosis.write(json)
     if sheet and len(diagnosis.worst):
         from aubench import plots
-        from aulib.files import result_file
 
         faces = doctor.worst_faces(diagnosis)
         title = "crops least like the set's mean crop, worst first"
         figure = plots.draw_faces(faces["images"], faces["landmarks"], faces["captions"], title=title)
-        mark = "aulib: crops of a set"
-        with result_file(sheet, rb"\x89PNG.*" + mark.encode()) as partial:
-            figure.savefig(partial, format="png", metadata={"Software": mark})
+        with result_file(sheet) as partial:
+            figure.savefig(partial, format="png")
         typer.echo(f"contact sheet: {sheet}")
     if errors := diagnosis.count("error"):
         raise ended(f"{errors} errors in {folder}", 1)

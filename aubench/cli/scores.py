@@ -1,6 +1,5 @@
 """Commands that read finished runs: scores, predictions, tables."""
 
-import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -18,8 +17,6 @@ SUMMARY = {
 CALLS = {1: "present", 0: ""}
 # Of 5; less is read of rendered faces that show an AU alike on both sides (aulib/weights/README.md).
 A_SIDE = 1.0
-MARK = "aulib: AUs of a clip"  # is written in time lines
-TIMELINE = rb"\x89PNG.*" + MARK.encode()
 
 commands = typer.Typer()
 
@@ -42,8 +39,10 @@ def evaluate(
     Example: aulib evaluate results/demo/full synthetic:wild --split test --json scores.json
     """
     from aubench.inference import predict
-    from aulib.files import write_json
+    from aulib.files import refuse_other, result_file, write_json
 
+    if json:
+        refuse_other(json)
     scores = predict.evaluate(run, dataset, split, read_from=read_from)
     print_scores(scores)
     if "mean.icc" in scores:
@@ -54,7 +53,8 @@ def evaluate(
         about = f"{expected:.3f} expected; {surest:.3f} of the surest {predict.SUREST:.0%}"
         typer.echo(f"{'wrong calls':29s} {wrong:.3f}; {about}")
     if json:
-        write_json(json, scores, ours=rb'\{\n [^{]*"mean\.f1_low": ')
+        with result_file(json) as partial:
+            write_json(partial, scores)
 
 
 @commands.command(short_help="Score a run on faces whose expressions are labelled.")
@@ -78,8 +78,10 @@ def contrast(
     from tabulate import tabulate
 
     from aubench.inference import predict
-    from aulib.files import write_json
+    from aulib.files import refuse_other, result_file, write_json
 
+    if json:
+        refuse_other(json)
     scores = predict.contrast(*run_and_input(run_or_dataset, dataset))
     typer.echo(tabulate(scores.everyone, "keys", "simple", floatfmt=".2f", showindex=False))
     for name, value in scores.summary().items():
@@ -87,7 +89,8 @@ def contrast(
     if scores.left_out:
         typer.echo(f"too few people: {', '.join(scores.left_out)}")
     if json:
-        write_json(json, scores.as_json(), ours=rb'\{\n "summary": \{\n  "contrasts": ')
+        with result_file(json) as partial:
+            write_json(partial, scores.as_json())
 
 
 @commands.command(short_help="AU probabilities of a photograph, a clip, or a table of many.")
@@ -221,10 +224,8 @@ def read_clip(run, clip, out: Path, timeline: Path | None, preview: Path | None,
     from aubench.inference.clips import predict_clip
     from aulib.files import read_json, refuse_other, result_file
 
-    if timeline:
-        refuse_other(timeline, TIMELINE)
-    if preview:
-        refuse_other(preview)
+    for path in filter(None, (timeline, preview)):
+        refuse_other(path)
     written = [Path(path).resolve() for path in (out, timeline, preview, how["save_neutral"]) if path]
     if twice := [path for path in written if written.count(path) > 1]:
         raise ValueError(f"{twice[0]} is named for two results")
@@ -251,8 +252,8 @@ def read_clip(run, clip, out: Path, timeline: Path | None, preview: Path | None,
 
         from aubench.plots.clips import draw_timeline, preview_frames
     if timeline:
-        with result_file(timeline, TIMELINE) as partial:
-            draw_timeline(table).savefig(partial, dpi=150, format="png", metadata={"Software": MARK})
+        with result_file(timeline) as partial:
+            draw_timeline(table).savefig(partial, dpi=150, format="png")
         typer.echo(f"time line: {timeline}")
     if preview:
         with result_file(preview) as partial:
@@ -474,11 +475,9 @@ def table(
 
     summary = find_summary(study)
     text = summary_text(summary) if format == "json" else study_table(summary, format, per_au=per_au)
-    begins = '{\n "study": ' if format == "json" else text.partition("\n")[0]
     if out is None:
         typer.echo(text, nl=False)
     else:
-        ours = re.sub(r"(\\ )+", r" +", re.escape(begins)).encode()  # columns are as wide as what is in them
-        with result_file(out, ours) as partial:
+        with result_file(out) as partial:
             partial.write_text(text, encoding="utf-8")
         typer.echo(f"table: {out}")

@@ -37,7 +37,6 @@ INSTALL = "pip install 'aulib[video]'"
 CONDITIONS = ("hidden", "covered", "yaw", "light", "skin")
 PLAYLISTS = {"concat", "hls", "dash"}  # formats that read other files
 MISSING = 1.5  # seconds that a file may say to be longer than its last frame
-LABELS = b"frame,face_id,timestamp,hidden,covered,yaw,"  # begins the tables of their labels
 ENCODERS = ("libx264", "libopenh264", "mpeg4")  # the first that this FFmpeg has; browsers play the first two
 
 
@@ -202,7 +201,7 @@ def synthetic_clip(
         raise ValueError(f"{path}: a clip is an MP4; call it {path.stem}.mp4")
     table = path.with_suffix(".csv")
     refuse_other(path)
-    refuse_other(table, LABELS)
+    refuse_other(table)
 
     def frames() -> Iterator[tuple[float, np.ndarray]]:
         drawn = render_clip(domain, seconds, fps, people, seed, size)
@@ -222,7 +221,7 @@ def synthetic_clip(
 
     with result_file(path) as temporary:
         write_video(temporary, frames())
-    with result_file(table, LABELS) as temporary:
+    with result_file(table) as temporary:
         pd.DataFrame(rows).to_csv(temporary, index=False)
     return table
 

@@ -42,19 +42,11 @@ from aulib.files import atomic_file, read_json, refuse_other, result_file, write
 from aulib.landmarks import point_columns
 from aulib.run import Run
 
-FORMATS = {  # name -> how such a file begins
-    "openface": b"frame,face_id,timestamp,confidence,success,face_x,face_y",  # OpenFace has no such columns
-    "pyfeat": b"frame,face_id,timestamp,FaceRectX",
-    "long": b"frame,face_id,timestamp,au,probability",
-    "parquet": b"PAR1",  # as all of them, so `_ours` looks further
-}
-NO_TABLE = b"(?!)"  # begins nothing
 ABOUT = ["frame", "face_id", "timestamp", "confidence", "success"]
 FIRST = [*ABOUT, *SQUARE]
 AT_REST = 0.05  # the probability of an AU on a person's neutral frames, at most, once they are given
 LONGEST_MEAN = 3600.0  # seconds of a moving average
 CALMEST = 0.1  # share of a person's frames that count as neutral if none are named
-NEUTRAL = rb'\{\n "neutral": \{\n  "AU'
 FRAMES = re.compile(r"(\d+)(?:-(\d+))?")  # 12, or 1-30
 
 
@@ -134,8 +126,8 @@ def predict_clip(
         ValueError: the file holds no video, or bad parameters.
         ModuleNotFoundError: PyAV or dlib is not installed.
     """
-    if form not in FORMATS:
-        raise ValueError(f"unknown format {form!r}; choose one of {', '.join(FORMATS)}")
+    if form not in LAYOUTS:
+        raise ValueError(f"unknown format {form!r}; choose one of {', '.join(LAYOUTS)}")
     if not clip.path.exists():
         raise FileNotFoundError(f"there is no {clip.path}; expected a video or a folder of frames")
     if neutral and not (neutral == "auto" or FRAMES.fullmatch(neutral) or Path(neutral).is_file()):
@@ -153,10 +145,10 @@ def predict_clip(
     with ExitStack() as stack:
         if out is not None:
             refuse_suffix(out, ".parquet" if form == "parquet" else ".csv")
-            refuse_other(out, _ours(Path(out), form))
+            refuse_other(out)
             stack.enter_context(run_lock(out, patience=0, work="written"))
         if save_neutral is not None:
-            refuse_other(save_neutral, NEUTRAL)
+            refuse_other(save_neutral)
         weights = side_weights(opened) if sides else {}
         kept = _kept(opened, clip, sides) if out is not None or keep else None
         folder = kept or Path(stack.enter_context(TemporaryDirectory()))
@@ -328,7 +320,8 @@ def _save_neutral(table, aus, baselines: dict[int, np.ndarray], clip: Clip, path
         raise ValueError(f"{path}: {clip.path} has no face")
     face = max(baselines, key=lambda face: ((table["face_id"] == face) & (table["success"] == 1)).sum())
     values = dict(zip(aus, baselines[face].round(4).tolist(), strict=True))
-    write_json(path, {"neutral": values, "clip": str(clip.path), "face_id": int(face)}, NEUTRAL)
+    with result_file(path) as partial:
+        write_json(partial, {"neutral": values, "clip": str(clip.path), "face_id": int(face)})
 
 
 def _lower(table: pd.DataFrame, aus: tuple[str, ...], baselines: dict[int, np.ndarray]) -> None:
@@ -361,7 +354,7 @@ def _called(table: pd.DataFrame, aus: list[str]) -> pd.DataFrame:
 
 def _write(table: pd.DataFrame, parts: list[Path], out: Path, form: str, clip: Clip) -> None:
     start = 0
-    with result_file(out, _ours(out, form)) as temporary, ExitStack() as stack:
+    with result_file(out) as temporary, ExitStack() as stack:
         writer = None
         for part in parts:
             points = pd.read_parquet(part)
@@ -375,16 +368,6 @@ def _write(table: pd.DataFrame, parts: list[Path], out: Path, form: str, clip: C
                 writer = writer or stack.enter_context(pq.ParquetWriter(temporary, arrow.schema))
                 writer.write_table(arrow)
             start += len(points)
-
-
-def _ours(out: Path, form: str) -> bytes:
-    """How an earlier table begins; of parquet the columns, which its end names, must be ours."""
-    if form == "parquet" and out.is_file():
-        try:
-            return FORMATS[form] if pq.read_schema(out).names[: len(FIRST)] == FIRST else NO_TABLE
-        except (pa.ArrowException, OSError):  # no parquet, or damaged
-            return NO_TABLE
-    return FORMATS[form]
 
 
 def _as_openface(table: pd.DataFrame, points: pd.DataFrame, clip: Clip) -> pd.DataFrame:

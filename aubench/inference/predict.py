@@ -41,7 +41,6 @@ from aulib.protocols import split_name
 from aulib.run import CONFIG, WEIGHTS, Run
 from aulib.tables import read_table, refuse
 
-OURS = b"image,status,note,"  # begins every table of predictions
 NO_FACE = "no face is seen in the crop"
 SQUARE = ("face_x", "face_y", "face_size", "face_roll")
 SUREST = 0.8  # share of the calls that `errors.surest` is of
@@ -226,7 +225,7 @@ def predict(
     with ExitStack() as stack:
         if out is not None:
             refuse_suffix(out, ".csv")
-            refuse_other(out, OURS)
+            refuse_other(out)
             stack.enter_context(run_lock(out, patience=0, work="written"))
         opened = Run(run)
         weights = side_weights(opened) if sides else {}
@@ -253,7 +252,7 @@ def predict(
         for name, values in intensities(table, opened).items():
             table.insert(table.columns.get_loc(f"{name[:4]}_p") + 1, name, values)
         if out is not None:
-            with result_file(out, OURS) as partial:
+            with result_file(out) as partial:
                 table.to_csv(partial, index=False)
             if kept:
                 shutil.rmtree(kept, ignore_errors=True)

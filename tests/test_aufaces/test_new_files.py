@@ -3,7 +3,7 @@
 import os
 import resource
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Barrier
 
@@ -153,37 +153,31 @@ def test_a_home_without_a_cache_is_one_sentence_that_says_what_to_set(home, tmp_
     assert cache_root() == tmp_path / "own" and cache_root().is_dir()
 
 
-def test_a_result_replaces_an_earlier_one_and_no_other_file(tmp_path):
+def test_a_result_replaces_an_earlier_one_and_no_other_file(tmp_path, monkeypatch):
+    monkeypatch.setenv("AULIB_CACHE", str(tmp_path / "cache"))
+
     def write(name: str, text: str) -> None:
-        with result_file(tmp_path / name, ours=b"image,status") as partial:
+        with result_file(tmp_path / name) as partial:
             partial.write_text(text)
 
     write("new/out.csv", "image,status\n1")
     write("new/out.csv", "image,status\n2")
     assert (tmp_path / "new/out.csv").read_text() == "image,status\n2"
-    (tmp_path / "mine.csv").write_text("my,table\n")
     (tmp_path / "mine").mkdir()
+    for name in ("mine.csv", "new/out.csv"):  # the second one was edited
+        (tmp_path / name).write_text("image,status,mine\n")
     before = everything(tmp_path)
-    for name in ("mine.csv", "mine"):
-        with pytest.raises(FileExistsError, match=f"{name} exists and is no earlier result"):
+    for name in ("mine.csv", "mine", "new/out.csv"):
+        with pytest.raises(FileExistsError, match=f"{name} exists and is no earlier result, or was edited"):
             write(name, "image,status")
-        with pytest.raises(FileExistsError, match=f"{name} exists and is no earlier result"):
-            refuse_other(tmp_path / name, b"image,status")
-        with pytest.raises(FileExistsError, match=f"{name} exists and is not written over"):
-            refuse_other(tmp_path / name)  # a kind of result that is not known again
+        with pytest.raises(FileExistsError, match=f"{name} exists and is no earlier result, or was edited"):
+            refuse_other(tmp_path / name)
     assert everything(tmp_path) == before
-    write("mine.csv", "my,table\n")  # the same content
+    write("mine.csv", "image,status,mine\n")  # the same content
+    (tmp_path / "to_mine.csv").symlink_to("mine.csv")
+    write("to_mine.csv", "image,status\n")
+    assert (tmp_path / "to_mine.csv").is_symlink() and (tmp_path / "mine.csv").read_text() == "image,status\n"
     (tmp_path / "link.csv").symlink_to("elsewhere.csv")  # not there now, as on a disk that is not mounted
     with pytest.raises(FileExistsError, match="link.csv exists"):
         write("link.csv", "image,status")
     assert os.readlink(tmp_path / "link.csv") == "elsewhere.csv"
-
-
-def test_a_result_without_a_mark_replaces_nothing(tmp_path):
-    for text, told in (("1", False), ("1", False), ("2", True)):
-        with (
-            pytest.raises(FileExistsError) if told else nullcontext(),
-            result_file(tmp_path / "a") as partial,
-        ):
-            partial.write_text(text)
-    assert (tmp_path / "a").read_text() == "1"

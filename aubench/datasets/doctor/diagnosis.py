@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from aulib.dataset import DatasetFolder
-from aulib.files import write_json
+from aulib.files import result_file, write_json
 
 LEVELS = ("error", "warning", "note")
 SHOWN = {"error": 20, "warning": 8, "note": 8}  # findings of one check in the text, unless all are asked for
@@ -93,5 +93,5 @@ class Diagnosis:
     def write(self, path: Path) -> None:
         """All findings as JSON."""
         found = [asdict(finding) for finding in self.findings]
-        ours = rb'\{\n "root": "[^\n]*",\n "findings": \['
-        write_json(path, {"root": self.root.name, "findings": found}, ours)
+        with result_file(path) as partial:
+            write_json(partial, {"root": self.root.name, "findings": found})
