@@ -27,6 +27,7 @@ from aubench.datasets.kept_outcomes import kept_outcomes, stamp
 from aubench.datasets.landmark_detector import landmarks_by, require_detector
 from aubench.datasets.landmark_tables import NAME_COLUMNS, Pictures, read_landmarks, unpaired
 from aubench.datasets.picture_files import (
+    PROGRESS,
     by_stored_name,
     list_pictures,
     printable,
@@ -41,7 +42,6 @@ from aulib.landmarks import point_columns
 from aulib.manifest import SPLITS
 from aulib.tables import normal_form, read_table, refuse
 
-PROGRESS = ".prepare.jsonl"
 FEW_FRAMES = 5  # as many pictures numbered in a row may be a recording
 NOT_GIVEN = GivenFace(None, "no landmarks given for it")
 

@@ -9,19 +9,23 @@ from pathlib import Path, PurePath, PurePosixPath
 
 import pandas as pd
 
-from aulib.files import remembered_file
+from aulib.files import WRITTEN, remembered_file
 from aulib.images import is_picture_name, open_picture
 
 UNREAD_SUFFIXES = {".heic", ".heif", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf"}
 VIDEO_SUFFIXES = ("mp4", "avi", "mov", "mkv", "mpg", "mpeg", "m4v", "wmv", "webm", "flv", "3gp", "mts")
 LONGEST = 240  # bytes of a name; most file systems take 255, and `.jpg` may follow
 NO_PICTURE = "no picture that is read here"
+PROGRESS = ".prepare.jsonl"  # in a dataset folder that `prepare` makes
+OURS = "a dataset folder, which holds copies; name it alone to read it"
 
 
 def walk(
     root: str | Path, left: dict[str, str], out: Path | None = None, again: bool = False
 ) -> Iterator[tuple[str, list[str]]]:
     """Path from the root ("" or ending with /) and visible files of each folder below it, links followed.
+
+    A dataset folder below the root is not entered: it holds copies of what else is there.
 
     Args:
         left: gets the folders that are not entered, and why.
@@ -42,12 +46,17 @@ def walk(
             continue
         try:
             with os.scandir(os.path.join(root, relative)) as entries:
-                visible = sorted((one for one in entries if one.name[0] != "."), key=lambda one: one.name)
+                inside = sorted(entries, key=lambda one: one.name)
         except OSError as error:
             left[relative] = f"this folder cannot be read: {error.strerror}"
             continue
+        if relative and _is_dataset({one.name for one in inside}):
+            left[relative] = OURS
+            continue
         files = []
-        for entry in visible:
+        for entry in inside:
+            if entry.name[0] == ".":
+                continue
             # A link to itself is no folder to `os.path`, and an error to the entry.
             if not (os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir()):
                 files.append(entry.name)
@@ -84,7 +93,8 @@ def list_pictures(photos: str | Path, out: str | Path | None = None) -> tuple[li
             else:
                 left[folder + name] = NO_PICTURE
     if not found:
-        some = ", ".join(printable(path) for path in sorted(left)[:3]) or "nothing"
+        some = (printable(path) + f" ({OURS})" * (left[path] == OURS) for path in sorted(left)[:3])
+        some = ", ".join(some) or "nothing"
         raise FileNotFoundError(f"{photos} holds no picture, found {some}")
     return sorted(found), left
 
@@ -145,6 +155,11 @@ def frame_number(stem: str) -> int | None:
     """The number that a file name ends with (2440, 0643, frame-12); None without one."""
     found = re.search(r"\d+$", stem)
     return int(found[0]) if found else None
+
+
+def _is_dataset(names: set[str]) -> bool:
+    manifest = {"manifest.csv", "manifest.parquet"} & names and "images" in names
+    return bool(manifest or {WRITTEN, PROGRESS} & names)
 
 
 def _cut(name: str) -> str:
