@@ -77,7 +77,7 @@ def read_tool(path: str | Path) -> Reading:
     frame at 0 s, its number decides.
 
     Raises:
-        ValueError: none of these, or a damaged table; names file and line.
+        ValueError: none of these, a damaged table, or a face in two rows; names file and line.
     """
     path = Path(path)
     table = read_rows(path, RULES, f"{AU_COLUMN.pattern}|au", "AU01_c, AU01, au_1")
@@ -130,6 +130,7 @@ def read_tool(path: str | Path) -> Reading:
     aus = table[[name for name in table if re.fullmatch(r"AU\d\d_[cpr]", name)]].astype(float)
     success = table["success"] if "success" in table else pd.Series(1.0, table.index)
     seen = (success == 1) & aus.notna().any(axis=1)
+    _refuse_twice(found[seen], "face_id" in table, path)
     conditions = table[[name for name in CONDITIONS if name in table]].astype(float)
     found = pd.concat([found, aus, conditions], axis=1)[seen].reset_index(drop=True)
     if found.empty:
@@ -160,6 +161,19 @@ def _from_long(table: pd.DataFrame, path: Path) -> pd.DataFrame:
     wide = table.pivot(index=place, columns="au", values=list(ending))
     wide.columns = [f"{au}_{ending[value]}" for value, au in wide.columns]
     return wide.reset_index()
+
+
+def _refuse_twice(found: pd.DataFrame, numbered: bool, path: Path) -> None:
+    """Raises ValueError if a face has two rows: by its number, else by its place where that is known."""
+    same = ["key", "face_id"] if numbered else ["key", "x", "y", "size"]
+    found = found.dropna(subset=same)
+    if (twice := found.duplicated(same)).any():
+        line = twice.idxmax()
+        first = found.index[(found[same] == found.loc[line, same]).all(axis=1)][0]
+        raise ValueError(
+            f"{path} line {line + 2}: the face of {found['key'][line]} in line {first + 2} again, expected "
+            "one row for each face"
+        )
 
 
 def _of_libreface(name: str) -> str:

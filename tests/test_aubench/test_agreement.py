@@ -138,6 +138,15 @@ def test_pictures_of_one_name_in_two_folders_are_different_pictures(tmp_path):
     assert len(matched(named(tmp_path, "e", ["s1/0.jpg"]), bare)) == 1
 
 
+def test_a_face_in_two_rows_is_refused_with_both_lines(tmp_path):
+    with pytest.raises(ValueError, match="c.csv line 4: the face of b.jpg in line 3 again"):
+        named(tmp_path, "c", ["a.jpg", "b.jpg", "b.jpg"])
+    table = pd.read_csv(openface(tmp_path, "d", AU12_r=SMILE)).assign(face_id=0)
+    pd.concat([table, table[4:5].assign(AU12_r=0.5, x_0=1)]).to_csv(tmp_path / "d.csv", index=False)
+    with pytest.raises(ValueError, match=f"d.csv line {FRAMES + 2}: the face of 5 in line 6 again"):
+        read_tool(tmp_path / "d.csv")
+
+
 def test_two_pictures_whose_names_differ_by_their_suffix_are_two(tmp_path):
     a, b = named(tmp_path, "a", ["0.jpg", "1.jpg"]), named(tmp_path, "b", ["0.png", "0.jpg", "1.jpg"])
     assert matched(a, b).to_numpy().tolist() == [[0, 1], [1, 2]]
