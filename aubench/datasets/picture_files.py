@@ -13,7 +13,10 @@ from aulib.files import WRITTEN, remembered_file
 from aulib.images import is_picture_name, open_picture
 
 UNREAD_SUFFIXES = {".heic", ".heif", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf"}
-VIDEO_SUFFIXES = ("mp4", "avi", "mov", "mkv", "mpg", "mpeg", "m4v", "wmv", "webm", "flv", "3gp", "mts")
+VIDEO_SUFFIXES = (
+    "mp4", "avi", "mov", "mkv", "mpg", "mpeg", "m4v", "wmv", "webm", "flv", "3gp", "mts",
+    "m2ts", "ts", "vob", "ogv", "asf", "dv",
+)  # fmt: skip
 LONGEST = 240  # bytes of a name; most file systems take 255, and `.jpg` may follow
 NO_PICTURE = "no picture that is read here"
 PROGRESS = ".prepare.jsonl"  # in a dataset folder that `prepare` makes

@@ -477,6 +477,33 @@ def test_clips_are_told_from_pictures(tmp_path):
         tables_of([Path("a/one.mp4"), Path("a/one.avi")], Path("out"), "long")
 
 
+@pytest.mark.parametrize(
+    ("suffix", "form", "codec", "size"),
+    [
+        ("ts", "mpegts", "mpeg2video", (96, 64)),
+        ("M2TS", "mpegts", "mpeg2video", (96, 64)),
+        ("vob", "vob", "mpeg2video", (96, 64)),
+        ("ogv", "ogg", "libvpx", (96, 64)),
+        ("asf", "asf", "wmv2", (96, 64)),
+        ("dv", "dv", "dvvideo", (720, 576)),
+    ],
+)
+def test_videos_of_other_kinds_are_clips(suffix, form, codec, size, tmp_path):
+    import av
+
+    path = tmp_path / f"a.{suffix}"
+    with av.open(str(path), "w", format=form) as container:
+        stream = container.add_stream(codec, rate=25)
+        (stream.width, stream.height), stream.pix_fmt = size, "yuv420p"
+        for shade in 20 * (0, 200):
+            frame = av.VideoFrame.from_ndarray(np.full((*size[::-1], 3), shade, np.uint8), "rgb24")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    assert clips_in(tmp_path) == [path]
+    shades = [np.asarray(frame.picture).mean() for frame in clip_frames(Clip(path))]
+    assert shades == pytest.approx(20 * [0, 200], abs=9)
+
+
 def test_of_several_clips_one_that_cannot_be_read_does_not_stop_the_others(filmed, tmp_path):
     for name in ("a ä.mp4", "c.mp4"):
         (tmp_path / "in" / name).parent.mkdir(exist_ok=True)
