@@ -18,7 +18,7 @@ from aubench.datasets.landmark_detector import detect_landmarks
 from aubench.datasets.picture_files import why_unusable
 from aulib.crops import CropSpec, crop_face, crop_matrix
 from aulib.files import remembered_file, what_it_is
-from aulib.images import decode, open_picture, orientation, too_dark_or_bright, upright_size
+from aulib.images import decode, is_picture_name, open_picture, orientation, too_dark_or_bright, upright_size
 from aulib.landmarks import refuse_outside
 from aulib.manifest import MIN_FACE
 
@@ -70,6 +70,8 @@ def read_upright(path: Path, at_most: int | None) -> tuple[Image.Image, tuple[in
         text = " ".join(str(error).split()) or type(error).__name__
         if isinstance(error, UnidentifiedImageError):
             text = what_it_is(path)
+            if "damaged" in text and not is_picture_name(path.name):
+                text = "neither a picture nor called as a video (.mp4, .mov, ...)"
         text = textwrap.shorten(text.replace(str(path), path.name), 200, placeholder="...")
         raise UnusablePicture(f"unreadable: {text}") from error
 

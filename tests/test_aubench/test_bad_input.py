@@ -23,6 +23,7 @@ from aubench.datasets.converters.mat_files import read_points, read_tracks
 from aubench.datasets.converters.raw_session import Session
 from aubench.datasets.converters.raw_tree import Tree
 from aubench.datasets.doctor.check import check
+from aubench.datasets.face_finding import UnusablePicture, read_upright
 from aubench.datasets.interchange.lists import read_jaanet, read_megraphau
 from aubench.datasets.interchange.tables import read_openface, read_pyfeat
 from aubench.datasets.landmark_tables import read_landmarks
@@ -329,6 +330,13 @@ def test_pictures_of_every_kind_are_used_or_listed_with_a_reason(tmp_path):
         "cut.jpg": "Truncated", "README.md": "no picture",
     }.items():  # fmt: skip
         assert why in reasons[name]
+
+
+@pytest.mark.parametrize("name", ["clip.csv", "voice.mp3", "video"])
+def test_what_is_no_picture_is_not_called_damaged(name, tmp_path):
+    (tmp_path / name).write_bytes(b"frame,success\n1,1\n\xff")
+    with pytest.raises(UnusablePicture, match="neither a picture nor called as a video"):
+        read_upright(tmp_path / name, at_most=None)
 
 
 PATHS = (
