@@ -11,7 +11,7 @@ that person has the next one. What was chosen is in `reason` and `note` of `read
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -66,6 +66,18 @@ def unpaired(table: str | Path, names: dict[str, str]) -> str:
         return ""
     name, why = next(iter(names.items()))
     return f"{table}: {len(names)} names fit no picture, such as {shown(name)}: {why}"
+
+
+def few_frames(tables: str | Path, rows: pd.DataFrame, pictures: Collection[str]) -> str:
+    """A sentence about the first recording of `read_faces` most of whose rows find no picture, "" if there is
+    none. Picture 5 may then show frame 25, and be paired with frame 5."""
+    for clip, images in rows.loc[rows["clip"] != "", "image"].groupby(rows["clip"]):
+        if (lost := (~images.isin(pictures)).sum()) > len(images) / 2:
+            return (
+                f"{tables}: {lost} of {len(images)} rows of {shown(clip)} found no picture; were pictures "
+                "extracted at another rate? Then number them as the frames"
+            )
+    return ""
 
 
 def read_faces(

@@ -276,6 +276,16 @@ def test_codes_that_are_read_as_unknown_and_columns_that_are_not_used_are_told(c
     assert "subject and split" in columns
 
 
+def test_pictures_that_were_extracted_at_another_rate_are_warned_of(tmp_path):
+    openface_csv(tmp_path / "clip.csv", num=12)
+    told = []
+    for num in (5, 6):  # of 12 frames
+        pictures(tmp_path / "clip", [f"{n:04d}.png" for n in range(1, num + 1)])
+        out = tmp_path / f"set {num}"
+        import_table("openface", tmp_path / "clip.csv", tmp_path / "clip", out, report=told.append)
+    assert len(told) == 1 and "7 of 12 rows of 'clip' found no picture" in told[0]
+
+
 def test_an_import_touches_no_other_folder_and_of_two_the_later_is_told(clip, tmp_path):
     for name in ("set.partial", ".set.part"):
         (tmp_path / name).mkdir()

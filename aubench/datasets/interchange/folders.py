@@ -16,7 +16,7 @@ from aubench.datasets.interchange import FORMATS
 from aubench.datasets.interchange.left_out import keep_left_out, read_note, with_left_out
 from aubench.datasets.interchange.lists import read_jaanet, read_megraphau, write_jaanet, write_megraphau
 from aubench.datasets.interchange.tables import read_openface, read_pyfeat, write_openface, write_pyfeat
-from aubench.datasets.landmark_tables import Pictures, read_faces
+from aubench.datasets.landmark_tables import Pictures, few_frames, read_faces
 from aubench.datasets.photographs import split_subjects, subjects_of
 from aubench.datasets.picture_files import by_stored_name, list_pictures, shortened, write_listed
 from aulib.crops import CropSpec, crop_face, crop_matrix
@@ -93,7 +93,8 @@ def import_table(
 
     Args:
         kind: openface or pyfeat.  tables: a CSV or a folder of CSVs.  keep: link or copy the pictures.
-        report: called with notes for the user: codes that are read as unknown, columns that are not used.
+        report: called with notes for the user: codes that are read as unknown, columns that are not used,
+            a recording most of whose rows find no picture.
 
     Raises:
         FileNotFoundError: no CSV, or no pictures.  FileExistsError: `out` is not empty.
@@ -104,6 +105,8 @@ def import_table(
     table, rows = read_faces(tables, list(files), partial(read, note=codes.append))
     if codes:
         report(codes[0] + (f"; and {len(codes) - 1} columns more" if len(codes) > 1 else ""))
+    if few := few_frames(tables, rows, files):
+        report(few)
     if own := [name for name in ("subject", "split") if name in table]:
         report(f"{tables}: not used, as people go by folders and recordings: column {' and '.join(own)}")
     columns = list(table.columns)
