@@ -186,16 +186,19 @@ def predict(
             "form": format, "neutral": neutral, "save_neutral": save_neutral, "smooth": smooth,
             "all_aus": all_aus, "max_error": max_error, "sides": sides,
         }  # fmt: skip
-        failed, asked = [], [Clip(path, every, sequence or fps) for path in found]
+        failed, asked = [], []
         tables = clips.tables_of(found, out, format) if several else [out]
-        for clip, table in zip(asked, tables, strict=True):
+        for path, table in zip(found, tables, strict=True):
             try:
+                if several:
+                    clips.refuse_no_file(path)
+                asked.append(clip := Clip(path, every, sequence or fps))
                 read_clip(run, clip, table, timeline, preview, **how)
             except ValueError as error:
                 if not several:
                     raise
                 typer.echo(f"aulib: {error}", err=True)
-                failed.append(clip.path)
+                failed.append(path)
         for clip in asked:  # a repeated command finds what was read until all is done
             clips.forget(run, clip, sides)
         if failed:

@@ -67,6 +67,12 @@ def clips_in(place: str | Path) -> list[Path]:
     return [path] if path.is_file() and is_video(path) else []
 
 
+def refuse_no_file(path: Path) -> None:
+    """Raises ValueError for what a pattern or folder names that is no file; to open a pipe waits for ever."""
+    if not path.is_file():
+        raise ValueError(f"{path} is no file, but a folder, a pipe or a link to nothing; expected a video")
+
+
 def tables_of(clips: list[Path], folder: Path, form: str) -> list[Path]:
     """Where the tables of several clips go: below a folder as the clips lie below their common one.
 

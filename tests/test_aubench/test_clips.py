@@ -1,6 +1,7 @@
 """Clips: frames at their times, who is who, tables that other readers open, work that goes on."""
 
 import json
+import os
 from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
@@ -512,6 +513,19 @@ def test_of_several_clips_one_that_cannot_be_read_does_not_stop_the_others(filme
     done = CliRunner().invoke(app, ["predict", str(tmp_path / "in"), "--out", str(tmp_path / "out")])
     assert done.exit_code == 1 and "b.mp4" in done.output and "1 of 3" in done.output
     assert sorted(path.name for path in (tmp_path / "out").glob("*.csv")) == ["a ä.csv", "c.csv"]
+
+
+def test_of_several_clips_what_is_no_file_does_not_stop_the_others(filmed, tmp_path):
+    (tmp_path / "in/a.mp4").mkdir(parents=True)
+    (tmp_path / "in/b.mp4").symlink_to("nowhere.mp4")
+    os.mkfifo(tmp_path / "in/c.mp4")  # opening it would wait for ever
+    (tmp_path / "in/d.mp4").symlink_to(filmed.one)
+    for place, number in ((tmp_path / "in", 3), (tmp_path / "in/*.mp4", 4)):  # the folder is entered
+        out = tmp_path / f"out {number}"
+        done = CliRunner().invoke(app, ["predict", str(place), "--out", str(out)])
+        assert done.exit_code == 1 and f"{number - 1} of {number} clips" in done.output
+        assert all(f"{name}.mp4 is no file" in done.output for name in "abc"[4 - number :])
+        assert [path.name for path in out.glob("*.csv")] == ["d.csv"]
 
 
 def test_what_was_read_is_kept_until_it_is_forgotten(filmed, tmp_path, monkeypatch):
