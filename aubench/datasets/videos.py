@@ -107,13 +107,18 @@ def clip_frames(clip: Clip, note: Callable[[str], None] = lambda text: None) -> 
     if fps is not None and not 0 < fps < np.inf:
         raise ValueError(f"{path}: {fps:g} frames a second, expected a finite number above 0")
     if path.is_dir():
+        read, why = 0, ""
         for number, name in enumerate(sorted(list_pictures(path)[0], key=_by_number)):
             if number % every == 0:
                 try:
                     picture, *_ = read_upright(path / name, at_most=None)
+                    read += 1
                 except UnusablePicture as error:
-                    picture = note(f"{path / name}: {error}")
+                    picture, why = None, f"{path / name}: {error}"
+                    note(why)
                 yield Frame(number, number / (fps or 25), picture)
+        if not read:
+            raise ValueError(f"{path} has no frame that can be read, such as {why}")
         return
     number, first, due = -1, None, 0
     try:

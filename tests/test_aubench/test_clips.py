@@ -75,6 +75,16 @@ def test_a_folder_of_frames_is_a_clip_of_the_given_rate(tmp_path):
     assert frames[2].picture is None and len(notes) == 1 and "f11.png" in notes[0]
 
 
+def test_a_folder_of_frames_that_cannot_be_read_is_refused(tmp_path):
+    for number in (1, 2):
+        (tmp_path / f"f{number}.jpg").write_bytes(b"x")
+    with pytest.raises(ValueError, match="has no frame that can be read, such as .*f2.jpg: unreadable"):
+        list(clip_frames(Clip(tmp_path)))
+    with pytest.raises(ValueError, match="has no frame that can be read"):
+        predict_clip(RUN, Clip(tmp_path), tmp_path / "out.csv")
+    assert not (tmp_path / "out.csv").exists()
+
+
 def test_pixels_that_are_not_square_are_shown_as_players_do(tmp_path):
     av = pytest.importorskip("av")
     with av.open(str(tmp_path / "a.mp4"), "w") as container:
