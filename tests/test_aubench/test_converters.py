@@ -305,12 +305,23 @@ FACS = "FACS/S005/001/S005_001_00000011_facs.txt"
 OCC, INT = "AUCoding/AU_OCC/F001_T1.csv", "AUCoding/AU_INT/AU06/F001_T1_AU06.csv"
 AFFWILD = "annotations/AU_Detection_Challenge/Train_Set/1-30-1280x720.txt"
 AU4 = "ActionUnit_Labels/SN001/SN001_au4.txt"
+
+
+def _with_index(name: str, text: str) -> str:
+    """A table with the index that pandas writes."""
+    header, *lines = text.splitlines()
+    return "\n".join([f"{name},{header}", *(f"{row},{line}" for row, line in enumerate(lines))])
+
+
 DAMAGED_LABELS = [
     ("ckplus", FACS, lambda text: "1 3\n12 2\n1 4\n", ["line 3", "AU 1", "4", "3"]),
     ("ckplus", FACS, lambda text: "\n".join(text.split("\n")[:2])[:-6], ["line 2", "'0.00000'"]),
     ("affwild2", AFFWILD, lambda text: "AU1,AU1\n0,1\n", ["line 1", "AU1,AU1"]),
     ("bp4d", OCC, lambda text: raw_trees.bp4d_labels([-1, 643]), ["line 2", "frame is -1"]),
     ("bp4d", OCC, lambda text: "0,1,2\n643,0,7\n", ["line 2", "AU02 is 7", "0, 1, 9"]),
+    ("bp4d", OCC, lambda text: _with_index("", text), ["line 1", "first column is ''", "index=False"]),
+    ("bp4d", OCC, lambda text: _with_index("index", text), ["line 1", "first column is 'index'"]),
+    ("gft", "annotations/001A.csv", lambda text: _with_index("Unnamed: 0", text), ["line 1", "'Unnamed: 0'"]),
     ("disfa", AU4, lambda text: "1,1\n2,\n", ["line 2", "1 cells"]),
     ("bp4d", INT, lambda text: "\u0666" + text, ["line 1", "frame"]),  # no header
     ("bp4d", INT, lambda text: text.split("\n")[1] + "\n" + text, ["frame 644"]),

@@ -32,9 +32,16 @@ def coded_table(path: Path, unknown: tuple[int, ...]) -> pd.DataFrame:
     `AU01`; columns of another name (occlusion, say) are left out.
 
     Raises:
-        ValueError: no header of AUs, an AU twice, or as `read_columns` and `by_frame`.
+        ValueError: an index before the frame, no header of AUs, an AU twice, or as `read_columns` and
+            `by_frame`.
     """
     header = read_header(path)
+    first, *others = (cell.strip(" '\"") for cell in header)
+    if first in ("", "Unnamed: 0") or {"0", "frame"} & set(map(str.lower, others)):
+        raise ValueError(
+            f"{path} line 1: the first column is {first!r}, expected the frame (leave out the index "
+            "that pandas writes: `index=False`)"
+        )
     aus = list(filter(None, map(au_name, header[1:])))
     if not aus or len(set(aus)) < len(aus):
         found = ",".join(header)[:60]
