@@ -247,6 +247,8 @@ def test_affwild2_counts_label_rows_against_frames_and_takes_either_header(tree)
     path.write_text(good.replace("\n", "\n\n", 1))  # the first frame has no label, and the others keep theirs
     labels = converter.read(sources["video 3"]).labels
     assert labels.index.tolist() == [2, 3, 4, 5, 6]
+    path.write_text("\n \n" + good)  # frames count from the header
+    assert converter.read(sources["video 3"]).labels.index.tolist() == [1, 2, 3, 4, 5]
     path.write_text("AU1,AU2,AU4,AU6,AU12,AU15,AU20,AU25\n" + "0,0,1,0,0,0,0,1\n" * 5)
     assert converter.read(sources["video 3"]).labels["AU20_c"].tolist() == [0] * 5
     picture = next(sources["video 3"].files["pictures"].iterdir())

@@ -7,6 +7,7 @@ from aubench.datasets.converters.label_tables import au_name, codes, label_colum
 from aubench.datasets.converters.raw_session import Expected, Session, Source
 from aubench.datasets.converters.raw_tree import index_frames
 from aubench.datasets.videos import num_frames
+from aulib.files import read_text
 from aulib.tables import read_columns
 
 HEADERS = [
@@ -56,7 +57,9 @@ class AffWild2(Converter):
             found, expected = ",".join(header)[:60], ",".join(HEADERS[0])
             raise ValueError(f"{path} line 1: the header is {found!r}, expected {expected}, each once")
         table = read_columns(path, names, [codes(r"AU\d\d", 1, (-1,))], header="")
-        table.index += 1  # frame 1 is line 2; a blank line or a comment has no label, and moves none
+        # Frame 1 is the line below the header; a blank line or a comment has no label, and moves none.
+        text = read_text(path)
+        table.index += 1 - text[: len(text) - len(text.lstrip())].count("\n")
         return label_columns(table, "_c")
 
     def add_extras(self, session: Session, source: Source, frames: list[int]) -> None:
