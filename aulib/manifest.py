@@ -14,7 +14,17 @@ import pandas as pd
 
 from aulib.labels import AU_NAMES
 from aulib.landmarks import points_of
-from aulib.tables import INTENSITY, MOST, OCCURRENCE, PIXELS, Fault, normal_form, read_table, shown
+from aulib.tables import (
+    INTENSITY,
+    MOST,
+    OCCURRENCE,
+    PIXELS,
+    Fault,
+    normal_form,
+    person_name,
+    read_table,
+    shown,
+)
 
 SPLITS = ("train", "val", "test")
 REQUIRED = ("image", "subject", "split")
@@ -48,7 +58,7 @@ def inspect(
     if any("landmarks have" in fault.text for fault in faults):  # half a layout cannot be checked
         table = table.drop(columns=[name for name in table.columns if re.fullmatch(PIXELS.columns, name)])
     if set(REQUIRED) <= set(table.columns):
-        table["subject"] = table["subject"].map(normal_form)
+        table["subject"] = table["subject"].map(person_name)
         faults += row_faults(table, path.parent)
     return table, faults
 
@@ -100,7 +110,8 @@ def _split_faults(table: pd.DataFrame) -> list[Fault]:
     for row, split in table["split"][~table["split"].isin(SPLITS)][:MOST].items():
         faults.append(Fault(row, f"split is {shown(split)}, expected train, val or test"))
     for row in table.index[table["subject"] == ""][:MOST]:
-        faults.append(Fault(row, "subject is empty, expected a name (splits must not share people)"))
+        text = "subject is empty (or nan, NA, null), expected a name (splits must not share people)"
+        faults.append(Fault(row, text))
     pairs = table[["subject", "split"]].drop_duplicates()  # keeps the first row of each pair
     pairs = pairs[pairs["subject"] != ""]
     for subject, rows in pairs[pairs["subject"].duplicated(keep=False)].groupby("subject", sort=False):

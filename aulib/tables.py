@@ -81,6 +81,11 @@ def normal_form(name: str) -> str:
     return str(PurePosixPath(name)) if re.search(r"\./|//|/$", name) else name
 
 
+def person_name(name: str) -> str:
+    """The normal form of a person's name; "" for one of the names of a missing cell, such as NA."""
+    return "" if _MISSING.fullmatch(name.strip()) else normal_form(name)
+
+
 def read_table(
     path: str | Path, rules: Iterable[Rule], dtype: type = np.float64, keep_text: bool = False
 ) -> tuple[pd.DataFrame, list[Fault]]:

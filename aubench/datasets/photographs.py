@@ -40,7 +40,7 @@ from aulib.dataset import DatasetFolder, read_dataset, write_manifest
 from aulib.files import edited, refuse_edited, refuse_used
 from aulib.landmarks import point_columns
 from aulib.manifest import SPLITS
-from aulib.tables import normal_form, read_table, refuse
+from aulib.tables import normal_form, person_name, read_table, refuse
 
 FEW_FRAMES = 5  # as many pictures numbered in a row may be a recording
 NOT_GIVEN = GivenFace(None, "no landmarks given for it")
@@ -87,8 +87,8 @@ def prepare(
     if split not in ("auto", *SPLITS):
         raise ValueError(f"unknown split {split!r}; choose auto, {', '.join(SPLITS)}")
     photos, out = Path(photos), Path(out)
-    if subject and not (subject := printable(normal_form(subject))):
-        raise ValueError("subject is blank, expected a name")
+    if subject and not (subject := printable(person_name(subject))):
+        raise ValueError("subject is blank (or nan, NA, null), expected a name")
     if os.path.realpath(out) == os.path.realpath(photos):
         raise FileExistsError(f"{out} is the folder of photographs itself, expected another one")
     if not (out / PROGRESS).is_file():
@@ -182,7 +182,7 @@ def read_about(
         )
     table = table.set_index(names).fillna("").astype(str)
     if "subject" in table:
-        table["subject"] = table["subject"].map(normal_form).map(printable)
+        table["subject"] = table["subject"].map(person_name).map(printable)
     return table
 
 
@@ -205,7 +205,7 @@ def subjects_of(sources: list[str], clips: list[str] | None = None) -> list[str]
     names = [
         part[shared] if len(part) > shared + 1 else name for part, name in zip(parts, alone, strict=True)
     ]
-    return [printable(normal_form(name)) or "unnamed" for name in names]
+    return [printable(person_name(name)) or f"unnamed {name}".strip() for name in names]
 
 
 def split_subjects(subjects: list[str]) -> dict[str, str]:

@@ -281,6 +281,12 @@ def test_rafau_counts_either_side_and_prefers_originals(converted, skipped, dete
     assert data.image_paths[row_of(data, "0002.jpg")].resolve().parent.name == "aligned"
 
 
+def test_a_picture_may_be_called_as_a_missing_cell_is(tree):
+    raw = tree("rafau")
+    (raw / "RAFAU_label.txt").write_text("0002.jpg 6\nnone.jpg 1\n")
+    assert first_session("rafau", raw).subjects == ["0002", "unnamed none"]
+
+
 @pytest.mark.parametrize("end, cut", [("1+4+25\n", False), ("1+4+25 ", False), ("1+4+2", True)])
 def test_rafau_skips_a_last_line_that_may_be_cut(end, cut, tree):
     raw = tree("rafau")

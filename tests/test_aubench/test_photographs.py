@@ -414,6 +414,16 @@ class TestAbout:
             "a.jpg": "neutral", "ann/b.png": "happy", "c.jpg": "",
         }  # fmt: skip
 
+    def test_missing_people_go_by_folders(self, made, seen, three, tmp_path):
+        table = tmp_path / "about.csv"
+        table.write_text("image,subject\na.jpg,NA\nc.jpg,#N/A\nann/b.png,nan\n")
+        assert sorted(made(about=table).subjects) == ["a", "ann", "c"]
+
+    def test_a_folder_may_be_called_as_a_missing_cell_is(self, photos, made, seen):
+        for name in ("None/a.jpg", "None/b.jpg", "ann/a.jpg"):
+            save(two_colours(), photos / name)
+        assert sorted(made().subjects) == ["ann", "unnamed None", "unnamed None"]
+
     def test_a_person_given_twice_is_refused(self, made, seen, three, tmp_path):
         table = tmp_path / "about.csv"
         table.write_text("image,subject,meta_x\na.jpg,,1\nc.jpg,Bea,2\n")
@@ -431,8 +441,9 @@ class TestAbout:
         found = made(about=about).table
         assert found.loc[found["image"].isin([f"images/{n}/x.jpg" for n in range(4)]), "split"].nunique() == 1
         assert made("again", subject=spellings[2]).subjects.tolist() == ["jos\u00e9/1"] * 12
-        with pytest.raises(ValueError, match="subject is blank"):
-            made("third", subject=" ")
+        for blank in (" ", "NA"):
+            with pytest.raises(ValueError, match="subject is blank"):
+                made("third", subject=blank)
 
     def test_names_that_fit_no_picture_are_told(self, made, seen, three, tmp_path):
         told = []

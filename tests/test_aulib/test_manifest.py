@@ -67,6 +67,9 @@ FAULTS = {  # columns -> what the message must name
         {"subject": ["a", "b", "c", "d", "a", "e"]}, ["row 6: subject 'a'", "'val'", "'train' in row 2"],
     ),
     "empty subject": ({"subject": ["a", "", "b", "c", "d", "e"]}, ["row 3: subject is empty"]),
+    "missing subject": (
+        {"subject": ["a", "NA", "nan", "#N/A", "d", "<NA>"]}, [f"row {n}: subject is" for n in (3, 4, 5, 7)],
+    ),
     "repeated image": (
         {"n": 3, "image": ["images/0.jpg", "images/1.jpg", "images/0.jpg"]},
         ["row 4: image 'images/0.jpg'", "row 2"],

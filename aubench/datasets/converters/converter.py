@@ -14,6 +14,7 @@ from aubench.datasets.converters.raw_tree import Tree, match_pictures
 from aubench.datasets.picture_files import VIDEO_SUFFIXES, printable
 from aulib.files import read_text
 from aulib.images import is_picture_name
+from aulib.tables import person_name
 
 ROWS = 500  # of a list of pictures, at most, that one process takes at a time
 VIDEOS = rf"\.(?:{'|'.join(VIDEO_SUFFIXES)})"  # ends the pattern of a video
@@ -230,7 +231,7 @@ def _session_of(rows: pd.DataFrame, pictures: list[Path | None], splits: dict[st
         ],
         pictures=pictures,
         labels=rows.drop(columns=["image", "fault"]),
-        subjects=stems,
+        subjects=[person_name(stem) or f"unnamed {stem}" for stem in stems],
         splits=[splits.get(stem, "") for stem in stems],
         faults={row: fault for row, fault in enumerate(rows["fault"]) if fault},
     )
