@@ -336,6 +336,8 @@ DAMAGED_LABELS = [
     ("disfa", AU4, lambda text: text.rsplit("\n", 2)[0], ["frame 6"]),
     ("disfa", AU4, lambda text: "1,1\n2,\uff11\n", ["line 2", "\uff11"]),
     ("rafau", "RAFAU_label.txt", lambda text: "0001.jpg 1+\u0662\n", ["line 1", "\u0662"]),
+    ("rafau", "RAFAU_label.txt", lambda text: "0002.jpg 1\n0001.jpg 0\n", ["line 2", "'0' is no AU"]),
+    ("rafau", "RAFAU_label.txt", lambda text: "0001.jpg 4+L99\n", ["line 1", "'L99' is no AU"]),
 ]
 
 

@@ -14,6 +14,7 @@ from aulib.tables import read_columns
 # Those of OpenGraphAU's list that aulib names.
 CODED = (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 16, 17, 18, 19, 20, 22, 23, 24, 25, 26, 27)
 AUS = tuple(map(au_name, CODED))
+HIGHEST = 98  # code of FACS, head and eyes included
 
 
 class RAFAU(PictureList):
@@ -55,5 +56,8 @@ def _read_line(place: str, image: str, text: str) -> dict:
     for part in text.split("+"):
         if not re.fullmatch(r"[LR]?[0-9]{1,2}[A-E]?", part, re.IGNORECASE):
             raise ValueError(f"{place}: {part[:20]!r} is no AU, expected 12, L12 or R12")
-        named.add(au_name(re.sub(r"[A-Za-z]", "", part)))
+        number = re.sub(r"[A-Za-z]", "", part)
+        if not 1 <= int(number) <= HIGHEST:
+            raise ValueError(f"{place}: {part!r} is no AU, expected 1 to {HIGHEST}, or null without labels")
+        named.add(au_name(number))
     return row | {f"{au}_c": float(au in named) for au in AUS}
