@@ -300,6 +300,8 @@ def _by_arrow(data: bytes, columns: list[str], types: dict) -> pd.DataFrame:
 
 def _wrong_length(cells: list[str], row: str, expected: int) -> str:
     text = f"{len(cells)} cells, the header has {expected}"
+    if len(cells) == expected + 1 and not cells[-1].strip():
+        return f"{text}: does the row end with a comma?"
     halves = sum(cell.strip().lstrip("-").isdigit() for cell in cells)
     if 0 < 2 * (len(cells) - expected) <= halves and not re.search(r"\d\.\d", row):
         return f"{text}: have decimals a comma? A point is expected"

@@ -89,6 +89,12 @@ def test_a_row_of_another_length_is_refused_with_its_line(refused, row):
     assert "\n" not in message, "the other rows are sound"
 
 
+def test_a_comma_at_the_end_of_a_row_is_named(refused):
+    message = refused("image,x_0,AU01_c\na.jpg,40,0,\nb.jpg,41,1,\n")
+    assert "line 2: 4 cells, the header has 3: does the row end with a comma?" in message
+    assert "decimals" not in message
+
+
 def test_names_are_text_and_others_as_asked(table_of):
     text = "image,subject,frame,note\n001,007,1,05\n"
     table, _ = table_of(text)
