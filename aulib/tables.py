@@ -16,6 +16,7 @@ import csv
 import io
 import re
 import unicodedata
+import zipfile
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
@@ -33,6 +34,9 @@ SHOWN = 10  # faults in one message
 _NAN = r"nan|s?nan\([^)]*\)|1\.#(?:qnan|snan|ind)\d*"
 _MISSING = re.compile(rf"(?:[-+]?(?:{_NAN})|#?n/?a|null|none|<na>)?", re.IGNORECASE)
 _PLAIN_MISSING = ["", "nan", "NaN", "NA", "None", "-nan", "nan(ind)", "-nan(ind)", "1.#QNAN", "-1.#IND"]
+_NO_RESULT = re.compile(  # a cell in a sheet's XML; t="str" is a result that is text, which may be empty
+    rb"""<c\b(?![^>]*\bt="str")[^>]*?\br="(\w+)"[^>]*><f\b[^>]*(?:/>|>[^<]*</f>)(?:<v ?/>|<v></v>)?</c>"""
+)
 _POINT = re.compile(r"[xy]_\d+")
 _NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[-+]?[0-9]+)?|[-+]?inf(?:inity)?", re.IGNORECASE)
 
@@ -213,6 +217,9 @@ def _read_workbook(path: Path) -> pd.DataFrame:
     """All cells of a workbook's only sheet as text."""
     with reading(path, "a workbook"):
         sheets = pd.read_excel(path, sheet_name=None, header=None, dtype=object, keep_default_na=False)
+        cell = _without_result(path)
+    if cell:
+        raise ValueError(f"{path} cell {cell} is a formula without a result; save its value instead")
     sheets = {name: sheet for name, sheet in sheets.items() if len(sheet)}
     if len(sheets) != 1:
         found = f"{len(sheets)} sheets with cells" + (f", {', '.join(sheets)}" if sheets else "")
@@ -224,6 +231,16 @@ def _read_workbook(path: Path) -> pd.DataFrame:
     if (table.columns == "").all():
         raise ValueError(f"{path} row 1 is blank, expected a header")
     return table
+
+
+def _without_result(path: Path) -> str:
+    """The first cell with a formula of which the workbook holds no result, as scripts write it; "" without
+    one. It would be read as an empty cell."""
+    with zipfile.ZipFile(path) as book:
+        for name in filter(re.compile(r"xl/worksheets/[^/]+\.xml").fullmatch, book.namelist()):
+            if found := _NO_RESULT.search(book.read(name)):
+                return found[1].decode()
+    return ""
 
 
 def _read_csv(

@@ -1,5 +1,8 @@
 """One reader of tables: every mark, code and encoding is read as meant or refused by its name."""
 
+import re
+import zipfile
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -158,6 +161,24 @@ def test_a_workbook_has_one_sheet_with_names_that_differ(tmp_path):
     write()
     with pytest.raises(ValueError, match="2 sheets with cells, first, second; expected one"):
         read_table(path, RULES)
+
+
+def test_a_formula_without_a_result_is_refused(tmp_path):
+    path = tmp_path / "t.xlsx"
+    pd.DataFrame({"image": ["a", "b"], "AU01_c": [1, "=IF(1>0,1,0)"]}).to_excel(path, index=False)
+    with pytest.raises(ValueError, match="t.xlsx cell B3 is a formula without a result"):
+        read_table(path, RULES)
+    with zipfile.ZipFile(path) as book:
+        parts = {name: book.read(name) for name in book.namelist()}
+    sheet = "xl/worksheets/sheet1.xml"
+    head, _, tail = parts[sheet].partition(b'<c r="B3"')
+    # As spreadsheets store results, of which one is an empty text.
+    for kind, result, value in ((b"", b"<v>1</v>", 1), (b' t="str"', b"<v></v>", np.nan)):
+        parts[sheet] = head + b'<c r="B3"' + kind + re.sub(rb"<v ?/>|<v></v>", result, tail)
+        with zipfile.ZipFile(path, "w") as book:
+            for name, content in parts.items():
+                book.writestr(name, content)
+        np.testing.assert_array_equal(read_table(path, RULES)[0]["AU01_c"], [1, value])
 
 
 def test_an_index_of_a_parquet_table_is_a_column(tmp_path):
