@@ -496,6 +496,21 @@ def test_what_a_format_cannot_hold_is_refused(tmp_path, tiny_set):
         write_jaanet(table.assign(image="a\nb.jpg"), tmp_path / "X")
 
 
+@pytest.mark.parametrize("kind", ["openface", "pyfeat"])
+@pytest.mark.parametrize("frame", ["f2", "2.5"])
+def test_a_frame_that_is_no_whole_number_is_named(kind, frame, tmp_path, tiny_set):
+    table = pd.read_csv(tiny_set / "manifest.csv").copy()
+    frames = ["1", "", frame, *map(str, range(4, len(table) + 1))]
+    table.assign(frame=frames).to_csv(tiny_set / "manifest.csv", index=False)
+    with pytest.raises(ValueError, match=f"column frame holds '?{frame}'?, expected whole numbers"):
+        export(tiny_set, kind, tmp_path / "out")
+    frames[2] = "3.0"
+    table.assign(frame=frames).to_csv(tiny_set / "manifest.csv", index=False)
+    (file,) = export(tiny_set, kind, tmp_path / "out")
+    written = pd.read_csv(file, skipinitialspace=True)["frame"]
+    np.testing.assert_array_equal(written, [1, np.nan, *range(3, len(table) + 1)])
+
+
 def test_paths_that_leave_the_pictures_are_skipped(tmp_path):
     prefix, names, *_ = jaanet_lists(tmp_path / "list", num=3)
     pictures(tmp_path / "imgs", names)

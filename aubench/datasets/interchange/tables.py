@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from aulib.files import result_file
-from aulib.tables import FRAME, INTENSITY, OCCURRENCE, PIXELS, Fault, Rule, read_table, refuse
+from aulib.tables import FRAME, INTENSITY, OCCURRENCE, PIXELS, Fault, Rule, read_table, refuse, shown
 
 SUCCESS = Rule(r"success", 0, 1, "0, 1 or an empty cell", whole=True)
 LANDMARKS = (PIXELS, FRAME, SUCCESS)
@@ -121,5 +121,11 @@ def write_pyfeat(table: pd.DataFrame, path: str | Path) -> Path:
 
 def _whole(table: pd.DataFrame) -> pd.DataFrame:
     """Numbers that are whole in every file are written so."""
-    whole = [name for name in ("frame", "success") if name in table]
-    return table.assign(**{name: pd.to_numeric(table[name]).astype("Int64") for name in whole})
+    whole = {}
+    for name in {"frame", "success"} & set(table):
+        numbers = pd.to_numeric(table[name], errors="coerce")
+        wrong = table.loc[(numbers % 1 != 0) & ~table[name].isin(["", None]) & table[name].notna(), name]
+        if len(wrong):
+            raise ValueError(f"column {name} holds {shown(str(wrong.iloc[0]))}, expected whole numbers")
+        whole[name] = numbers.astype("Int64")
+    return table.assign(**whole)
