@@ -371,6 +371,8 @@ def adapt(
             rates[au] = float(share)
         except ValueError:
             raise typer.BadParameter(f"{text!r}, expected as in AU12=0.3", param_hint="--rate") from None
+    if len(rates) < len(rate or []):
+        raise typer.BadParameter("an AU is given twice, expected each once", param_hint="--rate")
     found = fitting.adapt(run or pretrained().path, photos, out, rates, steps)
     words = {"au": "AU", "base_rate": "base rate", "before": "called present before", "after": "after"}
     given = [au for au in found["rates"]["au"] if au not in Run(out).withheld]

@@ -247,6 +247,9 @@ def test_adapting_prints_how_often_each_au_is_called(capsys, finished, tmp_path,
     assert re.search(r"^AU06 ", out, re.M) and "AU26" not in out
     status, _, err = call(capsys, "adapt", finished.target, "--out", tmp_path / "b", "--rate", "AU12=often")
     assert status == 2 and "'AU12=often', expected as in AU12=0.3" in err
+    twice = ["--rate", "AU12=0.6", "--rate", "AU12=0.1"]
+    status, _, err = call(capsys, "adapt", finished.target, "--out", tmp_path / "b", *twice)
+    assert status == 2 and "an AU is given twice" in err
 
 
 def test_contrasts_are_printed_and_written(capsys, tmp_path):
