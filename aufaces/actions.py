@@ -94,7 +94,8 @@ VARIANTS: dict[str, tuple[tuple[str, ...], ...]] = {
     ),
 }  # fmt: skip
 # AUs that pull the same tissue in opposite directions. Real faces can show both; here the weaker of a pair is
-# dropped, so that every label is visible. "anger" has such a pair (AU05, AU07), so it is never complete.
+# dropped, so that every label is visible. The prototype of anger has such a pair (AU05, AU07), so it is never
+# complete; VARIANTS may be.
 OPPOSED = (
     ("AU24", "AU25"), ("AU24", "AU26"), ("AU17", "AU26"), ("AU12", "AU15"), ("AU05", "AU07"),
     ("AU24", "AU10"), ("AU15", "AU20"), ("AU14", "AU26"), ("AU24", "AU20"), ("AU12", "AU24"),

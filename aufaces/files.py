@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-RESULTS = "results.txt"  # in the cache: a digest of each file written by `result_file`
+RESULTS = "results.txt"  # in the cache: a line for each file written by `result_file`
 PART = ".part"  # ends the hidden temporary folders
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # What NumPy, torch and safetensors say instead.
@@ -45,9 +45,12 @@ def atomic_file(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def result_file(path: str | Path) -> Iterator[Path]:
-    """As `atomic_file`, for a name that the user chose: over nothing but a result that was written so and is
-    unchanged.
+def result_file(path: str | Path, kind: str) -> Iterator[Path]:
+    """As `atomic_file`, for a name that the user chose: over nothing but a result of the same kind that was
+    written there so and is unchanged.
+
+    Args:
+        kind: a word, such as "predictions".
 
     Raises:
         FileExistsError: as `refuse_other`, before the block or after it, unless the content is the same.
@@ -56,34 +59,38 @@ def result_file(path: str | Path) -> Iterator[Path]:
     with _beside(path) as temporary:
         yield temporary
         if not (path.is_file() and filecmp.cmp(temporary, path, shallow=False)):
-            refuse_other(path)
-        with suppress(OSError), open(cache_root() / RESULTS, "a", encoding="ascii") as written:
-            written.write(f"{digest_of(temporary)}\n")
+            refuse_other(path, kind)
+        with suppress(OSError), open(cache_root() / RESULTS, "ab") as written:
+            written.write(_mark(temporary, path, kind))
         os.replace(temporary, path)
 
 
-def refuse_other(path: str | Path) -> None:
+def refuse_other(path: str | Path, kind: str) -> None:
     """To ask before long work whether `result_file` would write.
 
     Raises:
-        FileExistsError: `path` is no result that this user's commands wrote, or was edited since.
+        FileExistsError: `path` is no result of that kind that this user's commands wrote there, or was edited
+            since.
         OSError: its folder cannot be written.
     """
     path = Path(path)
     with _beside(path):
         pass
-    if os.path.lexists(path) and not _is_result(path):
-        raise FileExistsError(
-            f"{path} exists and is no earlier result, or was edited since; choose another name or remove it"
-        )
+    if os.path.lexists(path) and not _is_result(path, kind):
+        why = "is no earlier result of this, or was edited since (the cache remembers results)"
+        raise FileExistsError(f"{path} exists and {why}; choose another name or remove it")
 
 
-def _is_result(path: Path) -> bool:
-    """Whether `result_file` wrote the file as it is now, as far as the cache remembers."""
+def _is_result(path: Path, kind: str) -> bool:
     try:
-        return path.is_file() and digest_of(path) in (cache_root() / RESULTS).read_text(encoding="ascii")
+        return path.is_file() and _mark(path, path, kind) in (cache_root() / RESULTS).read_bytes()
     except OSError:
         return False
+
+
+def _mark(file: Path, path: Path, kind: str) -> bytes:
+    """A line of RESULTS: what `file` holds, and under which name and as what it is kept."""
+    return f"{digest_of(file)} {kind} {ascii(os.path.realpath(path))}\n".encode()
 
 
 def digest_of(path: str | Path) -> str:

@@ -25,7 +25,7 @@ def synth(
     out: Annotated[Path, argument("OUT", "Folder to write; becomes a dataset folder. With --clip an MP4.")],
     domain: Annotated[
         Literal["studio", "wild", "varied"],
-        typer.Option(help="varied is wild, with resting faces as varied as people."),
+        typer.Option(help="varied is wild, with resting faces and expressions more like people's."),
     ] = "studio",
     n: Annotated[int, typer.Option("--n", min=1, help="How many faces.")] = 1000,
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same bytes (CPU).")] = 0,
@@ -152,8 +152,9 @@ def check(
     from aubench.datasets.doctor import check as doctor
     from aulib.files import refuse_other, result_file
 
-    for path in filter(None, (sheet, json)):
-        refuse_other(path)
+    for path, kind in ((sheet, "sheet"), (json, "findings")):
+        if path:
+            refuse_other(path, kind)
     diagnosis = doctor.check(folder, published, pictures)
     typer.echo(diagnosis.text(everything))
     if json:
@@ -164,7 +165,7 @@ def check(
         faces = doctor.worst_faces(diagnosis)
         title = "crops least like the set's mean crop, worst first"
         figure = plots.draw_faces(faces["images"], faces["landmarks"], faces["captions"], title=title)
-        with result_file(sheet) as partial:
+        with result_file(sheet, "sheet") as partial:
             figure.savefig(partial, format="png")
         typer.echo(f"contact sheet: {sheet}")
     if errors := diagnosis.count("error"):

@@ -42,7 +42,7 @@ def evaluate(
     from aulib.files import refuse_other, result_file, write_json
 
     if json:
-        refuse_other(json)
+        refuse_other(json, "scores")
     scores = predict.evaluate(run, dataset, split, read_from=read_from)
     print_scores(scores)
     if "mean.icc" in scores:
@@ -53,7 +53,7 @@ def evaluate(
         about = f"{expected:.3f} expected; {surest:.3f} of the surest {predict.SUREST:.0%}"
         typer.echo(f"{'wrong calls':29s} {wrong:.3f}; {about}")
     if json:
-        with result_file(json) as partial:
+        with result_file(json, "scores") as partial:
             write_json(partial, scores)
 
 
@@ -81,7 +81,7 @@ def contrast(
     from aulib.files import refuse_other, result_file, write_json
 
     if json:
-        refuse_other(json)
+        refuse_other(json, "contrasts")
     scores = predict.contrast(*run_and_input(run_or_dataset, dataset))
     typer.echo(tabulate(scores.everyone, "keys", "simple", floatfmt=".2f", showindex=False))
     for name, value in scores.summary().items():
@@ -89,7 +89,7 @@ def contrast(
     if scores.left_out:
         typer.echo(f"too few people: {', '.join(scores.left_out)}")
     if json:
-        with result_file(json) as partial:
+        with result_file(json, "contrasts") as partial:
             write_json(partial, scores.as_json())
 
 
@@ -227,11 +227,13 @@ def read_clip(run, clip, out: Path, timeline: Path | None, preview: Path | None,
     from aubench.inference.clips import predict_clip
     from aulib.files import read_json, refuse_other, result_file
 
-    for path in filter(None, (timeline, preview)):
-        refuse_other(path)
-    written = [Path(path).resolve() for path in (out, timeline, preview, how["save_neutral"]) if path]
+    for path, kind in ((timeline, "timeline"), (preview, "preview")):
+        if path:
+            refuse_other(path, kind)
+    named = (clip.path, out, timeline, preview, how["save_neutral"])
+    written = [Path(path).resolve() for path in named if path]
     if twice := [path for path in written if written.count(path) > 1]:
-        raise ValueError(f"{twice[0]} is named for two results")
+        raise ValueError(f"{twice[0]} is named for two results, or is the clip itself")
     for path, suffix in ((timeline, ".png"), (preview, ".mp4")):
         if path and path.suffix.lower() != suffix:
             raise ValueError(f"{path}: expected a name that ends in {suffix}")
@@ -255,11 +257,11 @@ def read_clip(run, clip, out: Path, timeline: Path | None, preview: Path | None,
 
         from aubench.plots.clips import draw_timeline, preview_frames
     if timeline:
-        with result_file(timeline) as partial:
+        with result_file(timeline, "timeline") as partial:
             draw_timeline(table).savefig(partial, dpi=150, format="png")
         typer.echo(f"time line: {timeline}")
     if preview:
-        with result_file(preview) as partial:
+        with result_file(preview, "preview") as partial:
             frames = tqdm(preview_frames(clip, table), preview.name, table["frame"].nunique(), unit="frame")
             write_video(partial, frames)
         typer.echo(f"preview: {preview}")
@@ -483,6 +485,6 @@ def table(
     if out is None:
         typer.echo(text, nl=False)
     else:
-        with result_file(out) as partial:
+        with result_file(out, "table") as partial:
             partial.write_text(text, encoding="utf-8")
         typer.echo(f"table: {out}")

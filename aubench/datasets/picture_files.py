@@ -28,7 +28,7 @@ def walk(
 ) -> Iterator[tuple[str, list[str]]]:
     """Path from the root ("" or ending with /) and visible files of each folder below it, links followed.
 
-    A dataset folder below the root is not entered: it holds copies of what else is there.
+    A dataset folder that a command made below the root is not entered: it holds copies of what else is there.
 
     Args:
         left: gets the folders that are not entered, and why.
@@ -161,8 +161,7 @@ def frame_number(stem: str) -> int | None:
 
 
 def _is_dataset(names: set[str]) -> bool:
-    manifest = {"manifest.csv", "manifest.parquet"} & names and "images" in names
-    return bool(manifest or {WRITTEN, PROGRESS} & names)
+    return bool({WRITTEN, PROGRESS} & names)
 
 
 def _cut(name: str) -> str:

@@ -205,8 +205,8 @@ def synthetic_clip(
     if path.suffix.lower() != ".mp4":
         raise ValueError(f"{path}: a clip is an MP4; call it {path.stem}.mp4")
     table = path.with_suffix(".csv")
-    refuse_other(path)
-    refuse_other(table)
+    refuse_other(path, "rendered")
+    refuse_other(table, "rendered")
 
     def frames() -> Iterator[tuple[float, np.ndarray]]:
         drawn = render_clip(domain, seconds, fps, people, seed, size)
@@ -224,9 +224,9 @@ def synthetic_clip(
                 rows.append(about | labels | points)
             yield number / fps, picture
 
-    with result_file(path) as temporary:
+    with result_file(path, "rendered") as temporary:
         write_video(temporary, frames())
-    with result_file(table) as temporary:
+    with result_file(table, "rendered") as temporary:
         pd.DataFrame(rows).to_csv(temporary, index=False)
     return table
 

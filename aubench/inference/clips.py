@@ -151,10 +151,10 @@ def predict_clip(
     with ExitStack() as stack:
         if out is not None:
             refuse_suffix(out, ".parquet" if form == "parquet" else ".csv")
-            refuse_other(out)
+            refuse_other(out, form)
             stack.enter_context(run_lock(out, patience=0, work="written"))
         if save_neutral is not None:
-            refuse_other(save_neutral)
+            refuse_other(save_neutral, "neutral")
         weights = side_weights(opened) if sides else {}
         kept = _kept(opened, clip, sides) if out is not None or keep else None
         folder = kept or Path(stack.enter_context(TemporaryDirectory()))
@@ -326,7 +326,7 @@ def _save_neutral(table, aus, baselines: dict[int, np.ndarray], clip: Clip, path
         raise ValueError(f"{path}: {clip.path} has no face")
     face = max(baselines, key=lambda face: ((table["face_id"] == face) & (table["success"] == 1)).sum())
     values = dict(zip(aus, baselines[face].round(4).tolist(), strict=True))
-    with result_file(path) as partial:
+    with result_file(path, "neutral") as partial:
         write_json(partial, {"neutral": values, "clip": str(clip.path), "face_id": int(face)})
 
 
@@ -360,7 +360,7 @@ def _called(table: pd.DataFrame, aus: list[str]) -> pd.DataFrame:
 
 def _write(table: pd.DataFrame, parts: list[Path], out: Path, form: str, clip: Clip) -> None:
     start = 0
-    with result_file(out) as temporary, ExitStack() as stack:
+    with result_file(out, form) as temporary, ExitStack() as stack:
         writer = None
         for part in parts:
             points = pd.read_parquet(part)

@@ -97,7 +97,7 @@ def export_onnx(run: str | Path, file: str | Path, read_from: str | None = None)
         raise ArithmeticError(
             f"{file}: not written, ONNX Runtime and torch differ by {too_far}, expected at most {TOLERANCE}"
         )
-    with result_file(file) as partial:
+    with result_file(file, "detector") as partial:
         partial.write_bytes(content)
     return apart
 

@@ -225,7 +225,7 @@ def predict(
     with ExitStack() as stack:
         if out is not None:
             refuse_suffix(out, ".csv")
-            refuse_other(out)
+            refuse_other(out, "predictions")
             stack.enter_context(run_lock(out, patience=0, work="written"))
         opened = Run(run)
         weights = side_weights(opened) if sides else {}
@@ -252,7 +252,7 @@ def predict(
         for name, values in intensities(table, opened).items():
             table.insert(table.columns.get_loc(f"{name[:4]}_p") + 1, name, values)
         if out is not None:
-            with result_file(out) as partial:
+            with result_file(out, "predictions") as partial:
                 table.to_csv(partial, index=False)
             if kept:
                 shutil.rmtree(kept, ignore_errors=True)

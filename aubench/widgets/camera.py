@@ -20,6 +20,7 @@ class Camera(anywidget.AnyWidget):
 
     function initialize({ model }) {
         const video = document.createElement("video"), canvas = document.createElement("canvas");
+        let turn = 0;  // how often it was switched
         video.muted = true;
 
         function stop() {
@@ -35,18 +36,21 @@ class Camera(anywidget.AnyWidget):
             if (video.srcObject) model.send({}, undefined, [await file.arrayBuffer()]);
         }
         async function follow() {
+            const mine = ++turn;
             stop();
             if (!model.get("on")) return;
             try {
+                await null;  // so that a fault is a change of its own
                 if (!navigator.mediaDevices) throw Error("this page is neither of this machine nor https");
                 const stream = await navigator.mediaDevices.getUserMedia({ video: { width: WIDTH } });
+                if (mine !== turn) return stream.getTracks().forEach(track => track.stop());
                 video.srcObject = stream;
-                if (!model.get("on")) return stop();
                 await video.play();
                 await send();
             } catch (error) {
+                if (mine !== turn) return;
                 stop();
-                model.set({ on: false, fault: error.message });
+                model.set({ fault: error.message, on: false });
                 model.save_changes();
             }
         }

@@ -198,4 +198,5 @@ class PhotographReader(widgets.VBox):
             self.camera.next()
 
     def _fail(self, error: Exception) -> None:
+        self.live.value = False
         self._show((ReadUpload({}, failure("This picture could not be read.", error)), "", b""))

@@ -289,7 +289,7 @@ def test_a_result_goes_over_an_earlier_one_unless_it_was_edited(command, capsys,
     result = file.read_bytes()
     file.write_bytes(result + b"\n")  # edited
     status, _, err = call(capsys, *words)
-    assert status == 1 and f"{file} exists and is no earlier result, or was edited since" in err
+    assert status == 1 and f"{file} exists and is no earlier result of this, or was edited since" in err
     assert file.read_bytes() == result + b"\n"
 
 

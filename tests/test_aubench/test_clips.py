@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
@@ -568,6 +569,9 @@ def test_the_command_writes_table_time_line_and_preview(filmed, tmp_path):
         assert not (tmp_path / "n.csv").exists()
     assert run(app, ["predict", "docs/london", "--out", str(tmp_path / "x.csv"), "--fps", "3"]).exit_code == 2
     assert run(app, ["predict", str(filmed.one)]).exit_code == 2
+    own = shutil.copy(filmed.one, tmp_path / "own.mp4")
+    given = ["predict", str(own), "--out", str(tmp_path / "o.csv"), "--preview", str(own)]
+    assert run(app, given).exit_code == 1 and own.read_bytes() == filmed.one.read_bytes()
 
 
 def test_two_clips_with_the_same_seed_are_the_same_and_labels_lie_on_the_face(filmed, tmp_path):

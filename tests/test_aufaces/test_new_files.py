@@ -2,6 +2,7 @@
 
 import os
 import resource
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +15,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from aufaces.files import atomic_file, cache_root, new_folder, refuse_other, result_file
+from aufaces.files import RESULTS, atomic_file, cache_root, new_folder, refuse_other, result_file
 
 
 def everything(folder: Path) -> dict[str, str]:
@@ -156,8 +157,8 @@ def test_a_home_without_a_cache_is_one_sentence_that_says_what_to_set(home, tmp_
 def test_a_result_replaces_an_earlier_one_and_no_other_file(tmp_path, monkeypatch):
     monkeypatch.setenv("AULIB_CACHE", str(tmp_path / "cache"))
 
-    def write(name: str, text: str) -> None:
-        with result_file(tmp_path / name) as partial:
+    def write(name: str, text: str, kind: str = "table") -> None:
+        with result_file(tmp_path / name, kind) as partial:
             partial.write_text(text)
 
     write("new/out.csv", "image,status\n1")
@@ -168,11 +169,23 @@ def test_a_result_replaces_an_earlier_one_and_no_other_file(tmp_path, monkeypatc
         (tmp_path / name).write_text("image,status,mine\n")
     before = everything(tmp_path)
     for name in ("mine.csv", "mine", "new/out.csv"):
-        with pytest.raises(FileExistsError, match=f"{name} exists and is no earlier result, or was edited"):
+        with pytest.raises(
+            FileExistsError, match=f"{name} exists and is no earlier result of this, or was edited"
+        ):
             write(name, "image,status")
-        with pytest.raises(FileExistsError, match=f"{name} exists and is no earlier result, or was edited"):
-            refuse_other(tmp_path / name)
+        with pytest.raises(
+            FileExistsError, match=f"{name} exists and is no earlier result of this, or was edited"
+        ):
+            refuse_other(tmp_path / name, "table")
     assert everything(tmp_path) == before
+    write("new/made.csv", "image,labels\n", kind="labels")
+    shutil.copy(tmp_path / "new/made.csv", tmp_path / "copy.csv")
+    for name, kind in (("new/made.csv", "table"), ("copy.csv", "labels")):  # another kind, another place
+        with pytest.raises(FileExistsError, match="no earlier result of this"):
+            write(name, "image,status\n", kind)
+    with open(tmp_path / "cache" / RESULTS, "ab") as remembered:
+        remembered.write(b"\xff not ours\n")
+    write("new/made.csv", "image,labels\n2\n", kind="labels")
     write("mine.csv", "image,status,mine\n")  # the same content
     (tmp_path / "to_mine.csv").symlink_to("mine.csv")
     write("to_mine.csv", "image,status\n")

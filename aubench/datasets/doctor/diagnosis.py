@@ -93,5 +93,5 @@ class Diagnosis:
     def write(self, path: Path) -> None:
         """All findings as JSON."""
         found = [asdict(finding) for finding in self.findings]
-        with result_file(path) as partial:
+        with result_file(path, "findings") as partial:
             write_json(partial, {"root": self.root.name, "findings": found})

@@ -291,6 +291,6 @@ def _cut(data: DatasetFolder, table: pd.DataFrame, folder: Path, crop: CropSpec)
         target = folder / table["image"].iloc[row]
         pixels = crop_face(read_picture(path), matrix, crop.size, crop.smooth)
         options = {} if target.suffix.lower() == ".png" else {"quality": 95}
-        with result_file(target) as partial:
+        with result_file(target, "crop") as partial:
             Image.fromarray(pixels).save(partial, **options)
     return table.assign(**point_columns(moved))

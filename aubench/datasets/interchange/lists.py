@@ -218,6 +218,6 @@ def _coded(codes: np.ndarray, unknown: int = 0) -> list[str]:
 
 
 def _write_lines(path: str, lines: list[str]) -> Path:
-    with result_file(path) as partial:
+    with result_file(path, "list") as partial:
         partial.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     return Path(path)

@@ -97,7 +97,7 @@ def write_openface(table: pd.DataFrame, path: str | Path) -> Path:
     body = table[columns].to_csv(index=False, header=False, na_rep="nan", lineterminator="\n")
     if '"' not in body:
         body = body.replace(",", ", ")
-    with result_file(path) as partial:
+    with result_file(path, "export") as partial:
         partial.write_text(f"{header}\n{body}", encoding="utf-8")
     return Path(path)
 
@@ -114,7 +114,7 @@ def write_pyfeat(table: pd.DataFrame, path: str | Path) -> Path:
     names = [re.sub(r"^(AU\d\d)_[pc]$", r"\1", name).removeprefix("meta_pyfeat_") for name in table.columns]
     if doubled := sorted({name for name in names if names.count(name) > 1}):
         raise ValueError(f"{doubled[0]} would be written twice, of AU.._p and AU.._c; keep one of them")
-    with result_file(path) as partial:
+    with result_file(path, "export") as partial:
         _whole(table).set_axis(names, axis=1).to_csv(partial, index=False)
     return Path(path)
 
