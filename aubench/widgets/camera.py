@@ -9,10 +9,11 @@ import traitlets
 class Camera(anywidget.AnyWidget):
     """Pictures of the camera while `on`, as JPEG. They go to the kernel, and nowhere else.
 
-    Browsers give the camera to pages of this machine and of https alone. `fault` says why there is none.
+    Browsers give the camera to pages of this machine and of https alone.
 
     Args:
         seen: called with each picture; `next` asks for another one.
+        refused: called with the reason where there is no picture.
     """
 
     _esm = """
@@ -40,7 +41,6 @@ class Camera(anywidget.AnyWidget):
             stop();
             if (!model.get("on")) return;
             try {
-                await null;  // so that a fault is a change of its own
                 if (!navigator.mediaDevices) throw Error("this page is neither of this machine nor https");
                 const stream = await navigator.mediaDevices.getUserMedia({ video: { width: WIDTH } });
                 if (mine !== turn) return stream.getTracks().forEach(track => track.stop());
@@ -50,8 +50,7 @@ class Camera(anywidget.AnyWidget):
             } catch (error) {
                 if (mine !== turn) return;
                 stop();
-                model.set({ fault: error.message, on: false });
-                model.save_changes();
+                model.send({ fault: error.message });
             }
         }
         model.on("change:on", follow);
@@ -62,11 +61,18 @@ class Camera(anywidget.AnyWidget):
     export default { initialize };
     """
     on = traitlets.Bool(False).tag(sync=True)
-    fault = traitlets.Unicode("").tag(sync=True)
 
-    def __init__(self, seen: Callable[[bytes], None]):
+    def __init__(self, seen: Callable[[bytes], None], refused: Callable[[str], None]):
         super().__init__()
-        self.on_msg(lambda camera, content, pictures: seen(bytes(pictures[0])))
+        self._seen, self._refused = seen, refused
+        self.on_msg(lambda camera, content, pictures: self._told(content, pictures))
+
+    def _told(self, content: dict, pictures: list) -> None:
+        if pictures:
+            self._seen(bytes(pictures[0]))
+        else:
+            self.on = False
+            self._refused(content["fault"])
 
     def next(self) -> None:
         """Ask for a picture; without effect while the camera is off."""

@@ -99,7 +99,7 @@ class PhotographReader(widgets.VBox):
         self.upload = upload_button().add_class("photograph-upload")
         self.upload.disabled = self.run is None
         self.live = widgets.ToggleButton(description="camera", icon="video-camera", disabled=self.run is None)
-        self.camera = Camera(self._filmed)
+        self.camera = Camera(self._filmed, self._refused)
         traitlets.link((self.live, "value"), (self.camera, "on"))
         self.followed = widgets.Dropdown(
             options=[STRONGEST, *self.aus],
@@ -127,7 +127,6 @@ class PhotographReader(widgets.VBox):
         self.upload.observe(self._uploaded, "value")
         self.followed.observe(lambda change: self._ask(), "value")
         self.live.observe(self._switched, "value")
-        self.camera.observe(self._refused, "fault")
 
     def _uploaded(self, change) -> None:
         for file in change["new"]:
@@ -138,7 +137,6 @@ class PhotographReader(widgets.VBox):
 
     def _switched(self, change) -> None:
         if change["new"]:
-            self.camera.fault = ""
             self.state.value = message("Waiting for the camera.", "Pictures go to this kernel alone.")
 
     def _filmed(self, picture: bytes) -> None:
@@ -146,9 +144,8 @@ class PhotographReader(widgets.VBox):
             self._file = {"name": "the camera's picture", "content": picture}
             self._ask()
 
-    def _refused(self, change) -> None:
-        if change["new"]:
-            self.state.value = message("The camera gives no picture.", change["new"], kind="fault")
+    def _refused(self, why: str) -> None:
+        self.state.value = message("The camera gives no picture.", why, kind="fault")
 
     def _ask(self) -> None:
         if self._file:

@@ -309,7 +309,7 @@ class TestPhotographReader:
             assert reader.newest.wait(WAIT_S) and len(asked) == answers
         assert probability_shown(reader.bars.value, "AU12") >= 0
         reader.live.value = True
-        reader.camera.set_state({"on": False, "fault": "Permission denied"})
+        reader.camera._handle_custom_msg({"fault": "Permission denied"}, [])
         assert not reader.live.value and "Permission denied" in reader.state.value
         reader.live.value = True
         assert "Permission" not in reader.state.value
