@@ -69,8 +69,8 @@ PROTOTYPES: dict[str, tuple[str, ...]] = {
     "sadness": ("AU01", "AU04", "AU15"),
     "fear": ("AU01", "AU02", "AU04", "AU05", "AU20", "AU25"),
 }
-# The same as the FACS Investigator's Guide lists them (Ekman, Friesen and Hager 2002, table 10-1), each with
-# several lists, as of an open or a closed mouth, of the AUs that are rendered. `varied` shows them.
+# The same after the FACS Investigator's Guide (Ekman, Friesen and Hager 2002, table 10-1), each with several
+# lists, as of an open or a closed mouth, of the AUs that are rendered. `varied` shows them.
 VARIANTS: dict[str, tuple[tuple[str, ...], ...]] = {
     "happiness": (("AU06", "AU12"), ("AU06", "AU12", "AU25"), ("AU12",), ("AU12", "AU25")),
     "surprise": (
@@ -101,6 +101,7 @@ OPPOSED = (
     ("AU24", "AU10"), ("AU15", "AU20"), ("AU14", "AU26"), ("AU24", "AU20"), ("AU12", "AU24"),
     ("AU17", "AU25"), ("AU14", "AU10"),
 )  # fmt: skip
+OPPOSED_IN_VARIANTS = tuple(pair for pair in OPPOSED if pair != ("AU05", "AU07"))
 OCCURS_AT = 2.0
 
 
@@ -227,17 +228,14 @@ def sample_intensities(
     elif kind == "free":
         for place in rng.choice(len(AUS), rng.integers(2, 6), replace=False):
             level[place] = rng.uniform(*strong)
-    _settle(rng, level, strong, {("AU05", "AU07")} if variants else set())
+    _settle(rng, level, strong, OPPOSED_IN_VARIANTS if variants else OPPOSED)
     quiet = level == 0
     level[quiet] = rng.uniform(0, 0.5, quiet.sum()) * (rng.random(quiet.sum()) < 0.4)
     return level
 
 
-def _settle(
-    rng: np.random.Generator, level: np.ndarray, strong: tuple[float, float], together: set[tuple[str, str]]
-) -> None:
-    """Make a mixture possible, in place: add AU25 where lips part, drop the weaker AU of opposed pairs but of
-    those that may be together."""
+def _settle(rng: np.random.Generator, level: np.ndarray, strong: tuple[float, float], opposed: tuple) -> None:
+    """Make a mixture possible, in place: add AU25 where lips part, drop the weaker AU of opposed pairs."""
     au = {name: k for k, name in enumerate(AUS)}
     if level[au["AU26"]] and not level[au["AU25"]] and rng.random() < 0.92:
         level[au["AU25"]] = rng.uniform(*strong)
@@ -245,6 +243,6 @@ def _settle(
         level[au["AU25"]] = rng.uniform(*strong)
     if level[au["AU10"]] and not level[au["AU25"]] and rng.random() < 0.35:
         level[au["AU25"]] = rng.uniform(*strong)
-    for a, b in OPPOSED:
-        if level[au[a]] and level[au[b]] and (a, b) not in together:
+    for a, b in opposed:
+        if level[au[a]] and level[au[b]]:
             level[au[a] if level[au[a]] < level[au[b]] else au[b]] = 0.0
