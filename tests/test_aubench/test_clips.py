@@ -570,8 +570,12 @@ def test_the_command_writes_table_time_line_and_preview(filmed, tmp_path):
     assert run(app, ["predict", "docs/london", "--out", str(tmp_path / "x.csv"), "--fps", "3"]).exit_code == 2
     assert run(app, ["predict", str(filmed.one)]).exit_code == 2
     own = shutil.copy(filmed.one, tmp_path / "own.mp4")
-    given = ["predict", str(own), "--out", str(tmp_path / "o.csv"), "--preview", str(own)]
-    assert run(app, given).exit_code == 1 and own.read_bytes() == filmed.one.read_bytes()
+    for clip, said in ((own, "exists"), (out["p.mp4"], "is the clip itself")):  # the latter is a preview
+        before = clip.read_bytes()
+        given = ["predict", str(clip), "--out", str(tmp_path / "o.csv"), "--preview", str(clip)]
+        refused = run(app, given)
+        assert refused.exit_code == 1 and said in refused.output.replace("\n", " ")
+        assert clip.read_bytes() == before
 
 
 def test_two_clips_with_the_same_seed_are_the_same_and_labels_lie_on_the_face(filmed, tmp_path):

@@ -246,6 +246,8 @@ class TestPredictOnADataset:
 
     def test_is_read_back_as_labels_with_its_own_columns(self, finished, tmp_path):
         table = predict(finished.full, finished.target, tmp_path / "out.csv")
+        with_side = pd.read_csv(tmp_path / "out.csv").copy().assign(AU12_side=0.5)
+        with_side.to_csv(tmp_path / "out.csv", index=False)
         again = import_table("openface", tmp_path / "out.csv", finished.target, tmp_path / "set")
         assert again.occurrence.tolist() == table[[f"{au}_c" for au in again.aus]].to_numpy().tolist()
         assert np.allclose(again.landmarks[:, :, 0], table[[f"x_{k}" for k in range(68)]], atol=0.01)
