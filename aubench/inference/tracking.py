@@ -23,7 +23,7 @@ from aubench.datasets.landmark_detector import (
 )
 from aulib.crops import CropSpec, crop_face, crop_matrix
 
-CODE_VERSION = 4  # raise it when the faces found in a clip would change
+CODE_VERSION = 5  # raise it when the faces found in a clip would change
 DETECT_EVERY = 5  # frames
 NETWORK_EVERY = 25  # frames; it takes longer than reading ten
 LARGEST_SIDE = 1280  # pixels of a frame in which faces are looked for; the time grows with its area
@@ -39,6 +39,7 @@ SMALLEST, LARGEST = 0.7, 1.4  # of a face carried on, over its size in the frame
 FASTEST = 4.0  # faces move so many of their sizes a second; what jumps farther is somebody else's face
 SLACK = 0.1  # of a face's size, that landmarks may move in no time
 SOON = 0.3  # seconds between frames up to which a cut is told from motion
+WORST = 2.0  # of `_apart`, where it is finite
 GAP = 5.0  # seconds after which who comes back is a new person
 LOOK = 6  # pixels of a side
 
@@ -235,10 +236,14 @@ def _unlike(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def _pairs(costs: np.ndarray) -> list[tuple[int, int]]:
-    """Row and column of the cheapest assignment, without those of infinite cost."""
+    """Row and column of the cheapest assignment, without those of infinite cost.
+
+    To leave somebody without a face costs as much as the worst face that could be theirs, not more: else two
+    would exchange theirs, if only each had one.
+    """
     if not costs.size:
         return []
-    rows, columns = linear_sum_assignment(np.minimum(costs, 1e3))
+    rows, columns = linear_sum_assignment(np.minimum(costs, WORST))
     return [
         (row, column) for row, column in zip(rows, columns, strict=True) if np.isfinite(costs[row, column])
     ]

@@ -272,6 +272,12 @@ def test_a_cut_to_somebody_else_begins_a_new_number_and_back_again_the_old_one(f
         assert [face for face, *_ in last] == [frame // 10]
 
 
+def test_two_do_not_exchange_faces_because_one_of_them_has_none():
+    assert tracking._pairs(np.array([[0.1, 1.2], [1.4, np.inf]])) == [(0, 0)]
+    assert tracking._pairs(np.array([[1.9, 0.3], [0.2, 1.8]])) == [(0, 1), (1, 0)]
+    assert tracking._pairs(np.array([[np.inf], [1.9]])) == [(1, 0)]
+
+
 def test_a_time_line_is_white_only_where_no_face_is_seen():
     table = made([0.5] * 6).assign(timestamp=[0, 0.1, 0.2, 1.0, 1.1, 3.0])  # a variable frame rate
     table.loc[4, ["success", "AU12_p"]] = 0, np.nan
