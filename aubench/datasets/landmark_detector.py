@@ -31,6 +31,7 @@ CHOICE = "AULIB_LANDMARKS"
 DLIB_POINTS = "face_recognition_models"
 PASSES = 3
 NETWORK_SIDE = 360  # longer side of a picture for dlib's network; it sees faces from about 80 pixels
+THINNEST = 40  # shorter side for it, which holds no face; below 7 the network fails
 BOX_IN_NETWORKS = (0.03, 0.06, 1.13)  # the detector's box: shift of its middle, and size, in network's widths
 MEAN_FACE = "face_in_box.csv"  # of the package's detector: 68 points, 0 the box's centre and 1 its width
 OFFSETS = "photograph_offsets.csv"  # from its 68 points to where people mark them; 1 is a crop's side
@@ -107,6 +108,8 @@ def boxes_by_network(image: np.ndarray) -> list[tuple[int, int, int, int]]:
         return []
     factor = max(image.shape[:2]) / NETWORK_SIDE
     size = [round(side / factor) for side in image.shape[1::-1]]
+    if min(size) < THINNEST:
+        return []
     picture = np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR))
     right, down, scale = BOX_IN_NETWORKS
     boxes, faces = [], [found.rect for found in network(picture, 0)]

@@ -52,6 +52,11 @@ def test_the_network_finds_a_face_that_the_detector_does_not(portrait):
     assert 50 < nose[0] < 75 and 110 < nose[1] < 135 and chin[1] > nose[1] + 20
 
 
+@pytest.mark.parametrize("size", [(1, 5000), (5000, 2), (90, 2000)])
+def test_no_face_is_found_in_a_line(size):
+    assert detect_landmarks(np.zeros((*size, 3), np.uint8)) == (None, 0)
+
+
 def test_no_face_is_found_in_noise_and_bad_arrays_are_refused(portrait):
     noise = np.random.default_rng(0).integers(0, 256, (120, 120, 3), dtype=np.uint8)
     assert detect_landmarks(noise) == (None, 0)
