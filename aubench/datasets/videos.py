@@ -11,7 +11,8 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
-from pathlib import Path
+from math import gcd
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 import numpy as np
@@ -36,12 +37,13 @@ TURNS = {  # where a display matrix takes the axes x and y, both to the right an
 INSTALL = "pip install 'aulib[video]'"
 CONDITIONS = ("hidden", "covered", "yaw", "light", "skin")
 PLAYLISTS = {"concat", "hls", "dash"}  # formats that read other files
-MISSING = 1.5  # seconds that a file may say to be longer than its last frame
+MISSING = 1.5  # seconds that a file may say to be longer than its last frame, as its sound may be
+SPARSE = 0.05  # share of a sequence's numbers that have a picture; with fewer these are times
 ENCODERS = ("libx264", "libopenh264", "mpeg4")  # the first that this FFmpeg has; browsers play the first two
 
 
 class Clip(NamedTuple):
-    """A video, or a folder whose pictures, in the order of their names, are frames.
+    """A video, or a folder whose pictures are frames, at the places of their numbers.
 
     every: take each n-th frame. fps: of a video, take at most so many a second; of a folder, how many there
     are (25 if None).
@@ -95,32 +97,21 @@ def clip_frames(clip: Clip, note: Callable[[str], None] = lambda text: None) -> 
     """The frames of a clip, one in memory at a time, at their own time stamps and upright.
 
     Args:
-        note: called if the video breaks off; its frames until there are taken. And of pictures that cannot be
-            read.
+        note: called if the video breaks off; its frames until there are taken. And of pictures that are
+            missing or cannot be read.
 
     Raises:
         FileNotFoundError: a folder without pictures.
         ModuleNotFoundError: PyAV is not installed.
-        ValueError: no video in the file, or not one frame of it can be read.
+        ValueError: no video in the file, or not one frame of it can be read; or pictures in several folders.
     """
     path, every, fps = clip
     if fps is not None and not 0 < fps < np.inf:
         raise ValueError(f"{path}: {fps:g} frames a second, expected a finite number above 0")
     if path.is_dir():
-        read, why = 0, ""
-        for number, name in enumerate(sorted(list_pictures(path)[0], key=_by_number)):
-            if number % every == 0:
-                try:
-                    picture, *_ = read_upright(path / name, at_most=None)
-                    read += 1
-                except UnusablePicture as error:
-                    picture, why = None, f"{path / name}: {error}"
-                    note(why)
-                yield Frame(number, number / (fps or 25), picture)
-        if not read:
-            raise ValueError(f"{path} has no frame that can be read, such as {why}")
+        yield from _frames_of_folder(clip, note)
         return
-    number, first, due = -1, None, 0
+    number, first, due, last, step = -1, None, 0, 0.0, 0.0
     try:
         with _open(path) as (container, stream):
             stream.thread_type = "AUTO"
@@ -129,12 +120,16 @@ def clip_frames(clip: Clip, note: Callable[[str], None] = lambda text: None) -> 
                 time = number / rate if frame.time is None else frame.time
                 first = time if first is None else first
                 time -= first
+                last, step = time, max(step, time - last)
                 if number % every or (fps and time < due / fps - 1e-6):
                     continue
                 due = int(time * (fps or 0) + 1e-6) + 1
                 yield Frame(number, time, _upright(frame, stream))
             expected = stream.frames or 0
-            length = (container.duration or 0) / 1_000_000
+            length, unsure = (container.duration or 0) / 1_000_000, MISSING
+            if of_stream := re.fullmatch(r"(\d+):(\d+):([\d.]+)", stream.metadata.get("DURATION", "")):
+                hours, minutes, seconds = map(float, of_stream.groups())  # Matroska
+                length, unsure = hours * 3600 + minutes * 60 + seconds, 2.5 * step
     except ValueError as error:
         if number < 0:
             raise
@@ -144,8 +139,52 @@ def clip_frames(clip: Clip, note: Callable[[str], None] = lambda text: None) -> 
         raise ValueError(f"{path} has no frame that can be read; copy it again")
     if number + 1 < expected:
         note(f"{path} breaks off: {number + 1} of {expected} frames can be read")
-    elif (seen := max(number / rate, time)) + MISSING < length - first:
+    elif (seen := max(number / rate, time)) + unsure < length - first:
         note(f"{path} breaks off: {seen:.1f} of {length - first:.1f} seconds can be read")
+
+
+def _frames_of_folder(clip: Clip, note: Callable[[str], None]) -> Iterator[Frame]:
+    read, why = 0, ""
+    for number, name in _sequence(clip.path, note):
+        if number % clip.every == 0:
+            try:
+                picture, *_ = read_upright(clip.path / name, at_most=None)
+                read += 1
+            except UnusablePicture as error:
+                picture, why = None, f"{clip.path / name}: {error}"
+                note(why)
+            yield Frame(number, number / (clip.fps or 25), picture)
+    if not read:
+        raise ValueError(f"{clip.path} has no frame that can be read, such as {why}")
+
+
+def _sequence(folder: Path, note: Callable[[str], None]) -> list[tuple[int, str]]:
+    """Place, from 0, and name of each picture that is a frame.
+
+    Places are the numbers that the names end with, from the first on, in the steps that all keep (10, 20, 30
+    follow each other); or, with a note, the order of the names, where these are no numbers of one series.
+
+    Raises:
+        ValueError: pictures in several folders.
+    """
+    names = list_pictures(folder)[0]
+    if len(inside := sorted({name.rpartition("/")[0] for name in names})) > 1:
+        where = " and ".join(repr(one) if one else "no subfolder" for one in inside[:2])
+        raise ValueError(f"{folder} has pictures in {where}, expected the frames of one clip in one folder")
+    parts = [re.fullmatch(r"(.*?)(\d*)", PurePosixPath(name).stem, re.DOTALL).groups() for name in names]
+    numbers = [int(number) for _, number in parts if number]
+    if len({start for start, _ in parts}) == 1 and len(set(numbers)) == len(names):
+        first, steps = min(numbers), gcd(*np.diff(sorted(numbers)).tolist()) or 1
+        total = (max(numbers) - first) // steps + 1
+        if len(names) >= SPARSE * total:
+            if missing := total - len(names):
+                note(f"{folder}: {missing} of {total} frames from {first} to {max(numbers)} are missing")
+            return sorted(((number - first) // steps, name) for number, name in zip(numbers, names, strict=True))
+    ordered = sorted(names, key=_by_number)
+    if len(names) > 1:
+        some = " and ".join(ordered[:2])
+        note(f"{folder}: frames are counted by their order, since {some} ... are not numbered as one clip")
+    return list(enumerate(ordered))
 
 
 def _by_number(name: str) -> list:

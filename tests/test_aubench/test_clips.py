@@ -65,6 +65,52 @@ def test_frames_come_at_their_own_times_and_every_or_fps_thins_them(tmp_path):
     assert [frame.number for frame in clip_frames(Clip(tmp_path / "a.mp4", fps=5))] == [0, 2, 4, 5]
 
 
+@pytest.mark.parametrize(
+    ("names", "places", "said"),
+    [
+        (["f2", "f10", "f1", "f4"], [0, 1, 3, 9], "6 of 10 frames from 1 to 10 are missing"),
+        (["f005", "f010", "f020"], [0, 1, 3], "1 of 4 frames from 5 to 20 are missing"),  # each fifth was kept
+        (["b", "a"], [0, 1], "a.png and b.png ... are not numbered as one clip"),
+        (["f1", "f01", "f2"], [0, 1, 2], "f01.png and f1.png ... are not numbered as one clip"),
+        (["a1", "a2", "b1"], [0, 1, 2], "a1.png and a2.png ... are not numbered as one clip"),
+        (["t1000", "t2001"], [0, 1], ""),
+        (["t1000", "t1033", "t1067"], [0, 1, 2], "t1000.png and t1033.png ... are not numbered"),  # milliseconds
+    ],
+)
+def test_frames_of_a_folder_are_at_the_places_of_their_numbers(names, places, said, tmp_path):
+    for name in names:
+        Image.fromarray(grey(90)).save(tmp_path / f"{name}.png")
+    notes = []
+    frames = list(clip_frames(Clip(tmp_path, fps=10), notes.append))
+    assert [frame.number for frame in frames] == places
+    assert [frame.time for frame in frames] == pytest.approx([place / 10 for place in places])
+    assert len(notes) == bool(said) and all(said in note for note in notes)
+
+
+def test_pictures_of_two_folders_are_not_taken_for_one_clip(tmp_path):
+    for folder in ("anna", "bert"):
+        (tmp_path / folder).mkdir()
+        Image.fromarray(grey(90)).save(tmp_path / folder / "f1.png")
+    with pytest.raises(ValueError, match="pictures in 'anna' and 'bert', expected the frames of one clip"):
+        list(clip_frames(Clip(tmp_path)))
+
+
+def test_a_matroska_clip_that_breaks_off_early_is_noted(tmp_path):
+    av = pytest.importorskip("av")
+    write_video(tmp_path / "a.mp4", [(k / 20, grey(k)) for k in range(40)])
+    with av.open(str(tmp_path / "a.mp4")) as source, av.open(str(tmp_path / "a.mkv"), "w") as copy:
+        stream = copy.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(source.streams.video[0]):
+            if packet.dts is not None:
+                packet.stream = stream
+                copy.mux(packet)
+    whole, notes = (tmp_path / "a.mkv").read_bytes(), []
+    assert len(list(clip_frames(Clip(tmp_path / "a.mkv"), notes.append))) == 40 and not notes
+    (tmp_path / "cut.mkv").write_bytes(whole[: len(whole) * 2 // 3])
+    assert 0 < len(list(clip_frames(Clip(tmp_path / "cut.mkv"), notes.append))) < 38
+    assert len(notes) == 1 and "of 2.0 seconds can be read" in notes[0]
+
+
 def test_a_folder_of_frames_is_a_clip_of_the_given_rate(tmp_path):
     for number, shade in ((2, 10), (10, 200), (11, 30)):
         Image.fromarray(grey(shade)).save(tmp_path / f"f{number}.png")
