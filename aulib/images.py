@@ -2,6 +2,7 @@
 
 import io
 import os
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ FORMATS = (
     "JPEG", "PNG", "WEBP", "TIFF", "BMP", "DIB", "GIF", "AVIF", "JPEG2000", "PPM", "TGA", "PCX", "SGI", "SUN",
     "PSD", "QOI",
 )  # fmt: skip
+PAGED = ("TIFF", "GIF", "WEBP", "PNG", "AVIF")  # that may hold several pictures, one to be seen at a time
 BACKGROUND = (128, 128, 128)  # behind transparent pixels and outside the picture
 MAX_PIXELS = 100_000_000  # width x height; a forged header could ask for gigabytes
 LUMINANCE = (0.299, 0.587, 0.114)  # of red, green and blue (ITU-R BT.601)
@@ -105,6 +107,17 @@ def decode(opened: Image.Image, at_most: int | None = None) -> Image.Image:
             f"16-bit colours that reach {brightest} of 255 only (Pillow reads the upper 8 bits), save 8 bits"
         )
     return shown if shown.size == size else shown.resize(size, Image.Resampling.BICUBIC)
+
+
+def pages_note(opened: Image.Image) -> str:
+    """ "the first of 3 pages is read" of an opened TIFF or animation, "" of a single picture.
+
+    A JPEG that holds more, as those of many phones do, holds previews.
+    """
+    with suppress(Exception):  # pages that nobody reads may be broken
+        if opened.format in PAGED and (pages := opened.n_frames) > 1:
+            return f"the first of {pages} pages is read"
+    return ""
 
 
 def upright_size(picture: Image.Image) -> tuple[int, int]:

@@ -18,12 +18,20 @@ from aubench.datasets.landmark_detector import detect_landmarks
 from aubench.datasets.picture_files import why_unusable
 from aulib.crops import CropSpec, crop_face, crop_matrix
 from aulib.files import remembered_file, what_it_is
-from aulib.images import decode, is_picture_name, open_picture, orientation, too_dark_or_bright, upright_size
+from aulib.images import (
+    decode,
+    is_picture_name,
+    open_picture,
+    orientation,
+    pages_note,
+    too_dark_or_bright,
+    upright_size,
+)
 from aulib.landmarks import refuse_outside
 from aulib.manifest import MIN_FACE
 
 MAX_SIDE = 1600  # pixels; larger pictures are reduced
-CODE_VERSION = 4  # raise it when a picture's outcome would change; a half-made folder then starts over
+CODE_VERSION = 5  # raise it when a picture's outcome would change; a half-made folder then starts over
 OK = "ok"
 
 
@@ -51,9 +59,9 @@ def note_of_faces(number: int) -> str:
     return f"{number} faces, the largest is used" if number > 1 else ""
 
 
-def read_upright(path: Path, at_most: int | None) -> tuple[Image.Image, tuple[int, int], bool]:
-    """A picture as RGB with its longer side reduced to `at_most` pixels, its full size, and whether the file
-    is already what `prepare` stores.
+def read_upright(path: Path, at_most: int | None) -> tuple[Image.Image, tuple[int, int], bool, str]:
+    """A picture as RGB with its longer side reduced to `at_most` pixels, its full size, whether the file
+    is already what `prepare` stores, and a note if it holds more pictures.
 
     Raises:
         UnusablePicture: the file cannot be read.
@@ -65,7 +73,7 @@ def read_upright(path: Path, at_most: int | None) -> tuple[Image.Image, tuple[in
             warnings.simplefilter("ignore")  # Pillow warns of large pictures and odd metadata
             with open_picture(path) as opened:
                 full_size, storable = upright_size(opened), _is_storable(opened, path.suffix.lower())
-                return decode(opened, at_most), full_size, storable
+                return decode(opened, at_most), full_size, storable, pages_note(opened)
     except Exception as error:  # a broken file makes decoders raise anything
         text = " ".join(str(error).split()) or type(error).__name__
         if isinstance(error, UnidentifiedImageError):
@@ -101,7 +109,12 @@ def face_on(
         refuse_outside(landmarks, picture.size)
     except ValueError as error:
         raise UnusablePicture(str(error)) from error
-    return landmarks, "; ".join(filter(None, (note, odd)))
+    return landmarks, joined(note, odd)
+
+
+def joined(*notes: str) -> str:
+    """Those notes that are not empty, as one."""
+    return "; ".join(filter(None, notes))
 
 
 def why_tiny(landmarks: np.ndarray) -> str:
@@ -140,13 +153,13 @@ class FoundFace:
 def find_face(image: str, photos: Path, spec: CropSpec) -> FoundFace:
     """Cut the largest face out of a picture of `photos`; what makes it unusable becomes the status."""
     try:
-        picture, full_size, _ = read_upright(photos / image, MAX_SIDE)
+        picture, full_size, _, pages = read_upright(photos / image, MAX_SIDE)
         landmarks, note = face_on(picture, full_size)
         matrix = crop_matrix(landmarks, spec)
     except ValueError as error:
         return FoundFace(image, str(error))
     crop = crop_face(picture, matrix, spec.size)
-    return FoundFace(image, OK, note, crop, matrix @ reduction(full_size, picture.size))
+    return FoundFace(image, OK, joined(note, pages), crop, matrix @ reduction(full_size, picture.size))
 
 
 def reduction(full_size: tuple[int, int], size: tuple[int, int]) -> np.ndarray:
@@ -184,19 +197,19 @@ def store_picture(task: tuple[StoredPicture, GivenFace | None], photos: Path, ou
     stored, given = task
     path = photos / stored.source
     try:
-        picture, full_size, storable = read_upright(path, MAX_SIDE)
+        picture, full_size, storable, pages = read_upright(path, MAX_SIDE)
         landmarks, note = face_on(picture, full_size, given)
     except UnusablePicture as error:
         return unused(stored, str(error))
     if why := why_tiny(landmarks):
         return unused(stored, why)
-    notes = [note] if note else []
+    notes = [note, pages]
     if picture.size != full_size:
         before, after = (f"{width} x {height}" for width, height in (full_size, picture.size))
         notes.append(f"reduced from {before} to {after}")
     with remembered_file(out, stored.image) as partial:
         _store(picture, path if storable else None, partial)
-    return replace(stored, landmarks=np.round(landmarks, 2).tolist(), note="; ".join(notes))
+    return replace(stored, landmarks=np.round(landmarks, 2).tolist(), note=joined(*notes))
 
 
 def _store(picture: Image.Image, copy_of: Path | None, path: Path) -> None:

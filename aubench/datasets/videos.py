@@ -179,7 +179,9 @@ def _sequence(folder: Path, note: Callable[[str], None]) -> list[tuple[int, str]
         if len(names) >= SPARSE * total:
             if missing := total - len(names):
                 note(f"{folder}: {missing} of {total} frames from {first} to {max(numbers)} are missing")
-            return sorted(((number - first) // steps, name) for number, name in zip(numbers, names, strict=True))
+            return sorted(
+                ((number - first) // steps, name) for number, name in zip(numbers, names, strict=True)
+            )
     ordered = sorted(names, key=_by_number)
     if len(names) > 1:
         some = " and ".join(ordered[:2])

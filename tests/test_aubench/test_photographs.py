@@ -93,6 +93,14 @@ def test_several_faces_and_pictures_nearly_black_or_white_are_noted(photos, made
     assert "nearly white" in notes["bright.png"] and "nearly black" in notes["dark.png"]
 
 
+@pytest.mark.parametrize("suffix", ["tif", "gif", "webp", "png"])
+def test_of_several_pages_the_first_is_read_and_a_note_says_so(suffix, photos, made, seen):
+    save(two_colours(), photos / f"one.{suffix}")
+    others = [two_colours().transpose(Image.Transpose.ROTATE_180), Image.new("RGB", (100, 80), "white")]
+    save(two_colours(), photos / f"pages.{suffix}", save_all=True, append_images=others)
+    assert rows_of(made().root / "notes.csv") == {f"pages.{suffix}": "the first of 3 pages is read"}
+
+
 def test_a_large_picture_is_stored_reduced_with_landmarks_in_its_pixels(photos, made, seen, monkeypatch):
     monkeypatch.setattr(face_finding, "MAX_SIDE", 200)
     save(two_colours(1000, 800), photos / "a.jpg")

@@ -139,7 +139,7 @@ def _known_faults(session: Session, faces: list[GivenFace | None], task: Task) -
 def _take_picture(frame: StoredPicture, picture: Path, given: GivenFace | None, task: Task) -> StoredPicture:
     """Look at a picture and link it, or say why not."""
     try:
-        pixels, size, _ = read_upright(picture, None if task.landmarks == "detect" else GLANCE)
+        pixels, size, *_ = read_upright(picture, None if task.landmarks == "detect" else GLANCE)
         frame = _with_face(frame, pixels, size, given, task)
     except UnusablePicture as error:
         return unused(frame, str(error))

@@ -72,7 +72,7 @@ def _look(path: Path, row: int, landmarks: np.ndarray | None):
     if not os.path.exists(path):  # `inspect` reports it
         return [], None, face
     try:
-        picture, size, _ = read_upright(path, SMALL)
+        picture, size, *_ = read_upright(path, SMALL)
     except UnusablePicture as error:
         return [Finding("pictures", "error", f"{path.name}: {error}", (row,))], None, face
     findings, grey = [], picture.convert("L")

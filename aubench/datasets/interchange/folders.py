@@ -11,7 +11,7 @@ from PIL import Image
 from tqdm.auto import tqdm
 
 from aubench.datasets.converters.frames import link_picture
-from aubench.datasets.face_finding import MAX_SIDE, UnusablePicture, read_upright, why_tiny
+from aubench.datasets.face_finding import MAX_SIDE, UnusablePicture, joined, read_upright, why_tiny
 from aubench.datasets.interchange import FORMATS
 from aubench.datasets.interchange.left_out import keep_left_out, read_note, with_left_out
 from aubench.datasets.interchange.lists import read_jaanet, read_megraphau, write_jaanet, write_megraphau
@@ -129,10 +129,10 @@ def _files(pictures: str | Path) -> dict[str, Path]:
 def _looked_at(path: Path) -> tuple[str, str]:
     """Why a picture cannot be used, or a note about what it shows; "" for nothing."""
     try:
-        picture, *_ = read_upright(path, MAX_SIDE)
+        picture, *_, pages = read_upright(path, MAX_SIDE)
     except UnusablePicture as error:
         return str(error), ""
-    return "", too_dark_or_bright(picture)
+    return "", joined(too_dark_or_bright(picture), pages)
 
 
 def _import_lists(
@@ -173,9 +173,7 @@ def _write_folder(
     seen = tqdm(wanted, "reading", unit="picture", disable=len(wanted) < 1000)
     looks = pd.DataFrame([_looked_at(files[image]) for image in seen], wanted.index, ["reason", "note"])
     rows.loc[wanted.index, "reason"] = looks["reason"]
-    rows.loc[wanted.index, "note"] = [
-        "; ".join(filter(None, both)) for both in zip(rows["note"][wanted.index], looks["note"], strict=True)
-    ]
+    rows.loc[wanted.index, "note"] = rows["note"][wanted.index].combine(looks["note"], joined)
     if count_points(table.columns):
         tiny = [why_tiny(points) for points in points_of(table)]
         rows = rows.assign(reason=rows["reason"].mask(rows["reason"] == "", tiny))
