@@ -5,6 +5,7 @@ Exit status: 0 done, 1 failed (one line says why; `--debug` adds the traceback),
 """
 
 import io
+import re
 import sys
 from typing import Annotated
 
@@ -57,11 +58,19 @@ def main(arguments: list[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
+    if (encoding := sys.getfilesystemencoding()) != "utf-8":
+        ended(f"names of files are read as {encoding} here: unset PYTHONUTF8, or set LC_ALL=C.UTF-8", 1)
+        raise SystemExit(1)
     words = list(sys.argv[1:] if arguments is None else arguments)
     if "--debug" in words:
         words.remove("--debug")
         words.insert(0, "--debug")
-    app(args=_join_parameters(words), prog_name="aulib")
+    words = _join_parameters(words)
+    for before, word in zip(["aulib", *words], words, strict=False):
+        if word == "" or re.fullmatch("--[a-z-]+=", word):  # Path("") would be the current folder
+            ended(f"{word or f'what follows {before}'} is empty, expected a value (is a variable unset?)", 2)
+            raise SystemExit(2)
+    app(args=words, prog_name="aulib")
 
 
 def _join_parameters(words: list[str]) -> list[str]:

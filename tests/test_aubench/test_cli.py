@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -309,3 +310,25 @@ def test_a_terminal_that_cannot_show_a_character_stops_no_command(encoding, monk
             stream.flush()
             printed += stream.buffer.getvalue()
         assert shown in printed.decode(encoding, "replace") and b"codec" not in printed
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["predict", "", "--out", "x.csv"], "what follows predict is empty"),
+        (["export", "faces", "--as", "openface", "--out", ""], "what follows --out is empty"),
+        (["prepare", "faces", "out", "--subject="], "--subject= is empty"),
+    ],
+)
+def test_an_empty_argument_is_not_taken_for_this_folder(words, told, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    status, _, err = call(capsys, *words)
+    assert status == 2 and told in err and not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are UTF-8 there, whatever the locale")
+def test_names_of_files_that_are_not_read_as_utf_8_are_told_at_once():
+    run = [sys.executable, "-m", "aubench", "table", "supervisors"]
+    environment = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0"}
+    ended = subprocess.run(run, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ended.returncode == 1 and "set LC_ALL=C.UTF-8" in ended.stderr and not ended.stdout

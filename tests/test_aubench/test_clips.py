@@ -69,12 +69,20 @@ def test_frames_come_at_their_own_times_and_every_or_fps_thins_them(tmp_path):
     ("names", "places", "said"),
     [
         (["f2", "f10", "f1", "f4"], [0, 1, 3, 9], "6 of 10 frames from 1 to 10 are missing"),
-        (["f005", "f010", "f020"], [0, 1, 3], "1 of 4 frames from 5 to 20 are missing"),  # each fifth was kept
+        (
+            ["f005", "f010", "f020"],
+            [0, 1, 3],
+            "1 of 4 frames from 5 to 20 are missing",
+        ),  # each fifth was kept
         (["b", "a"], [0, 1], "a.png and b.png ... are not numbered as one clip"),
         (["f1", "f01", "f2"], [0, 1, 2], "f01.png and f1.png ... are not numbered as one clip"),
         (["a1", "a2", "b1"], [0, 1, 2], "a1.png and a2.png ... are not numbered as one clip"),
         (["t1000", "t2001"], [0, 1], ""),
-        (["t1000", "t1033", "t1067"], [0, 1, 2], "t1000.png and t1033.png ... are not numbered"),  # milliseconds
+        (
+            ["t1000", "t1033", "t1067"],
+            [0, 1, 2],
+            "t1000.png and t1033.png ... are not numbered",
+        ),  # milliseconds
     ],
 )
 def test_frames_of_a_folder_are_at_the_places_of_their_numbers(names, places, said, tmp_path):
