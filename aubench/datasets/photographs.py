@@ -15,6 +15,7 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from aubench.datasets.crash_tolerant import CRASHED, crash_tolerant_map
+from aubench.datasets.doctor.landmarks import refuse_no_face
 from aubench.datasets.face_finding import (
     CODE_VERSION,
     MAX_SIDE,
@@ -134,7 +135,7 @@ def prepare(
                 done[outcome.source] = outcome
         outcomes = [done[source] for source in sources]
         outcomes += [StoredPicture(path, "", reason=why) for path, why in sorted(left.items())]
-        data = _write_dataset(out, outcomes, split, subject, faces, known)
+        data = _write_dataset(out, outcomes, split, subject, faces, known, landmarks)
         gone = {outcome.image for outcome in before.values()} - {"", *data.table["image"]}
         for image in (stays := edited(out, sorted(gone))):
             report(f"{out / image} was edited and stays; the picture that it was made of is gone")
@@ -263,6 +264,7 @@ def _write_dataset(
     subject: str,
     given: dict[str, GivenFace | None],
     known: pd.DataFrame | None,
+    landmarks: str | Path | None,
 ) -> DatasetFolder:
     used = [outcome for outcome in outcomes if outcome.image]
     table = pd.DataFrame(
@@ -296,7 +298,10 @@ def _write_dataset(
     if any(face.face_id for face in faces):
         table["face_id"] = [face.face_id for face in faces]
     table |= point_columns(np.array([outcome.landmarks for outcome in used], dtype=np.float32))
-    write_manifest(out, pd.DataFrame(table), remember=True)
+    table = pd.DataFrame(table)
+    if landmarks is not None:
+        refuse_no_face(DatasetFolder(out, table), landmarks)
+    write_manifest(out, table, remember=True)
     return read_dataset(out)
 
 

@@ -210,6 +210,10 @@ FAULTS = {  # a damaged table, and what the message says
     "half the landmarks": (lambda t: t.assign(y_40=t["y_40"].mask(t.index == 2)), "clip.csv line 4"),
     "half a layout": (lambda t: t.drop(columns="y_40"), "clip.csv .*landmarks"),
     "a point far outside": (lambda t: t.assign(x_30=[20, 20, 1e6, 20, 20]), "clip.csv line 4: x_30 is 1e"),
+    "y upwards": (
+        lambda t: t.assign(**{f"y_{k}": 64 - t[f"y_{k}"] for k in range(68)}),
+        "clip.csv line 2 ...: .*y up",
+    ),
     "no intensity": (lambda t: t.assign(AU01_r=[1, 1, 99, 1, 1]), "clip.csv line 4: AU01_r is 99"),
 }
 

@@ -246,6 +246,17 @@ def test_landmarks_from_a_csv_need_no_detector(photos, made, tmp_path, monkeypat
     assert made(landmarks=file).landmarks[0] == pytest.approx(face_outline(60), abs=0.01)
 
 
+def test_landmarks_whose_y_grows_upwards_are_refused_before_a_manifest_is_written(photos, made, tmp_path):
+    save(two_colours(100, 100), photos / "a.jpg")
+    file = landmark_csv(tmp_path / "points.csv", [("a.jpg", 90)])
+    table = pd.read_csv(file, skipinitialspace=True)
+    upwards = {f"y_{k}": 90 - table[f"y_{k}"] for k in range(68)}
+    table.assign(**upwards).to_csv(file, index=False)
+    with pytest.raises(ValueError, match=r"points.csv: in the median face .* y upwards"):
+        made(landmarks=file)
+    assert not (tmp_path / "out/manifest.csv").exists()
+
+
 def test_landmarks_from_a_csv_follow_the_reduced_picture(photos, made, tmp_path, monkeypatch):
     monkeypatch.setattr(face_finding, "MAX_SIDE", 200)
     save(two_colours(1000, 1000), photos / "a.jpg")

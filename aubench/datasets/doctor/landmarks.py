@@ -66,6 +66,13 @@ def check_landmarks(data: DatasetFolder) -> Iterator[Finding]:
         yield from _odd_shapes(shapes)
 
 
+def refuse_no_face(data: DatasetFolder, source: str | Path) -> None:
+    """Raises ValueError if the set's median face is none, as of landmarks with y upwards; names `source`."""
+    for finding in check_landmarks(data):
+        if finding.level == "error" and not finding.rows:
+            raise ValueError(f"{source}: {finding.text}")
+
+
 def _stuck(images: pd.Series, landmarks: np.ndarray, given: np.ndarray) -> Iterator[Finding]:
     """The very same landmarks in STUCK or more pictures: a tracker that lost the face, or one row copied."""
     points = [landmarks[row].tobytes() for row in given]

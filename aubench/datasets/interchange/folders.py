@@ -11,6 +11,7 @@ from PIL import Image
 from tqdm.auto import tqdm
 
 from aubench.datasets.converters.frames import link_picture
+from aubench.datasets.doctor.landmarks import refuse_no_face
 from aubench.datasets.face_finding import MAX_SIDE, UnusablePicture, joined, read_upright, why_tiny
 from aubench.datasets.interchange import FORMATS
 from aubench.datasets.interchange.left_out import keep_left_out, read_note, with_left_out
@@ -180,6 +181,8 @@ def _write_folder(
     used = rows["reason"] == ""
     if not used.any():
         raise ValueError(f"none of {len(table)} rows can be used: {table['image'][0]}: {rows['reason'][0]}")
+    if count_points(table.columns):
+        refuse_no_face(DatasetFolder(out, table[used]), f"{rows['place'][used].iloc[0]} ...")
     with new_folder(out) as folder:
         for column, file in (("reason", "skipped.csv"), ("note", "notes.csv")):
             write_listed(folder / file, table[["image"]].join(rows[column])[rows[column] != ""])
