@@ -40,8 +40,10 @@ def decoded(data: bytes, path: str | Path) -> str:
     """The bytes of a text file as UTF-8, without byte order mark.
 
     Raises:
-        ValueError: UTF-16, another encoding (with the line), or NUL bytes.
+        ValueError: UTF-16 or -32, another encoding (with the line), or NUL bytes.
     """
+    if data.startswith((b"\xff\xfe\0\0", b"\0\0\xfe\xff")):
+        raise ValueError(f"{path} is UTF-32, expected UTF-8")
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise ValueError(f"{path} is UTF-16, expected UTF-8")
     try:

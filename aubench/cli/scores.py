@@ -210,8 +210,9 @@ def predict(
         else:
             left_out = [f"{n} {why}" for why, n in table["status"].value_counts().items() if why != "ok"]
             typer.echo(", ".join([f"{(table['status'] == 'ok').sum()} faces read", *left_out]))
-            if count := sum(is_video(name) for name in table["image"]):
-                typer.echo(f"note: {count} clips beside the pictures; read with '{photos}/*.mp4'", err=True)
+            if clips_left := [name for name in table["image"] if is_video(name)]:
+                some = photos / clips_left[0]
+                typer.echo(f"note: {len(clips_left)} clips are left, such as {some}; name them", err=True)
         if out:
             typer.echo(f"predictions: {out}")
     if note := not_learned(run):
@@ -332,6 +333,9 @@ def compare(
             table.to_csv(partial / f"{name}.csv", index=False)
     if labels:
         written["scores"] = agreement.readable(written["scores"])
+    for tool in written["tools"].itertuples():
+        if tool.scale == agreement.SCALES["r"] and tool.most <= 1:
+            typer.echo(f"note: no intensity of {tool.table} is above 1; is its scale 0 to 5?", err=True)
     for table in written.values():
         shown = in_words(table).astype(object).where(table.notna().to_numpy(), None)
         typer.echo(tabulate(shown, "keys", "simple", floatfmt=".2f", showindex=False, missingval="–") + "\n")

@@ -136,8 +136,10 @@ def predict_clip(
         raise ValueError(f"unknown format {form!r}; choose one of {', '.join(LAYOUTS)}")
     if not clip.path.exists():
         raise FileNotFoundError(f"there is no {clip.path}; expected a video or a folder of frames")
-    if neutral and not (neutral == "auto" or FRAMES.fullmatch(neutral) or Path(neutral).is_file()):
-        expected = "frames as in 1-30, auto, or a file of --save-neutral"
+    numbers = FRAMES.fullmatch(neutral)
+    in_order = numbers and 1 <= int(numbers[1]) <= int(numbers[2] or numbers[1])
+    if neutral and not (in_order or neutral == "auto" or Path(neutral).is_file()):
+        expected = "frames from 1 on as in 1-30, auto, or a file of --save-neutral"
         raise ValueError(f"neutral is {neutral!r}; expected {expected}")
     if not 0 <= smooth <= LONGEST_MEAN:
         raise ValueError(f"smooth is {smooth:g} seconds, expected 0 to {LONGEST_MEAN:g}")
@@ -287,7 +289,7 @@ def _baselines(table: pd.DataFrame, aus: tuple[str, ...], neutral: str, clip: Cl
     if frames := FRAMES.fullmatch(neutral):
         first, last = int(frames[1]), int(frames[2] or frames[1])
         chosen = table["frame"].between(first, last)
-        if not first or not (chosen & (table["success"] == 1)).any():
+        if not (chosen & (table["success"] == 1)).any():
             last = table["frame"].max()
             raise ValueError(f"{clip.path} has no face in frames {neutral}; its frames are 1 to {last}")
         return {face: _logits(rows, aus).median().to_numpy() for face, rows in _people(table[chosen])}

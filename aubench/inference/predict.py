@@ -235,7 +235,8 @@ def predict(
             count, find, about = _dataset_faces(data, crop_of(opened.config), workers)
         else:
             read_from = opened.settings["read_target_from"]
-            count, find, about = _photographs(Path(photos_or_dataset), crop_of(opened.config), workers)
+            photos = Path(photos_or_dataset)
+            count, find, about = _photographs(photos, crop_of(opened.config), workers, out)
         model = opened.model  # refuses damaged weights before anything is asked of them
         kept = None if out is None else kept_parts(opened, read_from, f"{about} {sides}")
         table = _read(model, read_from, count, find, kept, weights)
@@ -366,10 +367,14 @@ def _dataset_faces(data: DatasetFolder, spec: CropSpec, workers: int | None) -> 
     return len(images) + len(left), find, f"{crops.folder} {data.version} {len(left)}"
 
 
-def _photographs(photos: Path, spec: CropSpec, workers: int | None) -> tuple[int, Find, str]:
-    """As `_dataset_faces`, of a picture or a folder of pictures."""
+def _photographs(
+    photos: Path, spec: CropSpec, workers: int | None, out: str | Path | None
+) -> tuple[int, Find, str]:
+    """As `_dataset_faces`, of a picture or a folder of pictures, without `out` of an earlier call."""
     one = photos.is_file()
     folder, (images, left) = (photos.parent, ([photos.name], {})) if one else (photos, list_pictures(photos))
+    earlier = out and os.path.realpath(out)
+    left = {name: why for name, why in left.items() if os.path.realpath(folder / name) != earlier}
     names = sorted([*images, *left], key=printable)
 
     def find(rows: list[int]) -> Iterator[tuple[int, FoundFace]]:

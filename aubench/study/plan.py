@@ -143,8 +143,10 @@ def _first_problem(error: ValidationError) -> str:
         case "missing":
             return f"key {key!r} is missing"
     if problem["loc"][-1:] == ("[key]",):
-        where = ": ".join(map(str, problem["loc"][:-2]))
-        return f"{where}: the key {problem['input']!r} is no name ({{a: 0,1}} has two keys; write 0.1)"
+        where, found = ": ".join(map(str, problem["loc"][:-2])), problem["input"]
+        if isinstance(found, str):
+            return f"{where}: {SHORT.repr(found)} is no name, expected letters, digits and . _ + -"
+        return f"{where}: the key {found!r} is no name ({{a: 0,1}} has two keys; write 0.1)"
     found = f", found {SHORT.repr(problem['input'])}" if key else ""
     return f"{key}: {problem['msg'].removeprefix('Value error, ')}{found}".removeprefix(": ")
 

@@ -363,6 +363,12 @@ def test_means_of_several_tools_are_over_the_aus_that_all_have(tmp_path):
     assert alone["mean"] == pytest.approx((1 + alone["AU25"]) / 2)
 
 
+def test_intensities_that_none_is_above_1_are_told(tmp_path):
+    tables = [openface(tmp_path, name, AU12_r=SMILE / most) for name, most in (("a", 1), ("b", 5))]
+    done = CliRunner().invoke(app, ["compare", *map(str, tables), "--out", str(tmp_path / "out")])
+    assert done.exit_code == 0 and done.stderr == "note: no intensity of b is above 1; is its scale 0 to 5?\n"
+
+
 def test_the_command_writes_its_tables_into_a_new_folder(tmp_path):
     truth = (SMILE >= 2).astype(int)
     a = openface(tmp_path, "a", AU12_r=SMILE, AU12_c=truth)

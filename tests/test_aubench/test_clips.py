@@ -496,7 +496,8 @@ def test_a_kept_neutral_face_is_used_again(filmed, tmp_path):
         (tmp_path / "wrong.json").write_text(text)
         with pytest.raises(ValueError, match=r"wrong\.json: AU12 is .*, expected a finite number"):
             predict_clip(RUN, Clip(filmed.one), neutral=str(tmp_path / "wrong.json"))
-    for neutral, match in (("900-910", "1 to 44"), ("n.csv", "1-30"), (str(tmp_path / "n.json"), "AU01")):
+    named = [("900-910", "1 to 44"), ("n.csv", "1-30"), (str(tmp_path / "n.json"), "AU01")]
+    for neutral, match in [*named, ("5-1", "from 1 on"), ("0-3", "from 1 on")]:
         with pytest.raises(ValueError, match=match):
             predict_clip(RUN, Clip(filmed.one), neutral=neutral)
 

@@ -107,6 +107,7 @@ def test_an_id_follows_values_and_code_and_nothing_else(folder):
         ("seeds: [3, 1]", "seeds: [3, 1", ["YAML", "line 8"]),
         ("question: why?\n", "", ["'question'"]),
         ("fixed: {steps: 5, rate: 1.0}", "fixed: [steps]", ["fixed", "['steps']"]),
+        ("  long:", "  a/b:", ["variants: 'a/b' is no name, expected letters"]),
         ("rate: 1.0", "rate: 1,0", ["fixed: the key 0 is no name", "write 0.1"]),
         ("{steps: 5", "{stepz: 5", ["n.ipynb", "'stepz'", "'method'"]),
         (", rate: 1.0", "", ["'plain'", "['rate']", "n.ipynb", "under `fixed`", '{"rate": 1.0}']),

@@ -417,6 +417,11 @@ class TestPredictOnPhotographs:
         assert table["image"].tolist() == ["white.png"]
         pd.testing.assert_series_equal(table.set_index("image").loc["white.png"], whole.loc["white.png"])
 
+    def test_an_earlier_result_among_the_pictures_gets_no_row(self, photographs, finished):
+        out = photographs / "out.csv"
+        first = predict(finished.full, photographs, out)["image"].tolist()
+        assert predict(finished.full, photographs, out)["image"].tolist() == first
+
     def test_no_picture_at_all_is_an_error(self, finished, tmp_path):
         with pytest.raises(FileNotFoundError, match="there is no .*nowhere"):
             predict(finished.full, tmp_path / "nowhere", tmp_path / "out.csv")

@@ -65,6 +65,7 @@ def test_the_encoding_is_named_with_the_line(tmp_path):
     faults = {
         "line 2 is not UTF-8 (byte 0xfc)": "a\nf\xfcr".encode("latin-1"),
         "is UTF-16": "a".encode("utf-16"),
+        "is UTF-32": "a".encode("utf-32"),
         "holds NUL bytes": "a".encode("utf-16-le"),
         "is empty": b"",
     }
