@@ -154,6 +154,15 @@ def is_video(path: str | PurePath) -> bool:
     return PurePath(path).suffix.lower()[1:] in VIDEO_SUFFIXES
 
 
+def begins_as_video(path: Path) -> bool:
+    """Whether a file begins as an MP4 or QuickTime file, Matroska (WebM) or AVI does, whatever its name."""
+    with open(path, "rb") as opened:
+        start = opened.read(12)
+    kind, brand = start[4:8], start[8:12]
+    is_mp4 = kind == b"ftyp" and not brand.startswith((b"hei", b"mif", b"avi", b"crx"))  # kinds of pictures
+    return is_mp4 or start.startswith(b"\x1a\x45\xdf\xa3") or (start[:4], brand) == (b"RIFF", b"AVI ")
+
+
 def frame_number(stem: str) -> int | None:
     """The number that a file name ends with (2440, 0643, frame-12); None without one."""
     found = re.search(r"\d+$", stem)

@@ -21,7 +21,7 @@ from tqdm.auto import tqdm
 
 from aubench.datasets.kept_outcomes import stamp
 from aubench.datasets.landmark_detector import landmarks_by
-from aubench.datasets.picture_files import is_video, list_pictures, walk
+from aubench.datasets.picture_files import begins_as_video, is_video, list_pictures, walk
 from aubench.datasets.videos import Clip, clip_frames, length_of
 from aubench.inference.predict import (
     AT_ONCE,
@@ -51,8 +51,8 @@ FRAMES = re.compile(r"(\d+)(?:-(\d+))?")  # 12, or 1-30
 
 
 def clips_in(place: str | Path) -> list[Path]:
-    """The video itself, all videos below a folder that holds no picture, or all that a pattern
-    names (`clips/*.mp4`); none if it is something else."""
+    """The video itself, whatever its name, all videos below a folder that holds no picture, or all that a
+    pattern names (`clips/*.mp4`); none if it is something else."""
     path = Path(place)
     if any(sign in str(place) for sign in "*?[") and not path.exists():
         start = Path(path.anchor or ".")
@@ -64,7 +64,7 @@ def clips_in(place: str | Path) -> list[Path]:
             return [] if not found or list_pictures(path)[0] else sorted(found)
         except FileNotFoundError:
             return sorted(found)
-    return [path] if path.is_file() and is_video(path) else []
+    return [path] if path.is_file() and (is_video(path) or begins_as_video(path)) else []
 
 
 def refuse_no_file(path: Path) -> None:

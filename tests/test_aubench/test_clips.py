@@ -550,6 +550,16 @@ def test_clips_are_told_from_pictures(tmp_path):
         tables_of([Path("a/one.mp4"), Path("a/one.avi")], Path("out"), "long")
 
 
+def test_a_clip_that_is_named_is_known_by_how_it_begins(filmed, tmp_path):
+    for name in ("clip", "clip.jpg", "clip.txt"):
+        shutil.copy(filmed.one, tmp_path / name)
+        assert clips_in(tmp_path / name) == [tmp_path / name]
+    Image.fromarray(grey(90)).save(tmp_path / "picture", format="PNG")
+    (tmp_path / "photo").write_bytes(b"\0\0\0\x18ftypheic" + bytes(40))
+    (tmp_path / "short").write_bytes(b"R")
+    assert not [name for name in ("picture", "photo", "short") if clips_in(tmp_path / name)]
+
+
 @pytest.mark.parametrize(
     ("suffix", "form", "codec", "size"),
     [
