@@ -1,6 +1,5 @@
 """The house rules of figures: a colour for each domain and method, AUs named, faces on a grid."""
 
-import functools
 from itertools import cycle
 from pathlib import Path
 
@@ -74,15 +73,8 @@ HOUSE = {
 }
 
 
-def in_house_style(draw):
-    """Decorator: `draw` runs under the house rules; matplotlib's settings are restored afterwards."""
-
-    @functools.wraps(draw)
-    def drawn(*args, **kwargs):
-        with mpl.rc_context(HOUSE):
-            return draw(*args, **kwargs)
-
-    return drawn
+# Decorator: a function runs under the house rules; matplotlib's settings are restored afterwards.
+in_house_style = mpl.rc_context(HOUSE)
 
 
 def method_colour(method: str, methods: list[str]) -> str:
