@@ -51,29 +51,22 @@ def draw_disagreements(table: pd.DataFrame, faces: str | Path, names: tuple[str,
 
 
 @in_house_style
-def draw_conditions(table: pd.DataFrame, measure: str = "auc") -> Figure:
-    """Mean score of each tool in each stratum, with its 95 % interval.
+def draw_conditions(table: pd.DataFrame) -> Figure:
+    """Mean AUC of each tool in each stratum, with its 95 % interval.
 
     Args:
         table: of `agreement.by_condition`.
-        measure: "auc" or "f1".
     """
-    names = list(dict.fromkeys(table["table"]))
-    strata = table[["condition", "stratum"]].drop_duplicates()
-    faces = table.groupby(["condition", "stratum"])["faces"].first()
-    labels = [
-        f"{row.condition}: {row.stratum} ({faces[row.condition, row.stratum]})" for row in strata.itertuples()
-    ]
+    names, strata = table["table"].unique(), table.drop_duplicates(["condition", "stratum"])
+    labels = [f"{row.condition}: {row.stratum} ({row.faces})" for row in strata.itertuples()]
     figure, (axis,) = row_panels(labels, row=0.14 + 0.1 * len(names))
     for name, colour, offset in zip(names, cycle(LINE_COLOURS), offsets(len(names)), strict=False):
-        own = table[table["table"] == name].set_index(["condition", "stratum"])
-        for place, row in enumerate(strata.itertuples()):
-            values = own.loc[(row.condition, row.stratum), [measure, f"{measure}_low", f"{measure}_high"]]
-            value, low, high = values.astype(float)
-            spread = None if np.isnan(low) else [[max(0, value - low)], [max(0, high - value)]]
-            style = {"fmt": "o", "ms": 4, "color": colour, "elinewidth": 1.2}
-            axis.errorbar(value, place + offset, xerr=spread, label=name if not place else None, **style)
-    axis.set_xlabel(f"{MEASURES[measure].title}, mean over AUs")
+        own = table.loc[table["table"] == name, ["auc", "auc_low", "auc_high"]]
+        value, low, high = own.to_numpy(float).T  # by_condition gives every tool a row of each stratum
+        spread = np.clip([value - low, high - value], 0, None)
+        style = {"fmt": "o", "ms": 4, "color": colour, "elinewidth": 1.2}
+        axis.errorbar(value, np.arange(len(own)) + offset, xerr=spread, label=name, **style)
+    axis.set_xlabel(f"{MEASURES['auc'].title}, mean over AUs")
     figure.legend(loc="outside upper center", ncols=min(4, len(names)))
     return figure
 
