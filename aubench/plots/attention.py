@@ -35,7 +35,7 @@ MAP_DASHES = {"evidence": "", "gradients": "", "random": (3, 2), "region": (1, 2
 
 @in_house_style
 def draw_attention(
-    shown: np.ndarray, evidence: Tensor, logits: Tensor, known: tuple[str, ...], aus=None, domain="target"
+    shown: np.ndarray, evidence: Tensor, logits: Tensor, aus: tuple[str, ...], domain: str = "target"
 ) -> Figure:
     """The positive part of each AU's evidence map over the faces, on one scale per AU.
 
@@ -44,17 +44,10 @@ def draw_attention(
     Args:
         shown: (n, H, H) or (n, H, H, 3), the faces as the network sees them.
         evidence, logits: (n, A, H, H) and (n, A), from `attention.evidence_maps`.
-        known: the A AUs of the run.  aus: those drawn; all by default.
-
-    Raises:
-        ValueError: the run does not know an AU.
+        aus: the A AUs of the run.
     """
-    if unknown := [au for au in aus or [] if au not in known]:
-        raise ValueError(f"unknown AUs {unknown}; the run knows {list(known)}")
-    aus = aus or list(known)
     figure, axes = face_grid(len(aus), len(shown) + 1, side=0.95, left=1.35, top=0.3)
-    for row, au in zip(axes, aus, strict=True):
-        index = known.index(au)
+    for index, (row, au) in enumerate(zip(axes, aus, strict=True)):
         probability = logits[:, index].sigmoid()
         show_faces(row, [shown[int(probability.argmax())]], name=au_label(au, "\n"))
         write_on(row[0], "strongest", corner="top")
