@@ -83,8 +83,9 @@ def preview_frames(
         picture = frame.picture
         factor = min(1.0, TALLEST / picture.height)
         size = (round(picture.width * factor), round(picture.height * factor))
-        room = 16 + max(ROW * (len(aus) + 1), 1)
-        columns = -(-len(people) // max(1, size[1] // room)) if people else 1
+        room = 16 + ROW * (len(aus) + 1)
+        per_column = max(1, size[1] // room)  # people whose bars stand one below the other
+        columns = max(1, -(-len(people) // per_column))
         width, height = size[0] + columns * BAR, size[1] + 14 + len(people) * (STRIP * len(aus) + 6)
         if strips is None:
             strips = [_strip(table[table["face_id"] == face], aus, first, last, width) for face in people]
@@ -95,7 +96,6 @@ def preview_frames(
             if row.face_id in people:
                 place = people.index(row.face_id)
                 _square(draw, row, factor, MUTED[place])
-                per_column = max(1, size[1] // room)
                 corner = (size[0] + (place // per_column) * BAR + 8, (place % per_column) * room + 4)
                 _bars(draw, row, aus, corner, MUTED[place])
         top = size[1] + 12
