@@ -69,29 +69,24 @@ def draw_face_rows(rows: HeadRows, title: str, domain: str = "") -> Figure:
 
 
 @in_house_style
-def draw_first_screen(faces: list[FaceRead], aus: tuple[str, ...], au: str = "") -> Figure:
-    """On a few faces: the picture, its reconstruction, where an AU is read, the AUs found.
+def draw_first_screen(faces: list[FaceRead], aus: tuple[str, ...]) -> Figure:
+    """On a few faces: the picture, its reconstruction, where its most probable AU is read, the AUs found.
+
+    Evidence has one scale per AU.
 
     Args:
         faces, aus: `first_screen.read_kept_faces`.
-        au: whose evidence is shown, on one scale per AU; by default of each face its most probable AU.
-
-    Raises:
-        ValueError: the run does not know the AU.
     """
-    if au and au not in aus:
-        raise ValueError(f"unknown AU {au}; the run knows {list(aus)}")
     rows, has_maps = ["face", "reconstruction\nof what is read"], faces[0].evidence is not None
     if has_maps:
-        which = au_label(au, "\n") if au else "its most\nprobable AU"
-        rows.append(f"where\n{which}\nis read")
+        rows.append("where\nits most\nprobable AU\nis read")
         brightest = np.quantile([face.evidence for face in faces], 0.995, axis=(0, 2, 3)).clip(min=1e-6)
     figure, axes = face_grid(len(rows) + 1, len(faces), side=1.25, left=1.05, top=0.3)
     for column, face in zip(axes.T, faces, strict=True):
         name_columns(column[:1], [face.domain], DOMAIN_COLOURS[face.domain])
         show_faces(column[:2], [face.picture, face.rebuilt])
         if has_maps:
-            index = aus.index(au) if au else int(face.probability.argmax())
+            index = int(face.probability.argmax())
             overlay_map(column[2], face.network_input, face.evidence[index] / brightest[index])
             write_on(column[2], aus[index])
         _list_aus(column[-1], face.probability, face.occurrence, aus)

@@ -158,10 +158,6 @@ class TestScores:
 
 
 class TestFirstScreen:
-    def test_an_au_the_run_does_not_know_is_refused(self, finished):
-        with pytest.raises(ValueError, match="AU43"):
-            plots.draw_first_screen(*read_kept_faces(Run(finished.full)), au="AU43")
-
     def test_faces_are_chosen_for_the_aus_they_add(self):
         occurrence = np.array([[1, 1, 0, 0], [1, 1, 1, 0], [0, 0, np.nan, 1], [1, 1, 0, 0]])
         assert showing_most_aus(occurrence, 2) == [1, 2]
