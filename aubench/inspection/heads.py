@@ -74,17 +74,16 @@ def best_and_worst(predictions: pd.DataFrame, run: Run, dataset: str = "", count
         raise ValueError("the target's test faces have no AU labels: best and worst are unknown")
     aus = [name.removesuffix("_true") for name in predictions if name.endswith("_true")]
     count = min(count, len(predictions) // 2)
-    rows: HeadRows = {}
-    for name, chosen in (("best", predictions[:count]), ("worst", predictions[::-1][:count])):
-        rows[name] = []
-        for _, face in chosen.iterrows():
-            image = face["image"]
-            if not dataset:
-                picture = kept[image]
-            else:
-                picture = face_thumbnail(data.root / image, crop_matrix(landmarks[image], WIDE))
-            rows[name].append((picture, mistakes(face, aus)))
-    return rows
+
+    def head(image: str) -> np.ndarray:
+        if not dataset:
+            return kept[image]
+        return face_thumbnail(data.root / image, crop_matrix(landmarks[image], WIDE))
+
+    return {
+        name: [(head(face["image"]), mistakes(face, aus)) for _, face in chosen.iterrows()]
+        for name, chosen in (("best", predictions[:count]), ("worst", predictions[::-1][:count]))
+    }
 
 
 def face_thumbnail(picture: Path, matrix: np.ndarray) -> np.ndarray:

@@ -71,11 +71,6 @@ def gradient_magnitude(picture: np.ndarray) -> np.ndarray:
     return 2**0.5 * prewitt(halved)  # skimage takes the quadratic mean of both axes
 
 
-def compare_each(pictures: np.ndarray, originals: np.ndarray) -> list[dict[str, float]]:
-    """`compare`, picture by picture."""
-    return [compare(*pair) for pair in zip(pictures, originals, strict=True)]
-
-
 @torch.no_grad()
 def features_of_rounds(model: AUModel, source: Tensor, target: Tensor) -> dict[str, Tensor]:
     """`swaps.exchange`, or only "source.rich" and "target.rich" for a run that does not separate."""
@@ -116,9 +111,9 @@ def decode_rounds(
         for name in [name for name in features if name.startswith(domain)]:
             pictures[name] = decode(model, features[name], faces.pictures, decoder)
         for step in [step for step in COMPARED if f"{domain}.{step}" in features]:
-            for pair, scores in enumerate(compare_each(pictures[f"{domain}.{step}"], original)):
+            for pair, picture in enumerate(pictures[f"{domain}.{step}"]):
                 about = {"pair": pair, "domain": domain, "name": faces.names[pair], "feature": step}
-                rows.append(about | scores)
+                rows.append(about | compare(picture, original[pair]))
     return pictures, pd.DataFrame(rows)
 
 
@@ -129,7 +124,7 @@ def decode_runs(
 
     Args:
         runs: name -> run folder; all with the same input size and decoders fitted alike.
-        step: "swapped", "self" or "rich2"; a run that does not separate gives "rich" in its place.
+        step: "swapped" or "rich2"; a run that does not separate gives "rich" in its place.
 
     Returns:
         name -> (the feature decoded, pictures (n, H, H, 3)); scores: one row per run, face and compared
@@ -196,10 +191,9 @@ def read_ood_inputs(
         shown.append(as_pictures(pictures))
         rebuilt.append(decode(model, outputs["self" if "self" in outputs else "rich"], pictures, decoder))
         probability = outputs["au_logits"].sigmoid().numpy().round(4)
-        scores = compare_each(rebuilt[-1], shown[-1])
-        for kind, score, found in zip(inputs, scores, probability, strict=True):
+        for kind, found, picture, original in zip(inputs, probability, rebuilt[-1], shown[-1], strict=True):
             aus = dict(zip(model.config.aus, found, strict=True))
-            rows.append({"face": name, "input": kind} | score | aus)
+            rows.append({"face": name, "input": kind} | compare(picture, original) | aus)
     return np.stack(shown), np.stack(rebuilt), pd.DataFrame(rows)
 
 

@@ -266,11 +266,7 @@ def alignment_of(run: Run, outputs: dict[str, Tensor]) -> pd.DataFrame:
         for suffix, second in ends.items():
             pair = outputs[supervisor.first], outputs[second]
             row[f"features{suffix}"] = float(F.cosine_similarity(*(one.flatten(1) for one in pair)).mean())
-            row[f"projected{suffix}"] = _mean_product(*map(project, pair)) if trained else np.nan
+            projected = F.cosine_similarity(*map(project, pair), dim=-1).mean() if trained else np.nan
+            row[f"projected{suffix}"] = float(projected)  # over faces (and positions of a dense projector)
         rows.append(row)
     return pd.DataFrame(rows)
-
-
-def _mean_product(first: Tensor, second: Tensor) -> float:
-    """Mean cosine of projections over faces (and positions of a dense projector)."""
-    return float(F.cosine_similarity(first, second, dim=-1).mean())
