@@ -117,9 +117,7 @@ class Explained:
         return self.model.au_head.weight.shape[-1]
 
 
-def explain(
-    run: Run, faces: ShownFaces, aus: list[str], count: int, strongest: bool = False, progress: bool = True
-) -> Explained:
+def explain(run: Run, faces: ShownFaces, aus: list[str], count: int, strongest: bool = False) -> Explained:
     """Evidence maps of all faces, and integrated gradients of each AU on `count` of them.
 
     Args:
@@ -133,7 +131,7 @@ def explain(
     refuse_unknown(aus, run)
     evidence, logits = evidence_maps(model, faces.pictures, read_from)
     places, gradients, gaps = {}, {}, {}
-    for au in tqdm(aus, f"gradients of {run.path.name}", unit="AU", disable=not progress):
+    for au in tqdm(aus, f"gradients of {run.path.name}", unit="AU"):
         index = run.aus.index(au)
         if strongest:
             places[au] = logits[:, index].argsort(descending=True)[:count].numpy()

@@ -71,9 +71,9 @@ def answers_under(run: str | Path, factors: set[str], count: int, seed: int = SE
     return LabelledPredictions(reading.probability, faces.occurrence)
 
 
-def answers_by_factor(run: str | Path, count: int, seed: int = SEED) -> dict[str, LabelledPredictions]:
+def answers_by_factor(run: str | Path, count: int) -> dict[str, LabelledPredictions]:
     """The same faces under no factor, each by itself, and all: condition -> LabelledPredictions."""
-    return {name: answers_under(run, factors, count, seed) for name, factors in CONDITIONS.items()}
+    return {name: answers_under(run, factors, count) for name, factors in CONDITIONS.items()}
 
 
 def mean_f1(answers: LabelledPredictions, weights: np.ndarray) -> np.ndarray:

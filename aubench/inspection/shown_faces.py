@@ -54,13 +54,9 @@ def kept_faces(run: Run, domain: str = "target", count: int | None = 6) -> Shown
 
 
 def faces_from(
-    dataset: str | Path,
-    config: ModelConfig,
-    count: int = 6,
-    split: str = "test",
-    rows: np.ndarray | None = None,
+    dataset: str | Path, config: ModelConfig, count: int = 6, rows: np.ndarray | None = None
 ) -> ShownFaces:
-    """Evenly spaced faces of a dataset's split, or those of the rows given.
+    """Evenly spaced faces of a dataset's test split, or those of the rows given.
 
     Args:
         dataset: dataset folder or `synthetic:...`.
@@ -70,13 +66,13 @@ def faces_from(
     """
     data = read_dataset(dataset)
     if rows is None:
-        rows = data.rows(split)
+        rows = data.rows("test")
         if not len(rows):
-            raise ValueError(f"{data.root} has no row of split {split!r}, so there is no face to show")
+            raise ValueError(f"{data.root} has no row of split 'test', so there is no face to show")
         rows = rows[evenly(len(rows), count)]
     crops = crop_dataset(data, crop_of(config))
     points = min(data.num_landmarks, config.num_landmarks)
-    faces = faces_of(data, crops, split, replace(config, num_landmarks=points))
+    faces = faces_of(data, crops, "test", replace(config, num_landmarks=points))
     pictures, landmarks = centre_crop(faces.images[rows], faces.landmarks[rows], config.image_size)
     names = data.table["image"].to_numpy(str)[rows]
     matrices = crops.matrices[rows].copy()

@@ -84,8 +84,8 @@ def curves_of_any(histories: list[pd.DataFrame]) -> list[str]:
     )
 
 
-def kept_probabilities(runs: list[str], au: str, domain: str = "target") -> pd.DataFrame:
-    """Each run's probability of one AU on the faces that all of them keep.
+def kept_probabilities(runs: list[str], au: str) -> pd.DataFrame:
+    """Each run's probability of one AU on the target faces that all of them keep.
 
     Returns:
         index: the face's name in its set; columns: `true` (0, 1, NaN unknown) and each run's probability (NaN
@@ -95,13 +95,11 @@ def kept_probabilities(runs: list[str], au: str, domain: str = "target") -> pd.D
         ValueError: the runs keep no face in common.
     """
     columns = [f"{au}_true", f"{au}_p"]
-    tables = [
-        Run(run).predictions(domain, samples_only=True).set_index("image").reindex(columns=columns)
-        for run in runs
-    ]
-    table = pd.concat(dict(zip(runs, tables, strict=True)), axis=1, join="inner").astype(float)
+    kept = {run: Run(run).predictions(samples_only=True).set_index("image") for run in runs}
+    tables = {run: table.reindex(columns=columns) for run, table in kept.items()}
+    table = pd.concat(tables, axis=1, join="inner").astype(float)
     if table.empty:
-        raise ValueError(f"the runs keep no {domain} face in common; were they tested on the same set?")
+        raise ValueError("the runs keep no target face in common; were they tested on the same set?")
     probability = table.xs(f"{au}_p", axis=1, level=1)
     probability.insert(0, "true", table.xs(f"{au}_true", axis=1, level=1).max(axis=1))
     return probability
@@ -128,7 +126,7 @@ def same_faces(runs: list[str], au: str = "AU12", count: int = 5) -> SameFaces:
     Raises:
         ValueError: the runs keep no face in common.
     """
-    table = kept_probabilities(runs, au, "target")
+    table = kept_probabilities(runs, au)
     table = table.iloc[evenly(len(table), count)]
     network_input, evidence = {}, {}
     for run in runs:

@@ -31,7 +31,6 @@ ROUNDS = {
 }
 TITLES = {
     "swapped": "target texture with the source's shape",
-    "self": "self-reconstruction",
     "rich2": "second round: swapped and swapped back",
 }
 

@@ -53,13 +53,13 @@ STYLE = f"""<style>
 WRAP = {"flex_flow": "row wrap", "display": "flex", "overflow": "visible"}
 
 
-def au_sliders(width: str) -> dict[str, widgets.FloatSlider]:
+def au_sliders() -> dict[str, widgets.FloatSlider]:
     """A slider of intensity, 0 to 5, for each rendered AU; as high as a row of `drawing.bars`."""
     return {
         au: widgets.FloatSlider(
             value=0, min=0, max=5, step=0.1, description=f"{au} {AU_NAMES[au]}", readout_format=".1f",
             style={"description_width": "176px"},
-            layout={"width": width, "height": f"{ROW}px", "margin": "0"},
+            layout={"width": "324px", "height": f"{ROW}px", "margin": "0"},
         ).add_class(au)
         for au in AUS
     }  # fmt: skip
@@ -80,7 +80,7 @@ class AUPlayground(widgets.VBox):
         self.played: Played | None = None
         self.moved_last = "AU12"
         self.newest = NewestWins(self._work, self._show, self._fail)
-        self.sliders = au_sliders("324px")
+        self.sliders = au_sliders()
         self.scene = self._scene_controls()
         self.followed = widgets.Dropdown(
             options=[MOVED_LAST, *(self.run.aus if self.run else ())], description="evidence of"
@@ -132,7 +132,7 @@ class AUPlayground(widgets.VBox):
         self.draw = self._button(
             "draw a face",
             "AUs, pose and light sampled as in the domain",
-            lambda: self.set_controls(**asdict(drawn_controls(*self._domain_and_seed()))),
+            lambda: self.set_controls(**asdict(drawn_controls(self.controls.domain, self.controls.seed))),
         )
         self.keep = self._button("keep this face", f"writes it to {self.out_dir}", self._keep)
         for control in (*self.scene.values(), self.followed, self.truth):
@@ -156,9 +156,6 @@ class AUPlayground(widgets.VBox):
         parts = {"pictures": pictures, "pose": pose, "aus": aus, "more": more}
         placed = [part.add_class(f"au-{name}") for name, part in parts.items()]
         return widgets.Box(placed).add_class("au-parts")
-
-    def _domain_and_seed(self) -> tuple[str, int]:
-        return self.scene["domain"].value, self.scene["seed"].value
 
     @property
     def controls(self) -> Controls:

@@ -74,10 +74,8 @@ def face_of_upload(name: str, content: bytes, spec: CropSpec) -> tuple[Photograp
     return photograph, message("Note:", found.note) if found.note else ""
 
 
-def upload_button(**layout: str) -> widgets.FileUpload:
-    return widgets.FileUpload(
-        accept="image/*", description="choose a photograph", layout=widgets.Layout(width="200px", **layout)
-    )
+def upload_button() -> widgets.FileUpload:
+    return widgets.FileUpload(accept="image/*", description="choose a photograph", layout={"width": "200px"})
 
 
 class PhotographReader(widgets.VBox):

@@ -52,7 +52,7 @@ def regions(config):
 
 @pytest.fixture(scope="module")
 def explained(finished, faces):
-    return explain(Run(finished.full), faces, AUS, 3, progress=False)
+    return explain(Run(finished.full), faces, AUS, 3)
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +73,7 @@ def test_shares_are_those_of_each_map_on_labelled_faces(explained, faces, region
 
 
 def test_the_strongest_faces_and_what_their_maps_miss_of_the_logit(finished, faces, regions):
-    strongest = explain(Run(finished.full), faces, AUS, 3, strongest=True, progress=False)
+    strongest = explain(Run(finished.full), faces, AUS, 3, strongest=True)
     table = map_table(strongest, faces, regions)
     assert len(table) == 2 * 2 * 3
     found = table.query("au == 'AU12' and map == 'evidence'")["probability"]

@@ -26,6 +26,7 @@ from aubench.inspection.decoding import (
     split_colour,
 )  # fmt: skip
 from aubench.inspection.shown_faces import faces_from
+from aulib.dataset import read_dataset
 from aulib.run import Run
 from conftest import write_tiny_set
 from tiny import tiny_model
@@ -119,7 +120,7 @@ def test_a_decoder_learns_what_features_hold(run, tmp_path):
         picture[:, 12 + index : 24 + index] = 200
         Image.fromarray(picture).save(file)
     model = Run(run).model
-    shown = faces_from(stripes, model.config, 8, split="train").pictures
+    shown = faces_from(stripes, model.config, rows=read_dataset(stripes).rows("train")).pictures
     with torch.no_grad():
         features = model.encoder(model.standardise(shown))
     side, errors = side_of(shown), []

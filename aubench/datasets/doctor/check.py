@@ -77,7 +77,7 @@ def check(
     return diagnosis
 
 
-def worst_faces(diagnosis: Diagnosis, num: int = WORST) -> dict:
+def worst_faces(diagnosis: Diagnosis) -> dict:
     """The crops least like the others, to be looked at.
 
     Returns:
@@ -87,7 +87,7 @@ def worst_faces(diagnosis: Diagnosis, num: int = WORST) -> dict:
     Raises:
         ValueError: no picture was opened, or none has landmarks.
     """
-    rows, likeness = diagnosis.worst[:num], diagnosis.likeness[:num]
+    rows, likeness = diagnosis.worst, diagnosis.likeness
     if not len(rows):
         raise ValueError(f"no crops of {diagnosis.root} were looked at")
     images, landmarks = crop_rows(diagnosis.data, rows)
