@@ -45,10 +45,11 @@ def probability_shown(html: str, au: str) -> float:
     return float(re.search(rf'data-au="{au}" role="meter".*?aria-valuenow="([\d.]+)"', html)[1])
 
 
-def upload(control, name: str, content: bytes) -> None:
-    """Choose a file, as a browser would."""
+def upload(instrument, name: str, content: bytes) -> None:
+    """Choose a file, as a browser would, and wait until the instrument has read it."""
     about = {"name": name, "type": "image/png", "size": len(content), "last_modified": datetime.now()}
-    control.value = ({**about, "content": memoryview(content)},)
+    instrument.upload.value = ({**about, "content": memoryview(content)},)
+    assert instrument.newest.wait(WAIT_S)
 
 
 def png_bytes(pixels: np.ndarray) -> bytes:
@@ -57,10 +58,10 @@ def png_bytes(pixels: np.ndarray) -> bytes:
     return stream.getvalue()
 
 
-def crop_of_rendered_face(run) -> tuple[np.ndarray, np.ndarray]:
+def crop_of_rendered_face(run: Run) -> tuple[np.ndarray, np.ndarray]:
     """Crop and matrix of a face that no detector had to find."""
     picture, landmarks = render(Controls(), 256)
-    spec = crop_of(Run(run).config)
+    spec = crop_of(run.config)
     matrix = crop_matrix(landmarks, spec)
     return crop_face(Image.fromarray(picture), matrix, spec.size), matrix
 
@@ -260,47 +261,44 @@ class TestAUPlayground:
         assert playground.face.layout.display is None and playground.seen.layout.display == "none"
 
 
+@pytest.fixture
+def reader(finished):
+    return PhotographReader(finished.full)
+
+
 class TestPhotographReader:
     def test_without_a_run_nothing_can_be_uploaded(self, tmp_path):
         reader = PhotographReader(tmp_path / "none")
         assert reader.upload.disabled and "aulib run 02_train" in reader.state.value
 
-    def test_a_file_that_is_no_picture_is_named(self, finished):
-        reader = PhotographReader(finished.full)
-        upload(reader.upload, "notes.jpg", b"not a picture")
-        assert reader.newest.wait(WAIT_S)
+    def test_a_file_that_is_no_picture_is_named(self, reader):
+        upload(reader, "notes.jpg", b"not a picture")
         assert "notes.jpg" in reader.state.value and "/upload" not in reader.state.value
         assert reader.row.layout.display == "none"
 
-    def test_an_upload_is_limited_in_bytes_and_in_pixels(self, finished, monkeypatch):
-        reader = PhotographReader(finished.full)
+    def test_an_upload_is_limited_in_bytes_and_in_pixels(self, reader, monkeypatch):
         stream = io.BytesIO()
         Image.new("1", (20_000, 10_000)).save(stream, "PNG")  # 25 kB that unpack to 600 MB
-        upload(reader.upload, "bomb.png", stream.getvalue())
-        assert reader.newest.wait(WAIT_S)
+        upload(reader, "bomb.png", stream.getvalue())
         assert "bomb.png" in reader.state.value and "limit of" in reader.state.value
         monkeypatch.setattr(photograph_reader, "LARGEST", 2**20)
-        upload(reader.upload, "long.png", bytes(2**21))
-        assert reader.newest.wait(WAIT_S)
+        upload(reader, "long.png", bytes(2**21))
         assert "long.png has 2 MiB, expected at most 1" in reader.state.value
 
     @pytest.mark.parametrize(
         "name",
         ["../../up.png", "/etc/up.png", "a\0b.png", "x." + "y" * 300, "", "a/..", "a.p\0ng", "x.\ud800"],
     )
-    def test_the_name_of_an_upload_is_no_path(self, name, finished, tmp_path, monkeypatch):
+    def test_the_name_of_an_upload_is_no_path(self, name, reader, tmp_path, monkeypatch):
         (tmp_path / "temporary").mkdir()
         monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
-        reader = PhotographReader(finished.full)
-        upload(reader.upload, name, b"not a picture")
-        assert reader.newest.wait(WAIT_S)
+        upload(reader, name, b"not a picture")
         assert "cannot be used" in reader.state.value
         assert [path.name for path in tmp_path.rglob("*")] == ["temporary"]
 
-    def test_pictures_of_the_camera_are_read_one_by_one_while_it_is_on(self, finished, monkeypatch):
-        face = FoundFace("me.png", OK, "", *crop_of_rendered_face(finished.full))
+    def test_pictures_of_the_camera_are_read_one_by_one_while_it_is_on(self, reader, monkeypatch):
+        face, asked = FoundFace("me.png", OK, "", *crop_of_rendered_face(reader.run)), []
         monkeypatch.setattr(photograph_reader, "find_face", lambda *picture: face)
-        reader, asked = PhotographReader(finished.full), []
         monkeypatch.setattr(reader.camera, "send", asked.append)
         picture = memoryview(png_bytes(render(Controls(), 256)[0]))
         for on, answers in ((True, 1), (True, 2), (False, 2)):
@@ -313,39 +311,32 @@ class TestPhotographReader:
         assert not reader.live.value and "Permission denied" in reader.state.value
         reader.live.value = True
         assert "Permission" not in reader.state.value
-        upload(reader.upload, "me.png", bytes(picture))  # in place of the camera
-        assert reader.newest.wait(WAIT_S) and not reader.live.value and len(asked) == 2
+        upload(reader, "me.png", bytes(picture))  # in place of the camera
+        assert not reader.live.value and len(asked) == 2
 
     def test_aus_that_do_not_work_on_photographs_are_not_shown(self):
         pytest.importorskip("dlib", reason="the faces extra is not installed")
         reader = PhotographReader(aulib.pretrained().path)
         face = Path(__file__).parents[2] / "docs/london/images/107_smiling.jpg"
-        upload(reader.upload, face.name, face.read_bytes())
-        assert reader.newest.wait(WAIT_S)
+        upload(reader, face.name, face.read_bytes())
         assert "AU12" in reader.bars.value and "AU17" not in reader.bars.value
         assert "AU17" not in reader.followed.options
 
-    def test_without_a_face_no_bars_are_shown(self, finished):
+    def test_without_a_face_no_bars_are_shown(self, reader):
         pytest.importorskip("dlib", reason="the landmarks extra is not installed")
-        reader = PhotographReader(finished.full)
-        upload(reader.upload, "wall.png", png_bytes(np.full((120, 160, 3), 128, np.uint8)))
-        assert reader.newest.wait(WAIT_S)
+        upload(reader, "wall.png", png_bytes(np.full((120, 160, 3), 128, np.uint8)))
         assert "wall.png" in reader.state.value and reader.bars.value == ""
 
-    def test_a_face_gets_landmarks_and_bars(self, finished):
+    def test_a_face_gets_landmarks_and_bars(self, reader):
         pytest.importorskip("dlib", reason="the landmarks extra is not installed")
-        reader = PhotographReader(finished.full)
-        upload(reader.upload, "rendered.png", png_bytes(render(Controls(), 256)[0]))
-        assert reader.newest.wait(WAIT_S)
+        upload(reader, "rendered.png", png_bytes(render(Controls(), 256)[0]))
         assert reader.picture.value and probability_shown(reader.bars.value, "AU12") >= 0
 
-    def test_each_au_has_its_map_and_the_picture_is_read_once(self, finished, monkeypatch):
-        face = FoundFace("me.png", OK, "", *crop_of_rendered_face(finished.full))
+    def test_each_au_has_its_map_and_the_picture_is_read_once(self, reader, monkeypatch):
+        face = FoundFace("me.png", OK, "", *crop_of_rendered_face(reader.run))
         found = [face]
         monkeypatch.setattr(photograph_reader, "find_face", lambda *picture: found.pop())
-        reader = PhotographReader(finished.full)
-        upload(reader.upload, "me.png", png_bytes(render(Controls(), 256)[0]))
-        assert reader.newest.wait(WAIT_S)
+        upload(reader, "me.png", png_bytes(render(Controls(), 256)[0]))
         probability = {au: probability_shown(reader.bars.value, au) for au in reader.run.aus}
         assert f"evidence for {max(probability, key=probability.get)}" in reader.caption.value
         maps = {}
@@ -400,12 +391,11 @@ class TestSwapExplorer:
     def test_an_uploaded_face_is_swapped_and_a_bad_file_is_named(self, explorer, monkeypatch):
         pytest.importorskip("dlib", reason="the landmarks extra is not installed")
         explorer.source.origin.value = PHOTOGRAPH
-        upload(explorer.source.upload, "a.jpg", b"nothing")
-        assert explorer.source.newest.wait(WAIT_S)
+        upload(explorer.source, "a.jpg", b"nothing")
         assert "a.jpg" in explorer.source.said.value and explorer.shown.value == ""
         face = png_bytes(render(Controls(), 256)[0])
-        upload(explorer.source.upload, "<me>.png", face)
-        assert explorer.source.newest.wait(WAIT_S) and explorer.newest.wait(WAIT_S)
+        upload(explorer.source, "<me>.png", face)
+        assert explorer.newest.wait(WAIT_S)
         assert "&lt;me&gt;.png" in explorer.source.said.value and "<figure>" in explorer.shown.value
 
     def test_a_method_without_separation_is_named(self, finished):
@@ -418,7 +408,6 @@ class TestSwapExplorer:
         explorer = SwapExplorer(run)
         before = explorer.shown.value
         assert not explorer.swap.fitted and explorer.fitting.layout.display is None
-        explorer.fitting._steps = 2
         explorer.fitting.button.click()
         assert explorer.fitting.newest.wait(WAIT_S) and explorer.newest.wait(WAIT_S)
         assert explorer.swap.fitted and explorer.fitting.layout.display == "none"
