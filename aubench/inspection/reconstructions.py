@@ -72,16 +72,6 @@ def gradient_magnitude(picture: np.ndarray) -> np.ndarray:
 
 
 @torch.no_grad()
-def features_of_rounds(model: AUModel, source: Tensor, target: Tensor) -> dict[str, Tensor]:
-    """`swaps.exchange`, or only "source.rich" and "target.rich" for a run that does not separate."""
-    if swaps.can_exchange(model):
-        return swaps.exchange(model, source, target)
-    return {
-        f"{domain}.rich": model.encoder(model.standardise(faces))
-        for domain, faces in (("source", source), ("target", target))
-    }
-
-
 def decode_rounds(
     model: AUModel, source: ShownFaces, target: ShownFaces, decoder: FaceDecoder | None = None
 ) -> tuple[dict[str, np.ndarray], pd.DataFrame]:
@@ -98,7 +88,13 @@ def decode_rounds(
     """
     count = min(len(source), len(target))
     pairs = {"source": source[:count], "target": target[:count]}
-    features = features_of_rounds(model, *(faces.pictures for faces in pairs.values()))
+    seen = {domain: faces.pictures for domain, faces in pairs.items()}
+    if swaps.can_exchange(model):
+        features = swaps.exchange(model, **seen)
+    else:
+        features = {
+            f"{domain}.rich": model.encoder(model.standardise(faces)) for domain, faces in seen.items()
+        }
     pictures, rows = {}, []
     for domain, faces in pairs.items():
         if decoder is None:
