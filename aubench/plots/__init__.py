@@ -24,12 +24,7 @@ from aubench.plots.attention import (
 from aubench.plots.clips import draw_timeline
 from aubench.plots.contrasts import draw_contrasts, draw_false_alarms
 from aubench.plots.faces import draw_face_rows, draw_faces, draw_first_screen, draw_same_faces
-from aubench.plots.reconstructions import (
-    draw_ood_inputs,
-    draw_rounds,
-    draw_runs,
-    draw_texture_by_shape,
-)
+from aubench.plots.reconstructions import draw_ood_inputs, draw_rounds, draw_runs, draw_texture_by_shape
 from aubench.plots.scores import (
     draw_au_differences,
     draw_base_rates,

@@ -7,13 +7,7 @@ from pathlib import Path
 import ipywidgets as widgets
 from PIL import Image
 
-from aubench.inspection.playground import (
-    Controls,
-    Played,
-    drawn_controls,
-    evidence_strength,
-    render_and_read,
-)
+from aubench.inspection.playground import Controls, Played, drawn_controls, evidence_strength, render_and_read
 from aubench.widgets import drawing
 from aubench.widgets.drawing import ROW
 from aubench.widgets.newest import NewestWins

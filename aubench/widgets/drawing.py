@@ -7,6 +7,7 @@ from functools import lru_cache
 from html import escape
 
 import numpy as np
+from matplotlib import colormaps
 from PIL import Image, ImageDraw
 
 from aulib.labels import AU_NAMES
@@ -78,8 +79,6 @@ def _placed(points: np.ndarray | None, factor: float) -> np.ndarray:
 @lru_cache(maxsize=1)
 def _colours() -> np.ndarray:
     """(256, 3) of inferno, which rises evenly in lightness."""
-    from matplotlib import colormaps
-
     return (colormaps["inferno"](np.linspace(0, 1, 256))[:, :3] * 255).astype(np.float32)
 
 

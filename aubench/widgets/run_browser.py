@@ -12,6 +12,7 @@ from aubench.inspection.side_by_side import (
     run_names,
     same_faces,
 )
+from aubench.plots import draw_au_differences, draw_run_curves, draw_same_faces
 from aubench.report.results import scores_of_runs, with_intervals
 from aubench.report.run_values import curve_name, in_words
 from aubench.widgets.newest import NewestWins
@@ -105,12 +106,6 @@ class RunBrowser(widgets.VBox):
             self.newest.ask((runs, against, self.measure.value, self.curve.value, self.au.value))
 
     def _work(self, request) -> tuple[str, dict[str, bytes], str]:
-        from aubench.plots import (
-            draw_au_differences,
-            draw_run_curves,
-            draw_same_faces,
-        )  # slow to import, used last
-
         runs, against, measure, curve, au = request
         names = run_names(runs)
         scores = with_intervals(scores_of_runs(runs))[["method", "f1", "auc", "nme", "seconds"]]

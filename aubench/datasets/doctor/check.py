@@ -27,10 +27,7 @@ WORST = 24  # crops on the contact sheet
 
 
 def check(
-    folder: str | Path,
-    published: str = "",
-    pictures: int = PICTURES,
-    progress: bool = True,
+    folder: str | Path, published: str = "", pictures: int = PICTURES, progress: bool = True
 ) -> Diagnosis:
     """Check a dataset folder: manifest, labels, splits, pictures, duplicates, landmarks.
 
