@@ -37,11 +37,6 @@ def run(finished, tmp_path):
     return shutil.copytree(finished.full, tmp_path / "run")
 
 
-@pytest.fixture
-def sets(finished):
-    return [str(finished.source), str(finished.target)]
-
-
 def faces(size: int = 28) -> torch.Tensor:
     return torch.rand(3, 3, size, size, generator=torch.Generator().manual_seed(0))
 
@@ -84,9 +79,9 @@ def test_light_of_the_side_is_light_of_the_picture():
     torch.testing.assert_close((theirs - 0.6) / 0.2, (ours - 0.4) / 0.1, atol=1e-4, rtol=1e-4)
 
 
-def test_fitting_adds_a_decoder_to_the_run_and_leaves_its_weights(run, sets):
+def test_fitting_adds_a_decoder_to_the_run_and_leaves_its_weights(run):
     weights = (run / "model.safetensors").read_bytes()
-    decoder = fit_decoder(run, sets, steps=10, progress=False)
+    decoder = fit_decoder(run, steps=10, progress=False)
     assert (run / "model.safetensors").read_bytes() == weights
     assert about_decoder(run)["steps"] == 10
     model = Run(run).model
@@ -97,17 +92,17 @@ def test_fitting_adds_a_decoder_to_the_run_and_leaves_its_weights(run, sets):
     torch.testing.assert_close(decode_faces(load_decoder(Run(run)), features, side), first)
 
 
-def test_a_decoder_is_fitted_again_only_for_other_weights_or_steps(run, sets):
-    fit_decoder(run, sets, steps=2, progress=False)
+def test_a_decoder_is_fitted_again_only_for_other_weights_or_steps(run):
+    fit_decoder(run, steps=2, progress=False)
     stamp = (run / DECODER).stat().st_mtime_ns
-    fit_decoder(run, sets, steps=2, progress=False)
+    fit_decoder(run, steps=2, progress=False)
     assert (run / DECODER).stat().st_mtime_ns == stamp
-    fit_decoder(run, sets, steps=3, progress=False)
+    fit_decoder(run, steps=3, progress=False)
     assert (run / DECODER).stat().st_mtime_ns != stamp
     about = json.loads((run / ABOUT).read_text())
     (run / ABOUT).write_text(json.dumps(about | {"run": "of other weights"}))
     stamp = (run / DECODER).stat().st_mtime_ns
-    fit_decoder(run, sets, steps=3, progress=False)
+    fit_decoder(run, steps=3, progress=False)
     assert (run / DECODER).stat().st_mtime_ns != stamp
 
 

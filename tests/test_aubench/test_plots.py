@@ -35,18 +35,14 @@ def domains(finished) -> dict:
     return {"source": read_dataset(finished.source), "target": read_dataset(finished.target)}
 
 
-def attention(run: Run) -> Figure:
-    pictures = kept_faces(run, "target", 2).pictures
-    maps = evidence_maps(run.model, pictures, "features")
-    return plots.draw_attention(shown_input(run.model, pictures), *maps, run.aus)
-
-
 @pytest.fixture(scope="module")
 def drawn(finished, domains) -> dict[str, Figure]:
     """Every figure of a run, drawn once; rcParams before and after must agree."""
     before = dict(mpl.rcParams)
     runs = [finished.full, finished.source_only]
     full = Run(finished.full)
+    kept = kept_faces(full, "target", 2).pictures
+    maps = evidence_maps(full.model, kept, "features")
     pairs = {name: label_statistics.cooccurrence(data) for name, data in domains.items()}
     figures = {
         "rates": plots.draw_base_rates(label_statistics.base_rates(domains)),
@@ -55,7 +51,7 @@ def drawn(finished, domains) -> dict[str, Figure]:
         "separation": plots.draw_separation(full.history),
         "methods": plots.draw_methods(results.table_of_methods(runs)),
         "per_au": plots.draw_per_au(results.table_per_au(runs)),
-        "attention": attention(full),
+        "attention": plots.draw_attention(shown_input(full.model, kept), *maps, full.aus),
         "first_screen": plots.draw_first_screen(*read_kept_faces(full, count=2)),
     }
     assert dict(mpl.rcParams) == before
