@@ -40,7 +40,6 @@ def draw_timeline(table: pd.DataFrame) -> Figure:
     figure = Figure(figsize=(PAGE, sum(heights) + 0.4), layout="constrained")
     panels = figure.subplots(max(1, len(people)), squeeze=False, sharex=True)[:, 0]
     shades = mpl.colormaps["viridis"].with_extremes(bad="white")
-    image = None
     times = table["timestamp"].drop_duplicates().to_numpy(float)
     step = float(np.median(np.diff(times))) if len(times) > 1 else 0.04
     edges = np.append(times, times[-1] + step)
@@ -53,11 +52,11 @@ def draw_timeline(table: pd.DataFrame) -> Figure:
         axis.invert_yaxis()
         axis.grid(visible=False)
         axis.set_title(f"face {face}")
-    if not people:
-        panels[0].set_title("no face is seen")
     panels[-1].set_xlabel("seconds")
-    if image is not None:
+    if people:
         figure.colorbar(image, ax=list(panels), label="probability", shrink=0.8, pad=0.01)
+    else:
+        panels[0].set_title("no face is seen")
     return figure
 
 

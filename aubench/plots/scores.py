@@ -1,6 +1,6 @@
 """Figures of labels and scores: base rates, learning curves, per AU, methods and runs side by side."""
 
-from itertools import cycle
+from itertools import cycle, product
 
 import numpy as np
 import pandas as pd
@@ -195,9 +195,8 @@ def draw_run_curves(
     """
     figure = Figure(figsize=(6.4, 2.6), layout="constrained")
     axis = figure.subplots()
-    for number, (run, history) in enumerate(histories.items()):
-        colour = LINE_COLOURS[number % len(LINE_COLOURS)]
-        dashes = DASHES[number // len(LINE_COLOURS) % len(DASHES)]
+    styles = cycle(product(DASHES, LINE_COLOURS))
+    for (run, history), (dashes, colour) in zip(histories.items(), styles, strict=False):
         of = f", {(labelled or {}).get(run, 'source')} faces" if name in OF_LABELLED_FACES else ""
         if name not in history or history[name].isna().all():
             axis.plot([], [], color=colour, linestyle=dashes, label=f"{run}: has no such curve")
