@@ -75,18 +75,13 @@ def check(
 
 
 def worst_faces(diagnosis: Diagnosis) -> dict:
-    """The crops least like the others, to be looked at.
+    """The crops least like the others, to be looked at; `diagnosis.worst` has some.
 
     Returns:
         images, landmarks (pixels of them), captions ("row 47 · 0.03", the likeness), table (one row per face:
         row as in a spreadsheet, image, likeness).
-
-    Raises:
-        ValueError: no picture was opened, or none has landmarks.
     """
     rows, likeness = diagnosis.worst, diagnosis.likeness
-    if not len(rows):
-        raise ValueError(f"no crops of {diagnosis.root} were looked at")
     images, landmarks = crop_rows(diagnosis.data, rows)
     numbers = diagnosis.numbers[rows] + 2
     captions = [f"row {row} · {like:.2f}" for row, like in zip(numbers, likeness, strict=True)]
