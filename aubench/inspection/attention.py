@@ -96,15 +96,11 @@ def landmark_maps(model: AUModel, pictures: Tensor) -> tuple[Tensor, Tensor]:
     return enlarged(shape, size), cells_to_pixels(expected_cells(shape), shape.shape[-1], size)
 
 
-def probability_of_au(model: AUModel, au: int, read_from: str) -> Callable[[Tensor], Tensor]:
-    """The probability of one AU as a function of pictures: (n, 3, H, H) -> (n,)."""
-
-    @torch.no_grad()
-    def probability(pictures: Tensor) -> Tensor:
-        parts = [model.read(some, read_from)["au_logits"][:, au] for some in pictures.split(FACES_AT_ONCE)]
-        return torch.cat(parts).sigmoid()
-
-    return probability
+@torch.no_grad()
+def probability_of_au(model: AUModel, au: int, read_from: str, pictures: Tensor) -> Tensor:
+    """The probability of one AU on pictures, (n, 3, H, H) -> (n,)."""
+    parts = [model.read(some, read_from)["au_logits"][:, au] for some in pictures.split(FACES_AT_ONCE)]
+    return torch.cat(parts).sigmoid()
 
 
 def smoothed(maps: Tensor) -> Tensor:

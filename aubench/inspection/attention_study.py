@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -213,8 +214,8 @@ def curve_table(explained: Explained, faces: ShownFaces, regions: np.ndarray, se
         if not len(shown):
             continue
         pictures = faces.pictures[shown]
-        answer, empty = probability_of_au(explained.model, index, explained.read_from), blurred(pictures)
-        size, cells = pictures.shape[-1], explained.cells
+        answer = partial(probability_of_au, explained.model, index, explained.read_from)
+        empty, size, cells = blurred(pictures), pictures.shape[-1], explained.cells
         orders = {
             "evidence": [explained.evidence[shown, index]],
             "gradients": [explained.gradients[au][torch.from_numpy(found)]],

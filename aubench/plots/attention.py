@@ -89,7 +89,8 @@ def draw_evidence_and_gradients(
             outlines = regions[shown, list(explained.places).index(au)]
             for axis, share, region in zip(row, inside, outlines, strict=False):
                 write_on(axis, f"{share:.0%} inside", corner="top")
-                outline(axis, region)
+                if region.any():
+                    axis.contour(region.astype(float), levels=[0.5], colors=[REGION_COLOUR], linewidths=0.8)
     return figure
 
 
@@ -190,12 +191,6 @@ def draw_deletion_curves(curves: pd.DataFrame) -> Figure:
     panels[0, 0].get_legend().remove()
     figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     return figure
-
-
-def outline(axis, region: np.ndarray) -> None:
-    """The border of a region over a face."""
-    if region.any():
-        axis.contour(region.astype(float), levels=[0.5], colors=[REGION_COLOUR], linewidths=0.8)
 
 
 def overlay_maps(row, faces, maps: np.ndarray, texts=()) -> None:

@@ -51,7 +51,7 @@ def test_evidence_is_gradient_times_activation_of_the_last_layer(model, faces):
     maps, found = evidence_maps(model, faces, "features")
     torch.testing.assert_close(found, outputs["au_logits"])
     torch.testing.assert_close(maps, enlarged(outputs["evidence"], SIZE))
-    torch.testing.assert_close(found[:, 2].sigmoid(), probability_of_au(model, 2, "features")(faces))
+    torch.testing.assert_close(found[:, 2].sigmoid(), probability_of_au(model, 2, "features", faces))
     for au in range(len(AUS)):
         gradient = torch.autograd.grad(logits[:, au].sum(), fired, retain_graph=True)[0]
         by_gradient = (gradient * fired).sum((1, 2)) * cells + head.bias[au]
