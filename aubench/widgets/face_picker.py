@@ -58,7 +58,7 @@ class FacePicker(widgets.VBox):
         )
         self.number = widgets.BoundedIntText(0, min=0, max=0, description="face", style=style)
         self.upload = upload_button()
-        self.said = widgets.HTML(layout=widgets.Layout(max_width="310px"))
+        self.said = widgets.HTML(layout={"max_width": "310px"})
         controls = [self.origin, self.folder, self.number, self.upload]
         for control in controls:
             control.layout.width = "310px"

@@ -68,9 +68,7 @@ class SwapExplorer(widgets.VBox):
         self.newest = NewestWins(lambda crops: swap_faces(self.run, *crops), self._show, self._fail)
         self.source = FacePicker(self.run, "source face", "source", faces, self._ask).add_class("swap-source")
         self.target = FacePicker(self.run, "target face", "target", faces, self._ask).add_class("swap-target")
-        pickers = widgets.Box(
-            [self.source, self.target], layout=widgets.Layout(flex_flow="row wrap", display="flex")
-        )
+        pickers = widgets.Box([self.source, self.target], layout={"flex_flow": "row wrap", "display": "flex"})
         self.fitting = DecoderFitting(self.run, self._ask)
         self.children = [self.state, pickers, self.shown, self.fitting]
         self._ask()
@@ -144,7 +142,7 @@ class DecoderFitting(widgets.HBox):
         self._run, self._done = run, done
         self.newest = NewestWins(self._fit, self._show, self._fail)
         self.button = widgets.Button(
-            description="fit a sharper decoder", layout=widgets.Layout(width="200px"),
+            description="fit a sharper decoder", layout={"width": "200px"},
             tooltip="takes a minute or two; saved in the run folder",
         ).add_class("fit-decoder")  # fmt: skip
         self.button.on_click(self._pressed)
