@@ -60,8 +60,9 @@ def face_of_upload(name: str, content: bytes, spec: CropSpec) -> tuple[Photograp
         path = Path(folder, "upload" + (suffix if re.fullmatch(r"\.[A-Za-z0-9]{1,8}", suffix) else ""))
         path.write_bytes(content)
         found = find_face(path.name, path.parent, spec)
-        if found.status == "no face found":
-            text = f"in {name}. Nearly frontal faces larger than 40 pixels are found best."
+        if found.status.startswith("no face found"):
+            why = found.status.removeprefix("no face found")
+            text = f"in {name}{why}. Nearly frontal faces larger than 40 pixels are found best."
             return None, message("No face found", text, kind="fault")
         if found.status != OK:
             text = f"{name}: {found.status.replace(str(path), name)}"

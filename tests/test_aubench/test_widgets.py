@@ -326,6 +326,8 @@ class TestPhotographReader:
         pytest.importorskip("dlib", reason="the landmarks extra is not installed")
         upload(reader, "wall.png", png_bytes(np.full((120, 160, 3), 128, np.uint8)))
         assert "wall.png" in reader.state.value and reader.bars.value == ""
+        upload(reader, "cap.png", png_bytes(np.full((120, 160, 3), 2, np.uint8)))
+        assert "No face found" in reader.state.value and "nearly black" in reader.state.value
 
     def test_a_face_gets_landmarks_and_bars(self, reader):
         pytest.importorskip("dlib", reason="the landmarks extra is not installed")
