@@ -404,26 +404,18 @@ def readable(scored: pd.DataFrame) -> pd.DataFrame:
     return table.assign(r=scored["r"])
 
 
-STRATA = {  # condition -> name of a stratum -> faces of a rendered clip
-    "pose": {
-        "up to 15° aside": lambda table: table["yaw"].abs() <= 15,
-        "15 to 30°": lambda table: table["yaw"].abs().between(15, 30, inclusive="right"),
-        "more than 30°": lambda table: table["yaw"].abs() > 30,
-    },
-    "light": {
-        "from the front": lambda table: table["light"] <= 45,
-        "from the side": lambda table: table["light"] > 45,
-    },
-    "cover": {
-        "nothing": lambda table: table["covered"] + table["hidden"] <= 0.02,
-        "glasses, a hand, people": lambda table: table["covered"] + table["hidden"] > 0.02,
-    },
-    "skin": {
-        "light": lambda table: table["skin"] > 0.4,
-        "medium": lambda table: table["skin"].between(0.2, 0.4),
-        "dark": lambda table: table["skin"] < 0.2,
-    },
-}
+STRATA = (  # condition, name of a stratum, its faces of a rendered clip
+    ("pose", "up to 15° aside", "abs(yaw) <= 15"),
+    ("pose", "15 to 30°", "15 < abs(yaw) <= 30"),
+    ("pose", "more than 30°", "abs(yaw) > 30"),
+    ("light", "from the front", "light <= 45"),
+    ("light", "from the side", "light > 45"),
+    ("cover", "nothing", "covered + hidden <= 0.02"),
+    ("cover", "glasses, a hand, people", "covered + hidden > 0.02"),
+    ("skin", "light", "skin > 0.4"),
+    ("skin", "medium", "0.2 <= skin <= 0.4"),
+    ("skin", "dark", "skin < 0.2"),
+)
 
 
 def by_condition(readings: list[Reading], labels: Reading) -> pd.DataFrame:
@@ -431,19 +423,17 @@ def by_condition(readings: list[Reading], labels: Reading) -> pd.DataFrame:
     what `scores` gives for the mean. A stratum without a face is left out."""
     common = set(common_aus(readings))
     rows = []
-    for condition, strata in STRATA.items():
-        for stratum, of in strata.items():
-            chosen = of(labels.table).to_numpy(bool)
-            if not chosen.any():
-                continue
-            for one in readings:
-                try:
-                    mean = scores(one, labels, chosen, common).iloc[-1]
-                except ValueError:  # the tool sees none of these faces
-                    mean = pd.Series({"table": one.name, "n": 0})
-                rows.append(
-                    {"condition": condition, "stratum": stratum, "faces": int(chosen.sum())} | dict(mean)
-                )
+    for condition, stratum, of in STRATA:
+        chosen = labels.table.eval(of).to_numpy(bool)
+        if not chosen.any():
+            continue
+        for one in readings:
+            try:
+                mean = scores(one, labels, chosen, common).iloc[-1]
+            except ValueError:  # the tool sees none of these faces
+                mean = pd.Series({"table": one.name, "n": 0})
+            about = {"condition": condition, "stratum": stratum, "faces": int(chosen.sum())}
+            rows.append(about | dict(mean))
     return pd.DataFrame(rows)
 
 
