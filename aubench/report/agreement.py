@@ -23,24 +23,25 @@ from aulib.metrics import MEASURES, au_scores, icc
 from aulib.tables import Rule, normal_form
 
 SCALES = {"c": "0/1", "p": "0-1", "r": "0-5"}  # ending of a column -> scale
-PROBABILITY = Rule(r"AU\d\d_p", 0, 1, "a probability")
-TIME = Rule(r"timestamp|approx_time|frame_time_in_ms", -1e9, 1e9, "a time")
-PLACE = Rule(r"FaceRect(X|Y|Width|Height)", -1e9, 1e9, "pixels")
-CONDITION = Rule("|".join(CONDITIONS), -1e9, 1e9, "a number")
-LIBREFACE = (
-    Rule(r"frame_idx", 0, 1e9, "a frame number", whole=True),
-    Rule(r"au_\d+", 0, 1, "0 or 1", whole=True),
-    Rule(r"au_\d+_intensity", 0, 5, "an intensity, 0 to 5"),
-)
 LONG = {  # columns of this package's table with a row for each AU, by the ending they have elsewhere
     "c": Rule("present", 0, 1, "0 or 1", whole=True),
     "p": Rule("probability", 0, 1, "a probability"),
     "r": Rule("intensity", 0, 5, "an intensity, 0 to 5"),
 }
 AU_COLUMN = re.compile(r"AU\d\d(_[cpr]|_side)?|au_\d+(_intensity)?")
-ALL = (*OPENFACE, *PYFEAT, PROBABILITY, TIME, PLACE, CONDITION, *LIBREFACE, *LONG.values())
-RULES = tuple(dict.fromkeys(ALL))  # OpenFace and py-feat share some
+RULES = (
+    *dict.fromkeys((*OPENFACE, *PYFEAT)),  # which share some
+    Rule(r"AU\d\d_p", 0, 1, "a probability"),
+    Rule(r"timestamp|approx_time|frame_time_in_ms", -1e9, 1e9, "a time"),
+    Rule(r"FaceRect(X|Y|Width|Height)", -1e9, 1e9, "pixels"),
+    Rule("|".join(CONDITIONS), -1e9, 1e9, "a number"),
+    Rule(r"frame_idx", 0, 1e9, "a frame number", whole=True),  # of LibreFace
+    Rule(r"au_\d+", 0, 1, "0 or 1", whole=True),
+    Rule(r"au_\d+_intensity", 0, 5, "an intensity, 0 to 5"),
+    *LONG.values(),
+)
 ELSEWHERE = 0.75  # of a face's size, from which two faces of a frame are not the same
+SHOWN = 18  # faces on which two tools differ most
 BLOCK = 1.0  # seconds of a clip that the bootstrap draws together: frames next to each other are alike
 
 
@@ -117,17 +118,9 @@ def read_tool(path: str | Path) -> Reading:
     else:
         key = frame
     x, y, size = _places(table)
-    found = pd.DataFrame(
-        {
-            "key": key,
-            "face_id": _numbers(table, "face_id").fillna(0),
-            "time": time,
-            "x": x,
-            "y": y,
-            "size": size,
-        }
-    )
-    aus = table[[name for name in table if re.fullmatch(r"AU\d\d_[cpr]", name)]].astype(float)
+    face = _numbers(table, "face_id").fillna(0)
+    found = pd.DataFrame({"key": key, "face_id": face, "time": time, "x": x, "y": y, "size": size})
+    aus = table.filter(regex=r"^AU\d\d_[cpr]$").astype(float)
     success = table["success"] if "success" in table else pd.Series(1.0, table.index)
     seen = (success == 1) & aus.notna().any(axis=1)
     _refuse_twice(found[seen], "face_id" in table, path)
@@ -256,11 +249,10 @@ def present(table: pd.DataFrame, au: str) -> pd.Series | None:
     """0 or 1: the tool's own occurrence, else probability at least 0.5; an intensity alone gives none."""
     if f"{au}_c" in table:
         return table[f"{au}_c"]
-    return (
-        (table[f"{au}_p"] >= 0.5).astype(float).where(table[f"{au}_p"].notna())
-        if f"{au}_p" in table
-        else None
-    )
+    if f"{au}_p" not in table:
+        return None
+    probability = table[f"{au}_p"]
+    return (probability >= 0.5).astype(float).where(probability.notna())
 
 
 def graded(table: pd.DataFrame, au: str, kinds: str = "rp") -> tuple[pd.Series, str] | None:
@@ -279,20 +271,12 @@ def agreement(readings: list[Reading]) -> pd.DataFrame:
     rows = []
     for a, b in combinations(readings, 2):
         pairs = matched(a, b)
-        left, right = (
-            one.table.loc[pairs[side]].reset_index(drop=True) for one, side in ((a, "a"), (b, "b"))
-        )
+        left = a.table.loc[pairs["a"]].reset_index(drop=True)
+        right = b.table.loc[pairs["b"]].reset_index(drop=True)
+        most = max(len(a.table), len(b.table))
         for au in common_aus([a, b]):
-            row = {
-                "a": a.name,
-                "b": b.name,
-                "au": au,
-                "n": len(pairs),
-                "of": max(len(a.table), len(b.table)),
-                "kappa": np.nan,
-                "r": np.nan,
-                "icc": np.nan,
-            }
+            row = {"a": a.name, "b": b.name, "au": au, "n": len(pairs), "of": most}
+            row |= dict.fromkeys(("kappa", "r", "icc"), np.nan)
             calls = present(left, au), present(right, au)
             if all(call is not None for call in calls):
                 both = calls[0].notna() & calls[1].notna()
@@ -329,10 +313,10 @@ def scales_of(readings: list[Reading]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def scores_of_all(readings: list[Reading], labels: Reading, rows: np.ndarray | None = None) -> pd.DataFrame:
+def scores_of_all(readings: list[Reading], labels: Reading) -> pd.DataFrame:
     """`scores` of several tools; their means are over the AUs that all have."""
     common = set(common_aus(readings))
-    return pd.concat([scores(one, labels, rows, common) for one in readings], ignore_index=True)
+    return pd.concat([scores(one, labels, common=common) for one in readings], ignore_index=True)
 
 
 def scores(
@@ -437,22 +421,20 @@ def by_condition(readings: list[Reading], labels: Reading) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def disagreements(a: Reading, b: Reading, count: int = 18) -> pd.DataFrame:
-    """The faces on which two tools differ most: first those on which one calls an AU present and the other
-    does not, then by the difference of their values. A face and a second occur once, an AU three times.
+def disagreements(a: Reading, b: Reading) -> pd.DataFrame:
+    """The SHOWN faces on which two tools differ most: first those on which one calls an AU present and the
+    other does not, then by the difference of their values. A face and a second occur once, an AU three times.
 
     Columns: au, key, face_id, time, x, y, size (of `a`), a and b (what each wrote, with its scale as in
     "2.15 of 5"), apart (difference of the values as shares of their scales), differ (0 or 1: of the calls).
     """
     pairs = matched(a, b)
+    left, right = a.table.loc[pairs["a"]].reset_index(drop=True), b.table.loc[pairs["b"]]
+    about = left[["key", "face_id", "time", "x", "y", "size"]]
     rows = []
     for au in common_aus([a, b]):
-        sides = [
-            _values(one.table.loc[pairs[side]].reset_index(drop=True), au)
-            for one, side in ((a, "a"), (b, "b"))
-        ]
-        (x, text_a, call_a), (y, text_b, call_b) = sides
-        about = a.table.loc[pairs["a"], ["key", "face_id", "time", "x", "y", "size"]].reset_index(drop=True)
+        x, text_a, call_a = _values(left, au)
+        y, text_b, call_b = _values(right, au)
         differ = (call_a != call_b) & ~np.isnan(call_a) & ~np.isnan(call_b)
         found = about.assign(au=au, a=text_a, b=text_b, apart=np.abs(x - y), differ=differ.astype(int))
         rows.append(found.dropna(subset=["apart"]))
@@ -460,7 +442,7 @@ def disagreements(a: Reading, b: Reading, count: int = 18) -> pd.DataFrame:
     table = table.sort_values(["differ", "apart"], ascending=False, kind="stable").reset_index(drop=True)
     second = table["time"].floordiv(1).fillna(table["key"].map(hash))
     table = table[~pd.DataFrame({"second": second, "face": table["face_id"]}).duplicated()]
-    return table[table.groupby("au").cumcount() < 3].head(count).reset_index(drop=True)
+    return table[table.groupby("au").cumcount() < 3].head(SHOWN).reset_index(drop=True)
 
 
 def _values(table: pd.DataFrame, au: str) -> tuple[np.ndarray, list[str], np.ndarray]:
