@@ -13,7 +13,7 @@ from tabulate import tabulate
 from aubench.datasets.landmark_detector import require_detector
 from aubench.datasets.photographs import prepare
 from aubench.datasets.picture_files import list_pictures
-from aubench.report.results import score_text
+from aubench.report.results import table_of_methods, with_intervals
 from aubench.study.grid import run_study
 from aubench.study.notebook_runner import NotebookFailed, notebook_path, run_notebook
 from aubench.study.parameters import effective_parameters, with_library_defaults
@@ -34,7 +34,7 @@ SOURCE, TARGET, PRESET = "synthetic:studio", "synthetic:wild", "fast"
 # `adld` or `full` costs several times a step of `source-only`. The oracle learns from harder faces.
 STEPS = {"landmarks-only": 330, "source-only": 530, "adld": 400, "full": 400, "oracle": 1600}
 SLOWEST_FIRST = ("oracle", "full", "adld", "source-only", "landmarks-only")  # no core idles long at the end
-COLUMNS = {MEASURES[name].short: MEASURES[name].key for name in REPORTED}
+HEADINGS = ("", *(MEASURES[name].short for name in REPORTED), "seconds", "MB")
 
 
 def main(
@@ -75,7 +75,7 @@ def main(
     run_notebook(notebook_path("03_report"), out / "report", {"runs": runs, "faces": wild}, replace=True)
     summary = {"methods": methods, "settings": shared | {"steps": budgets}}
     write_json(out / "summary.json", summary)
-    print(f"\n{table(methods)}\n\nfigures: {out / 'report'}   scores: {out / 'summary.json'}", flush=True)
+    print(f"\n{table(runs)}\n\nfigures: {out / 'report'}   scores: {out / 'summary.json'}", flush=True)
     if target is not None:
         read_photographs(Path(target), out)
     print(f"{(time.monotonic() - began) / 60:.1f} minutes; what was finished before is not counted")
@@ -145,14 +145,7 @@ def read_photographs(photographs: Path, out: Path) -> Path:
     return sheet
 
 
-def table(methods: dict[str, dict]) -> str:
+def table(runs: list[str]) -> str:
     """Methods by scores x 100, 95 % intervals over subjects in brackets; a dash where undefined."""
-    rows = []
-    for method, scores in methods.items():
-        known = {key: value for key, value in scores.items() if value is not None}
-        row = [method]
-        for key in COLUMNS.values():
-            row.append(score_text(*(known.get(f"{key}{end}", float("nan")) for end in ("", "_low", "_high"))))
-        rows.append([*row, known.get("seconds"), known.get("peak_memory_mb")])
-    headings = ["", *COLUMNS, "seconds", "MB"]
-    return tabulate(rows, headings, "plain", floatfmt=".0f", numalign="left", missingval="–")
+    shown = with_intervals(table_of_methods(runs)).drop(columns="seeds")
+    return tabulate(shown, HEADINGS, "plain", disable_numparse=True, showindex=False)
