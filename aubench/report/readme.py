@@ -48,13 +48,15 @@ def results_table(study: Summary) -> str:
 
 
 REAL_METHODS = ("source-only", "landmarks-only", "multitask", "dann", "adld", "full")  # in README
-REAL_FACES = {  # set -> heading -> value of `results.real_faces_row`
-    "london": {
-        "AU12, AUC": "au12_auc", "rises": "au12_rises", "found": "au12_found",
-        "false alarms, worst AU": "false_alarm", "gap between groups": "gap",
-    },
-    "press": {"14 contrasts, AUC": "auc", "own part": "own"},
-}  # fmt: skip
+REAL_FACES = (  # set, heading, value of `results.real_faces_row`
+    ("london", "AU12, AUC", "au12_auc"),
+    ("london", "rises", "au12_rises"),
+    ("london", "found", "au12_found"),
+    ("london", "false alarms, worst AU", "false_alarm"),
+    ("london", "gap between groups", "gap"),
+    ("press", "14 contrasts, AUC", "auc"),
+    ("press", "own part", "own"),
+)
 
 
 def real_faces_table(rows: list[dict]) -> str:
@@ -80,10 +82,9 @@ def real_faces_table(rows: list[dict]) -> str:
     found = []
     for key, own in table.groupby([*differing, "order"], sort=False):
         row = dict(zip([titles[name] for name in differing] + ["order"], key, strict=True))
-        for name, columns in REAL_FACES.items():
-            for heading, value in columns.items():
-                values = own.loc[own["set"] == name, value]
-                row[f"{name}: {heading}"] = score_text(values.mean(), values.min(), values.max())
+        for name, heading, value in REAL_FACES:
+            values = own.loc[own["set"] == name, value]
+            row[f"{name}: {heading}"] = score_text(values.mean(), values.min(), values.max())
         found.append(row)
     shown = pd.DataFrame(found).sort_values("order", kind="stable").drop(columns="order")
     seeds = table.groupby(differing)["seed"].nunique()
@@ -103,12 +104,11 @@ def real_differences(rows: list[dict]) -> str:
     for target, method in sorted(others.itertuples(index=False), key=lambda row: list(METHODS).index(row[1])):
         table = whole[whole["target"] == target]
         row = {"comparison": f"`full` minus `{method}`", "unlabelled target": target}
-        for name, columns in REAL_FACES.items():
-            for heading, value in columns.items():
-                seeds = table[table["set"] == name].pivot(index="seed", columns="method", values=value)
-                mean, low, high, _ = statistics.t_interval((seeds["full"] - seeds[method]).dropna())
-                difference = {"measure": value, "difference": mean, "low": low, "high": high}
-                row[f"{name}: {heading}"] = tables.with_interval(difference)
+        for name, heading, value in REAL_FACES:
+            seeds = table[table["set"] == name].pivot(index="seed", columns="method", values=value)
+            mean, low, high, _ = statistics.t_interval((seeds["full"] - seeds[method]).dropna())
+            difference = {"measure": value, "difference": mean, "low": low, "high": high}
+            row[f"{name}: {heading}"] = tables.with_interval(difference)
         found.append(row)
     return (
         f"{tables.as_markdown(pd.DataFrame(found))}\n\nx 100, with a 95 % interval over seeds, uncorrected."
@@ -121,18 +121,11 @@ def own_landmarks_table(measured: dict) -> str:
     Args:
         measured: "dlib", "own": {"nme", "found", "seconds", "auc.AU12" ...}; "faces", "points".
     """
-    titles = {
-        "nme": "NME",
-        "found": "faces found",
-        "auc.AU06": "AU06",
-        "auc.AU12": "AU12",
-        "auc.AU25": "AU25",
-    }
-    rows = []
-    for name in ("dlib", "own"):
-        row = {"landmarks": name}
-        row |= {title: f"{100 * measured[name][key]:.1f}" for key, title in titles.items()}
-        rows.append(row | {"ms a picture": f"{1000 * measured[name]['seconds']:.0f}"})
+    titles = {"nme": "NME", "found": "faces found"} | {f"auc.{au}": au for au in ("AU06", "AU12", "AU25")}
+    detectors = pd.DataFrame([measured["dlib"], measured["own"]])
+    rows = {"landmarks": ("dlib", "own")}
+    rows |= {title: tables.in_percent(detectors[key]) for key, title in titles.items()}
+    rows["ms a picture"] = (1000 * detectors["seconds"]).map("{:.0f}".format)
     note = f"x 100; NME of {measured['points']} points on {measured['faces']} faces, AUC of AUs in smiles."
     return f"{tables.as_markdown(pd.DataFrame(rows))}\n\n{note}"
 
@@ -143,30 +136,20 @@ def weights_table(press: dict, london: dict) -> str:
     Args:
         press, london: `ContrastScores.as_json`.
     """
-    table, alarms = pd.DataFrame(press["contrasts"]), {}
-    table = table[table["group"] == "all"]
-    for name, found in (("press", press), ("London", london)):
-        rates = pd.DataFrame(found["false_alarms"])
-        alarms[name] = rates[rates["group"] == "all"].set_index("au")["rate"]
-    of_london = [row for row in london["contrasts"] if row["group"] == "all"]
-    smiles = {
-        (row["expression"], row["au"]): (f"{100 * row['auc']:.1f}", f"{100 * row['found']:.0f}")
-        for row in of_london
-    }
-    pairs = list(zip(table["expression"], table["au"], strict=True))
+    table, smiles = (pd.DataFrame(found["contrasts"]).query("group == 'all'") for found in (press, london))
+    table = table.merge(smiles, how="left", on=["expression", "au"], suffixes=("", "_london"))
     rows = {
         "expression": table["expression"],
         "AU": table["au"],
         "AUC": [score_text(*row) for row in table[["auc", "auc_low", "auc_high"]].to_numpy()],
-        "AUC, London": [smiles.get(pair, ("–", "–"))[0] for pair in pairs],
+        "AUC, London": tables.in_percent(table["auc_london"]),
         "own part": [score_text(*row) for row in table[["own", "own_low", "own_high"]].to_numpy()],
-        "found": (100 * table["found"].astype(float)).map("{:.0f}".format).replace("nan", "–"),
-        "found, London": [smiles.get(pair, ("–", "–"))[1] for pair in pairs],
+        "found": tables.in_percent(table["found"].astype(float), 0),
+        "found, London": tables.in_percent(table["found_london"], 0),
     }
-    for name, rates in alarms.items():
-        rows[f"false alarms, {name}"] = (
-            (100 * table["au"].map(rates)).map("{:.0f}".format).replace("nan", "–")
-        )
+    for name, found in (("press", press), ("London", london)):
+        rates = pd.DataFrame(found["false_alarms"]).query("group == 'all'").set_index("au")["rate"]
+        rows[f"false alarms, {name}"] = tables.in_percent(table["au"].map(rates), 0)
     note = "x 100, in brackets 95 % over people; where nothing else is said, of the press photographs."
     return f"{tables.as_markdown(pd.DataFrame(rows))}\n\n{note}"
 
@@ -440,40 +423,34 @@ def pages(root: Path) -> dict[Path, str]:
     study, cycle, landmarks = (
         read_summary(results / f"{name}.json") for name in ("supervisors", "cycle_weight", "landmark_error")
     )
-    inside = read_json(results / "attention.json")["inside"]
-    latency = read_json(results / "playground_latency.json")
-    conversion = read_json(results / "convert_memory.json")
-    real = read_json(results / "real_faces.json")["runs"]
-    of_weights = [read_json(results / f"weights_{name}.json") for name in ("press", "london")]
+
+    def kept(name: str) -> dict:
+        return read_json(results / f"{name}.json")
+
+    real, inside = kept("real_faces")["runs"], kept("attention")["inside"]
+    in_readme = [row for row in real if row["method"] in REAL_METHODS]
+    rendered = rendered_table(kept("weights_wild"), pretrained().withheld)
     blocks = [
         ("README.md", "results", results_table(study)),
         ("README.md", "study", study_list(study)),
-        ("README.md", "real-faces", real_faces_table([row for row in real if row["method"] in REAL_METHODS])),
+        ("README.md", "real-faces", real_faces_table(in_readme)),
         ("docs/real-faces.md", "real-faces-all", real_faces_table(real)),
         ("docs/real-faces.md", "real-faces-differences", real_differences(real)),
-        ("docs/real-faces.md", "sources", real_faces_table(read_json(results / "sources.json")["runs"])),
-        ("docs/real-faces.md", "imagenet", real_faces_table(read_json(results / "imagenet.json")["runs"])),
-        (
-            "docs/real-faces.md",
-            "own-landmarks",
-            own_landmarks_table(read_json(results / "own_landmarks.json")),
-        ),
-        ("aulib/weights/README.md", "measured", weights_table(*of_weights)),
-        (
-            "aulib/weights/README.md",
-            "rendered",
-            rendered_table(read_json(results / "weights_wild.json"), pretrained().withheld),
-        ),
-        ("results/README.md", "insides", insides_block(inside, latency)),
-        ("aulib/weights/README.md", "sides", sides_table(read_json(results / "sides.json"))),
-        ("docs/video.md", "clips", clips_table(read_json(results / "clips.json"))),
-        ("benchmarks/README.md", "faults", faults_table(read_json(results / "faults.json")["faults"])),
+        ("docs/real-faces.md", "sources", real_faces_table(kept("sources")["runs"])),
+        ("docs/real-faces.md", "imagenet", real_faces_table(kept("imagenet")["runs"])),
+        ("docs/real-faces.md", "own-landmarks", own_landmarks_table(kept("own_landmarks"))),
+        ("aulib/weights/README.md", "measured", weights_table(kept("weights_press"), kept("weights_london"))),
+        ("aulib/weights/README.md", "rendered", rendered),
+        ("aulib/weights/README.md", "sides", sides_table(kept("sides"))),
+        ("results/README.md", "insides", insides_block(inside, kept("playground_latency"))),
+        ("docs/video.md", "clips", clips_table(kept("clips"))),
+        ("benchmarks/README.md", "faults", faults_table(kept("faults")["faults"])),
         ("docs/method.md", "cycle", cycle_table(cycle)),
-        ("docs/method.md", "separation", separation_table(read_json(results / "separation_designs.json"))),
+        ("docs/method.md", "separation", separation_table(kept("separation_designs"))),
         ("docs/method.md", "landmark-error", landmark_error_table(landmarks)),
-        ("docs/synthetic.md", "factors", factors_table(read_json(results / "shift_factors.json"))),
-        ("docs/synthetic.md", "steps", steps_table(read_json(results / "more_steps.json")["f1"])),
-        ("docs/datasets/README.md", "conversion", conversion_table(conversion)),
+        ("docs/synthetic.md", "factors", factors_table(kept("shift_factors"))),
+        ("docs/synthetic.md", "steps", steps_table(kept("more_steps")["f1"])),
+        ("docs/datasets/README.md", "conversion", conversion_table(kept("convert_memory"))),
     ]
     texts = {root / "results" / "supervisors.md": supervisors_page(study)}
     for page, name, block in blocks:

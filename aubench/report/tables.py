@@ -136,9 +136,9 @@ def starred(row: dict) -> str:
     return with_interval(row) + (r"\*" if row["p_holm"] < SIGNIFICANT else "")
 
 
-def in_percent(values: pd.Series) -> pd.Series:
+def in_percent(values: pd.Series, digits: int = 1) -> pd.Series:
     """Values x 100 as text, a dash for NaN."""
-    return values.map(lambda value: "–" if np.isnan(value) else f"{100 * value:.1f}")
+    return values.map(lambda value: "–" if np.isnan(value) else f"{100 * value:.{digits}f}")
 
 
 def as_markdown(table: pd.DataFrame) -> str:
