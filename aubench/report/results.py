@@ -200,18 +200,18 @@ def _over_seeds(table: pd.DataFrame, by: list[str], scores: list[str], others: l
     return pd.DataFrame(rows, columns=[*by, "seeds", *ends, *others])
 
 
-def summarise_seeds(runs: list[str | Path], domain: str = "target") -> dict:
-    """Per method and score: mean, low and high (lowest and highest seed) and the value of each seed.
+def summarise_seeds(runs: list[str | Path]) -> dict:
+    """Per method and score on the target: mean, lowest and highest seed, and the value of each seed.
 
     Returns:
-        {method: {"f1": {"mean", "low", "high", "seeds": [...]}, "auc": ..., "f1_norm": ..., "nme": ...}},
-        as `aubench.report.readme` prints it. A score that no seed has is left out.
+        {method: {"f1": {"mean", "low", "high", "seeds": [...]}, "auc": ..., "f1_norm": ..., "nme": ...}}. A
+        score that no seed has is left out.
 
     Raises:
         ValueError: a method has two runs with one seed.
     """
     summary: dict = {}
-    for method, table in scores_of_runs(runs, domain).groupby("method", sort=False):
+    for method, table in scores_of_runs(runs).groupby("method", sort=False):
         table = table.sort_values("seed")
         if (repeated := table["seed"].duplicated()).any():
             seed = table["seed"][repeated].iloc[0]
@@ -232,11 +232,8 @@ def recovered(table: pd.DataFrame, method: str = "full") -> float:
     Args:
         table: `table_of_methods`.
     """
-    scores = table.set_index("method")["f1"]
-    if not {"source-only", "oracle", method} <= set(scores.index):
-        return float("nan")
-    way = scores["oracle"] - scores["source-only"]
-    return float((scores[method] - scores["source-only"]) / way) if way else float("nan")
+    lower, upper, own = table.set_index("method")["f1"].reindex(["source-only", "oracle", method])
+    return float((own - lower) / (upper - lower)) if upper != lower else float("nan")
 
 
 def real_faces_row(run: str | Path, dataset: str | Path, scores: ContrastScores) -> dict:
@@ -249,16 +246,12 @@ def real_faces_row(run: str | Path, dataset: str | Path, scores: ContrastScores)
     row = {"set": Path(dataset).name, **names, "target": Path(settings["target"]).name}
     row["encoder"] = settings["backbone"] or "own"
     row["saw_it"] = read_dataset(dataset).version == settings["data_versions"].get("target")
-    everyone = scores.everyone
-    of_smiles = everyone[(everyone["expression"] == "happiness") & (everyone["au"] == "AU12")]
-    rates = scores.false_alarms
-    alarms = rates[(rates["group"] == "all") & (rates["au"] == "AU12")]["rate"]
-    smiles = (
-        {f"au12_{key}": of_smiles[key].squeeze() for key in ("auc", "rises", "found")}
-        if len(of_smiles)
-        else {}
-    )
-    return row | scores.summary() | smiles | {"au12_alarms": alarms.squeeze() if len(alarms) else np.nan}
+    row |= scores.summary()
+    smiles = scores.everyone.query("expression == 'happiness' and au == 'AU12'")
+    if len(smiles):
+        row |= {f"au12_{key}": smiles[key].squeeze() for key in ("auc", "rises", "found")}
+    alarms = scores.false_alarms.query("group == 'all' and au == 'AU12'")["rate"]
+    return row | {"au12_alarms": alarms.squeeze() if len(alarms) else np.nan}
 
 
 def with_intervals(table: pd.DataFrame) -> pd.DataFrame:
@@ -287,8 +280,7 @@ def faces_by_loss(run: str | Path) -> pd.DataFrame:
     truth = table[[f"{au}_true" for au in aus]].to_numpy(dtype=float)
     probability = table[[f"{au}_p" for au in aus]].to_numpy(dtype=float).clip(1e-4, 1 - 1e-4)
     loss = -np.where(truth == 1, np.log(probability), np.log(1 - probability))
-    known = ~np.isnan(truth)
-    mean = np.where(known, loss, 0).sum(axis=1) / np.where(known.any(axis=1), known.sum(axis=1), np.nan)
+    mean = pd.DataFrame(loss, table.index).mask(np.isnan(truth)).mean(axis=1)
     return table.assign(loss=mean).dropna(subset="loss").sort_values("loss", kind="stable")
 
 
