@@ -85,23 +85,20 @@ def score_column(
 
 def readable(outcome: pd.DataFrame) -> pd.DataFrame:
     """A study's outcome (`comparisons.outcome`) with values x 100 as text, intervals in brackets."""
-    rows = []
-    for row in outcome.to_dict("records"):
-        digits, p, effect = FINER.get(row["measure"], 1), row["p_holm"], row["detectable"]
-        au = "" if row["au"] == MEAN else f", {row['au']}"
-        rows.append(
-            {
-                "comparison": row["comparison"],
-                "measure": SHORT_TITLES.get(row["measure"], row["measure"]) + au,
-                "difference": with_interval(row),
-                "p": p_text(p),
-                "seeds": row["seeds"],
-                "verdict": row["verdict"],
-                "80 % found": "–" if np.isnan(effect) else f"{100 * effect:.{digits}f}",
-            }
-        )
-    columns = ["comparison", "measure", "difference", "p", "seeds", "verdict", "80 % found"]
-    return pd.DataFrame(rows, columns=columns, index=outcome.index)
+    names = outcome["measure"].replace(SHORT_TITLES)
+    effects = zip(outcome["detectable"], outcome["measure"], strict=True)
+    table = {
+        "comparison": outcome["comparison"],
+        "measure": names.where(outcome["au"] == MEAN, names + ", " + outcome["au"]),
+        "difference": [with_interval(row) for row in outcome.to_dict("records")],
+        "p": outcome["p_holm"].map(p_text),
+        "seeds": outcome["seeds"],
+        "verdict": outcome["verdict"],
+        "80 % found": [
+            "–" if np.isnan(one) else f"{100 * one:.{FINER.get(name, 1)}f}" for one, name in effects
+        ],
+    }
+    return pd.DataFrame(table, index=outcome.index)
 
 
 def comparisons_by_measure(outcome: pd.DataFrame) -> pd.DataFrame:
