@@ -88,15 +88,10 @@ def _differing_by(summary: Summary, supervisors: set[str], about: str) -> list[C
 
 def _without_supervisors(settings: dict) -> dict:
     """All else that makes the training; `comparison_terms` compares steps."""
-    rest = {
-        key: value
-        for key, value in what_counts(settings).items()
-        if key not in ("supervisors", "steps", "code")
-    }
-    for name, of_supervisors in {
-        "weights": SUPERVISORS,
-        "model": ("alignment", "queues"),
-    }.items():
+    rest = what_counts(settings)
+    for name in ("supervisors", "steps", "code"):
+        rest.pop(name, None)
+    for name, of_supervisors in (("weights", SUPERVISORS), ("model", ("alignment", "queues"))):
         rest[name] = {key: value for key, value in rest.get(name, {}).items() if key not in of_supervisors}
     return rest
 

@@ -162,7 +162,8 @@ def _latest_runs(
     if not finished:
         raise NoFinishedRun(f"{folder} holds no finished run: no folder with params.json and result.json.")
     latest = {}
-    for run in map(Run, sorted(finished, key=_started)):
+    finished.sort(key=lambda run: read_json(run / "params.json").get("started", ""))
+    for run in map(Run, finished):
         variant, fold = variant_and_fold(run.path)
         latest[variant, run.settings["seed"], fold] = run
     return latest, [run.name for run in below if run not in finished]
@@ -180,11 +181,6 @@ def _other_parameters(run: Path) -> dict:
     given = params.get("resolved", {}).get("parameters", {})
     others = {name: value for name, value in given.items() if value and name not in ("seed", "protocol")}
     return {"parameters": others} if others else {}
-
-
-def _started(run: Path) -> str:
-    """When a run was started, as text that sorts by time."""
-    return read_json(run / "params.json").get("started", "")
 
 
 def is_bound(settings: dict) -> bool:
