@@ -383,7 +383,9 @@ def supervisors_page(study: Summary) -> str:
     errors["second round in the objective"] = [
         "L1" if one["weights"].get("cycle") else "aligned" if one["supervisors"] else "no" for one in own
     ]
-    outcome = comparisons.outcome(study)
+    outcome, idleness = comparisons.outcome(study), comparisons.idleness(study)
+    for name in ("lowest", "highest", "share"):
+        idleness[name] = tables.in_percent(idleness[name])
     rivals = outcome[outcome["question"] == "rivals"].drop_duplicates("comparison")
     versions = pd.Series({name: ", ".join(one.get("code", [])) for name, one in study.settings.items()})
     versions = versions.rename_axis("variants").reset_index(name="code").groupby("code", sort=False)
@@ -397,7 +399,7 @@ def supervisors_page(study: Summary) -> str:
         versions=versions["variants"].agg(", ".join).reset_index(),
         terms=rivals.groupby("terms")["comparison"].agg(", ".join).reset_index(),
         distances=tables.comparisons_by_measure(outcome[outcome["measure"].isin(statistics.DISTANCES)]),
-        idleness=tables.idleness(study),
+        idleness=idleness,
         scores=tables.study_table(study),
     )
 

@@ -9,7 +9,6 @@ import re
 import numpy as np
 import pandas as pd
 
-from aubench.report import comparisons
 from aubench.report.results import score_text
 from aubench.report.run_values import MEAN
 from aubench.report.statistics import DISTANCES, ERRORS, LOWER_IS_BETTER, PROBES, SIGNIFICANT
@@ -103,15 +102,11 @@ def readable(outcome: pd.DataFrame) -> pd.DataFrame:
 
 def comparisons_by_measure(outcome: pd.DataFrame) -> pd.DataFrame:
     """A row per comparison, a column per measure; a star marks significant differences."""
-    cells = outcome.assign(text=[starred(row) for row in outcome.to_dict("records")])
+    stars = np.where(outcome["p_holm"] < SIGNIFICANT, r"\*", "")
+    texts = [with_interval(row) + star for row, star in zip(outcome.to_dict("records"), stars, strict=True)]
+    cells = outcome.assign(text=texts)
     table = cells.pivot_table("text", "comparison", "measure", aggfunc="first", sort=False).fillna("–")
     return table.rename(columns=SHORT_TITLES).rename_axis(columns=None).reset_index()
-
-
-def idleness(summary: Summary) -> pd.DataFrame:
-    """`comparisons.idleness` as text, shares in %."""
-    table = comparisons.idleness(summary)
-    return table.assign(**{name: in_percent(table[name]) for name in ("lowest", "highest", "share")})
 
 
 def p_text(p: float) -> str:
@@ -126,11 +121,6 @@ def with_interval(row: dict) -> str:
         f"{round(100 * row[name], digits) + 0.0:+.{digits}f}" for name in ("difference", "low", "high")
     )
     return f"{difference} [{low}, {high}]" if np.isfinite(row["low"]) else difference
-
-
-def starred(row: dict) -> str:
-    r"""`with_interval`, followed by \* if the difference is significant after Holm's correction."""
-    return with_interval(row) + (r"\*" if row["p_holm"] < SIGNIFICANT else "")
 
 
 def in_percent(values: pd.Series, digits: int = 1) -> pd.Series:
