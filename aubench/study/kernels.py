@@ -159,9 +159,7 @@ def cause_of(error: BaseException, copy: Path) -> tuple[str, str]:
 
 def _failed_cell(copy: Path) -> str:
     try:
-        cells = read_json(copy)["cells"]
-    except FileNotFoundError:
-        cells = []
+        cells = read_json(copy)["cells"] if copy.is_file() else []
     except ValueError:  # cut off by a full disk; it makes room for error.txt
         copy.unlink()
         cells = []

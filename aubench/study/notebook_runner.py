@@ -274,13 +274,9 @@ def _record(notebook: Path, values: dict, resolved: dict) -> dict:
 def commit_of_library() -> dict | None:
     """The checkout's commit and whether files were edited since; None outside a checkout."""
     root = PACKAGE.parent
-    if not (root / ".git").exists():
+    if not (root / ".git").exists() or (head := _git(root, "rev-parse", "HEAD")) is None:
         return None
-    try:
-        head = _git(root, "rev-parse", "HEAD")
-        edited = _git(root, "status", "--porcelain", "--", "aulib", "aufaces", "aubench", "notebooks")
-    except (OSError, subprocess.CalledProcessError):
-        return None
+    edited = _git(root, "status", "--porcelain", "--", "aulib", "aufaces", "aubench", "notebooks")
     return {"commit": head, "dirty": bool(edited)}
 
 
@@ -293,7 +289,8 @@ def edits_of(notebook: Path, in_study: bool = False) -> str:
     Args:
         in_study: the notebook is run by a study, which takes no values from it.
     """
-    now, text = declared_parameters(notebook), _committed(notebook)
+    now = declared_parameters(notebook)
+    text = _git(notebook.resolve().parent, "show", f"HEAD:./{notebook.name}")  # in the last commit
     if text is not None:
         before = {name: one.default for name, one in declared_parameters(notebook, text).items()}
         other_code = code_cells(notebook, parameters=False) != code_cells(notebook, False, text)
@@ -314,16 +311,12 @@ def edits_of(notebook: Path, in_study: bool = False) -> str:
     return f"{notebook.name} differs from {reference}: {', '.join(edits)}" if edits else ""
 
 
-def _committed(notebook: Path) -> str | None:
-    """The notebook's text in git's last commit; None if there is none."""
+def _git(root: Path, *command: str) -> str | None:
+    """What a git command prints; None if it fails, or there is no git."""
     try:
-        return _git(notebook.resolve().parent, "show", f"HEAD:./{notebook.name}")
+        done = subprocess.run(["git", "-C", str(root), *command], capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return None
-
-
-def _git(root: Path, *command: str) -> str:
-    done = subprocess.run(["git", "-C", str(root), *command], capture_output=True, text=True, check=True)
     return done.stdout.strip()
 
 
