@@ -101,15 +101,8 @@ def live_table(runs: list[PlannedRun]) -> Iterator[Callable[[dict[str, str], str
     yield report
 
 
-def watched_states(
-    runs: list[PlannedRun], wait: Callable[[float], bool | None], silence: float = SILENCE
-) -> Iterator[dict[str, str]]:
-    """The states of the runs about once a second, until all have ended.
-
-    Args:
-        wait: called with seconds; waits and returns whether to end, as `threading.Event.wait`.
-        silence: seconds without a running or changed run, after which watching ends too.
-    """
+def watched_states(runs: list[PlannedRun]) -> Iterator[dict[str, str]]:
+    """The states of the runs about once a second, until all have ended or after SILENCE."""
     before, since = None, time.monotonic()
     while True:
         states = states_of(runs)
@@ -118,8 +111,9 @@ def watched_states(
             return
         if states != before or "running" in states.values():
             before, since = states, time.monotonic()
-        if time.monotonic() - since > silence or wait(REFRESH):
+        if time.monotonic() - since > SILENCE:
             return
+        time.sleep(REFRESH)
 
 
 def unfinished(states: dict[str, str]) -> bool:
@@ -133,7 +127,7 @@ def watch_states(runs: list[PlannedRun]) -> None:
         why = f"nothing ran or changed for {SILENCE / 60:g} minutes"
         with Live(console=console, auto_refresh=False) as live:
             try:
-                for states in watched_states(runs, time.sleep):
+                for states in watched_states(runs):
                     live.update(study_table(runs, states), refresh=True)
             except KeyboardInterrupt:
                 why = "interrupted"

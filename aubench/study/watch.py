@@ -4,8 +4,7 @@
     watch("../experiments/supervisors.yml", only=["full", "adld"], workers=2)
 
 The cell returns at once; bar and table update as runs finish. Stop, or the end of the notebook's kernel, ends
-the runs in progress; finished runs stay, and the same cell resumes the study. With `start=False` the cell
-only watches; Stop, or ten minutes without a running run, ends that.
+the runs in progress; finished runs stay, and the same cell resumes the study.
 """
 
 from collections.abc import Iterable
@@ -18,7 +17,7 @@ import ipywidgets
 from aubench.study.grid import render_sets, run_study
 from aubench.study.plan import PlannedRun, expand, read_study
 from aubench.study.resume import states_of
-from aubench.study.status import SILENCE, counts_of, html_table, unfinished, watched_states
+from aubench.study.status import counts_of, html_table
 from aubench.study.workers import connected
 
 
@@ -27,10 +26,10 @@ class StudyWatch(ipywidgets.VBox):
 
     Args:
         runs: from `plan.expand`.
-        options: for `workers.connected` (workers, scheduler, slurm); None only watches.
+        options: for `workers.connected` (workers, scheduler, slurm).
     """
 
-    def __init__(self, runs: list[PlannedRun], options: dict | None):
+    def __init__(self, runs: list[PlannedRun], options: dict):
         self.runs, self.options = runs, options
         self.bar = ipywidgets.IntProgress(max=len(runs), bar_style="info")
         self.stop_button = ipywidgets.Button(description="Stop", icon="stop")
@@ -38,12 +37,12 @@ class StudyWatch(ipywidgets.VBox):
         self.table = ipywidgets.HTML()
         super().__init__([ipywidgets.HBox([self.bar, self.stop_button]), self.table])
         self._stopped = Event()
-        self._thread = Thread(target=self._watch if options is None else self._work, daemon=True)
+        self._thread = Thread(target=self._work, daemon=True)
         self._show(states_of(runs))
         self._thread.start()
 
     def stop(self) -> None:
-        """Start no more runs and end those in progress, or end watching."""
+        """Start no more runs and end those in progress."""
         self._stopped.set()
         self.stop_button.disabled = True
 
@@ -66,14 +65,6 @@ class StudyWatch(ipywidgets.VBox):
             self.table.value = escape(f"{type(error).__name__}: {error}")
         self.stop_button.disabled = True
 
-    def _watch(self) -> None:
-        for states in watched_states(self.runs, self._stopped.wait):
-            self._show(states)
-        if unfinished(self.states):
-            why = "stopped" if self._stopped.is_set() else f"nothing ran for {SILENCE / 60:g} minutes"
-            self._show(self.states, f"no longer watching ({why}): run the cell again")
-        self.stop_button.disabled = True
-
     def _show(self, states: dict[str, str], note: str = "") -> None:
         self.states, counts = states, counts_of(states)
         self.bar.value = counts["done"]
@@ -89,16 +80,14 @@ def watch(
     workers: int | None = None,
     scheduler: str | None = None,
     slurm: str | Path | None = None,
-    start: bool = True,
 ) -> StudyWatch:
     """Start the missing runs of a study and return the widgets that show them.
 
     Args:
         out, only: as in `plan.expand`.  workers, scheduler, slurm: as in `workers.connected`.
-        start: False only watches while another process runs the study.
 
     Raises:
         StudyError: an error in the file.
     """
     options = {"workers": workers, "scheduler": scheduler, "slurm": slurm}
-    return StudyWatch(expand(read_study(file), out, only), options if start else None)
+    return StudyWatch(expand(read_study(file), out, only), options)

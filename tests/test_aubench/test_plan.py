@@ -3,7 +3,9 @@
 import subprocess
 import sys
 import time
+from itertools import islice
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -188,17 +190,16 @@ def test_finished_runs_of_earlier_code_or_settings_are_mentioned(folder):
 
 
 def test_watching_ends_when_nothing_ran_or_changed_for_long(folder, monkeypatch):
-    runs, clock = expand(read_study(written(folder, GOOD))), [0.0]
-    monkeypatch.setattr(status.time, "monotonic", lambda: clock[0])
+    runs, now = expand(read_study(written(folder, GOOD))), [0]
 
-    def wait(seconds: float) -> bool:
-        clock[0] += 10
-        return clock[0] > 500
+    def sleep(seconds: float) -> None:
+        now[0] += 10
 
-    assert len(list(watched_states(runs, wait, silence=60))) == 8  # at 0, 10, ..., 70
-    clock[0] = 0
+    monkeypatch.setattr(status, "SILENCE", 60)
+    monkeypatch.setattr(status, "time", SimpleNamespace(monotonic=lambda: now[0], sleep=sleep))
+    assert len(list(watched_states(runs))) == 8  # at 0, 10, ..., 70
     with run_lock(runs[0].folder):  # it runs
-        assert len(list(watched_states(runs, wait, silence=60))) == 51
+        assert len(list(islice(watched_states(runs), 50))) == 50
 
 
 def test_a_thousand_finished_runs_are_expanded_and_read_in_five_seconds(folder):
