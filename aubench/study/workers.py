@@ -51,7 +51,6 @@ def connected(
     workers: int | None = None,
     scheduler: str | None = None,
     slurm: str | Path | None = None,
-    gpus: list[str] | None = None,
 ) -> Iterator[Any]:
     """A distributed.Client with workers; those it started end with it.
 
@@ -61,7 +60,6 @@ def connected(
             for each GPU. The cores are divided evenly among them.
         scheduler: address of a standing cluster, "tcp://host:8786"; its workers should have one thread each.
         slurm: YAML file with `jobs` (how many) and arguments of dask_jobqueue.SLURMCluster.
-        gpus: names of this machine's devices; found by `visible_gpus` if not given.
     """
     from distributed import Client
 
@@ -69,12 +67,12 @@ def connected(
         with Client(scheduler, timeout=30) as client:
             yield client
         return
-    cluster = _slurm_cluster(slurm) if slurm is not None else _local_cluster(most, workers, gpus)
+    cluster = _slurm_cluster(slurm) if slurm is not None else _local_cluster(most, workers)
     with cluster, Client(cluster) as client:
         yield client
 
 
-def _local_cluster(most: int, workers: int | None, gpus: list[str] | None):
+def _local_cluster(most: int, workers: int | None):
     """Worker processes on this machine. They end with this process, even if it is killed."""
     import dask
     from dask.system import CPU_COUNT
@@ -91,7 +89,7 @@ def _local_cluster(most: int, workers: int | None, gpus: list[str] | None):
             "distributed.admin.system-monitor.interval": "5s",
         }
     )
-    gpus = visible_gpus() if gpus is None else gpus
+    gpus = visible_gpus()
     number_of_workers = max(1, min(workers or len(gpus) or CPU_COUNT, len(gpus) or most, most))
     threads = str(max(1, CPU_COUNT // number_of_workers))
     options = {"nthreads": 1, "memory_limit": 0, "silence_logs": logging.CRITICAL, "dashboard": False}

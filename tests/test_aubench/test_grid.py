@@ -56,9 +56,11 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def client(folder):
     """Two local workers, each with a GPU."""
-    with connected(9, workers=3, gpus=GPUS) as client:
-        client.run(lambda: os.environ.update(WORKER_PID=str(os.getpid())))
-        yield client
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("CUDA_VISIBLE_DEVICES", ",".join(GPUS))
+        with connected(9, workers=3) as client:
+            client.run(lambda: os.environ.update(WORKER_PID=str(os.getpid())))
+            yield client
 
 
 def planned(folder: Path, name: str, numbers: list, seeds=(0,), seconds: float = 0.0) -> list[PlannedRun]:
