@@ -10,34 +10,22 @@ from aubench.report import results
 from aulib.expressions import contrast_scores
 from aulib.networks import Projector
 from aulib.run import Run
+from fabricated import write_run
 
 
 @pytest.fixture
 def a_run(tmp_path):
-    """Writes the files of a run that the tables read."""
+    """Writes a run of which AU01 alone is scored, if `f1` is given, and only by F1."""
 
-    def write(method, seed, f1, low=None, high=None, version="v1", **settings):
-        run = tmp_path / f"{method}-{seed}"
-        run.mkdir()
+    def write(method, seed, f1, low=None, high=None, **settings):
         metrics = {"target.mean.f1": f1, "target.mean.f1_low": low, "target.mean.f1_high": high}
-        metrics |= {
-            "target.landmarks.nme": 0.05,
-            "target.n": 40,
-            "seconds": 10.0 + seed,
-            "peak_memory_mb": 900.0,
-        }
+        metrics |= {"target.landmarks.nme": 0.05, "target.mean.auc": None, "seconds": 10.0 + seed}
+        metrics["source.per_au.AU01.f1"] = None
         for au, value in (("AU01", f1), ("AU12", None)):
-            metrics |= {f"target.per_au.{au}.{measure}": value for measure in ("f1", "auc", "f1_norm")}
-            metrics |= {f"target.per_au.{au}.f1_low": low, f"target.per_au.{au}.f1_high": high}
-            metrics |= {f"target.per_au.{au}.base_rate": 0.25, f"target.per_au.{au}.support": 10}
-        (run / "metrics.json").write_text(json.dumps(metrics))
-        settings = {
-            "method": method, "seed": seed, "steps": 4, "weights": {},
-            "data_versions": {"source": "s", "target": version},
-            "read_target_from": "reconstruction" if method == "full" else "features",
-        } | settings  # fmt: skip
-        (run / "config.json").write_text(json.dumps({"settings": settings}))
-        return str(run)
+            own = {"f1": value, "f1_low": low, "f1_high": high, "base_rate": 0.25, "support": 10}
+            metrics |= {f"target.per_au.{au}.{name}": value for name, value in own.items()}
+        settings.setdefault("read_target_from", "reconstruction" if method == "full" else "features")
+        return str(write_run(tmp_path, method, seed, {"AU01": 0.5}, method, metrics=metrics, **settings))
 
     return write
 
@@ -144,7 +132,7 @@ class TestOneRun:
         plain, lowest = a_run("source-only", 0, 0.5), a_run("landmarks-only", 0, 0.5)
         adld = a_run("adld", 0, 0.5, read_target_from="reconstruction")
         assert results.run_to_show([plain, adld, lowest]) == adld
-        assert results.run_to_show([plain, a_run("full", 0, 0.5), adld]).endswith("full-0")
+        assert results.run_to_show([plain, a_run("full", 0, 0.5), adld]).endswith("full-seed0")
         assert results.run_to_show([plain, lowest]) == plain
 
 
