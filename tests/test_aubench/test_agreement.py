@@ -332,19 +332,13 @@ def test_faces_on_which_calls_differ_come_before_scales_that_do(tmp_path):
     b = read_tool(pyfeat(tmp_path, off, "b"))
     worst = agreement.disagreements(a, b)
     assert worst.iloc[0][["key", "differ", "a", "b"]].tolist() == [5, 1, "1.00 of 5", "0.10"]
-    assert (
-        not worst[["time", "face_id"]]
-        .assign(second=worst["time"] // 1)
-        .duplicated(["second", "face_id"])
-        .any()
-    )
+    assert not worst.assign(second=worst["time"] // 1).duplicated(["second", "face_id"]).any()
 
 
 def test_frames_are_paired_by_their_time_wherever_a_tool_begins_to_count(tmp_path):
     ours = read_tool(openface(tmp_path, AU12_r=SMILE))
-    assert read_tool(openface(tmp_path, "late", first=4, AU12_r=SMILE)).table["key"].tolist() == list(
-        range(1, 13)
-    )
+    late = read_tool(openface(tmp_path, "late", first=4, AU12_r=SMILE))
+    assert late.table["key"].tolist() == list(range(1, 13))
     half = pd.read_csv(openface(tmp_path, "half", AU12_r=SMILE)).iloc[6:]
     half.to_csv(tmp_path / "half.csv", index=False)
     row = agreement.agreement([ours, read_tool(tmp_path / "half.csv")]).iloc[0]
@@ -377,11 +371,8 @@ def test_the_command_writes_its_tables_into_a_new_folder(tmp_path):
     call = ["compare", str(a), str(b), "--labels", str(labels), "--out", str(tmp_path / "out")]
     done = CliRunner().invoke(app, call)
     assert done.exit_code == 0, done.output
-    assert {file.name for file in (tmp_path / "out").iterdir()} == {
-        "agreement.csv",
-        "tools.csv",
-        "scores.csv",
-    }
+    written = {file.name for file in (tmp_path / "out").iterdir()}
+    assert written == {"agreement.csv", "tools.csv", "scores.csv"}
     assert CliRunner().invoke(app, call).exit_code == 1  # the folder is used
     assert CliRunner().invoke(app, ["compare", str(a), "--out", str(tmp_path / "x")]).exit_code == 2
     assert CliRunner().invoke(app, ["compare", str(a), str(a), "--out", str(tmp_path / "x")]).exit_code == 2

@@ -259,10 +259,8 @@ class TestEdits:
         installed.write_text(text)
         assert edits_of(installed) == ""
         installed.write_text(text.replace('method: str = \\"full\\"', 'method: str = \\"adld\\"'))
-        assert (
-            edits_of(installed)
-            == "02_train.ipynb differs from the library's defaults: method is 'adld', not 'full'"
-        )
+        edit = "02_train.ipynb differs from the library's defaults: method is 'adld', not 'full'"
+        assert edits_of(installed) == edit
         elsewhere = Path(shutil.copy(installed, tmp_path))
         assert edits_of(elsewhere) == ""  # a notebook of one's own has defaults of its own
 
@@ -357,10 +355,7 @@ def said(cell: nbformat.NotebookNode) -> list[str]:
 @pytest.mark.parametrize("what", ["training", "rendering"])
 def test_an_interrupted_cell_says_so_in_one_line_and_keeps_its_work(what, tiny_set, tiny_target, tmp_path):
     cell, kept = LONG_CELLS[what]
-    code = [
-        START,
-        STOP.format(kept=kept) + cell.format(values=TINY_VALUES),
-    ]
+    code = [START, STOP.format(kept=kept) + cell.format(values=TINY_VALUES)]
     notebook = executed(code, tmp_path, until_it_fails=True)
     shown = [one for one in notebook.cells[1].outputs if "jupyter.widget" not in str(one)]  # not the bar
     assert [one["data"]["text/markdown"] for one in shown] == ["Interrupted; run this cell again to resume."]
