@@ -211,12 +211,11 @@ def matched(a: Reading, b: Reading) -> pd.DataFrame:
         other = pair_names(keys[0].unique(), keys[1].unique(), f"{a.name} and {b.name}")
         keys[0] = keys[0].map(lambda key: other.get(key, key))
     groups = [{key: rows.index.to_numpy() for key, rows in own.groupby(own)} for own in keys]
+    where = [one.table[["x", "y", "size"]].to_numpy() for one in (a, b)]
     pairs = []
     for key in groups[0].keys() & groups[1].keys():
         rows = groups[0][key], groups[1][key]
-        places = [
-            one.table.loc[own, ["x", "y", "size"]].to_numpy() for one, own in zip((a, b), rows, strict=True)
-        ]
+        places = where[0][rows[0]], where[1][rows[1]]
         known = all(not np.isnan(place).any() for place in places)
         if not known and max(map(len, rows)) > 1:
             raise ValueError(
@@ -448,9 +447,8 @@ def disagreements(a: Reading, b: Reading) -> pd.DataFrame:
 def _values(table: pd.DataFrame, au: str) -> tuple[np.ndarray, list[str], np.ndarray]:
     """The finest value of an AU as a share of its scale, as the tool wrote it, and whether it is present."""
     fine, calls = graded(table, au), present(table, au)
-    values, top = (
-        (fine[0].to_numpy(float), 5.0 if fine[1] == "0-5" else 1.0) if fine else (calls.to_numpy(float), 1.0)
-    )
+    values = (fine[0] if fine else calls).to_numpy(float)
+    top = 5.0 if fine and fine[1] == "0-5" else 1.0
     texts = [f"{value:.2f}" + (" of 5" if top == 5 else "") if fine else f"{value:.0f}" for value in values]
     called = np.full(len(values), np.nan) if calls is None else calls.to_numpy(float)
     return values / top, texts, called

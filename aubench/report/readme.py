@@ -75,18 +75,16 @@ def real_faces_table(rows: list[dict]) -> str:
     if "encoder" not in table:  # as in results of earlier versions
         table["encoder"] = "own"
     table["order"] = table["method"].map(list(METHODS).index)
-    titles = {
-        "method": "method", "encoder": "encoder", "source": "labelled source", "target": "unlabelled target",
-    }  # fmt: skip
-    differing = [name for name in titles if table[name].nunique() > 1]
+    differing = [name for name in ("method", "encoder", "source", "target") if table[name].nunique() > 1]
     found = []
     for key, own in table.groupby([*differing, "order"], sort=False):
-        row = dict(zip([titles[name] for name in differing] + ["order"], key, strict=True))
+        row = dict(zip([*differing, "order"], key, strict=True))
         for name, heading, value in REAL_FACES:
             values = own.loc[own["set"] == name, value]
             row[f"{name}: {heading}"] = score_text(values.mean(), values.min(), values.max())
         found.append(row)
     shown = pd.DataFrame(found).sort_values("order", kind="stable").drop(columns="order")
+    shown = shown.rename(columns={"source": "labelled source", "target": "unlabelled target"})
     seeds = table.groupby(differing)["seed"].nunique()
     note = f"Mean of {seeds.min()} seeds, x 100, lowest to highest in brackets."
     return f"{tables.as_markdown(shown)}\n\n{note}"
@@ -110,9 +108,8 @@ def real_differences(rows: list[dict]) -> str:
             difference = {"measure": value, "difference": mean, "low": low, "high": high}
             row[f"{name}: {heading}"] = tables.with_interval(difference)
         found.append(row)
-    return (
-        f"{tables.as_markdown(pd.DataFrame(found))}\n\nx 100, with a 95 % interval over seeds, uncorrected."
-    )
+    note = "x 100, with a 95 % interval over seeds, uncorrected."
+    return f"{tables.as_markdown(pd.DataFrame(found))}\n\n{note}"
 
 
 def own_landmarks_table(measured: dict) -> str:
@@ -343,11 +340,10 @@ def insides_block(inside: dict[str, dict], latency: dict) -> str:
     rows = []
     for run, maps in inside.items():
         evidence = maps["evidence"]
-        shares = {"inside": "inside", "chance": "area", "best possible": "best"}
-        row = {"run": f"`{run}`", **{title: f"{evidence['mean'][key]:.0%}" for title, key in shares.items()}}
-        rows.append(
-            row | {"AUs above chance": f"{evidence['aus_above_chance']} of {len(evidence['per_au'])}"}
-        )
+        mean, above = evidence["mean"], f"{evidence['aus_above_chance']} of {len(evidence['per_au'])}"
+        shares = {"inside": mean["inside"], "chance": mean["area"], "best possible": mean["best"]}
+        texts = {title: f"{share:.0%}" for title, share in shares.items()}
+        rows.append({"run": f"`{run}`"} | texts | {"AUs above chance": above})
     median = latency["browser"]["wall_ms"]["median"]
     note = f"Playground, from the slider to the picture: {median:.0f} ms (median)."
     return f"{tables.as_markdown(pd.DataFrame(rows))}\n\n{note}"
@@ -356,13 +352,10 @@ def insides_block(inside: dict[str, dict], latency: dict) -> str:
 def study_list(study: Summary) -> str:
     """README's list of the study: F1 of `full` against itself without the four and without any supervisor."""
     found = comparisons.outcome(study).query("au == @MEAN and measure == 'f1'")
-    asked = (found["question"] == "the four together") | (
-        (found["question"] == "rivals") & (found["reference"] == "separation")
-    )
-    rows = tables.readable(found[asked]).to_dict("records")
-    return "\n".join(
-        f"- {row['comparison']}: {row['difference']}, p {row['p']}, {row['verdict']}" for row in rows
-    )
+    asked = "question == 'the four together' or (question == 'rivals' and reference == 'separation')"
+    line = "- {comparison}: {difference}, p {p}, {verdict}"
+    rows = tables.readable(found.query(asked)).to_dict("records")
+    return "\n".join(line.format(**row) for row in rows)
 
 
 def supervisors_page(study: Summary) -> str:

@@ -48,9 +48,8 @@ for _part, _words in PART_NAMES.items():
     INSIDE_NAMES[f"insides.domain_probe.{_part}"] = f"domain from {_words} (AUC)"
 for _part, _words in (PART_NAMES | {"mean_face": "no face, the mean one"}).items():
     for _domain in ("source", "target"):
-        INSIDE_NAMES[f"insides.landmark_probe.{_part}.{_domain}"] = (
-            f"landmarks from {_words}, {_domain} (NME)"
-        )
+        _key = f"insides.landmark_probe.{_part}.{_domain}"
+        INSIDE_NAMES[_key] = f"landmarks from {_words}, {_domain} (NME)"
 for _pair, _words in PAIR_NAMES.items():
     INSIDE_NAMES |= {
         f"insides.au_probe.{_pair.replace('_', '.')}": f"AUs from {_words} (AUC)",
@@ -146,9 +145,7 @@ def seconds_per_step(history: pd.DataFrame) -> float:
     if not len(steps):
         return float("nan")
     cost = np.diff(rows["seconds"]) / steps
-    rounds = (
-        rows["adversaries"].notna().to_numpy()[1:] if "adversaries" in rows else np.zeros(len(cost), bool)
-    )
+    rounds = rows.reindex(columns=["adversaries"]).notna().to_numpy()[1:, 0]
     phases = [(np.median(cost[part]), steps[part].sum()) for part in (rounds, ~rounds) if part.any()]
     return float(sum(median * count for median, count in phases) / steps.sum())
 
