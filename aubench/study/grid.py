@@ -8,11 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from threading import Event, Lock
 
-from aubench.study.notebook_runner import (
-    NotebookFailed,
-    execute_run,
-    write_error,
-)
+from aubench.study.notebook_runner import NotebookFailed, execute_run, write_error
 from aubench.study.parameters import effective_parameters
 from aubench.study.plan import PlannedRun
 from aubench.study.resolved import resolve, run_key

@@ -18,12 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import aulib
-from aubench.study.parameters import (
-    code_cells,
-    declared_parameters,
-    effective_parameters,
-    library_defaults,
-)
+from aubench.study.parameters import code_cells, declared_parameters, effective_parameters, library_defaults
 from aubench.study.resolved import data_versions, resolve, run_key
 from aubench.study.run_lock import run_lock
 from aulib.files import read_json, refuse_used, write_json
