@@ -20,6 +20,10 @@ def option(metavar: str, text: str, *names: str, **more):
     return typer.Option(*names, metavar=metavar, help=text, **more)
 
 
+def flag(name: str, text: str):
+    return typer.Option(name, help=text)
+
+
 class OneLineErrors(TyperGroup):
     """Print what a command raises as one line on stderr, and set the exit status."""
 
@@ -41,9 +45,8 @@ class OneLineErrors(TyperGroup):
                 raise ended(f"{cause} (`{path} -h` shows the arguments)", error.exit_code) from None
             if OneLineErrors.debug:
                 traceback.print_exc()
-            if getattr(error, "errno", None) in NO_ROOM and "make room" not in str(
-                error
-            ):  # by no `atomic_file`
+            said = "make room" in str(error)  # by `atomic_file`
+            if getattr(error, "errno", None) in NO_ROOM and not said:
                 error = no_room(error, getattr(error, "filename", None) or "the disk")
             cause = " ".join(str(error).split())
             if not cause or not (isinstance(error, BAD_INPUT) or hasattr(error, "exit_status")):

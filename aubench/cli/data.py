@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from aubench.cli.cli_errors import FILE, FOLDER, argument, ended, one_of, option
+from aubench.cli.cli_errors import FILE, FOLDER, argument, ended, flag, one_of, option
 
 commands = typer.Typer()
 
@@ -32,7 +32,7 @@ def synth(
     size: Annotated[
         int | None, typer.Option(min=16, max=2048, help="Pixels of a side: 112, of a clip 640 wide.")
     ] = None,
-    clip: Annotated[bool, typer.Option("--clip", help="A clip, and its labels in OUT.csv.")] = False,
+    clip: Annotated[bool, flag("--clip", "A clip, and its labels in OUT.csv.")] = False,
     seconds: Annotated[float, typer.Option(min=0.1, help="Length of the clip.")] = 8.0,
     fps: Annotated[float, typer.Option(min=1, help="Frames a second of the clip.")] = 25.0,
     people: Annotated[int, typer.Option(min=1, max=2, help="People in the clip; two cross.")] = 1,
@@ -136,7 +136,7 @@ def check(
         Path | None, option("FILE.png", "Draw the crops least like the others.", dir_okay=False)
     ] = None,
     json: Annotated[Path | None, option("FILE", "Write all findings here.", "--json", dir_okay=False)] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Show every finding, however many.")] = False,
+    everything: Annotated[bool, flag("--all", "Show every finding, however many.")] = False,
 ):
     """Find what is wrong with a dataset folder: cells, labels, splits, pictures, duplicates, landmarks. Ends
     with status 1 if there are errors. Notebook 07_dataset_check shows the same with pictures.

@@ -79,13 +79,13 @@ def _join_parameters(words: list[str]) -> list[str]:
     for word in rest:
         joined.append(word)
         if word in ("-p", "--parameter"):
-            name, value = next(rest, None), None
-            if name is not None and "=" not in name:
-                value = next(rest, None)
-            if name is None or ("=" not in name and value is None):
+            given = next(rest, "")
+            if "=" not in given and (value := next(rest, None)) is not None:
+                given = f"{given}={value}"
+            if "=" not in given:
                 ended("-p needs a name and a value, as in -p steps 200", 2)
                 raise SystemExit(2)
-            joined.append(name if value is None else f"{name}={value}")
+            joined.append(given)
     return joined
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from aubench.cli.cli_errors import FILE, FOLDER, argument, option, print_scores
+from aubench.cli.cli_errors import FILE, FOLDER, argument, flag, option, print_scores
 
 SUMMARY = {
     "contrasts": "contrasts in the means",
@@ -105,10 +105,7 @@ def predict(
         Path | None, option("FILE", "Table to write, for a folder or a clip; of several clips a folder.")
     ] = None,
     all_aus: Annotated[
-        bool,
-        typer.Option(
-            "--all-aus", help="With AUs that did not work on real faces, where a run withholds some."
-        ),
+        bool, flag("--all-aus", "With AUs that did not work on real faces, where a run withholds some.")
     ] = False,
     max_error: Annotated[
         float,
@@ -120,10 +117,7 @@ def predict(
         ),
     ] = 0.5,
     sides: Annotated[
-        bool,
-        typer.Option(
-            "--sides", help="AUxx_side: how much stronger an AU is on the person's left than on the right."
-        ),
+        bool, flag("--sides", "AUxx_side: how much stronger an AU is on the person's left than on the right.")
     ] = False,
     every: Annotated[int, option("N", "Take each N-th frame.", min=1)] = 1,
     fps: Annotated[float | None, option("F", "Take at most F frames a second.", min=0.001)] = None,
@@ -241,13 +235,10 @@ def read_clip(run, clip, out: Path, timeline: Path | None, preview: Path | None,
     notes: list[str] = []
     table = predict_clip(run, clip, out, keep=True, note=notes.append, **how)
     seen = table[table["success"] == 1]
-    faces = ", ".join(
-        f"face {face} in {count}" for face, count in seen["face_id"].value_counts().sort_index().items()
-    )
-    without = table["frame"].nunique() - seen["frame"].nunique()
-    typer.echo(
-        f"{clip.path}: {table['frame'].nunique()} frames, {faces or 'no face'}; {without} without a face"
-    )
+    counts = seen["face_id"].value_counts().sort_index()
+    faces = ", ".join(f"face {face} in {count}" for face, count in counts.items()) or "no face"
+    frames, without = table["frame"].nunique(), table["frame"].nunique() - seen["frame"].nunique()
+    typer.echo(f"{clip.path}: {frames} frames, {faces}; {without} without a face")
     for text in notes:
         typer.echo(f"note: {text}", err=True)
     typer.echo(f"predictions: {out}")
@@ -263,8 +254,7 @@ def read_clip(run, clip, out: Path, timeline: Path | None, preview: Path | None,
         typer.echo(f"time line: {timeline}")
     if preview:
         with result_file(preview, "preview") as partial:
-            frames = tqdm(preview_frames(clip, table), preview.name, table["frame"].nunique(), unit="frame")
-            write_video(partial, frames)
+            write_video(partial, tqdm(preview_frames(clip, table), preview.name, frames, unit="frame"))
         typer.echo(f"preview: {preview}")
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from aubench.cli.cli_errors import FILE, FOLDER, argument, option, print_scores
+from aubench.cli.cli_errors import FILE, FOLDER, argument, flag, option, print_scores
 
 commands = typer.Typer()
 
@@ -36,9 +36,7 @@ def run(
     parameter: Annotated[
         list[str] | None, option("NAME VALUE", "Override one parameter; repeatable.", "-p", "--parameter")
     ] = None,
-    force: Annotated[
-        bool, typer.Option("--force", help="Run anew; a finished run in DIR is set aside.")
-    ] = False,
+    force: Annotated[bool, flag("--force", "Run anew; a finished run in DIR is set aside.")] = False,
 ):
     """Execute a notebook strictly: a parameter it does not declare, or of another type, is an error.
 
@@ -72,11 +70,11 @@ def run(
 def study(
     file: Annotated[Path, argument("FILE", "YAML, see experiments/.", **FILE)],
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what each variant resolves to and its runs, and end.")
+        bool, flag("--dry-run", "Show what each variant resolves to and its runs, and end.")
     ] = False,
     only: Annotated[list[str] | None, option("NAME", "Runs of this variant; repeatable.")] = None,
     status: Annotated[
-        bool, typer.Option("--status", help="Watch until all have ended or nothing ran for ten minutes.")
+        bool, flag("--status", "Watch until all have ended or nothing ran for ten minutes.")
     ] = False,
     workers: Annotated[int | None, typer.Option(min=1, help="One for each core or GPU if not given.")] = None,
     scheduler: Annotated[str | None, option("ADDRESS", "A standing dask cluster, tcp://host:8786.")] = None,
