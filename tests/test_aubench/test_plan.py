@@ -302,9 +302,8 @@ def test_a_precision_that_depends_on_the_machine_is_not_compared_with_another(fo
 
 def test_values_saved_in_the_notebook_do_not_reach_a_study(folder):
     runs = study_of(folder, "{method: contrastive}", "{method: full}")
-    edited = TRAINS.replace("| None = None  # s", "| None = ['rich_source']  # s").replace(
-        "steps: int = 0", "steps: int = 40"
-    )
+    edited = TRAINS.replace("| None = None  # s", "| None = ['rich_source']  # s")
+    edited = edited.replace("steps: int = 0", "steps: int = 40")
     edited = edited.replace('"full"', '"adld"').replace('crop: str = "smooth"', 'crop: str = "adld"')
     assert edited.count("rich_source") and edited.count("40")
     again = study_of(folder, "{method: contrastive}", "{method: full}", edited)
@@ -337,23 +336,25 @@ def test_what_the_library_would_refuse_is_an_error_before_anything_runs(folder, 
     assert not [part for part in ["variant 'long'", *named] if part not in str(error.value)]
 
 
+def indented(text: str) -> dict[str, str]:
+    """The lines of a dry run that say what a variant resolves to: name -> value."""
+    return dict(line.split(maxsplit=1) for line in text.splitlines() if line.startswith("    "))
+
+
 def test_a_dry_run_shows_what_each_variant_resolves_to_and_how_it_differs(folder, capsys):
     from aubench.cli.main import app
 
     study_of(folder, "{method: contrastive}", "{method: full, steps: 9}")
     app(["study", "why.yml", "--dry-run"], standalone_mode=False)
     first, second = capsys.readouterr().out.split("long\n")
-    shown = {
-        line.split()[0]: line.split(maxsplit=1)[1] for line in first.splitlines() if line.startswith("    ")
-    }
+    shown = indented(first)
     assert shown["method"] == "contrastive" and shown["supervisors"] == "rich_source, rich_target"
     assert "rich_target 0.2" in shown["weights"] and "steps 800" in shown["schedule"]
     assert shown["data"] == "synthetic-v4-studio-n3000-seed0-128px to synthetic-v4-wild-n4500-seed0-128px"
-    told = second[second.index("differs from plain in") :].splitlines()
-    told_of = dict(line.split(maxsplit=1) for line in told[1:])
-    assert told_of["steps"] == "800 -> 9" and told_of["weights.shape_source"] == "none -> 0.2"
-    assert "weights.au_source" not in told_of
-    assert told[-1].split()[1] == "missing" and told[-1].split()[2].startswith("long-seed1-")
+    told = indented(second.partition("differs from plain in")[2])
+    assert told["steps"] == "800 -> 9" and told["weights.shape_source"] == "none -> 0.2"
+    assert "weights.au_source" not in told
+    assert second.splitlines()[-1].split()[1:] == ["missing", expand(read_study("why.yml"))[-1].id]
 
 
 def test_a_dry_run_shows_network_crop_precision_and_folds(folder, capsys):
@@ -362,15 +363,11 @@ def test_a_dry_run_shows_network_crop_precision_and_folds(folder, capsys):
     cell = TRAINS + "\nbackbone: str = ''  # b\nshare_extraction: bool = True  # e\nramp: float = 0.1  # r"
     write_notebook(folder / "n.ipynb", cell, "train_run(source, target)")
     text = GOOD.replace("{steps: 5, rate: 1.0}", "{source: data/bp4d, target: data/bp4d, precision: 32-true}")
-    text = text.replace(
-        "{method: adld, steps: 9}", "{share_extraction: false, backbone: resnet18, ramp: 0.2}"
-    )
+    other = "{share_extraction: false, backbone: resnet18, ramp: 0.2}"
+    text = text.replace("{method: adld, steps: 9}", other)
     written(folder, text + "folds: bp4d-3fold\n")
     app(["study", "why.yml", "--dry-run"], standalone_mode=False)
-    plain, long = (
-        dict(line.split(maxsplit=1) for line in part.splitlines() if line.startswith("    "))
-        for part in capsys.readouterr().out.split("long\n")
-    )
+    plain, long = map(indented, capsys.readouterr().out.split("long\n"))
     assert plain["network"] == "backbone own, share_extraction True" and plain["crop"] == "smooth"
     assert long["network"] == "backbone resnet18, share_extraction False"
     assert plain["precision"] == "32-true" and plain["folds"] == "part1, part2, part3"
