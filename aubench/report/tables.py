@@ -137,24 +137,18 @@ def as_markdown(table: pd.DataFrame) -> str:
 def as_latex(table: pd.DataFrame, note: str, label: str) -> str:
     r"""A table of text, its first column to be escaped, as LaTeX; needs \usepackage{booktabs}."""
     first, *others = table
-    wide = len(table.columns) > WIDE
-    text = (
-        table.assign(**{first: table[first].map(escaped)})
-        .rename(columns=escaped)
-        .style.hide(axis="index")
-        .to_latex(
-            column_format="l" + "r" * len(others),
-            environment="table*" if wide else "table",
-            position="t",
-            position_float="centering",
-            hrules=True,
-            caption=escaped(note).replace(" x 100", r" $\times$ 100"),
-            label=re.sub(r"[^\w:.-]|_", "-", label),
-        )
-    )
-    size = "\\centering\n\\small\n" + ("\\setlength{\\tabcolsep}{3pt}\n" if wide else "")
-    text = text.replace("\\centering\n", size).replace("–", "--")
-    return "% needs \\usepackage{booktabs}\n" + text
+    shown = table.assign(**{first: table[first].map(escaped)}).rename(columns=escaped)
+    text = shown.to_latex(
+        index=False,
+        column_format="l" + "r" * len(others),
+        caption=escaped(note).replace(" x 100", r" $\times$ 100"),
+        label=re.sub(r"[^\w:.-]|_", "-", label),
+        position="t",
+    ).replace("–", "--")
+    size = "[t]\n\\centering\n\\small\n"
+    if len(table.columns) > WIDE:
+        text, size = text.replace("{table}", "{table*}"), size + "\\setlength{\\tabcolsep}{3pt}\n"
+    return "% needs \\usepackage{booktabs}\n" + text.replace("[t]\n", size, 1)
 
 
 def escaped(text: str) -> str:
