@@ -331,9 +331,9 @@ def scores(
         rows: bool, of `labels.table`; the faces to score, as those of one pose. None takes all.
         common: AUs of the mean; None takes all that can be scored.
     """
+    rows = np.ones(len(labels.table), bool) if rows is None else rows
     pairs = matched(reading, labels)
-    if rows is not None:
-        pairs = pairs[rows[pairs["b"]]]
+    pairs = pairs[rows[pairs["b"]]]
     known = {name[:4] for name in labels.columns if name.endswith("_c")}
     aus = [au for au in sorted(known) if present(reading.table, au) is not None]
     if not aus or pairs.empty:
@@ -359,8 +359,7 @@ def scores(
     found = []
     for index, au in enumerate([*aus, "mean"]):
         place = "mean" if au == "mean" else f"per_au.{au}"
-        whole = len(labels.table) if rows is None else int(rows.sum())
-        row = {"table": reading.name, "au": au, "n": len(pairs), "of": whole}
+        row = {"table": reading.name, "au": au, "n": len(pairs), "of": int(rows.sum())}
         if au != "mean":
             row["present"] = called[f"{place}.support"]
             level = true[f"{au}_r"].to_numpy(float) if f"{au}_r" in true else np.full(len(true), np.nan)

@@ -191,13 +191,11 @@ def is_bound(settings: dict) -> bool:
 
 def _place(order: list[str], settings: dict[str, dict]):
     """Sort key of variants: the given order, else up the ladder of methods, else by name."""
-    methods = list(METHODS)
+    given, rungs = ({name: place for place, name in enumerate(names)} for names in (order, METHODS))
 
     def place(name: str) -> tuple:
         method = settings[name]["method"]
-        given = order.index(name) if name in order else len(order)
-        rung = methods.index(method) if method in methods else len(methods)
-        return given, rung, name != method, name
+        return given.get(name, len(given)), rungs.get(method, len(rungs)), name != method, name
 
     return place
 
