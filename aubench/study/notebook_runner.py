@@ -222,11 +222,8 @@ def _what_differs(out_dir: Path, values: dict) -> str:
     """The parameters in which a run in `out_dir` differs from `values`; "" if none do or there is no run."""
     before = _read(out_dir / "params.json").get("parameters", values)
     names = sorted((before.keys() | values.keys()) - {"out_dir"})
-    return ", ".join(
-        f"{name} {before.get(name)!r} (now {values.get(name)!r})"
-        for name in names
-        if before.get(name) != values.get(name)
-    )
+    names = [name for name in names if before.get(name) != values.get(name)]
+    return ", ".join(f"{name} {before.get(name)!r} (now {values.get(name)!r})" for name in names)
 
 
 def _refuse_foreign(out_dir: Path) -> None:
@@ -284,22 +281,19 @@ def edits_of(notebook: Path, in_study: bool = False) -> str:
     Args:
         in_study: the notebook is run by a study, which takes no values from it.
     """
-    now = declared_parameters(notebook)
+    now = {name: one.default for name, one in declared_parameters(notebook).items()}
     text = _git(notebook.resolve().parent, "show", f"HEAD:./{notebook.name}")  # in the last commit
     if text is not None:
         before = {name: one.default for name, one in declared_parameters(notebook, text).items()}
         other_code = code_cells(notebook, parameters=False) != code_cells(notebook, False, text)
         reference = "the committed one"
     elif any(notebook.resolve().is_relative_to(folder.resolve()) for folder in NOTEBOOKS):
-        before = library_defaults(notebook, {name: one.default for name, one in now.items()})
+        before = library_defaults(notebook, now)
         other_code, reference = False, "the library's defaults"
     else:
         return ""
-    edits = [
-        f"{name} is {one.default!r}, not {before[name]!r}"
-        for name, one in now.items()
-        if name in before and one.default != before[name]
-    ]
+    changed = [name for name in now if name in before and now[name] != before[name]]
+    edits = [f"{name} is {now[name]!r}, not {before[name]!r}" for name in changed]
     if edits and in_study:
         edits[-1] += " (a study uses its file and the library's defaults instead)"
     edits += ["its code"] if other_code else []

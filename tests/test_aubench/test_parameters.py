@@ -150,11 +150,8 @@ def test_text_that_does_not_fit_is_an_error_that_shows_both(kind, text):
 
 def test_comments_below_a_parameter_continue_its_help(tmp_path):
     cell = 'a: str = "x"  # one of x,\n# y or z\n# and w\nb: int = 1  # count\nc: int = 2\n# alone'
-    helps = {
-        name: one.help
-        for name, one in declared_parameters(write_notebook(tmp_path / "n.ipynb", cell)).items()
-    }
-    assert helps == {"a": "one of x, y or z and w", "b": "count", "c": "alone"}
+    declared = declared_parameters(notebook_with(tmp_path, cell)).values()
+    assert [one.help for one in declared] == ["one of x, y or z and w", "count", "alone"]
 
 
 NO_NOTEBOOKS = {
