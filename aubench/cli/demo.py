@@ -42,19 +42,14 @@ def main(
     out: str | Path = "results/demo",
     steps: int | None = None,
     seed: int = 0,
-    source: str = SOURCE,
-    wild: str = TARGET,
-) -> dict:
+) -> None:
     """Train and compare the five methods; write `out`/summary.json and print the table.
+
+    The file holds {"methods": {method: {evaluate's keys, seconds, peak_memory_mb}}, "settings": {...}}.
 
     Args:
         target: a folder of photographs, which the package's detector is adapted to and reads.
         steps: in place of every entry of STEPS, for a quick look.
-        source, wild: dataset folders or names in place of the synthetic sets.
-
-    Returns:
-        what summary.json holds: {"methods": {method: {evaluate's keys, seconds, peak_memory_mb}},
-        "settings": {...}}.
 
     Raises:
         FileNotFoundError: `target` holds no picture.  ImportError: the detector is missing.
@@ -63,23 +58,21 @@ def main(
     if target is not None:  # before anything is trained
         list_pictures(target)
         require_detector()
-    for name in (source, wild):
+    for name in (SOURCE, TARGET):
         print(f"faces: {name}", flush=True)
         read_dataset(name)  # renders a synthetic set on first use, where its progress can be seen
-    shared = {"source": source, "target": wild, "preset": PRESET, "seed": seed}
+    shared = {"source": SOURCE, "target": TARGET, "preset": PRESET, "seed": seed}
     budgets = {method: steps or budget for method, budget in STEPS.items()}
     train({out / method: shared | {"method": method, "steps": budget} for method, budget in budgets.items()})
     methods = {method: on_target(Run(out / method).metrics) for method in budgets}
     print("report", flush=True)
     runs = [(out / method).as_posix() for method in methods]
-    run_notebook(notebook_path("03_report"), out / "report", {"runs": runs, "faces": wild}, replace=True)
-    summary = {"methods": methods, "settings": shared | {"steps": budgets}}
-    write_json(out / "summary.json", summary)
+    run_notebook(notebook_path("03_report"), out / "report", {"runs": runs, "faces": TARGET}, replace=True)
+    write_json(out / "summary.json", {"methods": methods, "settings": shared | {"steps": budgets}})
     print(f"\n{table(runs)}\n\nfigures: {out / 'report'}   scores: {out / 'summary.json'}", flush=True)
     if target is not None:
         read_photographs(Path(target), out)
     print(f"{(time.monotonic() - began) / 60:.1f} minutes; what was finished before is not counted")
-    return summary
 
 
 def train(wanted: dict[Path, dict]) -> None:
@@ -115,13 +108,10 @@ def on_target(metrics: dict) -> dict:
     return {key.removeprefix("target."): value for key, value in scores.items()}
 
 
-def read_photographs(photographs: Path, out: Path) -> Path:
+def read_photographs(photographs: Path, out: Path) -> None:
     """Adapt the package's detector to the photographs, predict on them, draw the strongest faces of each AU.
 
-    Too few faces to adapt to are read as they are.
-
-    Returns:
-        the contact sheet, `out`/photographs/strongest_faces.png.
+    Too few faces to adapt to are read as they are. The sheet is `out`/photographs/strongest_faces.png.
     """
     from aubench import plots
     from aubench.inference.adapt import MIN_FACES, adapt
@@ -142,7 +132,6 @@ def read_photographs(photographs: Path, out: Path) -> Path:
     figure = plots.draw_face_rows(strongest_faces(predictions, faces.root), title)
     plots.save_figure(figure, folder, sheet.stem)
     print(f"predictions: {folder / 'predictions.csv'}   strongest faces of each AU: {sheet}")
-    return sheet
 
 
 def table(runs: list[str]) -> str:

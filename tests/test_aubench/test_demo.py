@@ -36,17 +36,20 @@ def runs(monkeypatch):
     return seen
 
 
-def test_the_demo_runs_five_methods_then_reports_on_all(runs, tmp_path, tiny_set, tiny_target, capsys):
-    demo.main(out=tmp_path / "demo", steps=3, seed=7, source=str(tiny_set), wild=str(tiny_target))
+def test_the_demo_runs_five_methods_then_reports_on_all(runs, tmp_path, monkeypatch, capsys):
+    read = []
+    monkeypatch.setattr(demo, "read_dataset", read.append)
+    demo.main(out=tmp_path / "demo", steps=3, seed=7)
+    assert read == [demo.SOURCE, demo.TARGET]
     methods = ["landmarks-only", "source-only", "adld", "full", "oracle"]
     assert [parameters["method"] for name, _, parameters in runs if name == "02_train"] == methods
     for _, out, parameters in runs[:5]:
         assert out == tmp_path / "demo" / parameters["method"]
         assert (parameters["steps"], parameters["seed"], parameters["preset"]) == (3, 7, "fast")
-        assert (parameters["source"], parameters["target"]) == (str(tiny_set), str(tiny_target))
+        assert (parameters["source"], parameters["target"]) == ("synthetic:studio", "synthetic:wild")
     assert runs[5][0] == "03_report"
     folders = [(tmp_path / "demo" / method).as_posix() for method in methods]
-    assert runs[5][2] == {"runs": folders, "faces": str(tiny_target)}
+    assert runs[5][2] == {"runs": folders, "faces": "synthetic:wild"}
     summary = json.loads((tmp_path / "demo" / "summary.json").read_text())
     assert list(summary["methods"]) == methods
     assert summary["methods"]["full"] == {  # of the target alone
@@ -91,7 +94,8 @@ def test_training_starts_unfinished_runs_slowest_first_and_names_the_failed_one(
 
 def test_photographs_are_read_by_the_package_s_detector(tmp_path, capsys):
     pytest.importorskip("dlib")
-    sheet = demo.read_photographs(ROOT / "docs/london/images", tmp_path)
+    demo.read_photographs(ROOT / "docs/london/images", tmp_path)
+    sheet = tmp_path / "photographs/strongest_faces.png"
     table = pd.read_csv(tmp_path / "photographs/predictions.csv")
     assert (table["status"] == "ok").all() and len(table) == 12 and sheet.is_file()
     smiles = table["image"].str.contains("smiling")
