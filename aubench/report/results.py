@@ -85,8 +85,8 @@ def names_of_runs(runs: list[str | Path]) -> list[str]:
     return names
 
 
-def scores_of_runs(runs: list[str | Path], domain: str = "target") -> pd.DataFrame:
-    """Each run in a row: run, method (`names_of_runs`), seed, seconds, SCORES (`_low`, `_high`: 95 %), ...
+def scores_of_runs(runs: list[str | Path]) -> pd.DataFrame:
+    """Each run in a row: run, method (`names_of_runs`), seed, `scores_on` the target, steps, seconds ...
 
     Raises:
         ValueError: no runs, or runs whose test sets differ.
@@ -97,14 +97,12 @@ def scores_of_runs(runs: list[str | Path], domain: str = "target") -> pd.DataFra
     for run, name in zip(runs, names_of_runs(runs), strict=True):
         opened = Run(run)
         metrics, settings = opened.metrics, opened.settings
-        tested_on.setdefault(settings["data_versions"][domain], str(run))
+        tested_on.setdefault(settings["data_versions"]["target"], str(run))
         row = {"run": str(run), "method": name, "seed": settings["seed"]}
-        row |= scores_on(metrics, domain) | {"steps": settings["steps"]}
+        row |= scores_on(metrics, "target") | {"steps": settings["steps"]}
         rows.append(row | {name: metrics.get(name, np.nan) for name in ("seconds", "peak_memory_mb")})
     if len(tested_on) > 1:
-        raise ValueError(
-            f"the runs were tested on different {domain} sets and cannot be compared: {tested_on}"
-        )
+        raise ValueError(f"the runs were tested on different target sets and cannot be compared: {tested_on}")
     return pd.DataFrame(rows)
 
 
@@ -130,10 +128,9 @@ def table_of_methods(runs: list[str | Path]) -> pd.DataFrame:
         method, seeds (how many), spread, f1, f1_low, f1_high, auc ..., f1_norm ..., nme ..., steps, seconds,
         peak_memory_mb; methods in the order of `runs`.
     """
-    scores = scores_of_runs(runs, "target")
-    table = _over_seeds(scores, ["method"], list(SCORES), ["steps", "seconds", "peak_memory_mb"])
-    spread = np.where(table["seeds"] > 1, "seeds", "subjects, 95 %")
-    table.insert(2, "spread", spread)
+    costs = ["steps", "seconds", "peak_memory_mb"]
+    table = _over_seeds(scores_of_runs(runs), ["method"], list(SCORES), costs)
+    table.insert(2, "spread", np.where(table["seeds"] > 1, "seeds", "subjects, 95 %"))
     return table
 
 

@@ -110,12 +110,11 @@ def _slurm_cluster(file: str | Path):
     except ImportError:
         raise ImportError("--slurm needs dask-jobqueue: pip install 'aulib[slurm]'") from None
     options = read_yaml(file)
-    jobs = options.get("jobs") if isinstance(options, dict) else None
+    jobs = options.pop("jobs", None) if isinstance(options, dict) else None
     if type(jobs) is not int or jobs < 1:
         raise StudyError(
             f"{file}: expected `jobs: <how many>`, at least 1, and arguments of dask_jobqueue.SLURMCluster"
         )
-    jobs = options.pop("jobs")
     try:
         usual = {"cores": 1, "processes": 1, "scheduler_options": {"dashboard_address": ":0"}}
         cluster = SLURMCluster(**(usual | options))

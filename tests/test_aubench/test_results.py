@@ -152,10 +152,9 @@ class TestChance:
 
     def test_counts_positions_of_a_dense_alignment(self):
         chance = results.chance_of_supervisors(self.SETTINGS | {"alignment": "dense"})
-        cells = (
-            Projector(8, alignment="dense").grid ** 2
-        )  # and the same place of 15 other faces and of 2 rivals
-        assert np.exp(chance["rich_source"]) == pytest.approx(cells + 15 + 2)
+        cells = Projector(8, alignment="dense").grid ** 2
+        others = 15 + 2  # faces of the batch, and rivals, at the same place
+        assert np.exp(chance["rich_source"]) == pytest.approx(cells + others)
 
     def test_an_l1_term_has_none(self):
         assert results.chance_of_supervisors(self.SETTINGS | {"alignment": "l1"}) == {}
@@ -165,13 +164,10 @@ def test_a_run_is_said_to_have_seen_the_photographs_it_was_adapted_to_only(finis
     expression, subjects = np.array(["neutral", "happiness"] * 4), np.repeat(list("abcd"), 2)
     smiling = (expression == "happiness")[:, None]
     scores = contrast_scores(smiling * 0.6 + 0.2, smiling, ["AU12"], expression, subjects)
-    rows = {
-        name: results.real_faces_row(finished.full, getattr(finished, name), scores)
-        for name in ("source", "target")
-    }
-    assert rows["target"]["saw_it"] and not rows["source"]["saw_it"]
-    assert rows["target"]["set"] == "target" and rows["target"]["method"] == "full"
-    found = {key: rows["target"][f"au12_{key}"] for key in ("auc", "rises", "found", "alarms")}
+    row = results.real_faces_row(finished.full, finished.target, scores)
+    assert row["saw_it"] and not results.real_faces_row(finished.full, finished.source, scores)["saw_it"]
+    assert row["set"] == "target" and row["method"] == "full"
+    found = {key: row[f"au12_{key}"] for key in ("auc", "rises", "found", "alarms")}
     assert found == {"auc": 1, "rises": 1, "found": 1, "alarms": 0}
 
 
