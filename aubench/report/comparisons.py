@@ -119,14 +119,12 @@ def variants_compared(summary: Summary) -> pd.DataFrame:
             "alignment": ", ".join(settings[name] for name in how if settings.get(name)),
             "steps": settings["steps"],
         }
-        other, like = "", earlier.setdefault(tuple(row.values()), variant)
-        if like != variant:
-            found = differences(summary.settings[like], settings)
-            other = f"{like}: " + ", ".join(f"{name} {one} -> {two}" for name, (one, two) in found.items())
-        code = ", ".join(settings.get("code", []))
-        rows.append(
-            {"variant": variant} | row | {"other": other, "seeds": seeds.get(variant, 0), "code": code}
-        )
+        like = earlier.setdefault(tuple(row.values()), variant)
+        found = differences(summary.settings[like], settings)  # none from itself
+        texts = [f"{name} {one} -> {two}" for name, (one, two) in found.items()]
+        row |= {"other": f"{like}: {', '.join(texts)}" if like != variant else ""}
+        row |= {"seeds": seeds.get(variant, 0), "code": ", ".join(settings.get("code", []))}
+        rows.append({"variant": variant} | row)
     table = pd.DataFrame(rows)
     return table.loc[:, (table != "").any()]
 
@@ -185,13 +183,10 @@ def outcome(summary: Summary) -> pd.DataFrame:
     table = pd.concat([rows.assign(question=name) for name, rows in tables.items()], ignore_index=True)
     pairs = "`" + table["variant"] + "` minus `" + table["reference"] + "`"
     table["comparison"] = table["comparison"].fillna(pairs)
-    table["terms"] = [
-        comparison_terms(summary, {variant, reference}) if {variant, reference} <= known else ""
-        for variant, reference in zip(table["variant"], table["reference"], strict=True)
-    ]
-    table["detectable"] = [
-        detectable(row["low"], row["high"], row["seeds"], row["family"]) for _, row in table.iterrows()
-    ]
+    compared = [set(pair) for pair in zip(table["variant"], table["reference"], strict=True)]
+    table["terms"] = [comparison_terms(summary, pair) if pair <= known else "" for pair in compared]
+    spreads = table[["low", "high", "seeds", "family"]]
+    table["detectable"] = [detectable(*row) for row in spreads.itertuples(index=False)]
     return table[list(OUTCOME)]
 
 

@@ -159,17 +159,14 @@ def rendered_table(scores: dict[str, float], withheld: tuple[str, ...]) -> str:
     """
     aus = sorted({key.split(".")[1] for key in scores if key.startswith("per_au.")})
     measures = {name: MEASURES[name].title for name in ("f1", "auc")} | {"icc": "intensity, ICC(3,1)"}
-    rows = [
-        {"AU": au, "given": "no" if au in withheld else "yes"}
-        | {title: f"{100 * scores[f'per_au.{au}.{name}']:.1f}" for name, title in measures.items()}
-        for au in aus
-    ]
+    table = pd.DataFrame({"AU": aus, "given": ["no" if au in withheld else "yes" for au in aus]})
+    for name, title in measures.items():
+        table[title] = [f"{100 * scores[f'per_au.{au}.{name}']:.1f}" for au in aus]
     share = {key.removeprefix("errors."): f"{value:.1%}" for key, value in scores.items() if "errors." in key}
     note = f"x 100. Of the calls of the given AUs {share['all']} are wrong, {share['expected']} expected; "
-    note += (
-        f"of the surest {SUREST:.0%} of the calls {share['surest']}, of the faces {share['surest_faces']}."
-    )
-    return f"{tables.as_markdown(pd.DataFrame(rows))}\n\n{note}"
+    note += f"of the surest {SUREST:.0%} of the calls {share['surest']}, "
+    note += f"of the faces {share['surest_faces']}."
+    return f"{tables.as_markdown(table)}\n\n{note}"
 
 
 def clips_table(measured: dict) -> str:

@@ -181,8 +181,7 @@ def caption(summary: Summary, per_au: str = "") -> str:
         "Folds": f"{len(folds_of(summary.folds))} of {summary.folds}" if summary.folds else "",
         "Left out": "; ".join(left_out),
     }
-    note = "" if per_au else ", lowest and highest in brackets"
-    note = (
-        f"Target test faces, x 100: mean over seeds{note}. Best bold, second underlined, bounds not ranked."
-    )
+    spread = "" if per_au else ", lowest and highest in brackets"
+    note = f"Target test faces, x 100: mean over seeds{spread}. "
+    note += "Best bold, second underlined, bounds not ranked."
     return " ".join([note, *(f"{name}: {fact}." for name, fact in facts.items() if fact)])

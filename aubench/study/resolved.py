@@ -89,19 +89,17 @@ def headlines(resolved: dict) -> dict[str, str]:
 def differences(first: dict, other: dict) -> dict[str, tuple[str, str]]:
     """Where two resolved trainings or sets of parameters differ: name -> both values, as text."""
     one, two = _flat(first), _flat(other)
-    return {
-        name: (_text(one.get(name)), _text(two.get(name)))
-        for name in dict.fromkeys([*one, *two])
-        if one.get(name) != two.get(name)
-    }
+    names = [name for name in one | two if one.get(name) != two.get(name)]
+    return {name: (_text(one.get(name)), _text(two.get(name))) for name in names}
 
 
 def _flat(values: dict) -> dict:
     flat = {}
     for name, value in values.items():
-        flat |= (
-            {f"{name}.{key}": own for key, own in value.items()} if isinstance(value, dict) else {name: value}
-        )
+        if isinstance(value, dict):
+            flat |= {f"{name}.{key}": own for key, own in value.items()}
+        else:
+            flat[name] = value
     return flat
 
 
