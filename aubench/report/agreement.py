@@ -226,11 +226,8 @@ def matched(a: Reading, b: Reading) -> pd.DataFrame:
         if known:
             far = np.linalg.norm(places[0][:, None, :2] - places[1][None, :, :2], axis=2)
             far /= np.maximum(places[0][:, None, 2], 1e-6)
-        pairs += [
-            (rows[0][i], rows[1][j])
-            for i, j in zip(*linear_sum_assignment(far), strict=True)
-            if far[i, j] < ELSEWHERE
-        ]
+        near = [place for place in zip(*linear_sum_assignment(far), strict=True) if far[place] < ELSEWHERE]
+        pairs += [(rows[0][i], rows[1][j]) for i, j in near]
     if not pairs:
         raise ValueError(
             f"{a.name} and {b.name} have no face in common: the first is of {a.table['key'].iloc[0]} ..., "

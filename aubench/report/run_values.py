@@ -43,16 +43,15 @@ INSIDE_NAMES = {
     "insides.reconstruction.second": "error of the second round",
     "insides.moves.shape": "change of G with the shape",
     "insides.moves.texture": "change of G with the texture",
+    "insides.landmark_probe.mean_face.source": "landmarks from no face, the mean one, source (NME)",
+    "insides.landmark_probe.mean_face.target": "landmarks from no face, the mean one, target (NME)",
 }
 for _part, _words in PART_NAMES.items():
     INSIDE_NAMES[f"insides.domain_probe.{_part}"] = f"domain from {_words} (AUC)"
-for _part, _words in (PART_NAMES | {"mean_face": "no face, the mean one"}).items():
-    for _domain in ("source", "target"):
-        _key = f"insides.landmark_probe.{_part}.{_domain}"
-        INSIDE_NAMES[_key] = f"landmarks from {_words}, {_domain} (NME)"
 for _pair, _words in PAIR_NAMES.items():
     INSIDE_NAMES |= {
         f"insides.au_probe.{_pair.replace('_', '.')}": f"AUs from {_words} (AUC)",
+        f"insides.landmark_probe.{_pair.replace('_', '.')}": f"landmarks from {_words} (NME)",
         f"insides.distance.{_pair}": f"distance of the rounds, {_words}",
         f"insides.own_face.{_pair}": f"own face is the nearest, {_words}",
     }

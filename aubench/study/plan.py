@@ -190,8 +190,8 @@ def _same(twin: PlannedRun, name: str, seed: int, resolved: dict) -> str:
     if twin.variant == name:
         return f"variant {name!r} with seed {seed} is given twice"
     lines = headlines(resolved)
-    shown = [f"{part}: {lines[part]}" for part in ("supervisors", "alignment", "schedule") if part in lines]
-    found = "; ".join(shown or [f"{part}: {text}" for part, text in lines.items()])
+    parts = [part for part in ("supervisors", "alignment", "schedule") if part in lines] or list(lines)
+    found = "; ".join(f"{part}: {lines[part]}" for part in parts)
     return (
         f"variants {twin.variant!r} and {name!r} resolve to the same run ({found}), so a model would be "
         "compared with itself; take one out, or give it the difference that you meant"

@@ -190,21 +190,16 @@ class TestSummary:
         assert summary_of(runs, states)[0]["score"] == pytest.approx(0.3)
 
 
-def people_of_all_folds() -> list[str]:
-    """Two people of each part, one of them validating when others test."""
-    parts = [fold.test for fold in PROTOCOLS["bp4d-3fold"].folds.values()]
-    validating = {name for fold in PROTOCOLS["bp4d-3fold"].folds.values() for name in fold.val}
-    return [
-        name for people in parts for name in ([n for n in people if n in validating][:1] + list(people[:2]))
-    ]
-
-
 @pytest.fixture(scope="module")
 def bp4d(tmp_path_factory) -> Path:
     """A converted miniature BP4D with people in every split of every fold."""
     base = tmp_path_factory.mktemp("bp4d")
-    people = tuple(dict.fromkeys(people_of_all_folds()))
-    raw_trees.write_bp4d(base / "raw", subjects=people, frames_per_session=2)
+    folds = PROTOCOLS["bp4d-3fold"].folds.values()
+    validating = {name for fold in folds for name in fold.val}
+    people = []
+    for fold in folds:
+        people += [*fold.test[:2], *[name for name in fold.test if name in validating][:1]]
+    raw_trees.write_bp4d(base / "raw", subjects=tuple(dict.fromkeys(people)), frames_per_session=2)
     convert("bp4d", base / "raw", base / "out", workers=1, progress=False)
     return base / "out"
 
