@@ -285,7 +285,7 @@ def edits_of(notebook: Path, in_study: bool = False) -> str:
     text = _git(notebook.resolve().parent, "show", f"HEAD:./{notebook.name}")  # in the last commit
     if text is not None:
         before = {name: one.default for name, one in declared_parameters(notebook, text).items()}
-        other_code = code_cells(notebook, parameters=False) != code_cells(notebook, False, text)
+        other_code = code_cells(notebook) != code_cells(notebook, text)
         reference = "the committed one"
     elif any(notebook.resolve().is_relative_to(folder.resolve()) for folder in NOTEBOOKS):
         before = library_defaults(notebook, now)

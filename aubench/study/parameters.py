@@ -239,14 +239,14 @@ def _trains(notebook: Path) -> bool:
     return any("train_run" in cell for cell in code_cells(notebook))
 
 
-def code_cells(notebook: Path, parameters: bool = True, text: str | None = None) -> list[str]:
-    """Sources of the code cells, with or without the parameters cell.
+def code_cells(notebook: Path, text: str | None = None) -> list[str]:
+    """Sources of the code cells but the parameters cell.
 
     Args:
         text: as in `declared_parameters`.
     """
-    cells = [cell for cell in _cells(notebook, text) if cell["cell_type"] == "code"]
-    return ["".join(cell["source"]) for cell in cells if parameters or not _is_tagged(cell)]
+    cells = [cell for cell in _cells(notebook, text) if not _is_tagged(cell)]
+    return ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
 
 
 def _cells(notebook: str | Path, text: str | None) -> list[dict]:

@@ -37,7 +37,7 @@ def resolve(notebook: Path, values: dict[str, Any], library: str | None = None) 
     config = trained_config(notebook, values)
     training = config.resolved if config else {}
     taken = {*training, *training.get("preset_values", {})}
-    cells = json.dumps(code_cells(notebook, parameters=False))
+    cells = json.dumps(code_cells(notebook))
     return {
         "training": training,
         "parameters": {name: value for name, value in values.items() if name not in taken},
@@ -113,10 +113,7 @@ def _text(value: Any) -> str:
 
 def data_versions(values: dict[str, Any]) -> dict[str, str]:
     """Version of each dataset among the values: a hash as in `DatasetFolder.version`."""
-    found = {
-        name: "".join(_hash_of_file(_folder_of(name) / file) for file in MANIFESTS)[:12]
-        for name in _texts(values)
-    }
+    found = {name: _hashes_of(_folder_of(name), MANIFESTS)[:12] for name in _texts(values)}
     return {name: version for name, version in found.items() if version}
 
 
@@ -144,7 +141,7 @@ def _data(name: str) -> str:
     folder = _folder_of(name)
     if name.startswith("synthetic:"):
         return folder.name
-    held = "".join(_hash_of_file(folder / file) for file in (*MANIFESTS, "result.json"))
+    held = _hashes_of(folder, (*MANIFESTS, "result.json"))
     if not held:
         return ""
     fold = "" if os.path.isdir(name) else split_name(name)[1]
@@ -153,12 +150,10 @@ def _data(name: str) -> str:
     return f"{place}{fold and '#'}{fold}@{hashlib.sha256(held.encode()).hexdigest()[:12]}"
 
 
-def _hash_of_file(path: Path) -> str:
-    """Hash of the bytes, computed again only when the file changed; "" if there is no such file."""
-    if not os.path.isfile(path):
-        return ""
-    about = path.stat()
-    return _hash_of_bytes(path.absolute(), about.st_mtime_ns, about.st_size)
+def _hashes_of(folder: Path, names: tuple[str, ...]) -> str:
+    """Hashes of those files that are there, each computed again only when the file changed."""
+    files = [folder.absolute() / name for name in names if os.path.isfile(folder / name)]
+    return "".join(_hash_of_bytes(file, file.stat().st_mtime_ns, file.stat().st_size) for file in files)
 
 
 @lru_cache(maxsize=256)
