@@ -87,10 +87,9 @@ def train(wanted: dict[Path, dict]) -> None:
         values = with_library_defaults(notebook, values)
         resolved = resolve(notebook, effective_parameters(notebook, values, folder))
         method, key = values["method"], run_key(resolved)
-        runs.append(
-            PlannedRun(index, method, method, values["seed"], notebook, values, folder, key, resolved)
-        )
-        kept = "finished before" if is_done(runs[-1]) else f"{values['steps']} steps"
+        run = PlannedRun(index, method, method, values["seed"], notebook, values, folder, key, resolved)
+        runs.append(run)
+        kept = "finished before" if is_done(run) else f"{values['steps']} steps"
         print(f"[{index + 1}/{len(wanted)}] {method}: {kept}", flush=True)
     missing = [run for run in runs if not is_done(run)]
     if missing:

@@ -46,11 +46,8 @@ def against(summary: Summary, reference: str) -> list[Contrast]:
     """
     if reference not in summary.variants:
         raise ValueError(f"study {summary.study!r} has no variant {reference!r}; it has {summary.variants}")
-    return [
-        Contrast(name, reference, name)
-        for name in summary.variants
-        if name != reference and not is_bound(summary.settings[name])
-    ]
+    ranked = [name for name, settings in summary.settings.items() if not is_bound(settings)]
+    return [Contrast(name, reference, name) for name in ranked if name != reference]
 
 
 def usual_reference(summary: Summary) -> str:

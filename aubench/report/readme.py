@@ -40,10 +40,8 @@ def results_table(study: Summary) -> str:
     for rival, rows in statistics.one_family(study, rivals, list(REPORTED)).groupby("reference", sort=False):
         differences = {tables.TITLES[row["measure"]]: tables.with_interval(row) for _, row in rows.iterrows()}
         table.loc[len(table)] = {"method": f"full minus {rival}", **differences, "of the shift": ""}
-    note = (
-        f"Target test faces, x 100: mean of {len(f1)} seeds, lowest to highest seed in brackets; "
-        "below, differences with their 95 % interval."
-    )
+    note = f"Target test faces, x 100: mean of {len(f1)} seeds, lowest to highest seed in brackets; "
+    note += "below, differences with their 95 % interval."
     return f"{tables.as_markdown(table)}\n\n{note}"
 
 

@@ -72,10 +72,8 @@ def run_study(
         # One run per place: when a worker dies, dask counts that against every run submitted to it.
         while len(started) < places and (run := _next_free(waiting)):
             waiting.remove(run)
-            key = f"{run.id}-{time.monotonic_ns()}"
-            future = client.submit(
-                do_run, run, began, str(Path.cwd()), key=key, pure=False, resources=resources
-            )
+            how = {"key": f"{run.id}-{time.monotonic_ns()}", "pure": False, "resources": resources}
+            future = client.submit(do_run, run, began, str(Path.cwd()), **how)
             started[future] = run
             completed.add(future)
         time.sleep(POLL_EVERY)

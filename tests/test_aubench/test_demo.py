@@ -65,9 +65,7 @@ def test_the_demo_runs_five_methods_then_reports_on_all(runs, tmp_path, monkeypa
     assert rows[3].split() == ["full", "25.0", "[20.0,", "30.0]", "–", "–", "4.0", "13", "–"]
 
 
-def test_training_starts_unfinished_runs_slowest_first_and_names_the_failed_one(
-    tmp_path, monkeypatch, capsys
-):
+def test_training_starts_the_slowest_runs_first_and_names_a_failed_one(tmp_path, monkeypatch, capsys):
     given = []  # to a study that fails `adld`
 
     def run_study(planned, client, report):

@@ -174,9 +174,8 @@ class TestSummary:
         folder = runs_of_folds(tmp_path / "s", {("plain", 0): [0.5, None, 0.7]})
         with pytest.raises(ValueError, match="plain-seed0.*part2"):
             summaries.summarise_runs(folder)
-        write_run(
-            folder, "other", 0, {"AU01": 0.5}, "source-only", target="b#disfa-3fold/part1", suffix=".part1"
-        )
+        in_disfa = {"target": "b#disfa-3fold/part1", "suffix": ".part1"}
+        write_run(folder, "other", 0, {"AU01": 0.5}, "source-only", **in_disfa)
         with pytest.raises(ValueError, match="different folds"):
             summaries.summarise_runs(folder)
 

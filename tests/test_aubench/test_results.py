@@ -85,12 +85,8 @@ class TestPerAU:
 
     def test_learned_are_half_of_the_aus_above_always_answering_present(self, a_run):
         always = 2 * 0.25 / 1.25
-        runs = [
-            a_run("full", 0, always + 0.01),
-            a_run("adld", 0, always - 0.01),
-            a_run("dann", 0, always),
-            a_run("multitask", 0, None),  # no AU scored
-        ]
+        runs = [a_run("full", 0, always + 0.01), a_run("adld", 0, always - 0.01), a_run("dann", 0, always)]
+        runs.append(a_run("multitask", 0, None))  # no AU scored
         counts = results.learned_aus(results.table_per_au(runs))
         assert counts["learned"].to_dict() == {"full": True, "adld": False, "dann": False}
         assert counts["above"].tolist() == [1, 0, 0] and counts["scored"].tolist() == [1, 1, 1]

@@ -61,9 +61,8 @@ class TestOneRun:
 class TestSummary:
     def test_has_every_seed_of_every_variant_up_the_ladder(self, study):
         summary = summaries.summarise_runs(study)
-        assert summary.variants == [
-            "source-only", "contrastive", "contrastive+shape_source", "full", "oracle",
-        ]  # fmt: skip
+        added = "contrastive+shape_source"
+        assert summary.variants == ["source-only", "contrastive", added, "full", "oracle"]
         assert summary.aus == ["AU01", "AU12"]
         assert summary.seeds_of("f1", "AU01")["contrastive"].tolist() == pytest.approx([0.51, 0.513])
         assert summaries.summarise_runs(study, ["full", "oracle"]).variants[:2] == ["full", "oracle"]
