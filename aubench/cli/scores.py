@@ -448,10 +448,8 @@ def onnx(
     from aulib import pretrained
 
     apart = export_onnx(run or pretrained().path, out, read_from)
-    typer.echo(
-        f"{out}: within {apart['probability']:.1g} of torch's probabilities and "
-        f"{apart['landmarks']:.1g} pixels of its landmarks"
-    )
+    found = f"within {apart['probability']:.1g} of torch's probabilities"
+    typer.echo(f"{out}: {found} and {apart['landmarks']:.1g} pixels of its landmarks")
 
 
 @commands.command(short_help="A study's scores as a table.")

@@ -87,7 +87,5 @@ def _fold_of(name: str, run: Run) -> str:
         _, chosen = split_name(str(settings.get(domain, "")))
         if chosen.startswith(f"{name}/") and chosen != f"{name}/source":
             return chosen.partition("/")[2]
-    raise ValueError(
-        f"{run.path} is not of protocol {name}: its data sets are {settings.get('source')}, "
-        f"{settings.get('target')}"
-    )
+    sets = f"{settings.get('source')}, {settings.get('target')}"
+    raise ValueError(f"{run.path} is not of protocol {name}: its data sets are {sets}")

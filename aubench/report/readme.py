@@ -399,10 +399,9 @@ def with_block(text: str, name: str, block: str) -> str:
         ValueError: a marker is missing or occurs twice.
     """
     begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
-    if text.count(begin) != 1 or text.count(end) != 1:
-        raise ValueError(
-            f"expected {begin} and {end} once each, found {text.count(begin)} and {text.count(end)}"
-        )
+    counts = text.count(begin), text.count(end)
+    if counts != (1, 1):
+        raise ValueError(f"expected {begin} and {end} once each, found {counts[0]} and {counts[1]}")
     before, rest = text.split(begin)
     return f"{before}{begin}\n{block}\n{end}{rest.split(end)[1]}"
 

@@ -44,11 +44,9 @@ def study_table(summary: Summary, format: str = "md", per_au: str = "") -> str:
         raise ValueError(f"format {format!r} is none of {', '.join(FORMATS)}")
     if format == "csv":
         return long_table(summary).to_csv(index=False, lineterminator="\n")
-    known = set(summary.values["measure"])
+    known, wanted = set(summary.values["measure"]), per_au or list(REPORTED)
     if known.isdisjoint([per_au] if per_au else REPORTED):
-        raise ValueError(
-            f"study {summary.study!r} has no measure {per_au or list(REPORTED)}; it has {sorted(known)}"
-        )
+        raise ValueError(f"study {summary.study!r} has no measure {wanted}; it has {sorted(known)}")
     marks = BEST_AND_SECOND[format]
     if per_au:
         columns = {au: score_column(summary, per_au, au, False, marks) for au in (*summary.aus, MEAN)}
