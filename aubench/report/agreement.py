@@ -350,8 +350,8 @@ def scores(
     called, ranked = (au_scores(np.nan_to_num(values), truth, blocks, aus) for values in (calls, finest))
     if common is not None and set(aus) - common and (shared := [au in common for au in aus]) and any(shared):
         for found, values in ((called, calls), (ranked, finest)):
-            own = [au for au in aus if au in common]
-            means = au_scores(np.nan_to_num(values[:, shared]), truth[:, shared], blocks, own)
+            of_all = [au for au in aus if au in common]
+            means = au_scores(np.nan_to_num(values[:, shared]), truth[:, shared], blocks, of_all)
             found |= {name: value for name, value in means.items() if name.startswith("mean.")}
     found = []
     for index, au in enumerate([*aus, "mean"]):

@@ -356,6 +356,15 @@ def test_means_of_several_tools_are_over_the_aus_that_all_have(tmp_path):
     assert alone["mean"] == pytest.approx((1 + alone["AU25"]) / 2)
 
 
+def test_r_is_of_the_intensity_whatever_aus_the_other_tools_have(tmp_path):
+    truth = (SMILE >= 2).astype(int)
+    labels = read_tool(openface(tmp_path, "labels", AU12_c=truth, AU12_r=SMILE, AU25_c=1 - truth))
+    both = openface(tmp_path, "both", AU12_c=truth, AU12_p=0.5 + truth / 4, AU12_r=SMILE / 2, AU25_c=truth)
+    one = openface(tmp_path, "one", AU12_c=truth)
+    table = agreement.scores_of_all([read_tool(both), read_tool(one)], labels).set_index(["table", "au"])
+    assert table.loc[("both", "AU12"), "r"] == pytest.approx(1)
+
+
 def test_intensities_that_none_is_above_1_are_told(tmp_path):
     tables = [openface(tmp_path, name, AU12_r=SMILE / most) for name, most in (("a", 1), ("b", 5))]
     done = CliRunner().invoke(app, ["compare", *map(str, tables), "--out", str(tmp_path / "out")])
