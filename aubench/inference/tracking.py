@@ -23,7 +23,7 @@ from aubench.datasets.landmark_detector import (
 )
 from aulib.crops import CropSpec, crop_face, crop_matrix
 
-CODE_VERSION = 5  # raise it when the faces found in a clip would change
+CODE_VERSION = 6  # raise it when the faces found in a clip would change
 DETECT_EVERY = 5  # frames
 NETWORK_EVERY = 25  # frames; it takes longer than reading ten
 LARGEST_SIDE = 1280  # pixels of a frame in which faces are looked for; the time grows with its area
@@ -164,11 +164,17 @@ class Tracker:
         return [(points, *cut) for points in found if (cut := self._cut(picture, points))]
 
     def _whose(self, known: list[Person], faces: list[tuple], time: float) -> dict[int, Person]:
-        """Index of a face -> who it is."""
-        apart = [
-            [_apart(one, points, look_of(crop), time, self.cut) for points, crop, _ in faces] for one in known
-        ]
-        return {face: known[person] for person, face in _pairs(np.array(apart))}
+        """Index of a face -> who it is; those who are followed choose before those who were lost."""
+        found: dict[int, Person] = {}
+        for lost in (False, True):
+            people = [one for one in known if one.lost == lost]
+            free = [face for face in range(len(faces)) if face not in found]
+            apart = [
+                [_apart(one, faces[face][0], look_of(faces[face][1]), time, self.cut) for face in free]
+                for one in people
+            ]
+            found |= {free[face]: people[person] for person, face in _pairs(np.array(apart))}
+        return found
 
     def _look_for_faces(self, picture: Image.Image, image: np.ndarray, time: float, crops: dict) -> None:
         """Find all faces anew: of those who are followed, of those who come back, and of new people."""

@@ -332,6 +332,16 @@ def test_two_do_not_exchange_faces_because_one_of_them_has_none():
     assert tracking._pairs(np.array([[np.inf], [1.9]])) == [(1, 0)]
 
 
+def test_who_is_followed_chooses_before_who_was_lost(faces, monkeypatch):
+    """Half a face behind another's is nobody's, and near enough to the one who is followed."""
+    apart = {(0, "front"): 0.2, (0, "half"): 1.2, (1, "front"): 0.8, (1, "half"): np.inf}
+    monkeypatch.setattr(tracking, "_apart", lambda one, points, *_: apart[one.face_id, points])
+    monkeypatch.setattr(tracking, "look_of", lambda crop: crop)
+    known = [tracking.Person(number, None, None, 0.0, None, lost=number == 1) for number in (1, 0)]
+    found = faces.tracker._whose(known, [("half", None, None), ("front", None, None)], 0.0)
+    assert {face: one.face_id for face, one in found.items()} == {1: 0}
+
+
 def test_a_time_line_is_white_only_where_no_face_is_seen():
     table = made([0.5] * 6).assign(timestamp=[0, 0.1, 0.2, 1.0, 1.1, 3.0])  # a variable frame rate
     table.loc[4, ["success", "AU12_p"]] = 0, np.nan
