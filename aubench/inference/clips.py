@@ -24,7 +24,6 @@ from aubench.datasets.landmark_detector import landmarks_by
 from aubench.datasets.picture_files import begins_as_video, is_video, list_pictures, walk
 from aubench.datasets.videos import Clip, clip_frames, length_of
 from aubench.inference.predict import (
-    AT_ONCE,
     SQUARE,
     abstain,
     intensities,
@@ -47,6 +46,7 @@ FIRST = [*ABOUT, *SQUARE]
 AT_REST = 0.05  # the probability of an AU on a person's neutral frames, at most, once they are given
 LONGEST_MEAN = 3600.0  # seconds of a moving average
 CALMEST = 0.1  # share of a person's frames that count as neutral if none are named
+AT_ONCE = 64  # frames that are read together and kept
 FRAMES = re.compile(r"(\d+)(?:-(\d+))?")  # 12, or 1-30
 
 
@@ -166,11 +166,19 @@ def predict_clip(
         table = pd.concat([pd.read_parquet(part, columns=columns) for part in parts], ignore_index=True)
         baselines = _baselines(table, opened.config.aus, neutral, clip)
         if save_neutral is not None:
-            _save_neutral(table, opened.config.aus, baselines, clip, save_neutral)
+            _save_neutral(table, opened.config.aus, baselines, clip, save_neutral, note)
         if neutral and (without := sorted({face for face, _ in _people(table)} - baselines.keys())):
             note(
                 f"no neutral face of {', '.join(f'face {face}' for face in without)}, whose AUs stay as read"
             )
+        for face, baseline in baselines.items():
+            shown = [
+                au for au, value in zip(opened.config.aus, baseline, strict=True) if au in aus and value > 0
+            ]
+            if shown:
+                note(
+                    f"face {face} reads {', '.join(shown)} on its neutral frames; did it show nothing there?"
+                )
         _lower(table, opened.config.aus, baselines)
         if smooth:
             _smooth(table, opened.config.aus, smooth)
@@ -296,9 +304,9 @@ def _baselines(table: pd.DataFrame, aus: tuple[str, ...], neutral: str, clip: Cl
     if neutral == "auto":
         found = {}
         for face, rows in _people(table):
-            logits = _logits(rows, aus)
-            calm = logits.mean(axis=1).nsmallest(max(1, round(CALMEST * len(rows)))).index
-            found[face] = logits.loc[calm].median().to_numpy()
+            shown = rows[[f"{au}_p" for au in aus]].astype(float).sum(axis=1)  # so many AUs are expected
+            calm = shown.nsmallest(max(1, round(CALMEST * len(rows)))).index
+            found[face] = _logits(rows.loc[calm], aus).median().to_numpy()
         return found
     most = table.loc[table["success"] == 1, "face_id"].mode()
     return {face: _saved_neutral(neutral, aus) for face in most[:1]}
@@ -323,9 +331,13 @@ def _logits(rows: pd.DataFrame, aus: tuple[str, ...]) -> pd.DataFrame:
     return rows[[f"{au}_p" for au in aus]].astype(float).clip(1e-6, 1 - 1e-6).apply(logit)
 
 
-def _save_neutral(table, aus, baselines: dict[int, np.ndarray], clip: Clip, path: str | Path) -> None:
+def _save_neutral(
+    table, aus, baselines: dict[int, np.ndarray], clip: Clip, path: str | Path, note: Callable[[str], None]
+) -> None:
     if not baselines:
         raise ValueError(f"{path}: {clip.path} has no face")
+    if len(baselines) > 1:
+        note(f"{path} is of one of {len(baselines)} faces, the one in most frames")
     face = max(baselines, key=lambda face: ((table["face_id"] == face) & (table["success"] == 1)).sum())
     values = dict(zip(aus, baselines[face].round(4).tolist(), strict=True))
     with result_file(path, "neutral") as partial:

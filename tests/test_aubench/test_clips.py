@@ -512,6 +512,21 @@ def test_a_kept_neutral_face_is_used_again(filmed, tmp_path):
             predict_clip(RUN, Clip(filmed.one), neutral=neutral)
 
 
+def test_frames_of_a_smile_are_not_the_calmest_because_all_else_is_sure_to_be_absent():
+    smiles = np.repeat([False, True], 10)
+    table = pd.DataFrame({"face_id": 0, "success": 1, "AU12_p": np.where(smiles, 0.9, 0.05)})
+    table = table.assign(**{f"AU0{au}_p": np.where(smiles, 0.001, 0.05) for au in (1, 2, 4)})
+    found = clips._baselines(table, ("AU01", "AU02", "AU04", "AU12"), "auto", Clip(Path("a.mp4")))
+    assert found[0] == pytest.approx(np.log(0.05 / 0.95))
+
+
+def test_a_note_asks_where_an_au_is_read_on_neutral_frames(filmed):
+    strongest = filmed.labels[filmed.one].set_index("frame")["AU12_r"].idxmax()
+    notes = []
+    predict_clip(RUN, Clip(filmed.one), neutral=str(strongest), note=notes.append)
+    assert any("face 0 reads" in note and "AU12" in note for note in notes)
+
+
 def test_a_neutral_face_a_time_line_and_a_preview_go_over_earlier_ones_unless_edited(filmed, tmp_path):
     files = [tmp_path / name for name in ("face.json", "line.png", "preview.mp4")]
     call = ["predict", filmed.one, "--every", 8, "--out", tmp_path / "t.csv", "--neutral", "auto"]
