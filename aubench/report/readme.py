@@ -45,6 +45,18 @@ def results_table(study: Summary) -> str:
     return f"{tables.as_markdown(table)}\n\n{note}"
 
 
+READ = {  # from the features F and the texture Z of a variant that separates
+    "AUs from F": "au_probe.rich.{}",
+    "AUs from Z": "au_probe.texture.{}",
+    "landmarks, F": "landmark_probe.rich.{}",
+    "landmarks, Z": "landmark_probe.texture.{}",
+    "landmarks, mean face": "landmark_probe.mean_face.{}",
+}
+FOUND_AGAIN = {
+    "by F": "own_face.rich_{}",
+    "by the shape": "own_face.shape_{}",
+    "by the texture": "own_face.texture_{}",
+}
 REAL_METHODS = ("source-only", "landmarks-only", "multitask", "dann", "adld", "full")  # in README
 REAL_FACES = (  # set, heading, value of `results.real_faces_row`
     ("london", "AU12, AUC", "au12_auc"),
@@ -181,7 +193,7 @@ def clips_table(measured: dict) -> str:
             "onsets within two frames": f"{found['within_two']:.0%} of {found['onsets']}",
             "frames with a face": f"{found['seen']:.0%}",
             "numbers kept": f"{found['kept']} of {found['crossings']}",
-            "frames a second": f"{found['frames_a_second']:.0f}",
+            "frames a second": f"{found['frames_a_second']:.0f} (least {found['least_frames_a_second']:.0f})",
         }
         for domain, found in measured["domains"].items()
     ]
@@ -353,6 +365,20 @@ def study_list(study: Summary) -> str:
     return "\n".join(line.format(**row) for row in rows)
 
 
+def insides_table(study: Summary, variants: list[str], measures: dict[str, str]) -> pd.DataFrame:
+    """Measures of a run's insides x 100, source / target, mean over seeds: a row per variant.
+
+    Args:
+        measures: heading -> name of a measure, with {} in place of the domain.
+    """
+    table = pd.DataFrame({"variant": variants})
+    for heading, name in measures.items():
+        both = [study.seeds_of(f"insides.{name.format(domain)}").mean() for domain in ("source", "target")]
+        texts = [[f"{100 * one[variant]:.1f}" for one in both] for variant in variants]
+        table[heading] = [" / ".join(pair) for pair in texts]
+    return table
+
+
 def supervisors_page(study: Summary) -> str:
     """results/supervisors.md: every comparison of the study as tables."""
     environment = jinja2.Environment(
@@ -384,6 +410,8 @@ def supervisors_page(study: Summary) -> str:
         outcome=outcome[outcome["au"] == MEAN],
         aus=outcome[(outcome["au"] != MEAN) & (outcome["measure"] == "f1")],
         errors=errors.reset_index(names="variant"),
+        read=insides_table(study, list(errors.index), READ),
+        found_again=insides_table(study, list(errors.index), FOUND_AGAIN),
         versions=versions["variants"].agg(", ".join).reset_index(),
         terms=rivals.groupby("terms")["comparison"].agg(", ".join).reset_index(),
         distances=tables.comparisons_by_measure(outcome[outcome["measure"].isin(statistics.DISTANCES)]),
