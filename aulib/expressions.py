@@ -182,6 +182,10 @@ def contrast_scores(
                 row = {"group": group, "expression": name, "au": au}
                 for key, values in (("auc", score), ("own", own)):
                     found = auc_weighted(values, shown, draws[:, owner])
+                    if np.isnan(values).any():
+                        found[:] = np.nan
+                    elif draws.shape[1] == 1:  # one person has no interval
+                        found[1:] = np.nan
                     row |= {key: float(found[0])}
                     row[f"{key}_low"], row[f"{key}_high"] = interval(found[1:])
                 row |= _rises(score, shown, subjects[rows])
@@ -199,8 +203,13 @@ def contrast_scores(
             row = {"group": group, "au": au, "rate": rate, "rate_low": low, "rate_high": high}
             alarms.append(row | {"faces": len(neutral), "people": draws.shape[1]})
     if not contrasts:
-        shown = ", ".join(sorted(set(expression) - {"", "neutral"})) or "no expression"
-        raise ValueError(f"nothing to contrast: no AU of {', '.join(aus)} belongs to {shown} (see CONTRASTS)")
+        shown = ", ".join(sorted(set(expression) - {"", "neutral"}))
+        why = (
+            f"no AU of {', '.join(aus)} belongs to {shown} (see CONTRASTS)"
+            if shown
+            else "all labelled faces are neutral"
+        )
+        raise ValueError(f"nothing to contrast: {why}")
     return ContrastScores(pd.DataFrame(contrasts), pd.DataFrame(alarms), tuple(left_out))
 
 
@@ -212,14 +221,19 @@ def own_part(probability: np.ndarray, companions: np.ndarray, subjects: np.ndarr
 
     Args:
         probability: (N,) in [0, 1].  companions: (N, C).
+
+    Returns:
+        NaN where all faces are of one person.
     """
     from sklearn.linear_model import LinearRegression
     from sklearn.model_selection import GroupKFold, cross_val_predict
 
     people = len(np.unique(subjects))
     score = log_odds(probability)
-    if not companions.shape[1] or people < 2:
+    if not companions.shape[1]:
         return score
+    if people < 2:
+        return np.full(len(score), np.nan)
     folds = GroupKFold(min(FOLDS, people))
     return score - cross_val_predict(
         LinearRegression(), log_odds(companions), score, groups=subjects, cv=folds

@@ -78,6 +78,7 @@ def contrast(
     from tabulate import tabulate
 
     from aubench.inference import predict
+    from aulib.expressions import MIN_FACES
     from aulib.files import refuse_other, result_file, write_json
 
     if json:
@@ -86,6 +87,8 @@ def contrast(
     typer.echo(tabulate(scores.everyone, "keys", "simple", floatfmt=".2f", showindex=False))
     for name, value in scores.summary().items():
         typer.echo(f"{SUMMARY[name]}: {round(value, 2)}")
+    if not scores.summary()["contrasts"]:
+        typer.echo(f"note: no expression has {MIN_FACES} faces, so there is no mean", err=True)
     if scores.left_out:
         typer.echo(f"too few people: {', '.join(scores.left_out)}")
     if json:

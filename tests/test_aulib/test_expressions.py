@@ -34,6 +34,12 @@ def scored(probability, expression, subjects, **options):
 
 
 class TestScores:
+    def test_one_person_has_neither_an_interval_nor_an_own_part(self):
+        probability, expression, _ = four_people()
+        table = scored(probability, expression, np.repeat("a", 8)).contrasts.set_index("au")
+        assert table.loc["AU12", "auc"] == 1
+        assert table[["auc_low", "auc_high", "own", "own_low", "own_high"]].isna().all(axis=None)
+
     def test_worked_by_hand(self):
         table = scored(*four_people()).contrasts.set_index("au")
         assert table.loc["AU12", "auc"] == 1 and table.loc["AU12", "rises"] == 1
@@ -95,10 +101,10 @@ class TestScores:
         summary = scored(probability, expression, np.tile(np.arange(40), 2), groups=groups).summary()
         assert summary["gap"] == 0.5 and summary["false_alarm"] == 0.25 and summary["contrasts"] == 3
 
-    @pytest.mark.parametrize("other", ["neutral", "fear", ""])
-    def test_without_an_expression_there_is_no_contrast(self, other):
+    @pytest.mark.parametrize("other, why", [("neutral", "are neutral"), ("fear", "to fear"), ("", "neutral")])
+    def test_without_an_expression_there_is_no_contrast(self, other, why):
         probability, expression, subjects = four_people()
-        with pytest.raises(ValueError, match=f"nothing to contrast.*{other.replace('neutral', 'no expr')}"):
+        with pytest.raises(ValueError, match=f"nothing to contrast: .*{why}"):
             scored(probability, np.where(expression == "neutral", "neutral", other), subjects)
 
     def test_without_neutral_faces_there_is_no_contrast(self):
