@@ -253,9 +253,12 @@ def _on_stderr(text: str) -> None:
 
 
 def _print_folder(data) -> None:
+    import pandas as pd
+
     from aubench.datasets.photographs import subject_summary
 
-    typer.echo(f"dataset folder: {data.root}; what is left out is listed in skipped.csv")
+    left = len(pd.read_csv(data.root / "skipped.csv"))
+    typer.echo(f"dataset folder: {data.root}; {left} left out, listed in skipped.csv")
     typer.echo(subject_summary(data))
 
 
@@ -274,7 +277,9 @@ def export(
     name: Annotated[str, typer.Option(help="What the files' names start with; else the folder's name.")] = "",
     fold: Annotated[int, typer.Option(min=1, help="megraphau: number of the fold, in the files' names.")] = 1,
     aus: Annotated[str, typer.Option(help="AUs to write, as in 1,2,4; else all.")] = "",
-    first_pixel: _FirstPixel = 0,
+    first_pixel: Annotated[
+        int | None, typer.Option(min=0, max=1, help="jaanet: if not given as in the imported lists, else 0.")
+    ] = None,
 ):
     """Write a dataset folder as a CSV of OpenFace or py-feat, or as JAA-Net's, ADLD's or ME-GraphAU's lists.
 

@@ -18,13 +18,11 @@ import numpy as np
 import pandas as pd
 
 from aubench.datasets.face_finding import GivenFace, note_of_faces
-from aubench.datasets.interchange.tables import LANDMARKS, read_rows
+from aubench.datasets.interchange.tables import LANDMARKS, NAME_COLUMNS, read_rows
 from aubench.datasets.picture_files import frame_number, is_video, walk
 from aulib.images import is_picture_name
 from aulib.landmarks import count_points, points_of
 from aulib.tables import normal_form, shown
-
-NAME_COLUMNS = ("image", "filename", "file", "input", "name")
 
 
 def read_landmarks(

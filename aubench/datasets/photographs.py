@@ -24,9 +24,10 @@ from aubench.datasets.face_finding import (
     store_picture,
     unused,
 )
+from aubench.datasets.interchange.tables import NAME_COLUMNS
 from aubench.datasets.kept_outcomes import kept_outcomes, stamp
 from aubench.datasets.landmark_detector import landmarks_by, require_detector
-from aubench.datasets.landmark_tables import NAME_COLUMNS, Pictures, read_landmarks, unpaired
+from aubench.datasets.landmark_tables import Pictures, read_landmarks, unpaired
 from aubench.datasets.picture_files import (
     PROGRESS,
     by_stored_name,

@@ -14,8 +14,8 @@ import pandas as pd
 from scipy.optimize import linear_sum_assignment
 from sklearn.metrics import cohen_kappa_score
 
-from aubench.datasets.interchange.tables import OPENFACE, PYFEAT, read_rows
-from aubench.datasets.landmark_tables import NAME_COLUMNS, pair_names, without_suffix
+from aubench.datasets.interchange.tables import NAME_COLUMNS, OPENFACE, PYFEAT, read_rows
+from aubench.datasets.landmark_tables import pair_names, without_suffix
 from aubench.datasets.picture_files import is_video
 from aubench.datasets.videos import CONDITIONS
 from aubench.report.results import score_text

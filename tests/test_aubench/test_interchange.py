@@ -156,6 +156,54 @@ def test_jaanet_and_adld_lists_become_a_dataset_folder_and_lists_again(tmp_path,
         export(tmp_path / "set", "jaanet", tmp_path / "no", crop=ADLD_CROP, first_pixel=1)
 
 
+def test_lists_that_count_pixels_from_1_do_so_again_under_their_name(tmp_path):
+    prefix, names, *_ = jaanet_lists(tmp_path / "list")
+    pictures(tmp_path / "imgs", names)
+    import_jaanet({"train": prefix}, tmp_path / "imgs", tmp_path / "set", first_pixel=1)
+    export(tmp_path / "set", "jaanet", tmp_path / "out")
+    land = np.loadtxt(f"{prefix}_land.txt")
+    assert np.loadtxt(tmp_path / "out/BP4D_part1_train_land.txt") == pytest.approx(land, rel=0, abs=1e-9)
+
+
+def test_a_picture_in_lists_of_two_splits_is_refused(tmp_path):
+    prefix, names, *_ = jaanet_lists(tmp_path / "list")
+    pictures(tmp_path / "imgs", names)
+    with pytest.raises(
+        ValueError, match=r"2440.jpg is in train .*_path.txt line 1\) and in test .*one split"
+    ):
+        import_jaanet({"train": prefix, "test": prefix}, tmp_path / "imgs", tmp_path / "set")
+    assert not (tmp_path / "set").exists()
+
+
+def test_aus_that_contradict_the_lists_own_are_refused(tmp_path):
+    prefix, *_ = jaanet_lists(tmp_path / "list")
+    (tmp_path / "list/BP4D_part1_AUs.txt").write_text(" ".join(BP4D_AUS))
+    assert f"{BP4D_AUS[0]}_c" in read_jaanet(prefix, list(BP4D_AUS))
+    with pytest.raises(ValueError, match="BP4D_part1_AUs.txt names AU01, .* was asked for"):
+        read_jaanet(prefix, list(BP4D_AUS[::-1]))
+
+
+def test_an_export_that_would_leave_lists_of_people_elsewhere_is_refused(tmp_path, tiny_set):
+    export(tiny_set, "jaanet", tmp_path / "out", name="n", aus=["AU01"])
+    table = pd.read_csv(tiny_set / "manifest.csv").assign(split="train")
+    table.to_csv(tiny_set / "manifest.csv", index=False)
+    with pytest.raises(FileExistsError, match="n_val_path.txt is there, and .* has no row of val"):
+        export(tiny_set, "jaanet", tmp_path / "out", name="n", aus=["AU01"])
+    with pytest.raises(ValueError, match="without folders"):
+        export(tiny_set, "jaanet", tmp_path / "out", name="../n")
+
+
+def test_lists_call_no_two_pictures_alike(tmp_path, tiny_set):
+    table = pd.read_csv(tiny_set / "manifest.csv")
+    (tiny_set / "0.png").write_bytes((tiny_set / table["image"][1]).read_bytes())
+    inside = tiny_set / table["image"][0]
+    inside.rename(inside.with_name("0.png"))
+    table.loc[:1, "image"] = "images/0.png", "0.png"
+    table.to_csv(tiny_set / "manifest.csv", index=False)
+    with pytest.raises(ValueError, match="lists call both images/0.png and 0.png 0.png"):
+        export(tiny_set, "jaanet", tmp_path / "out", aus=["AU01"])
+
+
 def test_exported_crops_have_adlds_coordinates(tmp_path):
     prefix, names, _, points = jaanet_lists(tmp_path / "list")
     pictures(tmp_path / "imgs", names)
@@ -338,6 +386,12 @@ def test_pyfeat_becomes_a_dataset_folder_and_pyfeat_again(tmp_path):
     table.iloc[:1].to_csv(tmp_path / "set/manifest.csv", index=False)  # rows were removed since
     (written,) = export(tmp_path / "set", "pyfeat", tmp_path / "less")
     assert len(cells(written)) == 2
+
+
+def test_our_own_table_for_pyfeat_is_read_again(tmp_path, tiny_set):
+    (path,) = export(tiny_set, "pyfeat", tmp_path / "out")
+    again = import_table("pyfeat", path, tiny_set / "images", tmp_path / "set")
+    assert np.allclose(again.landmarks, read_dataset(tiny_set).landmarks, atol=0.01)
 
 
 def test_a_folder_with_other_aus_goes_to_lists_and_back(tmp_path):

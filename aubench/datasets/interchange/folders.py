@@ -60,7 +60,9 @@ def import_jaanet(
     for split, prefix in prefixes.items():
         parts.append(read_jaanet(prefix, aus, first_pixel).assign(split=split))
         places += [f"{prefix}_path.txt line {row + 1}" for row in parts[-1].index]
-    return _import_lists(parts, places, pictures, out, keep, "jaanet", "")
+    names = {Path(prefix).name.removesuffix(f"_{split}") for split, prefix in prefixes.items()}
+    name = names.pop() if len(names) == 1 else ""
+    return _import_lists(parts, places, pictures, out, keep, "jaanet", name, first_pixel)
 
 
 def import_megraphau(
@@ -137,21 +139,35 @@ def _looked_at(path: Path) -> tuple[str, str]:
 
 
 def _import_lists(
-    parts: list[pd.DataFrame], places: list[str], pictures, out, keep: str, kind: str, name: str
+    parts: list[pd.DataFrame],
+    places: list[str],
+    pictures,
+    out,
+    keep: str,
+    kind: str,
+    name: str,
+    first_pixel: int = 0,
 ) -> DatasetFolder:
     """The folder of lists, with the place of each row."""
-    table, files = pd.concat(parts, ignore_index=True), _files(pictures)
+    table, files = pd.concat(parts, ignore_index=True).copy(), _files(pictures)
     folder, names = Pictures(list(files)), table["image"].unique().tolist()
     found = folder.find(names, places[0])
     missing = {name: folder.why_missing(name) for name in names if name not in found}
     images = table["image"].map(lambda name: found.get(name, name))
     reasons = table["image"].map(lambda name: missing.get(name, ""))
+    of_split = pd.DataFrame({"image": images, "split": table["split"]}).drop_duplicates()
+    for image, rows in of_split[of_split["image"].duplicated(keep=False)].groupby("image"):
+        (first, second), splits = rows.index[:2], rows["split"].iloc[:2]
+        raise ValueError(
+            f"{image} is in {splits[first]} ({places[first]}) and in {splits[second]} ({places[second]}), "
+            "expected each picture in one split"
+        )
     reasons = reasons.mask((reasons == "") & images.duplicated(), "an earlier row has this picture")
     rows = pd.DataFrame({"place": places, "reason": reasons, "note": ""})
     by_folder = pd.Series(subjects_of(images.tolist()))
     people = images.str.extract(PEOPLE, expand=False).str.upper().fillna(by_folder)
     table = table.assign(image=images, subject=people)
-    return _write_folder(table, rows, files, out, keep, kind, name, list(table.columns))
+    return _write_folder(table, rows, files, out, keep, kind, name, list(table.columns), first_pixel)
 
 
 def _write_folder(
@@ -163,6 +179,7 @@ def _write_folder(
     kind: str,
     name: str,
     columns,
+    first_pixel: int = 0,
 ) -> DatasetFolder:
     """Write a folder that becomes `out` when it can be read; the rest is for `keep_left_out`.
 
@@ -186,7 +203,7 @@ def _write_folder(
     with new_folder(out) as folder:
         for column, file in (("reason", "skipped.csv"), ("note", "notes.csv")):
             write_listed(folder / file, table[["image"]].join(rows[column])[rows[column] != ""])
-        keep_left_out(folder, kind, name, columns, table, used)
+        keep_left_out(folder, kind, name, columns, table, used, first_pixel)
         manifest = table[used].reset_index(drop=True)
         stored = manifest["image"].map(lambda image: f"images/{shortened(image)}")
         for image, name in zip(manifest["image"], stored, strict=True):
@@ -209,7 +226,7 @@ def export(
     unknown: int = 9,
     name: str = "",
     crop: CropSpec | None = None,
-    first_pixel: int = 0,
+    first_pixel: int | None = None,
     fold: int = 1,
     aus: list[str] | None = None,
     report: Callable[[str], None] = lambda text: None,
@@ -225,7 +242,8 @@ def export(
         name: start of the files' names; by default that of the imported file, else the folder's.
         crop: also cut the faces (`ADLD_CROP`, `JAANET_CROP`) into out/imgs, and write landmarks of the crops
             (jaanet only).
-        first_pixel: 1 for landmarks that count from 1 as those of raw pictures do (jaanet).
+        first_pixel: 1 for landmarks that count from 1 as those of raw pictures do (jaanet); None as in the
+            imported lists, 0 for crops.
         fold: number in the lists' names (megraphau).  aus: labels to write, by default all.
         report: called with notes for the user, for example that occurrence was made of intensities.
 
@@ -234,11 +252,15 @@ def export(
     """
     if kind not in FORMATS:
         raise ValueError(f"unknown format {kind!r}; choose {', '.join(FORMATS)}")
+    if name and Path(name).name != name:
+        raise ValueError(f"name is {name!r}, expected the beginning of a file's name, without folders")
     if crop and first_pixel:
         raise ValueError("landmarks of crops count from 0, expected first_pixel 0 with a crop")
     data = read_dataset(dataset, exact=True)
     note = read_note(data.root, kind)
     out, name = Path(out), name or note.get("name") or data.root.name
+    if first_pixel is None:
+        first_pixel = 0 if crop else note.get("first_pixel", 0)
     table = _with_aus(data.table, aus, data.root)
     if kind == "openface":
         table = with_left_out(table, data, note)
@@ -248,19 +270,36 @@ def export(
     if kind == "pyfeat":
         table = with_left_out(table, data, note).drop(columns=["subject", "split"], errors="ignore")
         return [write_pyfeat(table, out / f"{name}.csv")]
-    table = _with_occurrence(table.assign(image=table["image"].str.removeprefix("images/")), report)
+    table = _with_occurrence(table.assign(image=_listed_names(table["image"])), report)
     if crop:
         table = _cut(data, table, out / "imgs", crop)
     elif note:
         table = with_left_out(table, data, note)
     if kind == "megraphau":
         return write_megraphau(table, out, name, fold)
-    lists = []
-    for split in SPLITS:
-        rows = table[table["split"] == split]
-        if len(rows):
-            lists += write_jaanet(rows, out / f"{name}_{split}", unknown, first_pixel)
-    return lists
+    parts = {split: table[table["split"] == split] for split in SPLITS}
+    for split, rows in parts.items():
+        earlier = out / f"{name}_{split}_path.txt"
+        if rows.empty and earlier.exists():
+            raise FileExistsError(f"{earlier} is there, and {data.root} has no row of {split}; remove it")
+    return [
+        path
+        for split, rows in parts.items()
+        if len(rows)
+        for path in write_jaanet(rows, out / f"{name}_{split}", unknown, first_pixel)
+    ]
+
+
+def _listed_names(images: pd.Series) -> pd.Series:
+    """The pictures' names in lists: without `images/`, where a dataset folder keeps them.
+
+    Raises:
+        ValueError: two are the same then.
+    """
+    names = images.str.removeprefix("images/")
+    if len(twice := images[names.duplicated(keep=False)].unique()) > 1:
+        raise ValueError(f"lists call both {twice[0]} and {twice[1]} {names[images == twice[0]].iloc[0]}")
+    return names
 
 
 def _with_aus(table: pd.DataFrame, aus: list[str] | None, root: Path) -> pd.DataFrame:

@@ -1,7 +1,7 @@
 """What a dataset folder cannot hold of an imported file, kept next to the manifest so that an export gives
 the file back.
 
-    interchange.json    kind, name, columns (header of the file), rows (how many it had)
+    interchange.json    kind, name, columns (header of the file), rows (how many it had), first_pixel
     left_out.csv        rows that are not in the manifest (no face, no picture), and their `position` from 0
 """
 
@@ -19,10 +19,17 @@ NOTE, ROWS = "interchange.json", "left_out.csv"
 
 
 def keep_left_out(
-    folder: Path, kind: str, name: str, columns: list[str], table: pd.DataFrame, used: pd.Series
+    folder: Path,
+    kind: str,
+    name: str,
+    columns: list[str],
+    table: pd.DataFrame,
+    used: pd.Series,
+    first_pixel: int,
 ) -> None:
     """Write both files. `used`: (N,) bool, which rows of `table` are in the manifest."""
-    write_json(folder / NOTE, {"kind": kind, "name": name, "columns": columns, "rows": len(table)})
+    about = {"kind": kind, "name": name, "columns": columns, "rows": len(table), "first_pixel": first_pixel}
+    write_json(folder / NOTE, about)
     left = table[~used]
     left.assign(position=left.index).to_csv(folder / ROWS, index=False)
 
@@ -34,7 +41,8 @@ def read_note(folder: Path, kind: str) -> dict:
         note = read_json(folder / NOTE)
         name, columns = note["name"], note["columns"]
         sound = Path(name).name == name and {type(one) for one in columns} <= {str}
-        return note if note["kind"] == kind and sound and isinstance(note["rows"], int) else {}
+        sound = sound and isinstance(note["rows"], int) and note.get("first_pixel", 0) in (0, 1)
+        return note if note["kind"] == kind and sound else {}
     except (OSError, ValueError, KeyError, TypeError):
         return {}
 

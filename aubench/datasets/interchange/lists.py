@@ -39,7 +39,7 @@ def read_jaanet(prefix: str | Path, aus: list[str] | None = None, first_pixel: i
             be written back).
     """
     paths = _read_lines(Path(f"{prefix}_path.txt"))
-    aus = aus or _read_aus(Path(f"{prefix}_AUs.txt"))
+    aus = _aus_of(Path(f"{prefix}_AUs.txt"), aus)
     table = {"image": paths} | _occurrence(Path(f"{prefix}_AUoccur.txt"), len(paths), aus)
     land = Path(f"{prefix}_land.txt")
     if land.is_file():
@@ -84,7 +84,7 @@ def read_megraphau(folder: str | Path, dataset: str, fold: int, aus: list[str] |
         FileNotFoundError: a list is missing.  ValueError: lists of different length, an unknown code.
     """
     folder = Path(folder)
-    parts, aus = [], aus or _read_aus(folder / f"{dataset}_AUs.txt")
+    parts, aus = [], _aus_of(folder / f"{dataset}_AUs.txt", aus)
     for split in ("train", "test"):
         paths = _read_lines(folder / f"{dataset}_{split}_img_path_fold{fold}.txt")
         labels = _occurrence(folder / f"{dataset}_{split}_label_fold{fold}.txt", len(paths), aus)
@@ -117,9 +117,16 @@ def write_megraphau(table: pd.DataFrame, folder: str | Path, dataset: str, fold:
     return written
 
 
-def _read_aus(path: Path) -> list[str] | None:
-    """What `_write_aus` wrote; None without it."""
-    return " ".join(_read_lines(path)).split() if path.is_file() else None
+def _aus_of(path: Path, given: list[str] | None) -> list[str] | None:
+    """What `_write_aus` wrote, else `given`.
+
+    Raises:
+        ValueError: both, and they differ.
+    """
+    own = " ".join(_read_lines(path)).split() if path.is_file() else given
+    if given and own != given:
+        raise ValueError(f"{path} names {', '.join(own)}, and {', '.join(given)} was asked for; use one")
+    return own
 
 
 def _write_aus(path: str, aus: list[str]) -> list[Path]:
@@ -164,7 +171,7 @@ def _occurrence(path: Path, num_rows: int, aus: list[str] | None) -> dict[str, n
     codes = _read_numbers(path, num_rows)
     aus = list(aus or AUS_BY_NUMBER.get(codes.shape[1], ()))
     if len(aus) != codes.shape[1]:
-        known = f", {len(aus)} AUs are named" if aus else "; say which AUs they are"
+        known = f", {len(aus)} AUs are named" if aus else "; say which AUs they are (--aus)"
         raise ValueError(f"{path} has {codes.shape[1]} columns{known}")
     if strange := [au for au in aus if au not in AU_NAMES]:
         raise ValueError(f"{strange[0]!r} is no AU that aulib names, expected AU01, AU02 ...")

@@ -13,6 +13,7 @@ import pandas as pd
 from aulib.files import result_file
 from aulib.tables import FRAME, INTENSITY, OCCURRENCE, PIXELS, Fault, Rule, read_table, refuse, shown
 
+NAME_COLUMNS = ("image", "filename", "file", "input", "name")  # may hold a picture's name; the first there is
 SUCCESS = Rule(r"success", 0, 1, "0, 1 or an empty cell", whole=True)
 LANDMARKS = (PIXELS, FRAME, SUCCESS)
 OPENFACE = (
@@ -27,7 +28,7 @@ _OPENFACE_ORDER = (
     r"x_", r"y_", r"X_", r"Y_", r"Z_", r"p_", r"AU\d\d_r", r"AU\d\d_c",
 )  # fmt: skip
 _KEPT_OF_PYFEAT = re.compile(
-    r"[xy]_\d+|frame|face_id|FaceRect\w+|FaceScore|input|timestamp|confidence|success"
+    rf"[xy]_\d+|frame|face_id|FaceRect\w+|FaceScore|timestamp|confidence|success|{'|'.join(NAME_COLUMNS)}"
 )
 
 
