@@ -49,6 +49,8 @@ class OneLineErrors(TyperGroup):
             if getattr(error, "errno", None) in NO_ROOM and not said:
                 error = no_room(error, getattr(error, "filename", None) or "the disk")
             cause = " ".join(str(error).split())
+            if cause.startswith("[Errno") and getattr(error, "filename", None):  # as the system says it
+                cause = f"{error.filename}: {error.strerror}"
             if not cause or not (isinstance(error, BAD_INPUT) or hasattr(error, "exit_status")):
                 cause = f"{type(error).__name__}: {cause or 'no message; --debug shows where'}"
             raise ended(cause, getattr(error, "exit_status", 1)) from None
