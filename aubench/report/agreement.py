@@ -310,8 +310,9 @@ def scales_of(readings: list[Reading]) -> pd.DataFrame:
 
 
 def scores_of_all(readings: list[Reading], labels: Reading) -> pd.DataFrame:
-    """`scores` of several tools; their means are over the AUs that all have."""
-    common = set(common_aus(readings))
+    """`scores` of several tools; their means are over the AUs that all have and some labelled face shows."""
+    shown = labels.table.filter(regex="_c$").eq(1).any()
+    common = set(common_aus(readings)) & {name[:4] for name in shown.index[shown]}
     return pd.concat([scores(one, labels, common=common) for one in readings], ignore_index=True)
 
 

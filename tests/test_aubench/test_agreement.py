@@ -356,6 +356,17 @@ def test_means_of_several_tools_are_over_the_aus_that_all_have(tmp_path):
     assert alone["mean"] == pytest.approx((1 + alone["AU25"]) / 2)
 
 
+def test_an_au_that_nobody_shows_is_in_no_mean(tmp_path):
+    truth = (SMILE >= 2).astype(int)
+    labels = read_tool(openface(tmp_path, "labels", AU12_c=truth, AU25_c=0 * truth))
+    tools = [
+        openface(tmp_path, name, AU12_c=truth, AU25_c=called)
+        for name, called in (("a", truth), ("b", 0 * truth))
+    ]
+    table = agreement.scores_of_all([read_tool(tool) for tool in tools], labels)
+    assert table[table["au"] == "mean"]["f1"].tolist() == [1, 1]
+
+
 def test_r_is_of_the_intensity_whatever_aus_the_other_tools_have(tmp_path):
     truth = (SMILE >= 2).astype(int)
     labels = read_tool(openface(tmp_path, "labels", AU12_c=truth, AU12_r=SMILE, AU25_c=1 - truth))
