@@ -208,8 +208,8 @@ def predict(
             left_out = [f"{n} {why}" for why, n in table["status"].value_counts().items() if why != "ok"]
             typer.echo(", ".join([f"{(table['status'] == 'ok').sum()} faces read", *left_out]))
             if clips_left := [name for name in table["image"] if is_video(name)]:
-                some = photos / clips_left[0]
-                typer.echo(f"note: {len(clips_left)} clips are left, such as {some}; name them", err=True)
+                some = Path(photos, clips_left[0])
+                typer.echo(f"note: clips are left ({len(clips_left)}), such as {some}; name them", err=True)
         if out:
             typer.echo(f"predictions: {out}")
     if note := not_learned(run):

@@ -326,6 +326,14 @@ def test_a_cut_to_somebody_else_begins_a_new_number_and_back_again_the_old_one(f
         assert [face for face, *_ in last] == [frame // 10]
 
 
+def test_clips_among_pictures_are_left_and_one_is_named(filmed, tmp_path):
+    shutil.copy(filmed.one, tmp_path / "c.mov")
+    Image.fromarray(grey(90)).save(tmp_path / "a.jpg")
+    done = CliRunner().invoke(app, ["predict", str(tmp_path), "--out", str(tmp_path / "out.csv")])
+    assert done.exit_code == 0
+    assert f"note: clips are left (1), such as {tmp_path / 'c.mov'}; name them" in done.stderr
+
+
 def test_two_do_not_exchange_faces_because_one_of_them_has_none():
     assert tracking._pairs(np.array([[0.1, 1.2], [1.4, np.inf]])) == [(0, 0)]
     assert tracking._pairs(np.array([[1.9, 0.3], [0.2, 1.8]])) == [(0, 1), (1, 0)]
