@@ -88,7 +88,7 @@ def contrast(
     for name, value in scores.summary().items():
         typer.echo(f"{SUMMARY[name]}: {round(value, 2)}")
     if not scores.summary()["contrasts"]:
-        typer.echo(f"note: no expression has {MIN_FACES} faces, so there is no mean", err=True)
+        typer.echo(f"note: no contrast has {MIN_FACES} faces, so there is no mean", err=True)
     if scores.left_out:
         typer.echo(f"too few people: {', '.join(scores.left_out)}")
     if json:

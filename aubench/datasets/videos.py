@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
+from itertools import pairwise
 from math import gcd
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
@@ -38,6 +39,7 @@ INSTALL = "pip install 'aulib[video]'"
 CONDITIONS = ("hidden", "covered", "yaw", "light", "skin")
 PLAYLISTS = {"concat", "hls", "dash"}  # formats that read other files
 MISSING = 1.5  # seconds that a file may say to be longer than its last frame, as its sound may be
+LAST = 0.5  # the same where the file tells of the pictures alone: how long the last may be shown
 SPARSE = 0.05  # share of a sequence's numbers that have a picture; with fewer these are times
 ENCODERS = ("libx264", "libopenh264", "mpeg4")  # the first that this FFmpeg has; browsers play the first two
 
@@ -129,7 +131,7 @@ def clip_frames(clip: Clip, note: Callable[[str], None] = lambda text: None) -> 
             length, unsure = (container.duration or 0) / 1_000_000, MISSING
             if of_stream := re.fullmatch(r"(\d+):(\d+):([\d.]+)", stream.metadata.get("DURATION", "")):
                 hours, minutes, seconds = map(float, of_stream.groups())  # Matroska
-                length, unsure = hours * 3600 + minutes * 60 + seconds, 2.5 * step
+                length, unsure = hours * 3600 + minutes * 60 + seconds, max(LAST, 2.5 * step)
     except ValueError as error:
         if number < 0:
             raise
@@ -174,7 +176,7 @@ def _sequence(folder: Path, note: Callable[[str], None]) -> list[tuple[int, str]
     parts = [re.fullmatch(r"(.*?)(\d*)", PurePosixPath(name).stem, re.DOTALL).groups() for name in names]
     numbers = [int(number) for _, number in parts if number]
     if len({start for start, _ in parts}) == 1 and len(set(numbers)) == len(names):
-        first, steps = min(numbers), gcd(*np.diff(sorted(numbers)).tolist()) or 1
+        first, steps = min(numbers), gcd(*(b - a for a, b in pairwise(sorted(numbers)))) or 1
         total = (max(numbers) - first) // steps + 1
         if len(names) >= SPARSE * total:
             if missing := total - len(names):

@@ -310,9 +310,8 @@ def scales_of(readings: list[Reading]) -> pd.DataFrame:
 
 
 def scores_of_all(readings: list[Reading], labels: Reading) -> pd.DataFrame:
-    """`scores` of several tools; their means are over the AUs that all have and some labelled face shows."""
-    shown = labels.table.filter(regex="_c$").eq(1).any()
-    common = set(common_aus(readings)) & {name[:4] for name in shown.index[shown]}
+    """`scores` of several tools; their means are over the AUs that all have."""
+    common = set(common_aus(readings))
     return pd.concat([scores(one, labels, common=common) for one in readings], ignore_index=True)
 
 
@@ -327,7 +326,7 @@ def scores(
 
     Args:
         rows: bool, of `labels.table`; the faces to score, as those of one pose. None takes all.
-        common: AUs of the mean; None takes all that can be scored.
+        common: AUs of the mean, as far as a labelled face shows them; None takes all that can be scored.
     """
     rows = np.ones(len(labels.table), bool) if rows is None else rows
     pairs = matched(reading, labels)
@@ -335,8 +334,8 @@ def scores(
     known = {name[:4] for name in labels.columns if name.endswith("_c")}
     aus = [au for au in sorted(known) if present(reading.table, au) is not None]
     if not aus or pairs.empty:
-        common = f"{reading.name} and {labels.name} have no labelled AU of a common face"
-        raise ValueError(f"{common}; expected columns AU01_c ... in the labels")
+        lack = f"{reading.name} and {labels.name} have no labelled AU of a common face"
+        raise ValueError(f"{lack}; expected columns AU01_c ... in the labels")
     own = reading.table.loc[pairs["a"]].reset_index(drop=True)
     true = labels.table.loc[pairs["b"]].reset_index(drop=True)
     truth = true[[f"{au}_c" for au in aus]].to_numpy(float)
@@ -349,10 +348,15 @@ def scores(
     place = true["place"] if "place" in true else ""
     blocks = (second.astype(str) + " " + true["face_id"].astype(str) + " " + place).to_numpy()
     called, ranked = (au_scores(np.nan_to_num(values), truth, blocks, aus) for values in (calls, finest))
-    if common is not None and set(aus) - common and (shared := [au in common for au in aus]) and any(shared):
+    shown = labels.table.loc[rows, [f"{au}_c" for au in aus]].eq(1).any().to_numpy()
+    averaged = shown & [common is None or au in common for au in aus]
+    if not averaged.all():
+        of_mean = [au for au, one in zip(aus, averaged, strict=True) if one]
         for found, values in ((called, calls), (ranked, finest)):
-            of_all = [au for au in aus if au in common]
-            means = au_scores(np.nan_to_num(values[:, shared]), truth[:, shared], blocks, of_all)
+            means = dict.fromkeys((name for name in found if name.startswith("mean.")), np.nan)
+            if of_mean:
+                parts = np.nan_to_num(values[:, averaged]), truth[:, averaged]
+                means = au_scores(*parts, blocks, of_mean)
             found |= {name: value for name, value in means.items() if name.startswith("mean.")}
     found = []
     for index, au in enumerate([*aus, "mean"]):
@@ -361,9 +365,9 @@ def scores(
         if au != "mean":
             row["present"] = called[f"{place}.support"]
             level = true[f"{au}_r"].to_numpy(float) if f"{au}_r" in true else np.full(len(true), np.nan)
-            both = ~np.isnan(level) & read[:, index]
             fine = graded(own, au)
             fine = finest[:, index] if fine is None else fine[0].to_numpy(float)
+            both = ~np.isnan(level) & ~np.isnan(fine) & read[:, index]
             varies = both.sum() > 1 and np.ptp(level[both]) > 0 and np.ptp(fine[both]) > 0
             row["r"] = float(np.corrcoef(level[both], fine[both])[0, 1]) if varies else np.nan
         for measure, values in (("f1", called), ("auc", ranked)):

@@ -61,7 +61,7 @@ def import_jaanet(
         parts.append(read_jaanet(prefix, aus, first_pixel).assign(split=split))
         places += [f"{prefix}_path.txt line {row + 1}" for row in parts[-1].index]
     names = {Path(prefix).name.removesuffix(f"_{split}") for split, prefix in prefixes.items()}
-    name = names.pop() if len(names) == 1 else ""
+    name = names.pop() if len(names) == 1 and not names & set(prefixes) else ""
     return _import_lists(parts, places, pictures, out, keep, "jaanet", name, first_pixel)
 
 
@@ -297,8 +297,8 @@ def _listed_names(images: pd.Series) -> pd.Series:
         ValueError: two are the same then.
     """
     names = images.str.removeprefix("images/")
-    if len(twice := images[names.duplicated(keep=False)].unique()) > 1:
-        raise ValueError(f"lists call both {twice[0]} and {twice[1]} {names[images == twice[0]].iloc[0]}")
+    for name in names[names.duplicated()][:1]:
+        raise ValueError(f"lists call both {' and '.join(images[names == name][:2])} {name}")
     return names
 
 
