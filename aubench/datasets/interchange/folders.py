@@ -62,7 +62,8 @@ def import_jaanet(
         places += [f"{prefix}_path.txt line {row + 1}" for row in parts[-1].index]
     names = {Path(prefix).name.removesuffix(f"_{split}") for split, prefix in prefixes.items()}
     name = names.pop() if len(names) == 1 and not names & set(prefixes) else ""
-    return _import_lists(parts, places, pictures, out, keep, "jaanet", name, first_pixel)
+    about = {"kind": "jaanet", "name": name, "first_pixel": first_pixel}
+    return _import_lists(parts, places, pictures, out, keep, about)
 
 
 def import_megraphau(
@@ -77,7 +78,7 @@ def import_megraphau(
     """The same of ME-GraphAU's lists in `folder`; `dataset` and `fold` are those of the lists' names."""
     table = read_megraphau(folder, dataset, fold, aus)
     places = [f"{folder} row {row + 1}" for row in table.index]
-    return _import_lists([table], places, pictures, out, keep, "megraphau", dataset)
+    return _import_lists([table], places, pictures, out, keep, {"kind": "megraphau", "name": dataset})
 
 
 def import_table(
@@ -121,7 +122,8 @@ def import_table(
     table.loc[used.index, "subject"] = people + used["face"]
     table.loc[used.index, "split"] = people.map(split_subjects(people.tolist()))
     name = Path(tables).stem if Path(tables).is_file() else ""
-    return _write_folder(table, rows, files, out, keep, kind, name, columns)
+    about = {"kind": kind, "name": name, "columns": columns}
+    return _write_folder(table, rows, files, out, keep, about)
 
 
 def _files(pictures: str | Path) -> dict[str, Path]:
@@ -139,14 +141,7 @@ def _looked_at(path: Path) -> tuple[str, str]:
 
 
 def _import_lists(
-    parts: list[pd.DataFrame],
-    places: list[str],
-    pictures,
-    out,
-    keep: str,
-    kind: str,
-    name: str,
-    first_pixel: int = 0,
+    parts: list[pd.DataFrame], places: list[str], pictures, out, keep: str, about: dict
 ) -> DatasetFolder:
     """The folder of lists, with the place of each row."""
     table, files = pd.concat(parts, ignore_index=True).copy(), _files(pictures)
@@ -167,7 +162,7 @@ def _import_lists(
     by_folder = pd.Series(subjects_of(images.tolist()))
     people = images.str.extract(PEOPLE, expand=False).str.upper().fillna(by_folder)
     table = table.assign(image=images, subject=people)
-    return _write_folder(table, rows, files, out, keep, kind, name, list(table.columns), first_pixel)
+    return _write_folder(table, rows, files, out, keep, about | {"columns": list(table.columns)})
 
 
 def _write_folder(
@@ -176,12 +171,9 @@ def _write_folder(
     files: dict[str, Path],
     out,
     keep: str,
-    kind: str,
-    name: str,
-    columns,
-    first_pixel: int = 0,
+    about: dict,
 ) -> DatasetFolder:
-    """Write a folder that becomes `out` when it can be read; the rest is for `keep_left_out`.
+    """Write a folder that becomes `out` when it can be read; `about` is for `keep_left_out`.
 
     rows: `place`, `reason` and `note` of each row; see `read_faces`.
     """
@@ -203,7 +195,7 @@ def _write_folder(
     with new_folder(out) as folder:
         for column, file in (("reason", "skipped.csv"), ("note", "notes.csv")):
             write_listed(folder / file, table[["image"]].join(rows[column])[rows[column] != ""])
-        keep_left_out(folder, kind, name, columns, table, used, first_pixel)
+        keep_left_out(folder, about, table, used)
         manifest = table[used].reset_index(drop=True)
         stored = manifest["image"].map(lambda image: f"images/{shortened(image)}")
         for image, name in zip(manifest["image"], stored, strict=True):

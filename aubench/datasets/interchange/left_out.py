@@ -1,7 +1,7 @@
 """What a dataset folder cannot hold of an imported file, kept next to the manifest so that an export gives
 the file back.
 
-    interchange.json    kind, name, columns (header of the file), rows (how many it had), first_pixel
+    interchange.json    kind, name, columns (header of the file), rows (how many it had), first_pixel of lists
     left_out.csv        rows that are not in the manifest (no face, no picture), and their `position` from 0
 """
 
@@ -18,18 +18,14 @@ POSITION = Rule("position", 0, 1e9, "a row", whole=True)
 NOTE, ROWS = "interchange.json", "left_out.csv"
 
 
-def keep_left_out(
-    folder: Path,
-    kind: str,
-    name: str,
-    columns: list[str],
-    table: pd.DataFrame,
-    used: pd.Series,
-    first_pixel: int,
-) -> None:
-    """Write both files. `used`: (N,) bool, which rows of `table` are in the manifest."""
-    about = {"kind": kind, "name": name, "columns": columns, "rows": len(table), "first_pixel": first_pixel}
-    write_json(folder / NOTE, about)
+def keep_left_out(folder: Path, about: dict, table: pd.DataFrame, used: pd.Series) -> None:
+    """Write both files.
+
+    Args:
+        about: what the first holds, but for `rows`.
+        used: (N,) bool, which rows of `table` are in the manifest.
+    """
+    write_json(folder / NOTE, about | {"rows": len(table)})
     left = table[~used]
     left.assign(position=left.index).to_csv(folder / ROWS, index=False)
 
