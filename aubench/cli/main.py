@@ -7,7 +7,7 @@ Exit status: 0 done, 1 failed (one line says why; `--debug` adds the traceback),
 import io
 import re
 import sys
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -59,8 +59,7 @@ def main(arguments: list[str] | None = None) -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
     if (encoding := sys.getfilesystemencoding()) != "utf-8":
-        ended(f"names of files are read as {encoding} here: unset PYTHONUTF8, or set LC_ALL=C.UTF-8", 1)
-        raise SystemExit(1)
+        _stop(f"names of files are read as {encoding} here: unset PYTHONUTF8, or set LC_ALL=C.UTF-8", 1)
     words = list(sys.argv[1:] if arguments is None else arguments)
     if "--debug" in words:
         words.remove("--debug")
@@ -68,9 +67,14 @@ def main(arguments: list[str] | None = None) -> None:
     words = _join_parameters(words)
     for before, word in zip(["aulib", *words], words, strict=False):
         if word == "" or re.fullmatch("--[a-z-]+=", word):  # Path("") would be the current folder
-            ended(f"{word or f'what follows {before}'} is empty, expected a value (is a variable unset?)", 2)
-            raise SystemExit(2)
+            _stop(f"{word or f'what follows {before}'} is empty, expected a value (is a variable unset?)", 2)
     app(args=words, prog_name="aulib")
+
+
+def _stop(line: str, status: int) -> NoReturn:
+    """End before any command has begun."""
+    ended(line, status)
+    raise SystemExit(status)
 
 
 def _join_parameters(words: list[str]) -> list[str]:
@@ -83,8 +87,7 @@ def _join_parameters(words: list[str]) -> list[str]:
             if "=" not in given and (value := next(rest, None)) is not None:
                 given = f"{given}={value}"
             if "=" not in given:
-                ended("-p needs a name and a value, as in -p steps 200", 2)
-                raise SystemExit(2)
+                _stop("-p needs a name and a value, as in -p steps 200", 2)
             joined.append(given)
     return joined
 

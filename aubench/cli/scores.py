@@ -85,9 +85,10 @@ def contrast(
         refuse_other(json, "contrasts")
     scores = predict.contrast(*run_and_input(run_or_dataset, dataset))
     typer.echo(tabulate(scores.everyone, "keys", "simple", floatfmt=".2f", showindex=False))
-    for name, value in scores.summary().items():
+    summary = scores.summary()
+    for name, value in summary.items():
         typer.echo(f"{SUMMARY[name]}: {round(value, 2)}")
-    if not scores.summary()["contrasts"]:
+    if not summary["contrasts"]:
         typer.echo(f"note: no contrast has {MIN_FACES} faces, so there is no mean", err=True)
     if scores.left_out:
         typer.echo(f"too few people: {', '.join(scores.left_out)}")
