@@ -23,7 +23,7 @@ from aubench.datasets.landmark_detector import (
 )
 from aulib.crops import CropSpec, crop_face, crop_matrix
 
-CODE_VERSION = 6  # raise it when the faces found in a clip would change
+CODE_VERSION = 7  # raise it when the faces found in a clip would change
 DETECT_EVERY = 5  # frames
 NETWORK_EVERY = 25  # frames; it takes longer than reading ten
 LARGEST_SIDE = 1280  # pixels of a frame in which faces are looked for; the time grows with its area
@@ -32,6 +32,7 @@ NEAR = 0.75  # of its size, within which a face that is followed is found again
 COVERED = 0.15  # from which one face may hide the other
 UNLIKE = 0.15  # mean difference of two looks, of 1, from which a face is not that of the one who is followed
 STRANGE = 0.08  # and from which it is nobody's who comes back without a cut
+TURNED = 0.22  # or comes out from behind another face, in other light and turned, as nobody else does
 SCENE = 0.05  # mean difference of two frames, of 1, from which the film is cut between them
 SAME = 0.04  # mean difference of two looks, of 1, up to which it is the same person after a cut
 MISSES = 3  # looks in a row that find no face where one is followed, until it is lost
@@ -47,7 +48,8 @@ LOOK = 6  # pixels of a side
 @dataclass(eq=False)
 class Person:
     """points: (68, 2) pixels, where the face was seen last. speed: (2,) pixels a second of its middle. time:
-    seconds, of then. look: (6, 6, 3) the face in colours from 0 to 1. lost: it is not seen at present."""
+    seconds, of then. look: (6, 6, 3) the face in colours from 0 to 1. lost: it is not seen at present.
+    hidden: it was lost next to another face."""
 
     face_id: int
     points: np.ndarray
@@ -56,6 +58,7 @@ class Person:
     look: np.ndarray
     misses: int = 0
     lost: bool = False
+    hidden: bool = False
 
 
 class Tracker:
@@ -83,13 +86,18 @@ class Tracker:
             for person in self.people:
                 person.lost = True
         self.frame, self.time, crops = frame, time, {}
-        for person in self.people:
-            if not person.lost:
-                crops[person.face_id] = self._carry_on(person, picture, image, time)
+        followed = [person for person in self.people if not person.lost]
+        for person in followed:
+            crops[person.face_id] = self._carry_on(person, picture, image, time)
         self._hide_covered(crops)
         if self.frames % DETECT_EVERY == 0 or not any(not person.lost for person in self.people):
             self._look_for_faces(picture, image, time, crops)
         self.frames += 1
+        for person in (one for one in followed if one.lost):
+            own = box_around(person.points)
+            person.hidden = any(
+                overlap(own, box_around(one.points)) > 0 for one in followed if one is not person
+            )
         shown = [person for person in self.people if not person.lost]
         return [(person.face_id, *crops[person.face_id]) for person in shown]
 
@@ -106,8 +114,8 @@ class Tracker:
         self.cut, self.time = float(state["tracker_cut"]), float(state["tracker_time"])
         rows = zip(*(state[field.name] for field in fields(Person)), strict=True)
         self.people = [
-            Person(int(number), points, speed, float(time), look, int(misses), bool(lost))
-            for number, points, speed, time, look, misses, lost in rows
+            Person(int(number), points, speed, float(time), look, int(misses), bool(lost), bool(hidden))
+            for number, points, speed, time, look, misses, lost, hidden in rows
         ]
 
     def _cut(self, picture: Image.Image, points: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
@@ -193,10 +201,12 @@ class Tracker:
                 person.lost = person.misses >= MISSES
         for number, (points, crop, matrix) in enumerate(faces):
             person = whose.get(number)
-            if person is None:
+            if person is None or person.lost:
                 shown = [box_around(one.points) for one in self.people if not one.lost]
-                if any(overlap(boxes[number], box) > 0 for box in shown):
+                covered = max((overlap(boxes[number], box) for box in shown), default=0.0)
+                if covered > (0 if person is None else OVERLAP):
                     continue  # part of a face behind another one
+            if person is None:
                 person = Person(len(self.people), points, np.zeros(2), time, look_of(crop))
                 self.people.append(person)
             if person.lost:
@@ -232,9 +242,11 @@ def _apart(person: Person, points: np.ndarray, look: np.ndarray, time: float, si
     side = np.ptp(person.points, axis=0).max()
     expected = person.points.mean(0) + person.speed * min(elapsed, 1.0)
     distance = np.linalg.norm(points.mean(0) - expected) / side / (NEAR + FASTEST / 2 * elapsed)
-    limit = UNLIKE if not person.lost else STRANGE if person.time >= since else SAME
-    unlike = _unlike(look, person.look) / limit
-    return distance + unlike if max(distance, unlike) <= 1 else np.inf
+    limit = UNLIKE
+    if person.lost:
+        limit = SAME if person.time < since else TURNED if person.hidden else STRANGE
+    unlike = _unlike(look, person.look)
+    return distance + min(unlike / UNLIKE, 1) if distance <= 1 and unlike <= limit else np.inf
 
 
 def _unlike(one: np.ndarray, other: np.ndarray) -> float:

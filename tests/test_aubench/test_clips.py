@@ -310,6 +310,23 @@ def test_who_turns_aside_is_followed_as_long_as_the_network_sees_the_face(faces)
     assert seen(faces, 2.8 + np.arange(20) / 25)[-1] == [0]
 
 
+def test_who_was_hidden_comes_out_with_the_number_also_in_other_light(faces):
+    faces.at = [150, 400]
+    assert seen(faces, np.arange(10) / 25)[-1] == [0, 1]
+    for step, place in enumerate(range(400, 160, -6)):
+        faces.at = [150, place]
+        last = seen(faces, [0.4 + step / 25])[-1]
+    assert len(last) == 1  # the other is behind
+    faces.at = [150, 160]
+    assert seen(faces, 2 + np.arange(10) / 25) == [last] * 10  # found, but two cannot be seen at one place
+    faces.picture.paste((135, 135, 135), (0, 0, 135, 100))
+    faces.at = [150, 70]
+    assert seen(faces, 2.4 + np.arange(6) / 25)[-1] == [0, 1]
+    faces.picture.paste((160, 160, 160), (330, 0, 430, 100))
+    faces.at = [150, 70, 350]
+    assert seen(faces, 2.7 + np.arange(6) / 25)[-1] == [0, 1, 2]  # somebody else, whom nobody hid
+
+
 def test_a_cut_to_somebody_else_begins_a_new_number_and_back_again_the_old_one(faces):
     dark, bright = (Image.fromarray(grey(shade, (100, 600))) for shade in (90, 170))
     faces.at = [50]
