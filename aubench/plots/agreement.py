@@ -52,11 +52,12 @@ def draw_disagreements(table: pd.DataFrame, faces: str | Path, names: tuple[str,
 
 @in_house_style
 def draw_conditions(table: pd.DataFrame) -> Figure:
-    """Mean AUC of each tool in each stratum, with its 95 % interval.
+    """Mean AUC of each tool in each stratum of which at least one has an AUC, with its 95 % interval.
 
     Args:
         table: of `agreement.by_condition`.
     """
+    table = table[table.groupby(["condition", "stratum"])["auc"].transform("count") > 0]
     names, strata = table["table"].unique(), table.drop_duplicates(["condition", "stratum"])
     labels = [f"{row.condition}: {row.stratum} ({row.faces})" for row in strata.itertuples()]
     figure, (axis,) = row_panels(labels, row=0.14 + 0.1 * len(names))

@@ -15,6 +15,7 @@ from aulib.labels import AU_NAMES
 MOST_PEOPLE = 4  # in one figure or preview: those with most frames
 TALLEST = 720  # pixels of a preview's frames
 BAR, ROW, STRIP = 190, 17, 11  # pixels: width of a person's bars, height of a bar and of a time line's row
+LABEL = 14  # pixels above a time line, for whose it is
 
 
 def people_of(table: pd.DataFrame) -> list[int]:
@@ -85,7 +86,7 @@ def preview_frames(
         room = 16 + ROW * (len(aus) + 1)
         per_column = max(1, size[1] // room)  # people whose bars stand one below the other
         columns = max(1, -(-len(people) // per_column))
-        width, height = size[0] + columns * BAR, size[1] + 14 + len(people) * (STRIP * len(aus) + 6)
+        width, height = size[0] + columns * BAR, size[1] + 2 + len(people) * (STRIP * len(aus) + LABEL)
         if strips is None:
             strips = [_strip(table[table["face_id"] == face], aus, first, last, width) for face in people]
         canvas = Image.new("RGB", (width, height), "white")
@@ -97,14 +98,13 @@ def preview_frames(
                 _square(draw, row, factor, MUTED[place])
                 corner = (size[0] + (place // per_column) * BAR + 8, (place % per_column) * room + 4)
                 _bars(draw, row, aus, corner, MUTED[place])
-        top = size[1] + 12
-        draw.text((4, size[1]), f"{frame.time:.2f} s", fill="black")
+        top, x = size[1], (frame.time - first) / (last - first) * (width - 1)
+        draw.text((width - 60, top), f"{frame.time:.2f} s", fill="black")
         for face, strip in zip(people, strips, strict=True):
-            canvas.paste(strip, (0, top))
-            draw.text((width - 46, top), f"face {face}", fill="white", stroke_width=2, stroke_fill="black")
-            top += strip.height + 6
-        x = (frame.time - first) / (last - first) * (width - 1)
-        draw.line([x, size[1] + 12, x, top - 6], fill="#D55E00", width=2)
+            draw.text((4, top), f"face {face}", fill="black")
+            canvas.paste(strip, (0, top + LABEL))
+            top += LABEL + strip.height
+        draw.line([x, size[1] + LABEL, x, top], fill="#D55E00", width=2)
         yield frame.time, np.asarray(canvas)
 
 

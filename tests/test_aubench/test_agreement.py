@@ -306,6 +306,10 @@ def test_clips_that_are_joined_keep_their_faces_and_conditions(tmp_path):
         "more than 30°", "from the side", "nothing", "glasses, a hand, people", "dark",
     }  # fmt: skip
     assert draw_conditions(table.reset_index()).axes[0].get_xlabel().startswith("ROC AUC")
+    shown = len(draw_conditions(table.reset_index()).axes[0].get_yticks())
+    first = table.index[0]
+    table.loc[[first], "auc"] = np.nan
+    assert len(draw_conditions(table.reset_index()).axes[0].get_yticks()) == shown - 1  # no empty row
 
 
 def test_the_faces_that_differ_most_come_first_and_are_shown(tmp_path):
