@@ -12,7 +12,7 @@ import os
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from aulib.files import read_json
@@ -40,29 +40,27 @@ def run_lock(folder: str | Path, patience: float = PATIENCE, work: str = "run") 
     Raises:
         RunIsHeld: another process has the lock; the message names it.
     """
-    file = _lock_file(folder)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
+    file, deadline = _lock_file(folder), time.monotonic() + patience
+    while (descriptor := _locked(file)) is None:
+        if time.monotonic() > deadline:
+            raise RunIsHeld(f"{folder} is being {work} by {holder(folder)}")
+        time.sleep(0.02)
     try:
-        deadline = time.monotonic() + patience
-        while not _taken(descriptor):
-            if time.monotonic() > deadline:
-                raise RunIsHeld(f"{folder} is being {work} by {holder(folder)}")
-            time.sleep(0.02)
         owner = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.time()}
         os.truncate(descriptor, 0)
         os.pwrite(descriptor, json.dumps(owner).encode(), 0)
         yield descriptor
     finally:
         os.close(descriptor)  # releases the lock, unless a kernel still has it open
+        _remove(file)
 
 
 def is_held(folder: str | Path) -> bool:
     """Whether a process is busy with the folder now."""
-    file = _lock_file(folder)
-    if not file.is_file():
+    try:
+        descriptor = os.open(_lock_file(folder), os.O_RDWR)
+    except FileNotFoundError:
         return False
-    descriptor = os.open(file, os.O_RDWR)
     try:
         return not _taken(descriptor)
     finally:
@@ -83,7 +81,31 @@ def _lock_file(folder: str | Path) -> Path:
     to it, as to a mounted one."""
     folder = Path(folder).absolute()
     home = folder.parent if os.access(folder.parent, os.W_OK) or not folder.is_dir() else folder
-    return home / ".locks" / folder.name
+    return home / f".aulib-{folder.name}.lock"
+
+
+def _locked(file: Path) -> int | None:
+    """Descriptor of the lock file, made if missing, once this process has the lock; None if another has."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    while True:
+        descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
+        if not _taken(descriptor):
+            os.close(descriptor)
+            return None
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(descriptor), os.stat(file)):
+                return descriptor
+        os.close(descriptor)  # its last holder has just removed the file
+
+
+def _remove(file: Path) -> None:
+    """Nothing of ours is left beside what a user named, unless somebody else has the lock."""
+    with suppress(OSError):
+        if file.is_file() and (descriptor := _locked(file)) is not None:
+            try:
+                file.unlink()
+            finally:
+                os.close(descriptor)
 
 
 def _taken(descriptor: int) -> bool:

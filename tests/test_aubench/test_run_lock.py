@@ -35,7 +35,7 @@ def test_a_locked_folder_names_its_holder_until_that_is_killed(tmp_path):
     assert not is_held(folder)
     with run_lock(folder, 0):
         assert is_held(folder) and str(os.getpid()) in holder(folder)
-    assert not is_held(folder) and not folder.exists()
+    assert not is_held(folder) and not list(tmp_path.iterdir())  # nothing is left there
 
 
 def test_a_waiting_process_gets_the_lock_when_it_is_free(tmp_path):
@@ -52,6 +52,22 @@ def test_a_kernel_that_inherited_the_lock_holds_it_after_its_runner_ended(tmp_pa
     kernel.kill()
     kernel.wait()
     assert not is_held(tmp_path / "run")
+
+
+def test_of_many_processes_one_at_a_time_has_the_lock_although_each_removes_it(tmp_path):
+    work = """import sys
+from pathlib import Path
+from aubench.study.run_lock import run_lock
+count, inside = Path(sys.argv[1], "count"), Path(sys.argv[1], "inside")
+for _ in range(200):
+    with run_lock(Path(sys.argv[1], "run"), patience=60):
+        inside.mkdir()  # fails if another is inside
+        count.write_text(str(int(count.read_text()) + 1))
+        inside.rmdir()"""
+    (tmp_path / "count").write_text("0")
+    workers = [subprocess.Popen([sys.executable, "-c", work, str(tmp_path)]) for _ in range(3)]
+    assert [worker.wait() for worker in workers] == [0, 0, 0]
+    assert (tmp_path / "count").read_text() == "600" and len(list(tmp_path.iterdir())) == 1
 
 
 def test_asking_whether_a_folder_is_locked_does_not_keep_its_runner_out(tmp_path):
