@@ -284,7 +284,7 @@ class Projector(nn.Module):
 
     Args:
         alignment: "dense" projects each cell by itself; "vicreg" leaves vectors as long as they are;
-            "simsiam" adds a predictor, see `predict`.
+            "simsiam" normalises over faces and adds a predictor, see `predict` (Chen & He 2021, table 3c).
 
     Shapes: (B, C, h, w) -> (B, D), or (B, grid * grid, D) if dense.
     """
@@ -293,11 +293,17 @@ class Projector(nn.Module):
         super().__init__()
         self.alignment, self.grid = alignment, grid
         inputs = channels if alignment == "dense" else channels * grid * grid
-        self.layers = nn.Sequential(nn.Linear(inputs, dim), nn.LeakyReLU(0.1), nn.Linear(dim, dim))
+
+        def layer(inputs: int, outputs: int) -> list[nn.Module]:
+            if alignment != "simsiam":
+                return [nn.Linear(inputs, outputs)]
+            maps = nn.Unflatten(1, (outputs, 1, 1))  # processes share the statistics of maps only
+            return [nn.Linear(inputs, outputs, bias=False), maps, nn.BatchNorm2d(outputs), nn.Flatten()]
+
+        self.layers = nn.Sequential(*layer(inputs, dim), nn.LeakyReLU(0.1), *layer(dim, dim))
         if alignment == "simsiam":
-            self.predictor = nn.Sequential(
-                nn.Linear(dim, dim // 4), nn.LeakyReLU(0.1), nn.Linear(dim // 4, dim)
-            )
+            narrow = dim // 4
+            self.predictor = nn.Sequential(*layer(dim, narrow), nn.LeakyReLU(0.1), nn.Linear(narrow, dim))
 
     def forward(self, features: Tensor) -> Tensor:
         pooled = F.adaptive_avg_pool2d(features, self.grid)  # (B, C, grid, grid)

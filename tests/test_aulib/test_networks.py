@@ -195,6 +195,15 @@ class TestProjector:
         torch.testing.assert_close(project.predict(project(features())).norm(dim=-1), torch.ones(B))
         assert (Projector(C, dim=16, alignment="vicreg")(features()).norm(dim=-1) - 1).abs().min() > 0.01
 
+    def test_simsiam_cannot_project_all_faces_to_one_point(self):
+        alike = features()[:1] + 1e-3 * torch.randn_like(features())
+        apart = {
+            alignment: torch.corrcoef(Projector(C, dim=16, alignment=alignment)(alike))
+            for alignment in ("global", "simsiam")
+        }
+        assert apart["global"].min() > 0.99
+        assert (apart["simsiam"].sum() - B) / (B * (B - 1)) < 0.5  # mean of different faces
+
     def test_dense_vector_reads_its_own_cell_only(self):
         torch.manual_seed(0)
         project = Projector(C, dim=16, grid=4, alignment="dense")
