@@ -60,11 +60,13 @@ class ContrastScores:
         false_alarms: one row for each group and AU: `rate` of neutral faces on which it is called present,
             with `_low`, `_high`; `faces`, `people`.
         left_out: groups of fewer than MIN_PEOPLE people, "ethnicity: mixed (3 people)".
+        unread: labelled faces that count nowhere, since no AU could be read, as without landmarks.
     """
 
     contrasts: pd.DataFrame
     false_alarms: pd.DataFrame
     left_out: tuple[str, ...] = ()
+    unread: int = 0
 
     @property
     def everyone(self) -> pd.DataFrame:
@@ -91,6 +93,7 @@ class ContrastScores:
             "contrasts": self.contrasts.to_dict("records"),
             "false_alarms": self.false_alarms.to_dict("records"),
             "left_out": list(self.left_out),
+            "unread": self.unread,
         }
 
 

@@ -92,6 +92,8 @@ def contrast(
         typer.echo(f"note: no contrast has {MIN_FACES} faces, so there is no mean", err=True)
     if scores.left_out:
         typer.echo(f"too few people: {', '.join(scores.left_out)}")
+    if scores.unread:
+        typer.echo(f"note: labelled faces that were not read, and count nowhere: {scores.unread}", err=True)
     if json:
         with result_file(json, "contrasts") as partial:
             write_json(partial, scores.as_json())

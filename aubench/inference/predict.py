@@ -170,7 +170,8 @@ def contrasts_of(
     )
     found = scores.contrasts["found"].mask(scores.contrasts["au"].isin(withheld))
     alarms = scores.false_alarms[~scores.false_alarms["au"].isin(withheld)]
-    return replace(scores, contrasts=scores.contrasts.assign(found=found), false_alarms=alarms)
+    unread = int((~ok & (expression != "")).sum())
+    return replace(scores, contrasts=scores.contrasts.assign(found=found), false_alarms=alarms, unread=unread)
 
 
 def _expressions(data: DatasetFolder) -> np.ndarray:

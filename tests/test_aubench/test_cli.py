@@ -239,9 +239,17 @@ def test_adapting_prints_how_often_each_au_is_called(capsys, finished, tmp_path,
 
 
 def test_contrasts_are_printed_and_written(capsys, tmp_path):
-    """The package's detector on six people: AU12 rises in their smiles."""
-    file = tmp_path / "scores.json"
-    status, out, _ = call(capsys, "contrast", aulib.pretrained().path, ROOT / "docs/london", "--json", file)
+    """The package's detector on six people: AU12 rises in their smiles. A face without
+    landmarks is counted."""
+    file, faces = tmp_path / "scores.json", ROOT / "docs/london"
+    status, out, err = call(capsys, "contrast", aulib.pretrained().path, faces, "--json", file)
+    assert "count nowhere" not in err
+    lost = shutil.copytree(faces, tmp_path / "lost")
+    table = pd.read_csv(lost / "manifest.csv")
+    table.loc[0, table.filter(regex=r"^[xy]_").columns] = np.nan
+    table.to_csv(lost / "manifest.csv", index=False)
+    err = call(capsys, "contrast", aulib.pretrained().path, lost)[2]
+    assert "note: labelled faces that were not read, and count nowhere: 1" in err
     assert status == 0 and re.search(r"^happiness +AU12 +[01]\.\d\d ", out, re.M) and "mean AUC:" in out
     rows = json.loads(file.read_text())["contrasts"]
     (smile,) = [row for row in rows if row["au"] == "AU12" and row["group"] == "all"]

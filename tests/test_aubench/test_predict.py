@@ -112,7 +112,9 @@ class TestContrasts:
             table.loc[3, POINTS] = np.nan
             return table
 
-        scores = contrast(finished.full, copied(labelled)).contrasts.set_index("au")
+        found = contrast(finished.full, copied(labelled))
+        assert found.unread == found.as_json()["unread"] == 1
+        scores = found.contrasts.set_index("au")
         assert scores.loc["AU12", "auc"] == 1 and scores.loc["AU06", "auc"] < 1
         assert scores.loc["AU12", "faces"] == happy.sum() - happy[3]
 
