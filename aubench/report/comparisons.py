@@ -69,6 +69,11 @@ def the_four(summary: Summary) -> list[Contrast]:
     return _differing_by(summary, set(INTERMEDIATE), "the four together")
 
 
+def all_six(summary: Summary) -> list[Contrast]:
+    """Each variant with all supervisors minus the one that is trained alike and has none."""
+    return _differing_by(summary, set(ALL_SIX), "all six")
+
+
 def _differing_by(summary: Summary, supervisors: set[str], about: str) -> list[Contrast]:
     own = {name: set(settings.get("supervisors", ())) for name, settings in summary.settings.items()}
     rest = {name: _without_supervisors(settings) for name, settings in summary.settings.items()}
@@ -157,10 +162,10 @@ def outcome(summary: Summary) -> pd.DataFrame:
     """All comparisons of a study, one per row.
 
     Returns:
-        question ("the four together", "each supervisor", "rivals", "choices", "reconstruction" or "probes"),
-        variant, reference, comparison, terms (`comparison_terms`, "" for several pairs), measure, au,
-        difference, low, high, p_holm, seeds, verdict, and detectable: the effect that this many seeds would
-        find with a probability of 80 %. A question that the study's variants cannot answer has no rows.
+        question ("the four together", "all six", "each supervisor", "rivals", "choices", "reconstruction" or
+        "probes"), variant, reference, comparison, terms (`comparison_terms`, "" for several pairs), measure,
+        au, difference, low, high, p_holm, seeds, verdict, and detectable: the effect that this many seeds
+        would find with a probability of 80 %. A question that the study's variants cannot answer has no rows.
     """
     known = set(summary.variants)
     four = the_four(summary)
@@ -171,6 +176,7 @@ def outcome(summary: Summary) -> pd.DataFrame:
     each = effects_of_supervisors(summary, ["f1", "auc"])
     tables = {
         "the four together": paired_differences(summary, four, ["f1", "auc"]),
+        "all six": one_family(summary, all_six(summary), ["f1", "auc", "f1_norm"]),
         "each supervisor": each.assign(comparison="with minus without `" + each["about"] + "`"),
         "rivals": one_family(summary, rivals, list(REPORTED)),
         "choices": one_family(summary, changed_choices(summary), ["f1"]),

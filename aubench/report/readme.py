@@ -379,8 +379,18 @@ def insides_table(study: Summary, variants: list[str], measures: dict[str, str])
     return table
 
 
-def supervisors_page(study: Summary) -> str:
-    """results/supervisors.md: every comparison of the study as tables."""
+def idleness_table(study: Summary) -> pd.DataFrame:
+    """`comparisons.idleness` in percent."""
+    table = comparisons.idleness(study)
+    return table.assign(**{name: tables.in_percent(table[name]) for name in ("lowest", "highest", "share")})
+
+
+def supervisors_page(study: Summary, harder: Summary) -> str:
+    """results/supervisors.md: every comparison of the study as tables.
+
+    Args:
+        harder: of experiments/harder_task.yml.
+    """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("aubench.report"),
         trim_blocks=True,
@@ -397,9 +407,7 @@ def supervisors_page(study: Summary) -> str:
     errors["second round in the objective"] = [
         "L1" if one["weights"].get("cycle") else "aligned" if one["supervisors"] else "no" for one in own
     ]
-    outcome, idleness = comparisons.outcome(study), comparisons.idleness(study)
-    for name in ("lowest", "highest", "share"):
-        idleness[name] = tables.in_percent(idleness[name])
+    outcome = comparisons.outcome(study)
     rivals = outcome[outcome["question"] == "rivals"].drop_duplicates("comparison")
     versions = pd.Series({name: ", ".join(one.get("code", [])) for name, one in study.settings.items()})
     versions = versions.rename_axis("variants").reset_index(name="code").groupby("code", sort=False)
@@ -412,10 +420,15 @@ def supervisors_page(study: Summary) -> str:
         errors=errors.reset_index(names="variant"),
         read=insides_table(study, list(errors.index), READ),
         found_again=insides_table(study, list(errors.index), FOUND_AGAIN),
+        harder=harder,
+        harder_outcome=comparisons.outcome(harder).query("question == 'all six'"),
+        harder_found_again=insides_table(harder, harder.variants, FOUND_AGAIN),
+        harder_scores=tables.study_table(harder),
+        harder_idleness=idleness_table(harder),
         versions=versions["variants"].agg(", ".join).reset_index(),
         terms=rivals.groupby("terms")["comparison"].agg(", ".join).reset_index(),
         distances=tables.comparisons_by_measure(outcome[outcome["measure"].isin(statistics.DISTANCES)]),
-        idleness=idleness,
+        idleness=idleness_table(study),
         scores=tables.study_table(study),
     )
 
@@ -437,9 +450,8 @@ def with_block(text: str, name: str, block: str) -> str:
 def pages(root: Path) -> dict[Path, str]:
     """Every generated page below a checkout's root, and the text that it should have."""
     results = root / "results"
-    study, cycle, landmarks = (
-        read_summary(results / f"{name}.json") for name in ("supervisors", "cycle_weight", "landmark_error")
-    )
+    studies = ("supervisors", "harder_task", "cycle_weight", "landmark_error")
+    study, harder, cycle, landmarks = (read_summary(results / f"{name}.json") for name in studies)
 
     def kept(name: str) -> dict:
         return read_json(results / f"{name}.json")
@@ -469,7 +481,7 @@ def pages(root: Path) -> dict[Path, str]:
         ("docs/synthetic.md", "steps", steps_table(kept("more_steps")["f1"])),
         ("docs/datasets/README.md", "conversion", conversion_table(kept("convert_memory"))),
     ]
-    texts = {root / "results" / "supervisors.md": supervisors_page(study)}
+    texts = {root / "results" / "supervisors.md": supervisors_page(study, harder)}
     for page, name, block in blocks:
         text = texts.get(root / page) or (root / page).read_text(encoding="utf-8")
         texts[root / page] = with_block(text, name, block)

@@ -244,6 +244,23 @@ class TestOutcome:
         choice = table[table["question"] == "choices"].iloc[0]
         assert choice["reference"] == "full-batch" and choice["verdict"] == "helps"
 
+    def test_all_six_are_compared_with_none_where_all_else_is_the_same(self, tmp_path):
+        sets = dict.fromkeys(("separation", "adld"), ()) | {"contrastive": RICH_TWO}
+        sets |= dict.fromkeys(("full", "full-vicreg", "adld-supervised"), ALL_SIX)
+        for variant, supervisors in sets.items():
+            for seed in range(5):
+                f1 = 0.5 + 0.01 * seed + 0.05 * (variant == "adld-supervised")
+                how = {"alignment": "vicreg"} if variant == "full-vicreg" else {}
+                method = "full" if variant.startswith("full") else variant.partition("-")[0]
+                write_run(tmp_path, variant, seed, {"AU01": f1}, method, supervisors, **how)
+        table = comparisons.outcome(summarise_runs(tmp_path)).query("question == 'all six'")
+        found = table[table["measure"] == "f1"].set_index("comparison")["verdict"]
+        assert found.to_dict() == {
+            "`full` minus `separation`": "no difference",
+            "`full-vicreg` minus `separation`": "no difference",
+            "`adld-supervised` minus `adld`": "helps",
+        }
+
     def test_errors_and_distances_of_the_rounds_are_one_family_where_lower_is_better(self, tmp_path):
         errors = {"separation": 1.1, "contrastive": 1.2, "full": 1.3, "adld": 0.9}
         for variant, error in errors.items():
