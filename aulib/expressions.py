@@ -29,7 +29,7 @@ EXPRESSIONS = ("neutral", *CONTRASTS, "fear", "contempt")
 # The words of FER+, RAF-DB, AffectNet and CK+, the letters of KDEF, and what people write. Numbers are
 # refused: 3 is sadness in FER+, disgust in RAF-DB and CK+, surprise in AffectNet.
 SYNONYMS = {
-    "neutral": ("ne", "calm", "none"),
+    "neutral": ("ne", "calm"),
     "happiness": ("ha", "happy", "joy", "smile", "smiling"),
     "surprise": ("su", "surprised"),
     "anger": ("an", "angry"),
@@ -38,7 +38,8 @@ SYNONYMS = {
     "fear": ("af", "afraid", "fearful", "scared"),
     "contempt": ("contemptuous",),
 }
-UNLABELLED = ("", "na", "n/a", "nan", "none", "unknown", "uncertain", "no-face", "nf", "other")
+UNKNOWN = ("", "na", "n/a", "nan", "none", "unknown")
+UNLABELLED = (*UNKNOWN, "uncertain", "no-face", "nf", "other")  # "none" is AffectNet's for none of its eight
 GROUPS = ("meta_age", "meta_gender", "meta_ethnicity")
 OLDEST = 120
 AGES = (25, 35, 50)  # years at which an age group begins (ours)
@@ -128,7 +129,7 @@ def groups_of(table: pd.DataFrame) -> dict[str, np.ndarray]:
         if column not in table:
             continue
         cells = table[column].astype(object).fillna("").astype(str).str.strip().str.lower()
-        values = sorted(set(cells) - {""})
+        values = sorted(set(cells) - set(UNKNOWN))
         if column == "meta_age" and (years := pd.to_numeric(cells, errors="coerce")).notna().any():
             odd = cells[~years.between(0, OLDEST) & ~cells.isin(UNLABELLED)]
             if len(odd):

@@ -9,6 +9,7 @@ from aulib.expressions import (
     CONTRASTS,
     EXPRESSIONS,
     SYNONYMS,
+    UNLABELLED,
     contrast_scores,
     expressions_of,
     groups_of,
@@ -159,7 +160,7 @@ class TestExpressions:
         assert expressions_of(words).tolist() == ["happiness"] * 4 + ["anger", "", "", "neutral"]
 
     def test_no_word_has_two_meanings(self):
-        words = [word for names in SYNONYMS.values() for word in names] + list(EXPRESSIONS)
+        words = [word for names in SYNONYMS.values() for word in names] + [*EXPRESSIONS, *UNLABELLED]
         assert len(words) == len(set(words))
 
     def test_numbers_are_refused_because_sets_differ(self):
@@ -176,7 +177,7 @@ class TestExpressions:
 
 def test_ages_become_groups_and_other_columns_keep_their_words():
     table = pd.DataFrame(
-        {"meta_age": ["24", "25", "", "49"], "meta_gender": ["Female", "male", "", "female"]}
+        {"meta_age": ["24", "25", "", "49"], "meta_gender": ["Female", "male", "NA", "female"]}
     )
     groups = {name: members.tolist() for name, members in groups_of(table).items()}
     assert list(groups.items()) == [
