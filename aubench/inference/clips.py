@@ -37,9 +37,9 @@ from aubench.inference.predict import (
 from aubench.inference.tracking import CODE_VERSION, Tracker
 from aubench.study.run_lock import run_lock
 from aulib.crops import crop_of
-from aulib.files import atomic_file, read_json, refuse_other, result_file, write_json
+from aulib.files import atomic_file, digest_of, read_json, refuse_other, result_file, write_json
 from aulib.landmarks import point_columns
-from aulib.run import Run
+from aulib.run import CONFIG, WEIGHTS, Run
 
 ABOUT = ["frame", "face_id", "timestamp", "confidence", "success"]
 FIRST = [*ABOUT, *SQUARE]
@@ -148,8 +148,9 @@ def predict_clip(
     if save_neutral is not None and not neutral:
         raise ValueError(f"{save_neutral}: which frames of {clip.path} are neutral? Give them, or auto")
     opened = Run(run)
+    saved = None
     if neutral and neutral != "auto" and not FRAMES.fullmatch(neutral):
-        _saved_neutral(neutral, opened.config.aus)  # refused before the clip is read
+        saved = _saved_neutral(neutral, opened)  # refused before the clip is read
     with ExitStack() as stack:
         if out is not None:
             refuse_suffix(out, ".parquet" if form == "parquet" else ".csv")
@@ -164,9 +165,9 @@ def predict_clip(
         aus = [au for au in opened.config.aus if all_aus or au not in opened.withheld]
         columns = [*FIRST, *(f"{au}_p" for au in opened.config.aus), *(f"{au}_side" for au in weights)]
         table = pd.concat([pd.read_parquet(part, columns=columns) for part in parts], ignore_index=True)
-        baselines = _baselines(table, opened.config.aus, neutral, clip)
+        baselines = _baselines(table, opened.config.aus, neutral, clip, saved)
         if save_neutral is not None:
-            _save_neutral(table, opened.config.aus, baselines, clip, save_neutral, note)
+            _save_neutral(table, opened, baselines, clip, save_neutral, note)
         if neutral and (without := sorted({face for face, _ in _people(table)} - baselines.keys())):
             note(
                 f"no neutral face of {', '.join(f'face {face}' for face in without)}, whose AUs stay as read"
@@ -290,8 +291,10 @@ def _table(opened: Run, model, faces: list[tuple], weights: dict[str, np.ndarray
     return pd.DataFrame(columns | point_columns(points.round(2)))
 
 
-def _baselines(table: pd.DataFrame, aus: tuple[str, ...], neutral: str, clip: Clip) -> dict[int, np.ndarray]:
-    """face_id -> (A,) logits on neutral frames."""
+def _baselines(
+    table: pd.DataFrame, aus: tuple[str, ...], neutral: str, clip: Clip, saved: np.ndarray | None = None
+) -> dict[int, np.ndarray]:
+    """face_id -> (A,) logits on neutral frames; those `saved` are of the face in most frames."""
     if not neutral:
         return {}
     if frames := FRAMES.fullmatch(neutral):
@@ -309,18 +312,26 @@ def _baselines(table: pd.DataFrame, aus: tuple[str, ...], neutral: str, clip: Cl
             found[face] = _logits(rows.loc[calm], aus).median().to_numpy()
         return found
     most = table.loc[table["success"] == 1, "face_id"].mode()
-    return {face: _saved_neutral(neutral, aus) for face in most[:1]}
+    return {face: saved for face in most[:1]}
 
 
-def _saved_neutral(file: str | Path, aus: tuple[str, ...]) -> np.ndarray:
-    """(A,) logits that `save_neutral` wrote."""
-    saved = read_json(file).get("neutral")
+def _saved_neutral(file: str | Path, opened: Run) -> np.ndarray:
+    """(A,) logits that `save_neutral` wrote, of the same detector."""
+    kept, aus = read_json(file), opened.config.aus
+    saved = kept.get("neutral")
     if not isinstance(saved, dict) or not set(aus) <= set(saved):
         raise ValueError(f'{file}: expected the logit of each of {", ".join(aus)} under "neutral"')
     for au in aus:
         if type(saved[au]) not in (int, float) or not np.isfinite(saved[au]):
             raise ValueError(f"{file}: {au} is {saved[au]!r}, expected a finite number")
+    if kept.get("detector") != _detector(opened):
+        raise ValueError(f"{file} was saved with another detector; save it again with {opened.path}")
     return np.array([float(saved[au]) for au in aus])
+
+
+def _detector(opened: Run) -> str:
+    """Which weights and settings read: another detector reads the same face as more or less neutral."""
+    return " ".join(digest_of(opened.path / name)[:16] for name in (CONFIG, WEIGHTS))
 
 
 def _people(table: pd.DataFrame) -> list[tuple[int, pd.DataFrame]]:
@@ -332,16 +343,22 @@ def _logits(rows: pd.DataFrame, aus: tuple[str, ...]) -> pd.DataFrame:
 
 
 def _save_neutral(
-    table, aus, baselines: dict[int, np.ndarray], clip: Clip, path: str | Path, note: Callable[[str], None]
+    table: pd.DataFrame,
+    opened: Run,
+    baselines: dict[int, np.ndarray],
+    clip: Clip,
+    path: str | Path,
+    note: Callable[[str], None],
 ) -> None:
     if not baselines:
         raise ValueError(f"{path}: {clip.path} has no face")
     if len(baselines) > 1:
         note(f"{path} is of one of {len(baselines)} faces, the one in most frames")
     face = max(baselines, key=lambda face: ((table["face_id"] == face) & (table["success"] == 1)).sum())
-    values = dict(zip(aus, baselines[face].round(4).tolist(), strict=True))
+    values = dict(zip(opened.config.aus, baselines[face].round(4).tolist(), strict=True))
+    about = {"clip": str(clip.path), "face_id": int(face), "detector": _detector(opened)}
     with result_file(path, "neutral") as partial:
-        write_json(partial, {"neutral": values, "clip": str(clip.path), "face_id": int(face)})
+        write_json(partial, {"neutral": values, **about})
 
 
 def _lower(table: pd.DataFrame, aus: tuple[str, ...], baselines: dict[int, np.ndarray]) -> None:

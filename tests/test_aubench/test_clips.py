@@ -524,6 +524,12 @@ def test_a_kept_neutral_face_is_used_again(filmed, tmp_path):
     )
     again = predict_clip(RUN, Clip(filmed.one), neutral=str(tmp_path / "n.json"))
     assert again["AU05_p"].to_numpy() == pytest.approx(first["AU05_p"].to_numpy(), abs=2e-4)
+    other = shutil.copytree(RUN, tmp_path / "other")
+    saved = json.loads((other / "config.json").read_text())
+    saved["settings"]["seed"] += 1
+    (other / "config.json").write_text(json.dumps(saved))
+    with pytest.raises(ValueError, match=f"n.json was saved with another detector; .* with {other}"):
+        predict_clip(other, Clip(filmed.one), neutral=str(tmp_path / "n.json"))
     (tmp_path / "n.json").write_text('{"neutral": {"AU12": 1}}')
     whole = {au: 0.5 for au in Run(RUN).aus}
     for wrong in ("NaN", "1e400", "null", '"x"', "true"):
