@@ -308,6 +308,9 @@ def compare(
     truth = agreement.read_tool(labels) if labels else None
     if doubled := {one.name for one in readings if [other.name for other in readings].count(one.name) > 1}:
         raise typer.BadParameter(f"two tables are called {min(doubled)}; rename one", param_hint="TABLE...")
+    for a, b in combinations([*readings, truth] if truth else readings, 2):
+        if asked := agreement.apart_in_time(a, b):
+            typer.echo(f"note: frame {asked}", err=True)
     written = {"tools": agreement.scales_of(readings)}
     if len(readings) > 1:
         written["agreement"] = agreement.agreement(readings)

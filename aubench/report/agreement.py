@@ -147,6 +147,9 @@ def _from_long(table: pd.DataFrame, path: Path) -> pd.DataFrame:
     place = ["frame", "face_id", "timestamp"]
     if missing := sorted({*place, "probability"} - set(table)):
         raise ValueError(f"{path} has a column `au` and no {missing[0]}, expected a table of --format long")
+    if (other := ~table["au"].astype(str).str.fullmatch(r"AU\d\d")).any():
+        line = other.idxmax()
+        raise ValueError(f"{path} line {line + 2}: au is {table['au'][line]!r}, expected as AU01")
     if (twice := table.duplicated([*place, "au"])).any():
         frame, au = table.loc[twice.idxmax(), ["frame", "au"]]
         raise ValueError(f"{path} line {twice.idxmax() + 2}: {au} of a face of frame {frame:g} twice")
@@ -180,9 +183,14 @@ def _numbers(table: pd.DataFrame, *names: str) -> pd.Series:
 
 
 def _first_frame(frame: pd.Series, time: pd.Series, usual: int) -> float:
-    """The number of a clip's first frame: that of the frame at 0 s, if the table has it."""
+    """The number of a clip's first frame: that of the frame at 0 s, or what 0 or 1 all times agree with."""
     starts = frame[time == 0].unique()
-    return starts[0] if len(starts) == 1 else min(usual, frame.min())
+    if len(starts) == 1:
+        return starts[0]
+    rows = pd.DataFrame({"frame": frame, "time": time}).drop_duplicates("frame").sort_values("frame").diff()
+    started = (frame - time / (rows["time"] / rows["frame"]).median()).to_numpy()
+    agreed = [first for first in (0, 1) if (np.abs(started - first) < 0.5).all()]
+    return agreed[0] if agreed else min(usual, frame.min())
 
 
 def _places(table: pd.DataFrame) -> tuple[pd.Series, pd.Series, pd.Series]:
@@ -234,6 +242,22 @@ def matched(a: Reading, b: Reading) -> pd.DataFrame:
             f"the second of {b.table['key'].iloc[0]} ..."
         )
     return pd.DataFrame(sorted(pairs), columns=["a", "b"])
+
+
+def apart_in_time(a: Reading, b: Reading) -> str:
+    """What to ask if most pairs of two tables are of other times, by their own stamps; "" if they are not."""
+    pairs = matched(a, b)
+    times = pairs.assign(key=pairs["a"].map(a.table["key"]))
+    times["a"], times["b"] = times["a"].map(a.table["time"]), times["b"].map(b.table["time"])
+    far, step = (
+        (times["a"] - times["b"]).abs(),
+        a.table["time"].drop_duplicates().sort_values().diff().median(),
+    )
+    if not far.median() > step / 2:
+        return ""
+    worst = times.loc[[far.idxmax()]].to_dict("records")[0]
+    when = f"at {worst['a']:.2f} s in {a.name} and at {worst['b']:.2f} s in {b.name}"
+    return f"{worst['key']} is {when}; do both count the same frames?"
 
 
 def common_aus(readings: list[Reading]) -> list[str]:

@@ -99,6 +99,8 @@ def test_our_long_table_is_read_as_the_wide_one(tmp_path):
     (lambda table: pd.concat([table, table.tail(1).assign(probability=1)]), "line 26: AU12.*frame 12 twice"),
     (lambda table: table.drop(columns="timestamp"), "column `au` and no timestamp"),
     (lambda table: table.assign(probability=table["probability"] + 1), "probability"),
+    (lambda table: table.assign(au=["AU1", *table["au"][1:]]), "line 2: au is 'AU1', expected as AU01"),
+    (lambda table: table.assign(au=["", *table["au"][1:]]), "line 2: au is '', expected as AU01"),
 ])  # fmt: skip
 def test_a_long_table_that_is_none_is_refused(change, said, tmp_path):
     path = long(tmp_path, SMILE / 4)
@@ -216,6 +218,26 @@ def test_frames_that_a_port_counts_from_0_are_paired_by_their_time(tmp_path):
     assert (matched(ours, port)["a"] == matched(ours, port)["b"]).all()
     row = agreement.agreement([ours, port]).iloc[0]
     assert (row["n"], row["r"], row["icc"]) == (FRAMES, pytest.approx(1), pytest.approx(1))
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_the_first_frame_is_known_by_the_times_of_the_others(first, tmp_path):
+    path = openface(tmp_path, AU12_r=SMILE, first=first)
+    whole = read_tool(path).table["key"].tolist()
+    pd.read_csv(path).iloc[3:].to_csv(path, index=False)  # no row at 0 s
+    assert read_tool(path).table["key"].tolist() == whole[3:] == list(range(4, FRAMES + 1))
+
+
+def test_frames_of_other_times_are_asked_about(tmp_path):
+    paths = [openface(tmp_path, name, AU12_r=SMILE) for name in ("base", "half")]
+    assert agreement.apart_in_time(*map(read_tool, paths)) == ""
+    every_second = pd.read_csv(paths[1]).iloc[::2]
+    every_second.assign(frame=range(1, len(every_second) + 1)).to_csv(paths[1], index=False)
+    last = len(every_second)
+    said = f"{last} is at {(last - 1) / 25:.2f} s in base and at {2 * (last - 1) / 25:.2f} s in half"
+    assert agreement.apart_in_time(*map(read_tool, paths)).startswith(said)
+    told = CliRunner().invoke(app, ["compare", *map(str, paths), "--out", str(tmp_path / "out")])
+    assert f"note: frame {said}; do both count the same frames?" in told.output
 
 
 def test_faces_of_a_frame_are_paired_by_where_they_lie(tmp_path):
