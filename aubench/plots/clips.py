@@ -41,13 +41,11 @@ def draw_timeline(table: pd.DataFrame) -> Figure:
     figure = Figure(figsize=(PAGE, sum(heights) + 0.4), layout="constrained")
     panels = figure.subplots(max(1, len(people)), squeeze=False, sharex=True)[:, 0]
     shades = mpl.colormaps["viridis"].with_extremes(bad="white")
-    times = table["timestamp"].drop_duplicates().to_numpy(float)
+    times = np.unique(table["timestamp"].to_numpy(float))
     step = float(np.median(np.diff(times))) if len(times) > 1 else 0.04
     edges = np.append(times, times[-1] + step)
     for axis, face in zip(panels, people, strict=False):
-        rows = table[table["face_id"] == face].drop_duplicates("timestamp").set_index("timestamp")
-        values = rows.reindex(times)[[f"{au}_p" for au in aus]].to_numpy(float)
-        cells = np.ma.masked_invalid(values.T)
+        cells = np.ma.masked_invalid(_over_time(table, face, aus)[1].T)
         image = axis.pcolormesh(edges, np.arange(len(aus) + 1), cells, vmin=0, vmax=1, cmap=shades)
         axis.set_yticks(np.arange(len(aus)) + 0.5, [au_label(au) for au in aus], fontsize=7)
         axis.invert_yaxis()
@@ -57,7 +55,7 @@ def draw_timeline(table: pd.DataFrame) -> Figure:
     if people:
         figure.colorbar(image, ax=list(panels), label="probability", shrink=0.8, pad=0.01)
     else:
-        panels[0].set_title("no face is seen")
+        panels[0].set(title="no face is seen", xlim=edges[[0, -1]], yticks=[])
     return figure
 
 
@@ -81,16 +79,16 @@ def preview_frames(
         if frame.picture is None or rows is None or (shown is not None and frame.number + 1 not in shown):
             continue
         picture = frame.picture
-        factor = min(1.0, TALLEST / picture.height)
-        size = (round(picture.width * factor), round(picture.height * factor))
         room = 16 + ROW * (len(aus) + 1)
+        factor = min(max(1.0, room / picture.height), TALLEST / picture.height)
+        size = (round(picture.width * factor), round(picture.height * factor))
         per_column = max(1, size[1] // room)  # people whose bars stand one below the other
         columns = max(1, -(-len(people) // per_column))
         width, height = size[0] + columns * BAR, size[1] + 2 + len(people) * (STRIP * len(aus) + LABEL)
         if strips is None:
-            strips = [_strip(table[table["face_id"] == face], aus, first, last, width) for face in people]
+            strips = [_strip(table, face, aus, width) for face in people]
         canvas = Image.new("RGB", (width, height), "white")
-        canvas.paste(picture.resize(size, Image.Resampling.BILINEAR) if factor < 1 else picture)
+        canvas.paste(picture.resize(size, Image.Resampling.BILINEAR))
         draw = ImageDraw.Draw(canvas)
         for row in rows[rows["success"] == 1].itertuples():
             if row.face_id in people:
@@ -128,13 +126,19 @@ def _bars(draw: ImageDraw.ImageDraw, row, aus: list[str], corner: tuple[int, int
             draw.rectangle([x + 118, top + 2, x + 118 + 54 * value, top + ROW - 4], fill=colour)
 
 
-def _strip(rows: pd.DataFrame, aus: list[str], first: float, last: float, width: int) -> Image.Image:
-    """A person's AUs over the whole clip, `width` pixels for all its time; grey where no face is seen."""
-    columns = ((rows["timestamp"].to_numpy(float) - first) / (last - first) * (width - 1)).round().astype(int)
-    values = np.full((len(aus), width), np.nan)
-    values[:, columns] = rows[[f"{au}_p" for au in aus]].to_numpy(float).T
-    filled = pd.DataFrame(values.T).ffill(limit=max(1, 3 * width // max(1, len(rows)))).to_numpy().T
-    colours = mpl.colormaps["viridis"].with_extremes(bad="#DDDDDD")(np.ma.masked_invalid(filled))
+def _over_time(table: pd.DataFrame, face: int, aus: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Seconds of the clip's T frames, and a person's AUs then, (T, A); NaN where the face is not seen."""
+    times = np.unique(table["timestamp"].to_numpy(float))
+    rows = table[table["face_id"] == face].drop_duplicates("timestamp").set_index("timestamp")
+    return times, rows.reindex(times)[[f"{au}_p" for au in aus]].to_numpy(float)
+
+
+def _strip(table: pd.DataFrame, face: int, aus: list[str], width: int) -> Image.Image:
+    """A person's AUs over the whole clip, `width` pixels for all its time, each frame's until the next; grey
+    where the face is not seen."""
+    times, values = _over_time(table, face, aus)
+    frames = np.searchsorted(times, np.linspace(times[0], times[-1], width), "right") - 1
+    colours = mpl.colormaps["viridis"].with_extremes(bad="#DDDDDD")(np.ma.masked_invalid(values[frames].T))
     picture = np.rint(colours[..., :3] * 255).astype(np.uint8)
     strip = Image.fromarray(picture.repeat(STRIP, axis=0))
     for row, au in enumerate(aus):

@@ -19,6 +19,7 @@ from aubench.datasets.interchange.tables import read_openface, read_pyfeat
 from aubench.datasets.videos import Clip, clip_frames, synthetic_clip, write_video
 from aubench.inference import clips, tracking
 from aubench.inference.clips import ABOUT, clips_in, confidence_of, predict_clip, tables_of
+from aubench.plots import clips as plots
 from aubench.plots.clips import draw_timeline, preview_frames
 from aubench.report.agreement import read_tool
 from aulib import pretrained
@@ -373,7 +374,17 @@ def test_a_time_line_is_white_only_where_no_face_is_seen():
     cells = draw_timeline(table).axes[0].collections[0].get_array()
     assert np.ma.getmaskarray(cells).ravel().tolist() == [False] * 4 + [True, False]
     empty = table.assign(success=0, AU12_p=np.nan)
-    assert "no face" in draw_timeline(empty).axes[0].get_title(loc="left")
+    axis = draw_timeline(empty).axes[0]
+    assert "no face" in axis.get_title(loc="left") and axis.get_xlim()[1] > 3 and not len(axis.get_yticks())
+
+
+def test_a_preview_s_time_line_holds_a_reading_until_the_next_frame_and_no_longer():
+    long = made([0.5] * 6).assign(timestamp=[0, 0.1, 0.2, 1.0, 1.1, 3.0])
+    table = pd.concat([long, long.iloc[:3].assign(face_id=1)], ignore_index=True)
+    grey = np.array([0xDD] * 3)
+    whole, short = (np.asarray(plots._strip(table, face, ["AU12"], 301))[-1] for face in (0, 1))
+    assert not (whole == grey).all(-1).any()
+    assert np.flatnonzero((short == grey).all(-1)).tolist() == list(range(100, 301))  # from 1 s on
 
 
 def test_the_tracker_goes_on_from_its_state(faces):
