@@ -141,6 +141,74 @@ def test_disfa_frames_from_videos_and_from_pictures_counted_from_0_or_1(converte
     assert data.table.loc[row_of(data, "SN001/5.jpg"), "meta_source"].endswith("LeftVideoSN001_comp.avi#4")
 
 
+@pytest.mark.parametrize(
+    "name, folder, pictures, offset, rival",
+    [
+        ("disfa", "images/SN002", [0, 1, 3, 4, 5], -1, None),  # labels 1 to 6
+        ("disfa", "images/SN002", [0, 1, 2, 3, 4], -1, None),
+        ("disfa", "images/SN002", [0, 1, 2, 3], -1, None),
+        ("disfa", "images/SN002", [1, 2, 4, 5, 6], 0, None),
+        ("disfa", "images/SN002", [1, 2, 3, 4, 5], 0, -1),  # the last is missing, or a picture 0
+        ("disfa", "images/SN002", [2, 3, 4, 5, 6], 0, 1),
+        ("disfa", "images/SN002", [0, 1, 2, 3, 4, 5, 6], -1, 0),
+        ("disfa", "images/SN002", [0, 1, 2, 3, 4, 5, 6, 7], 0, -1),
+        ("bp4d", "2D+3D/F001/T1", [642, 643, 644], -1, 0),  # labels 643 to 646
+        ("bp4d", "2D+3D/F001/T1", [644, 645, 646, 647, 648], 1, 0),
+        ("bp4d", "2D+3D/F001/T1", [643, 644, 646], 0, None),
+        ("bp4d", "2D+3D/F001/T1", [641, 642, 644, 645, 646, 647, 648], 0, None),
+        ("bp4d", "2D+3D/F001/T1", [641, 642, 643, 645, 646], 0, None),
+        ("bp4d", "2D+3D/F001/T1", [641, 642, 643, 644, 645], 0, -1),
+        ("bp4dplus", "2D+3D/F001/T1", [1, 2, 3, 5, 6], 0, None),  # labels 1 to 6, usually -1
+        ("bp4dplus", "2D+3D/F001/T1", [1, 2, 3, 4, 5], -1, 0),
+        ("bp4dplus", "2D+3D/F001/T1", [0, 1, 2, 4], -1, None),
+        ("bp4dplus", "2D+3D/F001/T1", [1, 2, 3, 4, 5, 6, 7], -1, (0, 1)),
+        ("gft", "frames/001A", [0, 1, 2], -1, None),  # labels 1 to 4
+        ("gft", "frames/001A", [0, 2, 3], -1, None),
+    ],
+)
+def test_missing_pictures_shift_no_label_without_a_word(name, folder, pictures, offset, rival, tree):
+    raw = tree(name)
+    shutil.rmtree(raw / folder)
+    for number in pictures:
+        raw_trees.picture(raw / folder / f"{number}.jpg", number)
+    converter = CONVERTERS[name]
+    (source,) = [one for one in converter.find(Tree(raw)) if one.files.get("pictures") == raw / folder]
+    session = converter.read(source)
+    found = {int(n): int(path.stem) for n, path in zip(session.frames, session.pictures, strict=True) if path}
+    coded = session.labels.index.tolist()
+    assert found == {frame: frame + offset for frame in coded if frame + offset in pictures}
+    usual = converter.picture_offset
+    shifted = [f"picture number = label frame {offset:+d} here, usually {usual:+d}"] * (offset != usual)
+    assert session.notes[: len(shifted)] == shifted
+    unclear = session.notes[len(shifted) :]
+    assert len(unclear) == (rival is not None)
+    for note in unclear:
+        assert note.startswith(f"{source.name}: {len(coded)} labels ({coded[0]} to {coded[-1]}) and ")
+        assert f"{len(pictures)} pictures ({pictures[0]} to {pictures[-1]})" in note
+        rivals = " or ".join(f"{other:+d}" for other in np.atleast_1d(rival))
+        assert f"label frame {offset:+d} is used, {rivals} is possible" in note
+
+
+def test_bp4d_counts_from_a_picture_0_that_has_no_label_though_the_last_is_missing(tree):
+    raw = tree("bp4d")
+    raw_trees.text(raw / OCC, raw_trees.bp4d_labels(range(1, 9)))
+    shutil.rmtree(raw / "AUCoding/AU_INT")
+    shutil.rmtree(raw / "2D+3D/F001/T1")
+    for number in range(7):
+        raw_trees.picture(raw / f"2D+3D/F001/T1/{number}.jpg", number)
+    session = first_session("bp4d", raw)
+    assert [path and path.stem for path in session.pictures] == [*"0123456", None]
+    assert session.notes == ["picture number = label frame -1 here, usually +0"]
+
+
+def test_the_report_says_which_pictures_may_be_shifted(tree, again):
+    (tree("disfa") / "Images/Left/LeftVideoSN003_comp.avi/frame-6.jpg").unlink()
+    assert (
+        "\nSN003: 6 labels (1 to 6) and 5 pictures (1 to 5) leave their pairing unclear"
+        in again("disfa")[1].text()
+    )
+
+
 def test_disfa_plus_leaves_unlisted_frames_unknown(converted, detector):
     data, _ = converted("disfaplus")
     assert len(data) == 12 and set(data.subjects) == {"SN001", "SN003", "SN004"}

@@ -81,7 +81,7 @@ class Converter:
         session = Session(names, [None] * len(frames), labels)
         if "pictures" in source.files:
             session.pictures, session.faults, session.notes = match_pictures(
-                source.files["pictures"], frames, self.picture_offset, self.fixed_offset
+                source.name, source.files["pictures"], frames, self.picture_offset, self.fixed_offset
             )
         elif "video" in source.files:
             session.video = source.files["video"]

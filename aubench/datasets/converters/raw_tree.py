@@ -78,11 +78,12 @@ def index_frames(folder: Path) -> tuple[dict[int, Path], dict[int, str]]:
 
 
 def match_pictures(
-    folder: Path, frames: list[int], usual_offset: int, fixed: bool
+    name: str, folder: Path, frames: list[int], usual_offset: int, fixed: bool
 ) -> tuple[list[Path | None], dict[int, str], list[str]]:
     """Match label frames with the numbered pictures of a folder.
 
     Args:
+        name: the session, for the notes.
         fixed: picture number = label frame + `usual_offset`; otherwise see `choose_frame_offset`.
 
     Returns:
@@ -91,7 +92,7 @@ def match_pictures(
     by_number, ambiguous = index_frames(folder)
     offset, notes = usual_offset, []
     if not fixed:
-        offset, notes = choose_frame_offset(frames, {*by_number, *ambiguous}, usual_offset)
+        offset, notes = choose_frame_offset(name, frames, {*by_number, *ambiguous}, usual_offset)
     wanted = [frame + offset for frame in frames]
     faults = {
         row: f"two pictures of it: {ambiguous[number]}"
@@ -101,19 +102,38 @@ def match_pictures(
     return [by_number.get(number) for number in wanted], faults, notes
 
 
-def choose_frame_offset(coded: list[int], pictures: set[int], usual: int) -> tuple[int, list[str]]:
+def choose_frame_offset(name: str, coded: list[int], pictures: set[int], usual: int) -> tuple[int, list[str]]:
     """What to add to a label's frame number to get its picture's: `usual`, unless the files contradict it.
 
-    Code bases disagree whether frames count from 0 or from 1. If `usual` leaves one or two frames at the ends
-    without a picture, and exactly one of -1, 0, +1 leaves none, that one is taken.
+    Code bases disagree whether frames count from 0 or from 1. The offset that pairs the first label with the
+    first picture is taken if it alone leaves the fewest labels outside the range of the pictures, or if it
+    and `usual` leave none and `usual` has pictures over at the front only. Gaps in the range say nothing:
+    every offset has them.
 
     Returns:
-        the offset, and a note if it is not `usual`.
+        the offset, a note if it is not `usual`, and a note if another may be right.
     """
-    missing = {offset: {frame + offset for frame in coded} - pictures for offset in (usual, 0, -1, 1)}
-    complete = [offset for offset, numbers in missing.items() if not numbers]
-    if usual in complete or len(complete) != 1 or len(missing[usual]) > 2:
+    if not coded or not pictures:
         return usual, []
-    if any(min(pictures) < number < max(pictures) for number in missing[usual]):
-        return usual, []
-    return complete[0], [f"picture number = label frame {complete[0]:+d} here, usually {usual:+d}"]
+    first, last = min(pictures), max(pictures)
+    outside = {
+        offset: sum(not first <= frame + offset <= last for frame in coded) for offset in (usual, 0, -1, 1)
+    }
+    offset, aligned = usual, first - min(coded)
+    front_only = outside[usual] == 0 and last == max(coded) + usual
+    if aligned in outside:
+        fewest = outside[aligned] < min(number for other, number in outside.items() if other != aligned)
+        offset = aligned if fewest or front_only else usual
+    notes = [f"picture number = label frame {offset:+d} here, usually {usual:+d}"] * (offset != usual)
+    possible = {other for other, number in outside.items() if number <= outside[offset]}
+    if not outside[offset]:
+        possible &= {usual, aligned}
+    if first > 1 or last > max(coded) + offset:  # the first pictures may be missing, or be a video's middle
+        possible.add(usual)
+    if rivals := " or ".join(f"{other:+d}" for other in sorted(possible - {offset})):
+        notes.append(
+            f"{name}: {len(coded)} labels ({min(coded)} to {max(coded)}) and {len(pictures)} pictures "
+            f"({first} to {last}) leave their pairing unclear: picture number = label frame {offset:+d} is "
+            f"used, {rivals} is possible; compare a picture with its label"
+        )
+    return offset, notes
