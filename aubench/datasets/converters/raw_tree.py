@@ -107,7 +107,7 @@ def choose_frame_offset(name: str, coded: list[int], pictures: set[int], usual: 
 
     Code bases disagree whether frames count from 0 or from 1. The offset that pairs the first label with the
     first picture is taken if it alone leaves the fewest labels outside the range of the pictures, or if it
-    and `usual` leave none and `usual` has pictures over at the front only. Gaps in the range say nothing:
+    and `usual` leave none and `usual` has a picture 0 over, and none behind. Gaps in the range say nothing:
     every offset has them.
 
     Returns:
@@ -120,10 +120,10 @@ def choose_frame_offset(name: str, coded: list[int], pictures: set[int], usual: 
         offset: sum(not first <= frame + offset <= last for frame in coded) for offset in (usual, 0, -1, 1)
     }
     offset, aligned = usual, first - min(coded)
-    front_only = outside[usual] == 0 and last == max(coded) + usual
+    from_zero = first == 0 and outside[usual] == 0 and last == max(coded) + usual
     if aligned in outside:
         fewest = outside[aligned] < min(number for other, number in outside.items() if other != aligned)
-        offset = aligned if fewest or front_only else usual
+        offset = aligned if fewest or from_zero else usual
     notes = [f"picture number = label frame {offset:+d} here, usually {usual:+d}"] * (offset != usual)
     possible = {other for other, number in outside.items() if number <= outside[offset]}
     if not outside[offset]:
