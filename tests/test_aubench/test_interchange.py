@@ -12,7 +12,7 @@ from PIL import Image
 
 import raw_trees
 from aubench.datasets.interchange.folders import export, import_jaanet, import_megraphau, import_table
-from aubench.datasets.interchange.lists import read_jaanet, write_jaanet, write_megraphau
+from aubench.datasets.interchange.lists import read_jaanet, read_megraphau, write_jaanet, write_megraphau
 from aubench.datasets.interchange.tables import read_openface, write_openface, write_pyfeat
 from aubench.datasets.photographs import prepare
 from aulib.crops import ADLD_CROP, crop_matrix
@@ -404,6 +404,35 @@ def test_a_folder_with_other_aus_goes_to_lists_and_back(tmp_path):
     assert [c[:4] for c in read_jaanet(tmp_path / "two/X_train") if c.endswith("_c")] == data.aus[:2]
     with pytest.raises(ValueError, match="no labels of AU43"):
         export(folder, "jaanet", tmp_path / "no", aus=["AU43"])
+
+
+def aus_of_lists(table):
+    return [name[:4] for name in table if name.endswith("_c")]
+
+
+def test_lists_are_read_with_the_aus_of_their_last_export(tmp_path):
+    table = read_dataset(write_tiny_set(tmp_path / "set", n=12)).table
+    table = table[[name for name in table if not name.startswith("AU")]]
+    others = ["AU01", "AU02", "AU04", "AU05", "AU06", "AU07", "AU09", "AU10"]  # as many as DISFA's
+    other, disfa = (table.assign(**{f"{au}_c": 0.0 for au in aus}) for aus in (others, DISFA_8))
+    for lists, aus in ((other, others), (disfa, list(DISFA_8))):
+        write_jaanet(lists, tmp_path / "X")
+        assert aus_of_lists(read_jaanet(tmp_path / "X")) == aus
+    write_megraphau(disfa, tmp_path / "lists", "X", 1)
+    (tmp_path / "lists/X_AUs_fold1.txt").rename(tmp_path / "lists/X_AUs.txt")  # as earlier exports
+    write_megraphau(other, tmp_path / "lists", "X", 2)
+    for fold, aus in ((1, list(DISFA_8)), (2, others)):
+        assert aus_of_lists(read_megraphau(tmp_path / "lists", "X", fold)) == aus
+
+
+def test_lists_of_which_one_was_edited_are_all_left_as_they_are(tmp_path):
+    table = read_dataset(write_tiny_set(tmp_path / "set", n=12)).table
+    write_jaanet(table, tmp_path / "X")
+    (tmp_path / "X_AUs.txt").write_text("AU01 AU02 AU04 AU06\n")
+    before = (tmp_path / "X_AUoccur.txt").read_text()
+    with pytest.raises(FileExistsError, match="X_AUs.txt exists and .* was edited since"):
+        write_jaanet(table.assign(AU01_c=1 - table["AU01_c"]), tmp_path / "X")
+    assert (tmp_path / "X_AUoccur.txt").read_text() == before
 
 
 def test_intensities_alone_become_occurrence_from_2_up_and_the_user_is_told(tmp_path):

@@ -3,7 +3,7 @@
 JAA-Net and ADLD: `X_path.txt`, `X_land.txt` (x1 y1 ... x49 y49), `X_AUoccur.txt`, in one row order, and made
 of those `X_biocular.txt` (squared distance of the eye centres) and `X_weight.txt`. ME-GraphAU:
 `BP4D_train_img_path_fold1.txt`, `BP4D_train_label_fold1.txt`, and made of those `BP4D_weight_fold1.txt` and
-`BP4D_train_AU_relation_fold1.txt`.
+`BP4D_train_AU_relation_fold1.txt`. An export adds `X_AUs.txt` or `BP4D_AUs_fold1.txt`, which name the AUs.
 """
 
 import re
@@ -12,14 +12,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from aulib.files import read_text, result_file
+from aulib.files import read_text, refuse_other, result_file
 from aulib.labels import AU_NAMES
 from aulib.landmarks import point_columns, points_of, to_49
 from aulib.protocols import BP4D_AUS, DISFA_8, GFT_AUS, PROTOCOLS
 from aulib.tables import MAX_COORDINATE
 
 CODES = (9, 999)  # JAA-Net's and ADLD's for unknown
-# These files do not say which AUs the columns are; their number decides, or a list of ours, `X_AUs.txt`.
+# Lists of other code do not say which AUs the columns are; their number decides.
 AUS_BY_NUMBER = {12: BP4D_AUS, 8: DISFA_8, 10: GFT_AUS, 6: PROTOCOLS["adld"].aus}
 
 
@@ -54,11 +54,12 @@ def read_jaanet(prefix: str | Path, aus: list[str] | None = None, first_pixel: i
 def write_jaanet(
     table: pd.DataFrame, prefix: str | Path, unknown: int = 9, first_pixel: int = 0
 ) -> list[Path]:
-    """All five lists; `unknown` is 9 for JAA-Net, 999 for ADLD. Weights count only known labels, and an AU
-    that is never present has weight 0.
+    """All five lists and `PREFIX_AUs.txt`; `unknown` is 9 for JAA-Net, 999 for ADLD. Weights count only known
+    labels, and an AU that is never present has weight 0.
 
     Raises:
         ValueError: a row or table without landmarks, paths with line breaks, or another code for unknown.
+        FileExistsError: as `_write_lists`.
     """
     if unknown not in CODES:
         raise ValueError(f"the code for unknown is {unknown}, expected {' or '.join(map(str, CODES))}")
@@ -67,14 +68,15 @@ def write_jaanet(
     left, right = points[:, 19:25].mean(axis=1), points[:, 25:31].mean(axis=1)
     eyes = ((left - right) ** 2).sum(axis=1)
     land = ["\t".join(map(repr, row)) for row in points.reshape(-1, 98).tolist()]
-    return [
-        _write_lines(f"{prefix}_path.txt", _paths(table)),
-        _write_lines(f"{prefix}_land.txt", land),
-        _write_lines(f"{prefix}_AUoccur.txt", _coded(codes, unknown)),
-        _write_lines(f"{prefix}_biocular.txt", [f"{distance:f}" for distance in eyes]),
-        _write_lines(f"{prefix}_weight.txt", [_weights(codes)]),
-        *_write_aus(f"{prefix}_AUs.txt", aus),
-    ]
+    lists = {
+        "path": _paths(table),
+        "land": land,
+        "AUoccur": _coded(codes, unknown),
+        "biocular": [f"{distance:f}" for distance in eyes],
+        "weight": [_weights(codes)],
+        "AUs": [" ".join(aus)],
+    }
+    return _write_lists({Path(f"{prefix}_{name}.txt"): lines for name, lines in lists.items()})
 
 
 def read_megraphau(folder: str | Path, dataset: str, fold: int, aus: list[str] | None = None) -> pd.DataFrame:
@@ -84,7 +86,10 @@ def read_megraphau(folder: str | Path, dataset: str, fold: int, aus: list[str] |
         FileNotFoundError: a list is missing.  ValueError: lists of different length, an unknown code.
     """
     folder = Path(folder)
-    parts, aus = [], _aus_of(folder / f"{dataset}_AUs.txt", aus)
+    named = folder / f"{dataset}_AUs_fold{fold}.txt"
+    if not named.is_file():  # earlier exports had one file for all folds
+        named = folder / f"{dataset}_AUs.txt"
+    parts, aus = [], _aus_of(named, aus)
     for split in ("train", "test"):
         paths = _read_lines(folder / f"{dataset}_{split}_img_path_fold{fold}.txt")
         labels = _occurrence(folder / f"{dataset}_{split}_label_fold{fold}.txt", len(paths), aus)
@@ -97,10 +102,10 @@ def write_megraphau(table: pd.DataFrame, folder: str | Path, dataset: str, fold:
 
     Raises:
         ValueError: an unknown label, since its evaluation fails on anything but 0 and 1.
+        FileExistsError: as `_write_lists`.
     """
-    start = f"{folder}/{dataset}"
     aus, _ = _labels(table)
-    written = _write_aus(f"{start}_AUs.txt", aus)
+    lists = {"AUs": [" ".join(aus)]}
     for split, rows in (("train", table["split"] != "test"), ("test", table["split"] == "test")):
         part = table[rows]
         _, codes = _labels(part)
@@ -108,17 +113,17 @@ def write_megraphau(table: pd.DataFrame, folder: str | Path, dataset: str, fold:
             raise ValueError(
                 f"{unknown} of {len(part)} {split} rows have unknown labels, which ME-GraphAU cannot hold"
             )
-        written.append(_write_lines(f"{start}_{split}_img_path_fold{fold}.txt", _paths(part)))
-        written.append(_write_lines(f"{start}_{split}_label_fold{fold}.txt", _coded(codes)))
+        lists |= {f"{split}_img_path": _paths(part), f"{split}_label": _coded(codes)}
         if split == "train" and len(part):
             relation = (2 * codes[:, :, None] + codes[:, None, :]).reshape(len(part), -1)  # of pairs of AUs
-            written.append(_write_lines(f"{start}_train_AU_relation_fold{fold}.txt", _coded(relation)))
-            written.append(_write_lines(f"{start}_weight_fold{fold}.txt", [_weights(codes)]))
-    return written
+            lists |= {"train_AU_relation": _coded(relation), "weight": [_weights(codes)]}
+    return _write_lists(
+        {Path(folder, f"{dataset}_{name}_fold{fold}.txt"): lines for name, lines in lists.items()}
+    )
 
 
 def _aus_of(path: Path, given: list[str] | None) -> list[str] | None:
-    """What `_write_aus` wrote, else `given`.
+    """What an export wrote, else `given`.
 
     Raises:
         ValueError: both, and they differ.
@@ -127,13 +132,6 @@ def _aus_of(path: Path, given: list[str] | None) -> list[str] | None:
     if given and own != given:
         raise ValueError(f"{path} names {', '.join(own)}, and {', '.join(given)} was asked for; use one")
     return own
-
-
-def _write_aus(path: str, aus: list[str]) -> list[Path]:
-    """Name the AUs where the number of columns does not."""
-    if aus == list(AUS_BY_NUMBER.get(len(aus), ())):
-        return []
-    return [_write_lines(path, [" ".join(aus)])]
 
 
 def _read_lines(path: Path) -> list[str]:
@@ -224,7 +222,17 @@ def _coded(codes: np.ndarray, unknown: int = 0) -> list[str]:
     return [" ".join(f"{unknown if np.isnan(code) else code:.0f}" for code in row) for row in codes]
 
 
-def _write_lines(path: str, lines: list[str]) -> Path:
-    with result_file(path, "list") as partial:
-        partial.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    return Path(path)
+def _write_lists(lists: dict[Path, list[str]]) -> list[Path]:
+    """All of them, or none, so that labels and the names of their AUs stay together.
+
+    Raises:
+        FileExistsError: as `result_file`.
+    """
+    contents = {path: "".join(f"{line}\n" for line in lines).encode() for path, lines in lists.items()}
+    for path, content in contents.items():
+        if not (path.is_file() and path.read_bytes() == content):
+            refuse_other(path, "list")
+    for path, content in contents.items():
+        with result_file(path, "list") as partial:
+            partial.write_bytes(content)
+    return list(lists)
