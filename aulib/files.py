@@ -77,6 +77,8 @@ def reading(path: str | Path, expected: str) -> Iterator[None]:
     """
     try:
         yield
+    except GivenTwice as error:
+        raise ValueError(f"{path}: {error}") from None
     except Exception as error:  # each library has its own
         if isinstance(error, OSError) and error.errno:
             raise
@@ -103,15 +105,29 @@ def what_it_is(path: Path) -> str:
     return f"{size} bytes that are damaged or cut off; copy it again"
 
 
+class GivenTwice(ValueError):
+    """An object has a key twice, of which `json` would drop the first."""
+
+
+def no_key_twice(pairs: list[tuple[str, Any]]) -> dict:
+    """For `json.loads(text, object_pairs_hook=no_key_twice)`."""
+    value: dict = {}
+    for key, one in pairs:
+        if key in value:
+            raise GivenTwice(f"key {key!r} is given twice")
+        value[key] = one
+    return value
+
+
 def read_json(path: str | Path) -> dict:
     """A file that holds one JSON object.
 
     Raises:
-        ValueError: it is no JSON, not UTF-8, or another value.
+        ValueError: it is no JSON, not UTF-8, another value, or has a key twice.
     """
     text = decoded(Path(path).read_bytes(), path)
     with reading(path, "JSON"):
-        value = json.loads(text)
+        value = json.loads(text, object_pairs_hook=no_key_twice)
     if not isinstance(value, dict):
         raise ValueError(f"{path}: expected a JSON object, {{...}}, found {type(value).__name__}")
     return value

@@ -13,7 +13,7 @@ import re
 import reprlib
 import tokenize
 from dataclasses import MISSING, dataclass, fields, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import count, takewhile
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from typing import Any
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from aubench.study.strict_yaml import parse_yaml
-from aulib.files import read_text, reading
+from aulib.files import GivenTwice, no_key_twice, read_text, reading
 from aulib.methods import PRESETS, Preset
 from aulib.protocols import PROTOCOLS, find_fold
 from aulib.run_config import RunConfig
@@ -158,13 +158,17 @@ def value_from_text(parameter: Parameter, text: str) -> Any:
     Raises:
         ParameterError: no reading fits the type.
     """
-    readers = (json.loads, parse_yaml, str) if text.strip() else (str,)
+    read_json = partial(json.loads, object_pairs_hook=no_key_twice)
+    found = repr(text)
+    readers = (read_json, parse_yaml, str) if text.strip() else (str,)
     for read in (str,) if parameter.type == "str" else readers:
         try:
             return fitting(parameter, read(text))
+        except GivenTwice as error:
+            found += f" ({error})"
         except ValueError:
             continue
-    raise ParameterError(f"parameter {parameter.name}: expected {_accepted(parameter)}, found {text!r}")
+    raise ParameterError(f"parameter {parameter.name}: expected {_accepted(parameter)}, found {found}")
 
 
 def effective_parameters(notebook: Path, overrides: dict[str, Any], out_dir: Path) -> dict[str, Any]:

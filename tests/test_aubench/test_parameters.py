@@ -148,6 +148,12 @@ def test_text_that_does_not_fit_is_an_error_that_shows_both(kind, text):
     assert kind in str(refusal.value) and repr(text) in str(refusal.value)
 
 
+def test_a_key_that_json_has_twice_is_named():
+    with pytest.raises(ParameterError, match=r"p: expected dict.* \(key 'cycle' is given twice\)"):
+        value_from_text(parameter("dict[str, float]"), '{"cycle": 1, "cycle": 10}')
+    assert value_from_text(parameter("str | None"), '{"a": 1, "a": 2}') == '{"a": 1, "a": 2}'
+
+
 def test_comments_below_a_parameter_continue_its_help(tmp_path):
     cell = 'a: str = "x"  # one of x,\n# y or z\n# and w\nb: int = 1  # count\nc: int = 2\n# alone'
     declared = declared_parameters(notebook_with(tmp_path, cell)).values()

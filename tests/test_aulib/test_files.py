@@ -89,6 +89,13 @@ def test_json_is_one_object_or_refused_by_name(content, tmp_path):
     assert read_json(path) == {"a": None}
 
 
+def test_a_key_that_json_has_twice_is_named(tmp_path):
+    path = tmp_path / "summary.json"
+    path.write_text('{"variants": {"full": 1, "full": 2}}')
+    with pytest.raises(ValueError, match="summary.json: key 'full' is given twice$"):
+        read_json(path)
+
+
 def test_a_folder_or_another_file_in_place_of_a_written_one_is_named(tmp_path):
     with remembered_file(tmp_path, "manifest.csv.bak") as partial:
         partial.write_text("a")
