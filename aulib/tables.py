@@ -131,7 +131,7 @@ def read_table(
     table = table.drop(columns=odd)
     doubled = sorted(set(table.columns[table.columns.duplicated()]))
     faults += [Fault(-1, f"column `{name}` occurs twice") for name in doubled]
-    return _by_rules(table.loc[:, ~table.columns.duplicated()], faults, rules, dtype)
+    return by_rules(table.loc[:, ~table.columns.duplicated()], faults, rules, dtype)
 
 
 def read_columns(
@@ -173,12 +173,12 @@ def read_columns(
             faults.append(Fault(row, f"{len(cells)} cells, expected {len(columns)}"))
     refuse(faults, path)
     table = pd.DataFrame.from_dict(rows, "index", "str", columns).loc[:, np.array(columns) != ""]
-    table, faults = _by_rules(table, faults, rules, np.float64, needed=True)
+    table, faults = by_rules(table, faults, rules, np.float64, needed=True)
     refuse(faults, path)
     return table
 
 
-def _by_rules(
+def by_rules(
     table: pd.DataFrame, faults: list[Fault], rules: Iterable[Rule], dtype: type, needed: bool = False
 ) -> tuple[pd.DataFrame, list[Fault]]:
     """Texts without spaces around them, numbers by the rules; and the faults, with those of the cells.

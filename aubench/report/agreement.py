@@ -14,7 +14,7 @@ import pandas as pd
 from scipy.optimize import linear_sum_assignment
 from sklearn.metrics import cohen_kappa_score
 
-from aubench.datasets.interchange.tables import NAME_COLUMNS, OPENFACE, PYFEAT, read_rows
+from aubench.datasets.interchange.tables import NAME_COLUMNS, OPENFACE, PROBABILITY, PYFEAT, read_rows
 from aubench.datasets.landmark_tables import pair_names, without_suffix
 from aubench.datasets.picture_files import is_video
 from aubench.datasets.videos import CONDITIONS
@@ -31,7 +31,7 @@ LONG = {  # columns of this package's table with a row for each AU, by the endin
 AU_COLUMN = re.compile(r"AU\d\d(_[cpr]|_side)?|au_\d+(_intensity)?")
 RULES = (
     *dict.fromkeys((*OPENFACE, *PYFEAT)),  # which share some
-    Rule(r"AU\d\d_p", 0, 1, "a probability"),
+    PROBABILITY,
     Rule(r"timestamp|approx_time|frame_time_in_ms", -1e9, 1e9, "a time"),
     Rule(r"FaceRect(X|Y|Width|Height)", -1e9, 1e9, "pixels"),
     Rule("|".join(CONDITIONS), -1e9, 1e9, "a number"),

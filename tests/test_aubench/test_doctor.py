@@ -124,6 +124,20 @@ def test_base_rates_are_compared_with_the_published_ones(clinic):
         check(clinic.root, "casme", progress=False)
 
 
+def test_probabilities_and_confidences_that_import_would_refuse(clinic):
+    clinic.table = clinic.table.assign(AU12_p="0.55", AU25_p="", confidence="1")
+    clinic.write()
+    assert findings(clinic.root, "rows") == []
+    clinic.table.loc[[3, 5], ["AU12_p", "confidence"]] = [["55", "95"], ["high", "1"]]
+    clinic.write()
+    found = [(one.level, one.line()) for one in findings(clinic.root, "rows")]
+    assert sorted(found) == [
+        ("error", "row 5: AU12_p is 55, expected a probability from 0 to 1"),
+        ("error", "row 7: AU12_p is 'high', expected a probability from 0 to 1"),
+        ("warning", "row 5: confidence is 95, expected a number from 0 to 1"),
+    ]
+
+
 def test_aus_that_val_or_test_never_or_always_has(clinic):
     test = clinic.table["split"] == "test"
     clinic.table.loc[test, "AU25_c"] = 0

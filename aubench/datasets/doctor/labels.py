@@ -1,7 +1,8 @@
-"""What labels say by themselves: AUs never or always present, contradictions, and base rates against
-published ones."""
+"""What labels say by themselves: AUs never or always present, contradictions, numbers of other tools that
+none of them writes, and base rates against published ones."""
 
 import itertools
+import re
 from collections.abc import Iterator
 
 import numpy as np
@@ -10,8 +11,10 @@ import pandas as pd
 from aubench.datasets.converters.raw_session import Expected
 from aubench.datasets.converters.report import compare_rates
 from aubench.datasets.doctor.diagnosis import Finding
+from aubench.datasets.interchange.tables import CONFIDENCE, PROBABILITY
 from aulib.dataset import DatasetFolder
 from aulib.expressions import expressions_of, groups_of
+from aulib.tables import by_rules
 
 FEW = 20  # rows; fewer say nothing of constancy
 SURE = 0.2  # base rate in train from which a split without the AU is odd; 1 - SURE for one with nothing else
@@ -25,6 +28,7 @@ def check_labels(data: DatasetFolder, expected: Expected | None) -> Iterator[Fin
     yield from _same_columns(data.aus, occurrence)
     yield from _against_intensity(data.table)
     yield from _between_rows(data.table)
+    yield from _of_other_tools(data.table)
     yield from _for_contrasts(data.table)
     if unlabelled := int(np.isnan(occurrence).all(axis=1).sum()):
         text = f"{unlabelled} of {len(data)} rows have no AU label (fine for a target domain)"
@@ -44,6 +48,15 @@ def _for_contrasts(table: pd.DataFrame) -> Iterator[Finding]:
             groups_of(table)
     except ValueError as error:
         yield Finding("expressions", "warning", f"{error} (`aulib contrast` refuses it)")
+
+
+def _of_other_tools(table: pd.DataFrame) -> Iterator[Finding]:
+    """What `aulib import` would refuse in columns that training does not read."""
+    for rule, level in ((PROBABILITY, "error"), (CONFIDENCE, "warning")):
+        columns = list(filter(re.compile(rule.columns).fullmatch, table.columns))
+        _, faults = by_rules(table[columns], [], [rule], np.float64)
+        for fault in faults:
+            yield Finding("rows", level, fault.text, (fault.row,))
 
 
 def _constant(aus: list[str], occurrence: np.ndarray) -> Iterator[Finding]:

@@ -15,13 +15,11 @@ from aulib.tables import FRAME, INTENSITY, OCCURRENCE, PIXELS, Fault, Rule, read
 
 NAME_COLUMNS = ("image", "filename", "file", "input", "name")  # may hold a picture's name; the first there is
 SUCCESS = Rule(r"success", 0, 1, "0, 1 or an empty cell", whole=True)
+CONFIDENCE = Rule(r"confidence", 0, 1, "a number from 0 to 1")
+PROBABILITY = Rule(r"AU\d\d_p", 0, 1, "a probability from 0 to 1")
 LANDMARKS = (PIXELS, FRAME, SUCCESS)
-OPENFACE = (
-    *LANDMARKS, INTENSITY, OCCURRENCE,
-    Rule(r"confidence", 0, 1, "a number from 0 to 1"),
-    Rule(r"[XYZ]_\d+", -1e9, 1e9, "millimetres"),
-)  # fmt: skip
-PYFEAT = (*LANDMARKS, Rule(r"AU\d\d", 0, 1, "a probability"))
+OPENFACE = (*LANDMARKS, INTENSITY, OCCURRENCE, CONFIDENCE, Rule(r"[XYZ]_\d+", -1e9, 1e9, "millimetres"))
+PYFEAT = (*LANDMARKS, PROBABILITY._replace(columns=r"AU\d\d"))
 
 _OPENFACE_ORDER = (
     r"image", r"frame", r"face_id", r"timestamp", r"confidence", r"success", r"gaze_", r"eye_lmk_", r"pose_",
