@@ -207,6 +207,18 @@ class TestFinding:
         with pytest.raises(FileNotFoundError, match=r"results/none nor results/none\.json.*aulib study"):
             summaries.find_summary("none")
 
+    @pytest.mark.parametrize("key, value, said", [
+        ("seeds", [0, 0], "seeds of full are .0, 0., expected each once"),
+        ("scores", {"f1": {"mean": ["0.5", 0.6]}}, "f1 of mean of full is .*, expected numbers"),
+    ])  # fmt: skip
+    def test_values_that_are_none_are_named_with_file_and_variant(self, study, key, value, said, tmp_path):
+        summaries.write_summary(summaries.summarise_runs(study), tmp_path / "s.json")
+        kept = json.loads((tmp_path / "s.json").read_text())
+        kept["variants"]["full"] |= {"seeds": [0, 1], "curves": {}, key: value}
+        (tmp_path / "s.json").write_text(json.dumps(kept))
+        with pytest.raises(ValueError, match=rf"s\.json.*{said}"):
+            summaries.read_summary(tmp_path / "s.json")
+
     def test_another_json_is_no_summary(self, tmp_path):
         (tmp_path / "other.json").write_text("{}")
         with pytest.raises(ValueError, match=r"other\.json is no summary"):
