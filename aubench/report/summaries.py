@@ -243,30 +243,35 @@ def read_summary(file: str | Path) -> Summary:
     if "variants" not in kept:
         raise ValueError(f"{file} is no summary of a study: it has no key 'variants'")
     with reading(file, "a summary of a study"):
-        values, curves = [], []
+        values, curves, odd = [], [], []
         for name, one in kept["variants"].items():
             if len(set(one["seeds"])) < len(one["seeds"]):
-                raise ValueError(f"seeds of {name} are {one['seeds']}, expected each once")
+                odd.append(f"seeds of {name} are {one['seeds']}, expected each once")
             for measure, by_au in one["scores"].items():
                 for au, of_seeds in by_au.items():
                     if not all(value is None or type(value) in (int, float) for value in of_seeds):
-                        raise ValueError(f"{measure} of {au} of {name} is {of_seeds}, expected numbers")
+                        odd.append(f"{measure} of {au} of {name} is {of_seeds}, expected numbers")
                     pairs = zip(one["seeds"], of_seeds, strict=True)
                     values += [(name, seed, measure, au, value) for seed, value in pairs if value is not None]
             for supervisor, curve in one["curves"].items():
                 points = zip(curve["step"], curve["value"], strict=True)
                 curves += [(name, supervisor, step, value, curve["chance"]) for step, value in points]
-        study, settings = kept["study"], {name: one["settings"] for name, one in kept["variants"].items()}
-        missing = [str(one) for one in kept.get("missing", [])]
-    return Summary(
-        study,
-        settings,
-        pd.DataFrame(values, columns=VALUE_COLUMNS),
-        pd.DataFrame(curves, columns=CURVE_COLUMNS),
-        kept.get("question", ""),
-        missing,
-        kept.get("folds", ""),
-    )
+        study = kept["study"]
+        settings = {name: one["settings"] for name, one in kept["variants"].items()}
+    if odd:
+        raise ValueError(f"{file}: {odd[0]}")
+    try:
+        return Summary(
+            study,
+            settings,
+            pd.DataFrame(values, columns=VALUE_COLUMNS),
+            pd.DataFrame(curves, columns=CURVE_COLUMNS),
+            kept.get("question", ""),
+            kept.get("missing", []),
+            kept.get("folds", ""),
+        )
+    except ValueError as error:  # two variants are the same training
+        raise ValueError(f"{file}: {error}") from None
 
 
 def find_summary(study: str | Path, results: str | Path = "results") -> Summary:

@@ -106,9 +106,9 @@ def choose_frame_offset(name: str, coded: list[int], pictures: set[int], usual: 
     """What to add to a label's frame number to get its picture's: `usual`, unless the files contradict it.
 
     Code bases disagree whether frames count from 0 or from 1. The offset that pairs the first label with the
-    first picture is taken if it alone leaves the fewest labels outside the range of the pictures, or if it
-    and `usual` leave none and `usual` has a picture 0 over, and none behind. Gaps in the range say nothing:
-    every offset has them.
+    first picture is taken if it alone leaves the fewest labels outside the range of the pictures (none, where
+    there is no picture 0), or if there is a picture 0 without a label and a label for the last picture. Gaps
+    in the range say nothing: every offset has them.
 
     Returns:
         the offset, a note if it is not `usual`, and a note if another may be right.
@@ -120,15 +120,15 @@ def choose_frame_offset(name: str, coded: list[int], pictures: set[int], usual: 
         offset: sum(not first <= frame + offset <= last for frame in coded) for offset in (usual, 0, -1, 1)
     }
     offset, aligned = usual, first - min(coded)
-    from_zero = first == 0 and outside[usual] == 0 and last == max(coded) + usual
     if aligned in outside:
         fewest = outside[aligned] < min(number for other, number in outside.items() if other != aligned)
-        offset = aligned if fewest or from_zero else usual
+        from_zero = first == 0 and outside[usual] == 0 and last == max(coded) + usual
+        offset = aligned if from_zero or fewest and not (first and outside[aligned]) else usual
     notes = [f"picture number = label frame {offset:+d} here, usually {usual:+d}"] * (offset != usual)
     possible = {other for other, number in outside.items() if number <= outside[offset]}
     if not outside[offset]:
         possible &= {usual, aligned}
-    if first > 1 or last > max(coded) + offset:  # the first pictures may be missing, or be a video's middle
+    if first != (0 if offset < usual else 1):  # nothing shows where these pictures begin to count
         possible.add(usual)
     if rivals := " or ".join(f"{other:+d}" for other in sorted(possible - {offset})):
         notes.append(
