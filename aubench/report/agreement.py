@@ -75,7 +75,7 @@ def read_tool(path: str | Path) -> Reading:
     """A table of OpenFace (and what writes its columns, as pyfaceau), py-feat, LibreFace or this package.
 
     Frames are counted from 1, as OpenFace does; py-feat and LibreFace count from 0. Where a table has the
-    frame at 0 s, its number decides.
+    frame at 0 s, its number decides, and in one that begins later its times.
 
     Raises:
         ValueError: none of these, a damaged table, or a face in two rows; names file and line.
@@ -183,14 +183,15 @@ def _numbers(table: pd.DataFrame, *names: str) -> pd.Series:
 
 
 def _first_frame(frame: pd.Series, time: pd.Series, usual: int) -> float:
-    """The number of a clip's first frame: that of the frame at 0 s, or what 0 or 1 all times agree with."""
+    """The number of a clip's first frame: that of the frame at 0 s, or in a table that begins later the one of
+    0 and 1 that all its times agree with."""
     starts = frame[time == 0].unique()
     if len(starts) == 1:
         return starts[0]
-    rows = pd.DataFrame({"frame": frame, "time": time}).drop_duplicates("frame").sort_values("frame").diff()
-    started = (frame - time / (rows["time"] / rows["frame"]).median()).to_numpy()
-    agreed = [first for first in (0, 1) if (np.abs(started - first) < 0.5).all()]
-    return agreed[0] if agreed else min(usual, frame.min())
+    step = np.ptp(time) / max(np.ptp(frame), 1)
+    if frame.min() > 1 and step and (np.abs(frame - time / step) < 0.5).all():
+        return 0
+    return min(usual, frame.min())
 
 
 def _places(table: pd.DataFrame) -> tuple[pd.Series, pd.Series, pd.Series]:
