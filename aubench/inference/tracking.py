@@ -32,7 +32,7 @@ NEAR = 0.75  # of its size, within which a face that is followed is found again
 COVERED = 0.15  # from which one face may hide the other
 UNLIKE = 0.15  # mean difference of two looks, of 1, from which a face is not that of the one who is followed
 STRANGE = 0.08  # and from which it is nobody's who comes back without a cut
-TURNED = 0.22  # or comes out from behind another face, in other light and turned, as nobody else does
+TURNED = 0.22  # or was hidden by another face: light and pose may have changed meanwhile
 SCENE = 0.05  # mean difference of two frames, of 1, from which the film is cut between them
 SAME = 0.04  # mean difference of two looks, of 1, up to which it is the same person after a cut
 MISSES = 3  # looks in a row that find no face where one is followed, until it is lost
@@ -90,14 +90,13 @@ class Tracker:
         for person in followed:
             crops[person.face_id] = self._carry_on(person, picture, image, time)
         self._hide_covered(crops)
+        for person in (one for one in followed if one.lost):
+            own = box_around(person.points)
+            others = [box_around(one.points) for one in followed if one is not person]
+            person.hidden = any(overlap(own, box) > 0 for box in others)
         if self.frames % DETECT_EVERY == 0 or not any(not person.lost for person in self.people):
             self._look_for_faces(picture, image, time, crops)
         self.frames += 1
-        for person in (one for one in followed if one.lost):
-            own = box_around(person.points)
-            person.hidden = any(
-                overlap(own, box_around(one.points)) > 0 for one in followed if one is not person
-            )
         shown = [person for person in self.people if not person.lost]
         return [(person.face_id, *crops[person.face_id]) for person in shown]
 
@@ -198,7 +197,7 @@ class Tracker:
         for person in known:
             if not person.lost and person not in whose.values():
                 person.misses += 1
-                person.lost = person.misses >= MISSES
+                person.lost, person.hidden = person.misses >= MISSES, False
         for number, (points, crop, matrix) in enumerate(faces):
             person = whose.get(number)
             if person is None or person.lost:
