@@ -62,7 +62,7 @@ def _candidates(anchors: Tensor, others: Tensor, rivals: Tensor | None) -> Tenso
 def simsiam(first: Tensor, second: Tensor, predict: Callable[[Tensor], Tensor]) -> Tensor:
     """One minus the cosine of a round's prediction with the other round, whose gradient stops; both ways.
 
-    Chen & He 2021, eq. 2, plus 1, so that 0 is agreement.
+    Chen & He 2021, eq. 2, plus 1, so that 0 is agreement; heads: `networks.Projector`.
 
     Args:
         first, second: (B, D) of length 1.  predict: (B, D) -> (B, D) of length 1.

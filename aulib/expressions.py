@@ -38,8 +38,14 @@ SYNONYMS = {
     "fear": ("af", "afraid", "fearful", "scared"),
     "contempt": ("contemptuous",),
 }
-UNKNOWN = ("", "na", "n/a", "nan", "none", "unknown")
-UNLABELLED = (*UNKNOWN, "uncertain", "no-face", "nf", "other")  # "none" is AffectNet's for none of its eight
+MISSING_WORDS = ("", "na", "n/a", "nan", "none", "unknown")
+UNLABELLED = (
+    *MISSING_WORDS,
+    "uncertain",
+    "no-face",
+    "nf",
+    "other",
+)  # "none" is AffectNet's for none of its eight
 GROUPS = ("meta_age", "meta_gender", "meta_ethnicity")
 OLDEST = 120
 AGES = (25, 35, 50)  # years at which an age group begins (ours)
@@ -129,7 +135,7 @@ def groups_of(table: pd.DataFrame) -> dict[str, np.ndarray]:
         if column not in table:
             continue
         cells = table[column].astype(object).fillna("").astype(str).str.strip().str.lower()
-        values = sorted(set(cells) - set(UNKNOWN))
+        values = sorted(set(cells) - set(MISSING_WORDS))
         if column == "meta_age" and (years := pd.to_numeric(cells, errors="coerce")).notna().any():
             odd = cells[~years.between(0, OLDEST) & ~cells.isin(UNLABELLED)]
             if len(odd):

@@ -297,7 +297,7 @@ class Projector(nn.Module):
         def layer(inputs: int, outputs: int) -> list[nn.Module]:
             if alignment != "simsiam":
                 return [nn.Linear(inputs, outputs)]
-            maps = nn.Unflatten(1, (outputs, 1, 1))  # processes share the statistics of maps only
+            maps = nn.Unflatten(1, (outputs, 1, 1))  # `share_statistics` knows BatchNorm2d only
             return [nn.Linear(inputs, outputs, bias=False), maps, nn.BatchNorm2d(outputs), nn.Flatten()]
 
         self.layers = nn.Sequential(*layer(inputs, dim), nn.LeakyReLU(0.1), *layer(dim, dim))

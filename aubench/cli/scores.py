@@ -169,7 +169,7 @@ def predict(
     of_one = [name for name in given if name in ("--save-neutral", "--timeline", "--preview")]
     single, folder = Path(photos).is_file(), Path(photos).is_dir()
     several = len(found) > 1 or bool(found) and not (sequence or single)
-    if given and not (found or single or folder or photos.startswith("synthetic:")):
+    if given and not (found or Path(photos).exists() or photos.startswith("synthetic:")):
         raise typer.BadParameter(f"{photos} does not exist", param_hint="PHOTOS")
     if given and not found:
         raise typer.BadParameter(f"{given[0]} is for clips; {photos} is none", param_hint=given[0])

@@ -325,12 +325,13 @@ def _saved_neutral(file: str | Path, opened: Run) -> np.ndarray:
         if type(saved[au]) not in (int, float) or not np.isfinite(saved[au]):
             raise ValueError(f"{file}: {au} is {saved[au]!r}, expected a finite number")
     if kept.get("detector") != _detector(opened):
-        raise ValueError(f"{file} was saved with another detector; save it again with {opened.path}")
+        whose = "another detector" if "detector" in kept else "an earlier version, which names no detector"
+        raise ValueError(f"{file} was saved by {whose}; save it again with {opened.path}")
     return np.array([float(saved[au]) for au in aus])
 
 
 def _detector(opened: Run) -> str:
-    """Which weights and settings read: another detector reads the same face as more or less neutral."""
+    """Digests of a run's settings and weights; the logits of two detectors cannot be compared."""
     return " ".join(digest_of(opened.path / name)[:16] for name in (CONFIG, WEIGHTS))
 
 

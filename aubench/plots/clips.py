@@ -84,7 +84,10 @@ def preview_frames(
         size = (round(picture.width * factor), round(picture.height * factor))
         per_column = max(1, size[1] // room)  # people whose bars stand one below the other
         columns = max(1, -(-len(people) // per_column))
-        width, height = size[0] + columns * BAR, size[1] + 2 + len(people) * (STRIP * len(aus) + LABEL)
+        width, height = (
+            size[0] + columns * BAR,
+            size[1] + 2 + max(LABEL, len(people) * (STRIP * len(aus) + LABEL)),
+        )
         if strips is None:
             strips = [_strip(table, face, aus, width) for face in people]
         canvas = Image.new("RGB", (width, height), "white")
@@ -102,7 +105,8 @@ def preview_frames(
             draw.text((4, top), f"face {face}", fill="black")
             canvas.paste(strip, (0, top + LABEL))
             top += LABEL + strip.height
-        draw.line([x, size[1] + LABEL, x, top], fill="#D55E00", width=2)
+        if people:
+            draw.line([x, size[1] + LABEL, x, top], fill="#D55E00", width=2)
         yield frame.time, np.asarray(canvas)
 
 

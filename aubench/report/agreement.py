@@ -183,8 +183,8 @@ def _numbers(table: pd.DataFrame, *names: str) -> pd.Series:
 
 
 def _first_frame(frame: pd.Series, time: pd.Series, usual: int) -> float:
-    """The number of a clip's first frame: that of the frame at 0 s, or in a table that begins later the one of
-    0 and 1 that all its times agree with."""
+    """The number of a clip's first frame: that of the frame at 0 s; in a table that begins later 0, if all
+    its times agree with it."""
     starts = frame[time == 0].unique()
     if len(starts) == 1:
         return starts[0]

@@ -70,7 +70,7 @@ def the_four(summary: Summary) -> list[Contrast]:
 
 
 def all_six(summary: Summary) -> list[Contrast]:
-    """Each variant with all supervisors minus the one that is trained alike and has none."""
+    """Each variant with all supervisors minus the one without any that is otherwise trained the same."""
     return _differing_by(summary, set(ALL_SIX), "all six")
 
 

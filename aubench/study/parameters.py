@@ -158,9 +158,9 @@ def value_from_text(parameter: Parameter, text: str) -> Any:
     Raises:
         ParameterError: no reading fits the type.
     """
-    read_json = partial(json.loads, object_pairs_hook=no_key_twice)
+    strict_json = partial(json.loads, object_pairs_hook=no_key_twice)
     found = repr(text)
-    readers = (read_json, parse_yaml, str) if text.strip() else (str,)
+    readers = (strict_json, parse_yaml, str) if text.strip() else (str,)
     for read in (str,) if parameter.type == "str" else readers:
         try:
             return fitting(parameter, read(text))

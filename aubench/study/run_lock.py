@@ -17,7 +17,7 @@ from pathlib import Path
 
 from aulib.files import read_json
 
-PATIENCE = 2.0  # seconds; `is_held` holds the lock for an instant
+PATIENCE = 2.0  # seconds; `is_held` and `_remove` hold the lock for an instant
 
 
 class RunIsHeld(RuntimeError):
@@ -99,7 +99,7 @@ def _locked(file: Path) -> int | None:
 
 
 def _remove(file: Path) -> None:
-    """Nothing of ours is left beside what a user named, unless somebody else has the lock."""
+    """Nothing of ours is left beside what a user named, unless somebody else has the lock, or was killed."""
     with suppress(OSError):
         if file.is_file() and (descriptor := _locked(file)) is not None:
             try:

@@ -326,6 +326,11 @@ def test_who_was_hidden_comes_out_with_the_number_also_in_other_light(faces):
     faces.picture.paste((160, 160, 160), (330, 0, 430, 100))
     faces.at = [150, 70, 350]
     assert seen(faces, 2.7 + np.arange(6) / 25)[-1] == [0, 1, 2]  # somebody else, whom nobody hid
+    faces.at = [150, 350]
+    seen(faces, 3 + np.arange(20) / 25)
+    faces.picture.paste((170, 170, 170), (0, 0, 135, 100))
+    faces.at = [150, 70, 350]
+    assert seen(faces, 3.8 + np.arange(6) / 25)[-1] == [1, 2, 3]  # nor hides for a second time
 
 
 def test_a_cut_to_somebody_else_begins_a_new_number_and_back_again_the_old_one(faces):
@@ -539,7 +544,7 @@ def test_a_kept_neutral_face_is_used_again(filmed, tmp_path):
     saved = json.loads((other / "config.json").read_text())
     saved["settings"]["seed"] += 1
     (other / "config.json").write_text(json.dumps(saved))
-    with pytest.raises(ValueError, match=f"n.json was saved with another detector; .* with {other}"):
+    with pytest.raises(ValueError, match=f"n.json was saved by another detector; .* with {other}"):
         predict_clip(other, Clip(filmed.one), neutral=str(tmp_path / "n.json"))
     (tmp_path / "n.json").write_text('{"neutral": {"AU12": 1}}')
     whole = {au: 0.5 for au in Run(RUN).aus}
@@ -601,6 +606,16 @@ def test_smoothing_over_no_time_is_refused(seconds, filmed):
 def test_confidence_is_zero_where_no_face_is_seen_and_unknown_without_a_limit():
     assert confidence_of(np.array([2.0, 3.0, -9.0]), 2.0) == pytest.approx([0, 0, 1])
     assert np.isnan(confidence_of(np.array([1.0]), np.inf)).all()
+
+
+def test_a_clip_that_does_not_exist_is_named_and_not_the_option(tmp_path):
+    words = ["predict", str(tmp_path / "nothere.mp4"), "--out", str(tmp_path / "a.csv"), "--every", "2"]
+    told = CliRunner().invoke(app, words, terminal_width=300)
+    assert (
+        told.exit_code == 2
+        and "nothere.mp4 does not exist" in told.output
+        and "--every is" not in told.output
+    )
 
 
 def test_clips_are_told_from_pictures(tmp_path):
@@ -727,7 +742,7 @@ def test_two_clips_with_the_same_seed_are_the_same_and_labels_lie_on_the_face(fi
     )
 
 
-def test_a_time_line_and_a_preview_show_every_person(filmed):
+def test_a_time_line_and_a_preview_show_every_person(filmed, tmp_path):
     table = filmed.read[filmed.two]
     figure = draw_timeline(table)
     assert [axis.get_title(loc="left") for axis in figure.axes[:2]] == ["face 0", "face 1"]
@@ -736,3 +751,10 @@ def test_a_time_line_and_a_preview_show_every_person(filmed):
     assert cells.compressed().max() == pytest.approx(first.filter(regex="_p$").max(axis=None), abs=1e-6)
     time, picture = next(iter(preview_frames(Clip(filmed.two), table)))
     assert time == 0 and picture.shape[0] > 240 and picture.shape[1] == 320 + 2 * 190
+    bars = 16 + plots.ROW * (len(plots.aus_of(table)) + 1)
+    tiny = Clip(tmp_path / "tiny.mp4")
+    small = (frame.picture.resize((64, 48)) for frame in clip_frames(Clip(filmed.two)))
+    write_video(tiny.path, ((number / 25, np.asarray(picture)) for number, picture in enumerate(small)))
+    nobody = table.assign(success=0)
+    for rows, height in ((table, bars + 2 + 2 * (plots.STRIP * 8 + 14)), (nobody, bars + 2 + 14)):
+        assert next(iter(preview_frames(tiny, rows)))[1].shape[0] == height

@@ -132,9 +132,9 @@ def test_probabilities_and_confidences_that_import_would_refuse(clinic):
     clinic.write()
     found = [(one.level, one.line()) for one in findings(clinic.root, "rows")]
     assert sorted(found) == [
-        ("error", "row 5: AU12_p is 55, expected a probability from 0 to 1"),
-        ("error", "row 7: AU12_p is 'high', expected a probability from 0 to 1"),
+        ("warning", "row 5: AU12_p is 55, expected a probability from 0 to 1"),
         ("warning", "row 5: confidence is 95, expected a number from 0 to 1"),
+        ("warning", "row 7: AU12_p is 'high', expected a probability from 0 to 1"),
     ]
 
 

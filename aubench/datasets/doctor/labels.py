@@ -1,5 +1,5 @@
-"""What labels say by themselves: AUs never or always present, contradictions, numbers of other tools that
-none of them writes, and base rates against published ones."""
+"""What labels say by themselves: AUs never or always present, contradictions, probabilities and confidences
+outside of 0 to 1, and base rates against published ones."""
 
 import itertools
 import re
@@ -52,11 +52,11 @@ def _for_contrasts(table: pd.DataFrame) -> Iterator[Finding]:
 
 def _of_other_tools(table: pd.DataFrame) -> Iterator[Finding]:
     """What `aulib import` would refuse in columns that training does not read."""
-    for rule, level in ((PROBABILITY, "error"), (CONFIDENCE, "warning")):
-        columns = list(filter(re.compile(rule.columns).fullmatch, table.columns))
-        _, faults = by_rules(table[columns], [], [rule], np.float64)
-        for fault in faults:
-            yield Finding("rows", level, fault.text, (fault.row,))
+    rules = (PROBABILITY, CONFIDENCE)
+    columns = [name for name in table if any(re.fullmatch(rule.columns, name) for rule in rules)]
+    _, faults = by_rules(table[columns], [], rules, np.float64)
+    for fault in faults:
+        yield Finding("rows", "warning", fault.text, (fault.row,))
 
 
 def _constant(aus: list[str], occurrence: np.ndarray) -> Iterator[Finding]:

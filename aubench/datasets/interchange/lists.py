@@ -223,10 +223,10 @@ def _coded(codes: np.ndarray, unknown: int = 0) -> list[str]:
 
 
 def _write_lists(lists: dict[Path, list[str]]) -> list[Path]:
-    """All of them, or none, so that labels and the names of their AUs stay together.
+    """Refuse before the first is written, so that labels and the names of their AUs stay together.
 
     Raises:
-        FileExistsError: as `result_file`.
+        FileExistsError: one is there and is no earlier export, or was edited since.
     """
     contents = {path: "".join(f"{line}\n" for line in lines).encode() for path, lines in lists.items()}
     for path, content in contents.items():
