@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from aubench.study import run_lock as locks
 from aubench.study.run_lock import RunIsHeld, holder, is_held, run_lock
 
 HOLD = """import sys, time
@@ -52,6 +53,20 @@ def test_a_kernel_that_inherited_the_lock_holds_it_after_its_runner_ended(tmp_pa
     kernel.kill()
     kernel.wait()
     assert not is_held(tmp_path / "run")
+
+
+def test_a_lock_whose_file_was_removed_meanwhile_is_taken_anew(tmp_path, monkeypatch):
+    taken, calls = locks._taken, []
+
+    def after_another_was_done(descriptor):
+        if not calls:
+            (tmp_path / ".aulib-run.lock").unlink()
+        calls.append(descriptor)
+        return taken(descriptor)
+
+    monkeypatch.setattr(locks, "_taken", after_another_was_done)
+    with run_lock(tmp_path / "run"):
+        assert len(calls) == 2 and is_held(tmp_path / "run")
 
 
 def test_of_many_processes_one_at_a_time_has_the_lock_although_each_removes_it(tmp_path):
