@@ -38,14 +38,8 @@ SYNONYMS = {
     "fear": ("af", "afraid", "fearful", "scared"),
     "contempt": ("contemptuous",),
 }
-MISSING_WORDS = ("", "na", "n/a", "nan", "none", "unknown")
-UNLABELLED = (
-    *MISSING_WORDS,
-    "uncertain",
-    "no-face",
-    "nf",
-    "other",
-)  # "none" is AffectNet's for none of its eight
+MISSING_WORDS = ("", "na", "n/a", "nan", "none", "unknown")  # "none" is AffectNet's for none of its eight
+UNLABELLED = (*MISSING_WORDS, "uncertain", "no-face", "nf", "other")
 GROUPS = ("meta_age", "meta_gender", "meta_ethnicity")
 OLDEST = 120
 AGES = (25, 35, 50)  # years at which an age group begins (ours)

@@ -169,9 +169,9 @@ def predict(
     of_one = [name for name in given if name in ("--save-neutral", "--timeline", "--preview")]
     single, folder = Path(photos).is_file(), Path(photos).is_dir()
     several = len(found) > 1 or bool(found) and not (sequence or single)
-    if given and not (found or Path(photos).exists() or photos.startswith("synthetic:")):
-        raise typer.BadParameter(f"{photos} does not exist", param_hint="PHOTOS")
     if given and not found:
+        if not (Path(photos).exists() or photos.startswith("synthetic:")):
+            raise typer.BadParameter(f"{photos} does not exist", param_hint="PHOTOS")
         raise typer.BadParameter(f"{given[0]} is for clips; {photos} is none", param_hint=given[0])
     if sequence and not folder:
         raise typer.BadParameter(f"{photos} is no folder of frames", param_hint="--sequence")

@@ -33,7 +33,7 @@ from aulib.evaluate import (
     side_evidence,
 )
 from aulib.expressions import CONTRASTS, ContrastScores, contrast_scores, expressions_of, groups_of
-from aulib.files import atomic_file, cache_root, code_version, refuse_other, result_file
+from aulib.files import atomic_file, cache_root, code_version, digest_of, refuse_other, result_file
 from aulib.landmarks import move_to_au_centres, point_columns, to_49
 from aulib.metrics import icc
 from aulib.model import AUModel
@@ -394,7 +394,7 @@ def _photographs(
 
 def kept_parts(run: Run, read_from: str, about: str) -> Path | None:
     """Where a prediction that is stopped keeps what it has read; None without a cache."""
-    weights = hashlib.sha256((run.path / WEIGHTS).read_bytes()).hexdigest()
+    weights = digest_of(run.path / WEIGHTS)
     text = f"{weights} {code_version()} {CODE_VERSION} {run.saved['model']} {read_from} {about}"
     try:
         home = cache_root() / "predictions"

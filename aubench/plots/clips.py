@@ -45,7 +45,7 @@ def draw_timeline(table: pd.DataFrame) -> Figure:
     step = float(np.median(np.diff(times))) if len(times) > 1 else 0.04
     edges = np.append(times, times[-1] + step)
     for axis, face in zip(panels, people, strict=False):
-        cells = np.ma.masked_invalid(_over_time(table, face, aus)[1].T)
+        cells = np.ma.masked_invalid(_over_time(table, face, aus, times).T)
         image = axis.pcolormesh(edges, np.arange(len(aus) + 1), cells, vmin=0, vmax=1, cmap=shades)
         axis.set_yticks(np.arange(len(aus)) + 0.5, [au_label(au) for au in aus], fontsize=7)
         axis.invert_yaxis()
@@ -70,8 +70,8 @@ def preview_frames(
         shown: frames to draw, all if None.
     """
     people, aus = people_of(table), aus_of(table)
-    times = table["timestamp"].to_numpy(float)
-    first, last = times.min(), max(times.max(), times.min() + 1e-6)
+    times = np.unique(table["timestamp"].to_numpy(float))
+    first, last = times[0], max(times[-1], times[0] + 1e-6)
     frames = dict(list(table.groupby("frame")))
     strips = None
     for frame in clip_frames(clip):
@@ -84,12 +84,10 @@ def preview_frames(
         size = (round(picture.width * factor), round(picture.height * factor))
         per_column = max(1, size[1] // room)  # people whose bars stand one below the other
         columns = max(1, -(-len(people) // per_column))
-        width, height = (
-            size[0] + columns * BAR,
-            size[1] + 2 + max(LABEL, len(people) * (STRIP * len(aus) + LABEL)),
-        )
+        width = size[0] + columns * BAR
+        height = size[1] + 2 + max(LABEL, len(people) * (STRIP * len(aus) + LABEL))
         if strips is None:
-            strips = [_strip(table, face, aus, width) for face in people]
+            strips = [_strip(table, face, aus, times, width) for face in people]
         canvas = Image.new("RGB", (width, height), "white")
         canvas.paste(picture.resize(size, Image.Resampling.BILINEAR))
         draw = ImageDraw.Draw(canvas)
@@ -130,17 +128,16 @@ def _bars(draw: ImageDraw.ImageDraw, row, aus: list[str], corner: tuple[int, int
             draw.rectangle([x + 118, top + 2, x + 118 + 54 * value, top + ROW - 4], fill=colour)
 
 
-def _over_time(table: pd.DataFrame, face: int, aus: list[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Seconds of the clip's T frames, and a person's AUs then, (T, A); NaN where the face is not seen."""
-    times = np.unique(table["timestamp"].to_numpy(float))
+def _over_time(table: pd.DataFrame, face: int, aus: list[str], times: np.ndarray) -> np.ndarray:
+    """A person's AUs at the seconds (T,) of a clip's frames, (T, A); NaN where the face is not seen."""
     rows = table[table["face_id"] == face].drop_duplicates("timestamp").set_index("timestamp")
-    return times, rows.reindex(times)[[f"{au}_p" for au in aus]].to_numpy(float)
+    return rows.reindex(times)[[f"{au}_p" for au in aus]].to_numpy(float)
 
 
-def _strip(table: pd.DataFrame, face: int, aus: list[str], width: int) -> Image.Image:
+def _strip(table: pd.DataFrame, face: int, aus: list[str], times: np.ndarray, width: int) -> Image.Image:
     """A person's AUs over the whole clip, `width` pixels for all its time, each frame's until the next; grey
     where the face is not seen."""
-    times, values = _over_time(table, face, aus)
+    values = _over_time(table, face, aus, times)
     frames = np.searchsorted(times, np.linspace(times[0], times[-1], width), "right") - 1
     colours = mpl.colormaps["viridis"].with_extremes(bad="#DDDDDD")(np.ma.masked_invalid(values[frames].T))
     picture = np.rint(colours[..., :3] * 255).astype(np.uint8)

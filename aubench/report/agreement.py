@@ -248,17 +248,14 @@ def matched(a: Reading, b: Reading) -> pd.DataFrame:
 def apart_in_time(a: Reading, b: Reading) -> str:
     """What to ask if most pairs of two tables are of other times, by their own stamps; "" if they are not."""
     pairs = matched(a, b)
-    times = pairs.assign(key=pairs["a"].map(a.table["key"]))
-    times["a"], times["b"] = times["a"].map(a.table["time"]), times["b"].map(b.table["time"])
-    far, step = (
-        (times["a"] - times["b"]).abs(),
-        a.table["time"].drop_duplicates().sort_values().diff().median(),
-    )
+    first, second = pairs["a"].map(a.table["time"]), pairs["b"].map(b.table["time"])
+    step = a.table["time"].drop_duplicates().sort_values().diff().median()
+    far = (first - second).abs()
     if not far.median() > step / 2:
         return ""
-    worst = times.loc[[far.idxmax()]].to_dict("records")[0]
-    when = f"at {worst['a']:.2f} s in {a.name} and at {worst['b']:.2f} s in {b.name}"
-    return f"{worst['key']} is {when}; do both count the same frames?"
+    row = far.idxmax()
+    when = f"at {first[row]:.2f} s in {a.name} and at {second[row]:.2f} s in {b.name}"
+    return f"{a.table['key'][pairs['a'][row]]} is {when}; do both count the same frames?"
 
 
 def common_aus(readings: list[Reading]) -> list[str]:

@@ -387,7 +387,10 @@ def test_a_preview_s_time_line_holds_a_reading_until_the_next_frame_and_no_longe
     long = made([0.5] * 6).assign(timestamp=[0, 0.1, 0.2, 1.0, 1.1, 3.0])
     table = pd.concat([long, long.iloc[:3].assign(face_id=1)], ignore_index=True)
     grey = np.array([0xDD] * 3)
-    whole, short = (np.asarray(plots._strip(table, face, ["AU12"], 301))[-1] for face in (0, 1))
+    whole, short = (
+        np.asarray(plots._strip(table, face, ["AU12"], long["timestamp"].to_numpy(), 301))[-1]
+        for face in (0, 1)
+    )
     assert not (whole == grey).all(-1).any()
     assert np.flatnonzero((short == grey).all(-1)).tolist() == list(range(100, 301))  # from 1 s on
 

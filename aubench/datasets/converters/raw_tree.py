@@ -124,7 +124,9 @@ def choose_frame_offset(name: str, coded: list[int], pictures: set[int], usual: 
         fewest = outside[aligned] < min(number for other, number in outside.items() if other != aligned)
         from_zero = first == 0 and outside[usual] == 0 and last == max(coded) + usual
         offset = aligned if from_zero or fewest and not (first and outside[aligned]) else usual
-    notes = [f"picture number = label frame {offset:+d} here, usually {usual:+d}"] * (offset != usual)
+    notes = []
+    if offset != usual:
+        notes.append(f"picture number = label frame {offset:+d} here, usually {usual:+d}")
     possible = {other for other, number in outside.items() if number <= outside[offset]}
     if not outside[offset]:
         possible &= {usual, aligned}
