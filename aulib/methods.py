@@ -125,31 +125,23 @@ SEPARATIONS = ("adversary", "erasure")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sizes:
-    """What the faces and the networks measure.
+class Preset:
+    """Sizes, rates and weighting; `paper` is ADLD's published setting, `fast` is made for two CPU cores [C].
 
+    backbone_rate: factor of task_rate for a timm backbone; 0.1 if its first weights were learned elsewhere.
+    schedule: "linear" [A] or "one-cycle" [C].  average: decay of the averaged weights, 0 for none.
     image_size, margin_size: crop the network sees, and the larger crop it is cut from (pixels).
     crop: "smooth" averages the pixels of a face that shrinks [C]; "adld" and "jaanet" cut as that code does,
         to the pixel (`crops.CROPS`).
     channels: of the rich features.  colour: "luminance" or "rgb".  num_landmarks: 68 or 49.
     au_centres: landmarks are moved to AU centres [A].
-    """
-
-    image_size: int
-    margin_size: int
-    crop: str
-    channels: int
-    colour: str
-    num_landmarks: int
-    au_centres: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rates:
-    """How the optimisers go: Adam with one rate and two betas for each group of players.
-
-    backbone_rate: factor of task_rate for a timm backbone; 0.1 if its first weights were learned elsewhere.
-    schedule: "linear" [A] or "one-cycle" [C].  average: decay of the averaged weights, 0 for none.
+    separation: how Z is freed of the shape: "adversary", T is trained against A_lm [A], or "erasure", what is
+        linear in the shape and the AUs is taken out in closed form (`erasure.py`), without A_lm [C].
+    separation_starts: share of the steps that run multi-task before the rounds, and the mean teacher, begin;
+        ramp: share over which their terms then grow to full weight.
+    augment: "none", "crop-flip" [A] or "slight" [C].
+    pos_weight_power: a present label weighs (absent / present) to this power.
+    au_weighting: AUs are weighted by inverse base rate [A].
     """
 
     steps: int
@@ -163,21 +155,13 @@ class Rates:
     gradient_clip: float
     average: float
     backbone_rate: float = 1.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Preset(Sizes, Rates):
-    """Sizes, rates and weighting; `paper` is ADLD's published setting, `fast` is made for two CPU cores [C].
-
-    separation: how Z is freed of the shape: "adversary", T is trained against A_lm [A], or "erasure", what is
-        linear in the shape and the AUs is taken out in closed form (`erasure.py`), without A_lm [C].
-    separation_starts: share of the steps that run multi-task before the rounds, and the mean teacher, begin;
-        ramp: share over which their terms then grow to full weight.
-    augment: "none", "crop-flip" [A] or "slight" [C].
-    pos_weight_power: a present label weighs (absent / present) to this power.
-    au_weighting: AUs are weighted by inverse base rate [A].
-    """
-
+    image_size: int
+    margin_size: int
+    crop: str
+    channels: int
+    colour: str
+    num_landmarks: int
+    au_centres: bool
     separation: str
     separation_starts: float
     ramp: float

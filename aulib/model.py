@@ -37,14 +37,21 @@ READ_FROM = ("features", "reconstruction", "both")
 
 
 @dataclass(frozen=True)
-class FaceConfig:
-    """What the networks see.
+class ModelConfig:
+    """Everything that shapes the networks; stored with the weights.
 
     aus: names of the A AUs, in the order of the logits.  num_landmarks: 68 or 49.
     image_size: side of the input picture in pixels; the feature maps have a quarter of it.
     margin_size, box_enlarge, smooth_crops: how faces are cut, see `crops.CropSpec`.
     colour: "luminance" (one channel, standardised per face) or "rgb" (three, standardised per face).
     au_centres: landmarks are moved to AU centres before the maps are made [A].
+    backbone: "" for the own encoder, else a timm name.
+    separates: has T, G and the adversaries.
+    separation: key of SEPARATIONS.  adapts_by_domain: has DANN's classifier.
+    au_from_landmarks: the landmarks-only rival.
+    share_extraction: one E for landmarks and AUs [P]; False trains two of the same structure [C].
+    alignment: key of ALIGNMENTS, which the projectors are made for.
+    queues: each supervisor keeps faces of past batches as negatives.
     """
 
     aus: tuple[str, ...]
@@ -55,21 +62,6 @@ class FaceConfig:
     smooth_crops: bool = True
     colour: str = "luminance"
     au_centres: bool = False
-
-
-@dataclass(frozen=True)
-class ModelConfig(FaceConfig):
-    """Everything that shapes the networks; stored with the weights.
-
-    backbone: "" for the own encoder, else a timm name.
-    separates: has T, G and the adversaries.
-    separation: key of SEPARATIONS.  adapts_by_domain: has DANN's classifier.
-    au_from_landmarks: the landmarks-only rival.
-    share_extraction: one E for landmarks and AUs [P]; False trains two of the same structure [C].
-    alignment: key of ALIGNMENTS, which the projectors are made for.
-    queues: each supervisor keeps faces of past batches as negatives.
-    """
-
     channels: int = 32
     backbone: str = ""
     separates: bool = True
