@@ -25,7 +25,6 @@ class Layout:
     `au_centres`: (index, share of the inner-eye distance to move it down; negative is up).
     """
 
-    name: str
     num_landmarks: int
     outer_eye_corners: tuple[int, int]  # right, left
     inner_eye_corners: tuple[int, int]
@@ -38,8 +37,8 @@ class Layout:
     au_centres: tuple[tuple[int, float], ...]
 
 
-def _reverse(first: int, last: int) -> list[int]:
-    return list(range(last, first - 1, -1))
+def _reverse(first: int, last: int) -> range:
+    return range(last, first - 1, -1)
 
 
 _FLIP_68 = (
@@ -66,7 +65,6 @@ _AU_CENTRES_49 = (
 )
 
 LAYOUT_68 = Layout(
-    name="ibug68",
     num_landmarks=68,
     outer_eye_corners=(36, 45),
     inner_eye_corners=(39, 42),
@@ -86,7 +84,6 @@ LAYOUT_68 = Layout(
 )
 
 LAYOUT_49 = Layout(
-    name="adld49",
     num_landmarks=49,
     outer_eye_corners=(19, 28),
     inner_eye_corners=(22, 25),

@@ -26,7 +26,7 @@ def test_flip_index_of_49_points_is_the_published_one():
     assert [index + 1 for index in LAYOUT_49.flip_index] == [int(word) for word in PUBLISHED_FLIP_49.split()]
 
 
-@pytest.mark.parametrize("layout", [LAYOUT_49, LAYOUT_68], ids=lambda layout: layout.name)
+@pytest.mark.parametrize("layout", [LAYOUT_49, LAYOUT_68], ids=lambda layout: str(layout.num_landmarks))
 def test_flipping_swaps_right_and_left_and_leaves_the_middle(layout):
     flip = layout.flip_index
     assert flip[layout.nose_tip] == layout.nose_tip
