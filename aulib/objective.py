@@ -73,14 +73,6 @@ def _au_teacher(step: StepData) -> Tensor:
     return au_occurrence_loss(step.outputs["au_t"], step.target["taught"], step.objective.au_weight)
 
 
-def _landmarks_source(step: StepData) -> Tensor:
-    return _landmark_loss(step.outputs["landmarks_s"], step.source)
-
-
-def _landmarks_target(step: StepData) -> Tensor:
-    return _landmark_loss(step.outputs["landmarks_t"], step.target)
-
-
 def _landmarks_swapped(step: StepData) -> Tensor:
     on_target = _landmark_loss(step.outputs["landmarks_swapped_t"], step.source)  # F~^t carries l^s
     return 0.5 * (on_target + _landmark_loss(step.outputs["landmarks_swapped_s"], step.target))
@@ -88,10 +80,6 @@ def _landmarks_swapped(step: StepData) -> Tensor:
 
 def _landmark_loss(maps: Tensor, batch: dict[str, Tensor]) -> Tensor:
     return landmark_loss(maps, batch["landmarks"], batch["image"].shape[-1])
-
-
-def _domain(step: StepData) -> Tensor:
-    return domain_loss(step.outputs["domain_s"], step.outputs["domain_t"])
 
 
 def _flatness(step: StepData) -> Tensor:
@@ -117,24 +105,19 @@ def _l1(first: str, second: str) -> Term:
 
 def _aligned(name: str) -> Term:
     def term(step: StepData) -> Tensor:
-        objective = step.objective
-        return alignment_term(
-            SUPERVISORS[name],
-            step.projections,
-            objective.alignment,
-            objective.negatives,
-            objective.temperature,
-            step.model.queues[name] if objective.negatives == "queue" else None,
-        )
+        own = step.objective
+        queue = step.model.queues[name] if own.negatives == "queue" else None
+        how = own.alignment, own.negatives, own.temperature
+        return alignment_term(SUPERVISORS[name], step.projections, *how, queue)
 
     return term
 
 
 PLAIN_TERMS: dict[str, Term] = {
     "au_source": _au("au_s"),
-    "landmarks_source": _landmarks_source,
-    "landmarks_target": _landmarks_target,
-    "domain": _domain,
+    "landmarks_source": lambda step: _landmark_loss(step.outputs["landmarks_s"], step.source),
+    "landmarks_target": lambda step: _landmark_loss(step.outputs["landmarks_t"], step.target),
+    "domain": lambda step: domain_loss(step.outputs["domain_s"], step.outputs["domain_t"]),
 }
 FIRST_ROUND_TERMS: dict[str, Term] = {
     "au_swapped": _au("au_swapped_t"),  # F~^t carries the source's AUs
@@ -148,8 +131,7 @@ ROUND_TERMS: dict[str, Term] = FIRST_ROUND_TERMS | {
     "cycle": _l1("rich", "rich2"),
     **{name: _aligned(name) for name in SUPERVISORS},
 }
-TEACHER_TERMS: dict[str, Term] = {"au_teacher": _au_teacher}
-TERMS = PLAIN_TERMS | ROUND_TERMS | TEACHER_TERMS
+TERMS = PLAIN_TERMS | ROUND_TERMS | {"au_teacher": _au_teacher}
 
 
 def check_weights(weights: dict[str, float]) -> None:
