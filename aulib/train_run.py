@@ -155,11 +155,11 @@ def train(
         on_log=on_log,
         watch=watch,
     )  # fmt: skip
-    elapsed = time.perf_counter() - started - before_the_steps
-    return model, log, {"seconds": before_the_steps + log_seconds(log, elapsed)} | selected
+    clocks = [row["seconds"] for row in log if "seconds" in row]  # over all interruptions
+    return model, log, {"seconds": before_the_steps + clocks[-1]} | selected
 
 
-def fit_landmark_head(head: LandmarkAUHead, faces: Faces, objective: Objective, seed: int) -> float:
+def fit_landmark_head(head: LandmarkAUHead, faces: Faces, objective: Objective, seed: int) -> None:
     """The landmarks-only rival [C]: fit its head to given landmarks, mirrored at random and jittered.
 
     Coordinates are few, so it sees every face a hundred times before the landmark detector's first step. At
@@ -168,9 +168,6 @@ def fit_landmark_head(head: LandmarkAUHead, faces: Faces, objective: Objective, 
     Args:
         head: changed in place, on its own device.
         faces: labelled; faces with an unknown landmark are left out.
-
-    Returns:
-        the loss of the last epoch.
 
     Raises:
         ValueError: no face has all its landmarks.
@@ -196,7 +193,6 @@ def fit_landmark_head(head: LandmarkAUHead, faces: Faces, objective: Objective, 
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed)  # dropout
         for _ in range(EPOCHS):
-            total = 0.0
             for rows in torch.randperm(len(points), generator=generator, device=device).chunk(batches):
                 chosen = points[rows]
                 mirrored = torch.rand(len(rows), generator=generator, device=device) < 0.5
@@ -207,9 +203,7 @@ def fit_landmark_head(head: LandmarkAUHead, faces: Faces, objective: Objective, 
                 loss.backward()
                 optimizer.step()
                 schedule.step()
-                total += loss.item() * len(rows)
     head.train(training)
-    return total / len(points)
 
 
 def training_points(domains: Sequence[Faces], image_size: int) -> torch.Tensor:
@@ -335,12 +329,6 @@ def save_samples(file: Path, domains: Domains) -> None:
         arrays[f"{name}_names"] = data.table["image"].to_numpy(dtype=str)[rows]
     with atomic_file(file) as partial, partial.open("wb") as opened:  # a name would get ".npz" appended
         np.savez_compressed(opened, **arrays)
-
-
-def log_seconds(log: list[dict], elapsed: float) -> float:
-    """Training seconds over all interruptions: the log's own clock, or what this call took."""
-    clocks = [row["seconds"] for row in log if "seconds" in row]
-    return clocks[-1] if clocks else elapsed
 
 
 def peak_memory_mb() -> float:

@@ -365,7 +365,8 @@ def fit(
     def save() -> None:
         if distributed.rank() == 0:
             state.spent = time.perf_counter() - started
-            write_checkpoint(checkpoint, settings, state.state_dict())
+            with atomic_file(checkpoint) as partial:  # if the process is killed, the previous one stays
+                torch.save({"settings": settings} | state.state_dict(), partial)
 
     hidden = not progress or distributed.rank() > 0
     bar = tqdm(total=recipe.steps, initial=state.step, desc="training", disable=hidden, mininterval=1)
@@ -485,12 +486,6 @@ def validation_f1(model: AUModel, validation: tuple[Faces, np.ndarray], method: 
     return score_predictions(
         predict_batches(model, faces, method.read_target_from), faces, subjects, model.config.aus, resamples=1
     )["mean.f1"]
-
-
-def write_checkpoint(file: Path, settings: str, state: dict) -> None:
-    """Written atomically: if the process is killed, the previous checkpoint stays."""
-    with atomic_file(file) as partial:
-        torch.save({"settings": settings} | state, partial)
 
 
 def read_checkpoint(file: Path, settings: str, device: torch.device) -> dict:
