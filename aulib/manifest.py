@@ -6,7 +6,7 @@ Rows are counted as in a spreadsheet: the header is row 1, the first image is ro
 import difflib
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -55,8 +55,8 @@ def inspect(
     faults += [Fault(-1, text) for text in column_faults(list(table.columns))]
     if table.empty and not faults:
         faults.append(Fault(-1, "the table has a header and no rows, expected one row per image"))
-    if any("landmarks have" in fault.text for fault in faults):  # half a layout cannot be checked
-        table = table.drop(columns=[name for name in table.columns if re.fullmatch(PIXELS.columns, name)])
+    if layout_fault(table.columns):  # half a layout cannot be checked
+        table = table.drop(columns=PIXELS.names(table))
     if set(REQUIRED) <= set(table.columns):
         table["subject"] = table["subject"].map(person_name)
         faults += row_faults(table, path.parent)
@@ -75,20 +75,30 @@ def column_faults(columns: list[str]) -> list[str]:
         faults.append(
             f"column `{name[:60]}` is unknown{hint} (a column of your own may be called `meta_...`)"
         )
-    x = {int(name[2:]) for name in columns if re.fullmatch(r"x_\d+", name)}
-    y = {int(name[2:]) for name in columns if re.fullmatch(r"y_\d+", name)}
-    if x or y:
-        expected = set(range(49 if max(x | y) < 49 else 68))
-        missing = [f"x_{point}" for point in sorted(expected - x)]
-        missing += [f"y_{point}" for point in sorted(expected - y)]
-        extra = sorted((x | y) - expected)
-        if missing or extra:
-            detail = f"missing {', '.join(missing[:4])}" if missing else f"too many, from point {extra[0]}"
-            faults.append(
-                f"landmarks have {len(x)} x and {len(y)} y columns ({detail}), "
-                "expected x_0..x_67 and y_0..y_67, or both 0..48"
-            )
-    return faults
+    return faults + list(filter(None, [layout_fault(columns)]))
+
+
+def layout_fault(columns: Iterable[str]) -> str:
+    """What is wrong with the columns of landmarks; "" if nothing is, or there are none."""
+    x, y = ({int(name[2:]) for name in columns if re.fullmatch(rf"{axis}_\d+", name)} for axis in "xy")
+    expected = set(range(49 if max(x | y, default=0) < 49 else 68))
+    missing = [f"{axis}_{k}" for axis, there in (("x", x), ("y", y)) for k in sorted(expected - there)]
+    extra = (x | y) - expected
+    if not x | y or not missing and not extra:
+        return ""
+    detail = f"missing {', '.join(missing[:4])}" if missing else f"too many, from point {min(extra)}"
+    return (
+        f"landmarks have {len(x)} x and {len(y)} y columns ({detail}), "
+        "expected x_0..x_67 and y_0..y_67, or both 0..48"
+    )
+
+
+def why_tiny(landmarks: np.ndarray) -> str:
+    """Why (K, 2) landmarks span too few pixels; "" if they do not, or are NaN."""
+    if (span := np.ptp(landmarks, axis=0).max()) >= MIN_FACE or np.isnan(span):
+        return ""
+    expected = f"expected at least {MIN_FACE} (pixels of the image, not shares of its width)"
+    return f"landmarks span {span:.3g} pixels, {expected}"
 
 
 def _near(name: str, known: list[str]) -> str | None:
@@ -133,11 +143,9 @@ def _landmark_faults(table: pd.DataFrame) -> list[Fault]:
     complete = np.flatnonzero(empty == 0)
     with np.errstate(invalid="ignore"):  # infinities are faults of the cells already
         box = np.ptp(points[complete], axis=1).max(axis=1)
-    for position in np.flatnonzero(box < MIN_FACE)[:MOST]:
-        text = f"the landmarks span {box[position]:.3g} pixels, expected at least {MIN_FACE}"
-        text += " (pixels of the image, not shares of its width)"
-        faults.append(Fault(table.index[complete[position]], text))
-    return faults
+    return faults + [
+        Fault(table.index[row], why_tiny(points[row])) for row in complete[box < MIN_FACE][:MOST]
+    ]
 
 
 def _image_faults(table: pd.DataFrame, root: Path) -> list[Fault]:

@@ -56,6 +56,14 @@ class Rule(NamedTuple):
     whole: bool = False
     unknown: tuple[int, ...] = ()
 
+    def names(self, table: pd.DataFrame) -> list[str]:
+        """The columns of a table that the rule is about."""
+        return list(filter(re.compile(self.columns).fullmatch, table.columns))
+
+    def refuses(self, values):
+        """Which numbers, of an array or table, are not allowed; NaN is."""
+        return (values < self.low) | (values > self.high) | (self.whole & (values % 1 > 0))
+
 
 OCCURRENCE = Rule(r"AU\d\d_c", 0, 1, "0, 1 or an empty cell", whole=True, unknown=(9, 999))
 INTENSITY = Rule(r"AU\d\d_r", 0, 5, "0 to 5 or an empty cell", unknown=(9, 999))
@@ -188,7 +196,7 @@ def by_rules(
     texts = (name for name in table if name in NAMES or isinstance(table[name].dtype, pd.StringDtype))
     cells = {name: _text(table[name]) for name in texts}
     for rule in rules:
-        for name in filter(re.compile(rule.columns).fullmatch, table.columns):
+        for name in rule.names(table):
             if table[name].dtype != dtype:
                 cells[name], found = _numbers(table[name], rule, needed)
                 cells[name] = cells[name].astype(dtype)
@@ -350,8 +358,7 @@ def _numbers(column: pd.Series, rule: Rule, needed: bool) -> tuple[pd.Series, li
 
 def _apply(rule: Rule, table: pd.DataFrame) -> list[Fault]:
     """Set codes for unknown to NaN; what the rule does not allow is a fault, one per row."""
-    columns = list(filter(re.compile(rule.columns).fullmatch, table.columns))
-    if not columns:
+    if not (columns := rule.names(table)):
         return []
     values, faults = table[columns].to_numpy(), []
     for code in rule.unknown:
@@ -363,8 +370,7 @@ def _apply(rule: Rule, table: pd.DataFrame) -> list[Fault]:
             table[columns[column]] = table[columns[column]].mask(coded[:, column])
     values = np.where(np.isin(values, rule.unknown), np.nan, values) if faults else values
     with np.errstate(invalid="ignore"):
-        wrong = ~((values >= rule.low) & (values <= rule.high)) & ~np.isnan(values)
-        wrong |= rule.whole & (values != np.round(values)) & ~np.isnan(values)
+        wrong = rule.refuses(values)
     for row in np.flatnonzero(wrong.any(axis=1))[:MOST]:
         column = int(wrong[row].argmax())
         found = f"{columns[column]} is {values[row, column]:g}, expected {rule.expected}"

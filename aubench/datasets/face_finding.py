@@ -28,7 +28,7 @@ from aulib.images import (
     upright_size,
 )
 from aulib.landmarks import refuse_outside
-from aulib.manifest import MIN_FACE
+from aulib.manifest import why_tiny
 
 MAX_SIDE = 1600  # pixels; larger pictures are reduced
 CODE_VERSION = 5  # raise it when a picture's outcome would change; a half-made folder then starts over
@@ -115,13 +115,6 @@ def face_on(
 def joined(*notes: str) -> str:
     """Those notes that are not empty, as one."""
     return "; ".join(filter(None, notes))
-
-
-def why_tiny(landmarks: np.ndarray) -> str:
-    """Why (K, 2) landmarks span fewer pixels than a manifest may hold; "" if they do not, or are NaN."""
-    if (span := np.ptp(landmarks, axis=0).max()) < MIN_FACE:
-        return f"landmarks span {span:.3g} pixels, expected at least {MIN_FACE} (not shares of the width)"
-    return ""
 
 
 def _is_storable(header: Image.Image, suffix: str) -> bool:

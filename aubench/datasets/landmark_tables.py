@@ -21,7 +21,8 @@ from aubench.datasets.face_finding import GivenFace, note_of_faces
 from aubench.datasets.interchange.tables import LANDMARKS, NAME_COLUMNS, read_rows
 from aubench.datasets.picture_files import frame_number, is_video, walk
 from aulib.images import is_picture_name
-from aulib.landmarks import count_points, points_of
+from aulib.landmarks import points_of
+from aulib.manifest import layout_fault
 from aulib.tables import normal_form, shown
 
 
@@ -45,7 +46,9 @@ def read_landmarks(
     table, rows = read_faces(
         path, pictures, lambda file: read_rows(file, LANDMARKS, "x_0", "landmarks x_0 ...")
     )
-    points, given = _points(table, path), {}
+    if why := layout_fault(table.columns):
+        raise ValueError(f"{path}: {why}")
+    points, given = points_of(table), {}
     ids = table["face_id"] if "face_id" in table else pd.Series("", table.index)
     for row in rows.itertuples():
         if not row.reason:
@@ -186,16 +189,6 @@ def _sizes(table: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
         return pd.Series(np.prod(sizes, axis=0), table.index), table[x + y].isna().mean(axis=1)
     box = table.reindex(columns=["FaceRectWidth", "FaceRectHeight"]).apply(pd.to_numeric, errors="coerce")
     return box.prod(axis=1, skipna=False), pd.Series(0.0, table.index)
-
-
-def _points(table: pd.DataFrame, path: str | Path) -> np.ndarray:
-    """(N, K, 2) float32."""
-    num = count_points(table.columns)
-    if num not in (49, 68) or not {f"{axis}_{k}" for k in range(num) for axis in "xy"} <= set(table.columns):
-        raise ValueError(
-            f"{path} has {num} columns x_0 ..., expected x_0..x_67 and y_0..y_67 (or both to 48)"
-        )
-    return points_of(table)
 
 
 class Pictures:

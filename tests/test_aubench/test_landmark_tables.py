@@ -249,7 +249,7 @@ def test_a_csv_that_cannot_be_matched_says_why(tmp_path):
         with pytest.raises(ValueError, match="f.csv names none of the pictures"):
             read_landmarks(file, ["a.jpg"])
     (tmp_path / "f.csv").write_text("image,x_0,y_0\na.jpg,1,2\n")
-    with pytest.raises(ValueError, match="f.csv has 1 columns x_0"):
+    with pytest.raises(ValueError, match="f.csv: landmarks have 1 x and 1 y columns"):
         read_landmarks(tmp_path / "f.csv", ["a.jpg"])
     with pytest.raises(FileNotFoundError, match="nowhere.csv"):
         read_landmarks(tmp_path / "nowhere.csv", ["a.jpg"])

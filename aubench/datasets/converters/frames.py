@@ -26,7 +26,6 @@ from aubench.datasets.face_finding import (
     face_on,
     read_upright,
     unused,
-    why_tiny,
 )
 from aubench.datasets.kept_outcomes import kept_outcomes, stamp
 from aubench.datasets.picture_files import printable
@@ -34,6 +33,7 @@ from aubench.datasets.videos import read_frames
 from aulib.files import remembered_file
 from aulib.images import too_dark_or_bright
 from aulib.landmarks import point_columns
+from aulib.manifest import why_tiny
 
 MARK = ".convert"  # folder of what is kept of each session
 GLANCE = 200  # pixels; a picture is decoded at this size to see that it can be

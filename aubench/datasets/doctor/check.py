@@ -9,7 +9,6 @@ import pandas as pd
 
 from aubench.datasets.converters import CONVERTERS
 from aubench.datasets.converters.raw_session import Expected
-from aubench.datasets.converters.report import compare_rates
 from aubench.datasets.doctor.diagnosis import Diagnosis, Finding
 from aubench.datasets.doctor.duplicates import check_duplicates
 from aubench.datasets.doctor.labels import check_labels
@@ -59,8 +58,7 @@ def check(
     findings += check_labels(data, expected)
     findings += check_landmarks(data)
     if expected is not None:
-        rates = {au: row["expected"] for au, row in compare_rates(data, expected).items()}
-        diagnosis.published = {au: rate for au, rate in rates.items() if rate is not None}
+        diagnosis.published = {au: expected.rates[au] for au in data.aus if au in expected.rates}
     if pictures:
         prints, found = look_at_pictures(data, pictures, progress)
         likeness = likeness_to_mean(prints)

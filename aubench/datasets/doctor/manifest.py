@@ -3,7 +3,6 @@
 The manifest itself is read, and its faults are found, by `aulib.manifest.inspect`, as when a set is read.
 """
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,8 +11,9 @@ import pandas as pd
 
 from aubench.datasets.doctor.diagnosis import Finding
 from aulib.images import is_picture_name
-from aulib.manifest import MIN_FACE, SPLITS, path_fault
-from aulib.tables import MAX_COORDINATE, PIXELS
+from aulib.landmarks import points_of
+from aulib.manifest import MIN_FACE, RULES, SPLITS, path_fault
+from aulib.tables import PIXELS
 
 MIN_PEOPLE = 3  # in a split
 
@@ -22,16 +22,12 @@ def usable_part(table: pd.DataFrame) -> pd.DataFrame:
     """The table without what `inspect` found: labels that are none and landmarks that cannot be pixels become
     unknown, and a path that is none inside the folder becomes a missing picture."""
     table = table.copy()
-    for column in table.columns:
-        if re.fullmatch(r"AU\d\d_c", column):
-            table[column] = table[column].where(table[column].isin((0, 1)))
-        elif re.fullmatch(r"AU\d\d_r", column):
-            table[column] = table[column].where(table[column].between(0, 5))
+    for rule in RULES:
+        cells = table[rule.names(table)]
+        table[cells.columns] = cells.mask(rule.refuses(cells))
     table["image"] = table["image"].mask(table["image"].map(path_fault) != "", ".outside")
-    if columns := [name for name in table.columns if re.fullmatch(PIXELS.columns, name)]:
-        points = table[columns].to_numpy(np.float64)
-        with np.errstate(invalid="ignore"):
-            sound = (np.abs(points).max(axis=1) <= MAX_COORDINATE) & (np.ptp(points, axis=1) >= MIN_FACE)
+    if columns := PIXELS.names(table):
+        sound = np.ptp(points_of(table), axis=1).max(axis=1) >= MIN_FACE
         table.loc[~sound, columns] = np.nan
     return table
 

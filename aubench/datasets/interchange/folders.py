@@ -12,7 +12,7 @@ from tqdm.auto import tqdm
 
 from aubench.datasets.converters.frames import link_picture
 from aubench.datasets.doctor.landmarks import refuse_no_face
-from aubench.datasets.face_finding import MAX_SIDE, UnusablePicture, joined, read_upright, why_tiny
+from aubench.datasets.face_finding import MAX_SIDE, UnusablePicture, joined, read_upright
 from aubench.datasets.interchange import FORMATS
 from aubench.datasets.interchange.left_out import keep_left_out, read_note, with_left_out
 from aubench.datasets.interchange.lists import read_jaanet, read_megraphau, write_jaanet, write_megraphau
@@ -26,7 +26,7 @@ from aulib.files import new_folder, refuse_used, result_file
 from aulib.images import read_picture, too_dark_or_bright
 from aulib.labels import binarise
 from aulib.landmarks import count_points, point_columns, points_of
-from aulib.manifest import SPLITS, column_faults, row_faults
+from aulib.manifest import SPLITS, column_faults, row_faults, why_tiny
 from aulib.tables import SHOWN, Fault, refuse
 
 AT_LEAST = 2  # intensity that counts as present where a format holds occurrence only
