@@ -8,7 +8,7 @@ one `grid_sample` over the batch.
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -111,15 +111,14 @@ def take_batch(
         image (B, 3, H, H) in [0, 1], (B, 1, H, H) if grey; landmarks (B, K, 2) pixels of it; occurrence
         (B, A), a key that is absent when the domain is unlabelled.
     """
-    share = distributed.share_of(batch_size)
-    rows = faces.rows[batch_rows(len(faces), batch_size, seed, step)][share.rows]
-    generator = torch.Generator().manual_seed(hash((seed, step)) % 2**63)
+    draws = Draws((seed, step), batch_size)
+    rows = faces.rows[batch_rows(len(faces), batch_size, seed, step)][draws.share]
     pixels = torch.from_numpy(faces.images[rows]).permute(0, 3, 1, 2)
     image = (luminance(pixels) if grey else pixels.float()).div_(255)
     landmarks = torch.from_numpy(faces.landmarks[rows]).float()
-    image, landmarks = warp(image, landmarks, image_size, augment, generator, share)
+    image, landmarks = warp(image, landmarks, image_size, augment, draws)
     if augment == "slight":
-        image = change_light(image, generator, share)
+        image = change_light(image, draws)
     batch = {"image": image, "landmarks": landmarks}
     if faces.occurrence is not None:
         batch["occurrence"] = torch.from_numpy(faces.occurrence[rows]).float()
@@ -141,13 +140,24 @@ def centre_crops(faces: Faces, image_size: int, batch_size: int) -> Iterator[Ten
         yield centre_crop(faces.images[rows], faces.landmarks[rows], image_size)[0]
 
 
+class Draws:
+    """Random numbers, a function of `key`, for every face of a batch; a process takes its share of them."""
+
+    def __init__(self, key: tuple[int, ...], batch: int):
+        self.generator = torch.Generator().manual_seed(hash(key) % 2**63)
+        self.batch, self.share = batch, distributed.share_of(batch)
+
+    def uniform(self, low: float, high: float, *shape: int) -> Tensor:
+        """(B, *shape) from `low` to `high`."""
+        return low + (high - low) * torch.rand(self.batch, *shape, generator=self.generator)[self.share]
+
+    def normal(self, *shape: int) -> Tensor:
+        """(B, *shape) of mean 0 and variance 1."""
+        return torch.randn(self.batch, *shape, generator=self.generator)[self.share]
+
+
 def warp(
-    image: Tensor,
-    landmarks: Tensor,
-    image_size: int,
-    augment: str,
-    generator: torch.Generator,
-    share: distributed.Share | None = None,
+    image: Tensor, landmarks: Tensor, image_size: int, augment: str, draws: Draws
 ) -> tuple[Tensor, Tensor]:
     """A crop of `image_size` per face: shifted and mirrored, and turned and scaled if augment is "slight".
 
@@ -156,7 +166,6 @@ def warp(
         augment: "none" (centre crop), "crop-flip" (ADLD's: uniform shift within the margin, mirror with
             probability 1/2) or "slight" (shift at most 3 pixels, rotate up to 4 degrees, scale 0.95 to 1.05,
             mirror [C]).
-        share: this process's rows of the batch, for which numbers are drawn; None: all.
 
     Raises:
         ValueError: unknown `augment`.
@@ -165,20 +174,16 @@ def warp(
         raise ValueError(f"unknown augment {augment!r}; choose none, crop-flip or slight")
     size = image.shape[-1]
     batch = len(image)
-    share = share or distributed.Share(batch, slice(None))
-
-    uniform = partial(_uniform, generator, share)
-
     margin = (size - image_size) / 2 if augment == "crop-flip" else min(3.0, (size - image_size) / 2)
     angle, scale, mirror = torch.zeros(batch), torch.ones(batch), torch.zeros(batch, dtype=torch.bool)
     shift = torch.zeros(batch, 2)
     if augment != "none":
-        shift = torch.stack([uniform(-margin, margin), uniform(-margin, margin)], 1)
+        shift = torch.stack([draws.uniform(-margin, margin), draws.uniform(-margin, margin)], 1)
         if augment == "crop-flip":
             shift = (shift + margin).round() - margin  # whole pixels, as ADLD crops
-        mirror = uniform(0, 1) < 0.5
+        mirror = draws.uniform(0, 1) < 0.5
     if augment == "slight":
-        angle, scale = uniform(-0.07, 0.07), uniform(0.95, 1.05)
+        angle, scale = draws.uniform(-0.07, 0.07), draws.uniform(0.95, 1.05)
     # output pixel p -> input pixel: centre + shift + R(angle) (p - output centre) / scale, x mirrored first
     sign = torch.where(mirror, -1.0, 1.0)
     cos, sin = angle.cos() / scale, angle.sin() / scale
@@ -204,54 +209,36 @@ def affine_grid(theta: Tensor, size: int) -> Tensor:
     return of_x * centres[:, None] + (of_y * centres[:, None, None] + shift)
 
 
-def disturb(image: Tensor, generator: torch.Generator, share: distributed.Share | None = None) -> Tensor:
+def disturb(image: Tensor, draws: Draws) -> Tensor:
     """The strong augmentation of a mean teacher's student: smooth light, blur, noise and a grey box [C].
 
     Drawn per face; nothing moves, so landmarks and AUs stay.  Shapes: (B, 3 or 1, H, H) in [0, 1].
-    share: as in `warp`.
     """
-    size = image.shape[-1]
-    share = share or distributed.Share(len(image), slice(None))
-
-    uniform = partial(_uniform, generator, share, shape=(1, 1, 1))
-
-    light = F.interpolate(uniform(-0.3, 0.3, shape=(1, 3, 3)), size=(size, size), mode="bicubic")
+    size, face = image.shape[-1], (1, 1, 1)
+    light = F.interpolate(draws.uniform(-0.3, 0.3, 1, 3, 3), size=(size, size), mode="bicubic")
     blurred = F.avg_pool2d(image, 5, stride=1, padding=2, count_include_pad=False)
-    image = torch.lerp(image, blurred, uniform(0, 1)) * light.exp()
-    noise = torch.randn(share.batch, *image.shape[1:], generator=generator)[share.rows]
-    image = (image + noise * uniform(0, 0.04)).clamp(0, 1)
+    image = torch.lerp(image, blurred, draws.uniform(0, 1, *face)) * light.exp()
+    image = (image + draws.normal(*image.shape[1:]) * draws.uniform(0, 0.04, *face)).clamp(0, 1)
     cells = (torch.arange(size) + 0.5) / size
-    inside_x = (cells - uniform(0, 1)).abs() < uniform(0.05, 0.2)
-    inside_y = (cells[:, None] - uniform(0, 1)).abs() < uniform(0.05, 0.2)
-    return torch.where(inside_x & inside_y, uniform(0, 1), image)
+    inside_x = (cells - draws.uniform(0, 1, *face)).abs() < draws.uniform(0.05, 0.2, *face)
+    inside_y = (cells[:, None] - draws.uniform(0, 1, *face)).abs() < draws.uniform(0.05, 0.2, *face)
+    return torch.where(inside_x & inside_y, draws.uniform(0, 1, *face), image)
 
 
-def _uniform(
-    generator: torch.Generator, share: distributed.Share, low: float, high: float, shape: tuple = ()
-) -> Tensor:
-    """This process's share of numbers drawn evenly for every face of a batch, (B, *shape)."""
-    return low + (high - low) * torch.rand(share.batch, *shape, generator=generator)[share.rows]
-
-
-def change_light(image: Tensor, generator: torch.Generator, share: distributed.Share | None = None) -> Tensor:
+def change_light(image: Tensor, draws: Draws) -> Tensor:
     """Gamma, contrast, a light gradient and noise, drawn per face: (B, 3 or 1, H, H) in [0, 1] [C].
 
-    Noise of a grey picture is as strong as the luminance of three colours' noise.  share: as in `warp`.
+    Noise of a grey picture is as strong as the luminance of three colours' noise.
     """
-    size = image.shape[-1]
-    share = share or distributed.Share(len(image), slice(None))
-
-    uniform = partial(_uniform, generator, share, shape=(1, 1, 1))
-
+    face = (1, 1, 1)
     # in place: on a CPU, allocating a batch costs more than the arithmetic
-    image = image.clamp(1e-3, 1).pow_(torch.exp(uniform(-0.3, 0.3)))
-    image.sub_(0.5).mul_(uniform(0.7, 1.2)).add_(0.5)
-    ramp = torch.linspace(-1, 1, size)
-    angle = uniform(0, 2 * torch.pi)
+    image = image.clamp(1e-3, 1).pow_(torch.exp(draws.uniform(-0.3, 0.3, *face)))
+    image.sub_(0.5).mul_(draws.uniform(0.7, 1.2, *face)).add_(0.5)
+    ramp = torch.linspace(-1, 1, image.shape[-1])
+    angle = draws.uniform(0, 2 * torch.pi, *face)
     slant = ramp.view(1, 1, 1, -1) * angle.cos() + ramp.view(1, 1, -1, 1) * angle.sin()
-    image.mul_((slant * uniform(0, 0.4)).add_(1))
-    strength = uniform(0, 0.02)
+    image.mul_((slant * draws.uniform(0, 0.4, *face)).add_(1))
+    strength = draws.uniform(0, 0.02, *face)
     if image.shape[1] == 1:
         strength = strength * torch.tensor(LUMINANCE).norm()
-    noise = torch.randn(share.batch, *image.shape[1:], generator=generator)[share.rows]
-    return image.add_(noise.mul_(strength)).clamp_(0, 1)
+    return image.add_(draws.normal(*image.shape[1:]).mul_(strength)).clamp_(0, 1)

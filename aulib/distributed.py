@@ -12,7 +12,6 @@ import logging
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
@@ -57,15 +56,7 @@ def rank_zero_first() -> Iterator[None]:
         distributed.barrier()
 
 
-@dataclass(frozen=True)
-class Share:
-    """A process's rows of a batch of `batch` faces."""
-
-    batch: int
-    rows: slice
-
-
-def share_of(batch: int) -> Share:
+def share_of(batch: int) -> slice:
     """This process's rows of a batch; all processes have as many, in the order of their ranks.
 
     Raises:
@@ -74,7 +65,7 @@ def share_of(batch: int) -> Share:
     if batch % world_size():
         raise ValueError(f"batch_size {batch} cannot be divided evenly among {world_size()} processes")
     each = batch // world_size()
-    return Share(batch, slice(rank() * each, (rank() + 1) * each))
+    return slice(rank() * each, (rank() + 1) * each)
 
 
 class _AllReduce(torch.autograd.Function):

@@ -20,7 +20,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm.auto import tqdm
 
 from aulib import distributed, warm_start
-from aulib.batches import Faces, disturb, take_batch
+from aulib.batches import Draws, Faces, disturb, take_batch
 from aulib.erasure import RunningCovariances
 from aulib.evaluate import predict_batches, score_predictions
 from aulib.files import atomic_file, reading
@@ -293,10 +293,8 @@ def teacher_labels(state: TrainState, target: dict, step: int) -> dict:
     probability = logits.float().sigmoid()
     confident = (probability - 0.5).abs() >= CONFIDENT - 0.5
     taught = torch.where(confident, probability, torch.nan)
-    generator = torch.Generator().manual_seed(hash((state.recipe.seed, step, STUDENT)) % 2**63)
-    share = distributed.share_of(state.recipe.batch_size)
-    image = disturb(target["image"].cpu(), generator, share).to(taught.device)
-    return target | {"image": image, "taught": taught}
+    draws = Draws((state.recipe.seed, step, STUDENT), state.recipe.batch_size)
+    return target | {"image": disturb(target["image"].cpu(), draws).to(taught.device), "taught": taught}
 
 
 def _freeze(model: AUModel, names: tuple[str, ...], frozen: bool) -> None:

@@ -8,6 +8,7 @@ import torch
 
 from aulib import distributed
 from aulib.batches import (
+    Draws,
     affine_grid,
     batch_rows,
     centre_crop,
@@ -117,7 +118,7 @@ class TestWarp:
         faces = tiny_faces(3)
         image = torch.from_numpy(faces.images).permute(0, 3, 1, 2).float() / 255
         landmarks = torch.from_numpy(faces.landmarks)
-        warped, moved = warp(image, landmarks, SIZE, "none", generator())
+        warped, moved = warp(image, landmarks, SIZE, "none", Draws((0,), 3))
         cropped, expected = centre_crop(faces.images, faces.landmarks, SIZE)
         torch.testing.assert_close(warped, cropped, atol=1e-4, rtol=0)
         torch.testing.assert_close(moved, expected, atol=1e-4, rtol=0)
@@ -133,9 +134,8 @@ class TestWarp:
     def test_a_dot_drawn_at_a_landmark_is_found_at_its_moved_landmark(self, augment):
         # picture k shows landmark k alone but carries all 68, so that a mirrored one renames them
         points = torch.from_numpy(face_outline(BIG // 2)).float() + BIG / 4  # far enough from the border
-        warped, moved = warp(
-            drawn_dots(points, BIG), points.expand(68, -1, -1), BIG_OUT, augment, generator(3)
-        )
+        dots = drawn_dots(points, BIG)
+        warped, moved = warp(dots, points.expand(68, -1, -1), BIG_OUT, augment, Draws((3,), 68))
         pictures, partner = torch.arange(68), torch.tensor(LAYOUT_68.flip_index)
         found = found_dots(warped)
         kept = (found - moved[pictures, pictures]).norm(dim=1) < 0.5
@@ -150,7 +150,7 @@ class TestWarp:
         points = torch.zeros(8, 68, 2)
         points[:, 36], points[:, 45] = torch.tensor([2.0, 5.0]), torch.tensor([7.0, 4.0])
         image = torch.rand(8, 3, 12, 12, generator=generator())
-        warped, moved = warp(image, points, 12, "crop-flip", generator())
+        warped, moved = warp(image, points, 12, "crop-flip", Draws((0,), 8))
         seen = set()
         for face in range(8):
             mirrored = moved[face, 36].tolist() != [2, 5]
@@ -165,7 +165,7 @@ class TestWarp:
     def test_crop_flip_cuts_whole_pixels_all_over_the_margin(self):
         image = torch.rand(1, 3, MARGIN, MARGIN, generator=generator()).expand(200, -1, -1, -1)
         points = torch.zeros(200, 68, 2)
-        warped, moved = warp(image, points, SIZE, "crop-flip", generator(1))
+        warped, moved = warp(image, points, SIZE, "crop-flip", Draws((1,), 200))
         upright = moved[:, 0, 0] < 1  # mirrored ones have x at the other end
         offsets = -moved[upright, 0]
         assert (offsets - offsets.round()).abs().max() < 1e-4
@@ -179,7 +179,7 @@ class TestWarp:
     def test_slight_turns_and_scales_within_what_is_documented(self):
         points = torch.zeros(300, 68, 2)
         points[:, 27] = torch.tensor([0.0, 10.0])  # 8 and 27 lie on the midline: no renaming
-        _, moved = warp(torch.zeros(300, 3, 16, 16), points, 16, "slight", generator())
+        _, moved = warp(torch.zeros(300, 3, 16, 16), points, 16, "slight", Draws((0,), 300))
         arrow = (moved[:, 27] - moved[:, 8]) / 10
         scale, angle = arrow.norm(dim=1), torch.atan2(arrow[:, 0], arrow[:, 1]).rad2deg()
         assert 0.9499 <= scale.min() < 0.955 and 1.045 < scale.max() <= 1.0501
@@ -190,14 +190,14 @@ class TestWarp:
         whole = points.clone()
         points[1] = float("nan")
         image = torch.rand(4, 3, MARGIN, MARGIN)
-        _, moved = warp(image, points, SIZE, "slight", generator())
-        _, expected = warp(image, whole, SIZE, "slight", generator())
+        _, moved = warp(image, points, SIZE, "slight", Draws((0,), 4))
+        _, expected = warp(image, whole, SIZE, "slight", Draws((0,), 4))
         assert moved[1].isnan().all()
         torch.testing.assert_close(moved[[0, 2, 3]], expected[[0, 2, 3]])
 
     def test_unknown_augmentation_is_refused(self):
         with pytest.raises(ValueError, match="'mild'.*none, crop-flip or slight"):
-            warp(torch.zeros(1, 3, 8, 8), torch.zeros(1, 68, 2), 8, "mild", generator())
+            warp(torch.zeros(1, 3, 8, 8), torch.zeros(1, 68, 2), 8, "mild", Draws((0,), 1))
 
 
 def test_luminance_weighs_red_green_and_blue_and_leaves_grey():
@@ -210,7 +210,7 @@ def test_luminance_weighs_red_green_and_blue_and_leaves_grey():
 class TestChangeLight:
     def test_noise_of_a_grey_picture_is_that_of_the_luminance_of_a_coloured_one(self):
         def noise(image: torch.Tensor) -> torch.Tensor:
-            lit = luminance(change_light(image, generator()))
+            lit = luminance(change_light(image, Draws((0,), 64)))
             return (lit[..., 1:] - lit[..., :-1]).std((1, 2, 3))  # light and slant differ little next door
 
         grey, coloured = (noise(torch.full((64, channels, 64, 64), 0.5)) for channels in (1, 3))
@@ -220,23 +220,24 @@ class TestChangeLight:
 class TestDisturb:
     def test_changes_each_face_in_its_own_way_and_stays_a_picture(self):
         image = torch.rand(1, 1, 48, 48, generator=generator(1)).expand(6, -1, -1, -1)
-        changed = disturb(image, generator())
+        changed = disturb(image, Draws((0,), 6))
         assert changed.shape == image.shape and 0 <= changed.min() and changed.max() <= 1
         differences = [(one - other).abs().mean() for i, one in enumerate(changed) for other in changed[:i]]
         assert min(differences) > 0.01
-        assert torch.equal(changed, disturb(image, generator()))
+        assert torch.equal(changed, disturb(image, Draws((0,), 6)))
 
-    def test_a_process_s_share_is_its_rows_of_the_whole(self):
+    def test_a_process_s_share_is_its_rows_of_the_whole(self, monkeypatch):
         image = torch.rand(4, 1, 32, 32, generator=generator(1))
-        whole = disturb(image, generator())
-        part = disturb(image[2:], generator(), distributed.Share(4, slice(2, 4)))
+        whole = disturb(image, Draws((0,), 4))
+        monkeypatch.setattr(distributed, "share_of", lambda batch: slice(2, 4))
+        part = disturb(image[2:], Draws((0,), 4))
         torch.testing.assert_close(part, whole[2:])
 
     def test_nothing_moves(self):
         # a bright dot on black: noise and the box aside, light and blur leave it where it was
         image = torch.zeros(32, 1, 33, 33)
         image[..., 14:19, 14:19] = 0.8
-        mean = disturb(image, generator()).mean((0, 1))
+        mean = disturb(image, Draws((0,), 32)).mean((0, 1))
         assert mean[14:19, 14:19].mean() > 2 * mean[:9].mean()
         for axis in (0, 1):
             profile = mean.mean(axis)
