@@ -7,6 +7,7 @@ from pathlib import Path
 
 import raw_trees
 from aubench.datasets.converters.convert import convert
+from aubench.datasets.converters.report import report_text
 
 PAGE = Path(__file__).resolve().parents[1] / "docs/datasets/report.md"
 BEGIN, END = "<!-- report:begin -->\n```\n", "```\n<!-- report:end -->"
@@ -21,7 +22,7 @@ def sample(folder: Path) -> str:
     picture = raw / "2D+3D/M001/T1/644.jpg"
     picture.write_bytes(picture.read_bytes()[:200])
     _, report = convert("bp4d", raw, folder / "out", workers=1, progress=False)
-    return report.text().replace(str(raw), "RAW") + "\n"
+    return report_text(report).replace(str(raw), "RAW") + "\n"
 
 
 def shown() -> str:

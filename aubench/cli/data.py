@@ -119,9 +119,10 @@ def convert(
         _print_folder(convert_london(raw, out, workers))
         return
     from aubench.datasets.converters.convert import convert as convert_raw
+    from aubench.datasets.converters.report import report_text
 
     _, report = convert_raw(name, raw, out, keep=keep, landmarks=landmarks or "", workers=workers)
-    typer.echo(report.text())
+    typer.echo(report_text(report))
     typer.echo(f"dataset folder: {out}")
 
 

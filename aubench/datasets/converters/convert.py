@@ -10,14 +10,14 @@ from aubench.datasets.converters import CONVERTERS
 from aubench.datasets.converters.frames import MARK, Outcome, Task, convert_session, skipped
 from aubench.datasets.converters.raw_session import Expected, Source
 from aubench.datasets.converters.raw_tree import Tree
-from aubench.datasets.converters.report import Report, make_report
+from aubench.datasets.converters.report import make_report
 from aubench.datasets.crash_tolerant import CRASHED, crash_tolerant_map
 from aubench.datasets.landmark_detector import require_detector
 from aubench.datasets.photographs import split_subjects
 from aubench.datasets.picture_files import printable, write_listed
 from aubench.study.run_lock import run_lock
 from aulib.dataset import DatasetFolder, read_dataset, write_manifest
-from aulib.files import refuse_edited, refuse_used
+from aulib.files import refuse_edited, refuse_used, remembered_file, write_json
 
 MIN_SPLIT = 3  # fewer training people give none to val
 
@@ -30,8 +30,8 @@ def convert(
     landmarks: str = "",
     workers: int | None = None,
     progress: bool = True,
-) -> tuple[DatasetFolder, Report]:
-    """Turn a raw download into a dataset folder.
+) -> tuple[DatasetFolder, dict]:
+    """Turn a raw download into a dataset folder, with the report of `make_report`.
 
     `out` gets images/ (links to the raw pictures, copies, or JPEG frames of videos), manifest.csv,
     skipped.csv (frame or session, reason, frames), notes.csv (image, note) and conversion.json (the
@@ -89,7 +89,7 @@ def convert(
 
 def _write_dataset(
     name: str, expected: Expected, out: Path, outcomes: list[Outcome], left: dict[str, str]
-) -> tuple[DatasetFolder, Report]:
+) -> tuple[DatasetFolder, dict]:
     """Manifest, skipped.csv and report of what became of the sessions."""
     rows = _rows_of(outcomes)
     left_out = _left_out(rows, outcomes, left)
@@ -113,7 +113,8 @@ def _write_dataset(
         notes.append(f"left out, unknown in every frame: {', '.join(unknown)}")
     unreadable = left | {outcome.name: outcome.reason for outcome in outcomes if outcome.reason}
     report = make_report(name, data, expected, rows, left_out, unreadable, notes)
-    report.write(out)
+    with remembered_file(out, "conversion.json") as partial:
+        write_json(partial, report)
     return data, report
 
 

@@ -1,76 +1,45 @@
 """What a conversion found against what a whole download should hold."""
 
 from collections import Counter
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import asdict
 
 import numpy as np
 import pandas as pd
 
 from aubench.datasets.converters.raw_session import Expected
 from aulib.dataset import DatasetFolder
-from aulib.files import remembered_file, write_json
 
 USABLE = 0.95  # of the coded frames; fewer are worth a warning
 SHOWN = 8  # rows of each kind in the summary; conversion.json has all
 TOLERANCE = 0.25  # of a base rate; more than the folds of BP4D differ among themselves
 
 
-@dataclass
-class Report:
-    """The figures of a conversion; `text` summarises them, `write` keeps them all.
-
-    Attributes:
-        aus: AU -> known (frames), present (frames), rate, expected (rate or None), odd (bool).
-        skipped: reason -> frames, without those of sessions that could not be read at all.
-        skipped_sources: such a session -> reason.
-        unread_frames: label rows of these sessions; None if some could not be counted.
-        missing: dicts of what, of (a person or session, "" for the whole set), found and expected, where
-            less was found than a whole download holds.
-        notes: oddities of the sessions, with the number of sessions.
-    """
-
-    dataset: str
-    subjects: int
-    frames: int
-    without_landmarks: int
-    aus: dict[str, dict]
-    skipped: dict[str, int]
-    skipped_sources: dict[str, str]
-    unread_frames: int | None
-    missing: list[dict]
-    notes: dict[str, int]
-    expected: dict
-
-    def text(self) -> str:
-        """A summary: counts, base rates, and what is missing."""
-        counts = {
-            "subjects": (self.subjects, self.expected["subjects"]),
-            "usable frames": (self.frames, self.expected["frames"]),
-            "skipped frames": (sum(self.skipped.values()), 0),
-            "frames of unreadable sessions": (self.unread_frames, 0),
-        }
-        rates = pd.DataFrame.from_dict(self.aus, orient="index", dtype=object)
-        missing = pd.DataFrame(self.missing, columns=["what", "of", "found", "expected"])
-        shown = missing.groupby("what", sort=False).head(SHOWN)
-        parts = {
-            f"{self.dataset}: found, and expected of a whole download": pd.DataFrame.from_dict(
-                counts, orient="index", columns=["found", "expected"], dtype=object
-            ).to_string(formatters=2 * [_number]),
-            "Skipped frames by reason (skipped.csv names each)": _lines(self.skipped),
-            "Sessions that cannot be read": _lines(self.skipped_sources),
-            "Base rates": len(rates)
-            and rates.to_string(na_rep="unknown", formatters=[_number, _number, _share, _share, None]),
-            "WARNING: less than the whole set (conversion.json has all rows)": len(missing)
-            and shown.to_string(index=False, formatters={"found": _number, "expected": _number}),
-            "Sessions with an oddity": _lines(self.notes),
-            "Sources of the expected figures": self.expected["sources"],
-        }
-        return "\n\n".join(f"{title}\n{content}" for title, content in parts.items() if content)
-
-    def write(self, out: Path) -> None:
-        with remembered_file(out, "conversion.json") as partial:
-            write_json(partial, asdict(self))
+def report_text(report: dict) -> str:
+    """A summary of `make_report`: counts, base rates, and what is missing."""
+    expected = report["expected"]
+    counts = {
+        "subjects": (report["subjects"], expected["subjects"]),
+        "usable frames": (report["frames"], expected["frames"]),
+        "skipped frames": (sum(report["skipped"].values()), 0),
+        "frames of unreadable sessions": (report["unread_frames"], 0),
+    }
+    rates = pd.DataFrame.from_dict(report["aus"], orient="index", dtype=object)
+    missing = pd.DataFrame(report["missing"], columns=["what", "of", "found", "expected"])
+    shown = missing.groupby("what", sort=False).head(SHOWN)
+    parts = {
+        f"{report['dataset']}: found, and expected of a whole download": pd.DataFrame.from_dict(
+            counts, orient="index", columns=["found", "expected"], dtype=object
+        ).to_string(formatters=2 * [_number]),
+        "Skipped frames by reason (skipped.csv names each)": _lines(report["skipped"]),
+        "Sessions that cannot be read": _lines(report["skipped_sources"]),
+        "Base rates": len(rates)
+        and rates.to_string(na_rep="unknown", formatters=[_number, _number, _share, _share, None]),
+        "WARNING: less than the whole set (conversion.json has all rows)": len(missing)
+        and shown.to_string(index=False, formatters={"found": _number, "expected": _number}),
+        "Sessions with an oddity": _lines(report["notes"]),
+        "Sources of the expected figures": expected["sources"],
+    }
+    return "\n\n".join(f"{title}\n{content}" for title, content in parts.items() if content)
 
 
 def _number(value: int | None) -> str:
@@ -94,29 +63,36 @@ def make_report(
     skipped: pd.DataFrame,
     skipped_sources: dict[str, str],
     notes: list[str],
-) -> Report:
-    """Count what is in the manifest and compare.
+) -> dict:
+    """Count what is in the manifest and compare: the content of conversion.json.
 
     Args:
         rows: all frames that were read, used or not: columns session, subject, AU01_c ...
         skipped: columns frame, reason and frames, one row per frame (or session) that was left out.
         skipped_sources: those of its rows that are whole sessions, with their reasons.
+
+    Returns:
+        dataset, subjects, frames, without_landmarks; aus: see `compare_rates`; skipped: reason -> frames,
+        without those of sessions that could not be read at all; skipped_sources; unread_frames: label rows of
+        these sessions, None if some could not be counted; missing: dicts of what, of (a person or session, ""
+        for the whole set), found and expected, where less was found than a whole download holds; notes:
+        oddities of the sessions, with the number of sessions; expected.
     """
     of_sessions = skipped["frame"].isin(list(skipped_sources))
     unread = skipped.loc[of_sessions, "frames"]
-    return Report(
-        name,
-        subjects=len(set(data.subjects)),
-        frames=len(data),
-        without_landmarks=int(np.isnan(data.landmarks).any(axis=(1, 2)).sum()),
-        aus=compare_rates(data, expected),
-        skipped=skipped.loc[~of_sessions, "reason"].value_counts().to_dict(),
-        skipped_sources=skipped_sources,
-        unread_frames=None if unread.isna().any() else int(unread.sum()),
-        missing=what_is_missing(rows, len(data), expected),
-        notes=dict(Counter(notes).most_common()),
-        expected=asdict(expected),
-    )
+    return {
+        "dataset": name,
+        "subjects": len(set(data.subjects)),
+        "frames": len(data),
+        "without_landmarks": int(np.isnan(data.landmarks).any(axis=(1, 2)).sum()),
+        "aus": compare_rates(data, expected),
+        "skipped": skipped.loc[~of_sessions, "reason"].value_counts().to_dict(),
+        "skipped_sources": skipped_sources,
+        "unread_frames": None if unread.isna().any() else int(unread.sum()),
+        "missing": what_is_missing(rows, len(data), expected),
+        "notes": dict(Counter(notes).most_common()),
+        "expected": asdict(expected),
+    }
 
 
 def compare_rates(data: DatasetFolder, expected: Expected) -> dict[str, dict]:
@@ -138,7 +114,7 @@ def compare_rates(data: DatasetFolder, expected: Expected) -> dict[str, dict]:
 
 
 def what_is_missing(rows: pd.DataFrame, usable: int, expected: Expected) -> list[dict]:
-    """`Report.missing`. Labels are compared, so missing pictures hide nothing.
+    """`missing` of `make_report`. Labels are compared, so missing pictures hide nothing.
 
     Args:
         rows: as of `make_report`.
