@@ -14,6 +14,7 @@ import pandas as pd
 
 from aulib.labels import AU_NAMES
 from aulib.landmarks import points_of
+from aulib.protocols import SPLITS
 from aulib.tables import (
     INTENSITY,
     MOST,
@@ -26,7 +27,6 @@ from aulib.tables import (
     shown,
 )
 
-SPLITS = ("train", "val", "test")
 REQUIRED = ("image", "subject", "split")
 RULES = (OCCURRENCE, INTENSITY, PIXELS)
 MIN_FACE = 8  # pixels; the longer side of the landmarks' bounding box

@@ -21,6 +21,7 @@ from aulib.labels import binarise
 if TYPE_CHECKING:
     import pandas as pd  # slow to import, and planning a study does not need it
 
+SPLITS = ("train", "val", "test")
 BP4D_PARTS = {  # [A]
     "part1": "F001 M007 F018 F008 F002 M004 F010 F009 M012 M001 F016 M014 F023 M008".split(),
     "part2": "M011 F003 M010 M002 F005 F022 M018 M017 F013 M016 F020 F011 M013 M005".split(),
@@ -59,12 +60,7 @@ class Fold:
             return list(given)
         if self.third is not None:
             return [_by_hash(subject.upper(), self.third) for subject in subjects]
-        lists = (self.train, self.val, self.test)
-        of = {
-            name.upper(): split
-            for split, names in zip(("train", "val", "test"), lists, strict=True)
-            for name in names
-        }
+        of = {name.upper(): split for split in SPLITS for name in getattr(self, split)}
         return [of.get(subject.upper(), "") for subject in subjects]
 
 

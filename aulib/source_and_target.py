@@ -10,9 +10,8 @@ from aulib.batches import Faces, faces_of
 from aulib.crops import crop_dataset, crop_named, crop_of
 from aulib.dataset import DatasetFolder, read_dataset
 from aulib.model import ModelConfig
+from aulib.protocols import SPLITS
 from aulib.run_config import RunConfig
-
-SPLITS = ("train", "val", "test")
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ left out; scores are then not those of the same test.
 
 import pandas as pd
 
-from aulib.protocols import BP4D_PARTS, DISFA_PARTS, PROTOCOLS
+from aulib.protocols import BP4D_PARTS, DISFA_PARTS, PROTOCOLS, SPLITS
 
 # Frames of the test people, counted in the lists of these code bases.
 LISTED = {
@@ -55,9 +55,10 @@ def _listed(people: tuple[str, ...], found: int) -> str:
 
 def overview() -> str:
     """One line a protocol: name, folds, number of AUs, whose it is."""
-    lines = []
-    for name, protocol in PROTOCOLS.items():
-        lines.append(f"{name:18s} {' '.join(protocol.folds)}; {len(protocol.aus)} AUs; {protocol.source}")
+    lines = [
+        f"{name:18s} {' '.join(protocol.folds)}; {len(protocol.aus)} AUs; {protocol.source}"
+        for name, protocol in PROTOCOLS.items()
+    ]
     return "\n".join(
         [*lines, "", "Write FOLDER#NAME/FOLD wherever a dataset is asked for: data/bp4d#bp4d-3fold/part1"]
     )
@@ -78,6 +79,6 @@ def describe(name: str) -> str:
         elif fold.third is not None:
             lines.append("  a third of the people tests, each by a hash of the own name")
         else:
-            for split, people in (("train", fold.train), ("val", fold.val), ("test", fold.test)):
-                lines.append(f"  {split:5s} {len(people):2d}  {' '.join(people)}")
+            of = {split: getattr(fold, split) for split in SPLITS}
+            lines += [f"  {split:5s} {len(people):2d}  {' '.join(people)}" for split, people in of.items()]
     return "\n".join(lines)
