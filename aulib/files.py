@@ -73,14 +73,14 @@ def reading(path: str | Path, expected: str) -> Iterator[None]:
     """For the call of a library that reads `path`: its errors leave with the file and what it is.
 
     Raises:
-        ValueError: whatever the library raises but a missing, locked or unreadable file.
+        ValueError: whatever the library raises but a missing module, or a missing, locked or unreadable file.
     """
     try:
         yield
     except GivenTwice as error:
         raise ValueError(f"{path}: {error}") from None
     except Exception as error:  # each library has its own
-        if isinstance(error, OSError) and error.errno:
+        if isinstance(error, ImportError) or (isinstance(error, OSError) and error.errno):
             raise
         found = what_it_is(Path(path))
         if "damaged" in found:

@@ -13,6 +13,7 @@ else:
 """
 
 import csv
+import importlib.util
 import io
 import re
 import unicodedata
@@ -223,6 +224,8 @@ def shown(text: str) -> str:
 
 def _read_workbook(path: Path) -> pd.DataFrame:
     """All cells of a workbook's only sheet as text."""
+    if importlib.util.find_spec("openpyxl") is None:
+        raise ModuleNotFoundError(f"{path.name} needs openpyxl: pip install 'aulib[datasets]'")
     with reading(path, "a workbook"):
         sheets = pd.read_excel(path, sheet_name=None, header=None, dtype=object, keep_default_na=False)
         cell = _without_result(path)

@@ -1,6 +1,5 @@
 """EmotioNet: pictures from the web. The tree and the source of each fact: docs/datasets/emotionet.md."""
 
-import importlib.util
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
@@ -18,7 +17,6 @@ from aulib.tables import read_columns, read_table, refuse
 
 CODES = codes(rf"AU[ _]?0?({'|'.join(str(int(au[2:])) for au in AU_NAMES)})", 1, (999, 9, -1))
 AUTOMATIC = ["URL", "original URL", *(f"AU {number}" for number in range(1, 61))]
-INSTALL = "pip install 'aulib[datasets]'"
 RATES_BY_HAND = {  # lkq52110/au-recognition, EmotioNet_test_label_fold1-3.txt
     "AU01": 0.059, "AU02": 0.028, "AU04": 0.116, "AU05": 0.035, "AU06": 0.186, "AU09": 0.020,
     "AU12": 0.306, "AU17": 0.020, "AU20": 0.005, "AU25": 0.470, "AU26": 0.084, "AU43": 0.027,
@@ -54,8 +52,6 @@ class EmotioNet(PictureList):
         if path.suffix.lower() == ".txt":
             table = read_columns(path, AUTOMATIC, [CODES], r"\t")
         else:
-            if importlib.util.find_spec("openpyxl") is None:
-                raise ModuleNotFoundError(f"{path.name} needs openpyxl: {INSTALL}")
             table, faults = read_table(path, [CODES], keep_text=True)
             refuse(faults, path, "row")
         urls = next((column for column in table.columns if column.upper() == "URL"), None)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from aulib.files import reading
 from aulib.landmarks import POINTS_49_IN_68
 
 INSTALL = "pip install 'aulib[datasets]'"
@@ -69,14 +70,10 @@ def _load(path: Path) -> dict:
     from scipy.io import loadmat
     from scipy.io.matlab import matfile_version
 
-    try:
+    with reading(path, "a .mat file"):
         if matfile_version(str(path))[0] == 2:
             return _load_hdf5(path)
         content = loadmat(str(path), simplify_cells=True)
-    except ModuleNotFoundError:
-        raise
-    except Exception as error:  # damaged files raise many kinds
-        raise ValueError(f"{path} is no readable .mat file: {' '.join(str(error).split())[:150]}") from error
     return {name: value for name, value in content.items() if not name.startswith("__")}
 
 
