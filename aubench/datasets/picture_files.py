@@ -53,7 +53,7 @@ def walk(
         except OSError as error:
             left[relative] = f"this folder cannot be read: {error.strerror}"
             continue
-        if relative and _is_dataset({one.name for one in inside}):
+        if relative and {WRITTEN, PROGRESS} & {one.name for one in inside}:
             left[relative] = OURS
             continue
         files = []
@@ -167,10 +167,6 @@ def frame_number(stem: str) -> int | None:
     """The number that a file name ends with (2440, 0643, frame-12); None without one."""
     found = re.search(r"\d+$", stem)
     return int(found[0]) if found else None
-
-
-def _is_dataset(names: set[str]) -> bool:
-    return bool({WRITTEN, PROGRESS} & names)
 
 
 def _cut(name: str) -> str:
