@@ -124,11 +124,6 @@ class FeatureQueue(nn.Module):
         self.vectors = torch.cat([self.vectors[len(vectors) :], vectors.detach().to(self.vectors.dtype)])
 
 
-def _centred(vectors: Tensor) -> Tensor:
-    """(B, ..., D) without the mean over the batch, of length 1 again."""
-    return F.normalize(vectors - distributed.mean(vectors.mean(0)), dim=-1)
-
-
 class Projections:
     """The projected outputs of one step, each computed once, however many supervisors read it.
 
@@ -180,7 +175,8 @@ def alignment_term(
     if negatives != "batch":
         rivals = torch.stack([project(supervisor.projector, name) for name in supervisor.rivals], -2)
     if negatives == "queue":
-        first, second, rivals = (_centred(vectors) for vectors in (first, second, rivals))
+        rest = (vectors - distributed.mean(vectors.mean(0)) for vectors in (first, second, rivals))
+        first, second, rivals = (F.normalize(vectors, dim=-1) for vectors in rest)
         rivals = torch.cat([rivals, queue.vectors.expand(len(first), -1, -1)], 1)
     loss = info_nce(first, second, rivals, temperature)
     if negatives == "queue" and queue.training:

@@ -191,14 +191,9 @@ def _to_srgb(picture: Image.Image) -> Image.Image:
             if "srgb" in ImageCms.getProfileDescription(own).lower():
                 return picture
         mode = "RGBA" if picture.mode == "RGBA" else "RGB"
-        return ImageCms.profileToProfile(picture, own, _srgb(), outputMode=mode)
+        return ImageCms.profileToProfile(picture, own, ImageCms.createProfile("sRGB"), outputMode=mode)
     except (ImageCms.PyCMSError, OSError):
         return picture
-
-
-@lru_cache(maxsize=1)
-def _srgb():
-    return ImageCms.createProfile("sRGB")
 
 
 def _from_deep_grey(picture: Image.Image, white_is_zero: bool) -> Image.Image:

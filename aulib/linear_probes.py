@@ -40,14 +40,10 @@ def probe_model(
         `insides.per_au.AU01.…` for one AU), `insides.domain_probe.shape` (AUC of source against target), and
         for a model that separates, the keys of `round_agreement`. NaN where faces or labels are missing.
     """
-    few = {place: evenly_spaced(some, FACES) for place, some in faces.items()}
+    few = {place: evenly_spaced(some, FACES) for place, some in faces.items() if place[1] in ("val", "test")}
     names = [name for name in FEATURES if hasattr(model, "texture_encoder") or name != "texture"]
     names = [name for name in names if knows_landmarks or name != "shape"]
-    pooled = {
-        place: pooled_features(model, some, names)
-        for place, some in few.items()
-        if place[1] in ("val", "test")
-    }
+    pooled = {place: pooled_features(model, some, names) for place, some in few.items()}
     found: dict[str, float] = {}
     for name in names:
         parts = {place: features[name] for place, features in pooled.items()}
@@ -237,14 +233,14 @@ def round_agreement(model: AUModel, source: Faces, target: Faces) -> dict[str, f
         on the same scale. All NaN if a domain has no faces.
     """
     count = min(len(source), len(target), PAIRS)
-    names = [f"distance.{name}" for name in SUPERVISORS] + [f"own_face.{name}" for name in SUPERVISORS]
-    names += ["reconstruction.self", "reconstruction.second", "moves.shape", "moves.texture"]
     if not count:
+        names = [f"{kind}.{name}" for kind in ("distance", "own_face") for name in SUPERVISORS] + [*SO_FAR]
         return {f"insides.{name}": float("nan") for name in names}
     outputs = paired_outputs(model, evenly_spaced(source, count), evenly_spaced(target, count))
     found = {}
     for name, supervisor in SUPERVISORS.items():
-        first, second = (_unit(outputs[key]) for key in (supervisor.first, supervisor.second))
+        pooled = (F.adaptive_avg_pool2d(outputs[key], GRID) for key in (supervisor.first, supervisor.second))
+        first, second = (F.normalize(grid.flatten(1), dim=1) for grid in pooled)
         cosines = first @ second.T  # (M, M)
         found[f"distance.{name}"] = 1 - float(cosines.diagonal().mean())
         nearest = cosines.argmax(0) == torch.arange(len(cosines), device=cosines.device)
@@ -272,11 +268,6 @@ def paired_outputs(model: AUModel, source: Faces, target: Faces, size: int = 32)
             feature = outputs[key]  # S has many maps, and only their pooled grid is compared
             found[key].append(F.adaptive_avg_pool2d(feature, GRID) if key.startswith("shape") else feature)
     return {key: torch.cat(parts) for key, parts in found.items()}
-
-
-def _unit(features: Tensor) -> Tensor:
-    """Pooled to the grid as one vector of length 1 a face."""
-    return F.normalize(F.adaptive_avg_pool2d(features, GRID).flatten(1), dim=1)
 
 
 def _far(features: Tensor, others: Tensor) -> float:

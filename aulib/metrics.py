@@ -105,13 +105,6 @@ def _scores(probability: np.ndarray, occurrence: np.ndarray, weights: np.ndarray
     return {"f1": f1_frame(hit, false_alarm, num_present - hit), "auc": auc, "f1_norm": f1_norm}
 
 
-def _mean_over_aus(values: np.ndarray) -> np.ndarray:
-    """Mean over AUs that have a value; NaN if none has. (R, A) -> (R,)."""
-    count = (~np.isnan(values)).sum(1)
-    with np.errstate(invalid="ignore"):
-        return np.nansum(values, 1) / np.where(count > 0, count, np.nan)
-
-
 def au_scores(
     probability: np.ndarray,
     occurrence: np.ndarray,
@@ -151,7 +144,8 @@ def au_scores(
     result: dict[str, float] = {"n": len(probability), "mean.aus": int((~np.isnan(scores["f1"][0])).sum())}
     for measure in AU_MEASURES:
         values = scores[measure]
-        mean = _mean_over_aus(values)
+        defined = (~np.isnan(values)).sum(1)  # AUs of each resample
+        mean = np.nansum(values, 1) / np.where(defined > 0, defined, np.nan)
         result[f"mean.{measure}"] = float(mean[0])
         result[f"mean.{measure}_low"], result[f"mean.{measure}_high"] = interval(mean[1:])
         for index, au in enumerate(aus):

@@ -210,19 +210,11 @@ def adversary_loss(model: AUModel, outputs: dict, source: dict, target: dict) ->
     return total
 
 
-def shared_parameters(model: AUModel) -> list[Tensor]:
-    """The weights that all terms train: E's last layer, and G if the model has it.
-
-    The last shared layer stands for E, as in GradNorm (Chen et al. 2018); all of E would cost a full backward
-    pass per term.
-    """
-    parts = [model.encoder.out] + ([model.generator] if model.config.separates else [])
-    return [parameter for part in parts for parameter in part.parameters()]
-
-
 def gradient_shares(model: AUModel, weighted: dict[str, Tensor]) -> dict[str, float]:
     """`share.NAME`: norm of the gradient of each weighted term over the sum of these norms, in [0, 1].
 
+    Of the weights that all terms train: E's last layer, which stands for E as in GradNorm (Chen et al. 2018;
+    all of E would cost a full backward pass per term), and G if the model has it.
     They show a supervisor that has a loss but no gradient left. Norms are summed, so terms with opposite
     gradients both count. All shares are 0 if no term reaches the shared parameters. The graph is kept and no
     gradient is stored, so training does not change.
@@ -230,7 +222,8 @@ def gradient_shares(model: AUModel, weighted: dict[str, Tensor]) -> dict[str, fl
     Args:
         weighted: name -> () term times the factor it has in the objective.
     """
-    parameters = shared_parameters(model)
+    parts = [model.encoder.out] + ([model.generator] if model.config.separates else [])
+    parameters = [parameter for part in parts for parameter in part.parameters()]
     norms = {}
     for name, term in weighted.items():
         gradients = [None]

@@ -23,7 +23,7 @@ from aulib.evaluate import Predictions, intensity_curves, predict_batches, score
 from aulib.files import atomic_file, cache_root, code_version, write_json
 from aulib.labels import au_weights
 from aulib.landmarks import layout_of
-from aulib.linear_probes import probe_model, separation_so_far
+from aulib.linear_probes import evenly_spaced, probe_model, separation_so_far
 from aulib.methods import Preset
 from aulib.model import AUModel
 from aulib.networks import FaceEncoder, LandmarkAUHead
@@ -320,9 +320,8 @@ def save_samples(file: Path, domains: Domains) -> None:
     """Margin crops, landmarks, labels and names of KEPT_FACES evenly spaced test faces of each domain."""
     arrays = {}
     for name, data in domains.sets.items():
-        faces = domains.faces[name, "test"]
-        places = np.linspace(0, len(faces) - 1, min(KEPT_FACES, len(faces))).astype(int)
-        rows = faces.rows[places]
+        faces = evenly_spaced(domains.faces[name, "test"], KEPT_FACES)
+        rows = faces.rows
         arrays[f"{name}_images"] = faces.images[rows]
         arrays[f"{name}_landmarks"] = faces.landmarks[rows]
         arrays[f"{name}_occurrence"] = faces.occurrence[rows]

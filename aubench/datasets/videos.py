@@ -87,7 +87,6 @@ def read_frames(path: Path, wanted: Iterable[int]) -> Iterator[tuple[int, Image.
     left = set(wanted)
     last = max(left, default=-1)
     with _open(path) as (container, stream):
-        stream.thread_type = "AUTO"
         for index, frame in enumerate(container.decode(stream)):
             if index > last:
                 return
@@ -116,7 +115,6 @@ def clip_frames(clip: Clip, note: Callable[[str], None] = lambda text: None) -> 
     number, first, due, last, step = -1, None, 0, 0.0, 0.0
     try:
         with _open(path) as (container, stream):
-            stream.thread_type = "AUTO"
             rate = float(stream.average_rate or 25)
             for number, frame in enumerate(container.decode(stream)):
                 time = number / rate if frame.time is None else frame.time
@@ -300,6 +298,8 @@ def _open(path: Path) -> Iterator[tuple]:
                 raise ValueError(f"{path} is a list of other files, no video")
             if not container.streams.video:
                 raise ValueError(f"{path} has no video stream")
-            yield container, container.streams.video[0]
+            stream = container.streams.video[0]
+            stream.thread_type = "AUTO"
+            yield container, stream
     except (av.FFmpegError, OSError) as error:
         raise ValueError(f"{path} cannot be decoded ({error.strerror}): {what_it_is(path)}") from error
