@@ -330,19 +330,15 @@ class DomainClassifier(nn.Module):
         )  # fmt: skip
 
     def forward(self, features: Tensor) -> Tensor:
-        return self.layers(ReverseGradient.apply(features)).squeeze(1)
+        return self.layers(reverse_gradient(features)).squeeze(1)
 
 
-class ReverseGradient(torch.autograd.Function):
+def reverse_gradient(features: Tensor) -> Tensor:
     """Identity forwards, minus one backwards."""
-
-    @staticmethod
-    def forward(ctx, features: Tensor) -> Tensor:
-        return features.view_as(features)
-
-    @staticmethod
-    def backward(ctx, gradient: Tensor) -> Tensor:
-        return -gradient
+    same = features.view_as(features)
+    if same.requires_grad:
+        same.register_hook(torch.neg)
+    return same
 
 
 class ImageDecoder(nn.Module):

@@ -31,9 +31,9 @@ from aulib.networks import (
     ConvBlock,
     LandmarkHead,
     Reconstruction,
-    ReverseGradient,
     TextureEncoder,
     log_attention,
+    reverse_gradient,
 )
 from aulib.run import Run
 from aulib.run_config import RunConfig
@@ -125,7 +125,7 @@ def reversed_gradient():
     """T maximises what A_lm minimises, instead of making its maps flat."""
 
     def reversed_loss(step: objective.StepData) -> Tensor:
-        texture = ReverseGradient.apply(torch.cat([step.outputs["texture_s"], step.outputs["texture_t"]]))
+        texture = reverse_gradient(torch.cat([step.outputs["texture_s"], step.outputs["texture_t"]]))
         landmarks = torch.cat([step.source["landmarks"], step.target["landmarks"]])
         read = log_attention(step.model.landmark_adversary(texture))
         return landmark_loss(read, landmarks, step.source["image"].shape[-1])

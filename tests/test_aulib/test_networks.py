@@ -17,10 +17,10 @@ from aulib.networks import (
     LandmarkHead,
     Projector,
     Reconstruction,
-    ReverseGradient,
     TextureEncoder,
     TimmEncoder,
     log_attention,
+    reverse_gradient,
 )
 from tiny import AUS, published_weights
 
@@ -216,7 +216,7 @@ class TestProjector:
 class TestReverseGradient:
     def test_is_identity_forwards_and_minus_one_backwards(self):
         values = torch.randn(4, requires_grad=True)
-        same = ReverseGradient.apply(values)
+        same = reverse_gradient(values)
         assert torch.equal(same, values)
         same.backward(torch.tensor([1.0, 2.0, 3.0, 4.0]))
         assert values.grad.tolist() == [-1, -2, -3, -4]
