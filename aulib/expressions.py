@@ -15,7 +15,7 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
-from aulib.metrics import auc_weighted, interval, resampled_subjects
+from aulib.metrics import auc_weighted, resampled_subjects, with_interval
 
 # Emotional FACS (Friesen & Ekman 1983), reduced to AUs that are common in the expression.
 CONTRASTS = {
@@ -190,8 +190,7 @@ def contrast_scores(
                         found[:] = np.nan
                     elif draws.shape[1] == 1:  # one person has no interval
                         found[1:] = np.nan
-                    row |= {key: float(found[0])}
-                    row[f"{key}_low"], row[f"{key}_high"] = interval(found[1:])
+                    row |= with_interval(key, found)
                 row |= _rises(score, shown, subjects[rows])
                 row |= {"found": float(present[rows, aus.index(au)][shown].mean()), "faces": int(shown.sum())}
                 contrasts.append(row)
@@ -201,11 +200,9 @@ def contrast_scores(
         draws, owner = resampled_subjects(subjects[neutral], resamples)
         weights = draws[:, owner]
         rates = weights @ present[neutral] / weights.sum(1, keepdims=True)
-        for index, au in enumerate(aus):
-            low, high = interval(rates[1:, index])
-            rate = float(rates[0, index])
-            row = {"group": group, "au": au, "rate": rate, "rate_low": low, "rate_high": high}
-            alarms.append(row | {"faces": len(neutral), "people": draws.shape[1]})
+        count = {"faces": len(neutral), "people": draws.shape[1]}
+        for au, rate in zip(aus, rates.T, strict=True):
+            alarms.append({"group": group, "au": au} | with_interval("rate", rate) | count)
     if not contrasts:
         shown = ", ".join(sorted(set(expression) - {"", "neutral"}))
         why = (

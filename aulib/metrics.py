@@ -146,12 +146,9 @@ def au_scores(
         values = scores[measure]
         defined = (~np.isnan(values)).sum(1)  # AUs of each resample
         mean = np.nansum(values, 1) / np.where(defined > 0, defined, np.nan)
-        result[f"mean.{measure}"] = float(mean[0])
-        result[f"mean.{measure}_low"], result[f"mean.{measure}_high"] = interval(mean[1:])
-        for index, au in enumerate(aus):
-            result[f"per_au.{au}.{measure}"] = float(values[0, index])
-            low, high = interval(values[1:, index])
-            result[f"per_au.{au}.{measure}_low"], result[f"per_au.{au}.{measure}_high"] = low, high
+        result |= with_interval(f"mean.{measure}", mean)
+        for au, of_au in zip(aus, values.T, strict=True):
+            result |= with_interval(f"per_au.{au}.{measure}", of_au)
     for index, au in enumerate(aus):
         known = ~np.isnan(occurrence[:, index])
         support = int((occurrence[:, index] == 1).sum())
@@ -160,13 +157,12 @@ def au_scores(
     return result
 
 
-def interval(values: np.ndarray) -> tuple[float, float]:
-    """2.5 % and 97.5 % quantiles of the resamples that have a value."""
-    values = values[~np.isnan(values)]
-    if not len(values):
-        return float("nan"), float("nan")
-    low, high = np.quantile(values, [0.025, 0.975])
-    return float(low), float(high)
+def with_interval(name: str, values: np.ndarray) -> dict[str, float]:
+    """The first of (1 + R,) values as `name`; as `name_low` and `name_high` the 2.5 % and 97.5 % quantiles of
+    the R resamples, of those that have a value."""
+    drawn = values[1:][~np.isnan(values[1:])]
+    low, high = np.quantile(drawn, [0.025, 0.975]) if len(drawn) else (np.nan, np.nan)
+    return {name: float(values[0]), f"{name}_low": float(low), f"{name}_high": float(high)}
 
 
 def landmark_nme(predicted: np.ndarray, landmarks: np.ndarray) -> np.ndarray:

@@ -38,7 +38,6 @@ _PLAIN_MISSING = ["", "nan", "NaN", "NA", "None", "-nan", "nan(ind)", "-nan(ind)
 _NO_RESULT = re.compile(  # a cell in a sheet's XML; t="str" is a result that is text, which may be empty
     rb"""<c\b(?![^>]*\bt="str")[^>]*?\br="(\w+)"[^>]*><f\b[^>]*(?:/>|>[^<]*</f>)(?:<v ?/>|<v></v>)?</c>"""
 )
-_POINT = re.compile(r"[xy]_\d+")
 _NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[-+]?[0-9]+)?|[-+]?inf(?:inity)?", re.IGNORECASE)
 
 
@@ -134,7 +133,7 @@ def read_table(
             some = shown(cells[cells != ""].iloc[0])
             faults.append(Fault(-1, f"column {number + 1} has no name, and holds {some}; give it one"))
     table = table.loc[:, table.columns != ""]  # the first may be the numbers that pandas writes
-    points = {name: f"{name[:2]}{int(name[2:6])}" for name in filter(_POINT.fullmatch, table.columns)}
+    points = {name: f"{name[:2]}{int(name[2:6])}" for name in PIXELS.names(table)}
     odd = [name for name, expected in points.items() if name != expected]
     faults += [Fault(-1, f"column `{name[:60]}` is no landmark, expected `{points[name]}`") for name in odd]
     table = table.drop(columns=odd)

@@ -200,14 +200,12 @@ def subjects_of(sources: list[str], clips: list[str] | None = None) -> list[str]
     """
     parts = [PurePosixPath(source).parts for source in sources]
     shared = len(os.path.commonprefix([part[:-1] for part in parts]))
-    alone = [
-        PurePosixPath(clip).name or PurePosixPath(source).stem
-        for source, clip in zip(sources, clips or [""] * len(sources), strict=True)
-    ]
-    names = [
-        part[shared] if len(part) > shared + 1 else name for part, name in zip(parts, alone, strict=True)
-    ]
-    return [printable(person_name(name)) or f"unnamed {name}".strip() for name in names]
+    people = []
+    for source, part, clip in zip(sources, parts, clips or [""] * len(parts), strict=True):
+        alone = PurePosixPath(clip).name or PurePosixPath(source).stem
+        name = part[shared] if len(part) > shared + 1 else alone
+        people.append(printable(person_name(name)) or f"unnamed {name}".strip())
+    return people
 
 
 def split_subjects(subjects: list[str]) -> dict[str, str]:

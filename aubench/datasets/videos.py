@@ -182,16 +182,12 @@ def _sequence(folder: Path, note: Callable[[str], None]) -> list[tuple[int, str]
             return sorted(
                 ((number - first) // steps, name) for number, name in zip(numbers, names, strict=True)
             )
-    ordered = sorted(names, key=_by_number)
+    pieces = {name: re.split(r"(\d+)", name) for name in names}  # f2.jpg comes before f10.jpg
+    ordered = sorted(names, key=lambda name: [int(one) if one.isdecimal() else one for one in pieces[name]])
     if len(names) > 1:
         some = " and ".join(ordered[:2])
         note(f"{folder}: frames are counted by their order, since {some} ... are not numbered as one clip")
     return list(enumerate(ordered))
-
-
-def _by_number(name: str) -> list:
-    """Key to sort f2.jpg before f10.jpg."""
-    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)]
 
 
 def length_of(clip: Path) -> int | None:
