@@ -11,6 +11,7 @@ import tempfile
 import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -83,11 +84,7 @@ class Crops:
     images: np.ndarray
     landmarks: np.ndarray
     matrices: np.ndarray
-    spec: CropSpec
     folder: Path
-
-    def __len__(self) -> int:
-        return len(self.images)
 
 
 def crop_matrix(landmarks: np.ndarray, spec: CropSpec = CropSpec()) -> np.ndarray:
@@ -182,23 +179,20 @@ def crop_dataset(
     folder = home / key
     if folder.is_dir():
         try:
-            return _open(folder, spec)
+            return _open(folder)
         except (OSError, ValueError, EOFError) as error:
             warnings.warn(f"the crops in {folder} are damaged and made anew ({error})", stacklevel=2)
             shutil.rmtree(folder)
     _remove_stale(home)
-    try:
-        with new_folder(folder) as partial:
-            _make_crops(dataset, landmarks, spec, partial, workers, progress)
-    except FileExistsError:  # by another process, and the same
-        pass
-    return _open(folder, spec)
+    with suppress(FileExistsError), new_folder(folder) as partial:  # by another process, and the same
+        _make_crops(dataset, landmarks, spec, partial, workers, progress)
+    return _open(folder)
 
 
-def _open(folder: Path, spec: CropSpec) -> Crops:
+def _open(folder: Path) -> Crops:
     images = np.load(folder / "images.npy", mmap_mode="r")
     landmarks, matrices = (np.load(folder / f"{name}.npy") for name in ("landmarks", "matrices"))
-    return Crops(images, landmarks, matrices, spec, folder)
+    return Crops(images, landmarks, matrices, folder)
 
 
 def _make_crops(dataset, landmarks, spec, folder, workers, progress) -> None:

@@ -71,7 +71,7 @@ def test_pictures_of_every_kind_become_one_dataset(photos, made, seen):
             assert picture.size == (100, 80)
             assert picture.getexif().get(0x0112, 1) == 1
         assert landmarks == pytest.approx(face_outline(100) * (1, 0.8), abs=0.01)
-    assert len(crop_dataset(dataset, CropSpec(48), progress=False)) == 5  # what it writes can be used
+    assert len(crop_dataset(dataset, CropSpec(48), progress=False).images) == 5  # what it writes can be used
 
 
 def test_a_plain_picture_is_copied_byte_for_byte_and_others_are_not(photos, made, seen):

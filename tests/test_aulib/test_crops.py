@@ -270,7 +270,7 @@ def test_an_interrupted_call_leaves_no_crops(tiny_set, monkeypatch):
         crop_dataset(dataset, CropSpec(48), workers=1, progress=False)
     assert list((tiny_set / ".crops").iterdir()) == []
     monkeypatch.undo()
-    assert len(crop_dataset(dataset, CropSpec(48), progress=False)) == len(dataset)
+    assert len(crop_dataset(dataset, CropSpec(48), progress=False).images) == len(dataset)
 
 
 def test_partial_crops_of_a_killed_process_are_removed_after_a_day(tiny_set):
