@@ -100,12 +100,15 @@ def prepare(
         sources, left = list_pictures(photos, out)
         sources = [source for source in sources if re.search(only, source)]
         left = {path: why for path, why in left.items() if re.search(only, path)}
-        known = None if about is None else read_about(about, sources, report)
-        if subject and known is not None and "subject" in known and known["subject"].ne("").any():
+        known = pd.DataFrame() if about is None else read_about(about, sources, report)
+        known = known.reindex(pd.Index(sources, dtype=object), fill_value="")  # names may be no UTF-8
+        if subject and "subject" in known and known["subject"].ne("").any():
             where = "the table" if isinstance(about, pd.DataFrame) else about
             raise ValueError(
                 f"--subject is {subject!r}, and {where} names people, too: leave one of them out"
             )
+        if subject:
+            known["subject"] = subject
         faces: dict[str, GivenFace | None] = dict.fromkeys(sources)  # None asks the detector
         if landmarks is None:
             require_detector()
@@ -136,7 +139,7 @@ def prepare(
                 done[outcome.source] = outcome
         outcomes = [done[source] for source in sources]
         outcomes += [StoredPicture(path, "", reason=why) for path, why in sorted(left.items())]
-        data = _write_dataset(out, outcomes, split, subject, faces, known, landmarks)
+        data = _write_dataset(out, outcomes, split, faces, known, landmarks)
         gone = {outcome.image for outcome in before.values()} - {"", *data.table["image"]}
         for image in (stays := edited(out, sorted(gone))):
             report(f"{out / image} was edited and stays; the picture that it was made of is gone")
@@ -260,9 +263,8 @@ def _write_dataset(
     out: Path,
     outcomes: list[StoredPicture],
     split: str,
-    subject: str,
     given: dict[str, GivenFace | None],
-    known: pd.DataFrame | None,
+    known: pd.DataFrame,
     landmarks: str | Path | None,
 ) -> DatasetFolder:
     used = [outcome for outcome in outcomes if outcome.image]
@@ -278,22 +280,17 @@ def _write_dataset(
             f"none of {len(outcomes)} pictures could be used ({reasons}); see {out / 'skipped.csv'}"
         )
     faces = [given[outcome.source] or NOT_GIVEN for outcome in used]
-    people = subjects_of([outcome.source for outcome in used], [face.clip for face in faces])
-    if known is not None:
-        known = known.reindex([outcome.source for outcome in used], fill_value="")
-        named = known.get("subject", people)
-        people = [name or folder for name, folder in zip(named, people, strict=True)]
-    if subject:
-        people = [subject] * len(used)
+    sources = pd.Index([outcome.source for outcome in used], dtype=object)
+    known, people = known.loc[sources], subjects_of(list(sources), [face.clip for face in faces])
+    named = known.get("subject", people)
+    people = [name or folder for name, folder in zip(named, people, strict=True)]
     splits = split_subjects(people) if split == "auto" else dict.fromkeys(people, split)
     table = {
         "image": [outcome.image for outcome in used],
         "subject": [f"{person}{face.face}" for person, face in zip(people, faces, strict=True)],
         "split": [splits[person] for person in people],
-        "meta_source": [printable(outcome.source) for outcome in used],
-    }
-    if known is not None:
-        table |= {name: known[name].to_numpy() for name in known if name != "subject"}
+        "meta_source": [printable(source) for source in sources],
+    } | {name: known[name].to_numpy() for name in known if name != "subject"}
     if any(face.face_id for face in faces):
         table["face_id"] = [face.face_id for face in faces]
     table |= point_columns(np.array([outcome.landmarks for outcome in used], dtype=np.float32))

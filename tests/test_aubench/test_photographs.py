@@ -433,6 +433,11 @@ class TestAbout:
             "a.jpg": "neutral", "ann/b.png": "happy", "c.jpg": "",
         }  # fmt: skip
 
+    def test_a_picture_whose_name_is_not_utf_8_is_one_that_no_row_names(self, photos, made, seen, three):
+        (photos / "c.jpg").rename(photos / os.fsdecode(b"\xff.jpg"))
+        found = made(about=pd.DataFrame({"image": ["a.jpg"], "meta_x": ["1"]})).table["meta_x"]
+        assert found.notna().tolist() == [True, False, False]
+
     def test_missing_people_go_by_folders(self, made, seen, three, tmp_path):
         table = tmp_path / "about.csv"
         table.write_text("image,subject\na.jpg,NA\nc.jpg,#N/A\nann/b.png,nan\n")
