@@ -163,9 +163,6 @@ def _sequence(folder: Path, note: Callable[[str], None]) -> list[tuple[int, str]
 
     Places are the numbers that the names end with, from the first on, in the steps that all keep (10, 20, 30
     follow each other); or, with a note, the order of the names, where these are no numbers of one series.
-
-    Raises:
-        ValueError: pictures in several folders.
     """
     names = list_pictures(folder)[0]
     if len(inside := sorted({name.rpartition("/")[0] for name in names})) > 1:

@@ -148,9 +148,8 @@ def predict_clip(
     if save_neutral is not None and not neutral:
         raise ValueError(f"{save_neutral}: which frames of {clip.path} are neutral? Give them, or auto")
     opened = Run(run)
-    saved = None
-    if neutral and neutral != "auto" and not FRAMES.fullmatch(neutral):
-        saved = _saved_neutral(neutral, opened)  # refused before the clip is read
+    in_file = neutral not in ("", "auto") and not numbers
+    saved = _saved_neutral(neutral, opened) if in_file else None  # refused before the clip is read
     with ExitStack() as stack:
         if out is not None:
             refuse_suffix(out, ".parquet" if form == "parquet" else ".csv")
@@ -384,8 +383,7 @@ def _called(table: pd.DataFrame, aus: list[str]) -> pd.DataFrame:
     columns = {name: table[name] for name in FIRST}
     seen = table["success"] == 1
     for au in aus:
-        present = (table[f"{au}_p"] >= 0.5).astype("Int8")
-        columns[f"{au}_c"] = present.mask(~seen)
+        columns[f"{au}_c"] = (table[f"{au}_p"] >= 0.5).astype("Int8").mask(~seen)
     columns |= {f"{au}_p": table[f"{au}_p"].round(4) for au in aus}
     return pd.DataFrame(columns | {f"{au}_side": table[f"{au}_side"] for au in aus if f"{au}_side" in table})
 

@@ -59,11 +59,7 @@ class CKPlus(Converter):
 
 
 def _read_facs(path: Path) -> dict[str, int]:
-    """AU -> intensity.
-
-    Raises:
-        ValueError: a line is not AU and intensity, or cut off, or an AU has two intensities.
-    """
+    """AU -> intensity."""
     if not read_text(path).strip():
         return {}
     columns = ["AU", "intensity"]

@@ -178,11 +178,7 @@ def _with_face(
     given: GivenFace | None,
     task: Task,
 ) -> StoredPicture:
-    """The frame with what is odd about its picture, and with landmarks if they are to be detected.
-
-    Raises:
-        UnusablePicture: as `face_on`, or a face that is tiny.
-    """
+    """The frame with what is odd about its picture, and with landmarks if they are to be detected."""
     if task.landmarks == "none":
         return replace(frame, note=too_dark_or_bright(picture))
     landmarks, note = face_on(picture, full_size, given)

@@ -283,11 +283,7 @@ def export(
 
 
 def _listed_names(images: pd.Series) -> pd.Series:
-    """The pictures' names in lists: without `images/`, where a dataset folder keeps them.
-
-    Raises:
-        ValueError: two are the same then.
-    """
+    """The pictures' names in lists: without `images/`, where a dataset folder keeps them."""
     names = images.str.removeprefix("images/")
     for name in names[names.duplicated()][:1]:
         raise ValueError(f"lists call both {' and '.join(images[names == name][:2])} {name}")

@@ -123,11 +123,7 @@ def write_megraphau(table: pd.DataFrame, folder: str | Path, dataset: str, fold:
 
 
 def _aus_of(path: Path, given: list[str] | None) -> list[str] | None:
-    """What an export wrote, else `given`.
-
-    Raises:
-        ValueError: both, and they differ.
-    """
+    """What an export wrote, else `given`."""
     own = " ".join(_read_lines(path)).split() if path.is_file() else given
     if given and own != given:
         raise ValueError(f"{path} names {', '.join(own)}, and {', '.join(given)} was asked for; use one")
