@@ -35,10 +35,15 @@ LANDMARKS: tuple[int | dict[int, float], ...] = (
     {433: 0.5, 446: 0.5}, 472, 474, 7228, {7193: 0.5, 7206: 0.5}, 7264, 523, 517,
 )  # fmt: skip
 
-# People mark the inner corners of the eyes where the folds of both lids meet, further in than the eyeball can
-# be seen. Rendered sets keep LANDMARKS, which all runs learned; experiments/ship_weights.py measures how far
-# the two lie apart, for photographs.
-ON_PHOTOGRAPHS = tuple({39: 66, 42: 6850}.get(k, point) for k, point in enumerate(LANDMARKS))
+# Where people mark what was picked elsewhere: the corners of the eyes where both lids meet, on the inner side
+# farther in than the eyeball can be seen, on the outer side nearer than the fold ends; the bow of the upper
+# lip at the lower edge of its rim. Rendered sets keep LANDMARKS, which all runs learned;
+# experiments/ship_landmarks.py measures how far the two lie apart, for photographs.
+_MARKED = {
+    36: {6758: 0.72, 1057: 0.14, 1067: 0.14}, 45: {13354: 0.72, 7749: 0.14, 7759: 0.14},
+    39: 66, 42: 6850, 51: 466,
+}  # fmt: skip
+ON_PHOTOGRAPHS = tuple(_MARKED.get(k, point) for k, point in enumerate(LANDMARKS))
 
 
 def landmark_table(head: Head, points: tuple = LANDMARKS) -> tuple[np.ndarray, np.ndarray]:

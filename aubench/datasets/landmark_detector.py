@@ -2,12 +2,13 @@
 
 - "dlib": the points that dlib's predictor finds. Its weights (iBUG 300-W, in the package
   face_recognition_models, extra `landmarks`) are for non-commercial use.
-- "own": the points that the package's detector finds, in PASSES passes. Each cuts the face by the points of
-  the pass before; the first has the mean face in the box. It needs the extra `faces` only, which anybody may
-  use for any purpose.
+- "own": the points that a network of the package finds (`aulib/weights/landmarks`), in passes, until they
+  stay where they are. Each pass cuts the face by the points of the one before, and takes the mean of what is
+  found there and in the mirror image; the first has the mean face in the box. It needs the extra `faces`
+  only, which anybody may use for any purpose.
 
-"dlib" is taken where it is installed, unless the environment variable AULIB_LANDMARKS says "own". How the two
-compare is in docs/real-faces.md.
+"own" is taken, unless the environment variable AULIB_LANDMARKS says "dlib". How the two compare is in
+docs/real-faces.md.
 
 Where dlib's detector of frontal faces finds none, its network looks as well, which knows turned heads and
 odd light (King 2015; weights in the public domain, also in face_recognition_models). It takes longer.
@@ -23,18 +24,21 @@ import numpy as np
 from PIL import Image
 
 from aulib.crops import crop_face, crop_matrix, crop_of
+from aulib.landmarks import layout_of
 
 UPSAMPLED_SIDE = 1600  # pixels; a picture is enlarged in search of small faces up to this side
 MAX_UPSAMPLE = 2  # the detector sees faces from about 80 pixels; each doubling halves that
 INSTALL = "pip install 'aulib[faces]'"
 CHOICE = "AULIB_LANDMARKS"
 DLIB_POINTS = "face_recognition_models"
-PASSES = 3
+PASSES = 6  # at most; from the box on, most faces need three
+STILL = 0.01  # of the face's size: points that move less stay where they are
 NETWORK_SIDE = 360  # longer side of a picture for dlib's network; it sees faces from about 80 pixels
 THINNEST = 40  # shorter side for it, which holds no face; below 7 the network fails
 BOX_IN_NETWORKS = (0.03, 0.06, 1.13)  # the detector's box: shift of its middle, and size, in network's widths
-MEAN_FACE = "face_in_box.csv"  # of the package's detector: 68 points, 0 the box's centre and 1 its width
-OFFSETS = "photograph_offsets.csv"  # from its 68 points to where people mark them; 1 is a crop's side
+NETWORK = "landmarks"  # a run's folder beside the package's weights, with two tables
+MEAN_FACE = "face_in_box.csv"  # 68 points, 0 the box's centre and 1 its width
+OFFSETS = "photograph_offsets.csv"  # from the 68 points to where people mark them; 1 is a crop's side
 
 
 def require_detector() -> None:
@@ -54,7 +58,7 @@ def landmarks_by() -> str:
     Raises:
         ValueError: AULIB_LANDMARKS is something else.
     """
-    chosen = os.environ.get(CHOICE) or ("dlib" if importlib.util.find_spec(DLIB_POINTS) else "own")
+    chosen = os.environ.get(CHOICE) or "own"
     if chosen not in ("dlib", "own"):
         raise ValueError(f"{CHOICE} is {chosen!r}; choose dlib or own")
     return chosen
@@ -126,7 +130,7 @@ def points_in(image: np.ndarray, box: tuple[int, int, int, int]) -> np.ndarray:
     if landmarks_by() == "dlib":
         return _dlibs(image, box)
     left, top, right, bottom = box
-    points = _of_detector(MEAN_FACE) * (right - left) + np.array([left + right, top + bottom]) / 2
+    points = _table(MEAN_FACE) * (right - left) + np.array([left + right, top + bottom]) / 2
     return _own(image, points, PASSES)
 
 
@@ -139,7 +143,7 @@ def follow_points(image: np.ndarray, points: np.ndarray) -> np.ndarray:
 def box_around(points: np.ndarray) -> tuple[int, int, int, int]:
     """The box in which the detector would see a face of these landmarks (68, 2): where the mean face in a box
     lies as they do."""
-    mean = _of_detector(MEAN_FACE)
+    mean = _table(MEAN_FACE)
     width = np.linalg.norm(points - points.mean(0)) / np.linalg.norm(mean - mean.mean(0))
     centre = points.mean(0) - width * mean.mean(0)
     left, top = (centre - width / 2).round().astype(int).tolist()
@@ -159,20 +163,25 @@ def _own(image: np.ndarray, points: np.ndarray, passes: int) -> np.ndarray:
 
     model = _own_model()
     spec, picture = crop_of(model.config), Image.fromarray(image)
+    flip = list(layout_of(68).flip_index)
     for _ in range(passes):
         matrix = crop_matrix(points, spec)
-        found = predict_crops(model, crop_face(picture, matrix, spec.size)[None], "features").landmarks
-        points = to_picture(found, matrix[None], model.config.au_centres)[0]
-    marked = to_picture(found + spec.size * _of_detector(OFFSETS), matrix[None], model.config.au_centres)[0]
-    return marked.astype(np.float32)
+        crop = crop_face(picture, matrix, spec.size)
+        found, mirrored = predict_crops(model, np.stack([crop, crop[:, ::-1]]), "features").landmarks
+        found = (found + (mirrored[flip] * (-1, 1) + (spec.size - 1, 0))) / 2
+        before, points = points, to_picture(found[None], matrix[None], au_centres=False)[0]
+        if np.linalg.norm(points - before, axis=1).mean() < STILL * np.ptp(points, axis=0).max():
+            break
+    found += spec.size * _table(OFFSETS)
+    return to_picture(found[None], matrix[None], au_centres=False)[0].astype(np.float32)
 
 
 @lru_cache
-def _of_detector(table: str) -> np.ndarray:
-    """(68, 2) of a table beside the weights of the package's detector, MEAN_FACE or OFFSETS."""
+def _table(name: str) -> np.ndarray:
+    """(68, 2) of a table beside the network's weights, MEAN_FACE or OFFSETS."""
     from aulib import pretrained
 
-    return np.loadtxt(pretrained().path / table, delimiter=",")
+    return np.loadtxt(pretrained().path / NETWORK / name, delimiter=",")
 
 
 @lru_cache(maxsize=1)
@@ -180,10 +189,11 @@ def _own_model():
     import torch  # which a process that takes dlib's points does without
 
     from aulib import pretrained
+    from aulib.run import Run
 
     if multiprocessing.parent_process():  # one of several that look for faces
         torch.set_num_threads(1)
-    return pretrained().model
+    return Run(pretrained().path / NETWORK).model
 
 
 @lru_cache(maxsize=1)

@@ -85,14 +85,16 @@ class TestOwnPoints:
         first, _ = detect_landmarks(portrait)  # cut by the mean face in the box
         assert np.linalg.norm(own - dlibs, axis=1).mean() < np.linalg.norm(first - dlibs, axis=1).mean()
 
-    def test_inner_eye_corners_lie_where_people_mark_them(self, portrait, monkeypatch, tmp_path):
+    def test_eye_corners_and_upper_lip_lie_where_people_mark_them(self, portrait, monkeypatch, tmp_path):
         marked, _ = detect_landmarks(portrait)
         np.savetxt(tmp_path / "zeros.csv", np.zeros((68, 2)), delimiter=",")
         monkeypatch.setattr(landmark_detector, "OFFSETS", tmp_path / "zeros.csv")
         as_rendered, _ = detect_landmarks(portrait)
         moved = (marked - as_rendered) / np.linalg.norm(marked[45] - marked[36])
-        assert np.flatnonzero(np.abs(moved).max(1) > 1e-3).tolist() == [39, 42]
+        assert np.flatnonzero(np.abs(moved).max(1) > 1e-3).tolist() == [36, 39, 42, 45, 51]
         assert 0.02 < moved[39, 0] < 0.06 and -0.06 < moved[42, 0] < -0.02, "both towards the nose"
+        assert 0.01 < moved[36, 0] < 0.03 and -0.03 < moved[45, 0] < -0.01, "both into the eye"
+        assert 0.01 < moved[51, 1] < 0.04, "down"
 
     def test_they_follow_the_face(self, portrait):
         moved = np.roll(portrait, (20, 60), axis=(0, 1))

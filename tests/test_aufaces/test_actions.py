@@ -111,9 +111,10 @@ def test_landmarks_outline_eyes_and_mouth_of_the_template(head):
     mirror = points[LAYOUT_68.flip_index, :] * [-1, 1, 1]
     np.testing.assert_allclose(points, mirror, atol=0.02)
     moved = points_on(head.vertices, landmark_table(head, ON_PHOTOGRAPHS)) - points
-    assert np.flatnonzero(moved.any(1)).tolist() == [39, 42]
-    between = points[45, 0] - points[36, 0]
-    assert (moved[[39, 42], 0] / between).tolist() == pytest.approx([0.032, -0.032], abs=0.002)
+    assert np.flatnonzero(moved.any(1)).tolist() == [36, 39, 42, 45, 51]
+    moved /= points[45, 0] - points[36, 0]
+    assert moved[[36, 39, 42, 45], 0].tolist() == pytest.approx([0.018, 0.032, -0.032, -0.018], abs=0.002)
+    assert moved[51, 1] == pytest.approx(-0.015, abs=0.003)
     for outline in (
         range(0, 17),
         range(17, 27),
