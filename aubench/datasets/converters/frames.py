@@ -28,6 +28,7 @@ from aubench.datasets.face_finding import (
     unused,
 )
 from aubench.datasets.kept_outcomes import kept_outcomes, stamp
+from aubench.datasets.landmark_detector import landmarks_by
 from aubench.datasets.picture_files import printable
 from aubench.datasets.videos import read_frames
 from aulib.files import remembered_file
@@ -93,6 +94,7 @@ def _convert(session: Session, task: Task) -> list[StoredPicture]:
     """The session's frames, in order."""
     faces: list[GivenFace | None] = [None] * len(session.frames)
     settings = {"code_version": CODE_VERSION, "keep": task.keep, "landmarks": task.landmarks}
+    settings["finder"] = landmarks_by()
     if task.landmarks == "set" and session.landmarks is not None:
         faces = [GivenFace(face) if np.isfinite(face).all() else None for face in session.landmarks]
     file = hashlib.blake2b(task.source.name.encode(), digest_size=8).hexdigest() + ".jsonl"
