@@ -31,7 +31,6 @@ from aubench.inference.predict import (
     read_faces,
     refuse_suffix,
     side_weights,
-    sides_of,
     trust,
 )
 from aubench.inference.tracking import CODE_VERSION, Tracker
@@ -270,7 +269,8 @@ def _table(opened: Run, model, faces: list[tuple], weights: dict[str, np.ndarray
     """One row for each of (frame, time, face_id, crop or None, matrix)."""
     config = opened.config
     crops, matrices = [crop for *_, crop, _ in faces], [matrix for *_, matrix in faces]
-    read, *values, entropy = read_faces(model, opened.settings["read_target_from"], crops, matrices)
+    read_from = opened.settings["read_target_from"]
+    read, *values, entropy, sides = read_faces(model, read_from, crops, matrices, weights)
     probability, points, squares = (value.astype(np.float32) for value in values)
     seen = read & (entropy <= opened.largest_entropy)
     probability[~seen], points[~seen] = np.nan, np.nan
@@ -286,8 +286,7 @@ def _table(opened: Run, model, faces: list[tuple], weights: dict[str, np.ndarray
     }
     columns |= {name: squares[:, index].round(2) for index, name in enumerate(SQUARE)}
     columns |= {f"{au}_p": probability[:, index] for index, au in enumerate(config.aus)}
-    columns |= sides_of(model, crops, weights)
-    return pd.DataFrame(columns | point_columns(points.round(2)))
+    return pd.DataFrame(columns | sides | point_columns(points.round(2)))
 
 
 def _baselines(

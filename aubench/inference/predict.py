@@ -201,9 +201,9 @@ def predict(
     sees no face and gives no prediction; `trust`, the expected share of right calls, see the function; for
     each AU of the run `AU01_c` (0 or 1, probability at least 0.5), `AU01_p` (0 to 1) and `AU01_r` (0 to 5,
     where its source had intensities: how intense the AU is, on average, on labelled faces of this
-    probability); with `sides` `AU01_side` (-5 to 5, see `sides_of`; empty where AU01 is not called present);
-    the model's landmarks x_0 ..., y_0 ..., 68 or 49 as the run was trained, empty if it was
-    trained without (as `source-only` is). All in pixels of the picture as shown.
+    probability); with `sides` `AU01_side` (-5 to 5, see `read_faces`; empty where AU01 is not called
+    present); the model's landmarks x_0 ..., y_0 ..., 68 or 49 as the run was trained, empty if it was trained
+    without (as `source-only` is). All in pixels of the picture as shown.
 
     Args:
         photos_or_dataset: a dataset folder (all its splits; pictures that `aulib prepare` skipped keep a
@@ -314,25 +314,6 @@ def side_weights(run: Run) -> dict[str, np.ndarray]:
     return {au: np.array(rows) for au, rows in weights.items()}
 
 
-def sides_of(
-    model: AUModel, crops: list[np.ndarray | None], weights: dict[str, np.ndarray]
-) -> dict[str, np.ndarray]:
-    """Columns `AU12_side`, ... of faces: how much more intense an AU is on the subject's left than on the
-    right, -5 to 5 (ours: a linear reading of `evaluate.side_evidence`); NaN without a crop.
-
-    Args:
-        crops: (S, S, 3) uint8 margin crops, or None.  weights: AU -> (h, w), see `side_weights`.
-    """
-    found = {f"{au}_side": np.full(len(crops), np.nan) for au in weights}
-    read = np.array([crop is not None for crop in crops])
-    if weights and read.any():
-        evidence = side_evidence(model, np.stack([crop for crop in crops if crop is not None]))
-        for au, table in weights.items():
-            more = (evidence[:, model.config.aus.index(au)] * table).sum((-2, -1))
-            found[f"{au}_side"][read] = more.clip(-5, 5).round(2)
-    return found
-
-
 Find = Callable[[list[int]], Iterator[tuple[int, FoundFace]]]  # rows -> each with its face, in any order
 
 
@@ -414,7 +395,7 @@ def _read(
 
     Args:
         kept: folder of parts that an earlier call has read, and for those of this one.
-        weights: for `sides_of`.
+        weights: for `read_faces`.
     """
     rows = [range(start, min(start + AT_ONCE, count)) for start in range(0, count, AT_ONCE)]
     files = {number: kept / f"{number}.parquet" for number in range(len(rows))} if kept else {}
@@ -439,10 +420,9 @@ def _table(
 ) -> pd.DataFrame:
     """One row a face, which are read together; no landmarks go in."""
     config, crops = model.config, [face.crop for face in faces]
-    read, probability, points, squares, entropy = read_faces(
-        model, read_from, crops, [face.matrix for face in faces]
+    read, probability, points, squares, entropy, sides = read_faces(
+        model, read_from, crops, [face.matrix for face in faces], weights
     )
-    sides = sides_of(model, crops, weights)
     columns = {
         name: [printable(getattr(face, name)) for face in faces] for name in ("image", "status", "note")
     }
@@ -457,16 +437,23 @@ def _table(
 
 
 def read_faces(
-    model: AUModel, read_from: str, crops: list[np.ndarray | None], matrices: list[np.ndarray | None]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    model: AUModel,
+    read_from: str,
+    crops: list[np.ndarray | None],
+    matrices: list[np.ndarray | None],
+    weights: dict[str, np.ndarray],
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, np.ndarray]]:
     """Faces read together; a crop or matrix may be None where there is none.
 
     Args:
         crops: (S, S, 3) uint8 margin crops.  matrices: (2, 3) from picture to crop.
+        weights: AU -> (h, w), see `side_weights`.
 
     Returns:
         whether there is a crop, (N,) bool; and, NaN where there is none: probability (N, A), landmarks
-        (N, K, 2) in pixels of the pictures, squares (N, 4) as SQUARE, map entropy (N,) in nats.
+        (N, K, 2) in pixels of the pictures, squares (N, 4) as SQUARE, map entropy (N,) in nats, and columns
+        `AU12_side`, ...: how much more intense an AU is on the subject's left than on the right, -5 to 5
+        (ours: a linear reading of `evaluate.side_evidence`).
     """
     config, count = model.config, len(crops)
     read = np.array([crop is not None for crop in crops])
@@ -474,13 +461,19 @@ def read_faces(
         np.full((count, *shape), np.nan) for shape in ((len(config.aus),), (config.num_landmarks, 2))
     )
     squares, entropy = np.full((count, len(SQUARE)), np.nan), np.full(count, np.nan)
+    sides = {f"{au}_side": np.full(count, np.nan) for au in weights}
     if read.any():
         there = np.stack([matrix for matrix in matrices if matrix is not None])
-        found = predict_crops(model, np.stack([crop for crop in crops if crop is not None]), read_from)
+        faces = np.stack([crop for crop in crops if crop is not None])
+        found = predict_crops(model, faces, read_from)
         probability[read], entropy[read] = found.probability, found.map_entropy
         points[read] = to_picture(found.landmarks, there, config.au_centres)
         squares[read] = squares_read(there, config.margin_size)
-    return read, probability, points, squares, entropy
+        evidence = side_evidence(model, faces) if weights else None
+        for au, table in weights.items():
+            more = (evidence[:, config.aus.index(au)] * table).sum((-2, -1))
+            sides[f"{au}_side"][read] = more.clip(-5, 5).round(2)
+    return read, probability, points, squares, entropy, sides
 
 
 def to_picture(landmarks: np.ndarray, matrices: np.ndarray, au_centres: bool = False) -> np.ndarray:
