@@ -57,8 +57,7 @@ def check(
     findings += check_splits(table)
     findings += check_labels(data, expected)
     findings += check_landmarks(data)
-    if expected is not None:
-        diagnosis.published = {au: expected.rates[au] for au in data.aus if au in expected.rates}
+    diagnosis.published = {au: expected.rates[au] for au in data.aus if au in expected.rates}
     if pictures:
         prints, found = look_at_pictures(data, pictures, progress)
         likeness = likeness_to_mean(prints)
@@ -95,12 +94,12 @@ def _finding(fault: Fault) -> Finding:
     return Finding("rows", "note" if fault.note else "error", fault.text, (int(fault.row),))
 
 
-def _expected(root: Path, published: str) -> Expected | None:
-    """Published figures of the set that is named, or that `aulib convert` noted."""
+def _expected(root: Path, published: str) -> Expected:
+    """Published figures of the set that is named, or that `aulib convert` noted; else none."""
     if published and published not in CONVERTERS:
         raise ValueError(f"no published figures of {published!r}; choose {', '.join(CONVERTERS)}")
     note = root / "conversion.json"
     if not published and note.is_file():
         with suppress(ValueError):
             published = read_json(note).get("dataset", "")
-    return CONVERTERS[published].expected if published in CONVERTERS else None
+    return CONVERTERS[published].expected if published in CONVERTERS else Expected()

@@ -19,8 +19,8 @@ FEW = 20  # rows; fewer say nothing of constancy
 SURE = 0.2  # base rate in train from which a split without the AU is odd; 1 - SURE for one with nothing else
 
 
-def check_labels(data: DatasetFolder, expected: Expected | None) -> Iterator[Finding]:
-    """Findings about AU columns; `expected` are the published figures of the set, if it is a known one."""
+def check_labels(data: DatasetFolder, expected: Expected) -> Iterator[Finding]:
+    """Findings about AU columns; `expected` are the published figures of the set."""
     occurrence = data.occurrence
     yield from _constant(data.aus, occurrence)
     yield from _between_splits(data, occurrence)
@@ -32,7 +32,7 @@ def check_labels(data: DatasetFolder, expected: Expected | None) -> Iterator[Fin
     if unlabelled := int(np.isnan(occurrence).all(axis=1).sum()):
         text = f"{unlabelled} of {len(data)} rows have no AU label (fine for a target domain)"
         yield Finding("labels", "note", text)
-    for au, row in compare_rates(data, expected).items() if expected else ():
+    for au, row in compare_rates(data, expected).items():
         if row["odd"]:
             found, published = 100 * row["rate"], 100 * row["expected"]
             text = f"{au} is present in {found:.1f} % of the frames, published: {published:.1f} %"
