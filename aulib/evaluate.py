@@ -86,11 +86,9 @@ def score_predictions(
     Args:
         subjects: (M,) of the same rows.
     """
+    occurrence = faces.occurrence[faces.rows]
     scores = landmark_scores(predictions.landmarks, faces.landmarks[faces.rows])
-    if faces.occurrence is not None:
-        occurrence = faces.occurrence[faces.rows]
-        scores |= au_scores(predictions.probability, occurrence, subjects, list(aus), resamples)
-    return scores
+    return scores | au_scores(predictions.probability, occurrence, subjects, list(aus), resamples)
 
 
 def intensity_curves(

@@ -76,11 +76,6 @@ class TestScoreFaces:
         expected |= landmark_scores(reading.landmarks, faces.landmarks[[7, 2, 9, 4]])
         np.testing.assert_equal(scores, expected)
 
-    def test_faces_without_labels_have_landmark_scores_only(self):
-        faces = replace(tiny_faces(), rows=np.arange(4)).without_labels()
-        scores = score_predictions(self.reading(), faces, np.arange(4), AUS)
-        assert set(scores) == {"landmarks.nme", "landmarks.failure_rate"}
-
 
 class TestIntensity:
     PROBABILITY = 1 / (1 + np.exp([6.0, 0.0, -6.0, 2.0]))[:, None]  # log odds -6, 0, 6 and -2
