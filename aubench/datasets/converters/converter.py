@@ -10,7 +10,7 @@ import pandas as pd
 
 from aubench.datasets.converters.label_tables import au_name
 from aubench.datasets.converters.raw_session import Expected, Session, Source
-from aubench.datasets.converters.raw_tree import Tree, match_pictures
+from aubench.datasets.converters.raw_tree import Tree, choose_frame_offset, index_frames
 from aubench.datasets.picture_files import VIDEO_SUFFIXES, printable
 from aulib.files import read_text
 from aulib.images import is_picture_name
@@ -80,9 +80,14 @@ class Converter:
         names = [self.frame_name.format(frame) for frame in frames]
         session = Session(names, [None] * len(frames), labels)
         if "pictures" in source.files:
-            session.pictures, session.faults, session.notes = match_pictures(
-                source.name, source.files["pictures"], frames, self.picture_offset, self.fixed_offset
-            )
+            by_number, ambiguous = index_frames(source.files["pictures"])
+            offset, numbers = self.picture_offset, {*by_number, *ambiguous}
+            if not self.fixed_offset:
+                offset, session.notes = choose_frame_offset(source.name, frames, numbers, offset)
+            for row, number in enumerate(frame + offset for frame in frames):
+                session.pictures[row] = by_number.get(number)
+                if number in ambiguous:
+                    session.faults[row] = f"two pictures of it: {ambiguous[number]}"
         elif "video" in source.files:
             session.video = source.files["video"]
             offset = 0 if 0 in frames else self.video_offset

@@ -77,31 +77,6 @@ def index_frames(folder: Path) -> tuple[dict[int, Path], dict[int, str]]:
     return {number: path for number, path in numbers.items() if number not in ambiguous}, ambiguous
 
 
-def match_pictures(
-    name: str, folder: Path, frames: list[int], usual_offset: int, fixed: bool
-) -> tuple[list[Path | None], dict[int, str], list[str]]:
-    """Match label frames with the numbered pictures of a folder.
-
-    Args:
-        name: the session, for the notes.
-        fixed: picture number = label frame + `usual_offset`; otherwise see `choose_frame_offset`.
-
-    Returns:
-        the picture of each frame, None where there is none; row -> why its picture is unclear; and notes.
-    """
-    by_number, ambiguous = index_frames(folder)
-    offset, notes = usual_offset, []
-    if not fixed:
-        offset, notes = choose_frame_offset(name, frames, {*by_number, *ambiguous}, usual_offset)
-    wanted = [frame + offset for frame in frames]
-    faults = {
-        row: f"two pictures of it: {ambiguous[number]}"
-        for row, number in enumerate(wanted)
-        if number in ambiguous
-    }
-    return [by_number.get(number) for number in wanted], faults, notes
-
-
 def choose_frame_offset(name: str, coded: list[int], pictures: set[int], usual: int) -> tuple[int, list[str]]:
     """What to add to a label's frame number to get its picture's: `usual`, unless the files contradict it.
 
