@@ -184,12 +184,8 @@ def path_fault(image: str) -> str:
 def _on_disk(
     path: str, root: Path, key: Callable[[str], str], listings: dict[str, dict[str, os.DirEntry]]
 ) -> str:
-    """The path on the disk of the file below `root` that is called so or alike; "" if there is none. OSError
-    if a folder on the way cannot be read.
-
-    Args:
-        key: what alike names have in common.
-        listings: of the folders so far, each listed once: entries by name and key.
+    """The path on the disk of the file below `root` that is called so or alike, as far as `key` goes; "" if
+    there is none. OSError if a folder on the way cannot be read; `listings` keeps those of all so far.
     """
     found, entry = "", None
     for part in path.split("/"):

@@ -391,12 +391,7 @@ def _read(
     model: AUModel, read_from: str, count: int, find: Find, kept: Path | None, weights: dict[str, np.ndarray]
 ) -> pd.DataFrame:
     """One row for each of `count`, in parts of always the same rows: each gives the same bits however often
-    the prediction was stopped.
-
-    Args:
-        kept: folder of parts that an earlier call has read, and for those of this one.
-        weights: for `read_faces`.
-    """
+    the prediction was stopped. `kept` is the folder of parts, those of earlier calls among them."""
     rows = [range(start, min(start + AT_ONCE, count)) for start in range(0, count, AT_ONCE)]
     files = {number: kept / f"{number}.parquet" for number in range(len(rows))} if kept else {}
     parts = {number: pd.read_parquet(file) for number, file in files.items() if file.is_file()}

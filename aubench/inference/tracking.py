@@ -232,11 +232,8 @@ def overlap(a: tuple, b: tuple) -> float:
 
 
 def _apart(person: Person, points: np.ndarray, look: np.ndarray, time: float, since: float) -> float:
-    """How far a face is from being this person's, by place and look; infinite if it cannot be.
-
-    Args:
-        since: time of the last cut of the film.
-    """
+    """How far a face is from being this person's, by place and look; infinite if it cannot be. `since` is the
+    time of the film's last cut."""
     elapsed = time - person.time
     side = np.ptp(person.points, axis=0).max()
     expected = person.points.mean(0) + person.speed * min(elapsed, 1.0)
