@@ -183,7 +183,9 @@ def crop_dataset(
         except (OSError, ValueError, EOFError) as error:
             warnings.warn(f"the crops in {folder} are damaged and made anew ({error})", stacklevel=2)
             shutil.rmtree(folder)
-    _remove_stale(home)
+    for stale in home.glob(f".*{PART}"):  # which killed processes left unfinished a day ago or earlier
+        if time.time() - stale.stat().st_mtime > 86_400:
+            shutil.rmtree(stale, ignore_errors=True)
     with suppress(FileExistsError), new_folder(folder) as partial:  # by another process, and the same
         _make_crops(dataset, landmarks, spec, partial, workers, progress)
     return _open(folder)
@@ -274,10 +276,3 @@ def _home(root: Path) -> Path:
         home = cache_root() / "crops"
         home.mkdir(exist_ok=True)
     return home
-
-
-def _remove_stale(home: Path) -> None:
-    """Remove what killed processes left unfinished a day ago or earlier."""
-    for partial in home.glob(f".*{PART}"):
-        if time.time() - partial.stat().st_mtime > 86_400:
-            shutil.rmtree(partial, ignore_errors=True)

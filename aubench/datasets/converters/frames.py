@@ -38,7 +38,6 @@ from aulib.manifest import why_tiny
 
 MARK = ".convert"  # folder of what is kept of each session
 GLANCE = 200  # pixels; a picture is decoded at this size to see that it can be
-VIDEO_SUFFIX = ".jpg"
 
 
 @dataclass(frozen=True)
@@ -98,6 +97,7 @@ def _convert(session: Session, task: Task) -> list[StoredPicture]:
     if task.landmarks == "set" and session.landmarks is not None:
         faces = [GivenFace(face) if np.isfinite(face).all() else None for face in session.landmarks]
     file = hashlib.blake2b(task.source.name.encode(), digest_size=8).hexdigest() + ".jsonl"
+    folder = "/".join(map(_safe, f"images/{task.source.name}".split("/")))
     frames, waiting = [], {}
     with kept_outcomes(task.out / MARK / file, task.out, settings) as (before, keep):
         for row, reason in enumerate(_known_faults(session, faces, task)):
@@ -105,9 +105,8 @@ def _convert(session: Session, task: Task) -> list[StoredPicture]:
             if reason:
                 frames.append(StoredPicture("", "", reason=reason))
                 continue
-            image = _image_name(
-                task, session.frames[row], picture.suffix.lower() if picture else VIDEO_SUFFIX
-            )
+            suffix = picture.suffix.lower() if picture else ".jpg"
+            image = f"{folder}/{_safe(session.frames[row])}{suffix}"
             frame = StoredPicture(session.origin(row), stamp(picture or session.video, face), image)
             done = before.get(frame.source)
             if done and done.stamp == frame.stamp and done.image in ("", image):
@@ -212,10 +211,6 @@ def _rows(session: Session, task: Task, frames: list[StoredPicture]) -> pd.DataF
         points[found] = [faces[row] for row in found]
         table |= point_columns(points)
     return pd.DataFrame(table)
-
-
-def _image_name(task: Task, frame: str, suffix: str) -> str:
-    return f"images/{'/'.join(map(_safe, task.source.name.split('/')))}/{_safe(frame)}{suffix}"
 
 
 def _safe(text: str) -> str:
