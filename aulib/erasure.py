@@ -89,14 +89,7 @@ class RunningCovariances:
     """
 
     def __init__(self, erasure: Erasure, momentum: float = MOMENTUM):
-        self.erasure, self.momentum = erasure, momentum
-        shapes, aus, cells = SHAPE_PARAMETERS, len(erasure.au_means), erasure.texture_of_shape[0].numel()
-        new = erasure.axes.new_zeros
-        self.values = {
-            "batches": new(()), "shape_mean": new(shapes), "texture_mean": new(cells),
-            "shape_shape": new(shapes, shapes), "shape_texture": new(shapes, cells),
-            "au_shape": new(aus, shapes), "au_texture": new(aus, cells),
-        }  # fmt: skip
+        self.erasure, self.momentum, self.values = erasure, momentum, {"batches": 0}
 
     @torch.no_grad()
     def update(self, shape: Tensor, texture: Tensor, occurrence: Tensor) -> None:
@@ -117,7 +110,8 @@ class RunningCovariances:
         self.values["batches"] += 1
         share = max(self.momentum, 1 / float(self.values["batches"]))
         for name, value in new.items():
-            self.values[name].lerp_(distributed.mean(value), share)
+            value = distributed.mean(value)
+            self.values[name] = self.values.get(name, value).lerp(value, share)
 
     @torch.no_grad()
     def renew(self) -> None:
