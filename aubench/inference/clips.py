@@ -222,40 +222,35 @@ def _read(
     """Parts of the table, of AT_ONCE frames each; those in `folder` are not read again. Beside each lies the
     tracker's state after it."""
     folder.mkdir(parents=True, exist_ok=True)
-    if (whole := folder / "whole.json").is_file():
-        about = read_json(whole)
-        for text in about["notes"]:
-            note(text)
-        return [folder / f"{number}.parquet" for number in range(about["parts"])]
-    done, notes = 0, []
-    while (folder / f"{done}.parquet").is_file() and (folder / f"{done}.npz").is_file():
-        done += 1
-    tracker = Tracker(crop_of(opened.config))
-    if done:
-        with np.load(folder / f"{done - 1}.npz") as state:
-            tracker.restore(state)
-    model = opened.model  # refuses damaged weights before the clip is opened
-    frames = clip_frames(clip, notes.append)
-    length = None if clip.fps and not clip.path.is_dir() else length_of(clip.path)
-    with tqdm(frames, clip.path.name, length and -(-length // clip.every), unit="frame") as bar:
-        faces, count = [], 0
-        for count, frame in enumerate(bar, 1):
-            if count <= done * AT_ONCE:
-                continue
-            seen = tracker.update(frame.picture, frame.time)
-            faces += [(frame.number, frame.time, *face) for face in seen or [(0, None, None)]]
-            if count % AT_ONCE == 0:
-                _keep(_table(opened, model, faces, weights), tracker, folder, count // AT_ONCE - 1)
-                faces = []
-        if faces:
-            _keep(_table(opened, model, faces, weights), tracker, folder, count // AT_ONCE)
-    if not count:
-        raise ValueError(f"{clip.path} has no frame that can be read, expected a video")
-    number = -(-count // AT_ONCE)
-    write_json(whole, {"parts": number, "notes": notes})
-    for text in notes:
+    whole = folder / "whole.json"
+    if not whole.is_file():
+        done, notes = 0, []
+        while (folder / f"{done}.parquet").is_file() and (folder / f"{done}.npz").is_file():
+            done += 1
+        tracker = Tracker(crop_of(opened.config))
+        if done:
+            with np.load(folder / f"{done - 1}.npz") as state:
+                tracker.restore(state)
+        model = opened.model  # refuses damaged weights before the clip is opened
+        frames = clip_frames(clip, notes.append)
+        length = None if clip.fps and not clip.path.is_dir() else length_of(clip.path)
+        with tqdm(frames, clip.path.name, length and -(-length // clip.every), unit="frame") as bar:
+            faces, count = [], 0
+            for count, frame in enumerate(bar, 1):
+                if count <= done * AT_ONCE:
+                    continue
+                seen = tracker.update(frame.picture, frame.time)
+                faces += [(frame.number, frame.time, *face) for face in seen or [(0, None, None)]]
+                if count % AT_ONCE == 0:
+                    _keep(_table(opened, model, faces, weights), tracker, folder, count // AT_ONCE - 1)
+                    faces = []
+            if faces:
+                _keep(_table(opened, model, faces, weights), tracker, folder, count // AT_ONCE)
+        write_json(whole, {"parts": -(-count // AT_ONCE), "notes": notes})
+    about = read_json(whole)
+    for text in about["notes"]:
         note(text)
-    return [folder / f"{part}.parquet" for part in range(number)]
+    return [folder / f"{number}.parquet" for number in range(about["parts"])]
 
 
 def _keep(table: pd.DataFrame, tracker: Tracker, folder: Path, number: int) -> None:
