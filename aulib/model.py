@@ -15,6 +15,7 @@ from aulib.images import luminance
 from aulib.networks import (
     DRAWING_SCALE,
     EMBEDDING,
+    STRIDE,
     AUHead,
     DomainClassifier,
     FaceEncoder,
@@ -101,7 +102,7 @@ class AUModel(nn.Module):
         self.au_head = (
             LandmarkAUHead(landmarks, aus)
             if config.au_from_landmarks
-            else AUHead(channels, aus, config.image_size // 4)
+            else AUHead(channels, aus, config.image_size // STRIDE)
         )
         self.decoder = ImageDecoder(channels, inputs)
         if config.adapts_by_domain:
@@ -112,7 +113,7 @@ class AUModel(nn.Module):
             self.texture_encoder = TextureEncoder(channels, residual=erases)
             self.generator = Reconstruction(channels, residual=erases)
             if erases:
-                self.erasure = Erasure(landmarks, aus, channels, config.image_size // 4)
+                self.erasure = Erasure(landmarks, aus, channels, config.image_size // STRIDE)
             else:
                 self.landmark_adversary = LandmarkHead(channels, landmarks)
             self.source_adversary = FeatureAdversary(channels)

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from aulib.files import reading
 
 EMBEDDING = 128  # D
+STRIDE = 4  # pixels of the picture in a cell of the feature maps
 GRID = 7  # maps are pooled to GRID x GRID cells before they are projected or probed
 DRAWING_SCALE = 4.0  # a landmark covers about four cells: brings the drawing to the range of Z [C]
 
@@ -38,8 +39,6 @@ class FaceEncoder(nn.Module):
     Shapes: image (B, I, H, W) -> (B, C, H/4, W/4); each channel has mean 0 and variance 1 before
     its LeakyReLU, so that an L1 distance of features cannot be won by shrinking them.
     """
-
-    stride = 4
 
     def __init__(self, inputs: int, channels: int):
         super().__init__()
@@ -77,8 +76,6 @@ class TimmEncoder(nn.Module):
     Raises:
         ValueError: the backbone has no feature maps (timm's own reason is quoted).
     """
-
-    stride = 4
 
     def __init__(self, name: str, inputs: int, channels: int, image_size: int | None = None):
         super().__init__()
@@ -135,7 +132,7 @@ class TimmEncoder(nn.Module):
         self.backbone.load_state_dict(loaded.state_dict())
 
     def forward(self, image: Tensor) -> Tensor:
-        size = (image.shape[-2] // self.stride, image.shape[-1] // self.stride)
+        size = (image.shape[-2] // STRIDE, image.shape[-1] // STRIDE)
         merged = 0
         for map_, project in zip(self.backbone(image), self.project, strict=True):
             merged = merged + F.interpolate(project(map_), size=size, mode="bilinear", align_corners=False)

@@ -26,7 +26,7 @@ from aulib.landmarks import layout_of
 from aulib.linear_probes import evenly_spaced, probe_model, separation_so_far
 from aulib.methods import Preset
 from aulib.model import AUModel
-from aulib.networks import FaceEncoder, LandmarkAUHead
+from aulib.networks import STRIDE, LandmarkAUHead
 from aulib.objective import Objective, finds_landmarks
 from aulib.run import HISTORY, METRICS, PREDICTIONS, SAMPLES, Run, save_model
 from aulib.run_config import RunConfig
@@ -216,7 +216,7 @@ def training_points(domains: Sequence[Faces], image_size: int) -> torch.Tensor:
     for faces in domains:
         offset = (faces.images.shape[1] - image_size) / 2
         pixels = torch.from_numpy(faces.landmarks[faces.rows]).float() - offset
-        points.append((2 * pixels - (image_size - 1)) / (image_size - FaceEncoder.stride))
+        points.append((2 * pixels - (image_size - 1)) / (image_size - STRIDE))
     points = torch.cat(points)
     points = points[points.isfinite().all(-1).all(-1)]
     if not len(points):
