@@ -13,6 +13,7 @@ import warnings
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -223,15 +224,10 @@ def _make_crops(dataset, landmarks, spec, folder, workers, progress) -> None:
         images[row] = crop_face(picture, matrix, size, spec.smooth)
         return None
 
-    faults = []
     with ThreadPoolExecutor(workers or os.cpu_count()) as pool:  # Pillow decodes and warps without the GIL
         try:
-            results = pool.map(crop_row, range(num))
-            for fault in tqdm(results, total=num, desc="cropping", unit="face", disable=not progress):
-                if fault:
-                    faults.append(fault)
-                if len(faults) == MAX_FAULTS:
-                    break
+            bar = tqdm(pool.map(crop_row, range(num)), "cropping", num, unit="face", disable=not progress)
+            faults = list(islice(filter(None, bar), MAX_FAULTS))
         finally:
             pool.shutdown(cancel_futures=True)
     if faults:
