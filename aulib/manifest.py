@@ -116,12 +116,10 @@ def row_faults(table: pd.DataFrame, root: Path) -> list[Fault]:
 
 
 def _split_faults(table: pd.DataFrame) -> list[Fault]:
-    faults = []
-    for row, split in table["split"][~table["split"].isin(SPLITS)][:MOST].items():
-        faults.append(Fault(row, f"split is {shown(split)}, expected train, val or test"))
-    for row in table.index[table["subject"] == ""][:MOST]:
-        text = "subject is empty (or nan, NA, null), expected a name (splits must not share people)"
-        faults.append(Fault(row, text))
+    unknown, expected = table["split"][~table["split"].isin(SPLITS)][:MOST], "expected train, val or test"
+    faults = [Fault(row, f"split is {shown(split)}, {expected}") for row, split in unknown.items()]
+    text = "subject is empty (or nan, NA, null), expected a name (splits must not share people)"
+    faults += [Fault(row, text) for row in table.index[table["subject"] == ""][:MOST]]
     pairs = table[["subject", "split"]].drop_duplicates()  # keeps the first row of each pair
     pairs = pairs[pairs["subject"] != ""]
     for subject, rows in pairs[pairs["subject"].duplicated(keep=False)].groupby("subject", sort=False):

@@ -272,25 +272,23 @@ def _read_csv(
         table = _by_arrow(data, columns, types)
         if len(table) == data.count(b"\n") and b', "' not in data:  # no blank lines, no open quotes
             return table, []
-    rows, lines, faults = [], [], []
+    rows, faults = {}, []
     for line, row in enumerate(decoded(data, path).replace("\r\n", "\n").split("\n")[1:]):
         if not row.strip():
             continue
         try:
             (cells,) = csv.reader([row], skipinitialspace=True, strict=True)
         except csv.Error as error:
-            text = f"cannot be split into cells, which may hold no line break: {error}"
-            faults.append(Fault(line, text))
+            faults.append(Fault(line, f"cannot be split into cells, which may hold no line break: {error}"))
             continue
         if len(cells) == len(columns):
-            rows.append(cells)
-            lines.append(line)
+            rows[line] = cells
         elif len(faults) < MOST:
             faults.append(Fault(line, _wrong_length(cells, row, len(columns))))
     again = io.StringIO()
-    csv.writer(again, quoting=csv.QUOTE_ALL).writerows([columns, *rows])
+    csv.writer(again, quoting=csv.QUOTE_ALL).writerows([columns, *rows.values()])
     types |= {name: pa.string() for name in columns if is_number(name)}
-    return _by_arrow(again.getvalue().encode(), columns, types).set_axis(lines, axis=0), faults
+    return _by_arrow(again.getvalue().encode(), columns, types).set_axis(list(rows), axis=0), faults
 
 
 def _header(text: str, path: Path) -> list[str]:
