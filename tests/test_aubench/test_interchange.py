@@ -126,7 +126,9 @@ def test_megraphau_lists_become_a_dataset_folder_and_lists_again(tmp_path):
     pictures(tmp_path / "imgs", names)
     data = import_megraphau(folder, "DISFA", 3, tmp_path / "imgs", tmp_path / "set")
     assert data.aus == list(DISFA_8)
-    export(tmp_path / "set", "megraphau", tmp_path / "out", fold=3)
+    notes = []
+    export(tmp_path / "set", "megraphau", tmp_path / "out", fold=3, report=notes.append)
+    assert notes == []
     for path in folder.iterdir():
         assert (tmp_path / "out" / path.name).read_text() == path.read_text()
     codes = np.loadtxt(folder / "DISFA_train_label_fold3.txt")
@@ -386,6 +388,27 @@ def test_pyfeat_becomes_a_dataset_folder_and_pyfeat_again(tmp_path):
     table.iloc[:1].to_csv(tmp_path / "set/manifest.csv", index=False)  # rows were removed since
     (written,) = export(tmp_path / "set", "pyfeat", tmp_path / "less")
     assert len(cells(written)) == 2
+
+
+@pytest.mark.parametrize("au", ["AU01_p", "AU01_c"])
+def test_pyfeat_gets_no_probability_outside_0_to_1(tmp_path, au):
+    table = pd.DataFrame({"input": ["a.png", "b.png"], au: [0.25, 37.5]})
+    with pytest.raises(ValueError, match=f"{au} holds 37.5, expected 0 to 1"):
+        write_pyfeat(table, tmp_path / "faces.csv")
+    assert not (tmp_path / "faces.csv").exists()
+    write_pyfeat(table.head(1), tmp_path / "faces.csv")
+
+
+def test_rows_of_val_go_to_megraphaus_train_with_a_note(tmp_path):
+    notes = []
+    export(write_tiny_set(tmp_path / "set", n=12), "megraphau", tmp_path / "out", report=notes.append)
+    table = read_dataset(tmp_path / "set").table
+    of_val = int((table["split"] == "val").sum())
+    assert of_val and [
+        f"{of_val} rows of val are written among those of train" in note for note in notes
+    ] == [True]
+    written = (tmp_path / "out/set_train_img_path_fold1.txt").read_text().split()
+    assert len(written) == (table["split"] != "test").sum()
 
 
 def test_our_own_table_for_pyfeat_is_read_again(tmp_path, tiny_set):

@@ -268,6 +268,8 @@ def export(
     elif note:
         table = with_left_out(table, data, note)
     if kind == "megraphau":
+        if val := int((table["split"] == "val").sum()):
+            report(f"ME-GraphAU has no validation split: {val} rows of val are written among those of train")
         return write_megraphau(table, out, name, fold)
     parts = {split: table[table["split"] == split] for split in SPLITS}
     for split, rows in parts.items():

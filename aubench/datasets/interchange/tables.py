@@ -105,14 +105,18 @@ def write_pyfeat(table: pd.DataFrame, path: str | Path) -> Path:
     """Write py-feat's columns; AU01_p (else AU01_c) becomes AU01.
 
     Raises:
-        ValueError: the table has AU01_p and AU01_c, which would be one column, or intensities, which py-feat
-            does not have.
+        ValueError: the table has AU01_p and AU01_c, which would be one column, intensities, which py-feat
+            does not have, or a value outside 0 to 1.
     """
     if lost := [name for name in table.columns if re.fullmatch(r"AU\d\d_r", name)]:
         raise ValueError(f"py-feat has no column for intensities, the table has {', '.join(lost[:4])}")
     names = [re.sub(r"^(AU\d\d)_[pc]$", r"\1", name).removeprefix("meta_pyfeat_") for name in table.columns]
     if doubled := sorted({name for name in names if names.count(name) > 1}):
         raise ValueError(f"{doubled[0]} would be written twice, of AU.._p and AU.._c; keep one of them")
+    for name in table.filter(regex=r"^AU\d\d_[pc]$"):
+        numbers = pd.to_numeric(table[name], errors="coerce").dropna()
+        if len(outside := numbers[~numbers.between(0, 1)]):
+            raise ValueError(f"{name} holds {outside.iloc[0]:g}, expected 0 to 1 as in py-feat's tables")
     with result_file(path, "export") as partial:
         _whole(table).set_axis(names, axis=1).to_csv(partial, index=False)
     return Path(path)
