@@ -20,7 +20,6 @@ from aubench.plots.style import (
     row_panels,
 )
 from aubench.report.run_values import TERM_GROUPS, TERM_NAMES, curve_name
-from aulib.labels import AU_NAMES
 from aulib.metrics import MEASURES, REPORTED
 from aulib.supervisors import SUPERVISORS
 
@@ -61,7 +60,7 @@ def draw_base_rates(table: pd.DataFrame) -> Figure:
         table: `label_statistics.base_rates`; domains called source and target take their house colours.
             Published rates, if the table has them, are ticks across the bars.
     """
-    aus, domains = _in_facs_order(table["au"]), list(dict.fromkeys(table["domain"]))
+    aus, domains = sorted(set(table["au"])), list(dict.fromkeys(table["domain"]))
     figure, (axis,) = row_panels([au_label(au) for au in aus], width=5.6, room=0.6, row=0.3)
     for number, (domain, offset) in enumerate(zip(domains, offsets(len(domains)), strict=True)):
         rates = table[table["domain"] == domain].set_index("au")["base_rate"].reindex(aus)
@@ -84,7 +83,7 @@ def draw_cooccurrence(tables: dict[str, pd.DataFrame]) -> Figure:
     Args:
         tables: domain -> `label_statistics.cooccurrence`.
     """
-    aus = _in_facs_order(pd.concat(tables.values())["given"])
+    aus = sorted(set(pd.concat(tables.values())["given"]))
     labels = [au_label(au) for au in aus]
     side = min(0.4 + 0.2 * len(aus), (PAGE - 2.6) / len(tables))  # of a panel, inches
     figure = Figure(figsize=(2.6 + side * len(tables), 1.2 + side), layout="constrained")
@@ -225,7 +224,7 @@ def draw_per_au(table: pd.DataFrame, measure: str = "f1") -> Figure:
     """
     if not table[measure].notna().any():
         raise ValueError(f"no method has {measure} for any AU: the test split has no AU labels")
-    aus, methods = _in_facs_order(table["au"]), list(dict.fromkeys(table["method"]))
+    aus, methods = sorted(set(table["au"])), list(dict.fromkeys(table["method"]))
     row = max(0.3, 0.09 * len(methods))
     figure, (axis,) = row_panels([au_label(au) for au in aus], width=6.2, row=row)
     for method, offset in zip(methods, offsets(len(methods)), strict=True):
@@ -319,11 +318,6 @@ def _draw_curve(axis, history: pd.DataFrame, name: str, **line) -> None:
     curve = history[["step", name]].dropna()
     points = {"marker": "o", "markersize": 3} if len(curve) < 12 else {}
     axis.plot(curve["step"], curve[name], **line, **points)
-
-
-def _in_facs_order(aus) -> list[str]:
-    present = set(aus)
-    return [au for au in AU_NAMES if au in present]
 
 
 def _spread(table: pd.DataFrame) -> str:
