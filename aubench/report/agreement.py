@@ -373,12 +373,8 @@ def scores(
     shown = labels.table.loc[rows, [f"{au}_c" for au in aus]].eq(1).any().to_numpy()
     averaged = shown & [common is None or au in common for au in aus]
     if not averaged.all():
-        of_mean = [au for au, one in zip(aus, averaged, strict=True) if one]
         for found, values in ((called, calls), (ranked, finest)):
-            means = dict.fromkeys((name for name in found if name.startswith("mean.")), np.nan)
-            if of_mean:
-                parts = np.nan_to_num(values[:, averaged]), truth[:, averaged]
-                means = au_scores(*parts, blocks, of_mean)
+            means = au_scores(np.nan_to_num(values), np.where(averaged, truth, np.nan), blocks, aus)
             found |= {name: value for name, value in means.items() if name.startswith("mean.")}
     found = []
     for index, au in enumerate([*aus, "mean"]):
