@@ -77,13 +77,15 @@ def all_six(summary: Summary) -> list[Contrast]:
 def _differing_by(summary: Summary, supervisors: set[str], about: str) -> list[Contrast]:
     own = {name: set(settings.get("supervisors", ())) for name, settings in summary.settings.items()}
     rest = {name: _without_supervisors(settings) for name, settings in summary.settings.items()}
+    aligned = ("alignment", "negatives", "temperature")  # which a variant without supervisors does not say
+    how = {name: {key: values[key] for key in aligned if key in values} for name, values in rest.items()}
     return [
         Contrast(variant, reference, about)
         for variant in own
         for reference in own
         if own[variant] - own[reference] == supervisors
         and own[reference] <= own[variant]
-        and rest[variant] == (rest[reference] if own[reference] else rest[reference] | _how(rest[variant]))
+        and rest[variant] == (rest[reference] if own[reference] else rest[reference] | how[variant])
         and comparison_terms(summary, {variant, reference}) != UNEQUAL
     ]
 
@@ -96,11 +98,6 @@ def _without_supervisors(settings: dict) -> dict:
     for name, of_supervisors in (("weights", SUPERVISORS), ("model", ("alignment", "queues"))):
         rest[name] = {key: value for key, value in rest.get(name, {}).items() if key not in of_supervisors}
     return rest
-
-
-def _how(rest: dict) -> dict:
-    """How supervisors align, which a variant without any does not say."""
-    return {name: rest[name] for name in ("alignment", "negatives", "temperature") if name in rest}
 
 
 def variants_compared(summary: Summary) -> pd.DataFrame:
