@@ -1,17 +1,16 @@
 """Studio faces with chosen factors of wild: what each part of the domain shift costs a run."""
 
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from PIL import Image
 
+from aubench.inspection.playground import renderer_of
 from aufaces.actions import AUS
 from aufaces.domains import STUDIO, number_of_subjects
 from aufaces.factors import FACTORS, face_with
-from aufaces.renderer import FaceRenderer
 from aulib.batches import Faces
 from aulib.crops import CropSpec, crop_face, crop_matrix, crop_of
 from aulib.evaluate import predict_batches
@@ -39,7 +38,7 @@ def faces_with(factors: set[str], count: int, spec: CropSpec, aus=AUS, seed: int
         factors: names of FACTORS.  spec: how they are cropped.  aus: columns of the labels, NaN where an AU
             is never rendered.
     """
-    renderer = _renderer(spec.size)
+    renderer = renderer_of(spec.size)
     crops, points = [], []
     labels = np.full((count, len(aus)), np.nan, np.float32)
     shown = [index for index, au in enumerate(aus) if au in AUS]
@@ -50,12 +49,6 @@ def faces_with(factors: set[str], count: int, spec: CropSpec, aus=AUS, seed: int
         points.append(landmarks @ matrix[:, :2].T + matrix[:, 2])
         labels[index, shown] = binarise(intensity)[[AUS.index(aus[column]) for column in shown]]
     return Faces(np.stack(crops), np.arange(count), np.stack(points).astype(np.float32), labels)
-
-
-@lru_cache(maxsize=2)
-def _renderer(size: int) -> FaceRenderer:
-    """One for all conditions: building it takes as long as dozens of faces."""
-    return FaceRenderer(size)
 
 
 def people_of(count: int) -> np.ndarray:

@@ -151,7 +151,7 @@ def render(controls: Controls, size: int = PICTURE_SIZE) -> tuple[np.ndarray, np
     level = tuple(map(float, controls.intensity))
     face = replace(scene.face, expression=Expression(level, level), shot=_shot(scene, controls))
     moved = replace(scene, face=face, rng=copy.deepcopy(scene.rng))  # the same random choices every time
-    return picture(domain_called(controls.domain), moved, _renderer(size))
+    return picture(domain_called(controls.domain), moved, renderer_of(size))
 
 
 def render_and_read(run: Run | None, controls: Controls, size: int = PICTURE_SIZE) -> Played:
@@ -204,5 +204,6 @@ def _scene(domain: str, seed: int) -> Sample:
 
 
 @lru_cache(maxsize=2)
-def _renderer(size: int) -> FaceRenderer:
+def renderer_of(size: int) -> FaceRenderer:
+    """Kept: building it takes as long as dozens of faces."""
     return FaceRenderer(size)
