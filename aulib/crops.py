@@ -124,12 +124,11 @@ def crop_matrix(landmarks: np.ndarray, spec: CropSpec = CropSpec()) -> np.ndarra
     return np.concatenate([scale * rotation, offset[:, None]], axis=1)
 
 
-def crop_face(picture: Image.Image, matrix: np.ndarray, size: int, smooth: bool = True) -> np.ndarray:
+def crop_face(picture: Image.Image, matrix: np.ndarray, spec: CropSpec) -> np.ndarray:
     """Cut one crop: bilinear, mid grey outside the picture.
 
     Args:
         picture: RGB.  matrix: (2, 3) from picture to crop.
-        smooth: reduce the picture first if it shrinks by 2 or more.
 
     Returns:
         (size, size, 3) uint8.
@@ -137,14 +136,14 @@ def crop_face(picture: Image.Image, matrix: np.ndarray, size: int, smooth: bool 
     scale = float(np.hypot(*matrix[:, 0]))
     inverse = np.linalg.inv(matrix[:, :2])  # crop -> picture
     shift = -inverse @ matrix[:, 2]
-    if smooth and (factor := int(1 / scale)) >= 2:  # else bilinear sampling skips pixels
+    if spec.smooth and (factor := int(1 / scale)) >= 2:  # else bilinear sampling skips pixels
         picture = picture.reduce(factor)
         inverse = inverse / factor
         shift = (shift + 0.5) / factor - 0.5
     shift = shift + 0.5 - inverse @ (0.5, 0.5)  # Pillow puts (0, 0) at the corner of the pixel
     coefficients = (*inverse[0], shift[0], *inverse[1], shift[1])
     crop = picture.transform(
-        (size, size),
+        (spec.size, spec.size),
         Image.Transform.AFFINE,
         coefficients,
         resample=Image.Resampling.BILINEAR,
@@ -221,7 +220,7 @@ def _make_crops(dataset, landmarks, spec, folder, workers, progress) -> None:
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             return f"row {row + 2}: {names[row]}: {error}"
         matrices[row] = matrix
-        images[row] = crop_face(picture, matrix, size, spec.smooth)
+        images[row] = crop_face(picture, matrix, spec)
         return None
 
     with ThreadPoolExecutor(workers or os.cpu_count()) as pool:  # Pillow decodes and warps without the GIL

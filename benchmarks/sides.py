@@ -54,7 +54,7 @@ class Faces:
             expression = replace(expression, left=tuple(left.tolist()), right=tuple(right.tolist()))
             sample = replace(sample, face=replace(sample.face, expression=expression))
             image, points = picture(domain_called(domain), sample, renderer)
-            crops.append(crop_face(Image.fromarray(image), crop_matrix(points, spec), spec.size))
+            crops.append(crop_face(Image.fromarray(image), crop_matrix(points, spec), spec))
             sides.append(left - right)
             people.append(f"{domain} {sample.subject}")
         self.sides, self.people = np.array(sides), np.array(people)

@@ -151,7 +151,7 @@ def find_face(image: str, photos: Path, spec: CropSpec) -> FoundFace:
         matrix = crop_matrix(landmarks, spec)
     except ValueError as error:
         return FoundFace(image, str(error))
-    crop = crop_face(picture, matrix, spec.size)
+    crop = crop_face(picture, matrix, spec)
     return FoundFace(image, OK, joined(note, pages), crop, matrix @ reduction(full_size, picture.size))
 
 

@@ -86,6 +86,6 @@ def crop_rows(data: DatasetFolder, rows: np.ndarray) -> tuple[np.ndarray, np.nda
     images, points = [], []
     for row in rows:
         matrix = crop_matrix(landmarks[row], spec)
-        images.append(crop_face(read_picture(paths[row]), matrix, spec.size))
+        images.append(crop_face(read_picture(paths[row]), matrix, spec))
         points.append(landmarks[row] @ matrix[:, :2].T + matrix[:, 2])
     return np.stack(images), np.stack(points)

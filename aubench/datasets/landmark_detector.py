@@ -166,7 +166,7 @@ def _own(image: np.ndarray, points: np.ndarray, passes: int) -> np.ndarray:
     flip = list(layout_of(68).flip_index)
     for _ in range(passes):
         matrix = crop_matrix(points, spec)
-        crop = crop_face(picture, matrix, spec.size)
+        crop = crop_face(picture, matrix, spec)
         found, mirrored = predict_crops(model, np.stack([crop, crop[:, ::-1]]), "features").landmarks
         found = (found + (mirrored[flip] * (-1, 1) + (spec.size - 1, 0))) / 2
         before, points = points, to_picture(found[None], matrix[None], au_centres=False)[0]

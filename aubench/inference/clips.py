@@ -29,6 +29,7 @@ from aubench.inference.predict import (
     intensities,
     kept_parts,
     read_faces,
+    refuse_max_error,
     refuse_suffix,
     side_weights,
     trust,
@@ -142,6 +143,7 @@ def predict_clip(
         raise ValueError(f"neutral is {neutral!r}; expected {expected}")
     if not 0 <= smooth <= LONGEST_MEAN:
         raise ValueError(f"smooth is {smooth:g} seconds, expected 0 to {LONGEST_MEAN:g}")
+    refuse_max_error(max_error)
     if sides and form == "pyfeat":
         raise ValueError("py-feat's tables have no columns for sides; choose another format")
     if save_neutral is not None and not neutral:

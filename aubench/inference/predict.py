@@ -220,9 +220,11 @@ def predict(
         FileNotFoundError: no such picture or folder, no picture in it, or no finished run.
         FileExistsError: `out` is another file.
         RunIsHeld: another process is writing `out`.
-        ValueError: a dataset folder of which no row has landmarks, or a run without weights of sides.
+        ValueError: a dataset folder of which no row has landmarks, a run without weights of sides, or a
+            `max_error` that is none.
         ModuleNotFoundError: photographs are given and neither extra, `faces` or `landmarks`, is installed.
     """
+    refuse_max_error(max_error)
     with ExitStack() as stack:
         if out is not None:
             refuse_suffix(out, ".csv")
@@ -276,11 +278,15 @@ def trust(table: pd.DataFrame) -> np.ndarray:
     return np.maximum(probability, 1 - probability).mean(1).round(3)
 
 
+def refuse_max_error(max_error: float) -> None:
+    """Raises ValueError for what is no expected error, before anything is read."""
+    if not 0 < max_error <= 0.5:
+        raise ValueError(f"max_error is {max_error:g}, expected more than 0 and at most 0.5")
+
+
 def abstain(table: pd.DataFrame, max_error: float) -> None:
     """Empty `AU01_c`, ... in place where min(p, 1 - p) is above `max_error`, and `AU01_side`, ... where the
     AU is not called present."""
-    if not 0 < max_error <= 0.5:
-        raise ValueError(f"max_error is {max_error:g}, expected more than 0 and at most 0.5")
     for name in table.filter(regex=r"^AU\d\d_p$"):
         p = table[name].astype(float)
         table[f"{name[:4]}_c"] = table[f"{name[:4]}_c"].mask(np.minimum(p, 1 - p) > max_error)

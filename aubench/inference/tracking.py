@@ -126,7 +126,7 @@ class Tracker:
             matrix = crop_matrix(points, self.spec)
         except ValueError:
             return None
-        return crop_face(picture, matrix, self.spec.size), matrix
+        return crop_face(picture, matrix, self.spec), matrix
 
     def _carry_on(self, person: Person, picture: Image.Image, image: np.ndarray, time: float) -> tuple | None:
         """Crop and matrix of a face in the next frame; None if it is lost."""

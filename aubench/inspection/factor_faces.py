@@ -45,7 +45,7 @@ def faces_with(factors: set[str], count: int, spec: CropSpec, aus=AUS, seed: int
     for index in range(count):
         picture, landmarks, intensity = face_with(factors, seed, index, count, renderer)
         matrix = crop_matrix(landmarks, spec)
-        crops.append(crop_face(Image.fromarray(picture), matrix, spec.size))
+        crops.append(crop_face(Image.fromarray(picture), matrix, spec))
         points.append(landmarks @ matrix[:, :2].T + matrix[:, 2])
         labels[index, shown] = binarise(intensity)[[AUS.index(aus[column]) for column in shown]]
     return Faces(np.stack(crops), np.arange(count), np.stack(points).astype(np.float32), labels)

@@ -92,7 +92,7 @@ def face_thumbnail(picture: Path, matrix: np.ndarray) -> np.ndarray:
     Args:
         matrix: (2, 3) from the picture to that crop.
     """
-    return crop_face(read_picture(picture), matrix, WIDE.size)
+    return crop_face(read_picture(picture), matrix, WIDE)
 
 
 def head_matrix(face: pd.Series) -> np.ndarray:

@@ -159,9 +159,9 @@ def render_and_read(run: Run | None, controls: Controls, size: int = PICTURE_SIZ
     image, truth = render(controls, size)
     if run is None:
         return Played(image, truth)
-    config = run.model.config
-    matrix = crop_matrix(truth, crop_of(config))
-    crop = crop_face(Image.fromarray(image), matrix, config.margin_size)
+    spec = crop_of(run.model.config)
+    matrix = crop_matrix(truth, spec)
+    crop = crop_face(Image.fromarray(image), matrix, spec)
     reading = read_crop(run, crop, run.way_of_reading(f"synthetic:{controls.domain}"))
     return Played(image, truth, in_picture(run, reading, matrix), reading)
 

@@ -139,4 +139,4 @@ def _dataset(folder: str):
 def _crop_of_row(data, row: int, spec: CropSpec) -> np.ndarray:
     """One face of a dataset, cropped as `crop_dataset` would, without cropping the whole set."""
     landmarks = data.landmarks[row] if data.num_landmarks else np.full((68, 2), np.nan)
-    return crop_face(read_picture(data.image_paths[row]), crop_matrix(landmarks, spec), spec.size)
+    return crop_face(read_picture(data.image_paths[row]), crop_matrix(landmarks, spec), spec)

@@ -40,7 +40,7 @@ class FactorMixer(Instrument):
         def answer(face: int, **ticked: bool) -> tuple[bytes, str]:
             factors = {name for name, on in ticked.items() if on}
             picture, landmarks, intensity = face_with(factors, seed, face, count, renderer)
-            crop = crop_face(Image.fromarray(picture), crop_matrix(landmarks, spec), spec.size)
+            crop = crop_face(Image.fromarray(picture), crop_matrix(landmarks, spec), spec)
             reading = read_crop(opened, crop, opened.settings["read_target_from"])
             probability = dict(zip(opened.aus, map(float, reading.probability), strict=True))
             occurrence = dict(zip(AUS, map(bool, np.asarray(intensity) >= OCCURS_AT), strict=True))

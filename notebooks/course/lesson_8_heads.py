@@ -118,7 +118,7 @@ def render_heads(run: str | Path, heads: int, shots: int, seed: int = 0) -> Equa
         for (factor, level), tone_and_age in variants().items():  # one head form for all scenes
             for shot, sample in enumerate(scenes):
                 image, points = rendered(sample, **tone_and_age)
-                crops.append(crop_face(Image.fromarray(image), crop_matrix(points, spec), spec.size))
+                crops.append(crop_face(Image.fromarray(image), crop_matrix(points, spec), spec))
                 about.append((number, shot, factor, level))
                 occurrence.append(sample.face.expression.intensity >= OCCURS_AT)
     table = pd.DataFrame(about, columns=["head", "shot", "factor", "level"])
@@ -328,7 +328,7 @@ def same_head(run: str | Path, seed: int = 0) -> Instrument:
 
     def read(sample: Sample, melanin: float, age: float) -> tuple[np.ndarray, np.ndarray]:
         image, points = rendered(sample, melanin, age)
-        crop = crop_face(Image.fromarray(image), crop_matrix(points, spec), spec.size)
+        crop = crop_face(Image.fromarray(image), crop_matrix(points, spec), spec)
         probability = read_crop(opened, crop, opened.settings["read_target_from"]).probability
         return image, np.array([probability[opened.aus.index(name)] for name in aus])
 

@@ -127,11 +127,11 @@ def test_an_au_s_evidence_is_drawn_on_the_run_s_own_scale_for_it(full):
 
 def test_the_face_is_cropped_by_its_true_landmarks_and_its_landmarks_come_back(full):
     played = render_and_read(full, doing(AU12=4), SIZE)
-    config = full.model.config
-    matrix = crop_matrix(played.true_landmarks, crop_of(config))
+    spec = crop_of(full.model.config)
+    matrix = crop_matrix(played.true_landmarks, spec)
     in_crop = played.landmarks @ matrix[:, :2].T + matrix[:, 2]
     np.testing.assert_allclose(in_crop, played.reading.landmarks, atol=1e-3)
-    crop = crop_face(Image.fromarray(played.picture), matrix, config.margin_size)
+    crop = crop_face(Image.fromarray(played.picture), matrix, spec)
     expected = read_crop(full, crop, played.reading.read_from)
     assert np.array_equal(expected.probability, played.reading.probability)
 

@@ -26,7 +26,7 @@ from aubench.study.run_lock import RunIsHeld, run_lock
 from aufaces.actions import AUS
 from aufaces.domains import domain_called, picture, sample_face
 from aufaces.renderer import FaceRenderer
-from aulib.crops import crop_dataset, crop_matrix, crop_of
+from aulib.crops import CropSpec, crop_dataset, crop_face, crop_matrix, crop_of
 from aulib.dataset import read_dataset
 from aulib.evaluate import Predictions
 from aulib.files import write_json
@@ -577,7 +577,17 @@ class TestTrust:
     @pytest.mark.parametrize("limit", [0.0, 0.51, float("nan")])
     def test_a_limit_that_is_no_error_is_refused(self, finished, limit):
         with pytest.raises(ValueError, match="max_error is .*, expected more than 0 and at most 0.5"):
-            predict(finished.full, finished.target, max_error=limit)
+            predict("no run", finished.target, max_error=limit)  # before anything is opened
+
+
+@pytest.mark.parametrize("smooth", [True, False])
+def test_a_photograph_is_cut_as_the_run_cuts_faces(smooth):
+    pytest.importorskip("dlib")
+    photos = Path(aulib.__file__).parents[1] / "docs/london/images"
+    face = face_finding.find_face("005_neutral.jpg", photos, CropSpec(100, smooth=smooth))
+    with Image.open(photos / "005_neutral.jpg") as photo:
+        of_both = [crop_face(photo, face.matrix, CropSpec(100, smooth=way)) for way in (smooth, not smooth)]
+    assert np.array_equal(face.crop, of_both[0]) and not np.array_equal(face.crop, of_both[1])
 
 
 class TestNoFace:

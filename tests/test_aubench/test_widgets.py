@@ -63,7 +63,7 @@ def crop_of_rendered_face(run: Run) -> tuple[np.ndarray, np.ndarray]:
     picture, landmarks = render(Controls(), 256)
     spec = crop_of(run.config)
     matrix = crop_matrix(landmarks, spec)
-    return crop_face(Image.fromarray(picture), matrix, spec.size), matrix
+    return crop_face(Image.fromarray(picture), matrix, spec), matrix
 
 
 @pytest.fixture(scope="module")

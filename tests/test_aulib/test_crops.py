@@ -85,7 +85,7 @@ def test_pixels_of_adlds_crop_by_hand():
     column, row = np.meshgrid(np.arange(130), np.arange(110))
     pixels = np.stack([column, row, np.where(column < 60, 0, 200)], axis=-1).astype(np.uint8)
     matrix = crop_matrix(hand_face(40), ADLD_CROP)
-    crop = crop_face(Image.fromarray(pixels), matrix, ADLD_CROP.size, ADLD_CROP.smooth).astype(int)
+    crop = crop_face(Image.fromarray(pixels), matrix, ADLD_CROP).astype(int)
     # (0, 99): x = 60 - 56 = 4, y = 40 - 0.5 * 112 / 199 = 39.72
     assert abs(crop[99, 0] - (4, 39.72, 0)).max() <= 1
     # (199, 120): x = 116, y = 40 + 20.5 * 112 / 199 = 51.54
@@ -105,9 +105,9 @@ def test_their_crops_sample_a_large_picture_without_averaging(spec):
     matrix = crop_matrix(face_outline(900), spec)
     assert 1 / np.hypot(*matrix[:, 0]) > 2  # shrinks
     expected, inside = warp_with_scipy(picture, matrix, spec.size)
-    sampled = crop_face(picture, matrix, spec.size, spec.smooth)
+    sampled = crop_face(picture, matrix, spec)
     assert np.abs(sampled - expected)[inside].max() < 3
-    assert crop_face(picture, matrix, spec.size).std() < 0.7 * sampled.std()
+    assert crop_face(picture, matrix, CropSpec(spec.size)).std() < 0.7 * sampled.std()
 
 
 def test_the_crop_does_not_depend_on_where_how_large_and_how_turned_the_face_is():
@@ -150,7 +150,7 @@ def test_crops_agree_with_scipy(picture_size, tolerance):
     picture = smooth_picture(picture_size, picture_size)
     matrix = crop_matrix(face_outline(picture_size), CropSpec(96))
     expected, inside = warp_with_scipy(picture, matrix, 96)
-    difference = np.abs(crop_face(picture, matrix, 96) - expected)[inside]
+    difference = np.abs(crop_face(picture, matrix, CropSpec(96)) - expected)[inside]
     assert inside.mean() > 0.5
     assert difference.mean() < tolerance
     assert difference.max() < 6 * tolerance
@@ -167,7 +167,7 @@ def test_a_mark_at_a_landmark_is_found_there_in_the_crop(picture_size):
     width = picture_size / 30
     spot = 255 * np.exp(-((columns - nose[0]) ** 2 + (rows - nose[1]) ** 2) / (2 * width**2))
     picture = Image.fromarray(np.repeat(spot.astype(np.uint8)[..., None], 3, axis=2))
-    crop = crop_face(picture, matrix, spec.size)[..., 0].astype(float)
+    crop = crop_face(picture, matrix, spec)[..., 0].astype(float)
     crop[crop == 128] = 0  # outside of the picture
     rows, columns = np.mgrid[: spec.size, : spec.size]
     found = (columns * crop).sum() / crop.sum(), (rows * crop).sum() / crop.sum()
@@ -185,7 +185,7 @@ def test_crops_of_a_set_hold_the_faces_and_their_landmarks(tiny_set):
         expected = dataset.landmarks[row] @ matrix[:, :2].T + matrix[:, 2]
         assert crops.landmarks[row] == pytest.approx(expected, abs=1e-3)
         with Image.open(dataset.image_paths[row]) as picture:
-            assert (crops.images[row] == crop_face(picture, matrix, 48)).all()
+            assert (crops.images[row] == crop_face(picture, matrix, CropSpec(48))).all()
 
 
 def test_crops_are_made_once_and_are_read_only(tiny_set):

@@ -95,7 +95,8 @@ def _look(path: Path, row: int, landmarks: np.ndarray | None):
 
 def _face(picture: Image.Image, landmarks: np.ndarray) -> np.ndarray:
     """(FACE, FACE) uint8 grey."""
-    crop = crop_face(picture, crop_matrix(landmarks, CropSpec(4 * FACE)), 4 * FACE)
+    spec = CropSpec(4 * FACE)
+    crop = crop_face(picture, crop_matrix(landmarks, spec), spec)
     return np.asarray(Image.fromarray(crop).convert("L").resize((FACE, FACE), Image.Resampling.BOX))
 
 

@@ -319,7 +319,7 @@ def _cut(data: DatasetFolder, table: pd.DataFrame, folder: Path, crop: CropSpec)
         matrix = crop_matrix(landmarks[row], crop)
         moved[row] = landmarks[row] @ matrix[:, :2].T + matrix[:, 2]
         target = folder / table["image"].iloc[row]
-        pixels = crop_face(read_picture(path), matrix, crop.size, crop.smooth)
+        pixels = crop_face(read_picture(path), matrix, crop)
         options = {} if target.suffix.lower() == ".png" else {"quality": 95}
         with result_file(target, "crop") as partial:
             Image.fromarray(pixels).save(partial, **options)
