@@ -8,6 +8,7 @@ from PIL import Image
 
 from aubench.datasets import landmark_detector
 from aubench.datasets.landmark_detector import detect_landmarks, landmarks_by, require_detector
+from aulib.landmarks import LAYOUT_68
 
 
 @pytest.fixture
@@ -95,6 +96,23 @@ class TestOwnPoints:
         assert 0.02 < moved[39, 0] < 0.06 and -0.06 < moved[42, 0] < -0.02, "both towards the nose"
         assert 0.01 < moved[36, 0] < 0.03 and -0.03 < moved[45, 0] < -0.01, "both into the eye"
         assert 0.01 < moved[51, 1] < 0.04, "down"
+
+    def test_passes_end_when_the_points_stay_where_they_are(self, portrait, monkeypatch):
+        cuts, cut = [], landmark_detector.crop_face
+        monkeypatch.setattr(landmark_detector, "crop_face", lambda *given: cuts.append(1) or cut(*given))
+        points, _ = detect_landmarks(portrait)
+        assert 1 < len(cuts) < landmark_detector.PASSES
+        monkeypatch.setattr(landmark_detector, "STILL", 0.0)
+        more, _ = detect_landmarks(portrait)
+        assert len(cuts) > 6, "all passes"
+        assert 0 < np.linalg.norm(more - points, axis=1).mean() < 0.01 * np.ptp(points)
+
+    def test_a_mirrored_face_has_mirrored_points(self, portrait):
+        points, _ = detect_landmarks(portrait)
+        flip, side = list(LAYOUT_68.flip_index), portrait.shape[1] - 1
+        own = landmark_detector.follow_points(portrait, points)
+        mirrored = landmark_detector.follow_points(portrait[:, ::-1], points[flip] * (-1, 1) + (side, 0))
+        np.testing.assert_allclose(mirrored, own[flip] * (-1, 1) + (side, 0), atol=0.5)
 
     def test_they_follow_the_face(self, portrait):
         moved = np.roll(portrait, (20, 60), axis=(0, 1))
