@@ -148,11 +148,11 @@ class Draws:
         self.batch, self.share = batch, distributed.share_of(batch)
 
     def uniform(self, low: float, high: float, *shape: int) -> Tensor:
-        """(B, *shape) from `low` to `high`."""
+        """As many of `shape` as the share has faces, from `low` to `high`."""
         return low + (high - low) * torch.rand(self.batch, *shape, generator=self.generator)[self.share]
 
     def normal(self, *shape: int) -> Tensor:
-        """(B, *shape) of mean 0 and variance 1."""
+        """The same, of mean 0 and variance 1."""
         return torch.randn(self.batch, *shape, generator=self.generator)[self.share]
 
 
