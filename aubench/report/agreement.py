@@ -305,16 +305,19 @@ def agreement(readings: list[Reading]) -> pd.DataFrame:
             row["scales"] = " and ".join(value[1] if value else "0/1" for value in values)
             if all(values):
                 (x, scale), (y, other) = values
-                both = x.notna() & y.notna()
-                x, y = x[both].to_numpy(float), y[both].to_numpy(float)
-                if len(x) > 1 and np.ptp(x) and np.ptp(y):
-                    row["r"] = float(np.corrcoef(x, y)[0, 1])
+                row["r"] = pearson(x, y)
                 if scale == other:
-                    row["icc"] = icc(x, y)
+                    row["icc"] = icc(*pd.concat([x, y], axis=1).dropna().to_numpy(float).T)
             rows.append(row)
     if not rows:
         raise ValueError(f"{', '.join(one.name for one in readings)} have no AU in common")
     return pd.DataFrame(rows)
+
+
+def pearson(x: np.ndarray, y: np.ndarray) -> float:
+    """Pearson's r of the pairs without NaN; NaN if fewer than two are left, or one side does not vary."""
+    x, y = np.asarray([x, y], float)[:, ~np.isnan(x) & ~np.isnan(y)]
+    return float(np.corrcoef(x, y)[0, 1]) if len(x) > 1 and np.ptp(x) and np.ptp(y) else np.nan
 
 
 def scales_of(readings: list[Reading]) -> pd.DataFrame:
@@ -369,26 +372,23 @@ def scores(
     second = true["time"].floordiv(BLOCK).fillna(true.index.to_series())
     place = true["place"] if "place" in true else ""
     blocks = (second.astype(str) + " " + true["face_id"].astype(str) + " " + place).to_numpy()
-    called, ranked = (au_scores(np.nan_to_num(values), truth, blocks, aus) for values in (calls, finest))
     shown = labels.table.loc[rows, [f"{au}_c" for au in aus]].eq(1).any().to_numpy()
     averaged = shown & [common is None or au in common for au in aus]
-    if not averaged.all():
-        for found, values in ((called, calls), (ranked, finest)):
-            means = au_scores(np.nan_to_num(values), np.where(averaged, truth, np.nan), blocks, aus)
-            found |= {name: value for name, value in means.items() if name.startswith("mean.")}
+    scored = {}
+    for measure, values in (("f1", np.nan_to_num(calls)), ("auc", np.nan_to_num(finest))):
+        scored[measure] = au_scores(values, truth, blocks, aus)
+        if not averaged.all():
+            means = au_scores(values, np.where(averaged, truth, np.nan), blocks, aus)
+            scored[measure] |= {name: value for name, value in means.items() if name.startswith("mean.")}
     found = []
     for index, au in enumerate([*aus, "mean"]):
         place = "mean" if au == "mean" else f"per_au.{au}"
         row = {"table": reading.name, "au": au, "n": len(pairs), "of": int(rows.sum())}
         if au != "mean":
-            row["present"] = called[f"{place}.support"]
-            level = true[f"{au}_r"].to_numpy(float) if f"{au}_r" in true else np.full(len(true), np.nan)
-            fine = graded(own, au)
-            fine = finest[:, index] if fine is None else fine[0].to_numpy(float)
-            both = ~np.isnan(level) & ~np.isnan(fine) & read[:, index]
-            varies = both.sum() > 1 and np.ptp(level[both]) > 0 and np.ptp(fine[both]) > 0
-            row["r"] = float(np.corrcoef(level[both], fine[both])[0, 1]) if varies else np.nan
-        for measure, values in (("f1", called), ("auc", ranked)):
+            row["present"] = scored["f1"][f"{place}.support"]
+            level = true[f"{au}_r"].where(read[:, index]) if f"{au}_r" in true else np.full(len(true), np.nan)
+            row["r"] = pearson(level, (graded(own, au) or (finest[:, index],))[0])
+        for measure, values in scored.items():
             row |= {f"{measure}{end}": values[f"{place}.{measure}{end}"] for end in ("", "_low", "_high")}
         found.append(row)
     return pd.DataFrame(found)
