@@ -340,15 +340,21 @@ def test_every_notebook_of_the_repository_is_run_on_tiny_parameters():
     assert ours == {*NOTEBOOKS, *OTHERS, *COURSE} and {path.stem for path in ours} == TINY.keys()
 
 
+def helps_of(path: Path) -> dict[str, str]:
+    """Each parameter's comment, with the lines of comments below it."""
+    cell = read(path).cells[1].source
+    return dict(re.findall(r"^(\w+)[^#]*# (.*(?:\n#.*)*)", cell, re.MULTILINE))
+
+
 @pytest.mark.parametrize("path", [*NOTEBOOKS, *COURSE], ids=lambda path: path.stem)
 class TestEveryNotebook:
     def test_declares_documented_parameters_with_seed_and_out_dir(self, path):
         declared = declared_parameters(path)  # itself refuses derived values and wrong types
         assert {"seed", "out_dir"} <= declared.keys()
-        assert not [name for name, parameter in declared.items() if not parameter.help]
+        assert declared.keys() == helps_of(path).keys()
 
     def test_help_lists_the_accepted_values(self, path):
-        helps = {name: parameter.help for name, parameter in declared_parameters(path).items()}
+        helps = helps_of(path)
         missing = {
             name: [value for value in values if not re.search(rf"\b{value}\b", helps[name])]
             for name, values in CHOICES.items()

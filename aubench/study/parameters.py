@@ -1,20 +1,16 @@
-"""A notebook's parameters cell as a signature: names, types, defaults, help, and the values it accepts.
+"""A notebook's parameters cell as a signature: names, types, defaults, and the values it accepts.
 
-The cell is tagged `parameters` and has one `name: type = literal  # help` a line; lines of comments below it
-continue the help. A type is str, int, float, bool, list, dict, list[...], dict[str, ...], None or a union of
-these with `|`. pydantic checks values in
+The cell is tagged `parameters` and has one `name: type = literal  # help` a line. A type is str, int, float,
+bool, list, dict, list[...], dict[str, ...], None or a union of these with `|`. pydantic checks values in
 strict mode. A value that JSON would change on its way to the notebook (tuple, set, path, NaN) is an error.
 """
 
 import ast
-import io
 import json
 import re
 import reprlib
-import tokenize
 from dataclasses import MISSING, dataclass, fields, replace
 from functools import lru_cache, partial
-from itertools import count, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +44,6 @@ class Parameter:
     name: str
     type: str
     default: Any
-    help: str
 
 
 def declared_parameters(notebook: str | Path, text: str | None = None) -> dict[str, Parameter]:
@@ -74,26 +69,15 @@ def declared_parameters(notebook: str | Path, text: str | None = None) -> dict[s
 @lru_cache
 def _signature(cell: str, notebook: str) -> dict[str, Parameter]:
     """Cached: every run of a study asks for the same cell."""
-    comments, alone = {}, set()
     try:
-        tree, tokens = ast.parse(cell), list(tokenize.generate_tokens(io.StringIO(cell).readline))
-    except (SyntaxError, ValueError, tokenize.TokenError) as error:
+        lines = ast.parse(cell).body
+    except (SyntaxError, ValueError) as error:
         raise ParameterError(f"{notebook}, parameters cell: no Python: {error}") from None
-    for token in tokens:
-        if token.type == tokenize.COMMENT:
-            comments[token.start[0]] = token.string.lstrip("# ")
-            alone |= {token.start[0]} if token.line.lstrip().startswith("#") else set()
-    found = {}
-    for line in tree.body:
-        where = f"{notebook}, parameters cell, line {line.lineno}"
-        below = takewhile(alone.__contains__, count(line.end_lineno + 1))
-        texts = [comments.get(line.end_lineno, ""), *(comments[one] for one in below)]
-        parameter = _parameter(line, " ".join(filter(None, texts)), where)
-        found[parameter.name] = parameter
-    return found
+    found = [_parameter(line, f"{notebook}, parameters cell, line {line.lineno}") for line in lines]
+    return {parameter.name: parameter for parameter in found}
 
 
-def _parameter(line: ast.stmt, comment: str, where: str) -> Parameter:
+def _parameter(line: ast.stmt, where: str) -> Parameter:
     match line:
         case ast.AnnAssign(target=ast.Name(id=name), annotation=annotation, value=ast.expr()):
             kind = ast.unparse(annotation)
@@ -106,7 +90,7 @@ def _parameter(line: ast.stmt, comment: str, where: str) -> Parameter:
         default = ast.literal_eval(line.value)
     except ValueError:
         raise ParameterError(f"{where}: {name} must be a literal, found a derived value") from None
-    parameter = Parameter(name, kind or type(default).__name__, default, comment)
+    parameter = Parameter(name, kind or type(default).__name__, default)
     try:
         return replace(parameter, default=fitting(parameter, default))
     except ParameterError as error:

@@ -15,16 +15,16 @@ def notebook_with(tmp_path, cell: str) -> Path:
 
 
 def parameter(kind: str) -> Parameter:
-    return Parameter("p", kind, None, "")
+    return Parameter("p", kind, None)
 
 
-def test_the_cell_is_read_in_its_order_with_types_defaults_and_help(tmp_path):
+def test_the_cell_is_read_in_its_order_with_types_and_defaults(tmp_path):
     cell = 'source: str = "a # b"  # labelled faces\nsteps: int = 800  # optimiser steps\nrate = 0.5  # free'
     read = declared_parameters(notebook_with(tmp_path, cell))
     assert list(read.values()) == [
-        Parameter("source", "str", "a # b", "labelled faces"),
-        Parameter("steps", "int", 800, "optimiser steps"),
-        Parameter("rate", "float", 0.5, "free"),
+        Parameter("source", "str", "a # b"),
+        Parameter("steps", "int", 800),
+        Parameter("rate", "float", 0.5),
     ]
 
 
@@ -152,12 +152,6 @@ def test_a_key_that_json_has_twice_is_named():
     with pytest.raises(ParameterError, match=r"p: expected dict.* \(key 'cycle' is given twice\)"):
         value_from_text(parameter("dict[str, float]"), '{"cycle": 1, "cycle": 10}')
     assert value_from_text(parameter("str | None"), '{"a": 1, "a": 2}') == '{"a": 1, "a": 2}'
-
-
-def test_comments_below_a_parameter_continue_its_help(tmp_path):
-    cell = 'a: str = "x"  # one of x,\n# y or z\n# and w\nb: int = 1  # count\nc: int = 2\n# alone'
-    declared = declared_parameters(notebook_with(tmp_path, cell)).values()
-    assert [one.help for one in declared] == ["one of x, y or z and w", "count", "alone"]
 
 
 NO_NOTEBOOKS = {

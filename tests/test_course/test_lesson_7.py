@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import nbformat
 import numpy as np
 import pandas as pd
+import papermill
 import pytest
 import torch
 import torch.nn.functional as F
@@ -69,7 +70,7 @@ class TestStudy:
         nbformat.validate(nbformat.read(notebook, as_version=4))
         declared = declared_parameters(notebook)
         assert {"source", "target", "own", "seed", "out_dir"} <= declared.keys()
-        assert all(parameter.help for parameter in declared.values())
+        assert all(one["help"] for one in papermill.inspect_notebook(str(notebook)).values())
 
 
 def study_of(two: list[float], own: list[float]) -> Summary:
