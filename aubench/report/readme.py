@@ -30,11 +30,9 @@ def results_table(study: Summary) -> str:
     """
     f1 = study.seeds_of("f1")[list(LADDER)].dropna()
     study = replace(study, values=study.values[study.values["seed"].isin(f1.index)])
-    table = pd.DataFrame({"method": LADDER})
-    for name in REPORTED:
-        texts = dict(zip(study.variants, tables.score_column(study, name), strict=True))
-        table[tables.TITLES[name]] = table["method"].map(texts)
-    means = pd.DataFrame({"method": f1.columns, "f1": f1.mean().to_numpy()})
+    columns = {tables.TITLES[name]: tables.score_column(study, name) for name in REPORTED}
+    table = pd.DataFrame(columns).loc[list(LADDER)].reset_index(names="method")
+    means = f1.mean().rename_axis("method").reset_index(name="f1")
     table["of the shift"] = [f"{recovered(means, name):.0%}" for name in LADDER]
     rivals = [statistics.Contrast("full", name) for name in ("adld", "dann", "multitask")]
     for rival, rows in statistics.one_family(study, rivals, list(REPORTED)).groupby("reference", sort=False):

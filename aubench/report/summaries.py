@@ -142,7 +142,7 @@ def summarise_runs(
         folder.name,
         {
             name: settings[name] | {"code": sorted(version[:12] for version in codes[name])}
-            for name in sorted(settings, key=_place(order or [], settings))
+            for name in sorted(settings, key=lambda name: _place(name, settings[name]["method"], order or []))
         },
         pd.DataFrame(values, columns=VALUE_COLUMNS),
         table.groupby(["variant", "supervisor", "step"], sort=False, as_index=False).mean(),
@@ -189,15 +189,9 @@ def is_bound(settings: dict) -> bool:
     return method is not None and method.labels_from_target
 
 
-def _place(order: list[str], settings: dict[str, dict]):
+def _place(variant: str, method: str, order: list[str]) -> tuple:
     """Sort key of variants: the given order, else up the ladder of methods, else by name."""
-    given, rungs = ({name: place for place, name in enumerate(names)} for names in (order, METHODS))
-
-    def place(name: str) -> tuple:
-        method = settings[name]["method"]
-        return given.get(name, len(given)), rungs.get(method, len(rungs)), name != method, name
-
-    return place
+    return [*order, variant].index(variant), [*METHODS, method].index(method), variant != method, variant
 
 
 def write_summary(summary: Summary, file: str | Path) -> None:

@@ -53,7 +53,7 @@ def study_table(summary: Summary, format: str = "md", per_au: str = "") -> str:
     else:
         shown = [name for name in REPORTED if name in known]
         columns = {TITLES[name]: score_column(summary, name, marks=marks) for name in shown}
-    table, note = pd.DataFrame({"variant": summary.variants} | columns), caption(summary, per_au)
+    table, note = pd.DataFrame(columns).reset_index(names="variant"), caption(summary, per_au)
     if format == "md":
         return f"{as_markdown(table)}\n\n{note}\n"
     return as_latex(table, note, "-".join(filter(None, ("tab:" + summary.study, per_au))))
@@ -61,8 +61,8 @@ def study_table(summary: Summary, format: str = "md", per_au: str = "") -> str:
 
 def score_column(
     summary: Summary, measure: str, au: str = MEAN, spread: bool = True, marks: tuple[str, ...] = ()
-) -> list[str]:
-    """The mean x 100 of each variant as text, a dash without a value.
+) -> pd.Series:
+    """The mean x 100 as text by variant, a dash without a value.
 
     Args:
         spread: with the lowest and the highest seed in brackets.
@@ -71,13 +71,12 @@ def score_column(
     seeds = summary.seeds_of(measure, au).reindex(columns=summary.variants)
     several = (seeds.count() > 1) & spread
     low, high = seeds.min().where(several), seeds.max().where(several)
-    texts = [score_text(*one) for one in zip(seeds.mean(), low, high, strict=True)]
     bounds = [name for name in summary.variants if is_bound(summary.settings[name])]
     means = (100 * seeds).mean().round(1).drop(bounds)
     places = means.rank(method="dense", ascending=measure in LOWER_IS_BETTER)
     mark = dict(enumerate(marks, start=1)) if means.count() > 1 else {}
-    rows = zip(summary.variants, texts, strict=True)
-    return [mark.get(places.get(name), "{}").format(text) for name, text in rows]
+    rows = zip(seeds, seeds.mean(), low, high, strict=True)
+    return pd.Series({name: mark.get(places.get(name), "{}").format(score_text(*one)) for name, *one in rows})
 
 
 def readable(outcome: pd.DataFrame) -> pd.DataFrame:

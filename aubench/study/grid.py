@@ -5,6 +5,7 @@ A worker does one run at a time. A resumed study needs nothing from memory: the 
 
 import time
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 from threading import Event, Lock
 
@@ -70,7 +71,8 @@ def run_study(
             report(states_of(runs), "" if places else f"waiting for workers at {address}")
             next_report = time.monotonic() + REPORT_EVERY
         # One run per place: when a worker dies, dask counts that against every run submitted to it.
-        while len(started) < places and (run := _next_free(waiting)):
+        free = (run for run in waiting if not is_held(run.folder))
+        for run in list(islice(free, max(0, places - len(started)))):
             waiting.remove(run)
             how = {"key": f"{run.id}-{time.monotonic_ns()}", "pure": False, "resources": resources}
             future = client.submit(do_run, run, began, str(Path.cwd()), **how)
@@ -81,10 +83,6 @@ def run_study(
     states = states_of(runs)
     report(states, "")
     return states
-
-
-def _next_free(waiting: list[PlannedRun]) -> PlannedRun | None:
-    return next((run for run in waiting if not is_held(run.folder)), None)
 
 
 def do_run(run: PlannedRun, began: float, started_in: str) -> str:
