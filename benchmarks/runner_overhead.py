@@ -41,7 +41,7 @@ def costs_of_runs(notebook: Path, out: Path, runs: int) -> list[dict]:
     costs = []
     for number in range(runs):
         cpu, clock = cpu_seconds(), time.perf_counter()
-        run_notebook(notebook, out / str(number), {"number": number}, progress=False)
+        run_notebook(notebook, out / str(number), {"number": number})
         elapsed = time.perf_counter() - clock
         costs.append({"cpu": round(cpu_seconds() - cpu, 2), "clock": round(elapsed, 2)})
     return costs

@@ -131,7 +131,7 @@ def book(tmp_path_factory) -> SimpleNamespace:
     sets = {name: str(write_tiny_set(out / name, seed=i)) for i, name in enumerate(("source", "target"))}
     (lesson,) = [path for path in COURSE if path.stem == SHOWN_LESSON]
     values = tiny_parameters(lesson.stem, sets)
-    run_notebook(lesson, out / "notebooks" / lesson.stem, values, progress=False)
+    run_notebook(lesson, out / "notebooks" / lesson.stem, values)
     command = [sys.executable, "docs/book/build.py", "--as-they-are", "--out", str(out)]
     done = subprocess.run(command, cwd=Path(__file__).parent.parent, capture_output=True, text=True)
     return SimpleNamespace(html=out / "html", status=done.returncode, said=done.stdout + done.stderr)

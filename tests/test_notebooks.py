@@ -303,7 +303,7 @@ def test_without_target_labels_05_judges_a_run_by_its_source(folders, tiny_run, 
 
 @pytest.mark.parametrize("path", OTHERS, ids=lambda path: path.stem)
 def test_a_study_s_own_notebook_runs_as_a_function(path, folders, tmp_path):
-    run_notebook(path, tmp_path / "out", tiny_parameters(path.stem, folders), progress=False)
+    run_notebook(path, tmp_path / "out", tiny_parameters(path.stem, folders))
     assert (tmp_path / "out" / "result.json").is_file()
 
 

@@ -121,10 +121,9 @@ def read_tool(path: str | Path) -> Reading:
     face = _numbers(table, "face_id").fillna(0)
     found = pd.DataFrame({"key": key, "face_id": face, "time": time, "x": x, "y": y, "size": size})
     aus = table.filter(regex=r"^AU\d\d_[cpr]$").astype(float)
-    success = table["success"] if "success" in table else pd.Series(1.0, table.index)
-    seen = (success == 1) & aus.notna().any(axis=1)
+    seen = (table.get("success", 1.0) == 1) & aus.notna().any(axis=1)
     _refuse_twice(found[seen], "face_id" in table, path)
-    conditions = table[[name for name in CONDITIONS if name in table]].astype(float)
+    conditions = table.filter(list(CONDITIONS)).astype(float)
     found = pd.concat([found, aus, conditions], axis=1)[seen].reset_index(drop=True)
     if found.empty:
         raise ValueError(f"{path} has no row with a face and an AU")

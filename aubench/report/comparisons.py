@@ -147,11 +147,11 @@ def effects_of_supervisors(summary: Summary, measures: list[str]) -> pd.DataFram
     Returns:
         the columns of `paired_differences`, with the supervisor as `about`.
     """
-    effects = {name: Contrast(f"with {name}", f"without {name}", name) for name in SUPERVISORS}
-    pairs = {name: [] for name in SUPERVISORS}
-    for contrast in supervisor_contrasts(summary):
-        pairs[contrast.about].append(contrast)
-    table = mean_differences(summary, [(effects[name], pairs[name]) for name in SUPERVISORS], measures)
+    groups = [
+        (Contrast(f"with {name}", f"without {name}", name), _differing_by(summary, {name}, name))
+        for name in SUPERVISORS
+    ]
+    table = mean_differences(summary, groups, measures)
     return with_holm(table, [table["measure"], table["au"] == MEAN])
 
 

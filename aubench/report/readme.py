@@ -80,19 +80,17 @@ def real_faces_table(rows: list[dict]) -> str:
     for name in ("source", "target"):
         table[name] = table[name].str.replace("synthetic:", "rendered, ")
     table.loc[table["method"] == "source-only", "target"] = "–"
-    if "encoder" not in table:  # as in results of earlier versions
-        table["encoder"] = "own"
-    table["order"] = table["method"].map(list(METHODS).index)
-    differing = [name for name in ("method", "encoder", "source", "target") if table[name].nunique() > 1]
+    table = table.sort_values("method", key=lambda names: names.map(list(METHODS).index), kind="stable")
+    about = table.reindex(columns=["method", "encoder", "source", "target"])  # of earlier results no encoder
+    differing = list(about.columns[about.nunique() > 1])
     found = []
-    for key, own in table.groupby([*differing, "order"], sort=False):
-        row = dict(zip([*differing, "order"], key, strict=True))
+    for key, own in table.groupby(differing, sort=False):
+        row = dict(zip(differing, key, strict=True))
         for name, heading, value in REAL_FACES:
             values = own.loc[own["set"] == name, value]
             row[f"{name}: {heading}"] = score_text(values.mean(), values.min(), values.max())
         found.append(row)
-    shown = pd.DataFrame(found).sort_values("order", kind="stable").drop(columns="order")
-    shown = shown.rename(columns={"source": "labelled source", "target": "unlabelled target"})
+    shown = pd.DataFrame(found).rename(columns={"source": "labelled source", "target": "unlabelled target"})
     seeds = table.groupby(differing)["seed"].nunique()
     note = f"Mean of {seeds.min()} seeds, x 100, lowest to highest in brackets."
     return f"{tables.as_markdown(shown)}\n\n{note}"

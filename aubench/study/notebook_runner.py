@@ -14,6 +14,7 @@ import symtable
 import sys
 import time
 from importlib import metadata
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,6 @@ def run_notebook(
     *,
     reuse: bool = True,
     replace: bool = False,
-    progress: bool = True,
 ) -> dict:
     """Execute `notebook` into `out_dir`/notebook.ipynb and return the metrics it wrote.
 
@@ -70,7 +70,6 @@ def run_notebook(
         parameters: overrides of the parameters cell; `out_dir` is set if the notebook declares it.
         reuse: return the metrics of a finished run with the same notebook, parameters, inputs and code.
         replace: rename a finished run with other settings instead of raising FileExistsError.
-        progress: show a bar of cells with the last line printed, if stderr is a terminal.
 
     Returns:
         the contents of `metrics.json`; empty if the notebook writes none.
@@ -97,7 +96,7 @@ def run_notebook(
                 f"{out_dir} holds a finished run with {found or 'other code or inputs'}; "
                 "choose another folder or replace it"
             )
-        execute_run(notebook, out_dir, values, resolved, lock, progress)
+        execute_run(notebook, out_dir, values, resolved, lock, progress=True)
     return _read(out_dir / "metrics.json")
 
 
@@ -241,10 +240,8 @@ def _set_aside(out_dir: Path) -> None:
         raise FileExistsError(
             f"{out_dir} holds another run and the working folder is inside it: choose another folder"
         )
-    number = 1
-    while (aside := out_dir.with_name(f"{out_dir.name}.before-{number}")).exists():
-        number += 1
-    out_dir.rename(aside)
+    asides = (out_dir.with_name(f"{out_dir.name}.before-{number}") for number in count(1))
+    out_dir.rename(next(aside for aside in asides if not aside.exists()))
 
 
 def _record(notebook: Path, values: dict, resolved: dict) -> dict:

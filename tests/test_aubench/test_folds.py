@@ -239,7 +239,7 @@ def test_02_train_takes_a_whole_protocol_and_reports_its_mean(bp4d, tmp_path):
 
     values = {"source": str(bp4d), "target": str(bp4d), "protocol": "bp4d-3fold", "method": "source-only"}
     values |= {"steps": 2, "batch_size": 3, "precision": "32-true"}
-    metrics = run_notebook("02_train", tmp_path / "run", values, progress=False)
+    metrics = run_notebook("02_train", tmp_path / "run", values)
     assert metrics["folds"] == 3 and (tmp_path / "run/part3/model.safetensors").is_file()
     assert "INCOMPLETE" not in (tmp_path / "run/notebook.ipynb").read_text()
 
