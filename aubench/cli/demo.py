@@ -81,8 +81,7 @@ def train(wanted: dict[Path, dict]) -> None:
     Raises:
         NotebookFailed: any of them failed; the others are finished nevertheless.
     """
-    notebook = notebook_path("02_train")
-    runs = []
+    notebook, runs = notebook_path("02_train"), []
     for index, (folder, values) in enumerate(wanted.items()):
         values = with_library_defaults(notebook, values)
         resolved = resolve(notebook, effective_parameters(notebook, values, folder))
@@ -91,9 +90,8 @@ def train(wanted: dict[Path, dict]) -> None:
         runs.append(run)
         kept = "finished before" if is_done(run) else f"{values['steps']} steps"
         print(f"[{index + 1}/{len(wanted)}] {method}: {kept}", flush=True)
-    missing = [run for run in runs if not is_done(run)]
+    missing = sorted((run for run in runs if not is_done(run)), key=lambda run: SLOWEST_FIRST.index(run.id))
     if missing:
-        missing.sort(key=lambda run: SLOWEST_FIRST.index(run.id))
         with live_table(missing) as report, connected(len(missing)) as client:
             states = run_study(missing, client, report)
         for run in missing:

@@ -272,10 +272,10 @@ def present(table: pd.DataFrame, au: str) -> pd.Series | None:
     return (probability >= 0.5).astype(float).where(probability.notna())
 
 
-def graded(table: pd.DataFrame, au: str, kinds: str = "rp") -> tuple[pd.Series, str] | None:
-    """The tool's finest value of an AU and its scale: intensity, else probability; or in another order."""
-    ending = next((end for end in kinds if f"{au}_{end}" in table), None)
-    return ending and (table[f"{au}_{ending}"], SCALES[ending])
+def graded(table: pd.DataFrame, au: str, kinds: str = "rpc") -> tuple[pd.Series, str]:
+    """The finest value of an AU and its scale: intensity, probability, else 0/1; or in another order."""
+    ending = next(end for end in kinds if f"{au}_{end}" in table)
+    return table[f"{au}_{ending}"], SCALES[ending]
 
 
 def agreement(readings: list[Reading]) -> pd.DataFrame:
@@ -300,10 +300,9 @@ def agreement(readings: list[Reading]) -> pd.DataFrame:
                 row["n"] = int(both.sum())
                 if len({*calls[0][both], *calls[1][both]}) > 1:
                     row["kappa"] = cohen_kappa_score(calls[0][both].astype(int), calls[1][both].astype(int))
-            values = graded(left, au), graded(right, au)
-            row["scales"] = " and ".join(value[1] if value else "0/1" for value in values)
-            if all(values):
-                (x, scale), (y, other) = values
+            (x, scale), (y, other) = graded(left, au), graded(right, au)
+            row["scales"] = f"{scale} and {other}"
+            if SCALES["c"] not in (scale, other):
                 row["r"] = pearson(x, y)
                 if scale == other:
                     row["icc"] = icc(*pd.concat([x, y], axis=1).dropna().to_numpy(float).T)
@@ -365,7 +364,7 @@ def scores(
     truth = true[[f"{au}_c" for au in aus]].to_numpy(float)
     calls = np.column_stack([present(own, au) for au in aus])
     # an intensity that follows the probability has ties; they would cost AUC
-    finest = np.column_stack([(graded(own, au, "pr") or (present(own, au),))[0] for au in aus])
+    finest = np.column_stack([graded(own, au, "prc")[0] for au in aus])
     read = ~np.isnan(calls) & ~np.isnan(finest)
     truth = np.where(read, truth, np.nan)
     second = true["time"].floordiv(BLOCK).fillna(true.index.to_series())
@@ -386,7 +385,7 @@ def scores(
         if au != "mean":
             row["present"] = scored["f1"][f"{place}.support"]
             level = true[f"{au}_r"].where(read[:, index]) if f"{au}_r" in true else np.full(len(true), np.nan)
-            row["r"] = pearson(level, (graded(own, au) or (finest[:, index],))[0])
+            row["r"] = pearson(level, graded(own, au)[0])
         for measure, values in scored.items():
             row |= {f"{measure}{end}": values[f"{place}.{measure}{end}"] for end in ("", "_low", "_high")}
         found.append(row)
@@ -464,9 +463,7 @@ def disagreements(a: Reading, b: Reading) -> pd.DataFrame:
 
 def _values(table: pd.DataFrame, au: str) -> tuple[np.ndarray, list[str], np.ndarray]:
     """The finest value of an AU as a share of its scale, as the tool wrote it, and whether it is present."""
-    fine, calls = graded(table, au), present(table, au)
-    values = (fine[0] if fine else calls).to_numpy(float)
-    top = 5.0 if fine and fine[1] == "0-5" else 1.0
-    texts = [f"{value:.2f}" + (" of 5" if top == 5 else "") if fine else f"{value:.0f}" for value in values]
+    (values, scale), calls = graded(table, au), present(table, au)
+    top, text = {"0/1": (1, "{:.0f}"), "0-1": (1, "{:.2f}"), "0-5": (5, "{:.2f} of 5")}[scale]
     called = np.full(len(values), np.nan) if calls is None else calls.to_numpy(float)
-    return values / top, texts, called
+    return values.to_numpy(float) / top, [text.format(value) for value in values], called

@@ -69,11 +69,6 @@ def the_four(summary: Summary) -> list[Contrast]:
     return _differing_by(summary, set(INTERMEDIATE), "the four together")
 
 
-def all_six(summary: Summary) -> list[Contrast]:
-    """Each variant with all supervisors minus the one without any that is otherwise trained the same."""
-    return _differing_by(summary, set(ALL_SIX), "all six")
-
-
 def _differing_by(summary: Summary, supervisors: set[str], about: str) -> list[Contrast]:
     own = {name: set(settings.get("supervisors", ())) for name, settings in summary.settings.items()}
     rest = {name: _without_supervisors(settings) for name, settings in summary.settings.items()}
@@ -165,7 +160,7 @@ def outcome(summary: Summary) -> pd.DataFrame:
         would find with a probability of 80 %. A question that the study's variants cannot answer has no rows.
     """
     known = set(summary.variants)
-    four = the_four(summary)
+    four, six = the_four(summary), _differing_by(summary, set(ALL_SIX), "all six")
     separations = {name: own.get("model", {}).get("separation") for name, own in summary.settings.items()}
     pairs = [pair for pair in ROUNDS if known.issuperset(pair)]
     rounds = four + [Contrast(*pair) for pair in pairs if len({separations[name] for name in pair}) == 1]
@@ -173,7 +168,7 @@ def outcome(summary: Summary) -> pd.DataFrame:
     each = effects_of_supervisors(summary, ["f1", "auc"])
     tables = {
         "the four together": paired_differences(summary, four, ["f1", "auc"]),
-        "all six": one_family(summary, all_six(summary), ["f1", "auc", "f1_norm"]),
+        "all six": one_family(summary, six, ["f1", "auc", "f1_norm"]),
         "each supervisor": each.assign(comparison="with minus without `" + each["about"] + "`"),
         "rivals": one_family(summary, rivals, list(REPORTED)),
         "choices": one_family(summary, changed_choices(summary), ["f1"]),
