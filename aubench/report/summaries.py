@@ -250,20 +250,14 @@ def read_summary(file: str | Path) -> Summary:
             for supervisor, curve in one["curves"].items():
                 points = zip(curve["step"], curve["value"], strict=True)
                 curves += [(name, supervisor, step, value, curve["chance"]) for step, value in points]
-        study = kept["study"]
         settings = {name: one["settings"] for name, one in kept["variants"].items()}
+        tables = pd.DataFrame(values, columns=VALUE_COLUMNS), pd.DataFrame(curves, columns=CURVE_COLUMNS)
+        about = {name: kept[name] for name in ("question", "missing", "folds") if name in kept}
+        study = kept["study"]
     if odd:
         raise ValueError(f"{file}: {odd[0]}")
     try:
-        return Summary(
-            study,
-            settings,
-            pd.DataFrame(values, columns=VALUE_COLUMNS),
-            pd.DataFrame(curves, columns=CURVE_COLUMNS),
-            kept.get("question", ""),
-            kept.get("missing", []),
-            kept.get("folds", ""),
-        )
+        return Summary(study, settings, *tables, **about)
     except ValueError as error:  # two variants are the same training
         raise ValueError(f"{file}: {error}") from None
 
