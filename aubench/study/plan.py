@@ -23,16 +23,7 @@ from itertools import product
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    PrivateAttr,
-    ValidationError,
-    ValidationInfo,
-    model_validator,
-)
+from pydantic import AfterValidator, BaseModel, Field, ValidationError, ValidationInfo, model_validator
 
 from aubench.study.folds import parameters_in_fold
 from aubench.study.notebook_runner import notebook_path
@@ -67,7 +58,7 @@ class Study(BaseModel):
     folds: protocol; every variant and seed runs once in each of its folds. "" without one.
     """
 
-    model_config = ConfigDict(strict=True, extra="forbid")
+    model_config = {"strict": True, "extra": "forbid"}
 
     question: str = Field(min_length=1)
     notebook: Annotated[str, Field(min_length=1), AfterValidator(_found)]  # its file, once validated
@@ -76,8 +67,8 @@ class Study(BaseModel):
     grid: dict[str, Annotated[list, Field(min_length=1)]] = {}
     seeds: list[Annotated[int, Field(ge=0, lt=2**32)]] = Field(min_length=1)  # what NumPy takes
     folds: str = ""
-    _file: Path = PrivateAttr()
-    _fold_names: list[str] = PrivateAttr()
+    _file: Path
+    _fold_names: list[str]
 
     @model_validator(mode="after")
     def _resolve(self, info: ValidationInfo) -> "Study":
