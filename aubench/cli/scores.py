@@ -382,8 +382,7 @@ def adapt(
         raise typer.BadParameter("an AU is given twice, expected each once", param_hint="--rate")
     found = fitting.adapt(run or pretrained().path, photos, out, rates, steps)
     words = {"au": "AU", "base_rate": "base rate", "before": "called present before", "after": "after"}
-    given = [au for au in found["rates"]["au"] if au not in Run(out).withheld]
-    shown = found["rates"].set_index("au").loc[given].reset_index().rename(columns=words)
+    shown = found["rates"][~found["rates"]["au"].isin(Run(out).withheld)].rename(columns=words)
     typer.echo(tabulate(shown, "keys", "simple", floatfmt=".2f", showindex=False))
     if "contrasts" in found:
         rows = [
