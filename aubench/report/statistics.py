@@ -34,7 +34,9 @@ PROBES = {
 LOWER_IS_BETTER = {name for name, measure in MEASURES.items() if measure.lower_is_better}
 LOWER_IS_BETTER |= {*ERRORS, *DISTANCES, *PROBES}
 WITHOUT_NEGLIGIBLE = {"nme", *ERRORS, *DISTANCES}  # no difference of these is known to be negligible
-COLUMNS = ["about", "variant", "reference", "measure", "au", "difference", "low", "high", "p", "seeds"]
+COLUMNS = [
+    "about", "variant", "reference", "measure", "au", "difference", "low", "high", "p", "seeds", "pairs",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ def paired_differences(summary: Summary, contrasts: list[Contrast], measures: li
 
     Returns:
         about, variant, reference, measure, au, difference (in the measure's unit), low, high (95 % interval,
-        not corrected), p, seeds (how many), p_holm, family (its size), verdict.
+        not corrected), p, seeds (how many), pairs (averaged, here 1), p_holm, family (its size), verdict.
         All contrasts on the mean of a measure are one family of p_holm, all contrasts on its AUs another.
         With fewer than two common seeds low, high and p are NaN.
     """
@@ -81,7 +83,7 @@ def mean_differences(
                 each = pd.concat([table[pair.variant] - table[pair.reference] for pair in known], axis=1)
                 differences = each.dropna().mean(axis=1).to_numpy(dtype=float)
                 names = (shown.about, shown.variant, shown.reference, measure, au)
-                rows.append((*names, *t_interval(differences), len(differences)))
+                rows.append((*names, *t_interval(differences), len(differences), len(known)))
     return pd.DataFrame(rows, columns=COLUMNS)
 
 

@@ -164,7 +164,7 @@ class TestSupervisors:
         # seed 0: (.02 + .06) / 2 = .04, seed 1: (.04 + .08) / 2 = .06
         expected = statistics.t_interval(np.array([0.04, 0.06]))
         assert row[["difference", "low", "high", "p"]].tolist() == pytest.approx(expected)
-        assert row["seeds"] == 2
+        assert row["pairs"] == 2 and row["seeds"] == 2
 
 
 def row(difference, low, high, p_holm, measure="f1") -> dict:
