@@ -14,7 +14,7 @@ from aubench.study.parameters import effective_parameters
 from aubench.study.plan import PlannedRun
 from aubench.study.resolved import resolve, run_key
 from aubench.study.resume import is_done, states_of
-from aubench.study.run_lock import PATIENCE, RunIsHeld, is_held, run_lock
+from aubench.study.run_lock import RunIsHeld, is_held, run_lock
 from aubench.study.workers import SchedulerLost, free_places
 
 POLL_EVERY = 0.1  # seconds between checks for finished runs
@@ -61,7 +61,7 @@ def run_study(
             if future.status in ("cancelled", "lost"):  # not by us: the scheduler is gone
                 raise SchedulerLost(address)
             if future.status == "error":
-                held = not fail_lost_run(run, f"the worker failed: {future.exception()}", KERNEL_DIES_WITHIN)
+                held = not fail_lost_run(run, f"the worker failed: {future.exception()}")
             else:
                 held = future.result() == "held"
             if held:
@@ -129,7 +129,7 @@ def _do_locked(run: PlannedRun, lock: int) -> str:
     return "failed"
 
 
-def fail_lost_run(run: PlannedRun, cause: str, patience: float = PATIENCE) -> bool:
+def fail_lost_run(run: PlannedRun, cause: str, patience: float = KERNEL_DIES_WITHIN) -> bool:
     """Write error.txt unless the run is done after all; False if another process is busy with it."""
     try:
         with run_lock(run.folder, patience):

@@ -58,13 +58,10 @@ def run_lock(folder: str | Path, patience: float = PATIENCE, work: str = "run") 
 def is_held(folder: str | Path) -> bool:
     """Whether a process is busy with the folder now."""
     try:
-        descriptor = os.open(_lock_file(folder), os.O_RDWR)
+        with open(_lock_file(folder), "rb+") as file:
+            return not _taken(file.fileno())
     except FileNotFoundError:
         return False
-    try:
-        return not _taken(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def holder(folder: str | Path) -> str:
@@ -102,10 +99,8 @@ def _remove(file: Path) -> None:
     """Nothing of ours is left beside what a user named, unless somebody else has the lock, or was killed."""
     with suppress(OSError):
         if file.is_file() and (descriptor := _locked(file)) is not None:
-            try:
+            with open(descriptor, "rb"):
                 file.unlink()
-            finally:
-                os.close(descriptor)
 
 
 def _taken(descriptor: int) -> bool:
