@@ -13,7 +13,6 @@ from aubench.report.statistics import (
     mean_differences,
     one_family,
     paired_differences,
-    with_holm,
 )
 from aubench.report.summaries import Summary, is_bound
 from aubench.study.resolved import differences
@@ -146,8 +145,7 @@ def effects_of_supervisors(summary: Summary, measures: list[str]) -> pd.DataFram
         (Contrast(f"with {name}", f"without {name}", name), _differing_by(summary, {name}, name))
         for name in SUPERVISORS
     ]
-    table = mean_differences(summary, groups, measures)
-    return with_holm(table, [table["measure"], table["au"] == MEAN])
+    return mean_differences(summary, groups, measures)
 
 
 def outcome(summary: Summary) -> pd.DataFrame:

@@ -57,20 +57,18 @@ def paired_differences(summary: Summary, contrasts: list[Contrast], measures: li
         All contrasts on the mean of a measure are one family of p_holm, all contrasts on its AUs another.
         With fewer than two common seeds low, high and p are NaN.
     """
-    table = mean_differences(summary, [(contrast, [contrast]) for contrast in contrasts], measures)
-    return with_holm(table, [table["measure"], table["au"] == MEAN])
+    return mean_differences(summary, [(contrast, [contrast]) for contrast in contrasts], measures)
 
 
 def one_family(summary: Summary, contrasts: list[Contrast], measures: list[str]) -> pd.DataFrame:
     """`paired_differences` of means over AUs; all contrasts on all measures are one family."""
-    table = mean_differences(summary, [(contrast, [contrast]) for contrast in contrasts], measures)
-    return with_holm(table[table["au"] == MEAN], lambda _: 0)
+    return with_holm(paired_differences(summary, contrasts, measures).query("au == @MEAN"), lambda _: 0)
 
 
 def mean_differences(
     summary: Summary, groups: list[tuple[Contrast, list[Contrast]]], measures: list[str]
 ) -> pd.DataFrame:
-    """Per measure, AU and group: the mean of the group's pairs, seed by seed, and its interval."""
+    """`paired_differences` of means over the pairs of each group, seed by seed."""
     rows = []
     for measure in measures:
         aus = set(summary.values.loc[summary.values["measure"] == measure, "au"])
@@ -84,7 +82,8 @@ def mean_differences(
                 differences = each.dropna().mean(axis=1).to_numpy(dtype=float)
                 names = (shown.about, shown.variant, shown.reference, measure, au)
                 rows.append((*names, *t_interval(differences), len(differences), len(known)))
-    return pd.DataFrame(rows, columns=COLUMNS)
+    table = pd.DataFrame(rows, columns=COLUMNS)
+    return with_holm(table, [table["measure"], table["au"] == MEAN])
 
 
 def with_holm(table: pd.DataFrame, families) -> pd.DataFrame:
