@@ -210,9 +210,8 @@ def _say_in_one_sentence(shell, kind, error, traceback, tb_offset=None) -> None:
 def _cell_that_makes(cells: list[str], name: str) -> int:
     """Number of the last of the cells that ran and would assign a name; 0 if there is none."""
     for number in reversed(range(len(cells))):
-        with contextlib.suppress(SyntaxError):  # such a cell assigns nothing
-            symbols = symtable.symtable(cells[number], "cell", "exec").get_symbols()
-            if any(symbol.get_name() == name and symbol.is_assigned() for symbol in symbols):
+        with contextlib.suppress(SyntaxError, KeyError):  # such a cell assigns nothing, or does not know it
+            if symtable.symtable(cells[number], "cell", "exec").lookup(name).is_assigned():
                 return number
     return 0
 
