@@ -65,7 +65,7 @@ def main() -> None:
     found: dict = {}
     for domain in ("studio", "wild"):
         one, two, seconds = [], [], []
-        for seed in range(2100, 2100 + given.clips):
+        for seed in range(2200, 2200 + given.clips):
             for people in (1, 2):
                 with tempfile.TemporaryDirectory() as folder:
                     film, out = Path(folder, "clip.mp4"), Path(folder, "read.csv")

@@ -15,7 +15,6 @@ odd light (King 2015; weights in the public domain, also in face_recognition_mod
 """
 
 import importlib.util
-import multiprocessing
 import os
 from functools import lru_cache
 from pathlib import Path
@@ -158,6 +157,17 @@ def _dlibs(image: np.ndarray, box: tuple[int, int, int, int]) -> np.ndarray:
 
 
 def _own(image: np.ndarray, points: np.ndarray, passes: int) -> np.ndarray:
+    import torch  # which a process that takes dlib's points does without
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # two faces are soon read; threads that wait for one another are slow
+    try:
+        return _in_passes(image, points, passes)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _in_passes(image: np.ndarray, points: np.ndarray, passes: int) -> np.ndarray:
     from aubench.inference.predict import to_picture
     from aulib.evaluate import predict_crops
 
@@ -186,13 +196,9 @@ def _table(name: str) -> np.ndarray:
 
 @lru_cache(maxsize=1)
 def _own_model():
-    import torch  # which a process that takes dlib's points does without
-
     from aulib import pretrained
     from aulib.run import Run
 
-    if multiprocessing.parent_process():  # one of several that look for faces
-        torch.set_num_threads(1)
     return Run(pretrained().path / NETWORK).model
 
 
