@@ -88,13 +88,12 @@ def decode_rounds(
     """
     count = min(len(source), len(target))
     pairs = {"source": source[:count], "target": target[:count]}
-    seen = {domain: faces.pictures for domain, faces in pairs.items()}
+    seen = [faces.pictures for faces in pairs.values()]
     if swaps.can_exchange(model):
-        features = swaps.exchange(model, **seen)
+        features = swaps.both_rounds(model, *seen)
     else:
-        features = {
-            f"{domain}.rich": model.encoder(model.standardise(faces)) for domain, faces in seen.items()
-        }
+        rich = [model.encoder(model.standardise(faces)) for faces in seen]
+        features = dict(zip(("rich_s", "rich_t"), rich, strict=True))
     pictures, rows = {}, []
     for domain, faces in pairs.items():
         if decoder is None:
@@ -104,10 +103,12 @@ def decode_rounds(
             side = side_alone(side_of(faces.pictures), faces.pictures.shape[-1])
             pictures[f"{domain}.side alone"] = as_pictures(side)
         pictures[f"{domain}.input"] = original
-        for name in [name for name in features if name.startswith(domain)]:
-            pictures[name] = decode(model, features[name], faces.pictures, decoder)
-        for step in [step for step in COMPARED if f"{domain}.{step}" in features]:
-            for pair, picture in enumerate(pictures[f"{domain}.{step}"]):
+        for step in ("rich", "self", "swapped", "rich2"):
+            if (name := f"{step}_{domain[0]}") not in features:
+                continue
+            decoded = decode(model, features[name], faces.pictures, decoder)
+            pictures[f"{domain}.{step}"] = decoded
+            for pair, picture in enumerate(decoded if step in COMPARED else ()):
                 about = {"pair": pair, "domain": domain, "name": faces.names[pair], "feature": step}
                 rows.append(about | compare(picture, original[pair]))
     return pictures, pd.DataFrame(rows)

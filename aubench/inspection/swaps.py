@@ -32,7 +32,11 @@ def refuse_without_separation(model: AUModel) -> None:
 
 @torch.no_grad()
 def both_rounds(model: AUModel, source: Tensor, target: Tensor) -> dict[str, Tensor]:
-    """All named outputs of both rounds for n pairs of faces, (n, 3, H, H) each.
+    """All named outputs of both rounds for n pairs of faces, (n, 3, H, H) each in [0, 1].
+
+    Among them, (n, C, h, w) for the source and with `_t` for the target: `rich_s` F, `self_s` G of its own
+    shape and texture, `swapped_s` its texture with the other's shape, `rich2_s` the second round, which
+    should be F again.
 
     Raises:
         ValueError: the run does not separate, or there are not as many sources as targets.
@@ -41,28 +45,6 @@ def both_rounds(model: AUModel, source: Tensor, target: Tensor) -> dict[str, Ten
     if len(source) != len(target):
         raise ValueError(f"{len(source)} source and {len(target)} target faces cannot be exchanged pairwise")
     return model(torch.cat([source, target]), len(source), separate=True)
-
-
-def exchange(model: AUModel, source: Tensor, target: Tensor) -> dict[str, Tensor]:
-    """Both rounds on n pairs of faces, the features by name.
-
-    Args:
-        source, target: (n, 3, H, H) in [0, 1].
-
-    Returns:
-        for each domain d of "source", "target": `d.rich` F, `d.self` G of its own shape and texture,
-        `d.swapped` its texture with the other's shape, `d.rich2` the second round, which should be F again;
-        (n, C, h, w).
-
-    Raises:
-        ValueError: the run does not separate, or there are not as many sources as targets.
-    """
-    outputs = both_rounds(model, source, target)
-    return {
-        f"{domain}.{name}": outputs[f"{name}_{domain[0]}"]
-        for domain in ("source", "target")
-        for name in ("rich", "self", "swapped", "rich2")
-    }
 
 
 @torch.no_grad()
@@ -197,11 +179,9 @@ def swap_faces(run: Run, source: np.ndarray, target: np.ndarray) -> Swap:
     Raises:
         ValueError: the run's method does not separate.
     """
-    if reason := why_no_swap(run):
-        raise ValueError(reason)
     crops = np.stack([source, target])
     pictures, _ = centre_crop(crops, np.zeros((2, 1, 2)), run.model.config.image_size)
-    outputs = run.model(pictures, 1, separate=True)
+    outputs = both_rounds(run.model, *pictures.split(1))
     decoder = load_decoder(run)
     return Swap(
         _steps(run.model, outputs, pictures[:1], "s", "t", decoder),

@@ -13,8 +13,8 @@ from aubench.inspection.swaps import (
     ERASED,
     TENSORS,
     alignment_of,
+    both_rounds,
     each_exchange,
-    exchange,
     grid_of,
     read_grid,
     swap_faces,
@@ -36,25 +36,25 @@ def faces():
     return torch.rand(4, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(0))
 
 
-def test_exchange_gives_each_texture_the_other_faces_shape(model, faces):
-    found = exchange(model, faces[:2], faces[2:])
+def test_both_rounds_give_each_texture_the_other_faces_shape(model, faces):
+    found = both_rounds(model, faces[:2], faces[2:])
     with torch.no_grad():
         rich = model.encoder(model.standardise(faces))
         _, shape, texture = model.separate(rich)
-        torch.testing.assert_close(found["target.rich"], rich[2:])
-        torch.testing.assert_close(found["target.swapped"], model.reconstruction(shape[:2], texture[2:]))
-        torch.testing.assert_close(found["source.self"], model.reconstruction(shape[:2], texture[:2]))
-        _, shape_of_source, _ = model.separate(found["target.swapped"])  # it wears the source's shape
-        _, _, texture_of_source = model.separate(found["source.swapped"])
+        torch.testing.assert_close(found["rich_t"], rich[2:])
+        torch.testing.assert_close(found["swapped_t"], model.reconstruction(shape[:2], texture[2:]))
+        torch.testing.assert_close(found["self_s"], model.reconstruction(shape[:2], texture[:2]))
+        _, shape_of_source, _ = model.separate(found["swapped_t"])  # it wears the source's shape
+        _, _, texture_of_source = model.separate(found["swapped_s"])
         back = model.reconstruction(shape_of_source, texture_of_source)
-    torch.testing.assert_close(found["source.rich2"], back)
+    torch.testing.assert_close(found["rich2_s"], back)
 
 
 def test_the_grid_has_textures_in_rows_and_shapes_in_columns(model, faces):
     grid = grid_of(model, faces[:2], faces[2:])
-    found = exchange(model, faces[:2], faces[2:])
+    found = both_rounds(model, faces[:2], faces[2:])
     for pair in range(2):  # source texture, target shape
-        torch.testing.assert_close(grid[pair, pair], found["source.swapped"][pair])
+        torch.testing.assert_close(grid[pair, pair], found["swapped_s"][pair])
     probability, points = read_grid(model, grid)
     assert probability.shape == (2, 2, 5) and points.shape == (2, 2, 68, 2)
 
@@ -82,12 +82,12 @@ def test_each_exchange_by_hand():
 
 def test_what_cannot_be_exchanged_is_refused(model, faces, finished):
     with pytest.raises(ValueError, match="no separation"):
-        exchange(tiny_model("source-only").eval(), faces[:2], faces[2:])
+        both_rounds(tiny_model("source-only").eval(), faces[:2], faces[2:])
     with pytest.raises(ValueError, match="1 source and 3 target"):
-        exchange(model, faces[:1], faces[1:])
+        both_rounds(model, faces[:1], faces[1:])
     run = open_run(finished.source_only)
     assert why_no_swap(run).startswith("source-only")
-    with pytest.raises(ValueError, match="source-only"):
+    with pytest.raises(ValueError, match="no separation"):
         swap_faces(run, crop(0), crop(1))
 
 
