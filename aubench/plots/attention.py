@@ -5,7 +5,6 @@ from itertools import cycle
 import numpy as np
 import pandas as pd
 import seaborn
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
@@ -52,7 +51,7 @@ def draw_attention(
         show_faces(row, [shown[int(probability.argmax())]], name=au_label(au, "\n"))
         write_on(row[0], "strongest", corner="top")
         texts = [f"{value:.2f}" for value in probability]
-        overlay_maps(row[1:], shown, evidence[:, index].clamp(min=0).numpy(), texts)
+        show_faces(row[1:], shown, texts, maps=on_one_scale(evidence[:, index]))
     figure_title(figure, f"{domain}: evidence for each AU, and its probability", DOMAIN_COLOURS[domain])
     return figure
 
@@ -73,21 +72,22 @@ def draw_evidence_and_gradients(
     grey, aus = grey_pictures(faces.pictures), [au for au, shown in explained.places.items() if len(shown)]
     columns = max(map(len, explained.places.values()))
     figure, axes = face_grid(2 * len(aus), columns, side=1.1, left=1.35)
-    for au, above, below in zip(aus, axes[::2], axes[1::2], strict=True):
+    for au, *cells in zip(aus, axes[::2], axes[1::2], strict=True):
         shown = explained.places[au]
         rows = table[table["au"] == au]
-        evidence = explained.evidence[shown, explained.index(au)].clamp(min=0).numpy()
-        probability = rows.loc[rows["map"] == "evidence", "probability"]
-        name_row(above[0], au_label(au, "\n") + "\n\nevidence")
-        overlay_maps(above, grey[shown], evidence, [f"p {value:.2f}" for value in probability])
-        name_row(below[0], "gradients")
-        overlay_maps(below, grey[shown], explained.gradients[au].numpy())
-        if regions is None:
-            continue
-        for row, kind in ((above, "evidence"), (below, "gradients")):
-            inside = rows.loc[rows["map"] == kind, "inside"]
+        maps = {
+            "evidence": explained.evidence[shown, explained.index(au)],
+            "gradients": explained.gradients[au],
+        }
+        names = au_label(au, "\n") + "\n\nevidence", "gradients"
+        for row, name, (kind, found) in zip(cells, names, maps.items(), strict=True):
+            of_kind = rows[rows["map"] == kind]
+            texts = of_kind["probability"].map("p {:.2f}".format) if kind == "evidence" else ()
+            show_faces(row, grey[shown], texts, name, maps=on_one_scale(found))
+            if regions is None:
+                continue
             outlines = regions[shown, list(explained.places).index(au)]
-            for axis, share, region in zip(row, inside, outlines, strict=False):
+            for axis, share, region in zip(row, of_kind["inside"], outlines, strict=False):
                 write_on(axis, f"{share:.0%} inside", corner="top")
                 if region.any():
                     axis.contour(region.astype(float), levels=[0.5], colors=[REGION_COLOUR], linewidths=0.8)
@@ -105,9 +105,9 @@ def draw_landmark_responses(faces: ShownFaces, maps: Tensor, points: Tensor) -> 
     grey = grey_pictures(faces.pictures)
     figure, axes = face_grid(len(parts) + 1, len(faces), side=1.1, left=0.75)
     for row, (name, part) in zip(axes, parts.items(), strict=False):
-        name_row(row[0], name)
-        for axis, face, response in zip(row, grey, maps[:, list(part)].amax(1).numpy(), strict=True):
-            overlay_map(axis, face, response / max(response.max(), 1e-9))
+        response = maps[:, list(part)].amax(1)
+        brightest = response.amax((1, 2), keepdim=True).clamp(min=1e-9)
+        show_faces(row, grey, name=name, maps=(response / brightest).numpy())
     name_row(axes[-1, 0], "orange: read\nwhite: given")
     for axis, face, given, read in zip(axes[-1], grey, faces.landmarks.numpy(), points.numpy(), strict=True):
         show_face(axis, face, given, "white")
@@ -126,11 +126,8 @@ def draw_rollout(faces: ShownFaces, maps: Tensor, encoder: str) -> Figure:
     """
     figure, axes = face_grid(1, len(faces), side=1.2, top=0.3)
     excess, peaks = above_uniform(maps)
-    for axis, face, strength, peak in zip(
-        axes[0], grey_pictures(faces.pictures), excess.numpy(), peaks, strict=True
-    ):
-        overlay_map(axis, face, strength)
-        write_on(axis, f"{peak:.2f} x uniform")
+    texts = [f"{peak:.2f} x uniform" for peak in peaks]
+    show_faces(axes[0], grey_pictures(faces.pictures), texts, maps=excess.numpy())
     figure_title(figure, f"attention rollout of {encoder}")
     return figure
 
@@ -193,17 +190,7 @@ def draw_deletion_curves(curves: pd.DataFrame) -> Figure:
     return figure
 
 
-def overlay_maps(row, faces, maps: np.ndarray, texts=()) -> None:
-    """Maps over faces in a row of cells, (n, H, W) and at least 0, on one scale; a text on each if given."""
-    brightest = max(float(np.quantile(maps, 0.995)), 1e-9)
-    for axis, face, strength in zip(row, faces, maps, strict=False):
-        overlay_map(axis, face, strength / brightest)
-    for axis, text in zip(row, texts, strict=False):
-        write_on(axis, text)
-
-
-def overlay_map(axis: Axes, face: np.ndarray, strength: np.ndarray) -> None:
-    """A map with values in [0, 1] over a face: coloured where it is strong, transparent where it is weak."""
-    show_face(axis, face)
-    strength = strength.clip(0, 1)
-    axis.imshow(strength, cmap="inferno", vmin=0, vmax=1, alpha=0.75 * strength, interpolation="bilinear")
+def on_one_scale(maps: Tensor) -> np.ndarray:
+    """The positive part of maps (n, H, W) as strengths: 1 is bright on any of them."""
+    maps = maps.clamp(min=0).numpy()
+    return maps / max(float(np.quantile(maps, 0.995)), 1e-9)

@@ -7,7 +7,6 @@ from matplotlib.figure import Figure
 from aubench.inspection.first_screen import FaceRead
 from aubench.inspection.heads import HeadRows
 from aubench.inspection.side_by_side import SameFaces
-from aubench.plots.attention import overlay_map
 from aubench.plots.style import (
     DOMAIN_COLOURS,
     MISSED,
@@ -87,8 +86,8 @@ def draw_first_screen(faces: list[FaceRead], aus: tuple[str, ...]) -> Figure:
         show_faces(column[:2], [face.picture, face.rebuilt])
         if has_maps:
             index = int(face.probability.argmax())
-            overlay_map(column[2], face.network_input, face.evidence[index] / brightest[index])
-            write_on(column[2], aus[index])
+            strength = face.evidence[index] / brightest[index]
+            show_faces(column[2:], [face.network_input], [aus[index]], maps=[strength])
         _list_aus(column[-1], face.probability, face.occurrence, aus)
     for axis, name in zip(axes[:, 0], [*rows, "AUs found\n✓ correct\n✗ wrong\n– missed"], strict=True):
         name_row(axis, name)
@@ -127,9 +126,7 @@ def draw_same_faces(faces: SameFaces, names: dict[str, str], au: str) -> Figure:
     for row, (run, name) in zip(axes[1:], names.items(), strict=True):
         texts = faces.table[run].map("{:.2f}".format)
         name = name.replace(", ", "\n").replace(" (", "\n(")
-        blank = faces.evidence[run] is None
-        show_faces(row, faces.network_input[run], texts, f"{name}\nhas no map" if blank else name)
-        if not blank:
-            for axis, face, strength in zip(row, faces.network_input[run], faces.evidence[run], strict=True):
-                overlay_map(axis, face, strength)
+        if (maps := faces.evidence[run]) is None:
+            name, maps = f"{name}\nhas no map", ()
+        show_faces(row, faces.network_input[run], texts, name, maps=maps)
     return figure

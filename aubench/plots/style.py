@@ -146,12 +146,17 @@ def show_face(axis: Axes, picture: np.ndarray, landmarks: np.ndarray | None = No
         axis.set_ylim(picture.shape[0] - 0.5, -0.5)
 
 
-def show_faces(row, pictures, texts=(), name: str = "", colour: str = "black"):
-    """Pictures in a row of cells, a text on each if given, and the row's name."""
+def show_faces(row, pictures, texts=(), name: str = "", colour: str = "black", maps=()):
+    """Pictures in a row of cells, maps with values in [0, 1] over them and texts on them if given; its name.
+
+    A map is coloured where it is strong, transparent where it is weak.
+    """
     if name:
         name_row(row[0], name, colour)
     for axis, picture in zip(row, pictures, strict=False):
         show_face(axis, picture)
+    for axis, strength in zip(row, np.clip(maps, 0, 1), strict=False):
+        axis.imshow(strength, cmap="inferno", vmin=0, vmax=1, alpha=0.75 * strength, interpolation="bilinear")
     for axis, text in zip(row, texts, strict=False):
         write_on(axis, text)
 
