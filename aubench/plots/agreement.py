@@ -14,7 +14,6 @@ from aubench.datasets.videos import Clip, clip_frames
 from aubench.plots.style import (
     LINE_COLOURS,
     face_grid,
-    figure_title,
     in_house_style,
     offsets,
     row_panels,
@@ -40,13 +39,13 @@ def draw_disagreements(table: pd.DataFrame, faces: str | Path, names: tuple[str,
         ValueError: `faces` has none of the frames or pictures.
     """
     crops = _crops(table, Path(faces))
-    figure, axes = face_grid(-(-len(table) // COLUMNS), COLUMNS, 1.2, top=0.3)
+    title = f"where {names[0]} (first) and {names[1]} (second) differ most"
+    figure, axes = face_grid(-(-len(table) // COLUMNS), COLUMNS, side=1.2, title=title)
     for axis, row, crop in zip(axes.flat, table.itertuples(), crops, strict=False):
         if crop is not None:
             show_face(axis, crop)
         write_on(axis, f"{row.au}: {row.a} | {row.b}")
         write_on(axis, f"{row.key}", "top")
-    figure_title(figure, f"where {names[0]} (first) and {names[1]} (second) differ most")
     return figure
 
 

@@ -12,12 +12,10 @@ from aubench.inspection.attention import above_uniform
 from aubench.inspection.attention_study import Explained
 from aubench.inspection.shown_faces import ShownFaces, grey_pictures
 from aubench.plots.style import (
-    DOMAIN_COLOURS,
     MAP_COLOURS,
     REGION_COLOUR,
     au_label,
     face_grid,
-    figure_title,
     in_house_style,
     method_colour,
     name_row,
@@ -45,14 +43,14 @@ def draw_attention(
         evidence, logits: (n, A, H, H) and (n, A), from `attention.evidence_maps`.
         aus: the A AUs of the run.
     """
-    figure, axes = face_grid(len(aus), len(shown) + 1, side=0.95, left=1.35, top=0.3)
+    title = f"{domain}: evidence for each AU, and its probability"
+    figure, axes = face_grid(len(aus), len(shown) + 1, side=0.95, left=1.35, title=title, domain=domain)
     for index, (row, au) in enumerate(zip(axes, aus, strict=True)):
         probability = logits[:, index].sigmoid()
         show_faces(row, [shown[int(probability.argmax())]], name=au_label(au, "\n"))
         write_on(row[0], "strongest", corner="top")
         texts = [f"{value:.2f}" for value in probability]
         show_faces(row[1:], shown, texts, maps=on_one_scale(evidence[:, index]))
-    figure_title(figure, f"{domain}: evidence for each AU, and its probability", DOMAIN_COLOURS[domain])
     return figure
 
 
@@ -124,11 +122,10 @@ def draw_rollout(faces: ShownFaces, maps: Tensor, encoder: str) -> Figure:
     Args:
         maps: (n, H, H) from `attention.rollout_maps`.  encoder: its name, for the title.
     """
-    figure, axes = face_grid(1, len(faces), side=1.2, top=0.3)
+    figure, axes = face_grid(1, len(faces), side=1.2, title=f"attention rollout of {encoder}")
     excess, peaks = above_uniform(maps)
     texts = [f"{peak:.2f} x uniform" for peak in peaks]
     show_faces(axes[0], grey_pictures(faces.pictures), texts, maps=excess.numpy())
-    figure_title(figure, f"attention rollout of {encoder}")
     return figure
 
 

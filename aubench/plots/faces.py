@@ -14,7 +14,6 @@ from aubench.plots.style import (
     WRONG,
     au_label,
     face_grid,
-    figure_title,
     in_house_style,
     name_columns,
     name_row,
@@ -42,12 +41,11 @@ def draw_faces(
     if not len(images):
         raise ValueError("no faces to draw")
     columns = min(columns, len(images))
-    figure, axes = face_grid(-(-len(images) // columns), columns, side=1.15, top=0.3 if title else 0.0)
+    figure, axes = face_grid(-(-len(images) // columns), columns, side=1.15, title=title, domain=domain)
     for index, image in enumerate(images):
         show_face(axes.flat[index], image, None if landmarks is None else landmarks[index])
         if captions:
             write_on(axes.flat[index], captions[index])
-    figure_title(figure, title, DOMAIN_COLOURS.get(domain, "black"))
     return figure
 
 
@@ -60,10 +58,9 @@ def draw_face_rows(rows: HeadRows, title: str, domain: str = "") -> Figure:
         domain: "source" or "target" sets the title in the domain's colour.
     """
     columns = max(map(len, rows.values()))
-    figure, axes = face_grid(len(rows), columns, side=1.5, left=1.35, top=0.3)
+    figure, axes = face_grid(len(rows), columns, side=1.5, left=1.35, title=title, domain=domain)
     for row, (name, faces) in zip(axes, rows.items(), strict=True):
         show_faces(row, *zip(*faces, strict=True), au_label(name, "\n"))
-    figure_title(figure, title, DOMAIN_COLOURS.get(domain, "black"))
     return figure
 
 

@@ -13,7 +13,6 @@ from aubench.inspection.shown_faces import ShownFaces, as_pictures
 from aubench.plots.style import (
     DOMAIN_COLOURS,
     face_grid,
-    figure_title,
     in_house_style,
     name_columns,
     name_row,
@@ -88,10 +87,9 @@ def draw_runs(
         name = name.replace("-", "-\n", 1) if len(name) > 18 else name
         name = name if feature == step else f"{name}\n(decoded F:\nno exchange)"
         rows.append((name, "black", pictures, [_quality(row) for _, row in own.iterrows()]))
-    figure, axes = face_grid(len(rows), count, side=1.1, left=1.1, top=0.3)
+    figure, axes = face_grid(len(rows), count, side=1.1, left=1.1, title=TITLES[step])
     for axes_row, (name, colour, pictures, texts) in zip(axes, rows, strict=True):
         show_faces(axes_row, pictures, texts, name, colour)
-    figure_title(figure, TITLES[step])
     return figure
 
 

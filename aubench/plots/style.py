@@ -116,23 +116,34 @@ def offsets(count: int, share: float = 0.8) -> np.ndarray:
     return share * ((np.arange(count) + 0.5) / max(count, 1) - 0.5)
 
 
-def face_grid(rows: int, columns: int, side: float = 1.0, left: float = 0.0, top: float = 0.0) -> tuple:
+def face_grid(
+    rows: int,
+    columns: int,
+    side: float,
+    left: float = 0.0,
+    top: float = 0.0,
+    title: str = "",
+    domain: str = "",
+) -> tuple[Figure, np.ndarray]:
     """A figure of square cells without ticks.
 
     Args:
         side: of a cell, inches; less if the figure would be wider than PAGE.
-        left, top: room for row names and headings, inches.
+        left, top: room for row names and headings, inches; a title makes its own room.
+        domain: "source" or "target" sets the title in the domain's colour.
 
     Returns:
         figure, and axes as an array (rows, columns).
     """
-    gap, side = 0.04, min(side, (PAGE - left) / columns)
+    gap, side, top = 0.04, min(side, (PAGE - left) / columns), 0.3 if title else top
     width, height = left + columns * side, top + rows * side
     figure = Figure(figsize=(width, height), layout="none")
     room = {"left": left / width, "right": 1, "bottom": 0, "top": 1 - top / height}
     axes = figure.subplots(rows, columns, squeeze=False, gridspec_kw=room | {"wspace": gap, "hspace": gap})
     for axis in axes.flat:
         axis.set_axis_off()
+    colour = DOMAIN_COLOURS.get(domain, "black")
+    figure.text(0.005, 1 - 0.06 / height, title, va="top", fontsize=9, fontweight="bold", color=colour)
     return figure, axes
 
 
@@ -178,12 +189,6 @@ def write_on(axis: Axes, text: str, corner: str = "bottom"):
 def name_row(axis: Axes, text: str, colour: str = "black"):
     """A row's name, to the left of its first cell."""
     axis.text(-0.05, 0.5, text, transform=axis.transAxes, ha="right", va="center", fontsize=7.5, color=colour)
-
-
-def figure_title(figure: Figure, text: str, colour: str = "black"):
-    """A title in the room that `face_grid` left at the top."""
-    top = 1 - 0.06 / figure.get_figheight()
-    figure.text(0.005, top, text, va="top", fontsize=9, fontweight="bold", color=colour)
 
 
 def save_figure(

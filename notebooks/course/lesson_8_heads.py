@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from aubench.inspection.playground import open_run, read_crop
-from aubench.plots.style import PAGE, au_label, face_grid, figure_title, in_house_style, show_faces
+from aubench.plots.style import PAGE, au_label, face_grid, in_house_style, show_faces
 from aubench.report.statistics import SIGNIFICANT, holm, student_interval
 from aufaces.actions import AUS, OCCURS_AT, Expression
 from aufaces.domains import STUDIO, WILD, Sample, picture, sample_face
@@ -263,14 +263,12 @@ def alarms_per_au(read: HeadPredictions) -> pd.DataFrame:
 def draw_same_heads(heads: tuple[int, ...], seed: int = 0) -> Figure:
     """A scene of each head in every tone and at every age."""
     shown = [(factor, level) for factor, levels in LEVELS.items() for level in levels]
-    figure, axes = face_grid(len(heads), len(shown), side=0.95, left=0.5, top=0.3)
+    title = "each row one head, one expression, one light: only tone (left) or age (right) differs"
+    figure, axes = face_grid(len(heads), len(shown), side=0.95, left=0.5, title=title)
     for row, number in zip(axes, heads, strict=True):
         sample = scene(number, 0, seed)
         pictures = [rendered(sample, **REFERENCE | {factor: level})[0] for factor, level in shown]
         show_faces(row, pictures, [f"{factor} {level:g}" for factor, level in shown], f"head {number}")
-    figure_title(
-        figure, "each row one head, one expression, one light: only tone (left) or age (right) differs"
-    )
     return figure
 
 
