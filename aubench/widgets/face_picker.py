@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from functools import lru_cache
 from html import escape
-from typing import NamedTuple
 
 import ipywidgets as widgets
 import numpy as np
@@ -17,15 +16,6 @@ from aulib.images import read_picture
 from aulib.run import Run
 
 FOLDER, PHOTOGRAPH = "a dataset folder", "a photograph"
-
-
-class Choice(NamedTuple):
-    """Values of a picker's controls."""
-
-    origin: str
-    folder: str
-    number: int
-    uploaded: tuple
 
 
 class FacePicker(widgets.VBox):
@@ -68,8 +58,8 @@ class FacePicker(widgets.VBox):
         for control in controls:
             control.observe(lambda change: self._choose(), "value")
 
-    def _choice(self) -> Choice:
-        return Choice(self.origin.value, self.folder.value.strip(), self.number.value, self.upload.value)
+    def _choice(self) -> tuple[str, str, int, tuple]:
+        return self.origin.value, self.folder.value.strip(), self.number.value, self.upload.value
 
     def _show_controls(self) -> None:
         origin = self.origin.value
@@ -83,41 +73,41 @@ class FacePicker(widgets.VBox):
     def _choose(self) -> None:
         """Faces that the run keeps are there at once; a folder may take minutes to render or read."""
         self._show_controls()
-        choice = self._choice()
-        if choice.origin == FOLDER or (choice.origin == PHOTOGRAPH and choice.uploaded):
-            self.said.value = message(
-                "Reading", choice.folder if choice.origin == FOLDER else "the photograph"
-            )
+        origin, folder, _, uploaded = choice = self._choice()
+        if origin == FOLDER or (origin == PHOTOGRAPH and uploaded):
+            self.said.value = message("Reading", folder if origin == FOLDER else "the photograph")
             self.newest.ask(choice)
         else:
             self._take(self._work(choice))
 
-    def _work(self, choice: Choice) -> tuple[Choice, np.ndarray | None, str, int | None]:
+    def _work(self, choice: tuple) -> tuple[tuple, np.ndarray | None, str, int | None]:
         """The choice, its crop, a line about it, and the number of faces to choose from."""
         try:
-            return choice, *self._face(choice)
+            return choice, *self._face(*choice)
         except (OSError, ValueError) as error:
             return choice, None, failure("No such face.", error), None
 
-    def _face(self, choice: Choice) -> tuple[np.ndarray | None, str, int | None]:
+    def _face(
+        self, origin: str, folder: str, number: int, uploaded: tuple
+    ) -> tuple[np.ndarray | None, str, int | None]:
         spec = crop_of(self._run.config)
-        if choice.origin == PHOTOGRAPH:
-            if not choice.uploaded:
+        if origin == PHOTOGRAPH:
+            if not uploaded:
                 return None, message("No photograph yet.", "It stays on this machine."), None
-            name, content = choice.uploaded[0]["name"], bytes(choice.uploaded[0]["content"])
-            photograph, state = face_of_upload(name, content, spec)
-            return (photograph.found.crop if photograph else None), state or escape(name), None
-        if choice.origin in self._kept:
-            samples = self._run.samples(self._kept[choice.origin])
-            count, row = len(samples), min(choice.number, len(samples) - 1)
+            name, content = uploaded[0]["name"], bytes(uploaded[0]["content"])
+            found, _, state = face_of_upload(name, content, spec)
+            return (found.crop if found else None), state or escape(name), None
+        if origin in self._kept:
+            samples = self._run.samples(self._kept[origin])
+            count, row = len(samples), min(number, len(samples) - 1)
             return samples.images[row], f"{samples.names[row]}, {row + 1} of {count} kept", count
-        if not choice.folder:
+        if not folder:
             raise ValueError("name a dataset folder, or synthetic:wild for the rendered set")
-        data = _dataset(readable(choice.folder))
-        count, row = len(data), min(choice.number, len(data) - 1)
+        data = _dataset(readable(folder))
+        count, row = len(data), min(number, len(data) - 1)
         return _crop_of_row(data, row, spec), f"{data.table['image'].iloc[row]}, {row + 1} of {count}", count
 
-    def _take(self, answer: tuple[Choice, np.ndarray | None, str, int | None], tell: bool = True) -> None:
+    def _take(self, answer: tuple[tuple, np.ndarray | None, str, int | None], tell: bool = True) -> None:
         choice, crop, said, count = answer
         if choice != self._choice():  # another choice was made meanwhile
             return
@@ -131,9 +121,7 @@ class FacePicker(widgets.VBox):
         self.said.value = failure("No such face.", error)
 
 
-@lru_cache(maxsize=4)
-def _dataset(folder: str):
-    return read_dataset(folder)
+_dataset = lru_cache(maxsize=4)(read_dataset)
 
 
 def _crop_of_row(data, row: int, spec: CropSpec) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 import re
 import tempfile
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 import ipywidgets as widgets
@@ -27,34 +27,19 @@ LARGEST = 60 * 2**20  # bytes of an upload; the connection closes at `app.LARGES
 KEPT_SIDE = 640  # pixels of the longer side, at most, of a photograph kept in memory
 
 
-@dataclass(frozen=True)
-class Photograph:
-    """picture: (H, W, 3) uint8, reduced to be shown.  matrix: (2, 3) from its pixels to the crop's."""
-
-    picture: np.ndarray
-    found: FoundFace
-    matrix: np.ndarray
-
-
-@dataclass(frozen=True)
-class ReadUpload:
-    """An uploaded file, what is said about it, its reading (None without a face), and the JPEG to show."""
-
-    file: dict
-    state: str
-    reading: Reading | None = None
-    picture: bytes = b""
-
-
-def face_of_upload(name: str, content: bytes, spec: CropSpec) -> tuple[Photograph | None, str]:
+def face_of_upload(
+    name: str, content: bytes, spec: CropSpec
+) -> tuple[FoundFace | None, np.ndarray | None, str]:
     """The largest face of an uploaded file, or None; and HTML of a note or of what is wrong.
+
+    The picture, (H, W, 3) uint8, is reduced to be shown; the face's matrix is from its pixels.
 
     Raises:
         ModuleNotFoundError: the detector is not installed.
     """
     if len(content) > LARGEST:
         text = f"{name} has {len(content) / 2**20:.0f} MiB, expected at most {LARGEST / 2**20:.0f}."
-        return None, message("This picture is too large.", text, kind="fault")
+        return None, None, message("This picture is too large.", text, kind="fault")
     with tempfile.TemporaryDirectory() as folder:
         suffix = Path(name).suffix
         path = Path(folder, "upload" + (suffix if re.fullmatch(r"\.[A-Za-z0-9]{1,8}", suffix) else ""))
@@ -63,16 +48,16 @@ def face_of_upload(name: str, content: bytes, spec: CropSpec) -> tuple[Photograp
         if found.status.startswith("no face found"):
             why = found.status.removeprefix("no face found")
             text = f"in {name}{why}. Nearly frontal faces larger than 40 pixels are found best."
-            return None, message("No face found", text, kind="fault")
+            return None, None, message("No face found", text, kind="fault")
         if found.status != OK:
             text = f"{name}: {found.status.replace(str(path), name)}"
-            return None, message("This picture cannot be used.", text, kind="fault")
+            return None, None, message("This picture cannot be used.", text, kind="fault")
         picture = read_picture(path)
     full_size = picture.size
     picture.thumbnail((KEPT_SIDE, KEPT_SIDE))
     to_full = np.linalg.inv(reduction(full_size, picture.size))
-    photograph = Photograph(np.asarray(picture), found, found.matrix @ to_full)
-    return photograph, message("Note:", found.note) if found.note else ""
+    found = replace(found, matrix=found.matrix @ to_full)
+    return found, np.asarray(picture), message("Note:", found.note) if found.note else ""
 
 
 def upload_button() -> widgets.FileUpload:
@@ -94,7 +79,7 @@ class PhotographReader(widgets.VBox):
         self.aus = [au for au in self.run.aus if au not in self.run.withheld] if self.run else []
         self.newest = NewestWins(self._work, self._show, self._fail)
         self._file: dict | None = None  # the last upload or picture of the camera
-        self._read: ReadUpload | None = None
+        self._read: tuple[dict, tuple] | None = None  # the last file that was read, and its reading
         self.upload = upload_button().add_class("photograph-upload")
         self.upload.disabled = self.run is None
         self.live = widgets.ToggleButton(description="camera", icon="video-camera", disabled=self.run is None)
@@ -150,43 +135,45 @@ class PhotographReader(widgets.VBox):
         if self._file:
             self.newest.ask((self._file, self.followed.value))
 
-    def _work(self, request: tuple[dict, str]) -> tuple[ReadUpload, str, bytes]:
-        """The reading of a file, made once; the AU whose evidence is shown, and its map."""
+    def _work(self, request: tuple[dict, str]) -> tuple[str, bytes, Reading | None, str, bytes]:
+        """What `_reading_of` a file gives, asked once; the AU whose evidence is shown, and its map."""
         file, au = request
-        if self._read is None or self._read.file is not file:
-            self._read = self._reading_of(file)
-        reading = self._read.reading
+        if self._read is None or self._read[0] is not file:
+            self._read = file, self._reading_of(file)
+        state, picture, reading = self._read[1]
         if reading is None:
-            return self._read, "", b""
+            return state, picture, None, "", b""
         if au == STRONGEST:
             au = max(self.aus, key=self._probability(reading).get)
         strength = evidence_strength(self.run, reading, au)
-        return self._read, au, drawing.jpeg(drawing.with_evidence(reading.crop, strength, MAP_SIDE))
+        seen = drawing.jpeg(drawing.with_evidence(reading.crop, strength, MAP_SIDE))
+        return state, picture, reading, au, seen
 
     def _probability(self, reading: Reading) -> dict[str, float]:
         """Of the AUs that the run does not withhold."""
         read = dict(zip(self.run.aus, map(float, reading.probability), strict=True))
         return {au: read[au] for au in self.aus}
 
-    def _reading_of(self, file: dict) -> ReadUpload:
-        photograph, state = face_of_upload(file["name"], bytes(file["content"]), crop_of(self.run.config))
-        if photograph is None:
-            return ReadUpload(file, state)
-        reading = read_crop(self.run, photograph.found.crop, self.run.settings["read_target_from"])
-        landmarks = in_picture(self.run, reading, photograph.matrix)
+    def _reading_of(self, file: dict) -> tuple[str, bytes, Reading | None]:
+        """What is said about a file, the JPEG to show, and its reading; None without a face."""
+        found, photograph, state = face_of_upload(
+            file["name"], bytes(file["content"]), crop_of(self.run.config)
+        )
+        if found is None:
+            return state, b"", None
+        reading = read_crop(self.run, found.crop, self.run.settings["read_target_from"])
+        landmarks = in_picture(self.run, reading, found.matrix)
         state += caution(self.run)
         if landmarks is None:
             state += message("Note:", "this run learned no landmarks.")
-        picture = drawing.jpeg(drawing.with_landmarks(photograph.picture, landmarks, side=SIDE))
-        return ReadUpload(file, state, reading, picture)
+        return state, drawing.jpeg(drawing.with_landmarks(photograph, landmarks, side=SIDE)), reading
 
-    def _show(self, answer: tuple[ReadUpload, str, bytes]) -> None:
-        read, au, self.seen.value = answer
-        self.state.value, self.picture.value = read.state, read.picture
-        self.row.layout.display = "flex" if read.reading else "none"
+    def _show(self, answer: tuple[str, bytes, Reading | None, str, bytes]) -> None:
+        self.state.value, self.picture.value, reading, au, self.seen.value = answer
+        self.row.layout.display = "flex" if reading else "none"
         bars = text = ""
-        if read.reading:
-            bars = drawing.bars(self._probability(read.reading), names=True)
+        if reading:
+            bars = drawing.bars(self._probability(reading), names=True)
             text = f"<b>the run's input</b><br>{about_evidence(self.run, au)}"
         self.bars.value = bars
         self.caption.value = f'<div style="line-height:1.3;font-size:12px">{text}</div>'
@@ -195,4 +182,4 @@ class PhotographReader(widgets.VBox):
 
     def _fail(self, error: Exception) -> None:
         self.live.value = False
-        self._show((ReadUpload({}, failure("This picture could not be read.", error)), "", b""))
+        self._show((failure("This picture could not be read.", error), b"", None, "", b""))
