@@ -25,7 +25,7 @@ from aubench.inspection.attention import (
     random_maps,
     smoothed,
 )
-from aubench.inspection.shown_faces import ShownFaces, faces_from, kept_faces
+from aubench.inspection.shown_faces import ShownFaces, faces_from, faces_to_show
 from aulib.dataset import read_dataset
 from aulib.model import AUModel, ModelConfig
 from aulib.run import Run
@@ -46,10 +46,8 @@ def faces_and_regions(
         ValueError: the run does not know one of the AUs.
     """
     refuse_unknown(aus, run)
-    if not faces:
-        return kept_faces(run, "target", per_au), None
-    if not set(aus) <= set(read_dataset(faces).aus):
-        return faces_from(faces, run.config, per_au), None
+    if not faces or not set(aus) <= set(read_dataset(faces).aus):
+        return faces_to_show(run, faces, "target", per_au), None
     chosen = present_faces(faces, run.config, aus, per_au)
     rendered = (chosen.data.root / "set.json").is_file()
     return chosen, true_regions(chosen, aus, run.config) if rendered else None

@@ -203,7 +203,4 @@ def _scene(domain: str, seed: int) -> Sample:
     return sample_face(domain_called(domain), seed, 0, 1)
 
 
-@lru_cache(maxsize=2)
-def renderer_of(size: int) -> FaceRenderer:
-    """Kept: building it takes as long as dozens of faces."""
-    return FaceRenderer(size)
+renderer_of = lru_cache(maxsize=2)(FaceRenderer)  # building one takes as long as dozens of faces

@@ -38,10 +38,8 @@ class ShownFaces:
     def __getitem__(self, chosen) -> "ShownFaces":
         """Some of the faces: a slice, a mask or a list of places."""
         chosen = np.arange(len(self))[chosen]
-        some = [part[chosen] for part in (self.pictures, self.landmarks, self.occurrence, self.names)]
-        if self.data is None:
-            return ShownFaces(*some)
-        return ShownFaces(*some, self.data, self.rows[chosen], self.matrices[chosen])
+        parts = {name: part for name, part in vars(self).items() if name != "data" and part is not None}
+        return replace(self, **{name: part[chosen] for name, part in parts.items()})
 
 
 def kept_faces(run: Run, domain: str = "target", count: int | None = 6) -> ShownFaces:
