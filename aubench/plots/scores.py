@@ -234,12 +234,11 @@ def draw_per_au(table: pd.DataFrame, measure: str = "f1") -> Figure:
         axis.hlines(places, *ends, color=colour, linewidth=1.4, alpha=0.6)
         axis.scatter(rows[measure], places, s=14, color=colour, label=method, zorder=3)
     rates = table.groupby("au")["base_rate"].first().reindex(aus).to_numpy(dtype=float)
-    chance = {"auc": np.full(len(aus), 0.5), "f1_norm": np.full(len(aus), 2 / 3)}.get(
-        measure, 2 * rates / (1 + rates)
-    )
+    chance = {"auc": 0.5, "f1_norm": 2 / 3}.get(measure, 2 * rates / (1 + rates))
     label = "guessing" if measure == "auc" else 'always "present"'
     places = np.arange(len(aus))
-    axis.vlines(chance, places - 0.45, places + 0.45, "black", "dotted", linewidth=1, label=label)
+    ends = np.full(len(aus), chance), places - 0.45, places + 0.45
+    axis.vlines(*ends, "black", "dotted", linewidth=1, label=label)
     axis.set_xlim(-0.02, 1.02)
     axis.set_xlabel(f"{MEASURE_NAMES[measure]} on the test split; bars: {_spread(table)}")
     figure.legend(loc="outside right upper")
@@ -263,19 +262,14 @@ def draw_methods(table: pd.DataFrame) -> Figure:
     for axis, measure in zip(axes, measures, strict=True):
         columns = [measure, f"{measure}_low", f"{measure}_high"]
         values, low, high = 100 * table[columns].to_numpy(dtype=float).T
-        axis.barh(places, values, height=0.7, color=colours)
-        axis.hlines(places, low, high, color="black", linewidth=1.2)
+        spread = np.nan_to_num([values - low, high - values]).clip(min=0)
+        bars = axis.barh(places, values, xerr=spread, height=0.7, color=colours, error_kw={"elinewidth": 1.2})
         for method, line in (("source-only", "--"), ("oracle", ":")):
             if method in methods and not MEASURES[measure].lower_is_better:
                 value = values[methods.index(method)]
                 axis.axvline(value, color="black", linewidth=0.9, linestyle=line, label=method)
-        for place, value, end in zip(places, values, high, strict=True):
-            if np.isfinite(value):
-                box = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}  # over the reference lines
-                axis.annotate(
-                    f"{value:.1f}", (np.nanmax([value, end]), place), (3, 0), textcoords="offset points",
-                    va="center", fontsize=7, bbox=box, zorder=5,
-                )  # fmt: skip
+        box = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}  # over the reference lines
+        axis.bar_label(bars, fmt="%.1f", padding=3, fontsize=7, bbox=box, zorder=5)
         lower = MEASURES[measure].lower_is_better
         axis.set_title(MEASURE_NAMES[measure], fontsize=8)
         axis.set_xlabel(MEASURES[measure].unit + ("\nlower is better" if lower else ""))
