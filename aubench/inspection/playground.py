@@ -57,13 +57,13 @@ class Controls:
 class Reading:
     """A run's reading of one margin crop.
 
-    crop: (H, H, 3) uint8, the pixels it sees.  probability: (A,) in [0, 1].  landmarks: (K, 2) pixels of the
+    crop: (H, H, 3) uint8, the pixels it sees.  probability: AU -> [0, 1].  landmarks: (K, 2) pixels of the
     margin crop, None if the run learned none.  evidence: (A, h, w), an AU's logit is its mean; None if the
     run reads AUs from landmark coordinates.
     """
 
     crop: np.ndarray
-    probability: np.ndarray
+    probability: dict[str, float]
     landmarks: np.ndarray | None
     evidence: np.ndarray | None
     read_from: str
@@ -135,7 +135,7 @@ def read_crop(run: Run, crop: np.ndarray, read_from: str) -> Reading:
     image, _ = centre_crop(crop[None], np.zeros((1, 1, 2)), size)
     with torch.inference_mode():
         outputs = run.model.read(image, read_from)
-    probability = outputs["au_logits"].sigmoid()[0].numpy()
+    probability = dict(zip(run.aus, outputs["au_logits"].sigmoid()[0].tolist(), strict=True))
     evidence = outputs["evidence"][0].numpy() if "evidence" in outputs else None
     if run.finds_landmarks:
         shape = outputs["shape"]

@@ -206,16 +206,13 @@ class AUPlayground(widgets.VBox):
         self.seen.layout.display = None if seen else "none"
         if reading := self.played.reading:
             self.seen.value = seen
-            self.bars.value = drawing.bars(self._probability(), controls.occurrence, AUS)
+            self.bars.value = drawing.bars(reading.probability, controls.occurrence, AUS)
             self.seen_caption.value = _caption("the run's input", about_evidence(self.run, au))
             settings = self.run.settings
             self.said.value = (
                 f"{settings['method']}, seed {settings['seed']}; read from {reading.read_from}; "
                 f"{1000 * seconds:.0f} ms. Present means an intensity of 2 or more; the dashed line is 0.5."
             )
-
-    def _probability(self) -> dict[str, float]:
-        return dict(zip(self.run.aus, map(float, self.played.reading.probability), strict=True))
 
     def _fail(self, error: Exception) -> None:
         self.state.value = failure("This face could not be rendered.", error)
@@ -228,7 +225,7 @@ class AUPlayground(widgets.VBox):
         file = self.out_dir / f"face-{number:03d}.json"
         record = {"controls": asdict(self.controls)}
         if self.run:
-            record |= {"run": str(self.run.path), "probability": self._probability()}
+            record |= {"run": str(self.run.path), "probability": self.played.reading.probability}
         write_json(file, record)
         with atomic_file(file.with_suffix(".png")) as partial:
             Image.fromarray(self.played.picture).save(partial)

@@ -113,8 +113,8 @@ def bars(
         aus: the rows in order, by default those of `probability`.
         names: write the AU before its bar.
     """
-    rows = [_row(au, probability.get(au), (occurrence or {}).get(au), names) for au in aus or probability]
-    return STYLE + "".join(rows)
+    aus, occurrence = probability if aus is None else aus, occurrence or {}
+    return STYLE + "".join(_row(au, probability.get(au), occurrence.get(au), names) for au in aus)
 
 
 def _row(au: str, probability: float | None, occurs: bool | None, names: bool) -> str:

@@ -144,15 +144,10 @@ class PhotographReader(widgets.VBox):
         if reading is None:
             return state, picture, None, "", b""
         if au == STRONGEST:
-            au = max(self.aus, key=self._probability(reading).get)
+            au = max(self.aus, key=reading.probability.get)
         strength = evidence_strength(self.run, reading, au)
         seen = drawing.jpeg(drawing.with_evidence(reading.crop, strength, MAP_SIDE))
         return state, picture, reading, au, seen
-
-    def _probability(self, reading: Reading) -> dict[str, float]:
-        """Of the AUs that the run does not withhold."""
-        read = dict(zip(self.run.aus, map(float, reading.probability), strict=True))
-        return {au: read[au] for au in self.aus}
 
     def _reading_of(self, file: dict) -> tuple[str, bytes, Reading | None]:
         """What is said about a file, the JPEG to show, and its reading; None without a face."""
@@ -173,7 +168,7 @@ class PhotographReader(widgets.VBox):
         self.row.layout.display = "flex" if reading else "none"
         bars = text = ""
         if reading:
-            bars = drawing.bars(self._probability(reading), names=True)
+            bars = drawing.bars(reading.probability, aus=self.aus, names=True)
             text = f"<b>the run's input</b><br>{about_evidence(self.run, au)}"
         self.bars.value = bars
         self.caption.value = f'<div style="line-height:1.3;font-size:12px">{text}</div>'

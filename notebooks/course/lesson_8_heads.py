@@ -328,7 +328,7 @@ def same_head(run: str | Path, seed: int = 0) -> Instrument:
         image, points = rendered(sample, melanin, age)
         crop = crop_face(Image.fromarray(image), crop_matrix(points, spec), spec)
         probability = read_crop(opened, crop, opened.settings["read_target_from"]).probability
-        return image, np.array([probability[opened.aus.index(name)] for name in aus])
+        return image, np.array([probability[name] for name in aus])
 
     def answer(melanin: float, age: float, au: str, intensity: float, head: int) -> tuple[bytes, str]:
         sample = scene(head, 0, seed)
