@@ -251,8 +251,7 @@ def curve(
         (n, F): the answer at each fraction of the pixels replaced.
     """
     n, pixels = len(start), maps[0].numel()
-    order = maps.flatten(1).argsort(dim=1, descending=True, stable=True)
-    rank = torch.empty_like(order).scatter_(1, order, torch.arange(pixels).expand(n, -1))
+    rank = maps.flatten(1).argsort(dim=1, descending=True, stable=True).argsort(dim=1)
     values = []
     for fraction in fractions:
         replaced = (rank < round(fraction * pixels)).view(n, 1, *maps.shape[1:])

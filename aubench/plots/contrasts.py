@@ -5,7 +5,7 @@ from itertools import cycle
 import pandas as pd
 from matplotlib.figure import Figure
 
-from aubench.plots.style import LINE_COLOURS, PAGE, au_label, in_house_style, offsets, row_panels
+from aubench.plots.style import LINE_COLOURS, au_label, in_house_style, offsets, row_panels
 from aulib.expressions import MIN_FACES
 
 PANELS = {"auc": "AUC against neutral", "own": "own part, companions taken out"}
@@ -52,9 +52,7 @@ def draw_false_alarms(table: pd.DataFrame) -> Figure:
     names = [kind for kind in dict.fromkeys(kinds) if kind != "all"]
     aus = list(dict.fromkeys(table["au"]))
     everyone = table[kinds == "all"].set_index("au").reindex(aus)
-    figure, axes = row_panels(
-        [au_label(au) for au in aus], panels=max(1, len(names)), width=PAGE, room=1.5, sharex=True
-    )
+    figure, axes = row_panels([au_label(au) for au in aus], panels=max(1, len(names)), room=1.5, sharex=True)
     for axis, kind in zip(axes, names or ["all"], strict=True):
         axis.barh(range(len(aus)), 100 * everyone["rate"], color="#DDDDDD", label="everyone")
         groups = dict.fromkeys(table.loc[kinds == kind, "group"]) if names else ()

@@ -23,29 +23,27 @@ from aubench.report.run_values import TERM_GROUPS, TERM_NAMES, curve_name
 from aulib.metrics import MEASURES, REPORTED
 from aulib.supervisors import SUPERVISORS
 
-# Which panel of the learning curves a term belongs to; other terms go to the last panel of terms.
-TASK_PANELS = {title: TERM_GROUPS[title] for title in ("AU terms", "landmark terms")}
+# Panels of the learning curves for their own terms; other terms go to the last panel of terms.
+TASK_PANELS = ("AU terms", "landmark terms")
 OF_LABELLED_FACES = ("validation_f1", "au_source")  # of the source, or of what the oracle learns from
-# panel of `draw_separation` -> (measure, label, colour, dashes) of its lines; all are `insides.…`
+# panel of `draw_separation` -> label of each of its lines, by what is measured (`insides.…`)
 SEPARATION_PANELS = {
-    "reconstruction error\n(1: the mean face)": (
-        ("reconstruction.self", "own: G(S, Z)", LINE_COLOURS[0], "-"),
-        ("reconstruction.second", "second round", LINE_COLOURS[1], "-"),
-    ),
-    "landmarks read by a linear probe\n(NME x 100, both domains)": (
-        ("landmark_probe.rich", "from F", LINE_COLOURS[0], "-"),
-        ("landmark_probe.texture", "from Z", LINE_COLOURS[1], "-"),
-        ("landmark_probe.mean_face", "mean face", "black", "--"),
-    ),
-    "AUs read by a linear probe\n(AUC, source)": (
-        ("au_probe.rich", "from F", LINE_COLOURS[0], "-"),
-        ("au_probe.texture", "from Z", LINE_COLOURS[1], "-"),
-    ),
-    "how far G moves\n(1: from a face to the mean face)": (
-        ("moves.shape", "with another S", LINE_COLOURS[0], "-"),
-        ("moves.texture", "with another Z", LINE_COLOURS[1], "-"),
-    ),
+    "reconstruction error\n(1: the mean face)": {
+        "reconstruction.self": "own: G(S, Z)",
+        "reconstruction.second": "second round",
+    },
+    "landmarks read by a linear probe\n(NME x 100, both domains)": {
+        "landmark_probe.rich": "from F",
+        "landmark_probe.texture": "from Z",
+        "landmark_probe.mean_face": "mean face",
+    },
+    "AUs read by a linear probe\n(AUC, source)": {"au_probe.rich": "from F", "au_probe.texture": "from Z"},
+    "how far G moves\n(1: from a face to the mean face)": {
+        "moves.shape": "with another S",
+        "moves.texture": "with another Z",
+    },
 }
+SEPARATION_LINES = ((LINE_COLOURS[0], "-"), (LINE_COLOURS[1], "-"), ("black", "--"))
 CHANCE_LINES = {"reconstruction": 1.0, "AUs": 0.5}
 NOT_TERMS = ("step", "seconds", "total", "validation_f1")
 DASHES = ("-", "--", ":", "-.")
@@ -113,7 +111,7 @@ def draw_history(
     """
     terms = history.drop(columns=[*NOT_TERMS, *history.filter(regex=r"^(share|insides)\.")], errors="ignore")
     terms = list(terms.dropna(axis=1, how="all"))
-    panels = {title: [name for name in names if name in terms] for title, names in TASK_PANELS.items()}
+    panels = {title: [name for name in TERM_GROUPS[title] if name in terms] for title in TASK_PANELS}
     panels["supervisors"] = [name for name in terms if name in SUPERVISORS]
     placed = sum(panels.values(), [])
     panels["rounds, adversaries, decoder"] = [name for name in terms if name not in placed]
@@ -168,7 +166,7 @@ def draw_separation(history: pd.DataFrame) -> Figure:
     measured = history.dropna(subset="insides.reconstruction.self")
     figure = Figure(figsize=(0.7 * PAGE, 4.6), layout="constrained")
     for axis, (title, lines) in zip(figure.subplots(2, 2).flat, SEPARATION_PANELS.items(), strict=True):
-        for name, label, colour, dashes in lines:
+        for (name, label), (colour, dashes) in zip(lines.items(), SEPARATION_LINES, strict=False):
             values = measured.filter(regex=rf"^insides\.{name}(\.|$)").mean(axis=1)
             values = 100 * values if name.startswith("landmark") else values
             axis.plot(measured["step"], values, dashes, color=colour, marker="o", markersize=3, label=label)
