@@ -132,22 +132,20 @@ class AUPlayground(widgets.VBox):
         for control in (*self.scene.values(), self.followed, self.truth):
             control.layout.width = "288px"
             control.style.description_width = "124px"
-        pictures = widgets.Box(
-            [widgets.VBox([self.face, self.face_caption]), widgets.VBox([self.seen, self.seen_caption])],
-            layout=WRAP,
-        )
-        pose = widgets.Box([self.scene[name] for name in SCENE], layout=WRAP)
-        aus = widgets.HBox(
-            [
-                widgets.VBox(list(self.sliders.values()), layout={"flex": "0 0 324px"}),
-                self.bars.add_class("au-bars"),
-            ],
-            layout={"overflow": "visible"},
-        )
+        face = widgets.VBox([self.face, self.face_caption])
+        seen = widgets.VBox([self.seen, self.seen_caption])
+        sliders = widgets.VBox(list(self.sliders.values()), layout={"flex": "0 0 324px"})
+        aus = widgets.HBox([sliders, self.bars.add_class("au-bars")], layout={"overflow": "visible"})
         others = [control for name, control in self.scene.items() if name not in SCENE]
         buttons = widgets.Box([self.neutral, self.frontal, self.draw, self.keep], layout=WRAP)
-        more = widgets.Box([*others, self.followed.add_class("followed"), self.truth, buttons], layout=WRAP)
-        parts = {"pictures": pictures, "pose": pose, "aus": aus, "more": more}
+        parts = {
+            "pictures": widgets.Box([face, seen], layout=WRAP),
+            "pose": widgets.Box([self.scene[name] for name in SCENE], layout=WRAP),
+            "aus": aus,
+            "more": widgets.Box(
+                [*others, self.followed.add_class("followed"), self.truth, buttons], layout=WRAP
+            ),
+        }
         placed = [part.add_class(f"au-{name}") for name, part in parts.items()]
         return widgets.Box(placed).add_class("au-parts")
 
