@@ -233,12 +233,10 @@ def curve_table(explained: Explained, faces: ShownFaces, regions: np.ndarray, se
 
 def curve_areas(curves: pd.DataFrame) -> pd.DataFrame:
     """Area under each curve of `curve_table`, mean over faces and AUs: run, curve, map, area, n (curves)."""
-    rows = []
-    for (run, kind, name), group in curves.groupby(["run", "curve", "map"], sort=False):
-        height = group.pivot(index=["au", "name"], columns="fraction", values="probability").to_numpy()
-        under = area_under(height)
-        rows.append({"run": run, "curve": kind, "map": name, "area": under.mean(), "n": len(under)})
-    return pd.DataFrame(rows)
+    kinds = ["run", "curve", "map"]
+    heights = curves.pivot_table("probability", [*kinds, "au", "name"], "fraction", sort=False)
+    under = pd.Series(area_under(heights.to_numpy()), heights.index)
+    return under.groupby(kinds, sort=False).agg(area="mean", n="size").reset_index()
 
 
 def landmark_table(faces: ShownFaces, maps: Tensor, points: Tensor) -> pd.DataFrame:

@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 
 from aubench.inference.predict import to_picture
+from aubench.inspection.shown_faces import kept_faces
 from aufaces.actions import AUS, OCCURS_AT, Expression
 from aufaces.domains import Sample, domain_called, picture, sample_face
 from aufaces.renderer import FaceRenderer
@@ -113,8 +114,7 @@ def brightest(run: Run) -> np.ndarray | None:
         return None
     scale = np.full(len(run.aus), 1e-6)
     for domain in run.domains_with_samples:
-        samples = run.samples(domain)
-        pictures, _ = centre_crop(samples.images, samples.landmarks, run.config.image_size)
+        pictures = kept_faces(run, domain, count=None).pictures
         with torch.inference_mode():
             maps = run.model.read(pictures, run.settings[f"read_{domain}_from"])["evidence"].numpy()
         scale = np.maximum(scale, np.quantile(maps.clip(min=0), BRIGHT, axis=(0, 2, 3)))

@@ -1,6 +1,6 @@
 """Tools compared: the faces on which two differ most, scores by condition."""
 
-from itertools import cycle
+from itertools import cycle, islice
 from pathlib import Path
 
 import numpy as np
@@ -72,16 +72,13 @@ def draw_conditions(table: pd.DataFrame) -> Figure:
 
 
 def _crops(table: pd.DataFrame, faces: Path) -> list[np.ndarray | None]:
-    keys, found = set(table["key"]), {}
+    keys = set(table["key"])
     if faces.is_dir() and not all(isinstance(key, int | np.integer) for key in keys):
-        for key, name in pair_names(keys, list_pictures(faces)[0], faces).items():
-            found[key] = read_picture(faces / name)
+        names = pair_names(keys, list_pictures(faces)[0], faces)
+        found = {key: read_picture(faces / name) for key, name in names.items()}
     else:
-        for frame in clip_frames(Clip(faces)):
-            if frame.number + 1 in keys:
-                found[frame.number + 1] = frame.picture
-            if len(found) == len(keys):
-                break
+        frames = ((frame.number + 1, frame.picture) for frame in clip_frames(Clip(faces)))
+        found = dict(islice((frame for frame in frames if frame[0] in keys), len(keys)))
     if not found:
         raise ValueError(f"{faces} has none of the faces, as {table['key'].iloc[0]}")
     return [_cut(found.get(row.key), row) for row in table.itertuples()]

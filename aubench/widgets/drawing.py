@@ -8,7 +8,7 @@ from html import escape
 
 import numpy as np
 from matplotlib import colormaps
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageOps
 
 from aulib.labels import AU_NAMES
 
@@ -29,21 +29,18 @@ def data_uri(picture: Image.Image) -> str:
     return f"data:image/jpeg;base64,{base64.b64encode(jpeg(picture)).decode()}"
 
 
-def enlarged(picture: np.ndarray, side: int = SIDE) -> tuple[Image.Image, float]:
-    """(H, W, 3) or grey (H, W), uint8 or [0, 1] -> RGB whose longer side is `side`, and the factor."""
+def enlarged(picture: np.ndarray, side: int = SIDE) -> Image.Image:
+    """(H, W, 3) or grey (H, W), uint8 or [0, 1] -> RGB whose longer side is `side`."""
     if picture.dtype != np.uint8:
         picture = np.rint(picture.clip(0, 1) * 255).astype(np.uint8)
-    drawn = Image.fromarray(picture).convert("RGB")
-    factor = side / max(drawn.size)
-    size = tuple(max(1, round(length * factor)) for length in drawn.size)
-    return drawn.resize(size, Image.Resampling.BICUBIC), factor
+    return ImageOps.contain(Image.fromarray(picture).convert("RGB"), (side, side), Image.Resampling.BICUBIC)
 
 
 def with_landmarks(
     picture: np.ndarray, found: np.ndarray | None, true: np.ndarray | None = None, side: int = SIDE
 ) -> Image.Image:
     """The picture enlarged: landmarks found as dots, true ones as rings; (K, 2) pixels of `picture`."""
-    drawn, factor = enlarged(picture, side)
+    drawn, factor = enlarged(picture, side), side / max(picture.shape[:2])
     draw = ImageDraw.Draw(drawn)
     for x, y in _placed(true, factor):
         draw.ellipse((x - 4, y - 4, x + 4, y + 4), outline=TRUE, width=2)
@@ -54,7 +51,7 @@ def with_landmarks(
 
 def with_evidence(crop: np.ndarray, strength: np.ndarray | None, side: int = SIDE) -> Image.Image:
     """A map (h, w) in [0, 1] over the crop in grey, more opaque where it is strong."""
-    drawn, _ = enlarged(crop, side)
+    drawn = enlarged(crop, side)
     if strength is None:
         return drawn
     level = np.rint(strength.clip(0, 1) * 255).astype(np.uint8)

@@ -96,7 +96,7 @@ def _row(name: str, steps: list[Step]) -> str:
 
 
 def _figure(step: Step) -> str:
-    picture = drawing.heat(step.picture, 236) if step.is_map else drawing.enlarged(step.picture, 236)[0]
+    picture = drawing.heat(step.picture, 236) if step.is_map else drawing.enlarged(step.picture, 236)
     found = ""
     if step.aus is not None:
         present = [au[2:] for au, probability in step.aus.items() if probability >= 0.5]

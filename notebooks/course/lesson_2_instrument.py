@@ -43,8 +43,7 @@ class FactorMixer(Instrument):
             crop = crop_face(Image.fromarray(picture), crop_matrix(landmarks, spec), spec)
             reading = read_crop(opened, crop, opened.settings["read_target_from"])
             occurrence = dict(zip(AUS, map(bool, np.asarray(intensity) >= OCCURS_AT), strict=True))
-            enlarged, _ = drawing.enlarged(picture)
-            return drawing.jpeg(enlarged), bars(reading.probability, occurrence, names=True)
+            return drawing.jpeg(drawing.enlarged(picture)), bars(reading.probability, occurrence, names=True)
 
         face = widgets.IntSlider(value=0, min=0, max=count - 1, description="face")
         super().__init__(answer, {"face": face} | boxes, drawing.SIDE, "jpeg", aside="text")
