@@ -20,7 +20,6 @@ from aufaces.domains import Sample, domain_called, picture, sample_face
 from aufaces.renderer import FaceRenderer
 from aulib.batches import centre_crop
 from aulib.crops import crop_face, crop_matrix, crop_of
-from aulib.metrics import landmark_nme
 from aulib.model import cells_to_pixels, expected_cells
 from aulib.run import WEIGHTS, Run
 
@@ -82,13 +81,6 @@ class Played:
     true_landmarks: np.ndarray
     landmarks: np.ndarray | None = None
     reading: Reading | None = None
-
-    @property
-    def landmark_error(self) -> float:
-        """`metrics.landmark_nme` of 68 landmarks; NaN without."""
-        if self.landmarks is None or self.landmarks.shape != self.true_landmarks.shape:
-            return float("nan")
-        return float(landmark_nme(self.landmarks[None], self.true_landmarks[None])[0])
 
 
 def open_run(path: str | Path) -> Run:

@@ -16,6 +16,7 @@ from aufaces.actions import AUS
 from aufaces.domains import DOMAINS
 from aulib.files import atomic_file, write_json
 from aulib.labels import AU_NAMES
+from aulib.metrics import landmark_nme
 from aulib.run import Run
 
 SIDE = 240  # pixels of both pictures on the page
@@ -245,8 +246,10 @@ def _about_landmarks(run: Run | None, played: Played) -> str:
         return "no run"
     if played.landmarks is None:
         return "the run learned no landmarks"
-    error = 100 * played.landmark_error
-    return "predicted landmarks" + (f", error {error:.1f} % of the eye distance" if error >= 0 else "")
+    if played.landmarks.shape != played.true_landmarks.shape:  # it finds 49 of the 68
+        return "predicted landmarks"
+    error = float(100 * landmark_nme(played.landmarks[None], played.true_landmarks[None])[0])
+    return f"predicted landmarks, error {error:.1f} % of the eye distance"
 
 
 def about_evidence(run: Run, au: str) -> str:

@@ -62,12 +62,9 @@ class FacePicker(widgets.VBox):
         return self.origin.value, self.folder.value.strip(), self.number.value, self.upload.value
 
     def _show_controls(self) -> None:
-        origin = self.origin.value
-        for control, shown in (
-            (self.folder, origin == FOLDER),
-            (self.number, origin != PHOTOGRAPH),
-            (self.upload, origin == PHOTOGRAPH),
-        ):
+        asked = {FOLDER: (self.folder, self.number), PHOTOGRAPH: (self.upload,)}
+        for control in (self.folder, self.number, self.upload):
+            shown = control in asked.get(self.origin.value, (self.number,))
             control.layout.display = None if shown else "none"
 
     def _choose(self) -> None:
