@@ -165,13 +165,6 @@ class Swap:
     trace: pd.DataFrame
 
 
-def why_no_swap(run: Run) -> str:
-    """Why this run's method cannot exchange shapes; "" if it can."""
-    if can_exchange(run.model):
-        return ""
-    return f"{run.settings['method']} has no separation: there is no texture Z and no reconstruction G"
-
-
 @torch.inference_mode()
 def swap_faces(run: Run, source: np.ndarray, target: np.ndarray) -> Swap:
     """Exchange the shapes of two margin crops, (S, S, 3) uint8 each.
@@ -184,8 +177,8 @@ def swap_faces(run: Run, source: np.ndarray, target: np.ndarray) -> Swap:
     outputs = both_rounds(run.model, *pictures.split(1))
     decoder = load_decoder(run)
     return Swap(
-        _steps(run.model, outputs, pictures[:1], "s", "t", decoder),
-        _steps(run.model, outputs, pictures[1:], "t", "s", decoder),
+        _steps(run.model, outputs, pictures[:1], "s", decoder),
+        _steps(run.model, outputs, pictures[1:], "t", decoder),
         alignment_of(run, outputs),
         decoder is not None,
         trace_both(outputs),
@@ -193,12 +186,7 @@ def swap_faces(run: Run, source: np.ndarray, target: np.ndarray) -> Swap:
 
 
 def _steps(
-    model: AUModel,
-    outputs: dict[str, Tensor],
-    face: Tensor,
-    own: str,
-    other: str,
-    decoder: FaceDecoder | None,
+    model: AUModel, outputs: dict[str, Tensor], face: Tensor, own: str, decoder: FaceDecoder | None
 ) -> list[Step]:
     def decoded(name: str, caption: str, features: Tensor) -> Step:
         probability = model.au_head(features)[0].sigmoid()[0]
@@ -209,6 +197,7 @@ def _steps(
     def summed(name: str, caption: str, maps: Tensor) -> Step:
         return Step(name, caption, maps.abs().sum(1)[0].numpy(), True, size=size_of(maps))
 
+    other = {"s": "t", "t": "s"}[own]
     of = {key.removesuffix(f"_{own}"): value for key, value in outputs.items()}
     return [
         Step(f"I^{own}", "the face", face[0].permute(1, 2, 0).numpy(), size=size_of(face)),

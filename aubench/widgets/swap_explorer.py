@@ -9,7 +9,7 @@ import ipywidgets as widgets
 import pandas as pd
 
 from aubench.inspection.decoding import STEPS, about_decoder, fit_decoder
-from aubench.inspection.swaps import Step, Swap, swap_faces, why_no_swap
+from aubench.inspection.swaps import Step, Swap, can_exchange, swap_faces
 from aubench.report.run_values import in_words
 from aubench.widgets import drawing
 from aubench.widgets.face_picker import FacePicker
@@ -57,8 +57,10 @@ class SwapExplorer(widgets.VBox):
 
     def __init__(self, run: str | Path, faces: str = ""):
         self.run, problem = opened(run)
-        if self.run and (reason := why_no_swap(self.run)):
-            problem = message("Nothing to swap.", f"{reason}. Choose a run of adld, contrastive or full.")
+        if self.run and not can_exchange(self.run.model):
+            why = "has no separation: there is no texture Z and no reconstruction G"
+            text = f"{self.run.settings['method']} {why}. Choose a run of adld, contrastive or full."
+            problem = message("Nothing to swap.", text)
         self.state = widgets.HTML(problem).add_class("swap-state")
         self.shown, self.swap = widgets.HTML().add_class("swap-shown"), None
         super().__init__([self.state])
