@@ -6,6 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FormatStrFormatter
+from scipy.optimize import isotonic_regression
 
 from aubench.plots.style import (
     ABOVE,
@@ -235,13 +236,10 @@ def _draw_loss(axis: Axes, curves: pd.DataFrame, colour: str) -> None:
 
 
 def _apart(ends: dict[str, float]) -> dict[str, float]:
-    """Heights of labels near these ends, on a log scale: each at least 1.3 times the one below."""
+    """The heights nearest to these ends, on a log scale, that are each 1.3 times the one below or more."""
     names = sorted(ends, key=ends.get)
-    heights, gap = np.log([ends[name] for name in names]), np.log(1.3)
-    for _ in range(100):
-        for low in range(len(names) - 1):
-            push = max(0, gap - (heights[low + 1] - heights[low])) / 2
-            heights[low], heights[low + 1] = heights[low] - push, heights[low + 1] + push
+    gaps = np.log(1.3) * np.arange(len(names))
+    heights = isotonic_regression(np.log([ends[name] for name in names]) - gaps).x + gaps
     return dict(zip(names, np.exp(heights), strict=True))
 
 
