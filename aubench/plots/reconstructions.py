@@ -42,24 +42,22 @@ def draw_rounds(pictures: dict[str, np.ndarray], scores: pd.DataFrame) -> Figure
         pictures, scores: `reconstructions.decode_rounds`.
     """
     steps = [step for step in ("input", "side alone", *ROUNDS) if f"source.{step}" in pictures]
-    columns = []
+    titles = []
     for step in steps:
-        columns += [(step, "picture"), (step, "error")] if step in COMPARED else [(step, "picture")]
+        titles += [ROUNDS.get(step, step), *(["its error"] if step in COMPARED else [])]
     pairs = len(pictures["source.input"])
-    figure, axes = face_grid(2 * pairs, len(columns), side=1.0, left=0.5, top=0.5)
+    figure, axes = face_grid(2 * pairs, len(titles), side=1.0, left=0.5, top=0.5)
     numbers = scores.set_index(["pair", "domain", "feature"])
     for place, row in enumerate(axes):
         pair, domain = place // 2, ("source", "target")[place % 2]
         name_row(row[0], domain, DOMAIN_COLOURS[domain])
-        for (step, part), axis in zip(columns, row, strict=True):
-            picture = pictures[f"{domain}.{step}"][pair]
-            if part == "error":
-                show_error(axis, picture, pictures[f"{domain}.input"][pair])
-                continue
+        cells = iter(row)
+        for step in steps:
+            picture, axis = pictures[f"{domain}.{step}"][pair], next(cells)
             show_face(axis, picture)
             if step in COMPARED:
                 write_on(axis, _quality(numbers.loc[(pair, domain, step)]))
-    titles = [ROUNDS.get(step, step) if part == "picture" else "its error" for step, part in columns]
+                show_error(next(cells), picture, pictures[f"{domain}.input"][pair])
     name_columns(axes[0], titles)
     return figure
 
