@@ -21,7 +21,7 @@ from aubench.plots.style import (
     write_on,
 )
 
-BRIGHTEST_ERROR = 0.4  # of a channel's range: white in an error map
+BRIGHTEST_ERROR = 0.4  # of a channel's range, mean over channels: white in an error map
 ROUNDS = {
     "rich": "decoded F",
     "self": "self:\nown shape\nand texture",
@@ -57,7 +57,9 @@ def draw_rounds(pictures: dict[str, np.ndarray], scores: pd.DataFrame) -> Figure
             show_face(axis, picture)
             if step in COMPARED:
                 write_on(axis, _quality(numbers.loc[(pair, domain, step)]))
-                show_error(next(cells), picture, pictures[f"{domain}.input"][pair])
+                error = np.abs(picture - pictures[f"{domain}.input"][pair])
+                error = error.mean(-1) if error.ndim == 3 else error
+                next(cells).imshow(error, cmap="inferno", vmin=0, vmax=BRIGHTEST_ERROR)
     name_columns(axes[0], titles)
     return figure
 
@@ -128,13 +130,6 @@ def draw_texture_by_shape(pictures: np.ndarray, originals: np.ndarray) -> Figure
     axes[0, 0].text(0.95, 0.5, "shape of →", ha="right", va="center", **corner)
     axes[0, 0].text(0.5, 0.08, "texture of ↓", ha="center", va="bottom", **corner)
     return figure
-
-
-def show_error(axis, picture: np.ndarray, original: np.ndarray) -> None:
-    """Mean absolute difference over channels: black is zero, white is BRIGHTEST_ERROR or more."""
-    error = np.abs(picture - original)
-    error = error.mean(-1) if error.ndim == 3 else error
-    axis.imshow(error, cmap="inferno", vmin=0, vmax=BRIGHTEST_ERROR)
 
 
 def _quality(scores: pd.Series) -> str:
