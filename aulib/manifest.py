@@ -84,7 +84,7 @@ def layout_fault(columns: Iterable[str]) -> str:
     expected = set(range(49 if max(x | y, default=0) < 49 else 68))
     missing = [f"{axis}_{k}" for axis, there in (("x", x), ("y", y)) for k in sorted(expected - there)]
     extra = (x | y) - expected
-    if not x | y or not missing and not extra:
+    if not (x or y) or not (missing or extra):
         return ""
     detail = f"missing {', '.join(missing[:4])}" if missing else f"too many, from point {min(extra)}"
     return (

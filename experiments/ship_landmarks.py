@@ -1,7 +1,7 @@
 """Make the landmark network that comes with the package: `python experiments/ship_landmarks.py RUNS`.
 
-Takes the run of experiments/landmarks.yml that finds landmarks of its labelled source's test faces, which are
-rendered, with the smallest error, and writes it to aulib/weights/landmarks with weights of half precision,
+Takes the run of experiments/landmarks.yml that finds landmarks of its rendered source's validation faces with
+the smallest error, and writes it to aulib/weights/landmarks with weights of half precision,
 beside the mean face in dlib's box and where people mark what the renderer calls a landmark.
 """
 
@@ -18,8 +18,11 @@ from aufaces.domains import domain_called, sample_face
 from aufaces.landmark_vertices import ON_PHOTOGRAPHS, landmark_table, points_on
 from aufaces.renderer import FaceRenderer
 from aulib import pretrained
-from aulib.crops import CropSpec, crop_matrix, crop_of
+from aulib.batches import faces_of
+from aulib.crops import CropSpec, crop_dataset, crop_matrix, crop_of
 from aulib.dataset import read_dataset
+from aulib.evaluate import predict_batches
+from aulib.metrics import landmark_nme
 from aulib.run import CONFIG, METRICS, WEIGHTS, Run
 
 SHOWN_TO_BOX, MEASURED = 800, 200  # rendered faces
@@ -51,12 +54,23 @@ def photograph_offsets(spec: CropSpec) -> np.ndarray:
     return np.mean(apart, axis=0)
 
 
+def validation_error(run: Run) -> float:
+    """NME of the landmarks of validation faces of the run's source, its mean."""
+    data = read_dataset(run.settings["source"])
+    faces = faces_of(data, crop_dataset(data, crop_of(run.config)), "val", run.config)
+    found = predict_batches(run.model, faces, "features").landmarks
+    return float(landmark_nme(found, faces.landmarks[faces.rows]).mean())
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("study", type=Path, help="folder of the study's runs")
     given = parser.parse_args()
     runs = [Run(folder.parent) for folder in sorted(given.study.glob(f"*/{METRICS}"))]
-    best = min(runs, key=lambda run: run.metrics["source.landmarks.nme"])
+    if not runs:
+        parser.error(f"{given.study} has no finished run; expected those of experiments/landmarks.yml")
+    errors = [validation_error(run) for run in runs]
+    best = runs[int(np.argmin(errors))]
     out = pretrained().path / NETWORK
     out.mkdir(exist_ok=True)
     shutil.copy(best.path / CONFIG, out)
@@ -64,7 +78,7 @@ def main() -> None:
     (out / WEIGHTS).write_bytes(save(weights))
     np.savetxt(out / MEAN_FACE, mean_face_in_box(best.settings["source"]), "%.4f", delimiter=",")
     np.savetxt(out / OFFSETS, photograph_offsets(crop_of(best.config)), "%.4f", delimiter=",")
-    print(f"{out}: {best.path.name}, NME {best.metrics['source.landmarks.nme']:.4f}")
+    print(f"{out}: {best.path.name}, validation NME {min(errors):.4f}")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """Make the detector that comes with the package: `python experiments/ship_weights.py RUNS PHOTOGRAPHS`.
 
+The weights in the package were made with AULIB_LANDMARKS=dlib, before the package had landmarks of its own.
+
 Takes the run of experiments/weights.yml with the highest F1 on validation people of its rendered source,
 shifts its logits to base rates on the photographs, and writes it to aulib/weights with weights of half
 precision. Expressions of the photographs decide which AUs are given: those of which every contrast is above

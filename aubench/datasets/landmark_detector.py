@@ -30,7 +30,7 @@ MAX_UPSAMPLE = 2  # the detector sees faces from about 80 pixels; each doubling 
 INSTALL = "pip install 'aulib[faces]'"
 CHOICE = "AULIB_LANDMARKS"
 DLIB_POINTS = "face_recognition_models"
-PASSES = 6  # at most; from the box on, most faces need three
+PASSES = 6  # at most
 STILL = 0.01  # of the face's size: points that move less stay where they are
 NETWORK_SIDE = 360  # longer side of a picture for dlib's network; it sees faces from about 80 pixels
 THINNEST = 40  # shorter side for it, which holds no face; below 7 the network fails
@@ -134,8 +134,8 @@ def points_in(image: np.ndarray, box: tuple[int, int, int, int]) -> np.ndarray:
 
 
 def follow_points(image: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """(68, 2) landmarks of the face that was at `points` in the picture before: what `points_in` finds,
-    without looking for a box."""
+    """(68, 2) landmarks of the face that was at `points` in the picture before, without looking for a box;
+    our own in one pass from there."""
     return _dlibs(image, box_around(points)) if landmarks_by() == "dlib" else _own(image, points, 1)
 
 

@@ -110,7 +110,9 @@ def prepare(
         if subject:
             known["subject"] = subject
         faces: dict[str, GivenFace | None] = dict.fromkeys(sources)  # None asks the detector
+        finder = "given"
         if landmarks is None:
+            finder = landmarks_by()
             require_detector()
         else:
             named = by_stored_name(sources)
@@ -118,7 +120,6 @@ def prepare(
             faces = dict.fromkeys(sources, NOT_GIVEN) | {named[name]: face for name, face in given.items()}
         out.mkdir(parents=True, exist_ok=True)
         stamps = {source: stamp(photos / source, faces[source]) for source in sources}
-        finder = landmarks_by() if landmarks is None else "given"
         settings = {"code_version": CODE_VERSION, "max_side": MAX_SIDE, "landmarks": finder}
         names = _stored_names(sources)
         work = partial(store_picture, photos=photos, out=out)
