@@ -105,10 +105,15 @@ def _l1(first: str, second: str) -> Term:
 
 def _aligned(name: str) -> Term:
     def term(step: StepData) -> Tensor:
-        own = step.objective
-        queue = step.model.queues[name] if own.negatives == "queue" else None
-        how = own.alignment, own.negatives, own.temperature
-        return alignment_term(SUPERVISORS[name], step.projections, *how, queue)
+        objective = step.objective
+        return alignment_term(
+            SUPERVISORS[name],
+            step.projections,
+            alignment=objective.alignment,
+            negatives=objective.negatives,
+            temperature=objective.temperature,
+            queue=step.model.queues[name] if objective.negatives == "queue" else None,
+        )
 
     return term
 

@@ -267,7 +267,9 @@ def _table(opened: Run, model, faces: list[tuple], weights: dict[str, np.ndarray
     config = opened.config
     crops, matrices = [crop for *_, crop, _ in faces], [matrix for *_, matrix in faces]
     read_from = opened.settings["read_target_from"]
-    read, *values, entropy, sides = read_faces(model, read_from, crops, matrices, weights)
+    found = read_faces(model, read_from, crops, matrices, weights)
+    read, entropy, sides = found.read, found.map_entropy, found.sides
+    values = found.probability, found.landmarks, found.squares
     probability, points, squares = (value.astype(np.float32) for value in values)
     seen = read & (entropy <= opened.largest_entropy)
     probability[~seen], points[~seen] = np.nan, np.nan

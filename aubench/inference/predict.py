@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -201,7 +202,7 @@ def predict(
     sees no face and gives no prediction; `trust`, the expected share of right calls, see the function; for
     each AU of the run `AU01_c` (0 or 1, probability at least 0.5), `AU01_p` (0 to 1) and `AU01_r` (0 to 5,
     where its source had intensities: how intense the AU is, on average, on labelled faces of this
-    probability); with `sides` `AU01_side` (-5 to 5, see `read_faces`; empty where AU01 is not called
+    probability); with `sides` `AU01_side` (-5 to 5, see `FacesRead`; empty where AU01 is not called
     present); the model's landmarks x_0 ..., y_0 ..., 68 or 49 as the run was trained, empty if it was trained
     without (as `source-only` is). All in pixels of the picture as shown.
 
@@ -437,24 +438,35 @@ def _table(
     return pd.DataFrame(columns | point_columns(points.round(2)))
 
 
+class FacesRead(NamedTuple):
+    """N faces; NaN where there is no crop.
+
+    read: (N,) bool, whether there is a crop.  probability: (N, A).  landmarks: (N, K, 2) in pixels of the
+    pictures.  squares: (N, 4) as SQUARE.  map_entropy: (N,) nats.
+    sides: columns `AU12_side`, ..., (N,) each, how much more intense an AU is on the subject's left than on
+    the right, -5 to 5 (ours: a linear reading of `evaluate.side_evidence`).
+    """
+
+    read: np.ndarray
+    probability: np.ndarray
+    landmarks: np.ndarray
+    squares: np.ndarray
+    map_entropy: np.ndarray
+    sides: dict[str, np.ndarray]
+
+
 def read_faces(
     model: AUModel,
     read_from: str,
     crops: list[np.ndarray | None],
     matrices: list[np.ndarray | None],
     weights: dict[str, np.ndarray],
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+) -> FacesRead:
     """Faces read together; a crop or matrix may be None where there is none.
 
     Args:
         crops: (S, S, 3) uint8 margin crops.  matrices: (2, 3) from picture to crop.
         weights: AU -> (h, w), see `side_weights`.
-
-    Returns:
-        whether there is a crop, (N,) bool; and, NaN where there is none: probability (N, A), landmarks
-        (N, K, 2) in pixels of the pictures, squares (N, 4) as SQUARE, map entropy (N,) in nats, and columns
-        `AU12_side`, ...: how much more intense an AU is on the subject's left than on the right, -5 to 5
-        (ours: a linear reading of `evaluate.side_evidence`).
     """
     config, count = model.config, len(crops)
     read = np.array([crop is not None for crop in crops])
@@ -474,7 +486,7 @@ def read_faces(
         for au, table in weights.items():
             more = (evidence[:, config.aus.index(au)] * table).sum((-2, -1))
             sides[f"{au}_side"][read] = more.clip(-5, 5).round(2)
-    return read, probability, points, squares, entropy, sides
+    return FacesRead(read, probability, points, squares, entropy, sides)
 
 
 def to_picture(landmarks: np.ndarray, matrices: np.ndarray, au_centres: bool = False) -> np.ndarray:

@@ -4,6 +4,7 @@ import re
 import tempfile
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import ipywidgets as widgets
 import numpy as np
@@ -27,12 +28,20 @@ LARGEST = 60 * 2**20  # bytes of an upload; the connection closes at `app.LARGES
 KEPT_SIDE = 640  # pixels of the longer side, at most, of a photograph kept in memory
 
 
+class ReadUpload(NamedTuple):
+    """What is said about an uploaded file, the JPEG to show, and its reading; None without a face."""
+
+    state: str
+    picture: bytes = b""
+    reading: Reading | None = None
+
+
 def face_of_upload(
     name: str, content: bytes, spec: CropSpec
 ) -> tuple[FoundFace | None, np.ndarray | None, str]:
-    """The largest face of an uploaded file, or None; and HTML of a note or of what is wrong.
-
-    The picture, (H, W, 3) uint8, is reduced to be shown; the face's matrix is from its pixels.
+    """The largest face of an uploaded file, whose matrix is from the pixels of the picture that follows; that
+    picture, (H, W, 3) uint8, reduced to be shown; and HTML of a note or of what is wrong. Without a face the
+    first two are None.
 
     Raises:
         ModuleNotFoundError: the detector is not installed.
@@ -79,7 +88,7 @@ class PhotographReader(widgets.VBox):
         self.aus = [au for au in self.run.aus if au not in self.run.withheld] if self.run else []
         self.newest = NewestWins(self._work, self._show, self._fail)
         self._file: dict | None = None  # the last upload or picture of the camera
-        self._read: tuple[dict, tuple] | None = None  # the last file that was read, and its reading
+        self._read: tuple[dict, ReadUpload] | None = None  # the last file that was read, and its reading
         self.upload = upload_button().add_class("photograph-upload")
         self.upload.disabled = self.run is None
         self.live = widgets.ToggleButton(description="camera", icon="video-camera", disabled=self.run is None)
@@ -135,36 +144,36 @@ class PhotographReader(widgets.VBox):
         if self._file:
             self.newest.ask((self._file, self.followed.value))
 
-    def _work(self, request: tuple[dict, str]) -> tuple[str, bytes, Reading | None, str, bytes]:
-        """What `_reading_of` a file gives, asked once; the AU whose evidence is shown, and its map."""
+    def _work(self, request: tuple[dict, str]) -> tuple[ReadUpload, str, bytes]:
+        """The reading of a file, made once; the AU whose evidence is shown, and its map."""
         file, au = request
         if self._read is None or self._read[0] is not file:
             self._read = file, self._reading_of(file)
-        state, picture, reading = self._read[1]
-        if reading is None:
-            return state, picture, None, "", b""
+        read = self._read[1]
+        if (reading := read.reading) is None:
+            return read, "", b""
         if au == STRONGEST:
             au = max(self.aus, key=reading.probability.get)
         strength = evidence_strength(self.run, reading, au)
-        seen = drawing.jpeg(drawing.with_evidence(reading.crop, strength, MAP_SIDE))
-        return state, picture, reading, au, seen
+        return read, au, drawing.jpeg(drawing.with_evidence(reading.crop, strength, MAP_SIDE))
 
-    def _reading_of(self, file: dict) -> tuple[str, bytes, Reading | None]:
-        """What is said about a file, the JPEG to show, and its reading; None without a face."""
+    def _reading_of(self, file: dict) -> ReadUpload:
         found, photograph, state = face_of_upload(
             file["name"], bytes(file["content"]), crop_of(self.run.config)
         )
         if found is None:
-            return state, b"", None
+            return ReadUpload(state)
         reading = read_crop(self.run, found.crop, self.run.settings["read_target_from"])
         landmarks = in_picture(self.run, reading, found.matrix)
         state += caution(self.run)
         if landmarks is None:
             state += message("Note:", "this run learned no landmarks.")
-        return state, drawing.jpeg(drawing.with_landmarks(photograph, landmarks, side=SIDE)), reading
+        picture = drawing.jpeg(drawing.with_landmarks(photograph, landmarks, side=SIDE))
+        return ReadUpload(state, picture, reading)
 
-    def _show(self, answer: tuple[str, bytes, Reading | None, str, bytes]) -> None:
-        self.state.value, self.picture.value, reading, au, self.seen.value = answer
+    def _show(self, answer: tuple[ReadUpload, str, bytes]) -> None:
+        read, au, self.seen.value = answer
+        self.state.value, self.picture.value, reading = read
         self.row.layout.display = "flex" if reading else "none"
         bars = text = ""
         if reading:
@@ -177,4 +186,4 @@ class PhotographReader(widgets.VBox):
 
     def _fail(self, error: Exception) -> None:
         self.live.value = False
-        self._show((failure("This picture could not be read.", error), b"", None, "", b""))
+        self._show((ReadUpload(failure("This picture could not be read.", error)), "", b""))

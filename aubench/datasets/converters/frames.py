@@ -93,10 +93,10 @@ def _convert(session: Session, task: Task) -> list[StoredPicture]:
     """The session's frames, in order."""
     faces: list[GivenFace | None] = [None] * len(session.frames)
     settings = {"code_version": CODE_VERSION, "keep": task.keep, "landmarks": task.landmarks}
-    if task.landmarks == "detect" or (task.landmarks == "set" and session.landmarks is None):
-        settings["finder"] = landmarks_by()
     if task.landmarks == "set" and session.landmarks is not None:
         faces = [GivenFace(face) if np.isfinite(face).all() else None for face in session.landmarks]
+    elif task.landmarks != "none":
+        settings["finder"] = landmarks_by()
     file = hashlib.blake2b(task.source.name.encode(), digest_size=8).hexdigest() + ".jsonl"
     folder = "/".join(map(_safe, f"images/{task.source.name}".split("/")))
     frames, waiting = [], {}
