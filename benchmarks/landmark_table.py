@@ -11,6 +11,7 @@ the outer eye corners.
 
 import importlib.util
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -20,13 +21,21 @@ from record import parser_of
 from aulib.landmarks import LAYOUT_68
 
 
-def detector_points(image: np.ndarray, detector, predictor) -> np.ndarray | None:
-    """(68, 2) points of the largest face dlib finds, None if it finds none."""
-    found = detector(image, 0)
-    if not found:
-        return None
-    shape = predictor(image, max(found, key=lambda box: box.area()))
-    return np.array([(shape.part(k).x, shape.part(k).y) for k in range(68)], float)
+def dlibs_points() -> Callable[[np.ndarray], np.ndarray | None]:
+    """From a picture to the (68, 2) points of the largest face that dlib finds, None if it finds none."""
+    import dlib
+
+    models = Path(importlib.util.find_spec("face_recognition_models").origin).parent / "models"
+    predictor = dlib.shape_predictor(str(models / "shape_predictor_68_face_landmarks.dat"))
+    detector = dlib.get_frontal_face_detector()
+
+    def points_on(image: np.ndarray) -> np.ndarray | None:
+        if not (found := detector(image, 0)):
+            return None
+        shape = predictor(image, max(found, key=lambda box: box.area()))
+        return np.array([(point.x, point.y) for point in shape.parts()], float)
+
+    return points_on
 
 
 def main() -> None:
@@ -37,23 +46,17 @@ def main() -> None:
     parser.add_argument("--sheet", type=Path)
     options = parser.parse_args()
 
-    import dlib
-
     from aufaces.actions import Expression
     from aufaces.people import sample_person
     from aufaces.renderer import Face, FaceRenderer, Shot
 
-    models = (
-        Path(importlib.util.find_spec("face_recognition_models").submodule_search_locations[0]) / "models"
-    )
-    predictor = dlib.shape_predictor(str(models / "shape_predictor_68_face_landmarks.dat"))
-    detector = dlib.get_frontal_face_detector()
+    points_on = dlibs_points()
     renderer = FaceRenderer(options.size, samples=4)
     errors, offsets, tiles = [], [], []
     for seed in range(options.people):
         face = Face(sample_person(900_000 + seed, (0.5, 0.95)), Expression(), Shot(zoom=0.6))
         images, landmarks = renderer.render([face])
-        found = detector_points(images[0], detector, predictor)
+        found = points_on(images[0])
         if found is None:
             continue
         scale = np.linalg.norm(landmarks[0, 36] - landmarks[0, 45])

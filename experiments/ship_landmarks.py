@@ -9,11 +9,12 @@ import argparse
 import shutil
 from pathlib import Path
 
+import dlib
 import numpy as np
 from PIL import Image
 from safetensors.torch import load_file, save
 
-from aubench.datasets.landmark_detector import MEAN_FACE, NETWORK, OFFSETS, box_finder
+from aubench.datasets.landmark_detector import MEAN_FACE, NETWORK, OFFSETS
 from aufaces.domains import domain_called, sample_face
 from aufaces.landmark_vertices import ON_PHOTOGRAPHS, landmark_table, points_on
 from aufaces.renderer import FaceRenderer
@@ -30,7 +31,7 @@ SHOWN_TO_BOX, MEASURED = 800, 200  # rendered faces
 
 def mean_face_in_box(dataset: str) -> np.ndarray:
     """(68, 2) median landmarks of rendered faces in the box that dlib draws around them; 1 is its width."""
-    find, places = box_finder(), []
+    find, places = dlib.get_frontal_face_detector(), []
     data = read_dataset(dataset)
     for path, points in list(zip(data.image_paths, data.landmarks, strict=True))[:SHOWN_TO_BOX]:
         boxes = find(np.array(Image.open(path).convert("RGB")), 1)

@@ -4,7 +4,7 @@ photographs        a folder of pictures -> a dataset folder with landmarks
 london             the London set: 102 people, neutral and smiling
 face_finding       one picture file -> one face, cut out or stored
 kept_outcomes      what became of each picture, for a repeated call
-landmark_detector  68 landmarks on a picture, by dlib or our own; carried on to the next picture
+landmark_detector  faces on a picture, and 68 landmarks of each; carried on to the next picture
 videos             frames of a clip, by index or one after the other; a clip written
 picture_files      which files below a folder are pictures, and why the others are left
 landmark_tables    landmarks from other tools' tables, paired with pictures

@@ -1,17 +1,15 @@
-"""Sixty-eight landmarks on a picture: dlib's box, then dlib's points or our own.
+"""Sixty-eight landmarks on a picture: faces found by YuNet, then our own points or dlib's.
 
-- "dlib": the points that dlib's predictor finds. Its weights (iBUG 300-W, in the package
-  face_recognition_models, extra `landmarks`) are for non-commercial use.
+- YuNet finds faces, each with five points (Wu, Peng and Yu 2023). Its weights are in the package (Apache-2.0,
+  https://github.com/ShiqiYu/libfacedetection.train), and ONNX Runtime computes it: the extra `faces`.
 - "own": the points that a network of the package finds (`aulib/weights/landmarks`), in passes, until they
   stay where they are. Each pass cuts the face by the points of the one before, and takes the mean of what is
-  found there and in the mirror image; the first has the mean face in the box. It needs the extra `faces`
-  only, which anybody may use for any purpose.
+  found there and in the mirror image; the first has the mean face, laid over the five points.
+- "dlib": the points that dlib's predictor finds. Its weights (iBUG 300-W, in the package
+  face_recognition_models, extra `landmarks`) are for non-commercial use.
 
 "own" is taken, unless the environment variable AULIB_LANDMARKS says "dlib". How the two compare is in
 docs/real-faces.md.
-
-Where dlib's detector of frontal faces finds none, its network looks as well, which knows turned heads and
-odd light (King 2015; weights in the public domain, also in face_recognition_models). It takes longer.
 """
 
 import importlib.util
@@ -25,26 +23,29 @@ from PIL import Image
 from aulib.crops import crop_face, crop_matrix, crop_of
 from aulib.landmarks import layout_of
 
-UPSAMPLED_SIDE = 1600  # pixels; a picture is enlarged in search of small faces up to this side
-MAX_UPSAMPLE = 2  # the detector sees faces from about 80 pixels; each doubling halves that
+LARGE = 640  # pixels of a picture's longer side
+SMALL_SIDES, LARGE_SIDES = (320, 160), (640, 320, 160)  # at which faces are looked for, until there is one
+STRIDE = 32  # YuNet's coarsest; it wants pictures of whole strides
+FACE = 0.75  # its score from which there is a face
+SURE = 0.9  # and from which the face is certainly upright
+AROUND = 2.0  # of the distance of its farthest points, on each side of a face, to see whether it is turned
+SAME_FACE = 0.3  # overlap of two boxes from which they are one face
 INSTALL = "pip install 'aulib[faces]'"
 CHOICE = "AULIB_LANDMARKS"
 DLIB_POINTS = "face_recognition_models"
 PASSES = 6  # at most
 STILL = 0.01  # of the face's size: points that move less stay where they are
-NETWORK_SIDE = 360  # longer side of a picture for dlib's network; it sees faces from about 80 pixels
-THINNEST = 40  # shorter side for it, which holds no face; below 7 the network fails
-BOX_IN_NETWORKS = (0.03, 0.06, 1.13)  # the detector's box: shift of its middle, and size, in network's widths
-NETWORK = "landmarks"  # a run's folder beside the package's weights, with two tables
-MEAN_FACE = "face_in_box.csv"  # 68 points, 0 the box's centre and 1 its width
+NETWORK = "landmarks"  # a run's folder beside the package's weights, with YuNet and two tables
+YUNET = "yunet_s.onnx"
+MEAN_FACE = "face_in_box.csv"  # 68 points, 0 the centre of the box that dlib's detector draws and 1 its width
 OFFSETS = "photograph_offsets.csv"  # from the 68 points to where people mark them; 1 is a crop's side
 
 
 def require_detector() -> None:
     """ModuleNotFoundError with the command to install it, unless faces and their landmarks can be found."""
-    needed = ["dlib"] + [DLIB_POINTS] * (os.environ.get(CHOICE) == "dlib")
+    needed = ["onnxruntime"] + ["dlib", DLIB_POINTS] * (os.environ.get(CHOICE) == "dlib")
     if missing := [name for name in needed if importlib.util.find_spec(name) is None]:
-        install = INSTALL.replace("faces", "landmarks") if DLIB_POINTS in missing else INSTALL
+        install = INSTALL if missing == ["onnxruntime"] else INSTALL.replace("faces", "landmarks")
         raise ModuleNotFoundError(
             f"finding landmarks needs {' and '.join(missing)}: {install}; "
             "or bring landmarks of your own with `aulib prepare PHOTOS OUT --landmarks FILE`"
@@ -63,19 +64,12 @@ def landmarks_by() -> str:
     return chosen
 
 
-def detect_landmarks(
-    image: np.ndarray, max_upsample: int = MAX_UPSAMPLE, by_network: bool = True
-) -> tuple[np.ndarray | None, int]:
-    """Landmarks of the largest face, and how many faces there are.
-
-    Faces are looked for at the picture's own size first, then, while none is found, at twice and four times
-    the size as long as the longer side stays within UPSAMPLED_SIDE, then by the network. Same picture, same
-    answer.
+def detect_landmarks(image: np.ndarray, least: float = FACE) -> tuple[np.ndarray | None, int]:
+    """Landmarks of the largest face, and how many faces there are. Same picture, same answer.
 
     Args:
         image: (H, W, 3) uint8 RGB.
-        max_upsample: how often the picture is doubled at most.
-        by_network: ask dlib's network where there is none.
+        least: YuNet's score, 0 to 1, from which there is a face.
 
     Returns:
         (68, 2) float32 pixels, x then y, or None if no face is found; and the number of faces.
@@ -84,53 +78,90 @@ def detect_landmarks(
         ModuleNotFoundError: neither the extra `faces` nor `landmarks` is installed.
         ValueError: not an RGB uint8 picture.
     """
-    boxes = find_boxes(image, max_upsample, by_network)
-    return (points_in(image, boxes[0]), len(boxes)) if boxes else (None, 0)
+    faces = find_faces(image, least)
+    return (points_in(image, faces[0]), len(faces)) if faces else (None, 0)
 
 
-def find_boxes(
-    image: np.ndarray, max_upsample: int = MAX_UPSAMPLE, by_network: bool = True
-) -> list[tuple[int, int, int, int]]:
-    """Left, top, right and bottom of all faces, the largest first; for the rest as `detect_landmarks`."""
+def find_faces(image: np.ndarray, least: float = FACE) -> list[np.ndarray]:
+    """The mean face, (68, 2) pixels, laid over each upright face, the largest first; else as
+    `detect_landmarks`.
+
+    The picture is made smaller or larger for it: a face of 25 pixels is seen in a picture of 640, one of 80
+    in a picture of 1920. YuNet sees faces that are upside down or on their side as well, and takes them for
+    upright ones. So where it is not sure it looks at the picture turned by quarters, too, and a face that it
+    rather sees in one of those is left out.
+    """
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
         raise ValueError(f"image is {image.shape} {image.dtype}, expected (H, W, 3) uint8 RGB")
-    find = box_finder()
-    image = np.ascontiguousarray(image)
-    for upsample in range(max_upsample + 1):
-        if upsample and max(image.shape[:2]) * 2**upsample > UPSAMPLED_SIDE:
+    for side in SMALL_SIDES if max(image.shape[:2]) <= LARGE else LARGE_SIDES:
+        factor = side / max(image.shape[:2])
+        size = [max(1, round(length * factor)) for length in image.shape[1::-1]]
+        small = np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR, reducing_gap=2))
+        scores, faces = _yunets(small)
+        faces = [
+            face
+            for face, score in zip(faces, scores, strict=True)
+            if score >= least and (score >= SURE or score > _score_when_turned(small, face))
+        ]
+        if faces:
             break
-        if faces := find(image, upsample):
-            faces = sorted(faces, key=lambda face: -face.area())  # stable: of two alike the first
-            return [(face.left(), face.top(), face.right(), face.bottom()) for face in faces]
-    return boxes_by_network(image) if by_network else []
+    mean = _table(MEAN_FACE)
+    five = np.array([mean[36:42].mean(0), mean[42:48].mean(0), mean[30], mean[48], mean[54]])
+    laid = [_similar(five, face / factor, mean) for face in faces]
+    return sorted(laid, key=lambda face: -np.ptp(face, axis=0).prod())  # stable: of two alike the first
 
 
-def boxes_by_network(image: np.ndarray) -> list[tuple[int, int, int, int]]:
-    """The boxes in which the detector would see the faces that dlib's network finds, the largest first."""
-    if (network := _network()) is None:
-        return []
-    factor = max(image.shape[:2]) / NETWORK_SIDE
-    size = [round(side / factor) for side in image.shape[1::-1]]
-    if min(size) < THINNEST:
-        return []
-    picture = np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR))
-    right, down, scale = BOX_IN_NETWORKS
-    boxes, faces = [], [found.rect for found in network(picture, 0)]
-    for face in sorted(faces, key=lambda face: -face.area()):
-        middle, width = face.center(), face.width()
-        x, y = middle.x + right * width, middle.y + down * width
-        edges = (x - scale * width / 2, y - scale * width / 2, x + scale * width / 2, y + scale * width / 2)
-        boxes.append(tuple(round(edge * factor) for edge in edges))
-    return boxes
+def _yunets(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Scores (N,) of the faces in a picture (H, W, 3) uint8, and (N, 5, 2) pixels of their eyes, nose and
+    corners of the mouth, the person's right ones first."""
+    height, width = (-(-side // STRIDE) * STRIDE for side in image.shape[:2])
+    padded = np.zeros((1, 3, height, width), np.float32)
+    padded[0, :, : image.shape[0], : image.shape[1]] = image[..., ::-1].transpose(2, 0, 1)  # BGR
+    classes, objects, boxes, points = zip(*[iter(_yunet().run(None, {"input": padded}))] * 3, strict=True)
+    found = []
+    for stride, is_face, is_there, box, point in zip(
+        (8, 16, 32), classes, objects, boxes, points, strict=True
+    ):
+        scores = np.sqrt(is_face * is_there)[0, :, 0]
+        for row in np.flatnonzero(scores >= FACE):
+            cell = np.array([row % (width // stride), row // (width // stride)])
+            middle, half = cell + box[0, row, :2], np.exp(box[0, row, 2:]) / 2
+            edges = stride * np.concatenate([middle - half, middle + half])
+            found.append((scores[row], edges, stride * (cell + point[0, row].reshape(5, 2))))
+    faces: list[tuple] = []
+    for one in sorted(found, key=lambda one: -one[0]):
+        if all(overlap(one[1], other[1]) < SAME_FACE for other in faces):
+            faces.append(one)
+    return np.array([score for score, *_ in faces]), np.array([five for *_, five in faces])
 
 
-def points_in(image: np.ndarray, box: tuple[int, int, int, int]) -> np.ndarray:
-    """(68, 2) landmarks of the face in a box of `find_boxes`."""
+def _score_when_turned(image: np.ndarray, face: np.ndarray) -> float:
+    """The best score of what surrounds a face of `_yunets`, turned by one, two and three quarters."""
+    middle, reach = face.mean(0), AROUND * np.ptp(face, axis=0).max()
+    (left, top), (right, bottom) = (middle + way * reach for way in (-1, 1))
+    cut = image[max(0, round(top)) : round(bottom), max(0, round(left)) : round(right)]
+    return max(_yunets(np.rot90(cut, turns))[0].max(initial=0) for turns in (1, 2, 3))
+
+
+def _similar(five: np.ndarray, seen: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """`points` (N, 2), moved, turned and scaled as takes `five` of them to where they are seen."""
+    one, other, all_points = (places @ (1, 1j) for places in (five, seen, points))
+    turned = np.polyval(np.polyfit(one, other, 1), all_points)  # of complex numbers a line is a similarity
+    return np.stack([turned.real, turned.imag], axis=1)
+
+
+def overlap(a: tuple, b: tuple) -> float:
+    """Intersection over union of two boxes: left, top, right, bottom."""
+    width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
+    common = max(width, 0) * max(height, 0)
+    return common / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - common)
+
+
+def points_in(image: np.ndarray, face: np.ndarray) -> np.ndarray:
+    """(68, 2) landmarks of a face of `find_faces`."""
     if landmarks_by() == "dlib":
-        return _dlibs(image, box)
-    left, top, right, bottom = box
-    points = _table(MEAN_FACE) * (right - left) + np.array([left + right, top + bottom]) / 2
-    return _own(image, points, PASSES)
+        return _dlibs(image, box_around(face))
+    return _own(image, face, PASSES)
 
 
 def follow_points(image: np.ndarray, points: np.ndarray) -> np.ndarray:
@@ -140,8 +171,8 @@ def follow_points(image: np.ndarray, points: np.ndarray) -> np.ndarray:
 
 
 def box_around(points: np.ndarray) -> tuple[int, int, int, int]:
-    """The box in which the detector would see a face of these landmarks (68, 2): where the mean face in a box
-    lies as they do."""
+    """The box in which dlib's detector would see a face of these landmarks (68, 2): where the mean face in a
+    box lies as they do."""
     mean = _table(MEAN_FACE)
     width = np.linalg.norm(points - points.mean(0)) / np.linalg.norm(mean - mean.mean(0))
     centre = points.mean(0) - width * mean.mean(0)
@@ -203,21 +234,15 @@ def _own_model():
 
 
 @lru_cache(maxsize=1)
-def box_finder():
-    """dlib's detector of frontal faces: (picture, how often to double it) -> boxes."""
+def _yunet():
     require_detector()
-    import dlib
+    import onnxruntime
 
-    return dlib.get_frontal_face_detector()  # Boost licence; its weights are in its code
+    from aulib import pretrained
 
-
-@lru_cache(maxsize=1)
-def _network():
-    """dlib's network, looked for once; None without its weights."""
-    import dlib
-
-    weights = _weights("mmod_human_face_detector.dat")
-    return weights and dlib.cnn_face_detection_model_v1(str(weights))
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1  # one small picture
+    return onnxruntime.InferenceSession(str(pretrained().path / NETWORK / YUNET), options)
 
 
 @lru_cache(maxsize=1)
@@ -226,17 +251,8 @@ def _predictor():
     import dlib
 
     name = "shape_predictor_68_face_landmarks.dat"
-    weights = _weights(name)
-    if weights is None:
+    # Importing that package needs pkg_resources, which new setuptools lack; its folder is enough.
+    weights = Path(importlib.util.find_spec(DLIB_POINTS).origin).parent / "models" / name
+    if not weights.is_file():
         raise ModuleNotFoundError(f"{name} is not in {DLIB_POINTS}: pip install 'aulib[landmarks]'")
     return dlib.shape_predictor(str(weights))
-
-
-def _weights(name: str) -> Path | None:
-    """A file of face_recognition_models; None if it is not there.
-
-    Importing that package needs pkg_resources, which new setuptools lack; its folder is enough.
-    """
-    package = importlib.util.find_spec(DLIB_POINTS)
-    path = package and Path(package.origin).parent / "models" / name
-    return path if path and path.is_file() else None

@@ -130,7 +130,7 @@ def predict_clip(
         FileNotFoundError: no such clip or run.
         RunIsHeld: another process is writing `out`.
         ValueError: the file holds no video, or bad parameters.
-        ModuleNotFoundError: PyAV or dlib is not installed.
+        ModuleNotFoundError: PyAV or ONNX Runtime is not installed.
     """
     if form not in LAYOUTS:
         raise ValueError(f"unknown format {form!r}; choose one of {', '.join(LAYOUTS)}")

@@ -1,8 +1,7 @@
 """Who is who in a clip: faces followed from frame to frame (ours).
 
 Every DETECT_EVERY frames all faces are looked for; in between the landmarks of each face are carried on.
-While nobody is seen, all frames are searched, and by dlib's network every NETWORK_EVERY. The network also
-looks before a face that is followed is lost, since it may only have turned aside.
+While nobody is seen, all frames are searched.
 Faces are given to those who are followed, or were lost before, by place and look (scipy's assignment); a face
 that is nobody's is a new person's. Where two faces cover one another, the one that no longer looks like
 itself is hidden, and lost until it is seen again. Where a film is cut, all are lost.
@@ -14,19 +13,11 @@ import numpy as np
 from PIL import Image
 from scipy.optimize import linear_sum_assignment
 
-from aubench.datasets.landmark_detector import (
-    box_around,
-    boxes_by_network,
-    find_boxes,
-    follow_points,
-    points_in,
-)
+from aubench.datasets.landmark_detector import box_around, find_faces, follow_points, overlap, points_in
 from aulib.crops import CropSpec, crop_face, crop_matrix
 
-CODE_VERSION = 8  # raise it when the faces found in a clip would change
+CODE_VERSION = 9  # raise it when the faces found in a clip would change
 DETECT_EVERY = 5  # frames
-NETWORK_EVERY = 25  # frames; it takes longer than reading ten
-LARGEST_SIDE = 1280  # pixels of a frame in which faces are looked for; the time grows with its area
 OVERLAP = 0.3  # of two boxes, intersection over union, from which two faces cannot both be seen
 NEAR = 0.75  # of its size, within which a face that is followed is found again
 COVERED = 0.15  # from which one face may hide the other
@@ -156,18 +147,9 @@ class Tracker:
                 if covered > OVERLAP or (covered > COVERED and unlike[worse] > UNLIKE):
                     shown[worse].lost = True
 
-    def _boxes(self, picture: Image.Image, image: np.ndarray) -> list[tuple[int, int, int, int]]:
-        """Of all faces, on a picture of at most LARGEST_SIDE; a small one is enlarged now and then."""
-        factor = max(1.0, max(picture.size) / LARGEST_SIDE)
-        if factor == 1:
-            return find_boxes(image, int(self.frames % DETECT_EVERY == 0), by_network=False)
-        size = tuple(round(side / factor) for side in picture.size)
-        boxes = find_boxes(np.asarray(picture.resize(size, Image.Resampling.BILINEAR)), 0, by_network=False)
-        return [tuple(round(side * factor) for side in box) for box in boxes]
-
-    def _faces(self, picture: Image.Image, image: np.ndarray, boxes: list[tuple]) -> list[tuple]:
-        """Landmarks, crop and matrix of each box that holds a face."""
-        found = [points_in(image, box) for box in boxes]
+    def _faces(self, picture: Image.Image, image: np.ndarray) -> list[tuple]:
+        """Landmarks, crop and matrix of each face that is found."""
+        found = [points_in(image, face) for face in find_faces(image)]
         return [(points, *cut) for points in found if (cut := self._cut(picture, points))]
 
     def _whose(self, known: list[Person], faces: list[tuple], time: float) -> dict[int, Person]:
@@ -185,14 +167,9 @@ class Tracker:
 
     def _look_for_faces(self, picture: Image.Image, image: np.ndarray, time: float, crops: dict) -> None:
         """Find all faces anew: of those who are followed, of those who come back, and of new people."""
-        faces = self._faces(picture, image, self._boxes(picture, image))
+        faces = self._faces(picture, image)
         known = [one for one in self.people if not one.lost or time - one.time <= GAP]
         whose = self._whose(known, faces, time)
-        missed = [one for one in known if not one.lost and one not in whose.values()]
-        nobody = not faces and all(one.lost for one in self.people) and self.frames % NETWORK_EVERY == 0
-        if nobody or any(one.misses == MISSES - 1 for one in missed):
-            faces += self._faces(picture, image, boxes_by_network(image))
-            whose = self._whose(known, faces, time)
         boxes = [box_around(points) for points, *_ in faces]
         for person in known:
             if not person.lost and person not in whose.values():
@@ -222,13 +199,6 @@ def look_of(crop: np.ndarray) -> np.ndarray:
     edge = len(crop) // 8
     middle = Image.fromarray(crop[edge:-edge, edge:-edge])
     return np.asarray(middle.resize((LOOK, LOOK), Image.Resampling.BOX), np.float32) / 255
-
-
-def overlap(a: tuple, b: tuple) -> float:
-    """Intersection over union of two boxes: left, top, right, bottom."""
-    width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
-    common = max(width, 0) * max(height, 0)
-    return common / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - common)
 
 
 def _apart(person: Person, points: np.ndarray, look: np.ndarray, time: float, since: float) -> float:

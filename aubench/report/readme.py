@@ -122,11 +122,12 @@ def own_landmarks_table(measured: dict) -> str:
     """Our landmarks beside dlib's: error against points set by hand, AUC of AUs in smiles, time.
 
     Args:
-        measured: "dlib", "own": {"nme", "found", "seconds", "auc.AU12" ...}; "faces", "points".
+        measured: "dlib", "dlib_on_yunet", "own": {"nme", "found", "seconds", "auc.AU12" ...}, "dlib" without
+            AUC; "faces", "points".
     """
     titles = {"nme": "NME", "found": "faces found"} | {f"auc.{au}": au for au in ("AU06", "AU12", "AU25")}
-    detectors = pd.DataFrame([measured["dlib"], measured["own"]])
-    rows = {"landmarks": ("dlib", "own")}
+    detectors = pd.DataFrame([measured["dlib"], measured["dlib_on_yunet"], measured["own"]])
+    rows = {"faces": ("dlib", "YuNet", "YuNet"), "landmarks": ("dlib", "dlib", "own")}
     rows |= {title: tables.in_percent(detectors[key]) for key, title in titles.items()}
     rows["ms a picture"] = (1000 * detectors["seconds"]).map("{:.0f}".format)
     note = f"x 100; NME of {measured['points']} points on {measured['faces']} faces, AUC of AUs in smiles."

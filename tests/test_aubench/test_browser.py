@@ -155,7 +155,7 @@ def a_smile_raises_the_bar(page) -> None:
 
 
 def a_photograph_gets_landmarks(page, photograph: Path) -> None:
-    pytest.importorskip("dlib", reason="the landmarks extra is not installed")
+    pytest.importorskip("onnxruntime", reason="the faces extra is not installed")
     browsing.choose_file(page, ".photograph-upload", photograph)
     page.wait_for_selector(".photograph-bars [data-au=AU12]")
     width = page.eval_on_selector(".photograph-picture", "image => image.naturalWidth")
@@ -198,7 +198,7 @@ def camera(tmp_path_factory) -> tuple[str, ...]:
 
 
 def test_the_camera_is_read_while_it_is_on(lab, camera):
-    pytest.importorskip("dlib", reason="the landmarks extra is not installed")
+    pytest.importorskip("onnxruntime", reason="the faces extra is not installed")
     with browsing.page_of_browser(flags=camera) as page:
         assert browsing.run_all_cells(page, lab("playground.ipynb")) == []
         page.locator(".photograph-live").click()

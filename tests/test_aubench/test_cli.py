@@ -212,7 +212,7 @@ class TestPredictOneOwnFace:
 
 
 def test_the_package_s_detector_reads_photographs_and_withholds_what_does_not_work(capsys, tmp_path):
-    pytest.importorskip("dlib")
+    pytest.importorskip("onnxruntime")
     status, out, err = call(capsys, "predict", ROOT / "docs/london/images/107_smiling.jpg")
     assert (status, err) == (0, "") and len(aulib.pretrained().withheld) > 0
     assert re.search(r"^AU12 .* present +[1-5]\.\d$", out, re.M) and "AU17" not in out

@@ -25,7 +25,7 @@ from aubench.report.agreement import read_tool
 from aulib import pretrained
 from aulib.run import Run
 
-pytest.importorskip("dlib")
+pytest.importorskip("onnxruntime")
 RUN = pretrained().path
 
 
@@ -256,7 +256,7 @@ def squares(places: list[int]) -> list[tuple[int, int, int, int]]:
 @pytest.fixture
 def faces(monkeypatch):
     """A detector that finds what the test says; faces stay where they are until it says otherwise."""
-    there = SimpleNamespace(at=[], turned=[])
+    there = SimpleNamespace(at=[])
     mean = np.random.default_rng(0).uniform(-0.4, 0.4, (68, 2))
 
     def points_in(image, box):
@@ -270,8 +270,7 @@ def faces(monkeypatch):
         left, top = (points.mean(0) - mean.mean(0) * 60 - 30).round().astype(int)
         return left, top, left + 60, top + 60
 
-    monkeypatch.setattr(tracking, "find_boxes", lambda image, *how, by_network: squares(there.at))
-    monkeypatch.setattr(tracking, "boxes_by_network", lambda image: squares(there.turned))
+    monkeypatch.setattr(tracking, "find_faces", lambda image: squares(there.at))
     monkeypatch.setattr(tracking, "points_in", points_in)
     monkeypatch.setattr(tracking, "follow_points", follow)
     monkeypatch.setattr(tracking, "box_around", box)
@@ -300,15 +299,6 @@ def test_who_comes_back_soon_and_looks_alike_keeps_the_number_and_others_get_a_n
     assert seen(faces, 60.1 + np.arange(6) / 25)[-1] == [1, 2]
     faces.picture.paste((230, 230, 230), (0, 0, 240, 100))
     assert seen(faces, 60.4 + np.arange(6) / 25)[-1] == [2, 3]  # where 1 was is somebody else now
-
-
-def test_who_turns_aside_is_followed_as_long_as_the_network_sees_the_face(faces):
-    faces.at = [50, 300]
-    seen(faces, np.arange(10) / 25)
-    faces.at, faces.turned = [50], [302]
-    assert seen(faces, 0.4 + np.arange(60) / 25) == [[0, 1]] * 60
-    faces.turned = [52]  # seen by both: no third person
-    assert seen(faces, 2.8 + np.arange(20) / 25)[-1] == [0]
 
 
 def test_who_was_hidden_comes_out_with_the_number_also_in_other_light(faces):

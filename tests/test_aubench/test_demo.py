@@ -91,7 +91,7 @@ def test_training_starts_the_slowest_runs_first_and_names_a_failed_one(tmp_path,
 
 
 def test_photographs_are_read_by_the_package_s_detector(tmp_path, capsys):
-    pytest.importorskip("dlib")
+    pytest.importorskip("onnxruntime")
     demo.read_photographs(ROOT / "docs/london/images", tmp_path)
     sheet = tmp_path / "photographs/strongest_faces.png"
     table = pd.read_csv(tmp_path / "photographs/predictions.csv")

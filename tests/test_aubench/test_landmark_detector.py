@@ -1,4 +1,4 @@
-"""The 68-point detector on a portrait that comes with scikit-image; skipped without the `landmarks` extra."""
+"""Faces and landmarks of a portrait that comes with scikit-image; skipped without the extra `faces`."""
 
 import importlib.util
 
@@ -14,8 +14,7 @@ from aulib.landmarks import LAYOUT_68
 @pytest.fixture
 def portrait():
     """A face that comes with scikit-image."""
-    pytest.importorskip("dlib")
-    pytest.importorskip("skimage")
+    pytest.importorskip("onnxruntime")
     from skimage.data import astronaut
 
     return astronaut()
@@ -42,15 +41,47 @@ def test_the_detector_finds_small_faces_and_takes_the_largest(portrait):
     assert landmarks[:, 0].min() > 210
 
 
-def test_the_network_finds_a_face_that_the_detector_does_not(portrait):
-    if not importlib.util.find_spec("face_recognition_models"):
-        pytest.skip("without the extra landmarks")
-    narrow = np.asarray(Image.fromarray(portrait[:260, 100:360]).resize((130, 260)))  # as of a turned head
-    assert landmark_detector.find_boxes(narrow, by_network=False) == []
+def test_a_narrow_face_is_found_as_of_a_turned_head(portrait):
+    narrow = np.asarray(Image.fromarray(portrait[:260, 100:360]).resize((130, 260)))
     landmarks, num_faces = detect_landmarks(narrow)
     assert num_faces == 1
     nose, chin = landmarks[30], landmarks[8]
     assert 50 < nose[0] < 75 and 110 < nose[1] < 135 and chin[1] > nose[1] + 20
+
+
+def test_a_tilted_face_has_tilted_landmarks(portrait):
+    upright, _ = detect_landmarks(portrait)
+    for angle in (-25, 25):
+        tilted = np.asarray(Image.fromarray(portrait).rotate(angle, Image.Resampling.BILINEAR))
+        right, left = detect_landmarks(tilted)[0][[36, 45]]
+        before = np.subtract(*upright[[45, 36]]) @ (1, 1j)
+        roll = np.angle(((left - right) @ (1, 1j)) / before, deg=True)
+        assert roll == pytest.approx(-angle, abs=4)
+
+
+@pytest.mark.parametrize("quarters", [1, 2, 3])
+def test_a_face_on_its_side_or_upside_down_is_none_also_beside_an_upright_one(portrait, quarters):
+    head = portrait[:220, 110:330]
+    turned = np.rot90(head, quarters)
+    assert landmark_detector._yunets(turned)[0].max() > landmark_detector.FACE, "YuNet sees it"
+    assert detect_landmarks(turned) == (None, 0)
+    landmarks, num_faces = detect_landmarks(np.concatenate([turned, head], axis=1))
+    assert num_faces == 1 and landmarks[:, 0].min() > 220
+
+
+def test_a_face_as_large_as_the_picture_and_a_small_one_in_a_large_picture_are_found(portrait):
+    close = np.asarray(Image.fromarray(portrait[60:190, 165:285]).resize((1200, 1300)))
+    landmarks, num_faces = detect_landmarks(close)
+    assert num_faces == 1 and np.ptp(landmarks[:, 0]) > 600
+    large = np.full((1080, 1920, 3), 120, np.uint8)
+    large[500:680, 900:1080] = np.asarray(Image.fromarray(portrait[:220, 110:330]).resize((180, 180)))
+    landmarks, num_faces = detect_landmarks(large)
+    assert num_faces == 1 and (landmarks.min(0) > (900, 500)).all() and np.ptp(landmarks[:, 0]) < 90
+
+
+def test_a_face_below_the_least_score_is_none(portrait):
+    assert detect_landmarks(portrait, landmark_detector.SURE)[1] == 1
+    assert detect_landmarks(portrait, 0.99) == (None, 0)
 
 
 @pytest.mark.parametrize("size", [(1, 5000), (5000, 2), (90, 2000)])

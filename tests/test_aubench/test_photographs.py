@@ -293,7 +293,7 @@ def test_without_the_extra_the_error_says_how_to_install_it(photos, made, tmp_pa
 
 @pytest.mark.slow
 def test_processes_and_this_process_prepare_the_same(photos, made):
-    pytest.importorskip("dlib")
+    pytest.importorskip("onnxruntime")
     portrait = pytest.importorskip("skimage.data").astronaut()
     for i in range(4):
         save(Image.fromarray(portrait[:, i * 10 :]), photos / f"{i}.png")

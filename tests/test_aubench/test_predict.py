@@ -55,7 +55,7 @@ class TestSides:
     """Rendered on purpose: a smile of the person's left side alone, and its mirror image."""
 
     def test_the_side_of_a_smile_is_told_and_of_aus_that_are_not_shown_nothing_is_said(self, tmp_path):
-        pytest.importorskip("dlib")
+        pytest.importorskip("onnxruntime")
         sample = sample_face(domain_called("studio"), 5, 0, 8)
         levels = tuple(4.5 if au in ("AU12", "AU25") else 0.0 for au in AUS)
         expression = replace(sample.face.expression, left=levels, right=(0.0,) * len(AUS), nuisance=())
@@ -77,7 +77,7 @@ class TestSides:
         assert re.search(r"AU12 is stronger on the person's left, by \d\.\d of 5", told)
 
     def test_of_a_face_that_shows_nothing_no_side_is_told(self, tmp_path):
-        pytest.importorskip("dlib")
+        pytest.importorskip("onnxruntime")
         sample = sample_face(domain_called("studio"), 5, 0, 8)
         calm = (0.0,) * len(AUS)
         face = replace(sample.face, expression=replace(sample.face.expression, left=calm, right=calm))
@@ -582,7 +582,7 @@ class TestTrust:
 
 @pytest.mark.parametrize("smooth", [True, False])
 def test_a_photograph_is_cut_as_the_run_cuts_faces(smooth):
-    pytest.importorskip("dlib")
+    pytest.importorskip("onnxruntime")
     photos = Path(aulib.__file__).parents[1] / "docs/london/images"
     face = face_finding.find_face("005_neutral.jpg", photos, CropSpec(100, smooth=smooth))
     with Image.open(photos / "005_neutral.jpg") as photo:

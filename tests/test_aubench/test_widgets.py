@@ -315,7 +315,7 @@ class TestPhotographReader:
         assert not reader.live.value and len(asked) == 2
 
     def test_aus_that_do_not_work_on_photographs_are_not_shown(self):
-        pytest.importorskip("dlib", reason="the faces extra is not installed")
+        pytest.importorskip("onnxruntime", reason="the faces extra is not installed")
         reader = PhotographReader(aulib.pretrained().path)
         face = Path(__file__).parents[2] / "docs/london/images/107_smiling.jpg"
         upload(reader, face.name, face.read_bytes())
@@ -323,14 +323,14 @@ class TestPhotographReader:
         assert "AU17" not in reader.followed.options
 
     def test_without_a_face_no_bars_are_shown(self, reader):
-        pytest.importorskip("dlib", reason="the landmarks extra is not installed")
+        pytest.importorskip("onnxruntime", reason="the faces extra is not installed")
         upload(reader, "wall.png", png_bytes(np.full((120, 160, 3), 128, np.uint8)))
         assert "wall.png" in reader.state.value and reader.bars.value == ""
         upload(reader, "cap.png", png_bytes(np.full((120, 160, 3), 2, np.uint8)))
         assert "No face found" in reader.state.value and "nearly black" in reader.state.value
 
     def test_a_face_gets_landmarks_and_bars(self, reader):
-        pytest.importorskip("dlib", reason="the landmarks extra is not installed")
+        pytest.importorskip("onnxruntime", reason="the faces extra is not installed")
         upload(reader, "rendered.png", png_bytes(render(Controls(), 256)[0]))
         assert reader.picture.value and probability_shown(reader.bars.value, "AU12") >= 0
 
@@ -391,7 +391,7 @@ class TestSwapExplorer:
         assert np.array_equal(explorer.target.crop, kept) and "kept" in explorer.target.said.value
 
     def test_an_uploaded_face_is_swapped_and_a_bad_file_is_named(self, explorer, monkeypatch):
-        pytest.importorskip("dlib", reason="the landmarks extra is not installed")
+        pytest.importorskip("onnxruntime", reason="the faces extra is not installed")
         explorer.source.origin.value = PHOTOGRAPH
         upload(explorer.source, "a.jpg", b"nothing")
         assert "a.jpg" in explorer.source.said.value and explorer.shown.value == ""

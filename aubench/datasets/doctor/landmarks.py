@@ -142,7 +142,7 @@ def check_crops(prints: Fingerprints, likeness: np.ndarray, data: DatasetFolder)
     yield from misplaced
     named = {finding.rows[0] for finding in misplaced}
     suspects = [row for row in prints.rows[odd].tolist() if row not in named]
-    if importlib.util.find_spec("dlib") is None:
+    if importlib.util.find_spec("onnxruntime") is None:
         for row in suspects:
             text = "its crop is unlike the others: is the face there? (see the contact sheet)"
             yield Finding("crops", "warning", text, (row,))
@@ -197,11 +197,12 @@ def _ask_detector(data: DatasetFolder, suspects: list[int], sample: list[int]) -
 
 
 def _detector_nme(path: Path, landmarks: np.ndarray) -> float | None:
-    """Mean distance of given and detected landmarks over that of the eyes; None if no face is found."""
-    from aubench.datasets.landmark_detector import detect_landmarks
+    """Mean distance of given and detected landmarks over that of the eyes; None if no face is found for
+    certain."""
+    from aubench.datasets.landmark_detector import SURE, detect_landmarks
 
     try:
-        found, _ = detect_landmarks(np.asarray(read_picture(path)), max_upsample=1, by_network=False)
+        found, _ = detect_landmarks(np.asarray(read_picture(path)), SURE)
     except (OSError, ValueError, ModuleNotFoundError):
         return None
     if found is None:
