@@ -28,7 +28,7 @@ from aubench.inference.predict import (
     abstain,
     intensities,
     kept_parts,
-    read_faces,
+    predict_faces,
     refuse_max_error,
     refuse_suffix,
     side_weights,
@@ -267,7 +267,7 @@ def _table(opened: Run, model, faces: list[tuple], weights: dict[str, np.ndarray
     config = opened.config
     crops, matrices = [crop for *_, crop, _ in faces], [matrix for *_, matrix in faces]
     read_from = opened.settings["read_target_from"]
-    found = read_faces(model, read_from, crops, matrices, weights)
+    found = predict_faces(model, read_from, crops, matrices, weights)
     read, entropy, sides = found.read, found.map_entropy, found.sides
     values = found.probability, found.landmarks, found.squares
     probability, points, squares = (value.astype(np.float32) for value in values)

@@ -422,7 +422,7 @@ def _table(
 ) -> pd.DataFrame:
     """One row a face, which are read together; no landmarks go in."""
     config, crops = model.config, [face.crop for face in faces]
-    read, probability, points, squares, entropy, sides = read_faces(
+    read, probability, points, squares, entropy, sides = predict_faces(
         model, read_from, crops, [face.matrix for face in faces], weights
     )
     columns = {
@@ -455,7 +455,7 @@ class FacesRead(NamedTuple):
     sides: dict[str, np.ndarray]
 
 
-def read_faces(
+def predict_faces(
     model: AUModel,
     read_from: str,
     crops: list[np.ndarray | None],
