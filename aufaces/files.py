@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-RESULTS = "results.txt"  # in the cache: a line for each file written by `result_file`
+RESULTS = "results"  # in the cache: files with a line for each file written by `result_file`
 PART = ".part"  # ends the hidden temporary folders
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # What NumPy, torch and safetensors say instead.
@@ -60,8 +60,13 @@ def result_file(path: str | Path, kind: str) -> Iterator[Path]:
         yield temporary
         if not (path.is_file() and filecmp.cmp(temporary, path, shallow=False)):
             refuse_other(path, kind)
-        with suppress(OSError), open(cache_root() / RESULTS, "ab") as written:
-            written.write(_mark(temporary, path, kind))
+        with suppress(OSError):
+            mark, lines = _mark(temporary, path, kind), _lines(path)
+            lines.parent.mkdir(exist_ok=True)
+            with open(lines, "a+b") as written:
+                written.seek(0)
+                if mark not in written.read():
+                    written.write(mark)
         os.replace(temporary, path)
 
 
@@ -83,9 +88,16 @@ def refuse_other(path: str | Path, kind: str) -> None:
 
 def _is_result(path: Path, kind: str) -> bool:
     try:
-        return path.is_file() and _mark(path, path, kind) in (cache_root() / RESULTS).read_bytes()
+        return path.is_file() and _mark(path, path, kind) in _lines(path).read_bytes()
     except OSError:
         return False
+
+
+def _lines(path: Path) -> Path:
+    """The file of RESULTS that remembers a path. There are 256: one alone would be read in full for each of
+    thousands of crops."""
+    name = hashlib.sha256(os.fsencode(os.path.realpath(path))).hexdigest()[:2]
+    return cache_root() / RESULTS / f"{name}.txt"
 
 
 def _mark(file: Path, path: Path, kind: str) -> bytes:

@@ -183,8 +183,9 @@ def test_a_result_replaces_an_earlier_one_and_no_other_file(tmp_path, monkeypatc
     for name, kind in (("new/made.csv", "table"), ("copy.csv", "labels")):  # another kind, another place
         with pytest.raises(FileExistsError, match="no earlier result of this"):
             write(name, "image,status\n", kind)
-    with open(tmp_path / "cache" / RESULTS, "ab") as remembered:
-        remembered.write(b"\xff not ours\n")
+    for lines in (tmp_path / "cache" / RESULTS).iterdir():
+        with open(lines, "ab") as remembered:
+            remembered.write(b"\xff not ours\n")
     write("new/made.csv", "image,labels\n2\n", kind="labels")
     write("mine.csv", "image,status,mine\n")  # the same content
     (tmp_path / "to_mine.csv").symlink_to("mine.csv")
@@ -194,3 +195,13 @@ def test_a_result_replaces_an_earlier_one_and_no_other_file(tmp_path, monkeypatc
     with pytest.raises(FileExistsError, match="link.csv exists"):
         write("link.csv", "image,status")
     assert os.readlink(tmp_path / "link.csv") == "elsewhere.csv"
+
+
+def test_a_result_written_again_is_remembered_once_and_by_few_lines_of_others(tmp_path, monkeypatch):
+    monkeypatch.setenv("AULIB_CACHE", str(tmp_path / "cache"))
+    for _ in range(2):
+        for number in range(500):
+            with result_file(tmp_path / f"{number}.jpg", "crop") as partial:
+                partial.write_text(f"the face {number}")
+    lines = [len(file.read_bytes().splitlines()) for file in (tmp_path / "cache" / RESULTS).iterdir()]
+    assert sum(lines) == 500 and max(lines) < 20  # each is read in full for one result
