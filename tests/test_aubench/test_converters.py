@@ -356,6 +356,19 @@ def test_a_picture_may_be_called_as_a_missing_cell_is(tree):
     assert first_session("rafau", raw).subjects == ["0002", "unnamed none"]
 
 
+def test_rafau_pairs_in_any_capitals_and_refuses_two_that_differ_in_nothing_else(tree):
+    raw = tree("rafau")
+    (raw / "original/0001.jpg").rename(raw / "original/0001.JPG")
+    assert first_session("rafau", raw).pictures[0] == raw / "original/0001.JPG"
+    shutil.copy(raw / "original/0001.JPG", raw / "original/0001.jpg")
+    with pytest.raises(ValueError, match="two pictures of one name, .*/0001.JPG and .*/0001.jpg; move"):
+        first_session("rafau", raw)
+    (raw / "original/0001.jpg").unlink()
+    (raw / "RAFAU_label.txt").write_text("0001.jpg 1\n0002.jpg 6\n0001.JPG 2\n")
+    with pytest.raises(ValueError, match="0001.jpg and 0001.JPG occurs twice, expected each picture once"):
+        first_session("rafau", raw)
+
+
 @pytest.mark.parametrize("end, cut", [("1+4+25\n", False), ("1+4+25 ", False), ("1+4+2", True)])
 def test_rafau_skips_a_last_line_that_may_be_cut(end, cut, tree):
     raw = tree("rafau")

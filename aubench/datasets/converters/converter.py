@@ -14,7 +14,7 @@ from aubench.datasets.converters.raw_tree import Tree, choose_frame_offset, inde
 from aubench.datasets.picture_files import VIDEO_SUFFIXES, printable
 from aulib.files import read_text
 from aulib.images import is_picture_name
-from aulib.tables import person_name
+from aulib.tables import normal_form, person_name
 
 ROWS = 500  # of a list of pictures, at most, that one process takes at a time
 VIDEOS = rf"\.(?:{'|'.join(VIDEO_SUFFIXES)})"  # ends the pattern of a video
@@ -180,7 +180,7 @@ class PictureList(Converter):
 
         Raises:
             FileNotFoundError: no table is there.
-            ValueError: one is damaged, or pictures of one name are in two folders.
+            ValueError: one is damaged, or two pictures have one name, in any capitals.
         """
         tables = [tree.root / path for path, _ in tree.find(self.files["labels"])]
         if not tables:
@@ -192,7 +192,8 @@ class PictureList(Converter):
             table = self.read_table(path)
             for first in range(0, len(table), ROWS):
                 rows = table.iloc[first : first + ROWS]
-                session = _session_of(rows, [pictures.get(name.lower()) for name in rows["image"]], splits)
+                found = [pictures.get(any_capitals(name)) for name in rows["image"]]
+                session = _session_of(rows, found, splits)
                 name = path.stem if len(table) <= ROWS else f"{path.stem}-{first // ROWS:04d}"
                 sources.append(Source(name, "", {"labels": path}, notes=notes, session=session))
                 notes = []
@@ -208,23 +209,26 @@ class PictureList(Converter):
         return {}
 
     def _index_pictures(self, tree: Tree) -> tuple[dict[str, Path], list[str]]:
-        """Lower-case file name, without `_aligned`, -> picture; and a note if two have one name."""
+        """`any_capitals` of a name, without `_aligned`, -> picture; and a note if two have one name."""
         found: dict[str, str] = {}
         doubled = []
         for path in sorted(filter(is_picture_name, tree.files), key=self._rank):
-            first = found.setdefault(PurePosixPath(path).name.lower().replace("_aligned.", "."), path)
+            first = found.setdefault(any_capitals(PurePosixPath(path).name).replace("_aligned.", "."), path)
             if first != path:
                 doubled.append((first, path))
         equal = [(tree.root / a, tree.root / b) for a, b in doubled if self._rank(a) == self._rank(b)]
         if equal and self.one_folder:
             raise ValueError(
-                f"pictures in two folders, {equal[0][0]} and {equal[0][1]}; move the ones "
+                f"two pictures of one name, {equal[0][0]} and {equal[0][1]}; move the ones "
                 f"that do not count out of the raw download"
             )
-        notes = [
-            f"{len(equal)} pictures are in two folders, such as {a} (used) and {b}" for a, b in equal[:1]
-        ]
+        notes = [f"{len(equal)} pictures are there twice, such as {a} (used) and {b}" for a, b in equal[:1]]
         return {name: tree.root / path for name, path in found.items()}, notes
+
+
+def any_capitals(name: str) -> str:
+    """The one spelling of a file's name in a raw download, where 0001.JPG and 0001.jpg are one picture."""
+    return normal_form(name).casefold()
 
 
 def _session_of(rows: pd.DataFrame, pictures: list[Path | None], splits: dict[str, str]) -> Session:

@@ -6,7 +6,7 @@ from urllib.parse import unquote, urlsplit
 
 import pandas as pd
 
-from aubench.datasets.converters.converter import PictureList
+from aubench.datasets.converters.converter import PictureList, any_capitals
 from aubench.datasets.converters.label_tables import au_name, codes, label_columns
 from aubench.datasets.converters.raw_session import Expected, Source
 from aubench.datasets.converters.raw_tree import Tree
@@ -74,7 +74,7 @@ def _faults(rows: pd.DataFrame, urls: pd.Series) -> list[str]:
     faults = pd.Series("", rows.index)
     for row in rows.index[[not is_picture_name(name) for name in rows["image"]]]:
         faults[row] = f"row {row} names no picture: its URL is {urls[row][:60]!r}"
-    names = rows["image"].str.lower()
+    names = rows["image"].map(any_capitals)
     for name, same in rows[names.duplicated(keep=False) & (faults == "")].groupby(names, sort=False):
         agree = len(same.drop(columns="image").drop_duplicates()) == 1
         for row in same.index[1:] if agree else same.index:

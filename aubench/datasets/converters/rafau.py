@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from aubench.datasets.converters.converter import PictureList
+from aubench.datasets.converters.converter import PictureList, any_capitals
 from aubench.datasets.converters.label_tables import SPACES, au_name
 from aubench.datasets.converters.raw_session import Expected
 from aulib.files import read_text
@@ -38,9 +38,10 @@ class RAFAU(PictureList):
             [_read_line(f"{path} line {row + 2}", *pair) for row, *pair in cells.itertuples()]
         )
         table.index += 1
-        if table["image"].duplicated().any():
-            twice = table["image"][table["image"].duplicated()].iloc[0]
-            raise ValueError(f"{path}: {twice} occurs twice, expected each picture once")
+        names = table["image"].map(any_capitals)
+        for twice in names[names.duplicated()][:1]:
+            both = " and ".join(dict.fromkeys(table["image"][names == twice]))
+            raise ValueError(f"{path}: {both} occurs twice, expected each picture once")
         if not read_text(path)[-1].isspace():
             table.loc[len(table), "fault"] = f"{path.name} ends within its line: AUs may be cut off"
         return table
