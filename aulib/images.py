@@ -49,7 +49,8 @@ def read_picture(path: str | Path, at_most: int | None = None) -> Image.Image:
         at_most: longest side in pixels; a larger JPEG is decoded at a fraction of its size, which is faster.
 
     Raises:
-        OSError: missing, empty, truncated, no picture, or no file (a pipe, a folder).
+        OSError: missing, empty, truncated, no picture, or no file (a pipe, a folder); a PNG that was damaged
+            since it was written. Other kinds have no checksum of their pixels.
         Image.DecompressionBombError: more than MAX_PIXELS pixels.
     """
     with open_picture(path) as opened:
@@ -100,6 +101,8 @@ def decode(opened: Image.Image, at_most: int | None = None) -> Image.Image:
         opened.draft(None, (max(size), max(size)))
     turn = TURNS.get(orientation(opened))
     white_is_zero = opened.format == "TIFF" and opened.tag_v2.get(PHOTOMETRIC) == 0
+    if opened.format == "PNG":
+        _refuse_damaged(opened.filename)
     opened.load()
     shown = _to_rgb(opened if turn is None else opened.transpose(turn), white_is_zero)
     if opened.info.get(DEEP_COLOUR) and (brightest := max(high for _, high in shown.getextrema())) < 64:
@@ -107,6 +110,15 @@ def decode(opened: Image.Image, at_most: int | None = None) -> Image.Image:
             f"16-bit colours that reach {brightest} of 255 only (Pillow reads the upper 8 bits), save 8 bits"
         )
     return shown if shown.size == size else shown.resize(size, Image.Resampling.BICUBIC)
+
+
+def _refuse_damaged(path: str) -> None:
+    """Raises OSError if a checksum of a PNG is wrong; Pillow decodes its pixels without a look at it."""
+    with Image.open(path, formats=["PNG"]) as again:
+        try:
+            again.verify()
+        except (OSError, SyntaxError) as error:  # so Pillow calls it
+            raise OSError(f"{error}: damaged or cut off since it was written, copy it again") from error
 
 
 def pages_note(opened: Image.Image) -> str:

@@ -147,6 +147,26 @@ def test_broken_metadata_lose_no_picture(tmp_path):
         assert read_picture(tmp_path / f"{name}.jpg").size == (60, 40)
 
 
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".tif", ".webp", ".gif", ".bmp"])
+def test_a_picture_that_was_cut_off_is_refused_at_any_size(suffix, tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (120, 160, 3), np.uint8)
+    data = save(Image.fromarray(noise), tmp_path / f"a{suffix}").read_bytes()
+    for share in (0.3, 0.6, 0.95):
+        (tmp_path / f"a{suffix}").write_bytes(data[: int(share * len(data))])
+        for at_most in (None, 40):
+            with pytest.raises(OSError):
+                read_picture(tmp_path / f"a{suffix}", at_most)
+
+
+def test_a_png_with_flipped_bytes_is_refused_as_other_viewers_do(tmp_path):
+    path = save(two_colours(), tmp_path / "a.png", compress_level=0)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    path.write_bytes(data)
+    with pytest.raises(OSError, match="checksum in b'IDAT'.*: damaged or cut off since it was written"):
+        read_picture(path)
+
+
 @pytest.mark.parametrize("bits", [12, 16])
 def test_colour_of_16_bits_is_read_or_refused_and_never_black(bits, tmp_path):
     values = (np.asarray(two_colours(8, 8), np.uint16) * (2**bits // 256)).astype(">u2")
