@@ -30,10 +30,11 @@ class _CoreSchema(yaml.SafeLoader):
     yaml_implicit_resolvers: dict = {}
 
     def construct_mapping(self, node, deep=False):
-        keys = [key for key, _ in node.value]
-        for number, key in enumerate(keys):
-            if key.value in [earlier.value for earlier in keys[:number]]:
+        known = set()
+        for key, _ in node.value:
+            if (name := str(key.value)) in known:
                 raise ConstructorError(None, None, f"{key.value!r} is given twice", key.start_mark)
+            known.add(name)
         return super().construct_mapping(node, deep)
 
     def construct_yaml_int(self, node):
