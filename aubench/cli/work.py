@@ -167,14 +167,17 @@ def _note(text: str) -> None:
 
 
 def _print_plan(runs: list, states: dict[str, str]) -> None:
-    """Each variant: what it resolves to, where it differs from the first, and its runs."""
+    """Each of up to ROWS variants: what it resolves to, where it differs from the first, and its runs."""
+    from itertools import groupby, islice
+
     from aubench.study.resolved import differences, headlines
+    from aubench.study.status import ROWS
 
     first = runs[0]
     code, notebook = (first.resolved[name][:12] for name in ("code", "notebook"))
     typer.echo(f"{first.notebook} (its code {notebook}), code of aulib {code}")
-    for variant in dict.fromkeys(run.variant for run in runs):
-        own = [run for run in runs if run.variant == variant]
+    for variant, own in islice(groupby(runs, lambda run: run.variant), ROWS):
+        own = list(own)
         typer.echo(variant)
         folds = ", ".join(dict.fromkeys(run.fold for run in own))
         lines = headlines(own[0].resolved) | ({"folds": folds} if folds else {})
@@ -187,15 +190,16 @@ def _print_plan(runs: list, states: dict[str, str]) -> None:
                 typer.echo(f"    {name:24s} {before} -> {after}")
         for run in own:
             typer.echo(f"{run.index:4d}  {states[run.id]:8s}{run.id}")
+    if (more := len({run.variant for run in runs}) - ROWS) > 0:
+        typer.echo(f"... and {more} more variants ({len(runs)} runs in all); --only NAME shows one")
 
 
 def _end_of_study(runs: list, states: dict[str, str]) -> None:
     """Print each failure with its cause and the count of finished runs; exit with 1 if any is not done."""
-    from aubench.study.resume import why_failed
+    from aubench.study.status import failures
 
-    failed = [run for run in runs if states[run.id] == "failed"]
-    for run in failed:
-        typer.echo(f"failed: {run.id}: {why_failed(run)}", err=True)
+    for line in failures(runs, states):
+        typer.echo(line, err=True)
     done = sum(state == "done" for state in states.values())
     typer.echo(f"{done} of {len(runs)} runs done: {runs[0].folder.parent}")
     if done < len(runs):

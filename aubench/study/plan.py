@@ -8,6 +8,7 @@
       full: {method: full}
     seeds: [0, 1, 2]
     folds: bp4d-3fold  # optional: one run for each fold of the protocol; a seed's score is their mean
+    most_runs: 20000  # optional: a file that asks for more runs is refused, by default MOST_RUNS
 
 What a file does not say is the library's default, not that of the notebook's parameters cell: Jupyter saves
 an edited cell by itself. Every run has an id, `<variant>-seed<n>-<first digits of its key>` (in a fold
@@ -16,6 +17,7 @@ an edited cell by itself. Every run has an id, `<variant>-seed<n>-<first digits 
 variants that resolve to the same are an error.
 """
 
+import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -47,6 +49,7 @@ def _found(notebook: str, info: ValidationInfo) -> Path:
         raise ValueError(str(error)) from None
 
 
+MOST_RUNS = 10_000  # of a study that does not say how many it means
 LONGEST_NAME = 150  # bytes; it is part of a folder's name
 VariantName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.+-]*$")]
 
@@ -56,6 +59,7 @@ class Study(BaseModel):
 
     variants: the parameters of each, by name; a grid is one variant for each combination.
     folds: protocol; every variant and seed runs once in each of its folds. "" without one.
+    most_runs: a study of more is an error, before a grid is multiplied out.
     """
 
     model_config = {"strict": True, "extra": "forbid"}
@@ -67,6 +71,7 @@ class Study(BaseModel):
     grid: dict[str, Annotated[list, Field(min_length=1)]] = {}
     seeds: list[Annotated[int, Field(ge=0, lt=2**32)]] = Field(min_length=1)  # what NumPy takes
     folds: str = ""
+    most_runs: Annotated[int, Field(ge=1)] = MOST_RUNS
     _file: Path
     _fold_names: list[str]
 
@@ -74,12 +79,19 @@ class Study(BaseModel):
     def _resolve(self, info: ValidationInfo) -> "Study":
         if bool(self.variants) == bool(self.grid):
             raise ValueError("give either 'variants' or 'grid'")
+        self._fold_names = folds_of(self.folds) if self.folds else [""]
+        several = math.prod(map(len, self.grid.values())) if self.grid else len(self.variants)
+        if (runs := several * len(self.seeds) * len(self._fold_names)) > self.most_runs:
+            found = f"{runs:,} runs: {several:,} variants, {len(self.seeds):,} seeds"
+            found += f", {len(self._fold_names)} folds" if self.folds else ""
+            raise ValueError(
+                f"{found}; expected at most {self.most_runs:,}, or `most_runs: {runs}` if they are meant"
+            )
         variants = _combinations(self.grid) if self.grid else self.variants
         if long := next((name for name in variants if len(name.encode()) > LONGEST_NAME), ""):
             raise ValueError(f"the name of a variant has more than {LONGEST_NAME} bytes: {long[:60]}...")
         self.variants = {name: values or {} for name, values in variants.items()}
         self._file = info.context
-        self._fold_names = folds_of(self.folds) if self.folds else [""]
         return self
 
 
@@ -155,7 +167,7 @@ def expand(study: Study, out: str | Path | None = None, only: Iterable[str] = ()
             does not.
     """
     if unknown := sorted(set(only) - study.variants.keys()):
-        raise StudyError(f"{study._file}: no variant {unknown}; there are {list(study.variants)}")
+        raise StudyError(f"{study._file}: no variant {unknown}; there are {SHORT.repr(list(study.variants))}")
     root = Path(out) if out is not None else Path("results", study._file.stem)
     runs: dict[str, PlannedRun] = {}  # by key
     library = code_version()

@@ -18,7 +18,7 @@ from aubench.study.resume import STATES, metrics_of, states_of, why_failed
 MARKS = {"done": "●", "running": "◐", "failed": "✗", "missing": "·"}
 COLOURS = {"done": "green", "running": "yellow", "failed": "red", "missing": "bright_black"}
 SCORE = "target.mean.f1"  # shown if the runs have it
-ROWS = 40  # of variants; a grid of hundreds does not fit the screen
+ROWS = 40  # of variants, or failures; a grid of hundreds does not fit the screen
 HTML_WIDTH = 250  # characters; the notebook scrolls
 REFRESH = 1.0  # seconds
 SILENCE = 600.0  # seconds without a running or changed run, after which watching ends
@@ -120,6 +120,13 @@ def unfinished(states: dict[str, str]) -> bool:
     return bool({"running", "missing"} & set(states.values()))
 
 
+def failures(runs: list[PlannedRun], states: dict[str, str]) -> list[str]:
+    """A line for each failed run with its cause, at most ROWS of them."""
+    failed = [run for run in runs if states[run.id] == "failed"]
+    lines = [f"failed: {run.id}: {why_failed(run)}" for run in failed[:ROWS]]
+    return lines + [f"... and {len(failed) - ROWS} more failed"] * (len(failed) > ROWS)
+
+
 def watch_states(runs: list[PlannedRun]) -> None:
     """Print the table; in a terminal, keep it up to date as `watched_states` does, or until Ctrl-C."""
     console, states = Console(), states_of(runs)
@@ -135,6 +142,5 @@ def watch_states(runs: list[PlannedRun]) -> None:
             console.print(f"no longer watching: {why}")
     else:
         console.print(study_table(runs, states))
-    for run in runs:
-        if states[run.id] == "failed":
-            console.print(f"failed: {run.id}: {why_failed(run)}", markup=False, highlight=False)
+    for line in failures(runs, states):
+        console.print(line, markup=False, highlight=False)

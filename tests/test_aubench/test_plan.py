@@ -336,6 +336,46 @@ def test_what_the_library_would_refuse_is_an_error_before_anything_runs(folder, 
     assert not [part for part in ["variant 'long'", *named] if part not in str(error.value)]
 
 
+GRID = "grid: {method: [adld, full], steps: [%s]}\nseeds: [%s]\n"
+
+
+def numbers(count: int) -> str:
+    return ", ".join(map(str, range(1, count + 1)))
+
+
+@pytest.mark.parametrize("more, of", [("", "10,000"), ("most_runs: 30000\n", "30,000")])
+def test_a_grid_of_too_many_runs_is_refused_before_it_is_multiplied_out(folder, monkeypatch, more, of):
+    monkeypatch.setattr(plan, "_combinations", None)
+    text = GOOD.partition("variants:")[0] + GRID % (numbers(5000), numbers(10)) + more
+    with pytest.raises(StudyError) as error:
+        read_study(written(folder, text))
+    told = f"100,000 runs: 10,000 variants, 10 seeds; expected at most {of}, or `most_runs: 100000`"
+    assert told in str(error.value) and "why.yml" in str(error.value)
+
+
+def test_a_study_of_as_many_runs_as_it_says_is_planned(folder):
+    text = GOOD.partition("variants:")[0] + GRID % (numbers(3), numbers(2))
+    with pytest.raises(StudyError, match="12 runs: 6 variants, 2 seeds; expected at most 11"):
+        read_study(written(folder, text + "most_runs: 11\n"))
+    assert len(expand(read_study(written(folder, text + "most_runs: 12\n")))) == 12
+
+
+def test_a_dry_run_and_failures_are_listed_up_to_a_screenful(folder, capsys, monkeypatch):
+    from aubench.cli.main import app
+
+    written(folder, GOOD.partition("variants:")[0] + GRID % (numbers(4), numbers(2)))
+    monkeypatch.setattr(status, "ROWS", 3)
+    app(["study", "why.yml", "--dry-run"], standalone_mode=False)
+    shown = capsys.readouterr().out
+    assert shown.count(" missing ") == 6 and "adld-steps3" in shown and "adld-steps4" not in shown
+    assert shown.endswith("... and 5 more variants (16 runs in all); --only NAME shows one\n")
+    runs = expand(read_study("why.yml"))
+    for run in runs:
+        write_error(run.folder, run.notebook, "ValueError: no")
+    lines = status.failures(runs, states_of(runs))
+    assert len(lines) == 4 and lines[-1] == "... and 13 more failed"
+
+
 def indented(text: str) -> dict[str, str]:
     """The lines of a dry run that say what a variant resolves to: name -> value."""
     return dict(line.split(maxsplit=1) for line in text.splitlines() if line.startswith("    "))
