@@ -19,6 +19,7 @@ from aubench.datasets.landmark_tables import pair_names, without_suffix
 from aubench.datasets.picture_files import is_video
 from aubench.datasets.videos import CONDITIONS
 from aubench.report.results import score_text
+from aulib.images import is_picture_name
 from aulib.metrics import MEASURES, au_scores, icc
 from aulib.tables import Rule, normal_form
 
@@ -56,7 +57,8 @@ class Reading:
             middle `x`, `y` and `size` (pixels), AU01_c, AU01_p, AU01_r as far as the tool has them, and the
             CONDITIONS of rendered clips; NaN where unknown. Rows without a face are left out.
         unseen: how many those are.
-        by_name: whether `key` is a name.
+        by_name: whether `key` is a name, with the frame where it is that of a clip.
+        clip: the one clip that the table names, or "".
     """
 
     name: str
@@ -64,6 +66,7 @@ class Reading:
     table: pd.DataFrame
     unseen: int
     by_name: bool
+    clip: str = ""
 
     @property
     def columns(self) -> list[str]:
@@ -100,7 +103,10 @@ def read_tool(path: str | Path) -> Reading:
     if len(twice := table.columns[table.columns.duplicated()]):
         raise ValueError(f"{path} has {twice[0]} in two spellings, such as AU01 and AU01_p; expected one")
     alone = "frame" not in table
-    named = next((one for one in NAME_COLUMNS if one in table and (alone or table[one].nunique() > 1)), None)
+    names = {one: table[one].nunique() for one in NAME_COLUMNS if one in table}
+    only = next((table[one].iloc[0] for one, several in names.items() if several == 1), "")
+    of_one = is_picture_name(only) and not alone and table["frame"].nunique() == 1  # picture
+    named = next((one for one, several in names.items() if alone or of_one or several > 1), None)
     if not named and alone:
         raise ValueError(f"{path} has no column `frame` and no names of pictures ({', '.join(NAME_COLUMNS)})")
     time = _numbers(table, "timestamp", "approx_time", "frame_time_in_ms")
@@ -112,9 +118,16 @@ def read_tool(path: str | Path) -> Reading:
         frame = table["frame"].astype(float)
         frame = (frame - _first_frame(frame, time, first) + 1).astype(int)
     if named:
+        if len(empty := table.index[table[named] == ""]):
+            raise ValueError(f"{path} line {empty[0] + 2}: {named} is empty, expected a picture's name")
         key = table[named].map(normal_form)
-        if not alone and table[named].map(is_video).all():
-            key = key.map(without_suffix) + " " + frame.astype(str)  # several clips
+        if not alone:
+            several = frame.groupby(key).transform("nunique").gt(1)
+            if (odd := several & key.map(is_picture_name)).any():
+                line = odd.idxmax()
+                raise ValueError(f"{path} line {line + 2}: {key[line]} has several frames, a picture has one")
+            of_clip = several | key.map(is_video)
+            key = key.mask(of_clip, key.map(without_suffix) + " " + frame.astype(str))
     else:
         key = frame
     x, y, size = _places(table)
@@ -127,7 +140,8 @@ def read_tool(path: str | Path) -> Reading:
     found = pd.concat([found, aus, conditions], axis=1)[seen].reset_index(drop=True)
     if found.empty:
         raise ValueError(f"{path} has no row with a face and an AU")
-    return Reading(path.stem, tool, found, int((~seen).sum()), named is not None)
+    clip = only if is_video(only) and not named else ""
+    return Reading(path.stem, tool, found, int((~seen).sum()), named is not None, clip)
 
 
 def joined(name: str, readings: dict[str, Reading]) -> Reading:
@@ -209,11 +223,17 @@ def matched(a: Reading, b: Reading) -> pd.DataFrame:
     Several faces of a frame are paired by where they lie.
 
     Raises:
-        ValueError: one has frames and the other names, they share none, or faces cannot be told apart.
+        ValueError: one has frames and the other names, they name two clips, they share no face, or faces
+            cannot be told apart.
     """
     if a.by_name != b.by_name:
         one, other = (a, b) if a.by_name else (b, a)
-        raise ValueError(f"{one.name} names its pictures, {other.name} counts frames; they cannot be paired")
+        raise ValueError(
+            f"{one.name} names its pictures, as {one.table['key'].iloc[0]}, {other.name} counts frames, as "
+            f"{other.table['key'].iloc[0]}; they cannot be paired, expected names or frames in both"
+        )
+    if a.clip and b.clip and not pair_names([a.clip], [b.clip], f"{a.name} and {b.name}"):
+        raise ValueError(f"{a.name} is of {a.clip}, {b.name} of {b.clip}; expected tables of one clip")
     keys = [one.table["key"] for one in (a, b)]
     if a.by_name:
         other = pair_names(keys[0].unique(), keys[1].unique(), f"{a.name} and {b.name}")

@@ -264,7 +264,7 @@ def test_names_and_frames_and_tables_of_other_clips_are_not_paired(tmp_path):
     moved.to_csv(tmp_path / "moved.csv", index=False)
     by_name = read_tool(tmp_path / "named.csv")
     assert len(matched(by_name, read_tool(tmp_path / "moved.csv"))) == 4
-    with pytest.raises(ValueError, match="named names its pictures, openface counts frames"):
+    with pytest.raises(ValueError, match="named names its pictures, as a/0.jpg, openface counts frames"):
         matched(by_name, read_tool(openface(tmp_path, AU12_r=SMILE)))
     named.assign(image=list("wxyz")).to_csv(tmp_path / "others.csv", index=False)
     with pytest.raises(ValueError, match="no face in common"):
@@ -281,6 +281,44 @@ def test_frames_of_several_clips_in_one_table_are_told_apart(tmp_path):
     assert read.table["key"][0] == "a/one 1" and len(matched(read, read)) == 2 * FRAMES
     clip.iloc[:1].drop(columns="frame").assign(image="x/me.jpg").to_csv(tmp_path / "me.csv", index=False)
     assert read_tool(tmp_path / "me.csv").table["key"].tolist() == ["x/me.jpg"]
+
+
+def with_columns(path, **columns):
+    table = pd.read_csv(path)
+    table.assign(**columns).to_csv(path, index=False)
+    return path
+
+
+def test_names_that_have_several_frames_are_clips_whatever_their_suffix(tmp_path):
+    """Paired by the name alone, each frame would get the frame whose face lies nearest."""
+    names, places = ["s1"] * 6 + ["s2"] * 6, np.arange(FRAMES) / 10
+    a, b = (
+        with_columns(openface(tmp_path, name, AU12_r=SMILE), image=names, x_0=x, x_1=x + 1, x_2=x + 2)
+        for name, x in (("a", places), ("b", places[::-1]))
+    )
+    a, b = read_tool(a), read_tool(b)
+    assert a.table["key"].tolist()[5:7] == ["s1 6", "s2 7"]
+    assert matched(a, b).to_numpy().tolist() == [[k, k] for k in range(FRAMES)]
+    pictures = [f"{k // 2}.jpg" for k in range(FRAMES)]
+    with pytest.raises(ValueError, match=r"c.csv line 2: 0.jpg has several frames, a picture has one"):
+        read_tool(with_columns(openface(tmp_path, "c", AU12_r=SMILE), image=pictures))
+    with pytest.raises(ValueError, match=r"d.csv line 4: image is empty, expected a picture's name"):
+        read_tool(with_columns(openface(tmp_path, "d", AU12_r=SMILE), image=["x", "y", ""] + ["z"] * 9))
+
+
+def test_a_table_of_one_picture_is_paired_by_its_name_whatever_frame_it_says(tmp_path):
+    with_columns(pyfeat(tmp_path, SMILE / 4), input="a/me.jpg", FaceRectX=50)
+    pd.read_csv(tmp_path / "pyfeat.csv")[:1].to_csv(tmp_path / "pyfeat.csv", index=False)
+    one, many = read_tool(tmp_path / "pyfeat.csv"), named(tmp_path, "many", ["you.jpg", "me.jpg"])
+    assert matched(one, many).to_numpy().tolist() == [[0, 1]]
+
+
+def test_tables_that_name_two_clips_are_not_paired_by_their_frames(tmp_path):
+    a, b = (with_columns(openface(tmp_path, name, AU12_r=SMILE), input=f"x/{name}.mp4") for name in "ab")
+    with pytest.raises(ValueError, match="a is of x/a.mp4, b of x/b.mp4; expected tables of one clip"):
+        matched(read_tool(a), read_tool(b))
+    stored_anew = read_tool(with_columns(b, input="a.avi"))
+    assert len(matched(read_tool(a), stored_anew)) == FRAMES
 
 
 def test_agreement_has_the_figures_of_the_field(tmp_path):
