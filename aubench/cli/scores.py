@@ -313,6 +313,10 @@ def compare(
     for a, b in combinations([*readings, truth] if truth else readings, 2):
         if asked := agreement.apart_in_time(a, b):
             typer.echo(f"note: frame {asked}", err=True)
+    doubts = [agreement.doubts_about_labels(one, truth) for one in readings] if truth else []
+    doubts += [text for one in readings for text in agreement.doubts_about_faces(one, faces)] if faces else []
+    for text in filter(None, doubts):
+        typer.echo(f"note: {text}", err=True)
     written = {"tools": agreement.scales_of(readings)}
     if len(readings) > 1:
         written["agreement"] = agreement.agreement(readings)

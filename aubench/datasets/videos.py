@@ -192,6 +192,19 @@ def length_of(clip: Path) -> int | None:
     return len(list_pictures(clip)[0]) if clip.is_dir() else num_frames(clip)
 
 
+def extent(place: Path) -> tuple[int | None, float | None]:
+    """Frames from the first to the last of a clip, or of a folder of frames, and how many a second; None
+    where the header is silent, and of a folder's rate.
+
+    Raises:
+        as `clip_frames`.
+    """
+    if place.is_dir():
+        return _sequence(place, lambda text: None)[-1][0] + 1, None
+    with _open(place) as (_, stream):
+        return stream.frames or None, float(stream.average_rate or 0) or None
+
+
 def write_video(path: Path, frames: Iterable[tuple[float, np.ndarray]]) -> None:
     """Encode (seconds, picture (H, W, 3) uint8) as MP4 at their time stamps; of odd sides a pixel goes.
 

@@ -1,6 +1,6 @@
 """Tools compared: the faces on which two differ most, scores by condition."""
 
-from itertools import cycle, islice
+from itertools import cycle
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +36,7 @@ def draw_disagreements(table: pd.DataFrame, faces: str | Path, names: tuple[str,
         names: of the two tools.
 
     Raises:
-        ValueError: `faces` has none of the frames or pictures.
+        ValueError: `faces` has none of the frames or pictures, or ends before a frame.
     """
     crops = _crops(table, Path(faces))
     title = f"where {names[0]} (first) and {names[1]} (second) differ most"
@@ -77,8 +77,15 @@ def _crops(table: pd.DataFrame, faces: Path) -> list[np.ndarray | None]:
         names = pair_names(keys, list_pictures(faces)[0], faces)
         found = {key: read_picture(faces / name) for key, name in names.items()}
     else:
-        frames = ((frame.number + 1, frame.picture) for frame in clip_frames(Clip(faces)))
-        found = dict(islice((frame for frame in frames if frame[0] in keys), len(keys)))
+        found, end = {}, 0
+        for frame in clip_frames(Clip(faces)):
+            end = frame.number + 1
+            if end in keys:
+                found[end] = frame.picture
+            if len(found) == len(keys):
+                break
+        if beyond := [key for key in keys if isinstance(key, int | np.integer) and key > end]:
+            raise ValueError(f"{faces} ends at frame {end}, the tables have frame {max(beyond)}")
     if not found:
         raise ValueError(f"{faces} has none of the faces, as {table['key'].iloc[0]}")
     return [_cut(found.get(row.key), row) for row in table.itertuples()]

@@ -16,8 +16,8 @@ from sklearn.metrics import cohen_kappa_score
 
 from aubench.datasets.interchange.tables import NAME_COLUMNS, OPENFACE, PROBABILITY, PYFEAT, read_rows
 from aubench.datasets.landmark_tables import pair_names, without_suffix
-from aubench.datasets.picture_files import is_video
-from aubench.datasets.videos import CONDITIONS
+from aubench.datasets.picture_files import is_video, list_pictures
+from aubench.datasets.videos import CONDITIONS, extent
 from aubench.report.results import score_text
 from aulib.images import is_picture_name
 from aulib.metrics import MEASURES, au_scores, icc
@@ -43,6 +43,8 @@ RULES = (
 )
 ELSEWHERE = 0.75  # of a face's size, from which two faces of a frame are not the same
 SHOWN = 18  # faces on which two tools differ most
+MOST = 0.9  # of a clip's frames; a table that ends before may be of a shorter clip
+DRIFT = 0.03  # of a time, by which a clip's average rate may be wrong for it
 BLOCK = 1.0  # seconds of a clip that the bootstrap draws together: frames next to each other are alike
 
 
@@ -275,6 +277,46 @@ def apart_in_time(a: Reading, b: Reading) -> str:
     row = far.idxmax()
     when = f"at {first[row]:.2f} s in {a.name} and at {second[row]:.2f} s in {b.name}"
     return f"{a.table['key'][pairs['a'][row]]} is {when}; do both count the same frames?"
+
+
+def doubts_about_labels(reading: Reading, labels: Reading) -> str:
+    """How many faces are paired, if some are not; "" if all are."""
+    shared, of = len(matched(reading, labels)), (len(reading.table), len(labels.table))
+    found = f"{reading.name} and {labels.name} share {shared} faces, of {of[0]} and {of[1]}"
+    return found if of != (shared, shared) else ""
+
+
+def doubts_about_faces(reading: Reading, faces: Path) -> list[str]:
+    """What to ask about a clip, or a folder of pictures, that may not be that of the table.
+
+    Raises:
+        ValueError: it is another: no picture of the table is there, or the clip ends before its last frame.
+    """
+    keys, about = reading.table["key"], []
+    if reading.by_name:
+        if not faces.is_dir():
+            raise ValueError(f"{faces} is a file, expected the folder with {keys[0]} ... of {reading.name}")
+        pictures = list_pictures(faces)[0]
+        missing = sorted(set(keys) - set(pair_names(keys.unique(), pictures, faces)))
+        if len(missing) == keys.nunique():
+            found = f"found {pictures[0]} ..., expected {keys[0]} ..."
+            raise ValueError(f"{faces} has none of the pictures of {reading.name}: {found}")
+        if missing:
+            some = f"{len(missing)} of {keys.nunique()} pictures of {reading.name}, such as {missing[0]}"
+            about.append(f"{faces} lacks {some}")
+        return about
+    (count, rate), last = extent(faces), int(keys.max())
+    if count and last > count:
+        raise ValueError(f"{faces} ends at frame {count}, {reading.name} has frame {last}; name its own clip")
+    if reading.clip and not pair_names([reading.clip], [faces.name], faces):
+        about.append(f"{reading.name} is of {reading.clip}, not {faces.name}")
+    if count and last < MOST * count:
+        about.append(f"{faces} has {count} frames, {reading.name} ends at {last}; is it that clip?")
+    time = reading.table["time"][keys.idxmax()]
+    if rate and abs(time - (last - 1) / rate) > max(2 / rate, DRIFT * time):
+        when = f"{time:.2f} s in {reading.name} and at {(last - 1) / rate:.2f} s in {faces}"
+        about.append(f"frame {last} is at {when}; is it that clip?")
+    return about
 
 
 def common_aus(readings: list[Reading]) -> list[str]:

@@ -10,6 +10,7 @@ from sklearn.metrics import cohen_kappa_score
 from typer.testing import CliRunner
 
 from aubench.cli.main import app
+from aubench.datasets.videos import write_video
 from aubench.plots.agreement import draw_conditions, draw_disagreements
 from aubench.report import agreement
 from aubench.report.agreement import joined, matched, read_tool, scores
@@ -206,6 +207,8 @@ def test_an_excerpt_of_a_clip_keeps_its_frames(tmp_path):
 def test_two_tables_without_a_common_value_show_no_faces(tmp_path):
     a = openface(tmp_path, "a", AU12_r=SMILE, AU06_c=[0, 1] * 6)
     b = openface(tmp_path, "b", AU12_r=[np.nan] * FRAMES, AU01_c=[0, 1] * 6)
+    for frame in range(FRAMES):
+        Image.new("RGB", (64, 64)).save(tmp_path / f"{frame:02d}.png")
     call = ["compare", str(a), str(b), "--faces", str(tmp_path), "--out", str(tmp_path / "out")]
     done = CliRunner().invoke(app, call)
     assert done.exit_code == 0 and "no values of one face" in done.output
@@ -319,6 +322,65 @@ def test_tables_that_name_two_clips_are_not_paired_by_their_frames(tmp_path):
         matched(read_tool(a), read_tool(b))
     stored_anew = read_tool(with_columns(b, input="a.avi"))
     assert len(matched(read_tool(a), stored_anew)) == FRAMES
+
+
+@pytest.fixture
+def compare(tmp_path):
+    """Runs the command; what it prints on one line."""
+
+    def run(*tables, **options):
+        out = ["--out", str(tmp_path / f"out{len(list(tmp_path.iterdir()))}")]
+        options = [part for name, value in options.items() for part in (f"--{name}", str(value))]
+        done = CliRunner().invoke(app, ["compare", *map(str, tables), *options, *out])
+        return " ".join(done.output.split())
+
+    return run
+
+
+def clip(path, frames, fps=25):
+    write_video(path, ((k / fps, np.full((64, 64, 3), 5 * k, np.uint8)) for k in range(frames)))
+    return path
+
+
+def test_a_clip_that_may_not_be_that_of_the_tables_is_asked_about_or_refused(tmp_path, compare):
+    tables = [openface(tmp_path, name, AU12_r=values) for name, values in (("a", SMILE), ("b", SMILE / 2))]
+    assert "note" not in compare(*tables, faces=clip(tmp_path / "own.mp4", FRAMES))
+    short = clip(tmp_path / "short.mp4", FRAMES - 2)
+    assert f"{short} ends at frame 10, a has frame 12; name its own clip" in compare(*tables, faces=short)
+    last = agreement.disagreements(*map(read_tool, tables)).assign(key=FRAMES)
+    with pytest.raises(ValueError, match="short.mp4 ends at frame 10, the tables have frame 12"):
+        draw_disagreements(last, short, ("a", "b"))  # as it finds out where a header is silent
+    long = clip(tmp_path / "long.mp4", 3 * FRAMES)
+    assert f"note: {long} has 36 frames, a ends at 12; is it that clip?" in compare(*tables, faces=long)
+    slow = clip(tmp_path / "slow.mp4", FRAMES, fps=10)
+    told = rf"note: frame 12 is at 0.44 s in a and at 1.\d\d s in {slow}; is it that clip\?"
+    assert re.search(told, compare(*tables, faces=slow))
+    with_columns(tables[0], input="other.mp4")
+    assert "note: a is of other.mp4, not own.mp4" in compare(*tables, faces=tmp_path / "own.mp4")
+
+
+def test_a_folder_without_the_pictures_of_the_tables_is_refused_or_what_it_lacks_is_told(tmp_path, compare):
+    for name in "ab":
+        named(tmp_path, name, ["0.jpg", "1.jpg", "2.jpg"])
+    tables, folder = (tmp_path / "a.csv", tmp_path / "b.csv"), tmp_path / "faces"
+    folder.mkdir()
+    Image.new("RGB", (64, 64)).save(folder / "9.jpg")
+    told = f"{folder} has none of the pictures of a: found 9.jpg ..., expected 0.jpg ..."
+    assert told in compare(*tables, faces=folder)
+    (folder / "9.jpg").rename(folder / "0.png")
+    assert f"note: {folder} lacks 2 of 3 pictures of a, such as 1.jpg" in compare(*tables, faces=folder)
+    assert "is a file, expected the folder with 0.jpg" in compare(*tables, faces=folder / "0.png")
+
+
+def test_labels_of_which_a_part_is_paired_are_told_with_their_number(tmp_path, compare):
+    truth = (SMILE >= 2).astype(int)
+    tool, labels = openface(tmp_path, AU12_c=truth), openface(tmp_path, "labels", AU12_c=truth)
+    assert "note" not in compare(tool, labels=labels)
+    pd.read_csv(tool)[:8].to_csv(tool, index=False)
+    assert "note: openface and labels share 8 faces, of 8 and 12" in compare(tool, labels=labels)
+    named(tmp_path, "pictures", ["0.jpg"])
+    told = compare(tool, labels=tmp_path / "pictures.csv")
+    assert "pictures names its pictures, as 0.jpg, openface counts frames, as 1" in told
 
 
 def test_agreement_has_the_figures_of_the_field(tmp_path):
