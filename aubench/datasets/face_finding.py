@@ -31,7 +31,7 @@ from aulib.landmarks import refuse_outside
 from aulib.manifest import why_tiny
 
 MAX_SIDE = 1600  # pixels; larger pictures are reduced
-CODE_VERSION = 7  # raise it when a picture's outcome would change; a half-made folder then starts over
+CODE_VERSION = 8  # raise it when a picture's outcome would change; a half-made folder then starts over
 OK = "ok"
 
 
